@@ -1,0 +1,119 @@
+"""Every error this service raises on purpose, as one tree.
+
+    DonationCardError
+    ├── Refused              the request cannot be served as asked; the reader is told why   4xx
+    │   ├── NotFound         campaign_unknown, page_unknown                                  404
+    │   ├── Invalid          request_malformed, language_malformed, amount_*, token_*, …     400
+    │   ├── TooLarge         body_too_large                                                  413
+    │   ├── Conflict         already_paid, campaign_closed                                   409
+    │   └── RateLimited      rate_limited                                                    429
+    ├── Unavailable          a part we depend on does not answer; trying again helps          503
+    │   ├── LedgerUnavailable    ledger_unavailable
+    │   ├── FigureUnknown        figure_unknown
+    │   └── PaymentsUnavailable  payments_unavailable
+    ├── NotOurEvent          a Stripe event that is not about a donation of ours (answered 200)
+    └── Misconfigured        a campaign file or setting is wrong; the start is refused
+
+Each carries a stable `code` and the `evidence` (what was given, what is allowed); sentences in the
+reader's language are made from these two where the answer is rendered, never here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class DonationCardError(Exception):
+    """Base of the tree. `status` is the HTTP status (RFC 9110) the error is answered with."""
+
+    status = 500
+    code = "internal"
+
+    def __init__(self, code: str | None = None, **evidence: str | int) -> None:
+        self.code = code or self.code
+        self.evidence = evidence
+        super().__init__(self.code, evidence)
+
+    def __str__(self) -> str:
+        return " ".join([self.code, *(f"{name}={value!r}" for name, value in self.evidence.items())])
+
+
+class Refused(DonationCardError):
+    status = 400
+
+
+class NotFound(Refused):
+    status = 404
+    code = "page_unknown"
+
+
+class Invalid(Refused):
+    status = 400
+    code = "request_malformed"
+
+
+class TooLarge(Refused):
+    status = 413
+    code = "body_too_large"
+
+
+class Conflict(Refused):
+    status = 409
+    code = "already_paid"
+
+
+class RateLimited(Refused):
+    status = 429
+    code = "rate_limited"
+
+
+class Unavailable(DonationCardError):
+    status = 503
+
+
+class LedgerUnavailable(Unavailable):
+    code = "ledger_unavailable"
+
+
+class FigureUnknown(Unavailable):
+    """The projection has not been built and no figure was ever published: unknown is not zero."""
+
+    code = "figure_unknown"
+
+
+class PaymentsUnavailable(Unavailable):
+    code = "payments_unavailable"
+
+
+class NotOurEvent(DonationCardError):
+    """`code` says why: other_account, other_mode, other_product, unhandled_type, wrong_currency."""
+
+    status = 200
+    code = "unhandled_type"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One mistake in a file or in the environment: where, what was given, what is allowed."""
+
+    source: str
+    field: str
+    given: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.field}: given {self.given}; allowed: {self.allowed}"
+
+
+class Misconfigured(DonationCardError):
+    """Carries every fault found, so that the operator mends them in one go."""
+
+    code = "misconfigured"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__()
+        self.faults = tuple(faults)
+
+    def __str__(self) -> str:
+        return "\n".join(str(fault) for fault in self.faults)

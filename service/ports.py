@@ -1,0 +1,195 @@
+"""What the verbs in `donations.py` need of the world: a ledger, payments, campaigns and tokens, and their few types."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Protocol
+
+from service.domain.campaign import Campaign
+from service.domain.ledger import State, Totals, payment
+from service.domain.money import Money
+from service.domain.publication import Published, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose money: a Stripe account and its mode. Test and live money, or two accounts, never meet in the ledger."""
+
+    id: str
+    livemode: bool
+
+    @property
+    def mode(self) -> str:
+        return "live" if self.livemode else "test"
+
+
+# ── the ledger ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Joined(Enum):
+    """`UNCHANGED`: this state or a later one was known already."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+
+
+class Ledger(Protocol):
+    """Every method raises LedgerUnavailable when the server does not answer in time or refuses to write."""
+
+    async def join(self, account: Account, state: State) -> Joined:
+        """Bring one state in. Returns only when it is applied; repeating it changes nothing."""
+
+    async def roll(
+        self, account: Account, campaign: str, rule: Rule, *, now: datetime, offline: int, ended: bool
+    ) -> Published | None:
+        """Decide the public figure if its time has come, and read it. None: never published and not built."""
+
+    async def totals(self, account: Account, campaign: str) -> Totals | None:
+        """What the ledger holds now. None: the projection has not been built, so nobody knows."""
+
+    async def built(self, account: Account, campaign: str) -> bool:
+        """Whether everything Stripe knew up to `cursor` has been joined."""
+
+    async def cursor(self, account: Account, campaign: str) -> int | None:
+        """UTC seconds: where the last complete pass over Stripe began. None: there was none."""
+
+    async def mark_built(self, account: Account, campaign: str, cursor: int) -> None:
+        """Say, after a complete pass that began at `cursor`, that the projection is whole. Written last."""
+
+    async def ping(self) -> None:
+        """Raise LedgerUnavailable, with the reason, unless the server answers and keeps what it is given."""
+
+    async def close(self) -> None: ...
+
+
+# ── payments ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Shape(Enum):
+    """Where the donor pays: inside our page, or on the payment provider's own."""
+
+    EMBEDDED = "embedded"
+    HOSTED = "hosted"
+
+
+class SessionStatus(Enum):
+    OPEN = "open"
+    PROCESSING = "processing"
+    PAID = "paid"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One intention to give, complete: the same order with the same key is the same checkout session."""
+
+    campaign: str
+    site: str
+    nonce: str
+    amount: Money
+    shape: Shape
+    description: str
+    locale: str
+    statement_descriptor: str
+    expires_at: int
+    success_url: str | None = None
+    cancel_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutSession:
+    """A checkout session as Stripe last told it. `replayed`: the answer to a repeated idempotency key."""
+
+    id: str
+    status: SessionStatus
+    amount: Money | None
+    campaign: str | None
+    site: str
+    nonce: str | None
+    payment_intent: str | None
+    created: int
+    expires_at: int
+    client_secret: str | None = None
+    url: str | None = None
+    replayed: bool = False
+
+    @property
+    def state(self) -> State | None:
+        """What this session says about its payment, for the ledger; None while there is nothing to say."""
+        if self.status is not SessionStatus.PAID or not (self.campaign and self.payment_intent and self.amount):
+            return None
+        return payment(self.campaign, self.payment_intent, self.amount.amount, paid=True, site=self.site)
+
+
+class Payments(Protocol):
+    """Every method that asks Stripe raises PaymentsUnavailable when it does not answer in time."""
+
+    async def account(self) -> Account: ...
+
+    async def create(self, order: Order, idempotency_key: str) -> CheckoutSession: ...
+
+    async def read(self, session_id: str) -> CheckoutSession:
+        """Raises NotFound when there is no such session."""
+
+    async def expire(self, session_id: str) -> CheckoutSession:
+        """Close an open session; one that is already paid or expired is returned as it is."""
+
+    def sessions_since(self, created: int) -> AsyncIterator[CheckoutSession]:
+        """Every session created at or after `created` (UTC seconds), in no promised order."""
+
+    def event(self, body: bytes, signature: bytes, now: datetime) -> CheckoutSession:
+        """Verify and translate a webhook. Raises Invalid (not signed by Stripe, unreadable) and NotOurEvent."""
+
+    async def close(self) -> None: ...
+
+
+# ── campaigns and tokens ───────────────────────────────────────────────────────────────────────────────────────
+
+
+class Campaigns(Protocol):
+    def get(self, campaign_id: str) -> Campaign:
+        """Raises NotFound (`campaign_unknown`)."""
+
+    def all(self) -> Sequence[Campaign]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FormToken:
+    """Carried by the giving page's form: which campaign and site, and one intention to give. Lives 60 minutes."""
+
+    campaign: str
+    site: str
+    nonce: str
+    issued: int
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """What a donor's browser holds of its checkout session. Lives 24 hours."""
+
+    session_id: str
+    campaign: str
+    nonce: str
+
+
+class Tokens(Protocol):
+    """Signed, not secret. Every reading method raises Invalid: `token_missing`, `token_expired`, `token_forged`."""
+
+    def mint(self, campaign: str, site: str) -> str: ...
+
+    def form(self, token: str) -> FormToken: ...
+
+    def handle(self, handle: Handle) -> str: ...
+
+    def read_handle(self, text: str) -> Handle: ...
+
+    def returning(self, campaign: str, nonce: str) -> str:
+        """For the hosted page's way back; never expires, and proves nothing but that we sent the donor there."""
+
+    def read_returning(self, text: str) -> tuple[str, str]: ...
+
+    def idempotency_key(self, nonce: str, *parameters: object) -> str:
+        """HMAC of the nonce and everything that makes the order what it is; nothing personal in it."""
