@@ -47,10 +47,13 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class CampaignText:
-    """The campaign in one language. `summary` is two or three sentences; `story` is what the disclosure holds."""
+    """The campaign in one language. `summary` is two or three sentences; `story` is what the disclosure holds.
+
+    `purpose` completes "To BYSOL, …": "for Vitaly", in the case the language asks for.
+    """
 
     title: str
-    person: str
+    purpose: str
     summary: str
     story: tuple[str, ...]
 
