@@ -93,7 +93,6 @@ class Order:
     shape: Shape
     description: str
     locale: str
-    statement_descriptor: str
     expires_at: int
     success_url: str | None = None
     cancel_url: str | None = None

@@ -1,0 +1,275 @@
+"""The verbs: show a campaign's figure, start a gift, follow it, record what Stripe tells, reconcile with Stripe.
+
+Everything that moves money through this service is in this file and can be read in one sitting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from service.domain.campaign import Campaign
+from service.domain.ledger import State
+from service.domain.money import Money
+from service.domain.progress import Progress, progress
+from service.domain.publication import Published, next_boundary
+from service.errors import Conflict, Invalid, LedgerUnavailable, NotFound, NotOurEvent, RateLimited, Unavailable
+from service.ports import (
+    Account,
+    Campaigns,
+    CheckoutSession,
+    FormToken,
+    Handle,
+    Joined,
+    Ledger,
+    Order,
+    Payments,
+    SessionStatus,
+    Shape,
+    Tokens,
+)
+
+log = structlog.get_logger()
+
+SESSION_LIFETIME: Final = 91 * 60
+"""Seconds from the token's making to the session's end: 60 of the token, and the 30 minutes that Stripe asks for."""
+
+CHANGES_PER_TOKEN: Final = 5
+"""Different orders one token may start."""
+
+READ_INTERVAL: Final = 2.0
+"""Seconds between two reads of the same session from Stripe, whose reads are budgeted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a giving page fixes beside the amount: where the donor pays, in which words, and the way back."""
+
+    shape: Shape
+    description: str
+    locale: str
+    success_url: str | None = None
+    cancel_url: str | None = None
+
+
+@dataclass(slots=True)
+class Donations:
+    campaigns: Campaigns
+    ledger: Ledger
+    payments: Payments
+    tokens: Tokens
+    clock: Callable[[], datetime]
+    figures: dict[str, Progress] = field(default_factory=dict)
+    _started: OrderedDict[str, set[str]] = field(default_factory=OrderedDict)
+    _read: OrderedDict[str, tuple[float, asyncio.Task[CheckoutSession]]] = field(default_factory=OrderedDict)
+
+    # ── show ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def refresh(self, campaign: Campaign) -> None:
+        """Let the figure be decided if it is time, and keep it; if the ledger does not answer, the last one, stale.
+
+        A campaign without an entry in `figures` is unknown, which is not zero.
+        """
+        now = self.clock()
+        try:
+            published = await self.ledger.roll(
+                await self.payments.account(),
+                campaign.id,
+                campaign.publication,
+                now=now,
+                offline=campaign.offline.amount if campaign.offline else 0,
+                ended=campaign.ended(now),
+            )
+        except Unavailable as error:
+            log.warning("figure_not_refreshed", campaign=campaign.id, reason=str(error))
+            published = None
+        if published is not None:
+            self.figures[campaign.id] = _progress(campaign, published)
+        elif campaign.id in self.figures:
+            self.figures[campaign.id] = _stale(self.figures[campaign.id])
+
+    def shown(self, campaign: Campaign) -> Progress | None:
+        """The published figure, None while it is unknown."""
+        return self.figures.get(campaign.id)
+
+    def accepts(self, campaign: Campaign) -> bool:
+        figure = self.shown(campaign)
+        return campaign.accepts(self.clock(), figure.raised.amount if figure else None)
+
+    # ── start ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def start(
+        self, token: FormToken, amount: Money, terms: Terms, *, replaces: Handle | None = None
+    ) -> CheckoutSession:
+        """Open the checkout session of this intention to give; the same press twice is the same session.
+
+        Raises Conflict (`campaign_closed`, `already_paid`), Invalid (`amount_*`, `token_forged`), RateLimited
+        (`too_many_changes`) and PaymentsUnavailable.
+        """
+        campaign = self.campaigns.get(token.campaign)
+        if not self.accepts(campaign):
+            raise Conflict("campaign_closed")
+        _within_terms(campaign, amount)
+        order = Order(
+            campaign=campaign.id,
+            site=token.site,
+            nonce=token.nonce,
+            amount=amount,
+            shape=terms.shape,
+            description=terms.description,
+            locale=terms.locale,
+            expires_at=token.issued + SESSION_LIFETIME,
+            success_url=terms.success_url,
+            cancel_url=terms.cancel_url,
+        )
+        self._count_change(token.nonce, order)
+        if replaces is not None:
+            await self._give_up(replaces, token)
+        return await self._open(order)
+
+    async def _open(self, order: Order) -> CheckoutSession:
+        """The order's session, or a new one where the earlier one was given up (25, then 30, then 25 again)."""
+        for attempt in range(CHANGES_PER_TOKEN):
+            key = self.tokens.idempotency_key(order.nonce, order, attempt)
+            session = await self.payments.create(order, key)
+            if session.replayed:  # the stored answer is as old as the first press
+                session = await self.payments.read(session.id)
+            if session.status is SessionStatus.OPEN:
+                return session
+            if session.status is not SessionStatus.EXPIRED:
+                await self._join_if_paid(session)
+                raise Conflict("already_paid")
+        raise RateLimited("too_many_changes")
+
+    async def _give_up(self, handle: Handle, token: FormToken) -> None:
+        """Expire the session that this one is instead of, so that one intention is never paid twice."""
+        if (handle.campaign, handle.nonce) != (token.campaign, token.nonce):
+            raise Invalid("token_forged")
+        session = await self.payments.expire(handle.session_id)
+        if session.status is not SessionStatus.EXPIRED:
+            await self._join_if_paid(session)
+            raise Conflict("already_paid")
+
+    def _count_change(self, nonce: str, order: Order) -> None:
+        orders = self._started.setdefault(nonce, set())
+        self._started.move_to_end(nonce)
+        orders.add(self.tokens.idempotency_key(nonce, order))
+        while len(self._started) > 10_000:
+            self._started.popitem(last=False)
+        if len(orders) > CHANGES_PER_TOKEN:
+            raise RateLimited("too_many_changes")
+
+    # ── follow ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def follow(self, session_id: str, campaign: str, nonce: str) -> CheckoutSession:
+        """What became of a session; a paid one is joined right here, so a late webhook costs nothing.
+
+        Raises NotFound where the session is not the one that this campaign and nonce started.
+        """
+        session = await self._read_seldom(session_id)
+        if (session.campaign, session.nonce) != (campaign, nonce):
+            raise NotFound("session_unknown")
+        await self._join_if_paid(session)
+        return session
+
+    async def _read_seldom(self, session_id: str) -> CheckoutSession:
+        """One read per session and interval, shared by everybody who asks meanwhile."""
+        now = asyncio.get_running_loop().time()
+        asked, reading = self._read.get(session_id, (float("-inf"), None))
+        if reading is None or now - asked >= READ_INTERVAL or (reading.done() and reading.exception()):
+            reading = asyncio.create_task(self.payments.read(session_id))
+            self._read[session_id] = (now, reading)
+            self._read.move_to_end(session_id)
+            while len(self._read) > 1_000:
+                self._read.popitem(last=False)
+        return await asyncio.shield(reading)
+
+    async def _join_if_paid(self, session: CheckoutSession) -> None:
+        state = session.state
+        if state is None:
+            return
+        try:
+            await self.record(state, session.amount)
+        except (LedgerUnavailable, NotOurEvent) as error:  # the payment is true all the same; the webhook comes again
+            log.warning("paid_session_not_joined", session=session.id, reason=str(error))
+
+    # ── record ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def record(self, state: State, amount: Money | None) -> Joined:
+        """Join one state into the ledger. Money of another currency than the campaign's is never summed."""
+        try:
+            campaign = self.campaigns.get(state.campaign)
+        except NotFound:
+            log.error("campaign_unknown", campaign=state.campaign)  # joined under its name, not shown, alarmed
+        else:
+            if amount is not None and amount.currency != campaign.currency:
+                log.error("currency_differs", campaign=campaign.id, given=amount.currency)
+                raise NotOurEvent("wrong_currency")
+        return await self.ledger.join(await self.payments.account(), state)
+
+    async def receive(self, body: bytes, signature: bytes) -> Joined:
+        """Apply a webhook: verify, translate, join. Raises Invalid, NotOurEvent, and Unavailable to be sent again."""
+        account = await self.payments.account()
+        session = self.payments.event(body, signature, self.clock())
+        if session.campaign is None:
+            raise NotOurEvent("other_product")
+        state = session.state
+        log.debug("event", session=session.id, status=session.status.value, account=account.id)
+        return Joined.UNCHANGED if state is None else await self.record(state, session.amount)
+
+    # ── reconcile ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def reconcile(self) -> int:
+        """Join every paid session that Stripe knows since the oldest cursor; return how many were news.
+
+        Stripe is the ledger, Redis its projection: this builds an empty one, and heals whatever webhooks missed.
+        A projection counts as built only after a complete pass, and the cursor is where that pass began.
+        """
+        account = await self.payments.account()
+        began = int(self.clock().timestamp())
+        campaigns = self.campaigns.all()
+        cursors = [await self.ledger.cursor(account, campaign.id) for campaign in campaigns]
+        since = min((cursor or 0 for cursor in cursors), default=began)
+        news = 0
+        async for session in self.payments.sessions_since(max(0, since - SESSION_LIFETIME - 600)):
+            state = session.state
+            if state is None:
+                continue
+            try:
+                news += await self.record(state, session.amount) is Joined.APPLIED
+            except NotOurEvent as reason:
+                log.warning("session_not_ours", session=session.id, reason=reason.code)
+        for campaign in campaigns:
+            await self.ledger.mark_built(account, campaign.id, began)
+        log.info("reconciled", since=since, news=news)
+        return news
+
+    async def account(self) -> Account:
+        return await self.payments.account()
+
+
+def _within_terms(campaign: Campaign, amount: Money) -> None:
+    giving = campaign.giving
+    if amount.currency != campaign.currency:
+        raise Invalid("amount_not_a_number", given=str(amount))
+    if amount < giving.minimum:
+        raise Invalid("amount_below_minimum", minimum=giving.minimum.amount, given=amount.amount)
+    if giving.maximum < amount:
+        raise Invalid("amount_above_maximum", maximum=giving.maximum.amount, given=amount.amount)
+    if not amount.chargeable:
+        raise Invalid("amount_not_chargeable", given=amount.amount)
+
+
+def _progress(campaign: Campaign, published: Published) -> Progress:
+    as_of = datetime.fromtimestamp(published.epoch, campaign.publication.timezone)
+    return progress(campaign, published.raised, as_of=as_of, next_change=next_boundary(campaign.publication, as_of))
+
+
+def _stale(figure: Progress) -> Progress:
+    return figure if figure.stale else replace(figure, stale=True)

@@ -1,0 +1,159 @@
+"""Settings: read once from the environment, every mistake named at once, with where to set it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from service.errors import Fault, Misconfigured
+
+STRIPE_ORIGINS: Final = {
+    # https://docs.stripe.com/security/guide#content-security-policy
+    "script": ("https://js.stripe.com", "https://*.js.stripe.com", "https://checkout.stripe.com"),
+    "frame": (
+        "https://js.stripe.com",
+        "https://*.js.stripe.com",
+        "https://checkout.stripe.com",
+        "https://hooks.stripe.com",
+    ),
+    "connect": ("https://api.stripe.com", "https://checkout.stripe.com"),
+    "img": ("https://*.stripe.com",),
+    "form": ("https://checkout.stripe.com",),
+}
+STRIPE_SCRIPT: Final = "https://js.stripe.com/endive/stripe.js"
+
+_PLACEHOLDER = re.compile(
+    r"change.?me|replace|example|your|secret$|password|xxx|\.\.\.|^(sk|pk|rk|whsec)_(test_|live_)?$", re.I
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one installation is set up. `article_origin` and `ribbon` belong to the demo alone."""
+
+    stripe_secret_key: str
+    stripe_publishable_key: str
+    stripe_webhook_secrets: tuple[str, ...]
+    redis_url: str
+    public_url: str
+    secret_keys: tuple[str, ...]
+    campaigns: Path = Path("campaigns")
+    stripe_api_base: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    forwarded_allow_ips: str = "127.0.0.1"
+    log_level: str = "info"
+    article_origin: str | None = None
+    publication_every: str | None = None
+
+    @property
+    def live(self) -> bool:
+        return "_live_" in self.stripe_secret_key
+
+    @property
+    def stripe_script(self) -> str:
+        base = self.stripe_api_base
+        return STRIPE_SCRIPT.replace("https://js.stripe.com", base) if base else STRIPE_SCRIPT
+
+    def stripe_origins(self, use: str) -> tuple[str, ...]:
+        """Content-Security-Policy sources; another `STRIPE_API_BASE` replaces them all."""
+        return (self.stripe_api_base,) if self.stripe_api_base else STRIPE_ORIGINS[use]
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """Raises Misconfigured with one fault for each variable that is missing or wrong."""
+    faults: list[Fault] = []
+
+    def read(name: str, allowed: str, good: Callable[[str], bool], default: str | None = None) -> str:
+        value = environment.get(name, "").strip() or (default or "")
+        if not value or not good(value):
+            shown = "nothing" if not value else "a value that is not shown here" if "SECRET" in name else repr(value)
+            faults.append(Fault("environment", name, shown, allowed))
+        return value
+
+    def listed(name: str, allowed: str, good: Callable[[str], bool]) -> tuple[str, ...]:
+        values = [part.strip() for part in read(name, allowed, bool).split(",")]
+        if values != [""] and not all(good(value) for value in values):
+            faults.append(Fault("environment", name, "a value that is not shown here", allowed))
+        return tuple(values)
+
+    settings = Settings(
+        stripe_secret_key=read(
+            "STRIPE_SECRET_KEY",
+            "a restricted or secret key of your Stripe account (rk_… or sk_…), from Dashboard → Developers → API keys",
+            lambda v: _filled(v) and v.startswith(("sk_test_", "sk_live_", "rk_test_", "rk_live_")),
+        ),
+        stripe_publishable_key=read(
+            "STRIPE_PUBLISHABLE_KEY",
+            "the publishable key beside it (pk_…), of the same mode",
+            lambda v: (
+                _filled(v)
+                and v.startswith(("pk_test_", "pk_live_"))
+                and ("_live_" in v) == ("_live_" in environment.get("STRIPE_SECRET_KEY", v))
+            ),
+        ),
+        stripe_webhook_secrets=listed(
+            "STRIPE_WEBHOOK_SECRET",
+            "the signing secret of the webhook endpoint (whsec_…); several, comma-separated, while you rotate it",
+            lambda v: _filled(v) and v.startswith("whsec_") and len(v) >= 16,
+        ),
+        redis_url=read(
+            "REDIS_URL",
+            "the address of a Redis-protocol server: redis://…, rediss://… or unix://…",
+            lambda v: v.startswith(("redis://", "rediss://", "unix://")),
+        ),
+        public_url=read(
+            "PUBLIC_URL",
+            "the address under which browsers reach this service, without a path: https://give.example.org",
+            _origin,
+        ).rstrip("/"),
+        secret_keys=listed(
+            "SECRET_KEYS",
+            "random text of 32 characters or more, newest first, comma-separated: openssl rand -hex 32",
+            lambda v: _filled(v) and len(v) >= 32 and len(set(v)) > 7,
+        ),
+        campaigns=Path(
+            read("CAMPAIGNS", "a folder of campaign files", lambda v: Path(v).is_dir(), default="campaigns")
+        ),
+        stripe_api_base=(
+            read("STRIPE_API_BASE", "an address without a path; leave it out for Stripe itself", _origin)
+            if environment.get("STRIPE_API_BASE")
+            else None
+        ),
+        host=environment.get("HOST") or "127.0.0.1",
+        port=int(_number(read("PORT", "a port, 1 to 65535", _number_up_to(65535), default="8000"))),
+        workers=int(_number(read("WEB_CONCURRENCY", "how many workers, 1 to 64", _number_up_to(64), default="1"))),
+        forwarded_allow_ips=environment.get("FORWARDED_ALLOW_IPS") or "127.0.0.1",
+        log_level=read(
+            "LOG_LEVEL",
+            "debug, info, warning or error",
+            lambda v: v in {"debug", "info", "warning", "error"},
+            default="info",
+        ),
+    )
+    if faults:
+        raise Misconfigured(faults)
+    return settings
+
+
+def _filled(value: str) -> bool:
+    return not _PLACEHOLDER.search(value)
+
+
+def _origin(value: str) -> bool:
+    parts = urlsplit(value)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.path in {"", "/"} and not parts.query
+
+
+def _number_up_to(most: int) -> Callable[[str], bool]:
+    return lambda value: value.isascii() and value.isdigit() and 1 <= int(value) <= most
+
+
+def _number(value: str) -> str:
+    """A wrong number is already a fault; reading goes on, to name the others too."""
+    return value if value.isascii() and value.isdigit() else "0"
