@@ -14,14 +14,13 @@ from typing import Final
 
 import structlog
 
-from service.domain.campaign import Campaign
+from service.domain.campaign import Campaign, Status
 from service.domain.ledger import State
 from service.domain.money import Money
 from service.domain.progress import Progress, progress
 from service.domain.publication import Published, next_boundary
 from service.errors import Conflict, Invalid, LedgerUnavailable, NotFound, NotOurEvent, RateLimited, Unavailable
 from service.ports import (
-    Account,
     Campaigns,
     CheckoutSession,
     FormToken,
@@ -68,6 +67,13 @@ class Donations:
     figures: dict[str, Progress] = field(default_factory=dict)
     _started: OrderedDict[str, set[str]] = field(default_factory=OrderedDict)
     _read: OrderedDict[str, tuple[float, asyncio.Task[CheckoutSession]]] = field(default_factory=OrderedDict)
+
+    def campaign(self, campaign_id: str) -> Campaign:
+        """Raises NotFound (`campaign_unknown`), also for a hidden one: nothing of it is told."""
+        campaign = self.campaigns.get(campaign_id)
+        if campaign.status is Status.HIDDEN:
+            raise NotFound("campaign_unknown")
+        return campaign
 
     # ── show ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -250,20 +256,20 @@ class Donations:
         log.info("reconciled", since=since, news=news)
         return news
 
-    async def account(self) -> Account:
-        return await self.payments.account()
-
 
 def _within_terms(campaign: Campaign, amount: Money) -> None:
     giving = campaign.giving
     if amount.currency != campaign.currency:
         raise Invalid("amount_not_a_number", given=str(amount))
+    given: dict[str, str | int] = {"given": amount.amount, "currency": amount.currency}
     if amount < giving.minimum:
-        raise Invalid("amount_below_minimum", minimum=giving.minimum.amount, given=amount.amount)
+        raise Invalid("amount_below_minimum", minimum=giving.minimum.amount, **given)
     if giving.maximum < amount:
-        raise Invalid("amount_above_maximum", maximum=giving.maximum.amount, given=amount.amount)
+        raise Invalid(
+            "amount_above_maximum", maximum=giving.maximum.amount, contact=campaign.recipient.contact, **given
+        )
     if not amount.chargeable:
-        raise Invalid("amount_not_chargeable", given=amount.amount)
+        raise Invalid("amount_not_chargeable", **given)
 
 
 def _progress(campaign: Campaign, published: Published) -> Progress:

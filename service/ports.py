@@ -154,6 +154,12 @@ class Campaigns(Protocol):
 
     def all(self) -> Sequence[Campaign]: ...
 
+    def reload(self) -> None:
+        """Read what has changed; a bad edit keeps the campaign as it was."""
+
+    def refused(self) -> str | None:
+        """Why the newest version of a file is not in use; None when all are."""
+
 
 @dataclass(frozen=True, slots=True)
 class FormToken:

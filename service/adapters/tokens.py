@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -37,9 +38,10 @@ class SignedTokens:
         return _text(self._form.dumps([campaign, site, secrets.token_urlsafe(16)]))
 
     def form(self, token: str) -> FormToken:
-        (campaign, site, nonce), issued = _read(
-            lambda: self._form.loads(token, max_age=FORM_LIFETIME, return_timestamp=True), token, 3
-        )
+        """Raises `token_expired` with the campaign it was for, so that the donor can be led back."""
+        (campaign, site, nonce), issued = _read(lambda: self._form.loads(token, return_timestamp=True), token, 3)
+        if time.time() - issued.timestamp() > FORM_LIFETIME:
+            raise Invalid("token_expired", campaign=campaign)
         return FormToken(campaign, site, nonce, int(issued.timestamp()))
 
     def handle(self, handle: Handle) -> str:

@@ -1,0 +1,64 @@
+# Everything that people and CI do here, in a few words. `make` alone lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+PATH_WITH_NODE := $(PATH):$(CURDIR)/.venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
+
+.PHONY: help install run test check bench torture format lock
+help:
+	@echo "make run      the demo: an article with the card, the service, the sandbox and an embedded Valkey"
+	@echo "make test     all tests, with real servers and a real browser"
+	@echo "make check    format, lint, types, imports, scripts"
+	@echo "make bench    speed, as ratios"
+	@echo "make torture  the long versions of the tests"
+	@echo "make install  what the above need (they call it themselves)"
+	@echo "make format   rewrite the format; make lock  renew the locked requirements"
+
+install: .venv/dev.stamp tools/node_modules/.stamp
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; say which: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "the module venv is missing: apt-get install python3-venv"; exit 1; }
+
+.venv/run.stamp: requirements.lock | .venv/bin/python
+	$(PIP_INSTALL) requirements.lock
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock | .venv/bin/python
+	$(PIP_INSTALL) requirements-dev.lock
+	@touch .venv/run.stamp $@
+
+tools/node_modules/.stamp: tools/package-lock.json .venv/dev.stamp
+	cd tools && PATH="$(PATH_WITH_NODE)" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+run: .venv/run.stamp
+	@$(BIN)/python -m service demo
+
+test: .venv/dev.stamp
+	@tools/need chromium
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd tools && PATH="$(PATH_WITH_NODE)" npx --no-install tsc -p tsconfig.json
+	$(BIN)/python tools/check_locks.py
+
+bench: .venv/dev.stamp
+	@tools/need wrk
+	$(BIN)/python -m bench
+
+torture: .venv/dev.stamp
+	@tools/need chromium
+	HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest tests/domain tests/adapters tests/sandbox
+
+format: .venv/dev.stamp
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: .venv/dev.stamp
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --group dev -o requirements-dev.lock

@@ -1,0 +1,155 @@
+"""The command line: serve · demo · check · totals · snippet."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from service import __version__
+from service.errors import DonationCardError, Fault, Misconfigured
+from service.settings import Settings, from_environment
+
+_DEMO_ENVIRONMENT = Path("data/environment")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def commands() -> None:
+    """An embeddable donation card and the small service behind it."""
+
+
+@commands.command()
+def serve() -> None:
+    """Serve with the settings of the environment; refuse to start with a wrong one."""
+    import uvicorn
+
+    from service.adapters.campaign_files import CampaignFiles
+    from service.logs import configure_logs
+
+    settings = from_environment(os.environ)
+    CampaignFiles(settings.campaigns)  # every fault of every file now, once, and not from each worker
+    configure_logs(settings.log_level)
+    uvicorn.run(
+        "service.app:worker",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+        log_level=settings.log_level,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        h11_max_incomplete_event_size=16 * 1024,
+    )
+
+
+@commands.command()
+@click.option(
+    "--port", default=8000, envvar="PORT", show_default=True, help="Of the service; the next two are used too."
+)
+@click.option(
+    "--data", default="data", type=click.Path(path_type=Path), show_default=True, help="What survives a restart."
+)
+@click.option("--campaigns", default="campaigns", type=click.Path(path_type=Path, exists=True), show_default=True)
+def demo(port: int, data: Path, campaigns: Path) -> None:
+    """Run everything here: sandbox, embedded Valkey, and an article with the card in it."""
+    from service.demo import run
+    from service.logs import configure_logs
+
+    configure_logs("warning")
+    asyncio.run(run(port, data, campaigns))
+
+
+@commands.command()
+@click.option("--campaigns", type=click.Path(path_type=Path), help="Check this folder only, and no settings.")
+def check(campaigns: Path | None) -> None:
+    """Check settings and campaign files, and name every mistake."""
+    from service.adapters.campaign_files import CampaignFiles
+
+    faults: list[Fault] = []
+    folder = campaigns or Path(os.environ.get("CAMPAIGNS", "campaigns"))
+    if campaigns is None:
+        try:
+            from_environment(os.environ)
+        except Misconfigured as error:
+            faults += error.faults
+    try:
+        found = CampaignFiles(folder).all()
+    except Misconfigured as error:
+        faults += error.faults
+    if faults:
+        raise Misconfigured(faults)
+    for campaign in found:
+        click.echo(f"{campaign.id}: {campaign.goal}, {len(campaign.needs)} needs, {', '.join(campaign.languages)}")
+
+
+@commands.command()
+@click.argument("campaign")
+def totals(campaign: str) -> None:
+    """What the ledger holds for CAMPAIGN, to the cent, and what the public sees."""
+    asyncio.run(_totals(_settings(), campaign))
+
+
+async def _totals(settings: Settings, campaign_id: str) -> None:
+    from service.adapters.campaign_files import CampaignFiles
+    from service.adapters.redis_ledger import RedisLedger
+    from service.adapters.stripe_payments import StripePayments
+    from service.domain.money import Money
+
+    campaign = CampaignFiles(settings.campaigns).get(campaign_id)
+    ledger = RedisLedger(settings.redis_url)
+    payments = StripePayments(
+        settings.stripe_secret_key, settings.stripe_webhook_secrets, api_base=settings.stripe_api_base
+    )
+    try:
+        account = await payments.account()
+        found = await ledger.totals(account, campaign.id)
+    finally:
+        await ledger.close()
+        await payments.close()
+    click.echo(f"campaign  {campaign.id} ({account.id}, {account.mode})")
+    if found is None:
+        click.echo("raised    unknown: the ledger has not been built; it is, a few seconds after the service starts")
+        sys.exit(1)
+    click.echo(f"raised    {Money(found.raised, campaign.currency)} before fees")
+    click.echo(f"payments  {found.payments}")
+    click.echo(f"goal      {campaign.goal}")
+
+
+@commands.command()
+@click.argument("campaign")
+@click.option("--lang", default="", help="Language of the link's text; the campaign's own if left out.")
+@click.option("--url", envvar="PUBLIC_URL", required=True, help="Public address of the service.")
+@click.option("--campaigns", default="campaigns", envvar="CAMPAIGNS", type=click.Path(path_type=Path, exists=True))
+def snippet(campaign: str, lang: str, url: str, campaigns: Path) -> None:
+    """Print the two lines that a site pastes."""
+    from service.adapters.campaign_files import CampaignFiles
+    from service.web import texts
+    from service.web.snippet import snippet as lines
+
+    found = CampaignFiles(campaigns).get(campaign)
+    words = texts.texts(found.language(texts.wanted(lang)))
+    click.echo(lines(url.rstrip("/"), found, words))
+
+
+def _settings() -> Settings:
+    """Of the environment; without any, of the demo that runs in this folder."""
+    if "REDIS_URL" in os.environ or not _DEMO_ENVIRONMENT.exists():
+        return from_environment(os.environ)
+    click.echo("(the demo's settings, from data/environment)", err=True)
+    lines = _DEMO_ENVIRONMENT.read_text().splitlines()
+    return from_environment(dict(line.split("=", 1) for line in lines))
+
+
+def main() -> None:
+    """Faults go to standard error, one a line, and end the command with status 2."""
+    try:
+        commands()
+    except DonationCardError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)

@@ -1,0 +1,153 @@
+"""Checkout sessions: start one from the giving page's form, as JSON or as a plain form, and follow it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from service.domain.campaign import Campaign
+from service.domain.money import Money, parse_amount
+from service.donations import Donations, Terms
+from service.errors import Invalid
+from service.ports import CheckoutSession, FormToken, Handle, Shape
+from service.web import texts
+from service.web.bodies import FORM_LIMIT, form, read
+from service.web.campaigns import Board, language
+from service.web.headers import NO_STORE
+from service.web.pages import Pages
+from service.web.problems import sentence
+from service.web.texts import Texts
+
+_OWN: Final = "own"
+
+
+class Order(BaseModel):
+    """What the giving page asks for. A form's `own` is what the donor typed; JSON sends the amount alone."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    token: str = Field(min_length=1, max_length=600)
+    amount: str = Field(min_length=1, max_length=40)
+    shape: Literal["embedded", "hosted"] = "embedded"
+    replaces: str = Field(default="", max_length=600)
+    lang: str = Field(default="", max_length=100)
+
+
+class CheckoutEndpoints:
+    """`/v1/checkout-sessions`."""
+
+    def __init__(self, donations: Donations, board: Board, pages: Pages, public_url: str) -> None:
+        self.donations, self.board, self.pages, self.public_url = donations, board, pages, public_url
+
+    async def start(self, request: Request) -> Response:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "application/json":
+            return await self._start_json(request)
+        if kind == "application/x-www-form-urlencoded":
+            return await self._start_form(request)
+        raise HTTPException(415)
+
+    async def _start_json(self, request: Request) -> Response:
+        order = _order(await read(request, FORM_LIMIT))
+        token = self.donations.tokens.form(order.token)
+        campaign = self.donations.campaign(token.campaign)
+        words = _words(campaign, order.lang)
+        amount = parse_amount(order.amount, campaign.currency, decimals=campaign.giving.decimals)
+        session = await self._open(campaign, words, token, amount, Shape(order.shape), order.replaces)
+        handle = self.donations.tokens.handle(Handle(session.id, campaign.id, token.nonce))
+        return JSONResponse(_made(session, amount, handle, order.shape), 201, NO_STORE)
+
+    async def _start_form(self, request: Request) -> Response:
+        """Without JavaScript: to the hosted page, or the form again with what is wrong and nothing lost."""
+        given = form(await read(request, FORM_LIMIT))
+        token = self.donations.tokens.form(given.get("token", ""))
+        campaign = self.donations.campaign(token.campaign)
+        words = _words(campaign, given.get("lang", ""))
+        try:
+            amount = _chosen(given, campaign, words)
+            session = await self._open(campaign, words, token, amount, Shape.HOSTED, given.get("replaces", ""))
+        except Invalid as error:
+            if not error.code.startswith("amount_"):
+                raise
+            return self.pages.give(
+                campaign,
+                self.donations.shown(campaign),
+                words,
+                given["token"],
+                open_now=self.donations.accepts(campaign),
+                given=given,
+                error={"text": sentence(error, words), "field": "amount"},
+                status=error.status,
+            )
+        assert session.url is not None
+        return RedirectResponse(session.url, 303, NO_STORE)
+
+    async def _open(
+        self, campaign: Campaign, words: Texts, token: FormToken, amount: Money, shape: Shape, replaces: str
+    ) -> CheckoutSession:
+        tokens, base = self.donations.tokens, f"{self.public_url}/c/{campaign.id}"
+        back = f"return={tokens.returning(campaign.id, token.nonce)}&lang={words.language}"
+        hosted = shape is Shape.HOSTED
+        terms = Terms(
+            shape=shape,
+            description=words.t("give.product"),
+            locale=(campaign.stripe_locales or {}).get(words.language, words.language),
+            # Stripe fills the braces in; encoded they would stay
+            success_url=f"{base}/thanks?session={{CHECKOUT_SESSION_ID}}&{back}" if hosted else None,
+            cancel_url=f"{base}/give?lang={words.language}" if hosted else None,
+        )
+        earlier = tokens.read_handle(replaces) if replaces else None
+        return await self.donations.start(token, amount, terms, replaces=earlier)
+
+    async def follow(self, request: Request) -> Response:
+        handle = self.donations.tokens.read_handle(request.path_params["handle"])
+        campaign = self.donations.campaign(handle.campaign)
+        words = texts.texts(language(request, campaign))
+        session = await self.donations.follow(handle.session_id, handle.campaign, handle.nonce)
+        return JSONResponse(self.board.thanks(campaign, words, session.status, session.amount), 200, NO_STORE)
+
+
+def _order(body: bytes) -> Order:
+    try:
+        return Order.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])[:60] or "body"
+        raise Invalid(field=field, reason=first["msg"][:120]) from error
+
+
+def _chosen(given: dict[str, str], campaign: Campaign, words: Texts) -> Money:
+    """The one amount a form means. Chosen and typed and different: the donor is asked, nothing is guessed."""
+    chosen, typed = given.get("amount", ""), given.get("own", "").strip()
+
+    def read_amount(text: str) -> Money:
+        return parse_amount(text, campaign.currency, decimals=campaign.giving.decimals)
+
+    if chosen in {"", _OWN}:
+        return read_amount(typed)
+    amount = read_amount(chosen)
+    if typed and read_amount(typed) != amount:
+        raise Invalid("amount_two_chosen", chosen=words.money(amount), given=typed[:40])
+    return amount
+
+
+def _words(campaign: Campaign, lang: str) -> Texts:
+    return texts.texts(campaign.language(texts.wanted(lang)))
+
+
+def _made(session: CheckoutSession, amount: Money, handle: str, shape: str) -> dict[str, object]:
+    where = {"client_secret": session.client_secret} if shape == "embedded" else {"url": session.url}
+    expires = datetime.fromtimestamp(session.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "handle": handle,
+        "shape": shape,
+        "amount": amount.amount,
+        "currency": amount.currency,
+        "expires_at": expires,
+        **where,
+    }

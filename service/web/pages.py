@@ -1,0 +1,215 @@
+"""Pages: the campaign, the giving page, thanks and problems, rendered on the server and complete without JavaScript.
+
+`Pages` renders; the endpoints below choose what. Templates get finished text and never compute.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from service.domain.campaign import Campaign
+from service.domain.money import Money
+from service.domain.progress import Progress
+from service.donations import Donations
+from service.errors import NotFound
+from service.settings import Settings
+from service.web import texts, view
+from service.web.answers import Answer
+from service.web.campaigns import Board, language
+from service.web.headers import NO_STORE, Headers, policy
+from service.web.texts import Texts
+from service.web.widget import Assets
+
+_TEMPLATES: Final = Path(__file__).parent.parent / "templates"
+
+
+class Pages:
+    """Our templates with what each of them needs."""
+
+    def __init__(self, settings: Settings, assets: Assets) -> None:
+        self.settings = settings
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(_TEMPLATES),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals["asset"] = assets.url
+
+    def campaign(self, campaign: Campaign, figure: Progress | None, words: Texts, *, open_now: bool) -> str:
+        card = view.card(campaign, figure, words, open_now=open_now, test=not self.settings.live)
+        above, below = view.beyond(campaign, words)
+        return self._render(
+            "campaign.html",
+            words,
+            page_title=card["title"],
+            card=card,
+            campaign_path=f"/c/{campaign.id}",
+            recipient=campaign.recipient,
+            give_url=f"/c/{campaign.id}/give?lang={words.language}",
+            warning=view.warning(campaign, words),
+            above=above,
+            below=below,
+            as_of=card["progress"]["when"] if card["progress"] else words.t("problem.figure_unknown"),
+            languages=_languages(campaign, words, f"/c/{campaign.id}"),
+            canonical=f"{self.settings.public_url}/c/{campaign.id}",
+        )
+
+    def give(
+        self,
+        campaign: Campaign,
+        figure: Progress | None,
+        words: Texts,
+        token: str,
+        *,
+        open_now: bool,
+        given: dict[str, str] | None = None,
+        error: dict[str, str] | None = None,
+        status: int = 200,
+    ) -> Response:
+        """`given`: what the donor had chosen and typed, so that an error loses nothing."""
+        card = view.card(campaign, figure, words, open_now=open_now, test=not self.settings.live)
+        giving, given = campaign.giving, given or {}
+        hint = "give.own_hint_decimals" if giving.decimals else "give.own_hint"
+        body = self._render(
+            "give.html",
+            words,
+            page_title=words.t("give.title"),
+            card=card,
+            recipient=campaign.recipient,
+            purpose_line=words.t(
+                "give.to",
+                recipient=campaign.recipient.short_name,
+                purpose=campaign.text[words.language].purpose,
+            ),
+            warning=view.warning(campaign, words),
+            token=token,
+            action="/v1/checkout-sessions",
+            back_url=f"/c/{campaign.id}?lang={words.language}",
+            suggested=[{"value": _plain(money), "label": words.money(money)} for money in giving.suggested],
+            own_hint=words.t(hint, minimum=words.money(giving.minimum), maximum=words.money(giving.maximum)),
+            own_inputmode="decimal" if giving.decimals else "numeric",
+            amount_format=words.amount_pattern(campaign.currency),
+            minimum=giving.minimum.amount,
+            maximum=giving.maximum.amount,
+            unit=giving.minimum.unit,
+            reach=view.reach(campaign, figure, words),
+            reach_beyond=words.t("give.reaches_beyond"),
+            needs_bar=card["needs"],
+            details=view.details(campaign, words),
+            error=error,
+            chosen=given.get("amount", ""),
+            typed=given.get("own", ""),
+            stripe={"key": self.settings.stripe_publishable_key, "script": self.settings.stripe_script},
+            closed=None if open_now else card["notice"],
+            framed_ok=True,
+            languages=_languages(campaign, words, f"/c/{campaign.id}/give"),
+            robots="noindex",
+        )
+        return HTMLResponse(body, status, {**NO_STORE, **self._give_headers(campaign)})
+
+    def thanks(self, campaign: Campaign, words: Texts, state: view.Json) -> Response:
+        body = self._render(
+            "thanks.html",
+            words,
+            page_title=state["title"],
+            state=state,
+            back_url=f"/c/{campaign.id}?lang={words.language}",
+            give_url=f"/c/{campaign.id}/give?lang={words.language}",
+            robots="noindex",
+        )
+        return HTMLResponse(body, 200, {**NO_STORE, **policy()})
+
+    def problem(self, problem: view.Json, words: Texts, *, retry_url: str | None, headers: Headers) -> Response:
+        body = self._render(
+            "problem.html",
+            words,
+            page_title=words.t("problem.title"),
+            problem=problem,
+            retry_url=retry_url,
+            fallback_url=problem.get("fallback_url"),
+            robots="noindex",
+        )
+        return HTMLResponse(body, problem["status"], {**headers, **policy()})
+
+    def _give_headers(self, campaign: Campaign) -> Headers:
+        """Framed by any https site unless the campaign lists its sites; a 303 to Stripe counts as a form target."""
+        settings = self.settings
+        ancestors = tuple(f"https://{site}" for site in campaign.sites) or ("https:",)
+        demo = (settings.article_origin,) if settings.article_origin else ()
+        return policy(
+            script=settings.stripe_origins("script"),
+            connect=settings.stripe_origins("connect"),
+            frame=settings.stripe_origins("frame"),
+            image=settings.stripe_origins("img"),
+            form=settings.stripe_origins("form"),
+            ancestors=("'self'", *ancestors, *demo),
+        ) | {"cross-origin-resource-policy": "cross-origin"}
+
+    def _render(self, template: str, words: Texts, **values: Any) -> str:
+        ribbon = None if self.settings.live else words.t("card.ribbon")
+        common = {"lang": words.language, "dir": words.dir, "t": words.t, "ribbon": ribbon}
+        defaults: dict[str, Any] = {"languages": [], "canonical": None, "robots": None}
+        return self._environment.get_template(template).render({**defaults, **common, **values})
+
+
+class PageEndpoints:
+    """`/c/…`: parse, ask, render."""
+
+    def __init__(self, pages: Pages, donations: Donations, board: Board) -> None:
+        self.pages, self.donations, self.board = pages, donations, board
+
+    async def campaign(self, request: Request) -> Answer:
+        campaign = self.donations.campaign(request.path_params["id"])
+        return self.board.page(campaign, language(request, campaign))
+
+    async def give(self, request: Request) -> Response:
+        campaign = self.donations.campaign(request.path_params["id"])
+        words = texts.texts(language(request, campaign))
+        token = self.donations.tokens.mint(campaign.id, campaign.site(_referring_host(request)))
+        open_now = self.donations.accepts(campaign)
+        return self.pages.give(campaign, self.donations.shown(campaign), words, token, open_now=open_now)
+
+    async def thanks(self, request: Request) -> Response:
+        """Where the hosted page returns. The address alone proves nothing: Stripe is asked what became of it."""
+        campaign = self.donations.campaign(request.path_params["id"])
+        words = texts.texts(language(request, campaign))
+        named, nonce = self.donations.tokens.read_returning(request.query_params.get("return", ""))
+        session_id = request.query_params.get("session", "")
+        if named != campaign.id or not session_id.isascii() or not 0 < len(session_id) <= 255:
+            raise NotFound("session_unknown")
+        session = await self.donations.follow(session_id, named, nonce)
+        return self.pages.thanks(campaign, words, self.board.thanks(campaign, words, session.status, session.amount))
+
+
+def _languages(campaign: Campaign, words: Texts, path: str) -> list[view.Json]:
+    return [
+        {
+            "lang": other,
+            "name": texts.texts(other).t("language"),
+            "url": f"{path}?lang={other}",
+            "current": other == words.language,
+        }
+        for other in campaign.languages
+    ]
+
+
+def _plain(money: Money) -> str:
+    """The amount as a form field writes it: `25`, `2.50`."""
+    digits = str(money).partition(" ")[0]
+    return digits.partition(".")[0] if money.whole else digits
+
+
+def _referring_host(request: Request) -> str | None:
+    """The host that framed or linked us: the only thing we take from a Referer."""
+    try:
+        return urlsplit(request.headers.get("referer", "")).hostname
+    except ValueError:
+        return None

@@ -1,0 +1,49 @@
+"""Routes: every address of the service on one screen; `openapi.yaml` says what each answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.routing import Route
+
+from service.donations import Donations
+from service.web import health, widget
+from service.web.answers import Answer
+from service.web.campaigns import Board, CampaignEndpoints
+from service.web.checkout_sessions import CheckoutEndpoints
+from service.web.headers import fresh
+from service.web.health import Readiness, Reasons
+from service.web.pages import PageEndpoints, Pages
+from service.web.stripe_webhook import WebhookEndpoint
+
+CONTRACT: Final = Path(__file__).parent.parent.parent / "openapi.yaml"
+
+
+def routes(donations: Donations, board: Board, pages: Pages, public_url: str, reasons: Reasons) -> list[Route]:
+    campaigns = CampaignEndpoints(donations, board)
+    checkout = CheckoutEndpoints(donations, board, pages, public_url)
+    page = PageEndpoints(pages, donations, board)
+    return [
+        _get("/v1/campaigns/{id}", campaigns.show),
+        _get("/v1/campaigns/{id}/progress", campaigns.progress),
+        Route("/v1/checkout-sessions", checkout.start, methods=["POST"]),
+        _get("/v1/checkout-sessions/{handle}", checkout.follow),
+        Route("/v1/stripe/webhook", WebhookEndpoint(donations).receive, methods=["POST"]),
+        _get("/healthz", health.alive),
+        _get("/readyz", Readiness(reasons).show),
+        _get("/widget/{hash}/donation-card.js", widget.missing),
+        _get("/static/{hash}/{name}", widget.missing),
+        _get("/c/{id}", page.campaign),
+        _get("/c/{id}/give", page.give),
+        _get("/c/{id}/thanks", page.thanks),
+        Route("/openapi.yaml", _contract(), methods=["GET"]),
+    ]
+
+
+def _get(path: str, endpoint: Any) -> Route:
+    return Route(path, endpoint, methods=["GET"])
+
+
+def _contract() -> Answer:
+    return Answer(CONTRACT.read_bytes(), "application/yaml", fresh(300, live=False))

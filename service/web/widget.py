@@ -1,0 +1,45 @@
+"""Widget and assets: the card as it is written, every released card, and what our own pages load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from starlette.requests import Request
+
+from service.errors import NotFound
+from service.web.answers import Answer
+from service.web.headers import IMMUTABLE, SHARED, digest
+
+_STATIC: Final = Path(__file__).parent.parent / "static"
+_WIDGET: Final = Path(__file__).parent.parent.parent / "widget"
+_TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+
+CARD: Final = "/widget/v1/donation-card.js"
+
+
+class Assets:
+    """Files read once at the start; an address with a hash in it never changes its content."""
+
+    def __init__(self) -> None:
+        self.ready: dict[str, Answer] = {}
+        self._urls: dict[str, str] = {}
+        for path in sorted(_STATIC.iterdir()):
+            body = path.read_bytes()
+            self._urls[path.name] = f"/static/{digest(body)}/{path.name}"
+            self._add(self._urls[path.name], path, IMMUTABLE)
+        newest = _WIDGET / "donation-card.js"
+        self._add(CARD, newest, SHARED | {"cache-control": "public, max-age=600, stale-while-revalidate=86400"})
+        for card in (newest, *sorted((_WIDGET / "releases").glob("*.js"))):
+            self._add(f"/widget/{digest(card.read_bytes())}/donation-card.js", card, SHARED | IMMUTABLE)
+
+    def url(self, name: str) -> str:
+        return self._urls[name]
+
+    def _add(self, url: str, path: Path, headers: dict[str, str]) -> None:
+        self.ready[url] = Answer(path.read_bytes(), _TYPES[path.suffix], headers, quality=11)
+
+
+async def missing(_: Request) -> None:
+    """Every file that exists is answered before routing; what arrives here does not exist."""
+    raise NotFound

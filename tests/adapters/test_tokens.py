@@ -1,0 +1,77 @@
+"""Tokens come back only as they were made, by us, in time."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from itsdangerous import TimestampSigner
+
+from service.adapters.tokens import FORM_LIFETIME, SignedTokens
+from service.errors import Invalid
+from service.ports import Handle
+
+OLD, NEW = "o" * 32, "n" * 32
+tokens = SignedTokens([NEW])
+
+
+def code_of(call, *args):
+    with pytest.raises(Invalid) as caught:
+        call(*args)
+    return caught.value.code
+
+
+def test_a_form_token_comes_back_whole_and_each_has_its_own_nonce():
+    first, second = tokens.form(tokens.mint("roof", "other")), tokens.form(tokens.mint("roof", "other"))
+    assert (first.campaign, first.site) == ("roof", "other")
+    assert first.nonce != second.nonce
+    assert abs(first.issued - time.time()) < 60
+
+
+def test_a_token_signed_with_the_older_key_is_still_read_while_keys_rotate():
+    before = SignedTokens([OLD]).mint("roof", "other")
+    assert SignedTokens([NEW, OLD]).form(before).campaign == "roof"
+    assert code_of(SignedTokens([NEW]).form, before) == "token_forged"
+
+
+def test_the_newest_key_signs():
+    made = SignedTokens([NEW, OLD]).mint("roof", "other")
+    assert SignedTokens([NEW]).form(made).campaign == "roof"
+
+
+def test_a_form_token_ends_after_an_hour_and_still_says_where_it_was_for(monkeypatch):
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: int(time.time()) - FORM_LIFETIME - 1)
+    old = tokens.mint("roof", "other")
+    with pytest.raises(Invalid) as caught:
+        tokens.form(old)
+    assert caught.value.code == "token_expired"
+    assert caught.value.evidence == {"campaign": "roof"}
+
+
+def test_a_token_of_one_kind_is_not_taken_for_another():
+    handle = tokens.handle(Handle("cs_test_1", "roof", "n"))
+    assert code_of(tokens.form, handle) == "token_forged"
+    assert code_of(tokens.read_handle, tokens.mint("roof", "other")) == "token_forged"
+    assert code_of(tokens.read_returning, handle) == "token_forged"
+    assert code_of(tokens.form, "") == "token_missing"
+
+
+@given(st.text(max_size=80))
+def test_no_text_but_ours_is_a_token(text):
+    for read in (tokens.form, tokens.read_handle, tokens.read_returning):
+        assert code_of(read, text) in {"token_forged", "token_missing"}
+
+
+@given(position=st.integers(min_value=0), other=st.characters(min_codepoint=33, max_codepoint=126))
+def test_a_token_changed_anywhere_is_forged(position, other):
+    made = tokens.mint("roof", "other")
+    position %= len(made) - 1  # the last character carries bits that base64 ignores
+    if made[position] != other:
+        assert code_of(tokens.form, made[:position] + other + made[position + 1 :]) == "token_forged"
+
+
+def test_the_idempotency_key_depends_on_every_parameter_and_on_nothing_else():
+    assert tokens.idempotency_key("n", "roof", 2500) == SignedTokens([OLD]).idempotency_key("n", "roof", 2500)
+    keys = {tokens.idempotency_key(*args) for args in [("n", "a", "b"), ("m", "a", "b"), ("n", "ab", ""), ("n", "a")]}
+    assert len(keys) == 4
+    assert all(len(key) <= 255 for key in keys)

@@ -1,0 +1,76 @@
+"""A wrong setting stops the start and says which, what was given, and where to set it."""
+
+import pytest
+
+from service.errors import Misconfigured
+from service.settings import from_environment
+
+GOOD = {
+    "STRIPE_SECRET_KEY": "rk_test_51Habcdefghijk",
+    "STRIPE_PUBLISHABLE_KEY": "pk_test_51Habcdefghijk",
+    "STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef",
+    "SECRET_KEYS": "0123456789abcdef0123456789abcdef",
+    "PUBLIC_URL": "https://give.foundation.eu",
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+    "CAMPAIGNS": "campaigns",
+}
+
+
+def faults(**changes):
+    with pytest.raises(Misconfigured) as caught:
+        from_environment(GOOD | changes)
+    return {fault.field: str(fault) for fault in caught.value.faults}
+
+
+def test_a_complete_environment_is_taken():
+    settings = from_environment(GOOD | {"WEB_CONCURRENCY": "4"})
+    assert (settings.workers, settings.port, settings.live) == (4, 8000, False)
+    assert settings.stripe_origins("connect") == ("https://api.stripe.com", "https://checkout.stripe.com")
+
+
+def test_an_empty_environment_names_everything_that_is_missing_at_once():
+    with pytest.raises(Misconfigured) as caught:
+        from_environment({})
+    missing = {fault.field for fault in caught.value.faults}
+    assert missing >= GOOD.keys() - {"CAMPAIGNS"}
+    assert "Dashboard" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STRIPE_SECRET_KEY", ""),
+        ("STRIPE_SECRET_KEY", "sk_test_"),
+        ("STRIPE_SECRET_KEY", "sk_test_replace_me"),
+        ("STRIPE_SECRET_KEY", "pk_test_51Habcdefghijk"),
+        ("STRIPE_PUBLISHABLE_KEY", "pk_live_51Habcdefghijk"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_0123456789abcdef,"),
+        ("SECRET_KEYS", "changeme"),
+        ("SECRET_KEYS", "a" * 40),
+        ("SECRET_KEYS", "change-me-change-me-change-me-change-me"),
+        ("PUBLIC_URL", "give.foundation.eu"),
+        ("PUBLIC_URL", "https://give.foundation.eu/path"),
+        ("REDIS_URL", "http://127.0.0.1"),
+        ("PORT", "0"),
+        ("PORT", "eighty"),
+        ("WEB_CONCURRENCY", "-1"),
+        ("LOG_LEVEL", "loud"),
+        ("CAMPAIGNS", "no-such-folder"),
+        ("STRIPE_API_BASE", "ftp://x"),
+    ],
+)
+def test_each_wrong_value_is_named_alone(name, value):
+    assert faults(**{name: value}).keys() == {name}
+
+
+def test_a_secret_that_is_wrong_is_not_shown():
+    assert "sk_live_abc" not in str(faults(STRIPE_SECRET_KEY="xk_live_abc_sk_live_abc"))
+
+
+def test_another_stripe_base_replaces_every_origin_of_stripes():
+    settings = from_environment(GOOD | {"STRIPE_API_BASE": "http://127.0.0.1:8002"})
+    assert settings.stripe_script.startswith("http://127.0.0.1:8002/")
+    assert {settings.stripe_origins(use) for use in ("script", "frame", "connect", "img", "form")} == {
+        ("http://127.0.0.1:8002",)
+    }

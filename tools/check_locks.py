@@ -1,0 +1,24 @@
+"""Lock files carry versions and hashes, and name no registry's address."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+LOCKS = [*Path().glob("requirements*.lock"), Path("tools/package-lock.json")]
+
+
+def main() -> None:
+    faults = [
+        f"{lock}:{number}: {line.strip()}"
+        for lock in LOCKS
+        for number, line in enumerate(lock.read_text().splitlines(), 1)
+        if re.search(r"https?://|--index-url", line) and '"url"' not in line
+    ]
+    if faults:
+        sys.exit("addresses in lock files:\n" + "\n".join(faults))
+
+
+if __name__ == "__main__":
+    main()
