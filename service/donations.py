@@ -96,7 +96,8 @@ class Donations:
             log.warning("figure_not_refreshed", campaign=campaign.id, reason=str(error))
             published = None
         if published is not None:
-            self.figures[campaign.id] = _progress(campaign, published)
+            figure = _progress(campaign, published)
+            self.figures[campaign.id] = _stale(figure) if published.stale else figure
         elif campaign.id in self.figures:
             self.figures[campaign.id] = _stale(self.figures[campaign.id])
 
@@ -239,9 +240,10 @@ class Donations:
         """
         account = await self.payments.account()
         began = int(self.clock().timestamp())
-        campaigns = self.campaigns.all()
-        cursors = [await self.ledger.cursor(account, campaign.id) for campaign in campaigns]
-        since = min((cursor or 0 for cursor in cursors), default=began)
+        passes = {
+            campaign.id: await self.ledger.begin_pass(account, campaign.id) for campaign in self.campaigns.all()
+        }
+        since = min((begun.since or 0 for begun in passes.values()), default=began)
         news = 0
         async for session in self.payments.sessions_since(max(0, since - SESSION_LIFETIME - 600)):
             state = session.state
@@ -251,8 +253,9 @@ class Donations:
                 news += await self.record(state, session.amount) is Joined.APPLIED
             except NotOurEvent as reason:
                 log.warning("session_not_ours", session=session.id, reason=reason.code)
-        for campaign in campaigns:
-            await self.ledger.mark_built(account, campaign.id, began)
+        for campaign_id, begun in passes.items():
+            if not await self.ledger.mark_built(account, campaign_id, begun, began):
+                log.warning("pass_lost", campaign=campaign_id)  # Redis was wiped meanwhile; the next pass builds it
         log.info("reconciled", since=since, news=news)
         return news
 

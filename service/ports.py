@@ -36,6 +36,17 @@ class Joined(Enum):
     UNCHANGED = "unchanged"
 
 
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A pass over Stripe that is about to begin: which filling of the ledger it fills, and from where.
+
+    `since`: UTC seconds, where the last complete pass began. None: there was none, so begin with the first session.
+    """
+
+    generation: str
+    since: int | None
+
+
 class Ledger(Protocol):
     """Every method raises LedgerUnavailable when the server does not answer in time or refuses to write."""
 
@@ -45,19 +56,26 @@ class Ledger(Protocol):
     async def roll(
         self, account: Account, campaign: str, rule: Rule, *, now: datetime, offline: int, ended: bool
     ) -> Published | None:
-        """Decide the public figure if its time has come, and read it. None: never published and not built."""
+        """Decide the public figure if its time has come, and read it. None: never published and not built.
+
+        While the projection is not built nothing is decided: the last figure comes back marked stale.
+        """
 
     async def totals(self, account: Account, campaign: str) -> Totals | None:
         """What the ledger holds now. None: the projection has not been built, so nobody knows."""
 
     async def built(self, account: Account, campaign: str) -> bool:
-        """Whether everything Stripe knew up to `cursor` has been joined."""
+        """Whether everything Stripe knew up to the last complete pass has been joined."""
 
-    async def cursor(self, account: Account, campaign: str) -> int | None:
-        """UTC seconds: where the last complete pass over Stripe began. None: there was none."""
+    async def begin_pass(self, account: Account, campaign: str) -> Pass:
+        """Called before Stripe is asked for anything, so that `mark_built` can tell what the pass has filled."""
 
-    async def mark_built(self, account: Account, campaign: str, cursor: int) -> None:
-        """Say, after a complete pass that began at `cursor`, that the projection is whole. Written last."""
+    async def mark_built(self, account: Account, campaign: str, begun: Pass, cursor: int) -> bool:
+        """Say, after a complete pass that began at `cursor`, that the projection is whole. Written last.
+
+        False: what the pass filled was lost meanwhile (a wiped server), so nothing is marked; the next pass begins
+        with the first session.
+        """
 
     async def ping(self) -> None:
         """Raise LedgerUnavailable, with the reason, unless the server answers and keeps what it is given."""
@@ -154,8 +172,8 @@ class Campaigns(Protocol):
 
     def all(self) -> Sequence[Campaign]: ...
 
-    def reload(self) -> None:
-        """Read what has changed; a bad edit keeps the campaign as it was."""
+    def reload(self) -> bool:
+        """Read what has changed; a bad edit keeps the campaign as it was. Whether a campaign changed."""
 
     def refused(self) -> str | None:
         """Why the newest version of a file is not in use; None when all are."""

@@ -11,7 +11,7 @@ import contextlib
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,7 +130,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _served(apps: list[ASGIApp], sockets: list[socket.socket]) -> AsyncIterator[None]:
+async def _served(apps: Sequence[ASGIApp], sockets: list[socket.socket]) -> AsyncIterator[None]:
     options = {"access_log": False, "log_level": "warning", "server_header": False, "timeout_graceful_shutdown": 3}
     servers = [_Server(uvicorn.Config(app, **options)) for app in apps]  # type: ignore[arg-type]
     tasks = [

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import accumulate
 
+from service.domain.money import LARGEST
+
 
 class Kind(Enum):
     PAYMENT = "payment"
@@ -35,6 +37,8 @@ class State:
     def __post_init__(self) -> None:
         if self.contributions[:1] != (0,):
             raise ValueError("an object never seen contributes nothing")
+        if any(type(amount) is not int or abs(amount) > LARGEST for amount in self.contributions):
+            raise ValueError(f"contributions are whole minor units up to {LARGEST}, not {self.contributions}")
 
     @property
     def rank(self) -> int:

@@ -90,7 +90,8 @@ class Money:
         return other.amount
 
 
-_SPACES = re.compile(r"[\s\u00a0\u202f]+")
+_TYPED = re.compile(r"([0-9]+|[0-9]{1,3}(?:\s[0-9]{3})+)(?:([.,])([0-9]*))?")
+"""A space groups thousands and nothing else: "12 50" may be meant as 12.50. `\\s` takes the no-break spaces too."""
 
 
 def parse_amount(text: str, currency: str, *, decimals: bool) -> Money:
@@ -100,17 +101,17 @@ def parse_amount(text: str, currency: str, *, decimals: bool) -> Money:
     takes none), `amount_ambiguous` ("1,234" may be one or a thousand: the decimals do not fit the currency),
     `amount_too_large`.
     """
-    given = text.strip()[:40]
-    typed = _SPACES.sub("", given)
+    typed = text.strip()
+    given = typed[:40]
     if not typed:
         raise Invalid("amount_missing")
-    if len(typed) > 15:
-        raise Invalid("amount_too_large", given=given)
-    match = re.fullmatch(r"([0-9]+)(?:([.,])([0-9]*))?", typed)
+    match = _TYPED.fullmatch(typed)
     if not match:
-        code = "amount_ambiguous" if re.fullmatch(r"[0-9]+(?:[.,][0-9]+)+", typed) else "amount_not_a_number"
+        code = "amount_ambiguous" if re.fullmatch(r"[0-9]+(?:[.,\s][0-9]+)+", typed) else "amount_not_a_number"
         raise Invalid(code, given=given)
-    units, sign, fraction = match[1], match[2], match[3] or ""
+    units, sign, fraction = re.sub(r"\s", "", match[1]), match[2], match[3] or ""
+    if len(units) > 15:
+        raise Invalid("amount_too_large", given=given)
     exponent = EXPONENTS[currency]
     if sign and len(fraction) == 3 and exponent != 3:
         raise Invalid("amount_ambiguous", given=given)

@@ -43,12 +43,16 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The public figure as decided. Amounts in minor units; `epoch` is the boundary's instant in UTC seconds."""
+    """The public figure as decided. Amounts in minor units; `epoch` is the boundary's instant in UTC seconds.
+
+    `stale`: the projection behind it is not built now, so its next decision waits.
+    """
 
     epoch: int
     online: int
     offline: int
     payments_at_move: int
+    stale: bool = False
 
     @property
     def raised(self) -> int:
@@ -89,10 +93,10 @@ def decide(
     online = max(0, totals.raised) // step * step
     if published is None:
         return Published(epoch, online, offline, totals.payments)
-    if not rule.live and epoch <= published.epoch:
+    if (online, offline) == (published.online, published.offline) if rule.live else epoch <= published.epoch:
         return published
+    kept = replace(published, epoch=max(epoch, published.epoch), offline=offline)
     due = rule.live or ended or totals.payments - published.payments_at_move >= rule.min_gifts
-    kept = replace(published, epoch=epoch, offline=offline)
     if not due or online == published.online:
         return kept
     return replace(kept, online=online, payments_at_move=totals.payments)

@@ -1,0 +1,123 @@
+"""The slice of Stripe's API that we speak: Checkout Sessions, payment intents, events and the account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from stripe.params import EventListParams, EventRetrieveParams, PaymentIntentListParams, PaymentIntentRetrieveParams
+from stripe.params.checkout import SessionCreateParams, SessionExpireParams, SessionListParams, SessionRetrieveParams
+
+from service.sandbox.checkout import Checkout
+from service.sandbox.clock import Clock
+from service.sandbox.errors import ApiError, no_such
+from service.sandbox.forms import Tree
+from service.sandbox.ids import new_id
+from service.sandbox.lists import page
+from service.sandbox.objects import EVENT, PAYMENT, SESSION, Json, new_account
+from service.sandbox.parameters import check
+from service.sandbox.store import Store, Stored
+
+MOST_LINE_ITEMS_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authenticated request: the id in its path, if any, and its parameters, not yet checked."""
+
+    id: str
+    params: Tree
+
+
+Endpoint = Callable[[Call], Json]
+
+
+class Api:
+    def __init__(self, store: Store, clock: Clock, checkout: Checkout) -> None:
+        self._store, self._clock, self._checkout = store, clock, checkout
+        self.routes: dict[tuple[str, str], Endpoint] = {
+            ("GET", "/v1/account"): self.account,
+            ("POST", "/v1/checkout/sessions"): self.create_session,
+            ("GET", "/v1/checkout/sessions"): self.list_sessions,
+            ("GET", "/v1/checkout/sessions/{id}"): self.session,
+            ("POST", "/v1/checkout/sessions/{id}/expire"): self.expire_session,
+            ("GET", "/v1/payment_intents"): self.list_payments,
+            ("GET", "/v1/payment_intents/{id}"): self.payment,
+            ("GET", "/v1/events"): self.list_events,
+            ("GET", "/v1/events/{id}"): self.event,
+        }
+
+    def account(self, call: Call) -> Json:
+        if not self._store.setting("account"):
+            self._store.set_setting("account", new_id("acct_1", 15))
+            self._store.set_setting("account_created", str(int(self._clock.now())))
+        return new_account(self._store.setting("account"), int(self._store.setting("account_created")))
+
+    def create_session(self, call: Call) -> Json:
+        params = check(call.params, SessionCreateParams)
+        expand = _expansions(params, SESSION)
+        return self._expanded(self._checkout.create(params), expand)
+
+    def session(self, call: Call) -> Json:
+        expand = _expansions(check(call.params, SessionRetrieveParams), SESSION)
+        return self._expanded(self._checkout.session(call.id), expand)
+
+    def expire_session(self, call: Call) -> Json:
+        expand = _expansions(check(call.params, SessionExpireParams), SESSION)
+        return self._expanded(self._checkout.expire(call.id), expand)
+
+    def list_sessions(self, call: Call) -> Json:
+        return self._list(SESSION, "/v1/checkout/sessions", check(call.params, SessionListParams))
+
+    def payment(self, call: Call) -> Json:
+        check(call.params, PaymentIntentRetrieveParams)
+        return self._one(PAYMENT, call.id, "intent")
+
+    def list_payments(self, call: Call) -> Json:
+        return self._list(PAYMENT, "/v1/payment_intents", check(call.params, PaymentIntentListParams))
+
+    def event(self, call: Call) -> Json:
+        check(call.params, EventRetrieveParams)
+        return self._one(EVENT, call.id, "id")
+
+    def list_events(self, call: Call) -> Json:
+        return self._list(EVENT, "/v1/events", check(call.params, EventListParams))
+
+    def _one(self, kind: str, id: str, param: str) -> Json:
+        found = self._store.get(kind, id)
+        if not found:
+            raise no_such(kind, id, param)
+        return found.body
+
+    def _list(self, kind: str, url: str, params: dict[str, Any]) -> Json:
+        expand = _expansions(params, kind, "data.")
+        found, has_more = page(self._store, kind, params)
+        return {
+            "object": "list",
+            "data": [self._expanded(one, expand) for one in found],
+            "has_more": has_more,
+            "url": url,
+        }
+
+    def _expanded(self, stored: Stored, expand: list[str]) -> Json:
+        body = dict(stored.body)
+        if "line_items" in expand:
+            items = stored.hidden["line_items"]
+            url = f"/v1/checkout/sessions/{stored.id}/line_items"
+            shown, more = items[:MOST_LINE_ITEMS_SHOWN], len(items) > MOST_LINE_ITEMS_SHOWN
+            body["line_items"] = {"object": "list", "data": shown, "has_more": more, "url": url}
+        if "payment_intent" in expand and body["payment_intent"]:
+            body["payment_intent"] = self._one(PAYMENT, body["payment_intent"], "intent")
+        return body
+
+
+def _expansions(params: dict[str, Any], kind: str, prefix: str = "") -> list[str]:
+    """Which fields to show in full: https://docs.stripe.com/api/expanding_objects."""
+    known = [prefix + name for name in ("line_items", "payment_intent")] if kind == SESSION else []
+    for name in params.get("expand", []):
+        if name not in known:
+            raise ApiError(
+                f"This property cannot be expanded ({name}).", code="property_not_expandable", param="expand"
+            )
+    return [name.removeprefix(prefix) for name in params.get("expand", [])]

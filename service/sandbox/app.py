@@ -1,0 +1,104 @@
+"""Puts the sandbox together: one store, one clock, the API, the payment pages, the operator's switches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import stripe
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from service.sandbox.api import Api, Call, Endpoint
+from service.sandbox.checkout import Checkout
+from service.sandbox.clock import Clock
+from service.sandbox.errors import unknown_url
+from service.sandbox.events import Events
+from service.sandbox.faults import Faults
+from service.sandbox.gate import Gate
+from service.sandbox.idempotency import Idempotency
+from service.sandbox.objects import Json
+from service.sandbox.operator import Operator
+from service.sandbox.pages import Pages
+from service.sandbox.settings import SandboxSettings
+from service.sandbox.store import Store
+from service.sandbox.webhooks import Webhooks
+
+ASSETS = Path(__file__).parent / "assets"
+# Stripe serves its script under the name of the API's major release, e.g. https://js.stripe.com/endive/stripe.js
+RELEASE_TRAIN = stripe.api_version.partition(".")[2]
+
+
+def create_sandbox(settings: SandboxSettings) -> Starlette:
+    """The app; run it with its lifespan on, in one process. Its state lives in `settings.data`, or in memory."""
+    store = Store(settings.data)
+    clock = Clock(settings.clock, store)
+    faults = Faults(settings.webhook_faults, settings.api_fault, settings.seed)
+    events = Events(store, clock, faults, deliver=settings.webhook_url is not None)
+    checkout = Checkout(store, clock, events, settings.public_url, settings.settle_after)
+    webhooks = Webhooks(store, clock, events, faults, settings)
+    events.on_record = webhooks.wake
+    gate = Gate(store, faults, Idempotency(store, clock))
+    pages, operator = Pages(checkout), Operator(store, clock, faults, checkout, webhooks)
+
+    def through_gate(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+        async def handle(request: Request) -> Response:
+            checkout.sweep()
+            return await gate.handle(endpoint, request)
+
+        return handle
+
+    async def unknown(request: Request) -> Response:
+        def refuse(call: Call) -> Json:
+            raise unknown_url(request.method, request.url.path)
+
+        return await gate.handle(refuse, request)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(webhooks.run()), asyncio.create_task(_tick(checkout))]
+        yield
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        store.close()
+
+    api = Api(store, clock, checkout)
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+    return Starlette(
+        routes=[
+            *[Route(path, through_gate(endpoint), methods=[method]) for (method, path), endpoint in api.routes.items()],
+            Route("/v1/{rest:path}", unknown, methods=methods),
+            Route("/pay/{session}", pages.hosted, methods=["GET", "POST"]),
+            Route("/embed/{secret}", pages.embedded, methods=["GET", "POST"]),
+            *[Route(path, _asset("stripe.js")) for path in ("/stripe.js", f"/{RELEASE_TRAIN}/stripe.js")],
+            *[Route(f"/assets/{name}", _asset(name)) for name in ("checkout.css", "embed.js")],
+            *operator.routes(),
+        ],
+        lifespan=lifespan,
+    )
+
+
+async def _tick(checkout: Checkout) -> None:
+    """What falls due while nobody asks still happens within a second."""
+    while True:
+        checkout.sweep()
+        await asyncio.sleep(1)
+
+
+def _asset(name: str) -> Callable[[Request], Awaitable[Response]]:
+    headers = {
+        "Cross-Origin-Resource-Policy": "cross-origin",
+        "Cache-Control": "no-cache",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+    async def serve(request: Request) -> Response:
+        return FileResponse(ASSETS / name, headers=headers)
+
+    return serve

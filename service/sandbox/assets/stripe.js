@@ -1,0 +1,87 @@
+// The part of Stripe.js (release train "endive", the shape of @stripe/stripe-js 10.2.1) that mounts an embedded Checkout page.
+"use strict";
+
+(() => {
+  const origin = new URL(document.currentScript.src).origin;
+  let current = null; // as with Stripe's own script there is one embedded page at a time
+
+  class IntegrationError extends Error {
+    name = "IntegrationError";
+  }
+
+  const refuse = (message) => {
+    throw new IntegrationError(message);
+  };
+
+  /** @param {string} key @return what `createEmbeddedCheckoutPage` hangs on */
+  function Stripe(key) {
+    if (typeof key !== "string" || key === "") refuse("Missing value for Stripe(): apiKey should be a string.");
+    if (key.startsWith("pk_live_")) refuse("A live key was given to the sandbox's stripe.js; it takes pk_test_ keys only.");
+    if (!key.startsWith("pk_test_")) refuse("Please call Stripe() with your publishable test key (pk_test_…).");
+    return { createEmbeddedCheckoutPage };
+  }
+  Stripe.version = "endive";
+
+  async function createEmbeddedCheckoutPage(options) {
+    const { fetchClientSecret, clientSecret, onComplete } = options ?? {};
+    if (current) refuse("You cannot have multiple Embedded Checkout objects.");
+    if (typeof fetchClientSecret !== "function" && !clientSecret) refuse("fetchClientSecret must be a function that returns a promise.");
+    if (onComplete !== undefined && typeof onComplete !== "function") refuse("onComplete must be a function.");
+    const page = embeddedPage(onComplete);
+    current = page;
+    try {
+      page.secret = fetchClientSecret ? await fetchClientSecret() : clientSecret;
+      if (!/^cs_test_\w+_secret_\w+$/.test(page.secret)) refuse("The client secret must be of the form cs_test_…_secret_….");
+    } catch (error) {
+      current = null;
+      throw error;
+    }
+    return page.face;
+  }
+
+  function embeddedPage(onComplete) {
+    const page = { secret: "", face: { mount, unmount, destroy } };
+    let frame = null;
+    let destroyed = false;
+
+    function mount(location) {
+      if (destroyed) refuse("This Embedded Checkout was destroyed and cannot be mounted again.");
+      if (frame) refuse("This Embedded Checkout is mounted already; unmount it first.");
+      const target = typeof location === "string" ? document.querySelector(location) : location;
+      if (!(target instanceof Element)) refuse("mount() takes a selector or an element that is in the page.");
+      if (target.getRootNode() instanceof ShadowRoot) refuse("Embedded Checkout cannot be mounted in a shadow root.");
+      if (!target.isConnected) refuse("mount() takes a selector or an element that is in the page.");
+      frame = document.createElement("iframe");
+      frame.title = "Secure payment (test mode)";
+      frame.allow = "payment *";
+      Object.assign(frame.style, { width: "100%", height: "640px", border: "0", display: "block" });
+      frame.src = `${origin}/embed/${page.secret}`;
+      target.replaceChildren(frame);
+      addEventListener("message", hear);
+    }
+
+    function unmount() {
+      removeEventListener("message", hear);
+      frame?.remove();
+      frame = null;
+    }
+
+    function destroy() {
+      unmount();
+      destroyed = true;
+      if (current === page) current = null;
+    }
+
+    function hear({ source, origin: from, data }) {
+      if (!frame || source !== frame.contentWindow || from !== origin) return;
+      if (data?.sandboxCheckout === "height" && Number.isFinite(data.value)) frame.style.height = `${data.value}px`;
+      if (data?.sandboxCheckout !== "complete") return;
+      if (/^https?:/.test(data.value)) location.assign(data.value);
+      else onComplete?.();
+    }
+
+    return page;
+  }
+
+  window.Stripe = Stripe;
+})();

@@ -1,0 +1,135 @@
+"""Makes the objects the API shows, with the fields of the real ones that clients use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import stripe
+
+from service.sandbox.ids import new_id
+
+SESSION = "checkout.session"
+PAYMENT = "payment_intent"
+EVENT = "event"
+
+Json = dict[str, Any]
+
+# Fields of a session that we hand back as they came, and show as null when they did not.
+ECHOED = """adaptive_pricing allowed_payment_method_types billing_address_collection branding_settings cancel_url
+    client_reference_id consent_collection customer_creation customer_email excluded_payment_method_types
+    integration_identifier locale name_collection origin_context payment_method_options permissions
+    redirect_on_completion return_url saved_payment_method_options submit_type success_url wallet_options""".split()  # noqa: SIM905
+NOTHING_YET = """after_expiration allow_promotion_codes collected_information consent currency_conversion customer
+    customer_account customer_details discounts invoice invoice_creation managed_payments optional_items payment_link
+    payment_method_configuration_details presentment_details recovered_from setup_intent shipping_address_collection
+    shipping_cost subscription tax_id_collection""".split()  # noqa: SIM905
+
+
+def new_session(params: Json, amount: int, currency: str, now: int, public_url: str) -> tuple[Json, str]:
+    """A session and its client secret, which outlives its showing in the object."""
+    ui_mode = params.get("ui_mode", "hosted_page")
+    id = new_id("cs_test_", 58)
+    secret = f"{id}_secret_{new_id('', 50)}"
+    session = dict.fromkeys(NOTHING_YET) | {name: params.get(name) for name in ECHOED}
+    if ui_mode == "embedded_page":
+        session["redirect_on_completion"] = params.get("redirect_on_completion", "always")
+    session |= {
+        "id": id,
+        "object": SESSION,
+        "amount_subtotal": amount,
+        "amount_total": amount,
+        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+        "client_secret": secret if ui_mode == "embedded_page" else None,
+        "created": now,
+        "currency": currency,
+        "custom_fields": params.get("custom_fields", []),
+        "custom_text": dict.fromkeys(["after_submit", "shipping_address", "submit", "terms_of_service_acceptance"])
+        | params.get("custom_text", {}),
+        "customer_creation": params.get("customer_creation", "if_required"),
+        "expires_at": params.get("expires_at", now + 24 * 3600),
+        "livemode": False,
+        "metadata": params.get("metadata", {}),
+        "mode": params["mode"],
+        "payment_intent": None,
+        "payment_method_collection": "if_required",
+        "payment_method_types": _method_types(params, currency),
+        "payment_status": "unpaid",
+        "phone_number_collection": params.get("phone_number_collection", {"enabled": False}),
+        "shipping_options": [],
+        "status": "open",
+        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+        "ui_mode": ui_mode,
+        "url": f"{public_url}/pay/{id}" if ui_mode == "hosted_page" else None,
+    }
+    return session, secret
+
+
+def _method_types(params: Json, currency: str) -> list[str]:
+    """What the account has switched on, as far as the session lets it in."""
+    on = ["card", "sepa_debit"] if currency == "eur" else ["card"]
+    allowed, excluded = params.get("allowed_payment_method_types", on), params.get("excluded_payment_method_types", [])
+    return [type for type in on if type in allowed and type not in excluded]
+
+
+def new_payment(data: Json, amount: int, currency: str, now: int) -> Json:
+    """`data` is the session's `payment_intent_data`; metadata comes from there alone, as with Stripe."""
+    id = new_id("pi_")
+    nothing = """amount_details application application_fee_amount automatic_payment_methods
+        canceled_at
+        cancellation_reason customer customer_account hooks last_payment_error latest_charge next_action on_behalf_of
+        payment_method processing review setup_future_usage shipping source statement_descriptor transfer_data""".split()  # noqa: SIM905
+    return dict.fromkeys(nothing) | {
+        "id": id,
+        "object": PAYMENT,
+        "amount": amount,
+        "amount_capturable": 0,
+        "amount_received": 0,
+        "capture_method": data.get("capture_method", "automatic_async"),
+        "client_secret": f"{id}_secret_{new_id('')}",
+        "confirmation_method": "automatic",
+        "created": now,
+        "currency": currency,
+        "description": data.get("description"),
+        "livemode": False,
+        "metadata": data.get("metadata", {}),
+        "payment_method_options": {},
+        "payment_method_types": ["card"],
+        "receipt_email": data.get("receipt_email"),
+        "statement_descriptor_suffix": data.get("statement_descriptor_suffix"),
+        "status": "requires_payment_method",
+        "transfer_group": data.get("transfer_group"),
+    }
+
+
+def new_event(type: str, subject: Json, now: int, request: Json, webhooks: int) -> Json:
+    return {
+        "id": new_id("evt_"),
+        "object": EVENT,
+        "api_version": stripe.api_version,
+        "created": now,
+        "data": {"object": subject},
+        "livemode": False,
+        "pending_webhooks": webhooks,
+        "request": request,
+        "type": type,
+    }
+
+
+def new_account(id: str, created: int) -> Json:
+    return {
+        "id": id,
+        "object": "account",
+        "business_profile": {"name": "Sandbox", "url": None},
+        "business_type": None,
+        "capabilities": {"card_payments": "active", "sepa_debit_payments": "active", "transfers": "active"},
+        "charges_enabled": True,
+        "country": "LT",
+        "created": created,
+        "default_currency": "eur",
+        "details_submitted": True,
+        "email": None,
+        "metadata": {},
+        "payouts_enabled": True,
+        "settings": {"dashboard": {"display_name": "Sandbox", "timezone": "Etc/UTC"}},
+        "type": "standard",
+    }

@@ -1,0 +1,107 @@
+"""Everything the sandbox remembers, in one SQLite file: objects, alarms, deliveries, idempotent answers, settings."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS objects (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+  body TEXT NOT NULL, hidden TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS by_kind ON objects (kind, seq);
+CREATE INDEX IF NOT EXISTS by_payment_intent ON objects (kind, json_extract(body, '$.payment_intent'));
+CREATE TABLE IF NOT EXISTS alarms (at REAL NOT NULL, what TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (what, id));
+CREATE INDEX IF NOT EXISTS alarms_by_time ON alarms (at);
+CREATE TABLE IF NOT EXISTS deliveries (
+  n INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, due REAL NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL DEFAULT 'pending');
+CREATE INDEX IF NOT EXISTS deliveries_by_time ON deliveries (state, due);
+CREATE INDEX IF NOT EXISTS deliveries_by_event ON deliveries (event);
+CREATE TABLE IF NOT EXISTS answers (
+  key TEXT PRIMARY KEY, made REAL NOT NULL, endpoint TEXT NOT NULL, fingerprint TEXT NOT NULL,
+  status INTEGER NOT NULL, body BLOB NOT NULL, request_id TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS answers_by_time ON answers (made);
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One object: `body` is what the API shows, `hidden` what only the sandbox knows about it."""
+
+    seq: int
+    body: dict[str, Any]
+    hidden: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.body["id"])
+
+
+class Store:
+    """One connection, used from one event loop; each call is well under a millisecond."""
+
+    def __init__(self, folder: Path | None) -> None:
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "sandbox.sqlite3" if folder else ":memory:"
+        # made before the server's thread starts in tests; never used from two threads at once
+        self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self.connection.execute("PRAGMA journal_mode = WAL")
+        self.connection.execute("PRAGMA synchronous = NORMAL")
+        self.connection.executescript(SCHEMA)
+
+    def close(self) -> None:
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; an inner transaction is part of the outer one. Holds no `await`."""
+        if self.connection.in_transaction:
+            yield
+            return
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        return self.connection.execute(sql, values).fetchall()
+
+    def write(self, sql: str, values: Sequence[Any] = ()) -> None:
+        self.connection.execute(sql, values)
+
+    def setting(self, name: str, default: str = "") -> str:
+        found = self.rows("SELECT value FROM settings WHERE name = ?", [name])
+        return str(found[0][0]) if found else default
+
+    def set_setting(self, name: str, value: str) -> None:
+        self.write(
+            "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", [name, value]
+        )
+
+    def add(self, body: dict[str, Any], hidden: dict[str, Any] | None = None) -> None:
+        values = [body["id"], body["object"], json.dumps(body), json.dumps(hidden or {})]
+        self.write("INSERT INTO objects (id, kind, body, hidden) VALUES (?, ?, ?, ?)", values)
+
+    def save(self, stored: Stored) -> None:
+        values = [json.dumps(stored.body), json.dumps(stored.hidden), stored.seq]
+        self.write("UPDATE objects SET body = ?, hidden = ? WHERE seq = ?", values)
+
+    def get(self, kind: str, id: str) -> Stored | None:
+        found = self.find("kind = ? AND id = ?", [kind, id])
+        return found[0] if found else None
+
+    def find(self, where: str, values: Sequence[Any]) -> list[Stored]:
+        """`where` is ours, never a caller's; what callers gave goes into `values`."""
+        rows = self.rows(f"SELECT seq, body, hidden FROM objects WHERE {where}", values)  # noqa: S608
+        return [Stored(seq, json.loads(body), json.loads(hidden)) for seq, body, hidden in rows]

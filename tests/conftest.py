@@ -1,0 +1,48 @@
+"""What many tests share: a real server for the ledger, and an installation around it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from service.adapters.embedded_valkey import EmbeddedValkey
+from tests import contract
+from tests.stack import Stack, running
+
+settings.register_profile("default", deadline=None)  # these machines are shared; a slow moment is no finding
+settings.register_profile("torture", deadline=None, max_examples=5_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One server for all tests: every installation has a Stripe account of its own, and accounts never meet."""
+    with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as valkey:
+        yield valkey.url
+
+
+@pytest.fixture(scope="module")
+def stack(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """An installation with a live figure, as in the demo; every answer that a test gets is held to the contract."""
+    with running(redis_url, tmp_path_factory.mktemp("sandbox")) as found:
+        found.until_ready()
+        found.client.event_hooks["response"] = [_held_to_the_contract]
+        yield found
+
+
+def _held_to_the_contract(response: object) -> None:
+    response.read()
+    contract.hold(response)
+
+
+@pytest.fixture
+def roof(tmp_path: Path) -> Path:
+    """A folder with one small campaign, "roof", to change at will."""
+    folder = tmp_path / "campaigns"
+    folder.mkdir()
+    (folder / "roof.toml").write_text((Path(__file__).parent / "roof.toml").read_text("utf-8"), "utf-8")
+    return folder

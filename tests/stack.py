@@ -1,0 +1,158 @@
+"""A whole installation for a test: service, sandbox and ledger, each the real one, on loopback sockets of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import httpx
+import uvicorn
+
+from service.app import create_app
+from service.logs import configure_logs
+from service.sandbox import SandboxSettings, create_sandbox
+from service.settings import Settings
+
+WEBHOOK_SECRET = "whsec_0123456789abcdef0123"
+PAYS, DECLINED, ASKS_3DS, SETTLES_LATER = (
+    "4242 4242 4242 4242",
+    "4000 0000 0000 0002",
+    "4000 0027 6000 3184",
+    "AT611904300234573201",
+)
+
+
+@dataclass
+class Stack:
+    """`service` and `sandbox` are origins. `settings` are the service's."""
+
+    settings: Settings
+    service: str
+    sandbox: str
+    client: httpx.Client = field(repr=False)
+
+    def token(self, campaign: str = "vitaly", lang: str = "en") -> str:
+        page = self.client.get(f"/c/{campaign}/give", params={"lang": lang}).text
+        return re.search(r'name="token"[^>]*value="([^"]+)"', page)[1]
+
+    def order(self, amount: str = "25", *, token: str | None = None, **more: str) -> httpx.Response:
+        body = {"token": token or self.token(), "amount": amount, **more}
+        return self.client.post("/v1/checkout-sessions", json=body)
+
+    def submit(self, **fields: str) -> httpx.Response:
+        """The giving page's form as a browser without JavaScript sends it."""
+        return self.client.post("/v1/checkout-sessions", data=fields, headers={"accept": "text/html"})
+
+    def pay(self, url: str, number: str = PAYS) -> httpx.Response:
+        """Fill in a payment page of the sandbox; gives the answer to its form, a redirect where it was paid."""
+        with httpx.Client(timeout=10) as browser:
+            form = browser.get(url)
+            assert form.status_code == 200, form.text
+            action = re.search(r'<form[^>]*action="([^"]+)"', form.text)
+            target = httpx.URL(url).join(action[1]) if action else url
+            return browser.post(target, data={"number": number, "email": "ada@example.org"})
+
+    def give(self, amount: str = "25", number: str = PAYS) -> httpx.Response:
+        """One gift through the hosted page, without JavaScript."""
+        started = self.submit(token=self.token(), amount="own", own=amount)
+        assert started.status_code == 303, started.text
+        return self.pay(started.headers["location"], number)
+
+    def progress(self, campaign: str = "vitaly") -> dict:
+        return self.client.get(f"/v1/campaigns/{campaign}/progress").raise_for_status().json()
+
+    def paid(self, campaign: str = "vitaly") -> tuple[int, int]:
+        """What the sandbox itself says was paid: the sum in minor units, and how many gifts."""
+        found = httpx.get(f"{self.sandbox}/v1/checkout/sessions", params={"limit": 100}, auth=("sk_test_x", "")).json()
+        assert not found["has_more"]
+        sessions = [s for s in found["data"] if s["payment_status"] == "paid" and s["metadata"]["campaign"] == campaign]
+        return sum(s["amount_total"] for s in sessions), len(sessions)
+
+    def until_ready(self) -> None:
+        eventually(lambda: self.client.get("/readyz").status_code == 200, "the service is ready")
+
+
+def eventually(check: object, what: str, seconds: float = 15) -> None:
+    """Wait for something that must come; how fast is not the question here."""
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, f"waited {seconds} s in vain: {what}"
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def running(
+    redis_url: str,
+    folder: Path,
+    *,
+    campaigns: Path = Path("campaigns"),
+    publication_every: str | None = "0",
+    article_origin: str | None = None,
+    sandbox_options: dict | None = None,
+    webhooks: bool = True,
+) -> Iterator[Stack]:
+    service_socket, sandbox_socket = listening(), listening()
+    service = f"http://localhost:{service_socket.getsockname()[1]}"
+    sandbox = f"http://127.0.0.1:{sandbox_socket.getsockname()[1]}"
+    settings = Settings(
+        stripe_secret_key="sk_test_0123456789",
+        stripe_publishable_key="pk_test_0123456789",
+        stripe_webhook_secrets=(WEBHOOK_SECRET,),
+        redis_url=redis_url,
+        public_url=service,
+        secret_keys=("0123456789abcdef" * 2,),
+        campaigns=campaigns,
+        stripe_api_base=sandbox,
+        article_origin=article_origin,
+        publication_every=publication_every,
+    )
+    sandbox_settings = SandboxSettings(
+        public_url=sandbox,
+        data=folder,
+        webhook_url=f"{service}/v1/stripe/webhook" if webhooks else None,
+        webhook_secret=WEBHOOK_SECRET if webhooks else "",
+    )
+    apps = [
+        (create_sandbox(replace(sandbox_settings, **(sandbox_options or {}))), sandbox_socket),
+        (create_app(settings), service_socket),
+    ]
+    configure_logs("error")
+    with served(*apps), httpx.Client(base_url=service, timeout=15) as client:
+        yield Stack(settings, service, sandbox, client)
+
+
+@contextlib.contextmanager
+def served(*apps: tuple[object, socket.socket]) -> Iterator[None]:
+    """Real servers on real sockets, in a thread with a loop of its own."""
+    configs = [uvicorn.Config(app, access_log=False, log_level="warning", server_header=False) for app, _ in apps]
+    servers = [uvicorn.Server(config) for config in configs]
+
+    async def serve() -> None:
+        await asyncio.gather(
+            *(server.serve(sockets=[bound]) for server, (_, bound) in zip(servers, apps, strict=True))
+        )
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    eventually(lambda: all(server.started for server in servers), "the servers have started")
+    try:
+        yield
+    finally:
+        for server in servers:
+            server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive(), "a server did not stop"
+
+
+def listening() -> socket.socket:
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", 0))
+    return bound
