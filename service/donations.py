@@ -166,11 +166,12 @@ class Donations:
     def _count_change(self, nonce: str, order: Order) -> None:
         orders = self._started.setdefault(nonce, set())
         self._started.move_to_end(nonce)
-        orders.add(self.tokens.idempotency_key(nonce, order))
         while len(self._started) > 10_000:
             self._started.popitem(last=False)
-        if len(orders) > CHANGES_PER_TOKEN:
+        key = self.tokens.idempotency_key(nonce, order)
+        if key not in orders and len(orders) >= CHANGES_PER_TOKEN:
             raise RateLimited("too_many_changes")
+        orders.add(key)
 
     # ── follow ────────────────────────────────────────────────────────────────────────────────────────────────
 

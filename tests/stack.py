@@ -15,8 +15,11 @@ from pathlib import Path
 import httpx
 import uvicorn
 
+from service.adapters.redis_ledger import RedisLedger
 from service.app import create_app
+from service.domain.ledger import Totals
 from service.logs import configure_logs
+from service.ports import Account
 from service.sandbox import SandboxSettings, create_sandbox
 from service.settings import Settings
 
@@ -74,6 +77,19 @@ class Stack:
         assert not found["has_more"]
         sessions = [s for s in found["data"] if s["payment_status"] == "paid" and s["metadata"]["campaign"] == campaign]
         return sum(s["amount_total"] for s in sessions), len(sessions)
+
+    def totals(self, campaign: str = "vitaly") -> Totals | None:
+        """What the ledger holds at this moment; the public figure follows within a second or two."""
+        account = httpx.get(f"{self.sandbox}/v1/account", auth=("sk_test_x", "")).json()["id"]
+
+        async def read() -> Totals | None:
+            ledger = RedisLedger(self.settings.redis_url)
+            try:
+                return await ledger.totals(Account(account, livemode=False), campaign)
+            finally:
+                await ledger.close()
+
+        return asyncio.run(read())
 
     def until_ready(self) -> None:
         eventually(lambda: self.client.get("/readyz").status_code == 200, "the service is ready")
@@ -135,9 +151,7 @@ def served(*apps: tuple[object, socket.socket]) -> Iterator[None]:
     servers = [uvicorn.Server(config) for config in configs]
 
     async def serve() -> None:
-        await asyncio.gather(
-            *(server.serve(sockets=[bound]) for server, (_, bound) in zip(servers, apps, strict=True))
-        )
+        await asyncio.gather(*(server.serve(sockets=[bound]) for server, (_, bound) in zip(servers, apps, strict=True)))
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()

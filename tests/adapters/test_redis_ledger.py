@@ -56,7 +56,7 @@ disputes = st.integers(0, 1).map(
 histories = st.lists(st.one_of(payments, refunds, disputes).flatmap(st.sampled_from), max_size=30)
 
 
-@settings(max_examples=60)
+@settings(max_examples=150)
 @given(states=histories, workers=st.integers(1, 4), dice=st.randoms(use_true_random=False))
 def test_repetition_order_and_parallel_workers_change_nothing(
     redis_url: str, states: list[State], workers: int, dice: random.Random

@@ -1,0 +1,226 @@
+"""The public figure is decided once per epoch, by the rule of the domain and by Redis' clock."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from redis import Redis
+
+from service.adapters.redis_ledger import RedisLedger
+from service.domain.ledger import State, Totals, payment, refund, total
+from service.domain.publication import Published, Rule, decide, epochs_around
+from service.errors import LedgerUnavailable
+from service.ports import Account
+from tests.adapters.conftest import new_account
+from tests.adapters.test_redis_ledger import build, key, live
+
+pytestmark = pytest.mark.anyio
+
+VILNIUS = ZoneInfo("Europe/Vilnius")
+GRID = Rule(every=21_600, step=100_00, min_gifts=3, timezone=VILNIUS)
+LIVE = replace(GRID, every=0)
+LAST_WEEK = datetime.now(UTC) - timedelta(days=7)
+"""A worker whose clock is a week behind: all its boundaries have begun, whatever the hour of the test."""
+
+
+def gift(number: int, amount: int = 50_00) -> State:
+    return payment("roof", f"pi_{number}", amount, paid=True)
+
+
+async def roll(
+    ledger: RedisLedger,
+    account: Account,
+    rule: Rule = GRID,
+    *,
+    now: datetime = LAST_WEEK,
+    offline: int = 0,
+    ended: bool = False,
+) -> Published | None:
+    return await ledger.roll(account, "roof", rule, now=now, offline=offline, ended=ended)
+
+
+moves = st.tuples(
+    st.lists(st.tuples(st.booleans(), st.integers(0, 30), st.integers(1, 90_00)), max_size=5),
+    st.integers(-400, -48),
+    st.sampled_from([0, 500_00]),
+    st.booleans(),
+)
+
+
+@settings(max_examples=60)
+@given(story=st.lists(moves, max_size=8), step=st.sampled_from([1, 7, 100_00]), min_gifts=st.integers(0, 4))
+def test_on_the_grid_redis_decides_as_the_domain_does(
+    redis_url: str, story: list[tuple[list[tuple[bool, int, int]], int, int, bool]], step: int, min_gifts: int
+) -> None:
+    account, rule = new_account(), replace(GRID, every=3_600, step=step, min_gifts=min_gifts)
+
+    async def run() -> None:
+        ledger = RedisLedger(redis_url)
+        await build(ledger, account)
+        states: list[State] = []
+        expected: Published | None = None
+        for objects, hours, offline, ended in story:
+            for paid, number, amount in objects:
+                states.append(gift(number, amount) if paid else refund("roof", f"re_{number}", amount, "pending"))
+                await ledger.join(account, states[-1])
+            now = datetime.now(UTC) + timedelta(hours=hours)
+            epoch = epochs_around(rule, now)[-1]
+            expected = decide(rule, expected, total(states), epoch=epoch, offline=offline, ended=ended)
+            assert await roll(ledger, account, rule, now=now, offline=offline, ended=ended) == expected
+        await ledger.close()
+
+    asyncio.run(run())
+
+
+@settings(max_examples=40)
+@given(story=st.lists(st.tuples(st.integers(-90_00, 90_00), st.sampled_from([0, 500_00])), max_size=8))
+def test_live_redis_decides_as_the_domain_does(redis_url: str, story: list[tuple[int, int]]) -> None:
+    account = new_account()
+
+    async def run() -> None:
+        ledger = RedisLedger(redis_url)
+        await build(ledger, account)
+        states: list[State] = []
+        expected: Published | None = None
+        for number, (amount, offline) in enumerate(story):
+            states.append(gift(number, amount) if amount > 0 else refund("roof", f"re_{number}", -amount, "pending"))
+            await ledger.join(account, states[-1])
+            found = await roll(ledger, account, LIVE, offline=offline)
+            assert found is not None
+            expected = decide(LIVE, expected, total(states), epoch=found.epoch, offline=offline, ended=False)
+            assert found == expected
+        await ledger.close()
+
+    asyncio.run(run())
+
+
+async def test_what_is_not_built_decides_nothing(ledger: RedisLedger, account: Account, raw: Redis) -> None:
+    assert await roll(ledger, account) is None
+    await ledger.join(account, gift(1))
+    assert await roll(ledger, account) is None
+    assert await roll(ledger, account, LIVE) is None
+    assert not raw.exists(key(account, "published"))
+
+
+async def test_a_wiped_projection_leaves_the_last_figure_and_calls_it_stale(
+    ledger: RedisLedger, account: Account, raw: Redis
+) -> None:
+    await build(ledger, account, *map(gift, range(4)))
+    first = await roll(ledger, account)
+    assert first is not None
+    assert (first.online, first.stale) == (200_00, False)
+    raw.delete(key(account, "meta"))
+    assert await roll(ledger, account, now=LAST_WEEK + timedelta(days=1)) == replace(first, stale=True)
+    await ledger.join(account, gift(1))
+    assert await roll(ledger, account, LIVE) == replace(first, stale=True)
+    await build(ledger, account, *map(gift, range(4)))
+    assert await roll(ledger, account) == first
+
+
+async def test_a_figure_that_was_lost_is_published_once_and_rounded(
+    ledger: RedisLedger, account: Account, raw: Redis
+) -> None:
+    await build(ledger, account, *map(gift, range(5)))
+    first = await roll(ledger, account)
+    raw.delete(key(account, "published"))
+    assert await roll(ledger, account) == first
+
+
+async def test_within_an_epoch_nothing_moves_whatever_is_given(ledger: RedisLedger, account: Account) -> None:
+    await build(ledger, account)
+    first = await roll(ledger, account)
+    for state in map(gift, range(10)):
+        await ledger.join(account, state)
+    assert await roll(ledger, account, offline=900_00, ended=True) == first
+    moved = await roll(ledger, account, now=LAST_WEEK + timedelta(days=1))
+    assert moved is not None
+    assert moved.online == 500_00
+
+
+async def test_many_workers_roll_once_per_epoch(redis_url: str, account: Account, raw: Redis) -> None:
+    ledgers = [RedisLedger(redis_url) for _ in range(10)]
+    await build(ledgers[0], account, *map(gift, range(3)))
+
+    async def join_and_roll(number: int) -> Published | None:
+        await ledgers[number].join(account, gift(100 + number, 200_00))
+        return await roll(ledgers[number], account)
+
+    figures = await asyncio.gather(*map(join_and_roll, range(10)))
+    assert len(set(figures)) == 1
+    await asyncio.gather(*(ledger.close() for ledger in ledgers))
+
+
+async def test_an_epoch_never_goes_back(ledger: RedisLedger, account: Account) -> None:
+    await build(ledger, account, *map(gift, range(4)))
+    late = await roll(ledger, account, now=LAST_WEEK)
+    assert await roll(ledger, account, now=LAST_WEEK - timedelta(days=3), offline=1_00) == late
+
+
+async def test_a_worker_whose_clock_is_ahead_cannot_open_an_epoch_early(ledger: RedisLedger, account: Account) -> None:
+    await build(ledger, account, *map(gift, range(4)))
+    assert await roll(ledger, account, now=datetime.now(UTC) + timedelta(days=3)) is None
+    figure = await roll(ledger, account, now=datetime.now(UTC))
+    assert figure is not None
+    assert figure.epoch <= time.time()
+
+
+async def test_what_is_given_early_is_told_only_after_the_third_gift(ledger: RedisLedger, account: Account) -> None:
+    await build(ledger, account)
+    await roll(ledger, account)
+    seen = []
+    for day in range(1, 5):
+        await ledger.join(account, gift(day, 150_00))
+        figure = await roll(ledger, account, now=LAST_WEEK + timedelta(days=day))
+        seen.append(figure and figure.online)
+    assert seen == [0, 0, 400_00, 400_00]
+
+
+async def test_nothing_is_written_where_nothing_is_due(ledger: RedisLedger, account: Account, raw: Redis) -> None:
+    await build(ledger, account, gift(1))
+    await roll(ledger, account, LIVE)
+    raw.hset(key(account, "published"), "epoch", 1)
+    figure = await roll(ledger, account, LIVE)
+    assert figure == Published(1, 50_00, 0, 1)
+
+
+async def test_from_exact_to_the_grid_the_figure_waits_for_the_next_boundary(
+    ledger: RedisLedger, account: Account
+) -> None:
+    await build(ledger, account, gift(1, 123_45))
+    exact = await roll(ledger, account, LIVE)
+    assert await roll(ledger, account, GRID, now=datetime.now(UTC) - timedelta(days=1)) == exact
+
+
+@pytest.mark.parametrize(("field", "garbage"), [("epoch", "soon"), ("online", "1.5"), ("offline", "9" * 16)])
+async def test_a_damaged_figure_is_not_shown(
+    ledger: RedisLedger, account: Account, raw: Redis, field: str, garbage: str
+) -> None:
+    await build(ledger, account)
+    await roll(ledger, account)
+    raw.hset(key(account, "published"), field, garbage)
+    with pytest.raises(LedgerUnavailable):
+        await roll(ledger, account)
+
+
+async def test_a_damaged_total_decides_nothing(ledger: RedisLedger, account: Account, raw: Redis) -> None:
+    await build(ledger, account)
+    raw.hset(key(account, f"totals:{live(raw, account)}"), "raised", "1e9")
+    with pytest.raises(LedgerUnavailable):
+        await roll(ledger, account)
+    assert not raw.exists(key(account, "published"))
+
+
+async def test_the_largest_sum_is_floored_exactly(ledger: RedisLedger, account: Account, raw: Redis) -> None:
+    await build(ledger, account)
+    raw.hset(key(account, f"totals:{live(raw, account)}"), "raised", 999_999_999_999_999)
+    figure = await roll(ledger, account, replace(GRID, step=7))
+    assert figure is not None
+    assert figure.online == 999_999_999_999_999 // 7 * 7
+    assert await ledger.totals(account, "roof") == Totals(999_999_999_999_999, 0)

@@ -1,0 +1,144 @@
+"""`make run` as somebody does who has just cloned the repository: one process, one address, nothing lost."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+
+from tests.stack import PAYS, Stack, eventually, listening
+
+GIFTS = 200
+
+
+@contextlib.contextmanager
+def demo(folder, port):
+    command = [sys.executable, "-m", "service", "demo", "--port", str(port), "--data", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            service, sandbox = f"http://localhost:{port}", f"http://127.0.0.1:{port + 2}"
+            with httpx.Client(base_url=service, timeout=30) as client:
+                stack = Stack(None, service, sandbox, client)
+                eventually(lambda: answers(client), "the demo answers", seconds=60)
+                yield stack
+        finally:
+            process.send_signal(signal.SIGTERM)
+            printed, complaints = process.communicate(timeout=30)
+        assert process.returncode == 0, complaints
+        assert f"http://127.0.0.1:{port + 1}" in printed
+        assert "Traceback" not in complaints
+
+
+def answers(client):
+    with contextlib.suppress(httpx.TransportError):
+        return client.get("/readyz").status_code == 200
+
+
+def totals(folder):
+    """What `python -m service totals vitaly` prints, in minor units, run in the demo's folder."""
+    environment = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+    pairs = dict(line.split("=", 1) for line in (folder / "environment").read_text().splitlines())
+    printed = subprocess.run(
+        [sys.executable, "-m", "service", "totals", "vitaly"],
+        env=environment | pairs,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    raised = re.search(r"raised +([0-9]+)\.([0-9]{2}) EUR", printed)
+    return int(raised[1] + raised[2]), int(re.search(r"payments +([0-9]+)", printed)[1])
+
+
+def oracle(stack):
+    """What the sandbox itself lists as paid, page by page."""
+    paid, after = [], {}
+    while True:
+        query = {"limit": 100, **after}
+        page = httpx.get(f"{stack.sandbox}/v1/checkout/sessions", params=query, auth=("sk_test_x", "")).json()
+        paid += [s["amount_total"] for s in page["data"] if s["payment_status"] == "paid"]
+        if not page["has_more"]:
+            return sum(paid), len(paid)
+        after = {"starting_after": page["data"][-1]["id"]}
+
+
+def three_free_ports():
+    while True:
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            first = held.enter_context(listening()).getsockname()[1]
+            for offset in (1, 2):
+                held.enter_context(bound(first + offset))
+            return first
+
+
+@contextlib.contextmanager
+def bound(port):
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", port))
+        yield
+
+
+def test_two_hundred_gifts_in_parallel_doubled_and_out_of_order_come_to_the_cent_and_survive_a_restart(tmp_path):
+    port = three_free_ports()
+    with demo(tmp_path, port) as stack:
+        faults = {"webhooks": {"duplicate": 1, "reorder": 2.0, "drop": 0.1}, "seed": 7}
+        httpx.post(f"{stack.sandbox}/sandbox/faults", json=faults).raise_for_status()
+        amounts = [str(5 + number % 46) for number in range(GIFTS)]
+        with ThreadPoolExecutor(8) as donors:
+            paid = list(donors.map(lambda amount: stack.give(amount, PAYS).status_code, amounts))
+        assert paid == [303] * GIFTS
+        expected = sum(int(amount) * 100 for amount in amounts), GIFTS
+        assert oracle(stack) == expected
+        eventually(lambda: totals(tmp_path) == expected, "every gift is counted", seconds=60)
+        eventually(lambda: stack.progress()["raised"] == expected[0], "the card shows it")
+    with demo(tmp_path, port) as stack:
+        assert oracle(stack) == totals(tmp_path) == expected
+        assert stack.progress()["raised"] == expected[0]
+
+
+def test_a_port_in_use_is_said_in_one_line(tmp_path):
+    with listening() as taken:
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "service", "demo", "--port", port, "--data", str(tmp_path)]
+        tried = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert tried.returncode == 2
+    assert f"PORT: given {port}, which is in use" in tried.stderr
+    assert "Traceback" not in tried.stderr
+
+
+def test_serve_without_settings_refuses_to_start_and_names_them_all():
+    environment = {"PATH": os.environ["PATH"]}
+    tried = subprocess.run(
+        [sys.executable, "-m", "service", "serve"], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert tried.returncode == 2
+    for name in ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "SECRET_KEYS", "PUBLIC_URL", "REDIS_URL"):
+        assert name in tried.stderr
+    assert "Traceback" not in tried.stderr
+
+
+def test_check_and_snippet_say_what_they_found():
+    checked = subprocess.run(
+        [sys.executable, "-m", "service", "check", "--campaigns", "campaigns"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "vitaly: 3000.00 EUR, 4 needs" in checked.stdout
+    printed = subprocess.run(
+        [sys.executable, "-m", "service", "snippet", "vitaly", "--lang", "be", "--url", "https://give.example"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert len(printed.strip().splitlines()) == 2
+    assert 'href="https://give.example/c/vitaly"' in printed
+    assert "Vital" not in printed.replace("vitaly", "").replace("Vitaly", "Vital", 0)
+    assert Path("docs/embed.md").read_text().count("donation-card.js") >= 1

@@ -1,0 +1,238 @@
+"""One intention to give is one checkout session, and what is wrong is said without losing anything."""
+
+import re
+
+import httpx
+import pytest
+
+from tests.stack import DECLINED, PAYS, eventually
+
+
+def session_of(answer):
+    assert answer.status_code == 201, answer.text
+    return answer.json()["client_secret"].partition("_secret_")[0]
+
+
+def code(answer):
+    return answer.status_code, answer.json()["code"]
+
+
+def test_the_same_press_twice_is_one_session_and_a_changed_amount_another(stack):
+    token = stack.token()
+    first, again = stack.order("25", token=token), stack.order("25", token=token)
+    assert session_of(first) == session_of(again)
+    changed = stack.order("30", token=token, replaces=first.json()["handle"])
+    assert session_of(changed) != session_of(first)
+    assert status(stack, first) == "expired"
+    assert status(stack, changed) == "open"
+
+
+def test_going_back_to_the_first_amount_opens_a_new_session_since_the_first_was_given_up(stack):
+    token = stack.token()
+    first = stack.order("25", token=token)
+    second = stack.order("30", token=token, replaces=first.json()["handle"])
+    third = stack.order("25", token=token, replaces=second.json()["handle"])
+    assert len({session_of(first), session_of(second), session_of(third)}) == 3
+    assert status(stack, third) == "open"
+
+
+def test_a_token_takes_five_amounts_and_then_asks_for_a_new_page(stack):
+    token = stack.token()
+    for amount in ("11", "12", "13", "14", "15"):
+        session_of(stack.order(amount, token=token))
+    assert code(stack.order("16", token=token)) == (429, "too_many_changes")
+    assert session_of(stack.order("11", token=token))  # what was started can still be finished
+
+
+def test_a_paid_session_cannot_be_replaced_or_paid_again(stack):
+    token = stack.token()
+    inline = stack.order("25", token=token, shape="hosted")
+    assert stack.pay(inline.json()["url"]).status_code == 303
+    assert code(stack.order("30", token=token, replaces=inline.json()["handle"])) == (409, "already_paid")
+    assert code(stack.order("25", token=token, shape="hosted")) == (409, "already_paid")
+
+
+def test_another_intentions_session_cannot_be_given_up(stack):
+    theirs = stack.order("25").json()["handle"]
+    assert code(stack.order("30", replaces=theirs)) == (400, "token_forged")
+
+
+def test_following_a_paid_session_counts_it_without_any_webhook(redis_url, tmp_path):
+    from tests.stack import running
+
+    with running(redis_url, tmp_path, webhooks=False) as quiet:
+        quiet.until_ready()
+        started = quiet.order("25", shape="hosted").json()
+        assert quiet.pay(started["url"]).status_code == 303
+        state = quiet.client.get(f"/v1/checkout-sessions/{started['handle']}").json()
+        assert state["status"] == "paid"
+        assert "€25" in state["paragraphs"][0]
+        eventually(lambda: quiet.progress()["raised"] == 2500, "the gift is counted")
+
+
+def test_a_declined_card_leaves_the_session_open_for_another_try(stack):
+    started = stack.order("25", shape="hosted").json()
+    before = stack.paid()
+    declined = stack.pay(started["url"], DECLINED)
+    assert "declined" in httpx.get(httpx.URL(started["url"]).join(declined.headers["location"])).text
+    assert stack.paid() == before
+    assert stack.pay(started["url"], PAYS).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("amount", "problem"),
+    [
+        ("4", "amount_below_minimum"),
+        ("1001", "amount_above_maximum"),
+        ("25.50", "amount_whole_units"),
+        ("1,000", "amount_ambiguous"),
+        ("1.000,00", "amount_ambiguous"),
+        ("-5", "amount_not_a_number"),
+        ("NaN", "amount_not_a_number"),
+        ("1e3", "amount_not_a_number"),
+        ("٢٥", "amount_not_a_number"),
+        ("9" * 16, "amount_too_large"),
+    ],
+)
+def test_an_amount_that_cannot_be_taken_is_told_why(stack, amount, problem):
+    answer = stack.order(amount)
+    assert code(answer) == (400, problem)
+    assert answer.json()["detail"]
+
+
+def test_limits_are_told_as_money_in_the_readers_language(stack):
+    token = stack.token()
+    page = stack.submit(token=token, amount="own", own="4", lang="de")
+    assert page.status_code == 400
+    assert "5\u00a0€" in page.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"token": 1, "amount": "25"}',
+        b'{"token": "x", "amount": 25}',
+        b"\xff",
+        b"{" * 4000,
+    ],
+)
+def test_json_that_is_not_an_order_is_refused(stack, body):
+    answer = stack.client.post("/v1/checkout-sessions", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    assert answer.json()["code"] in {"request_malformed", "token_forged"}
+
+
+def test_an_unknown_field_is_named(stack):
+    assert "campain" in str(stack.order("25", campain="x").json()["evidence"])
+
+
+def test_too_much_is_refused_before_it_is_read(stack):
+    answer = stack.client.post(
+        "/v1/checkout-sessions", content=b"x" * 10_000, headers={"content-type": "application/json"}
+    )
+    assert code(answer) == (413, "body_too_large")
+
+    def endless():
+        for _ in range(100):
+            yield b"x" * 1000
+
+    streamed = stack.client.post(
+        "/v1/checkout-sessions", content=endless(), headers={"content-type": "application/json"}
+    )
+    assert code(streamed) == (413, "body_too_large")
+
+
+def test_another_kind_of_body_is_refused(stack):
+    answer = stack.client.post("/v1/checkout-sessions", content=b"x", headers={"content-type": "text/xml"})
+    assert code(answer) == (415, "unsupported_media_type")
+
+
+def test_a_form_is_sent_on_to_the_hosted_page(stack):
+    answer = stack.submit(token=stack.token(), amount="25")
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith(stack.sandbox)
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_form_with_a_mistake_comes_back_with_what_was_typed(stack):
+    token = stack.token()
+    page = stack.submit(token=token, amount="own", own="25,5", lang="en")
+    assert page.status_code == 400
+    assert 'value="25,5"' in page.text
+    assert token in page.text  # the same intention, so the next press is not a second one
+    assert "without cents" in page.text
+
+
+def test_chosen_and_typed_and_different_is_a_question_not_a_guess(stack):
+    page = stack.submit(token=stack.token(), amount="25", own="35")
+    assert page.status_code == 400
+    assert "€25" in page.text
+    assert "Which one" in page.text
+    assert stack.submit(token=stack.token(), amount="25", own="25").status_code == 303
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c"])
+def test_a_form_without_our_token_is_a_page_that_says_so(stack, token):
+    page = stack.submit(token=token, amount="25")
+    assert page.status_code == 400
+    assert page.headers["content-type"].startswith("text/html")
+    assert "giving page again" in page.text
+
+
+def test_an_expired_form_leads_back_to_its_campaign(stack, monkeypatch):
+    import time
+
+    from itsdangerous import TimestampSigner
+
+    token = stack.token()
+    monkeypatch.setattr("service.adapters.tokens.time.time", lambda: time.monotonic() + 10**10)
+    assert isinstance(TimestampSigner, type)
+    page = stack.submit(token=token, amount="25")
+    assert page.status_code == 400
+    assert 'href="/c/vitaly/give' in page.text
+
+
+def test_a_handle_that_is_not_ours_is_refused(stack):
+    assert code(stack.client.get("/v1/checkout-sessions/nonsense")) == (400, "token_forged")
+
+
+def test_the_thank_you_page_asserts_nothing_that_was_not_paid(stack):
+    started = stack.submit(token=stack.token(), amount="25")
+    hosted = started.headers["location"]
+    paid = stack.pay(hosted)
+    thanks = stack.client.get(paid.headers["location"])
+    assert "€25" in thanks.text
+    other = stack.order("50").json()
+    unpaid = stack_session(other)
+    assert stack.client.get(swap(paid.headers["location"], unpaid)).status_code == 404
+
+
+def test_the_thank_you_page_of_an_unfinished_payment_says_so(stack):
+    started = stack.submit(token=stack.token(), amount="25")
+    session = httpx.URL(started.headers["location"]).path.rsplit("/", 1)[1]
+    found = httpx.get(f"{stack.sandbox}/v1/checkout/sessions/{session}", auth=("sk_test_x", "")).json()
+    page = stack.client.get(found["success_url"].replace("{CHECKOUT_SESSION_ID}", session))
+    assert page.status_code == 200
+    assert "not finished" in page.text
+
+
+def test_a_tampered_return_is_refused(stack):
+    base = "/c/vitaly/thanks"
+    for query in ("", "?session=cs_test_1", "?session=cs_test_1&return=x", "?session=&return="):
+        assert stack.client.get(base + query).status_code == 400
+
+
+def status(stack, answer):
+    return stack.client.get(f"/v1/checkout-sessions/{answer.json()['handle']}").json()["status"]
+
+
+def stack_session(made):
+    return made["client_secret"].partition("_secret_")[0]
+
+
+def swap(url, session):
+    return re.sub(r"session=[^&]+", f"session={session}", url)
