@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -89,7 +90,8 @@ class Stack:
             finally:
                 await ledger.close()
 
-        return asyncio.run(read())
+        with ThreadPoolExecutor(1) as thread:  # a test in a browser has a running loop already
+            return thread.submit(lambda: asyncio.run(read())).result()
 
     def until_ready(self) -> None:
         eventually(lambda: self.client.get("/readyz").status_code == 200, "the service is ready")

@@ -24,25 +24,25 @@
 .box{all:initial;display:block;container-type:inline-size;color-scheme:inherit;font:clamp(16px,1em,18px)/1.5 var(--donation-card-font,system-ui,sans-serif)}
 :host([theme=dark]) .box{color-scheme:dark}
 :host([theme=light]) .box{color-scheme:light}
-.card{--ink:var(--donation-card-ink,color-mix(in srgb,#857f74 16%,CanvasText));--paper:var(--donation-card-paper,Canvas);--accent:var(--donation-card-accent,color-mix(in srgb,#10a588 62%,CanvasText));
---soft:color-mix(in srgb,#857f74 70%,var(--ink));--line:color-mix(in srgb,#857f74 24%,var(--paper));--note:color-mix(in srgb,#e0a92e 15%,var(--paper));--serif:var(--donation-card-title-font,ui-serif,Georgia,serif);
-display:grid;position:relative;overflow:hidden;color:var(--ink);background:var(--paper);border:1px solid var(--line);border-radius:var(--donation-card-radius,14px);scroll-margin:4em}
+.card{--ink:var(--donation-card-ink,color-mix(in srgb,#87795a 16%,CanvasText));--paper:var(--donation-card-paper,Canvas);--accent:var(--donation-card-accent,color-mix(in srgb,#10a588 62%,CanvasText));
+--soft:color-mix(in srgb,#87795a 70%,var(--ink));--line:color-mix(in srgb,#87795a 24%,var(--paper));--note:color-mix(in srgb,#e0a92e 15%,var(--paper));--serif:var(--donation-card-title-font,ui-serif,Georgia,serif);
+display:grid;position:relative;overflow:hidden;font-variant-numeric:tabular-nums;color:var(--ink);background:var(--paper);border:1px solid var(--line);border-radius:var(--donation-card-radius,14px);scroll-margin:4em}
 .card>*{grid-area:1/1;min-width:0}
-.body{padding:min(1.5em,7cqi)}
+.body{padding:min(1.5em,6cqi)}
 .halves,.half{display:grid;gap:1em;align-content:start}
 small{font-size:.8125em;color:var(--soft);display:block}
 .ribbon{background:var(--note);color:var(--ink);padding:.3em .8em;margin-bottom:1em;border-radius:6px}
 h3{font:600 1.5em/1.25 var(--serif);text-wrap:balance;margin-top:-.4em}
-p,li{text-wrap:pretty;overflow-wrap:break-word;hyphens:auto}
+p,li{overflow-wrap:break-word;hyphens:auto}
 summary{color:var(--accent);cursor:pointer;padding:.3em 0}
 details p{margin-top:.5em}
-.figure{display:flex;flex-wrap:wrap;align-items:baseline;gap:0 .5em;color:var(--soft);font-variant-numeric:tabular-nums}
-.figure b{font:600 1.75em/1.2 var(--serif);color:var(--ink)}
+.figure{color:var(--soft)}
+.figure b{font:600 1.75em/1.2 var(--serif);color:var(--ink);margin-inline-end:.25em}
 .bar{display:flex;gap:3px;height:12px;border-radius:6px;overflow:hidden;margin:.5em 0}
 .bar i{flex:var(--share);background:var(--line)}
 .bar b{display:block;height:100%;width:var(--filled);background:var(--accent);transition:width .6s}
 ul{list-style:none;border-top:1px solid var(--line)}
-li{display:grid;grid-template-columns:1.5em minmax(0,1fr) auto;gap:0 .25em;padding:.6em 0;border-bottom:1px solid var(--line);font-size:.9375em;font-variant-numeric:tabular-nums}
+li{display:grid;grid-template-columns:1.4em minmax(0,1fr) auto;gap:0 .2em;padding:.6em 0;border-bottom:1px solid var(--line);font-size:.9375em}
 li i{grid-row:1/3;width:.8em;height:.8em;margin-top:.35em;border-radius:50%;border:1.5px solid var(--soft);background:conic-gradient(var(--accent) var(--filled),#0000 0)}
 li b{font-weight:600}
 li small{grid-column:2/4}
@@ -50,11 +50,10 @@ li small{grid-column:2/4}
 .funded b{font-weight:400;color:var(--soft)}
 .next small{color:var(--accent);font-weight:600}
 .donate{text-align:center;text-decoration:none;font-weight:600;font-size:1.0625em;padding:.8em 1em;border-radius:10px;background:var(--accent);color:var(--donation-card-on-accent,Canvas)}
-.donate:hover{filter:brightness(1.08)}
+.donate:hover{opacity:.9}
 .notice{background:var(--note);border-radius:6px;padding:.75em 1em}
 .foot{display:flex;flex-wrap:wrap;justify-content:space-between;align-items:center;gap:0 1em;margin:.75em 0 -.75em}
 select,button{font:inherit;color:inherit;background:none;border:0;cursor:pointer;min-height:44px;field-sizing:content}
-option{color:var(--ink);background:var(--paper)}
 :focus-visible{outline:3px solid var(--accent);outline-offset:2px}
 dialog{all:unset;position:absolute;inset:0;visibility:hidden;display:flex;flex-direction:column;background:var(--paper)}
 dialog[open]{position:static;visibility:visible}
@@ -62,7 +61,7 @@ dialog:modal{position:fixed}
 dialog[open]~.body{visibility:hidden}
 header{display:flex;align-items:center;justify-content:space-between;padding-inline:1.5em .5em;border-bottom:1px solid var(--line)}
 button{min-width:44px;font-size:1.4em}
-iframe{flex:1 0 auto;min-height:36em;width:100%;border:0;outline-offset:-3px}
+iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
 :modal iframe{flex:1;min-height:0;height:0!important}
 :host(:is([layout=compact],[layout=button])) :is(.summary,details,ul),:host([layout=button]) .half:first-child,.hidden .half>:not(.notice){display:none}
 @container(min-width:560px){.halves{grid-template-columns:1.15fr 1fr;gap:2em}}
@@ -83,18 +82,12 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0;outline-offset:-3px}
     [title, progress.figure, ...story, ...languages].every(Boolean) && urls.give.startsWith('/c/') &&
     needs.every(({ share, filled }) => share > 0 && filled >= 0);
 
-  /** The campaign: 8 s, one retry. @param {string} url @param {RequestCache} cache @returns {Promise<Card>} */
-  const ask = async (url, cache, tries = 2) => {
-    try {
-      const answer = await fetch(url, { cache, credentials: 'omit', referrerPolicy: 'no-referrer', signal: AbortSignal.timeout(8000) });
-      const card = await answer.json();
-      if (answer.ok && drawable(card)) return card;
-      throw new Error(`${answer.status}`);
-    } catch (error) {
-      if (tries < 2) throw error;
-      await new Promise((resume) => setTimeout(resume, 1000));
-      return ask(url, cache, tries - 1);
-    }
+  /** @param {string} url @param {RequestCache} cache @returns {Promise<Card>} */
+  const ask = async (url, cache) => {
+    const answer = await fetch(url, { cache, credentials: 'omit', referrerPolicy: 'no-referrer', signal: AbortSignal.timeout(8000) });
+    const card = await answer.json();
+    if (!answer.ok || !drawable(card)) throw new TypeError(`${url}: ${answer.status}`);
+    return card;
   };
 
   /** The nearest `lang`, through shadow roots, else the browser's. @param {Element} element @returns {string} */
@@ -102,7 +95,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0;outline-offset:-3px}
     const { host } = /** @type {ShadowRoot} */ (element.getRootNode());
     const lang = element.closest('[lang]')?.getAttribute('lang');
     if (!lang && host) return languageOf(host);
-    return [...new Set((lang ? [lang] : navigator.languages).map((tag) => tag.replace(/[^a-z].*/i, '')))].filter(Boolean).join();
+    return [...new Set((lang ? [lang] : navigator.languages).map((tag) => tag.replace(/[^a-z].*/i, '')))].join();
   };
 
   /** @type {any} A module has no currentScript. */
@@ -134,18 +127,18 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0;outline-offset:-3px}
       story: make('summary'),
       when: make('small'),
       notice: make('p', { class: 'notice' }),
-      donate: make('a', { class: 'donate', part: 'donate', target: '_blank', rel: 'noopener', referrerpolicy: 'strict-origin' }),
+      donate: make('a', { class: 'donate', part: 'donate', target: '_blank', referrerpolicy: 'strict-origin' }),
       foot: make('span'),
       frame: make('small', { id: 'frame' }),
     };
     #donate = this.#texts.donate;
     #story = make('details');
     #figure = make('p', { class: 'figure' });
-    #bar = make('div', { class: 'bar', part: 'bar', role: 'progressbar', 'aria-labelledby': 'title', 'aria-valuemin': '0', 'aria-valuemax': '100' });
-    #needs = make('ul', { role: 'list' }); // Safari drops the role together with the bullets
+    #bar = make('div', { class: 'bar', part: 'bar', role: 'progressbar', 'aria-labelledby': 'title' });
+    #needs = make('ul', { role: 'list' }); // which Safari drops with the bullets
     #language = make('select');
     #close = make('button', { type: 'button' }, '×');
-    #dialog = make('dialog', { 'aria-labelledby': 'frame' }, make('header', {}, this.#texts.frame, this.#close)); // holds the frame, which may not move: it would load anew
+    #dialog = make('dialog', { 'aria-labelledby': 'frame' }, make('header', {}, this.#texts.frame, this.#close)); // a frame that moves loads anew
     #sheet = make('section', { class: 'card', part: 'card', 'aria-labelledby': 'title' }, this.#dialog,
       make('div', { class: 'body' }, this.#texts.ribbon,
         make('div', { class: 'halves' },
@@ -204,15 +197,16 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0;outline-offset:-3px}
       return `${this.#origin}${this.#card?.urls.give}?lang=${this.#card?.lang}`;
     }
 
-    /** @param {RequestCache} [cache] */
-    async #load(cache) {
+    /** @param {RequestCache} cache */
+    async #load(cache = 'default') {
       const request = ++this.#request;
       if (!this.#link && document.readyState === 'loading') await new Promise((resume) => addEventListener('DOMContentLoaded', resume)); // not parsed yet
       const link = this.#link;
       link?.setAttribute('slot', 'link');
       const id = this.getAttribute('campaign') ?? link?.pathname.split('/')[2];
       try {
-        const card = await ask(`${this.#origin}/v1/campaigns/${id}?lang=${this.#chosenLanguage || languageOf(this) || 'en'}`, cache ?? 'default');
+        const url = `${this.#origin}/v1/campaigns/${id}?lang=${this.#chosenLanguage || languageOf(this) || 'en'}`;
+        const card = await ask(url, cache).catch(() => new Promise((resume) => setTimeout(() => resume(ask(url, cache)), 1000)));
         if (request === this.#request) this.#draw(card);
       } catch (error) {
         if (request !== this.#request) return;
@@ -222,7 +216,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0;outline-offset:-3px}
       this.#schedule();
     }
 
-    /** Asks again once the figure may have moved, and only while somebody can see it. */
+    /** Asks again when the figure may have moved and somebody can see it. */
     #schedule() {
       clearTimeout(this.#poll);
       if (!this.#card || !this.isConnected) return;
@@ -233,11 +227,11 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0;outline-offset:-3px}
 
     /** @param {Card} card */
     #draw(card) {
-      const { progress, labels, languages, lang } = card;
-      const open = card.status === 'open';
+      const { progress, labels, languages, lang, status } = card;
+      const here = status === 'open' && !this.#frameBlocked;
       this.#card = card;
       Object.assign(this.#box, { lang, dir: card.dir });
-      this.#sheet.classList.toggle('hidden', card.status === 'hidden');
+      this.#sheet.className = `card ${status}`;
       this.#story.replaceChildren(...card.story.map((text) => make('p', {}, text)));
       if (card.story.length) this.#story.prepend(this.#texts.story);
       this.#figure.replaceChildren(make('b', {}, progress.figure), progress.goal);
@@ -245,14 +239,13 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0;outline-offset:-3px}
       /** @type {Record<string, any>} */
       const texts = {
         ...card,
+        ...labels,
         when: progress.when,
-        frame: labels.frame,
-        story: labels.story,
-        donate: open && (this.#frameBlocked ? labels.new_tab : labels.donate),
-        foot: open && !this.#frameBlocked && labels.foot,
+        donate: here ? labels.donate : status === 'open' && labels.new_tab,
+        foot: here && labels.foot,
       };
       for (const [name, element] of Object.entries(this.#texts)) {
-        element.textContent = texts[name] || ''; // what is empty is not shown
+        element.textContent = texts[name] || ''; // empty: not shown
       }
       this.#donate.href = this.#giveUrl;
       if (this.#language.value !== lang) {
@@ -268,14 +261,14 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0;outline-offset:-3px}
       }
     }
 
-    /** The bar's segments and the list say the same; the list is the one read aloud. @param {Card} card */
+    /** Bar and list say the same; the list is read aloud. @param {Card} card */
     #drawNeeds({ needs, progress, labels }) {
       this.#bar.setAttribute('aria-valuenow', `${progress.percent}`);
       this.#bar.setAttribute('aria-valuetext', progress.text);
       this.#needs.setAttribute('aria-label', labels.needs);
       this.#needs.replaceChildren(...needs.map(({ title, amount, note, state, share, filled }, n) => {
         const item = make('li', { class: state }, make('i'), make('b', {}, title), make('span', {}, amount), make('small', {}, note));
-        const segment = /** @type {HTMLElement} */ (this.#bar.children[n] ?? this.#bar.appendChild(make('i', {}, make('b')))); // kept: a risen figure glides
+        const segment = /** @type {HTMLElement} */ (this.#bar.children[n] ?? this.#bar.appendChild(make('i', {}, make('b')))); // kept, so that it glides
         segment.style.cssText = item.style.cssText = `--share:${share * 100};--filled:${filled * 100}%`;
         return item;
       }));
@@ -288,7 +281,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0;outline-offset:-3px}
         src: `${this.#giveUrl}#${parseInt(getComputedStyle(this.#sheet).backgroundColor.slice(4)) < 99 ? 'dark' : 'light'}`,
         title: this.#card.labels.frame,
         allow: 'payment *; publickey-credentials-get *',
-        referrerpolicy: 'strict-origin', // the site's name, nothing of the article: gifts are counted per site
+        referrerpolicy: 'strict-origin', // gifts are counted per site; the article is nobody's business
       });
       addEventListener('message', this);
       document.addEventListener('securitypolicyviolation', this);
@@ -309,13 +302,13 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0;outline-offset:-3px}
       if (!this.#port) this.#deadline = setTimeout(() => this.#giveUpFrame(), 8000);
     }
 
-    /** However it was closed: the focus leaves first, then the frame that it may be in. */
+    /** However it was closed: the focus goes first, then the frame it may be in. */
     #closed() {
       if (!this.isConnected) return;
       this.#donate.focus();
       this.#dropFrame();
       this.#load('no-cache');
-      // Where the figure is live, this gift shows a moment later.
+      // A live figure shows this gift a moment later.
       if (!this.#card?.progress.next_change) setTimeout(() => this.isConnected && this.#load('no-cache'), 2000);
     }
 
@@ -342,7 +335,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0;outline-offset:-3px}
       if (source && source === this.#frame?.contentWindow && origin === this.#origin && data?.type === 'donation-card:ready') this.#connect(source);
     }
 
-    /** Hands the frame a port. This page can read what travels there: never an amount. @param {Window} frame */
+    /** This page can read what travels through the port: never an amount. @param {Window} frame */
     #connect(frame) {
       clearTimeout(this.#deadline);
       const { port1, port2 } = new MessageChannel();
@@ -368,7 +361,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0;outline-offset:-3px}
     }
   }
 
-  /** Editors' systems strip unknown tags, rarely links: a link to HOST/c/{id}#card, alone in its paragraph, becomes a card too. */
+  /** Editors' systems strip unknown tags, rarely links: HOST/c/{id}#card, alone in its paragraph, becomes a card too. */
   const adoptBareLinks = () => {
     for (const link of document.links) {
       const alone = link.parentElement?.matches('p,li,div,figure') && link.parentElement.textContent?.trim() === link.textContent?.trim();
@@ -380,7 +373,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0;outline-offset:-3px}
     }
   };
 
-  const style = new CSSStyleSheet(); // constructed: the page's style-src has no say in it
+  const style = new CSSStyleSheet(); // outside the page's style-src
   style.replaceSync(CSS);
   if (!customElements.get('donation-card')) customElements.define('donation-card', DonationCard);
   if (document.readyState === 'loading') addEventListener('DOMContentLoaded', adoptBareLinks);

@@ -6,7 +6,6 @@ is in `campaign_rules.py`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
@@ -238,10 +237,18 @@ def given(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        shown = json.dumps(value if len(value) <= 60 else f"{value[:40]}…", ensure_ascii=not value.isprintable())
-        return shown if len(value) <= 60 else f"{shown} ({len(value)} characters)"
+        shown = "".join(_visible(sign) for sign in value[:60])
+        return _quoted(shown) if len(value) <= 60 else f"{_quoted(shown[:40] + '…')} ({len(value)} characters)"
     if isinstance(value, int):
         return str(value) if value.bit_length() <= 128 else "a number of very many digits"
     if isinstance(value, list):
         return f"a list of {len(value)}"
     return "a table" if isinstance(value, dict) else str(value)
+
+
+def _visible(sign: str) -> str:
+    return sign if sign.isprintable() or sign == "\u00a0" else f"\\u{ord(sign):04x}"
+
+
+def _quoted(text: str) -> str:
+    return f"'{text}'" if '"' in text else f'"{text}"'

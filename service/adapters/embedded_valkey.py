@@ -17,7 +17,9 @@ from typing import IO, Final, Self
 from urllib.parse import quote
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from service.errors import Fault, Misconfigured
 
@@ -75,7 +77,7 @@ class EmbeddedValkey:
 
     def _wait_until_it_answers(self, keeper: subprocess.Popen[bytes]) -> None:
         until = time.monotonic() + START_PATIENCE
-        with Redis(unix_socket_path=str(self._socket), socket_timeout=1) as client:
+        with Redis(unix_socket_path=str(self._socket), socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
             while keeper.poll() is None and time.monotonic() < until:
                 try:
                     client.ping()

@@ -11,7 +11,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -40,7 +40,7 @@ class RedisLedger:
     that hangs costs a caller that long, and nobody holds a connection longer.
     """
 
-    def __init__(self, url: str, *, deadline: float = 1.0, connect_timeout: float = 0.5, connections: int = 16) -> None:
+    def __init__(self, url: str, *, deadline: float = 1.0, connections: int = 16) -> None:
         self._deadline = deadline
         self._free = asyncio.Semaphore(connections)
         self._redis = Redis.from_pool(
@@ -49,8 +49,10 @@ class RedisLedger:
                 max_connections=connections,
                 decode_responses=True,
                 protocol=2,
-                socket_timeout=deadline,
-                socket_connect_timeout=connect_timeout,
+                # One clock, ours: with these set, redis-py sends inside asyncio.wait_for, which before Python 3.12 can
+                # swallow the cancellation by which the deadline ends a call (https://github.com/python/cpython/issues/86296).
+                socket_timeout=None,
+                socket_connect_timeout=None,
                 # What was sent is sent again when its answer is lost: only scripts that can be repeated are ever sent.
                 retry=Retry(ExponentialBackoff(cap=0.1, base=0.02), 2),
             )
@@ -112,7 +114,9 @@ class RedisLedger:
             raise LedgerUnavailable(reason="keys_may_be_evicted", maxmemory_policy=policy)
 
     async def close(self) -> None:
-        await self._redis.aclose()
+        with suppress(TimeoutError):  # a hung server takes no goodbye
+            async with asyncio.timeout(self._deadline):
+                await self._redis.aclose()
 
     async def _read(self, account: Account, campaign: str, *, create: bool = False) -> _Held | None:
         """None: the campaign has no whole generation; `create` opens one."""

@@ -80,8 +80,8 @@ def _price(data: dict[str, Any], path: str) -> dict[str, Any]:
         raise ApiError(f"Invalid currency: {currency[:20]}. Stripe does not support it.", param=f"{path}[currency]")
     given = "unit_amount" if "unit_amount" in data else "unit_amount_decimal"
     check_positive(data[given], f"{path}[{given}]", 0)
-    if data[given] % currencies.granularity(currency):
-        step = currencies.granularity(currency)
+    step = currencies.granularity(currency)
+    if step > 1 and data[given] % step:
         raise ApiError(f"Invalid amount: {currency} amounts must be multiples of {step}.", param=f"{path}[{given}]")
     return {
         "id": new_id("price_"),

@@ -74,10 +74,10 @@ def _method_types(params: Json, currency: str) -> list[str]:
 def new_payment(data: Json, amount: int, currency: str, now: int) -> Json:
     """`data` is the session's `payment_intent_data`; metadata comes from there alone, as with Stripe."""
     id = new_id("pi_")
-    nothing = """amount_details application application_fee_amount automatic_payment_methods
-        canceled_at
+    nothing = """amount_details application application_fee_amount automatic_payment_methods canceled_at
         cancellation_reason customer customer_account hooks last_payment_error latest_charge next_action on_behalf_of
-        payment_method processing review setup_future_usage shipping source statement_descriptor transfer_data""".split()  # noqa: SIM905
+        payment_method processing review setup_future_usage shipping source statement_descriptor
+        transfer_data""".split()  # noqa: SIM905
     return dict.fromkeys(nothing) | {
         "id": id,
         "object": PAYMENT,

@@ -91,8 +91,11 @@ class Operator:
         return JSONResponse({"settled": [id for id in ids if self._checkout.settle(id, succeeds=succeeds)]})
 
     async def deliveries(self, request: Request) -> Response:
+        """How many deliveries are in which state, and how many attempts were made for all of them."""
         counts = dict(self._store.rows("SELECT state, count(*) FROM deliveries GROUP BY state"))
-        return JSONResponse({state: counts.get(state, 0) for state in ("pending", "delivered", "failed")})
+        [[attempts]] = self._store.rows("SELECT coalesce(sum(attempts), 0) FROM deliveries")
+        states = {state: counts.get(state, 0) for state in ("pending", "delivered", "failed")}
+        return JSONResponse(states | {"attempts": attempts})
 
     async def totals(self, request: Request) -> Response:
         """By campaign and currency: the sum in minor units, and the number, of the sessions that were paid."""

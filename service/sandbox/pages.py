@@ -103,7 +103,8 @@ class Pages:
             return templates.get_template("challenge.html").render(common)
         if body["status"] == "open":
             mistake = shown.mistake or ("was_declined" if self._checkout.was_declined(session) else "")
-            email = shown.email or body["customer_email"] or ""
+            typed_before = session.hidden.get("customer_details", {}).get("email")
+            email = shown.email or typed_before or body["customer_email"] or ""
             return templates.get_template("form.html").render(common, button=button, mistake=mistake, email=email)
         state = (
             "expired" if body["status"] == "expired" else "paid" if body["payment_status"] == "paid" else "processing"

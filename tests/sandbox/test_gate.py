@@ -6,7 +6,7 @@ import httpx
 import pytest
 import stripe
 
-from tests.sandbox.conftest import Sandbox, gift, run
+from tests.sandbox.conftest import Sandbox, gift
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -14,7 +14,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 @pytest.mark.parametrize("key", ["sk_live_ada", "rk_live_ada", "pk_live_ada"])
 def test_a_live_key_is_refused_and_not_repeated(shared: Sandbox, key: str) -> None:
     with pytest.raises(stripe.AuthenticationError, match="live key") as refusal:
-        run(shared.client_with(key).v1.checkout.sessions.create_async(gift()))
+        shared.run(shared.client_with(key).v1.checkout.sessions.create_async(gift()))
     assert key not in str(refusal.value)
 
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 import stripe
 
-from tests.sandbox.conftest import Sandbox, gift, run
+from tests.sandbox.conftest import Sandbox, gift
 
 SESSIONS = "/v1/checkout/sessions"
 BODY = {
@@ -63,9 +63,9 @@ def test_a_key_belongs_to_its_parameters_and_endpoint(sandbox: Sandbox) -> None:
 
 def test_the_client_raises_its_own_error_for_a_reused_key(sandbox: Sandbox) -> None:
     create = sandbox.client.v1.checkout.sessions.create_async
-    run(create(gift(), {"idempotency_key": "press"}))
+    sandbox.run(create(gift(), {"idempotency_key": "press"}))
     with pytest.raises(stripe.IdempotencyError):
-        run(create(gift(locale="de"), {"idempotency_key": "press"}))
+        sandbox.run(create(gift(locale="de"), {"idempotency_key": "press"}))
 
 
 def test_a_refusal_is_not_remembered(sandbox: Sandbox) -> None:

@@ -7,11 +7,11 @@ import pytest
 import stripe
 
 from service.sandbox import ApiFault
-from tests.sandbox.conftest import NOON, Sandbox, amount, embedded, gift, run, sandbox_with
+from tests.sandbox.conftest import NOON, Sandbox, amount, embedded, gift, sandbox_with
 
 
 def create(sandbox: Sandbox, **client: Any) -> Any:
-    return run(sandbox.client_with(**client).v1.checkout.sessions.create_async(gift()))
+    return sandbox.run(sandbox.client_with(**client).v1.checkout.sessions.create_async(gift()))
 
 
 def sessions(sandbox: Sandbox) -> int:

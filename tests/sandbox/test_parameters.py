@@ -1,7 +1,8 @@
 """Bodies are read and checked against the `stripe` package's own generated types."""
 
 from decimal import Decimal
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
@@ -12,9 +13,7 @@ from stripe.params.checkout import SessionCreateParams, SessionListParams
 
 from service.sandbox.errors import ApiError
 from service.sandbox.forms import decode
-from service.sandbox.parameters import check, fields
-
-SCALARS = (str, int, bool, Decimal)
+from service.sandbox.parameters import SCALARS, check, fields
 
 
 def kinds(hint: Any, seen: set[Any]) -> set[Any]:
@@ -24,16 +23,15 @@ def kinds(hint: Any, seen: set[Any]) -> set[Any]:
             return set()
         seen.add(hint)
         return set().union(*(kinds(one, seen) for one in fields(hint).values()))
+    if get_origin(hint) is Literal:
+        return set()
     if get_origin(hint) is not None and get_origin(hint) is not dict:
         return set().union(*(kinds(one, seen) for one in get_args(hint)))
     return {get_origin(hint) or hint}
 
 
 def test_every_part_of_the_generated_types_is_one_we_can_check() -> None:
-    strange = {kind for kind in kinds(SessionCreateParams, set()) if kind not in (*SCALARS, dict)}
-    assert not {kind for kind in strange if not isinstance(kind, str)} - {
-        decoy for decoy in strange if "Untyped" in str(decoy)
-    }
+    assert kinds(SessionCreateParams, set()) <= {*SCALARS, dict}
 
 
 def test_request_options_are_not_parameters() -> None:
@@ -42,15 +40,13 @@ def test_request_options_are_not_parameters() -> None:
 
 @given(
     st.recursive(
-        st.text(min_size=1),
+        st.text(st.characters(codec="utf-8"), min_size=1),
         lambda inner: st.dictionaries(st.from_regex(r"[a-z_]{1,9}", fullmatch=True), inner, min_size=1, max_size=3),
         max_leaves=8,
     )
 )
 def test_what_the_official_client_encodes_is_decoded_again(value: Any) -> None:
-    from urllib.parse import urlencode
-
-    body = urlencode(list(_api_encode({"root": value}, "V1"))).encode()
+    body = urlencode(list(_api_encode({"root": value}))).encode()
     assert decode(body) == {"root": value}
 
 

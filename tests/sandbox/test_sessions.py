@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import stripe
 
-from tests.sandbox.conftest import NOON, Sandbox, amount, embedded, run
+from tests.sandbox.conftest import NOON, Sandbox, amount, embedded
 
 
 def test_a_hosted_session_has_an_address_and_no_secret(sandbox: Sandbox) -> None:
@@ -50,9 +50,9 @@ def test_amounts_of_all_line_items_add_up(sandbox: Sandbox) -> None:
 def test_expiring_ends_a_session_once(sandbox: Sandbox) -> None:
     session = sandbox.create()
     expire = sandbox.client.v1.checkout.sessions.expire_async
-    assert run(expire(session.id)).status == "expired"
+    assert sandbox.run(expire(session.id)).status == "expired"
     with pytest.raises(stripe.InvalidRequestError, match="expired"):
-        run(expire(session.id))
+        sandbox.run(expire(session.id))
     assert sandbox.event_types() == ["checkout.session.expired"]
 
 
@@ -83,9 +83,9 @@ async def all_ids(page: Any) -> list[str]:
 def test_the_clients_paging_sees_each_session_once_newest_first(sandbox: Sandbox) -> None:
     made = [sandbox.create().id for _ in range(7)]
     sessions = sandbox.client.v1.checkout.sessions
-    assert run(all_ids(sessions.list_async({"limit": 3}))) == made[::-1]
-    assert run(all_ids(sessions.list_async({"limit": 3, "starting_after": made[4]}))) == made[3::-1]
-    assert run(all_ids(sessions.list_async({"limit": 3, "ending_before": made[1]}))) == made[2:]
+    assert sandbox.run(all_ids(sessions.list_async({"limit": 3}))) == made[::-1]
+    assert sandbox.run(all_ids(sessions.list_async({"limit": 3, "starting_after": made[4]}))) == made[3::-1]
+    assert sandbox.run(all_ids(sessions.list_async({"limit": 3, "ending_before": made[1]}))) == made[2:]
 
 
 def test_a_page_says_whether_there_is_more(sandbox: Sandbox) -> None:
@@ -147,26 +147,26 @@ def test_a_payment_carries_the_metadata_meant_for_it_and_no_other(sandbox: Sandb
     )
     sandbox.pay(session)
     payments = sandbox.client.v1.payment_intents
-    payment = run(payments.retrieve_async(sandbox.session(session.id)["payment_intent"]))
+    payment = sandbox.run(payments.retrieve_async(sandbox.session(session.id)["payment_intent"]))
     assert payment.metadata.to_dict() == {"site": "gazette"}
     assert (payment.status, payment.amount_received, payment.statement_descriptor_suffix) == ("succeeded", 2500, "ROOF")
-    assert run(all_ids(payments.list_async())) == [payment.id]
+    assert sandbox.run(all_ids(payments.list_async())) == [payment.id]
 
 
 def test_events_are_listed_and_filtered(sandbox: Sandbox) -> None:
     sandbox.pay(sandbox.create())
     events = sandbox.client.v1.events
-    assert len(run(all_ids(events.list_async()))) == 2
-    assert len(run(all_ids(events.list_async({"type": "checkout.*"})))) == 1
-    [id] = run(all_ids(events.list_async({"types": ["payment_intent.succeeded"]})))
-    event = run(events.retrieve_async(id))
+    assert len(sandbox.run(all_ids(events.list_async()))) == 2
+    assert len(sandbox.run(all_ids(events.list_async({"type": "checkout.*"})))) == 1
+    [id] = sandbox.run(all_ids(events.list_async({"types": ["payment_intent.succeeded"]})))
+    event = sandbox.run(events.retrieve_async(id))
     assert (event.type, event.api_version, event.livemode) == ("payment_intent.succeeded", stripe.api_version, False)
     assert event.request.to_dict() == {"id": None, "idempotency_key": None}
 
 
 def test_the_account_stays_the_same(sandbox: Sandbox) -> None:
     retrieve = sandbox.client.v1.accounts.retrieve_current_async
-    first, second = run(retrieve()), run(retrieve())
+    first, second = sandbox.run(retrieve()), sandbox.run(retrieve())
     assert first.id == second.id
     assert first.id.startswith("acct_")
 

@@ -1,0 +1,110 @@
+"""A real browser, an installation, and a publisher's site on another origin whose pages each test writes itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import BrowserContext, FrameLocator, Page
+from starlette.responses import HTMLResponse
+
+from tests.stack import Stack, listening, running, served
+
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 320, "height": 640}
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict) -> dict:
+    """Debian's Chromium; as root it refuses to start with a sandbox. It must not call home: there is no internet."""
+    arguments = ["--disable-background-networking", "--disable-component-update", "--no-first-run", "--disable-sync"]
+    if os.geteuid() == 0:
+        arguments.append("--no-sandbox")
+    return {**browser_type_launch_args, "executable_path": "/usr/bin/chromium", "args": arguments}
+
+
+@dataclass
+class Site:
+    """A news site. `publish` puts a page on it and gives the page's address."""
+
+    origin: str
+    pages: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
+
+    def publish(self, html: str, **headers: str) -> str:
+        path = f"/{len(self.pages)}"
+        self.pages[path] = html, {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.origin + path
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] == "http":
+            html, headers = self.pages.get(scope["path"], ("", {}))
+            await HTMLResponse(html, 200 if html else 404, headers)(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def installed(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Site]]:
+    port = listening()
+    site = Site(f"http://127.0.0.1:{port.getsockname()[1]}")
+    with (
+        running(redis_url, tmp_path_factory.mktemp("sandbox"), article_origin=site.origin) as stack,
+        served((site, port)),
+    ):
+        stack.until_ready()
+        yield stack, site
+
+
+@pytest.fixture
+def stack(installed: tuple[Stack, Site]) -> Stack:
+    return installed[0]
+
+
+@pytest.fixture
+def site(installed: tuple[Stack, Site]) -> Site:
+    return installed[1]
+
+
+@pytest.fixture(autouse=True)
+def patient(context: BrowserContext) -> None:
+    context.set_default_timeout(20_000)
+
+
+def snippet(stack: Stack, lang: str = "en", attributes: str = "") -> str:
+    return (
+        f'<script async src="{stack.service}/widget/v1/donation-card.js"></script>\n'
+        f'<donation-card campaign="vitaly" lang="{lang}" {attributes}>'
+        f'<a href="{stack.service}/c/vitaly">Give to BYSOL</a></donation-card>'
+    )
+
+
+def article(stack: Stack, lang: str = "en", attributes: str = "", head: str = "") -> str:
+    return (
+        f'<!doctype html><html lang="{lang}"><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>News</title>{head}'
+        "<style>body{font:18px/1.6 serif;max-width:640px;margin:24px auto;padding:0 12px}</style>"
+        "<h1>Those who begin again</h1><p>First paragraph of the article.</p>"
+        f"{snippet(stack, lang, attributes)}<p id=after>Last paragraph of the article.</p></html>"
+    )
+
+
+def giving_frame(page: Page) -> FrameLocator:
+    """The giving page inside the card (Playwright looks through open shadow roots)."""
+    return page.frame_locator("donation-card iframe")
+
+
+def open_card(page: Page, url: str) -> FrameLocator:
+    page.goto(url)
+    page.locator("donation-card .donate").click()
+    return giving_frame(page)
+
+
+def choose(frame: FrameLocator, amount: str) -> None:
+    frame.locator(f'.amount:has(input[value="{amount}"])').click()
+
+
+def pay_inline(frame: FrameLocator, number: str, email: str = "ada@example.org") -> None:
+    """Fill in the payment page that the sandbox's script has put into the giving page."""
+    payment = frame.frame_locator("#payment iframe")
+    payment.locator("[name=email]").fill(email)
+    payment.locator("[name=number]").fill(number)
+    payment.locator("form button").first.click()
