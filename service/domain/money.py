@@ -113,7 +113,7 @@ def parse_amount(text: str, currency: str, *, decimals: bool) -> Money:
     if len(units) > 15:
         raise Invalid("amount_too_large", given=given)
     exponent = EXPONENTS[currency]
-    if sign and len(fraction) == 3 and exponent != 3:
+    if sign and len(fraction) == 3 and not (exponent == 3 and decimals):
         raise Invalid("amount_ambiguous", given=given)
     if fraction.strip("0") and (not decimals or exponent == 0):
         raise Invalid("amount_whole_units", given=given)

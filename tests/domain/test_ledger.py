@@ -1,0 +1,120 @@
+"""The end depends on the highest rank of each object alone: not on order, not on repetition."""
+
+from __future__ import annotations
+
+import random
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.ledger import State, Totals, dispute, payment, refund, total
+from service.domain.money import LARGEST
+
+
+def gift(number: int = 1, amount: int = 25_00, *, paid: bool = True) -> State:
+    return payment("roof", f"pi_{number}", amount, paid=paid)
+
+
+class Joining:
+    """The rule as the ledger applies it, one state after the other: rank by rank, difference by difference."""
+
+    def __init__(self) -> None:
+        self.ranks: dict[tuple[object, str], int] = {}
+        self.raised = self.payments = 0
+
+    def join(self, state: State) -> None:
+        known = self.ranks.get((state.kind, state.object_id), 0)
+        if state.rank > known:
+            self.ranks[state.kind, state.object_id] = state.rank
+            self.raised += state.contributions[state.rank] - state.contributions[known]
+            self.payments += state.kind.value == "payment" and known < 1
+
+
+def joined(states: list[State] | tuple[State, ...]) -> Totals:
+    ledger = Joining()
+    for state in states:
+        ledger.join(state)
+    return Totals(ledger.raised, ledger.payments)
+
+
+HISTORIES = {
+    "paid and twice partly refunded, one refund failing": [
+        gift(),
+        refund("roof", "re_1", 5_00, "pending"),
+        refund("roof", "re_1", 5_00, "failed"),
+        refund("roof", "re_2", 7_00, "requires_action"),
+        refund("roof", "re_2", 7_00, "succeeded"),
+    ],
+    "a delayed payment that settles": [gift(paid=False), gift(paid=False), gift(), gift(2), gift(2)],
+    "a dispute warned, opened, won, and lost on appeal": [
+        gift(),
+        dispute("roof", "dp_1", []),
+        dispute("roof", "dp_1", [-25_00]),
+        dispute("roof", "dp_1", [-25_00, 25_00]),
+        dispute("roof", "dp_1", [-25_00, 25_00, -25_00]),
+        gift(),
+    ],
+}
+
+
+@pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
+def test_every_order_of_up_to_six_events_comes_to_the_same_end(history: list[State]) -> None:
+    assert {joined(order) for order in permutations(history)} == {total(history)}
+
+
+states = st.one_of(
+    st.builds(gift, st.integers(1, 4), paid=st.booleans()),
+    st.builds(
+        lambda n, status: refund("roof", f"re_{n}", n * 3_00, status),
+        st.integers(1, 3),
+        st.sampled_from(["pending", "requires_action", "succeeded", "failed", "canceled"]),
+    ),
+    st.integers(0, 4).map(lambda seen: dispute("roof", "dp_1", [-25_00, 10_00, 15_00, -25_00][:seen])),
+)
+
+
+@given(history=st.lists(states, max_size=40), dice=st.randoms(use_true_random=False))
+def test_order_and_repetition_change_nothing(history: list[State], dice: random.Random) -> None:
+    again = history + dice.choices(history, k=20) if history else []
+    dice.shuffle(again)
+    assert joined(again) == joined(history) == total(history) == total(again)
+
+
+@given(history=st.lists(states, max_size=30), more=st.lists(states, max_size=10))
+def test_payments_only_ever_grow(history: list[State], more: list[State]) -> None:
+    assert total(history + more).payments >= total(history).payments
+
+
+@pytest.mark.parametrize(
+    ("status", "raised"),
+    [("pending", 20_00), ("requires_action", 20_00), ("succeeded", 20_00), ("failed", 25_00), ("canceled", 25_00)],
+)
+def test_a_refund_holds_money_back_until_it_fails(status: str, raised: int) -> None:
+    assert total([gift(), refund("roof", "re_1", 5_00, status)]).raised == raised
+
+
+def test_a_refund_in_a_state_nobody_knows_is_an_alarm() -> None:
+    with pytest.raises(KeyError):
+        refund("roof", "re_1", 5_00, "reversed")
+
+
+def test_a_dispute_counts_what_its_balance_transactions_say() -> None:
+    assert dispute("roof", "dp_1", [-25_00, 25_00, -25_00]).contributions == (0, -25_00, 0, -25_00)
+
+
+def test_a_payment_and_a_refund_of_the_same_id_are_two_objects() -> None:
+    assert total([payment("roof", "x", 5_00, paid=True), refund("roof", "x", 2_00, "pending")]) == Totals(3_00, 1)
+
+
+@pytest.mark.parametrize("contributions", [(), (1,), (5, 10)])
+def test_an_object_never_seen_contributes_nothing(contributions: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="never seen"):
+        State("roof", gift().kind, "pi_1", contributions)
+
+
+@pytest.mark.parametrize("amount", [True, 25.0, "2500", None, float("nan"), LARGEST + 1, 10**30])
+def test_a_contribution_that_is_no_whole_amount_never_becomes_a_state(amount: object) -> None:
+    with pytest.raises(ValueError, match="whole minor units"):
+        payment("roof", "pi_1", amount, paid=True)
