@@ -241,9 +241,7 @@ class Donations:
         """
         account = await self.payments.account()
         began = int(self.clock().timestamp())
-        passes = {
-            campaign.id: await self.ledger.begin_pass(account, campaign.id) for campaign in self.campaigns.all()
-        }
+        passes = {campaign.id: await self.ledger.begin_pass(account, campaign.id) for campaign in self.campaigns.all()}
         since = min((begun.since or 0 for begun in passes.values()), default=began)
         news = 0
         async for session in self.payments.sessions_since(max(0, since - SESSION_LIFETIME - 600)):

@@ -36,8 +36,8 @@ h3{font:600 1.5em/1.25 var(--serif);text-wrap:balance;margin-top:-.4em}
 p,li{overflow-wrap:break-word;hyphens:auto}
 summary{color:var(--accent);cursor:pointer;padding:.3em 0}
 details p{margin-top:.5em}
-.figure{color:var(--soft)}
-.figure b{font:600 1.75em/1.2 var(--serif);color:var(--ink);margin-inline-end:.25em}
+.figure{display:flex;flex-wrap:wrap;align-items:baseline;gap:0 .5em;color:var(--soft)}
+.figure b{font:600 1.75em/1.2 var(--serif);color:var(--ink)}
 .bar{display:flex;gap:3px;height:12px;border-radius:6px;overflow:hidden;margin:.5em 0}
 .bar i{flex:var(--share);background:var(--line)}
 .bar b{display:block;height:100%;width:var(--filled);background:var(--accent);transition:width .6s}

@@ -107,7 +107,7 @@ def parse_amount(text: str, currency: str, *, decimals: bool) -> Money:
         raise Invalid("amount_missing")
     match = _TYPED.fullmatch(typed)
     if not match:
-        code = "amount_ambiguous" if re.fullmatch(r"[0-9]+(?:[.,\s][0-9]+)+", typed) else "amount_not_a_number"
+        code = "amount_ambiguous" if re.fullmatch(r"[0-9]+(?:[.,\s]+[0-9]+)+", typed) else "amount_not_a_number"
         raise Invalid(code, given=given)
     units, sign, fraction = re.sub(r"\s", "", match[1]), match[2], match[3] or ""
     if len(units) > 15:

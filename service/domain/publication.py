@@ -73,7 +73,7 @@ def boundaries(rule: Rule, day: date) -> Iterator[int]:
 def epochs_around(rule: Rule, now: datetime) -> tuple[int, ...]:
     """The two boundaries before `now` and the two after, for Redis' own TIME to choose from: clocks differ."""
     today = now.astimezone(rule.timezone).date()
-    instants = sorted({at for day in (-1, 0, 1) for at in boundaries(rule, today + timedelta(days=day))})
+    instants = sorted({at for day in (-1, 0, 1, 2) for at in boundaries(rule, today + timedelta(days=day))})
     here = bisect_right(instants, now.timestamp())
     return tuple(instants[max(0, here - 2) : here + 2])
 

@@ -14,6 +14,8 @@ const part = (id, kind) => {
 
 const seconds = (/** @type {number} */ n) => new Promise((resume) => setTimeout(resume, n * 1000));
 
+const paragraph = (/** @type {string} */ text) => Object.assign(document.createElement('p'), { textContent: text });
+
 // --- Stripe -------------------------------------------------------------------------------------------------------------
 
 /** @type {Promise<void> | undefined} */
@@ -120,7 +122,7 @@ const showReach = (gift) => {
     left -= share;
   }
   if (left || !reached.length) reached.push(page.texts.beyond);
-  reach.replaceChildren(...reached.map((text) => Object.assign(document.createElement('p'), { textContent: text })));
+  reach.replaceChildren(...reached.map(paragraph));
 };
 
 const amountChanged = () => {
@@ -258,7 +260,7 @@ const thank = async (handle) => {
   dropPayment();
   if (state) {
     const { title, paragraphs } = state;
-    part('outcome', HTMLElement).replaceChildren(...paragraphs.map((text) => Object.assign(document.createElement('p'), { textContent: text })));
+    part('outcome', HTMLElement).replaceChildren(...paragraphs.map(paragraph));
     stages.thanks.querySelector('h1')?.replaceChildren(title);
   }
   show('thanks');
@@ -270,12 +272,16 @@ const thank = async (handle) => {
 /** @type {MessagePort | undefined} */
 let card;
 let height = 0;
+let width = 0;
 
 /** @param {{type: 'height', height: number} | {type: 'close'} | {type: 'done'}} message */
 const tell = (message) => card?.postMessage(message);
 
-/** It only grows: the article around must not jump between payment and thanks. */
+/** At one width it only grows: the article around must not jump between payment and thanks. */
 const tellHeight = () => {
+  if (innerWidth < 100) return; // laid out while hidden: every word on a line of its own
+  if (innerWidth !== width) height = 0;
+  width = innerWidth;
   height = Math.max(height, Math.ceil(document.body.getBoundingClientRect().height));
   tell({ type: 'height', height });
 };

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from service.domain.money import EXPONENTS, LARGEST, Money, parse_amount
 from service.errors import Invalid
 
+CODES = {"amount_missing", "amount_not_a_number", "amount_whole_units", "amount_ambiguous", "amount_too_large"}
+
 currencies = st.sampled_from(sorted(EXPONENTS))
 amounts = st.integers(-LARGEST, LARGEST)
 
@@ -40,20 +42,17 @@ def test_the_written_form_is_the_exact_decimal(amount: int, currency: str) -> No
 
 @given(text=st.text(max_size=60) | st.text("0123456789.,  \u00a0\u202f-+e", max_size=60), currency=currencies)
 def test_any_text_is_an_amount_or_a_refusal_with_a_known_code(text: str, currency: str) -> None:
+    refused, money = None, None
     try:
         money = parse_amount(text, currency, decimals=True)
-    except Invalid as refused:
-        assert refused.code in {
-            "amount_missing",
-            "amount_not_a_number",
-            "amount_whole_units",
-            "amount_ambiguous",
-            "amount_too_large",
-        }
-        assert len(str(refused.evidence.get("given", ""))) <= 40
-    else:
+    except Invalid as error:
+        refused = error
+    if money is not None:
         kept = "".join(letter for letter in text if not letter.isspace()).replace(",", ".")
         assert Decimal(kept).scaleb(money.exponent) == money.amount
+    else:
+        assert refused.code in CODES
+        assert len(str(refused.evidence.get("given", ""))) <= 40
 
 
 @pytest.mark.parametrize(
@@ -96,7 +95,7 @@ def test_what_is_no_number_is_called_so(text: str) -> None:
     assert refusal(text) == "amount_not_a_number"
 
 
-@pytest.mark.parametrize("text", ["٢٥", "२५", "25", "²", "①", "1٢"])
+@pytest.mark.parametrize("text", ["\u0662\u0665", "\u0968\u096b", "\uff12\uff15", "\u00b2", "\u2460", "1\u0662"])
 def test_digits_of_other_scripts_are_refused(text: str) -> None:
     assert refusal(text) == "amount_not_a_number"
 

@@ -32,7 +32,7 @@ near_a_change = st.builds(
 any_time = near_a_change | st.datetimes(
     datetime(2026, 1, 1),
     datetime(2028, 1, 1),
-    timezones=st.just(UTC),  # noqa: DTZ001
+    timezones=st.just(UTC),
 )
 
 
@@ -90,7 +90,7 @@ def test_a_live_figure_has_no_next_boundary() -> None:
 
 @pytest.mark.parametrize("wrong", [{"every": -1}, {"every": 7000}, {"every": 2 * DAY}, {"step": 0}, {"min_gifts": -1}])
 def test_a_rule_that_cannot_be_kept_is_no_rule(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="divides a day|step is at least"):
+    with pytest.raises(ValueError, match=r"divides a day|step is at least"):
         replace(RULE, **wrong)
 
 
