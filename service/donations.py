@@ -19,7 +19,16 @@ from service.domain.ledger import State
 from service.domain.money import Money
 from service.domain.progress import Progress, progress
 from service.domain.publication import Published, next_boundary
-from service.errors import Conflict, Invalid, LedgerUnavailable, NotFound, NotOurEvent, RateLimited, Unavailable
+from service.errors import (
+    Conflict,
+    FailureKept,
+    Invalid,
+    LedgerUnavailable,
+    NotFound,
+    NotOurEvent,
+    RateLimited,
+    Unavailable,
+)
 from service.ports import (
     Campaigns,
     CheckoutSession,
@@ -65,7 +74,7 @@ class Donations:
     tokens: Tokens
     clock: Callable[[], datetime]
     figures: dict[str, Progress] = field(default_factory=dict)
-    _started: OrderedDict[str, set[str]] = field(default_factory=OrderedDict)
+    _attempts: OrderedDict[str, dict[Order, int]] = field(default_factory=OrderedDict)
     _read: OrderedDict[str, tuple[float, asyncio.Task[CheckoutSession]]] = field(default_factory=OrderedDict)
 
     def campaign(self, campaign_id: str) -> Campaign:
@@ -135,16 +144,21 @@ class Donations:
             success_url=terms.success_url,
             cancel_url=terms.cancel_url,
         )
-        self._count_change(token.nonce, order)
+        first = self._first_attempt(order)  # before an earlier session is given up for an order that is refused
         if replaces is not None:
             await self._give_up(replaces, token)
-        return await self._open(order)
+        return await self._open(order, first)
 
-    async def _open(self, order: Order) -> CheckoutSession:
+    async def _open(self, order: Order, first: int) -> CheckoutSession:
         """The order's session, or a new one where the earlier one was given up (25, then 30, then 25 again)."""
-        for attempt in range(CHANGES_PER_TOKEN):
-            key = self.tokens.idempotency_key(order.nonce, order, attempt)
-            session = await self.payments.create(order, key)
+        for attempt in range(first, first + CHANGES_PER_TOKEN):
+            try:
+                session = await self.payments.create(order, self.tokens.idempotency_key(order.nonce, order, attempt))
+            except FailureKept:
+                self._attempts[order.nonce][order] = attempt + 1
+                if attempt > first:  # in an outage every key would be spent; the next press goes on from here
+                    raise
+                continue
             if session.replayed:  # the stored answer is as old as the first press
                 session = await self.payments.read(session.id)
             if session.status is SessionStatus.OPEN:
@@ -154,6 +168,16 @@ class Donations:
                 raise Conflict("already_paid")
         raise RateLimited("too_many_changes")
 
+    def _first_attempt(self, order: Order) -> int:
+        """The attempt to begin this order with; a token is good for a few orders only. Raises RateLimited."""
+        orders = self._attempts.setdefault(order.nonce, {})
+        self._attempts.move_to_end(order.nonce)
+        while len(self._attempts) > 10_000:
+            self._attempts.popitem(last=False)
+        if order not in orders and len(orders) >= CHANGES_PER_TOKEN:
+            raise RateLimited("too_many_changes")
+        return orders.setdefault(order, 0)
+
     async def _give_up(self, handle: Handle, token: FormToken) -> None:
         """Expire the session that this one is instead of, so that one intention is never paid twice."""
         if (handle.campaign, handle.nonce) != (token.campaign, token.nonce):
@@ -162,16 +186,6 @@ class Donations:
         if session.status is not SessionStatus.EXPIRED:
             await self._join_if_paid(session)
             raise Conflict("already_paid")
-
-    def _count_change(self, nonce: str, order: Order) -> None:
-        orders = self._started.setdefault(nonce, set())
-        self._started.move_to_end(nonce)
-        while len(self._started) > 10_000:
-            self._started.popitem(last=False)
-        key = self.tokens.idempotency_key(nonce, order)
-        if key not in orders and len(orders) >= CHANGES_PER_TOKEN:
-            raise RateLimited("too_many_changes")
-        orders.add(key)
 
     # ── follow ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -11,6 +11,7 @@
     │   ├── LedgerUnavailable    ledger_unavailable
     │   ├── FigureUnknown        figure_unknown
     │   └── PaymentsUnavailable  payments_unavailable
+    │       └── FailureKept      … and Stripe repeats it for this idempotency key
     ├── NotOurEvent          a Stripe event that is not about a donation of ours (answered 200)
     └── Misconfigured        a campaign file or setting is wrong; the start is refused
 
@@ -84,6 +85,13 @@ class FigureUnknown(Unavailable):
 
 class PaymentsUnavailable(Unavailable):
     code = "payments_unavailable"
+
+
+class FailureKept(PaymentsUnavailable):
+    """Stripe stores a 500 under the idempotency key and repeats it for a day: only another key helps.
+
+    https://docs.stripe.com/api/idempotent_requests
+    """
 
 
 class NotOurEvent(DonationCardError):

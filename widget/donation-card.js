@@ -16,7 +16,7 @@
 'use strict';
 {
   // `all: initial` ends what the article hands down (centring, capitals); `1em` keeps its size of text. Colours are mixed from the
-  // browser's own, which turn dark exactly where the page's `color-scheme` does: no dark card on a page without a dark mode.
+  // browser's own, which turn dark where the page's `color-scheme` does: no dark card on a page that is always light.
   const CSS = `
 :host{display:block}
 :host([hidden]),:is(p,small,a,details):empty{display:none!important}
@@ -28,10 +28,12 @@
 --soft:color-mix(in srgb,#87795a 70%,var(--ink));--line:color-mix(in srgb,#87795a 24%,var(--paper));--note:color-mix(in srgb,#e0a92e 15%,var(--paper));--serif:var(--donation-card-title-font,ui-serif,Georgia,serif);
 display:grid;position:relative;overflow:hidden;font-variant-numeric:tabular-nums;color:var(--ink);background:var(--paper);border:1px solid var(--line);border-radius:var(--donation-card-radius,14px);scroll-margin:4em}
 .card>*{grid-area:1/1;min-width:0}
-.body{padding:min(1.5em,6cqi)}
+.body{padding:min(1.5em,6cqi);display:flex;flex-direction:column;gap:1em}
+.box,.card{min-height:inherit}
 .halves,.half{display:grid;gap:1em;align-content:start}
+.halves{flex:1}
 small{font-size:.8125em;color:var(--soft);display:block}
-.ribbon{background:var(--note);color:var(--ink);padding:.3em .8em;margin-bottom:1em;border-radius:6px}
+.ribbon,.notice{background:var(--note);color:var(--ink);padding:.5em .8em;border-radius:6px}
 h3{font:600 1.5em/1.25 var(--serif);text-wrap:balance;margin-top:-.4em}
 p,li{overflow-wrap:break-word;hyphens:auto}
 summary{color:var(--accent);cursor:pointer;padding:.3em 0}
@@ -51,8 +53,7 @@ li small{grid-column:2/4}
 .next small{color:var(--accent);font-weight:600}
 .donate{text-align:center;text-decoration:none;font-weight:600;font-size:1.0625em;padding:.8em 1em;border-radius:10px;background:var(--accent);color:var(--donation-card-on-accent,Canvas)}
 .donate:hover{opacity:.9}
-.notice{background:var(--note);border-radius:6px;padding:.75em 1em}
-.foot{display:flex;flex-wrap:wrap;justify-content:space-between;align-items:center;gap:0 1em;margin:.75em 0 -.75em}
+.foot{display:flex;flex-wrap:wrap;justify-content:space-between;align-items:center;gap:0 1em;margin-bottom:-.75em}
 select,button{font:inherit;color:inherit;background:none;border:0;cursor:pointer;min-height:44px;field-sizing:content}
 :focus-visible{outline:3px solid var(--accent);outline-offset:2px}
 dialog{all:unset;position:absolute;inset:0;visibility:hidden;display:flex;flex-direction:column;background:var(--paper)}
@@ -66,8 +67,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
 :host(:is([layout=compact],[layout=button])) :is(.summary,details,ul),:host([layout=button]) .half:first-child,.hidden .half>:not(.notice){display:none}
 @container(min-width:560px){.halves{grid-template-columns:1.15fr 1fr;gap:2em}}
 @media(prefers-reduced-motion){*{transition:none!important}}
-@media(forced-colors:active){.bar,li i{forced-color-adjust:none}.donate{border:1px solid}}
-@media print{.donate,.foot{display:none}}`;
+@media(forced-colors:active){.bar,li i{forced-color-adjust:none}.donate{border:1px solid}}`;
 
   /** @template {keyof HTMLElementTagNameMap} T @param {T} tag @param {Record<string, string>} attributes @param {(Node | string)[]} children */
   const make = (tag, attributes = {}, ...children) => {
@@ -79,7 +79,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
 
   /** False, or a TypeError, for what cannot be drawn: a captive portal answers 200 with anything. @param {Card} card */
   const drawable = ({ title, progress, needs, story, languages, urls }) =>
-    [title, progress.figure, ...story, ...languages].every(Boolean) && urls.give.startsWith('/c/') &&
+    [title, progress.figure, ...story, ...languages].every(Boolean) && progress.percent >= 0 && urls.give.startsWith('/c/') &&
     needs.every(({ share, filled }) => share > 0 && filled >= 0);
 
   /** @param {string} url @param {RequestCache} cache @returns {Promise<Card>} */
@@ -103,15 +103,13 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
   const home = script?.src && new URL(script.src).origin;
 
   class DonationCard extends HTMLElement {
-    static observedAttributes = ['campaign', 'service', 'lang'];
-
     /** @type {Card | undefined} The last good answer. */ #card;
     /** @type {HTMLIFrameElement | undefined} */ #frame;
     /** @type {MessagePort | undefined} */ #port;
     #near = false;
     #frameBlocked = false;
-    #chosenLanguage = '';
-    #request = 0; // the newest one wins
+    #chosen = ''; // language
+    #request = 0; // the newest wins
     #poll = 0;
     #deadline = 0;
     #observer = new IntersectionObserver(([entry]) => {
@@ -153,7 +151,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       super();
       const root = this.attachShadow({ mode: 'open' });
       root.adoptedStyleSheets = [style];
-      // Every other child stays visible: after an unclosed tag that is the rest of the article.
+      // Every other child stays visible.
       root.append(this.#fallback, make('slot'));
       this.#donate.onclick = (event) => this.#open(event);
       this.#donate.onpointerenter = this.#donate.onfocus = () => this.#warm();
@@ -161,7 +159,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       this.#dialog.onkeydown = ({ key }) => key === 'Escape' && this.#dialog.close();
       this.#dialog.onclose = () => this.#closed();
       this.#language.onchange = () => {
-        this.#chosenLanguage = this.#language.value;
+        this.#chosen = this.#language.value;
         this.#dropFrame();
         this.#load();
       };
@@ -175,18 +173,14 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
     disconnectedCallback() {
       this.#observer.disconnect();
       this.#near = false;
-      this.#request++;
       clearTimeout(this.#poll);
       this.#dropFrame();
       this.#dialog.close();
     }
 
-    attributeChangedCallback() {
-      if (this.#near) this.#load();
-    }
-
+    /** No other link: after an unclosed tag the article's own are our children too. @returns {HTMLAnchorElement | null} */
     get #link() {
-      return [...this.children].find((child) => child instanceof HTMLAnchorElement);
+      return this.querySelector(`:scope > a[href*="/c/${this.getAttribute('campaign') ?? ''}"]`);
     }
 
     get #origin() {
@@ -200,17 +194,17 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
     /** @param {RequestCache} cache */
     async #load(cache = 'default') {
       const request = ++this.#request;
-      if (!this.#link && document.readyState === 'loading') await new Promise((resume) => addEventListener('DOMContentLoaded', resume)); // not parsed yet
+      if (!this.#link && document.readyState === 'loading') await new Promise((resume) => addEventListener('DOMContentLoaded', resume));
       const link = this.#link;
       link?.setAttribute('slot', 'link');
       const id = this.getAttribute('campaign') ?? link?.pathname.split('/')[2];
       try {
-        const url = `${this.#origin}/v1/campaigns/${id}?lang=${this.#chosenLanguage || languageOf(this) || 'en'}`;
+        const url = `${this.#origin}/v1/campaigns/${id}?lang=${this.#chosen || languageOf(this) || 'en'}`;
         const card = await ask(url, cache).catch(() => new Promise((resume) => setTimeout(() => resume(ask(url, cache)), 1000)));
-        if (request === this.#request) this.#draw(card);
+        if (request === this.#request && JSON.stringify(card) !== JSON.stringify(this.#card)) this.#draw(card);
       } catch (error) {
         if (request !== this.#request) return;
-        this.#language.value = this.#chosenLanguage = this.#card?.lang ?? '';
+        this.#language.value = this.#chosen = this.#card?.lang ?? '';
         this.#fail(`${error} (CSP: connect-src ${this.#origin})`);
       }
       this.#schedule();
@@ -244,9 +238,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
         donate: here ? labels.donate : status === 'open' && labels.new_tab,
         foot: here && labels.foot,
       };
-      for (const [name, element] of Object.entries(this.#texts)) {
-        element.textContent = texts[name] || ''; // empty: not shown
-      }
+      for (const [name, element] of Object.entries(this.#texts)) element.textContent = texts[name] || ''; // the empty do not show
       this.#donate.href = this.#giveUrl;
       if (this.#language.value !== lang) {
         this.#language.replaceChildren(...languages.map(({ lang, name }) => make('option', { value: lang, lang }, name)));
@@ -274,14 +266,14 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       }));
     }
 
-    /** Loads the frame unseen, on the first sign that somebody wants it. */
+    /** Loads the frame unseen, on the first sign of intent. */
     #warm() {
       if (this.#frame || this.#frameBlocked || !this.#card) return;
       this.#frame = make('iframe', {
         src: `${this.#giveUrl}#${parseInt(getComputedStyle(this.#sheet).backgroundColor.slice(4)) < 99 ? 'dark' : 'light'}`,
         title: this.#card.labels.frame,
         allow: 'payment *; publickey-credentials-get *',
-        referrerpolicy: 'strict-origin', // gifts are counted per site; the article is nobody's business
+        referrerpolicy: 'strict-origin', // gifts are counted per site
       });
       addEventListener('message', this);
       document.addEventListener('securitypolicyviolation', this);
@@ -290,7 +282,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
 
     /** @param {MouseEvent} event */
     #open(event) {
-      if (this.#frameBlocked || event.metaKey || event.ctrlKey || event.shiftKey) return; // a link like any other
+      if (this.#frameBlocked || event.metaKey || event.ctrlKey || event.shiftKey) return; // a plain link
       event.preventDefault();
       if (!this.#tell('open')) return;
       this.#warm();
@@ -325,8 +317,8 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       this.#frameBlocked = true;
       if (this.#card) this.#draw(this.#card);
       this.#fail(`the giving page was not framed (CSP: frame-src ${this.#origin})`);
-      if (this.#dialog.open) this.#dialog.close();
-      else this.#dropFrame();
+      this.#dialog.close();
+      this.#dropFrame();
     }
 
     /** @param {any} event a message, or a violation of the page's CSP */
@@ -361,11 +353,11 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
     }
   }
 
-  /** Editors' systems strip unknown tags, rarely links: HOST/c/{id}#card, alone in its paragraph, becomes a card too. */
+  /** Editors' systems strip unknown tags, rarely links: HOST/c/{id}#card, alone in its paragraph, becomes a card. */
   const adoptBareLinks = () => {
     for (const link of document.links) {
-      const alone = link.parentElement?.matches('p,li,div,figure') && link.parentElement.textContent?.trim() === link.textContent?.trim();
-      if (alone && link.origin === home && link.hash === '#card') {
+      const parent = link.closest('p,div,figure');
+      if (link.hash === '#card' && link.origin === home && link.parentNode === parent && parent?.textContent?.trim() === link.textContent?.trim()) {
         const card = make('donation-card');
         link.replaceWith(card);
         card.append(link);

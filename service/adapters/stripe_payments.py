@@ -16,7 +16,7 @@ import stripe
 
 from service.adapters import webhook_signature
 from service.domain.money import Money
-from service.errors import Invalid, NotFound, NotOurEvent, PaymentsUnavailable
+from service.errors import FailureKept, Invalid, NotFound, NotOurEvent, PaymentsUnavailable
 from service.ports import Account, CheckoutSession, Order, SessionStatus, Shape
 
 _T = TypeVar("_T")
@@ -184,5 +184,8 @@ async def _asked(answer: Awaitable[_T]) -> _T:
         if error.code == "resource_missing":
             raise NotFound("session_unknown") from error
         raise _RefusedByStripe(reason=str(error.code), field=str(error.param)) from error
+    except stripe.APIError as error:
+        kept = (error.headers or {}).get("idempotent-replayed") == "true"
+        raise (FailureKept if kept else PaymentsUnavailable)(reason=str(error.http_status)) from error
     except (stripe.StripeError, TimeoutError) as error:
         raise PaymentsUnavailable(reason=type(error).__name__) from error

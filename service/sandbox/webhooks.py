@@ -43,6 +43,8 @@ class Webhooks:
 
     async def run(self) -> None:
         """Works through what is due until it is cancelled. What was not delivered by then is in the store."""
+        if self._settings.webhook_url is None:
+            return
         try:
             # proxies of the environment are for the internet; receivers of a sandbox are next door
             async with httpx.AsyncClient(timeout=self._settings.delivery_timeout, trust_env=False) as client:
@@ -70,8 +72,10 @@ class Webhooks:
             "SELECT min(due) FROM deliveries WHERE state = 'pending' AND due > ?", [self._clock.now()]
         )
         seconds = LONGEST_NAP if due is None else min(LONGEST_NAP, max(0.001, due - self._clock.now()))
+        # not wait_for: in Python 3.11 it can swallow a cancellation (https://github.com/python/cpython/issues/86296)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
 
     async def _deliver(self, client: httpx.AsyncClient, delivery: Delivery) -> None:
         try:

@@ -6,9 +6,11 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Awaitable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +104,7 @@ class Sandbox:
     http: httpx.Client
     runner: asyncio.Runner  # one loop for all calls, because the client keeps its connections
 
-    @property
+    @cached_property
     def client(self) -> stripe.StripeClient:
         return self.client_with()
 
@@ -114,11 +116,11 @@ class Sandbox:
         headers = {"Authorization": f"Bearer {key}"} | options.pop("headers", {})
         return self.http.request(method, path, headers=headers, **options)
 
-    def create(self, **params: Any) -> stripe.checkout.Session:
+    def create(self, **params: Any) -> Any:
         async def create() -> stripe.checkout.Session:
             return await self.client.v1.checkout.sessions.create_async(gift(**params))
 
-        return self.run(create())  # type: ignore[no-any-return]
+        return self.run(create())
 
     def run(self, work: Awaitable[Any]) -> Any:
         async def main() -> Any:
@@ -144,6 +146,13 @@ class Sandbox:
     def event_types(self) -> list[str]:
         """Oldest first."""
         return [event["type"] for event in self.call("GET", "/v1/events?limit=100").json()["data"]][::-1]
+
+
+def until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < deadline, "this never came true"
+        time.sleep(0.002)
 
 
 def gift(**changes: Any) -> Any:
@@ -183,7 +192,7 @@ def sandbox_with(**options: Any) -> Iterator[Sandbox]:
     settings = replace(SandboxSettings(public_url=url, clock=lambda: NOON, seed=1), **options)
     with (
         serving(create_sandbox(settings), listener),
-        httpx.Client(base_url=url, timeout=10) as http,
+        httpx.Client(base_url=url, timeout=10, verify=False) as http,
         asyncio.Runner() as runner,
     ):
         yield Sandbox(url, http, runner)

@@ -20,7 +20,7 @@ def test_a_live_key_is_refused_and_not_repeated(shared: Sandbox, key: str) -> No
 
 @pytest.mark.parametrize("key", ["hunter2", "sk_test_", "pk_test_ada", "sk_test_ada\u00e9"])
 def test_what_is_no_test_key_is_refused(shared: Sandbox, key: str) -> None:
-    headers = {"Authorization": f"Bearer {key}".encode("latin-1")}
+    headers = {b"Authorization": f"Bearer {key}".encode("latin-1")}
     answer = httpx.get(f"{shared.url}/v1/account", headers=headers)
     assert (answer.status_code, answer.json()["error"]["type"]) == (401, "invalid_request_error")
 

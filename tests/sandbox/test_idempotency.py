@@ -1,13 +1,14 @@
 """Idempotency keys behave as https://docs.stripe.com/api/idempotent_requests says."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 import stripe
 
-from tests.sandbox.conftest import Sandbox, gift
+from tests.sandbox.conftest import Sandbox, gift, until
 
 SESSIONS = "/v1/checkout/sessions"
 BODY = {
@@ -104,25 +105,15 @@ def test_parallel_presses_are_one_session(sandbox: Sandbox) -> None:
 
 def test_a_key_in_use_is_409(sandbox: Sandbox) -> None:
     sandbox.operate("faults", api={"kind": "hang"})
-
-    def refused(error: Any) -> bool:
-        return bool(error.json()["error"]["code"] == "idempotency_key_in_use")
-
-    with ThreadPoolExecutor(1) as pool:
-        hanging = pool.submit(
-            lambda: httpx.post(
-                f"{sandbox.url}{SESSIONS}",
-                data=BODY,
-                timeout=1,
-                headers={"Authorization": "Bearer sk_test_ada", "Idempotency-Key": "press"},
-            )
-        )
-        while sandbox.http.get("/sandbox/faults").json()["api"]:
-            pass
+    body = urlencode(BODY).encode()
+    head = (
+        f"POST {SESSIONS} HTTP/1.1\r\nHost: sandbox\r\nAuthorization: Bearer sk_test_ada\r\nIdempotency-Key: press\r\n"
+        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2]))) as hanging:
+        hanging.sendall(head.encode() + body)
+        until(lambda: sandbox.http.get("/sandbox/faults").json()["api"] is None)
         answer = post(sandbox, "press")
-        assert (answer.status_code, refused(answer)) == (409, True)
-        with pytest.raises(httpx.ReadTimeout):
-            hanging.result()
-    while (answer := post(sandbox, "press")).status_code == 409:
-        pass
-    assert answer.status_code == 200
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "idempotency_key_in_use")
+    until(lambda: post(sandbox, "press").status_code == 200)
+    assert count(sandbox) == 1

@@ -1,6 +1,5 @@
 """Bodies are read and checked against the `stripe` package's own generated types."""
 
-from decimal import Decimal
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import urlencode
 

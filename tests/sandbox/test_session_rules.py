@@ -1,9 +1,12 @@
 """A session that Stripe would refuse is refused, with Stripe's status, code and parameter."""
 
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import stripe
+from stripe.params.checkout import SessionCreateParams
+
+from service.sandbox.parameters import fields
 
 from tests.sandbox.conftest import NOON, Sandbox, amount, embedded
 
@@ -103,6 +106,35 @@ def test_refused(shared: Sandbox, changes: dict[str, Any], code: str | None, par
     with pytest.raises(stripe.InvalidRequestError) as refusal:
         shared.create(**changes)
     assert (refusal.value.http_status, refusal.value.code, refusal.value.param) == (400, code, param)
+
+
+def sample(hint: Any) -> Any:
+    """A value that a generated type allows, with every optional part in it."""
+    if hasattr(hint, "__required_keys__"):
+        return {name: sample(part) for name, part in fields(hint).items()}
+    arguments = get_args(hint)
+    if get_origin(hint) is Literal:
+        return next(choice for choice in arguments[::-1] if choice)
+    if get_origin(hint) is list:
+        return [sample(arguments[0])]
+    if get_origin(hint) is dict:
+        return {"name": "value"}
+    if arguments:
+        return sample(
+            next(one for one in arguments if one not in (str, Literal[""]))
+            if set(arguments) - {str, Literal[""]}
+            else str
+        )
+    return {str: "text", int: 1, bool: "true"}.get(hint, 1)
+
+
+@pytest.mark.parametrize("name", fields(SessionCreateParams))
+def test_every_parameter_that_stripe_knows_is_answered_in_words(shared: Sandbox, name: str) -> None:
+    try:
+        shared.create(**{name: sample(fields(SessionCreateParams)[name])})
+    except stripe.InvalidRequestError as refusal:
+        assert refusal.http_status == 400
+        assert refusal.code != "parameter_unknown"
 
 
 @pytest.mark.parametrize(

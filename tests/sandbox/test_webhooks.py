@@ -6,7 +6,7 @@ import pytest
 import stripe
 
 from service.sandbox import SandboxSettings, WebhookFaults
-from tests.sandbox.conftest import NOON, SECRET, Inbox, Sandbox, sandbox_with
+from tests.sandbox.conftest import NOON, SECRET, Inbox, Sandbox, sandbox_with, until
 
 
 def counts(sandbox: Sandbox) -> dict[str, int]:
@@ -15,9 +15,8 @@ def counts(sandbox: Sandbox) -> dict[str, int]:
 
 def settled(sandbox: Sandbox) -> dict[str, int]:
     """Waits until nothing is left to be sent, and counts."""
-    while (now := counts(sandbox))["pending"]:
-        pass
-    return now
+    until(lambda: counts(sandbox)["pending"] == 0)
+    return counts(sandbox)
 
 
 def test_an_event_is_signed_as_stripe_signs(delivering: Sandbox, inbox: Inbox) -> None:
@@ -62,8 +61,7 @@ def test_delivery_is_tried_again_until_it_is_accepted(delivering: Sandbox, inbox
     delivering.call("POST", f"/v1/checkout/sessions/{delivering.create().id}/expire")
     for attempt, pause in enumerate((0, 1, 2, 4), start=1):
         delivering.advance(pause)
-        while counts(delivering)["attempts"] < attempt:
-            pass
+        until(lambda attempt=attempt: counts(delivering)["attempts"] == attempt)  # type: ignore[misc]
     assert counts(delivering) == {"pending": 0, "delivered": 1, "failed": 0, "attempts": 4}
     assert len({event["id"] for event in inbox.events()}) == 1
 
@@ -107,8 +105,6 @@ def test_events_come_in_another_order(delivering: Sandbox, inbox: Inbox) -> None
         delivering.pay(delivering.create())
     for _ in range(20):
         delivering.advance(30)
-        while len(inbox.received) < counts(delivering)["delivered"]:
-            pass
     assert settled(delivering)["delivered"] == 20
     made = [event["id"] for event in delivering.call("GET", "/v1/events?limit=100").json()["data"]][::-1]
     came = [event["id"] for event in inbox.events()]
