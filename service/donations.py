@@ -102,8 +102,9 @@ class Donations:
                 ended=campaign.ended(now),
             )
         except Unavailable as error:
-            log.warning("figure_not_refreshed", campaign=campaign.id, reason=str(error))
             published = None
+            if (shown := self.figures.get(campaign.id)) is None or not shown.stale:  # once, not every second
+                log.warning("figure_not_refreshed", campaign=campaign.id, reason=str(error))
         if published is not None:
             figure = _progress(campaign, published)
             self.figures[campaign.id] = _stale(figure) if published.stale else figure

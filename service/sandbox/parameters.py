@@ -71,7 +71,7 @@ def _one_of(value: str | Tree, hints: tuple[Any, ...], path: str) -> Any:
     others = [hint for hint in hints if get_origin(hint) is not Literal]
     if value == "" and "" in choices:
         return ""
-    if others == [str] and choices not in ([], [""]):
+    if not others or (others == [str] and choices not in ([], [""])):
         return _choice(value, tuple(choices), path)
     structured = [hint for hint in others if get_origin(hint) or hasattr(hint, "__required_keys__")]
     scalar = [hint for hint in others if hint not in structured]

@@ -1,0 +1,129 @@
+"""Every state of a campaign, in every language, as finished text."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from service.adapters.campaign_files import read_campaign
+from service.domain.campaign import LANGUAGES, Beyond, Status
+from service.domain.money import Money
+from service.domain.progress import progress
+from service.web import view
+from service.web.texts import texts
+from tests import contract
+
+VITALY = read_campaign(Path("campaigns/vitaly.toml"))
+NOON = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Europe/Vilnius"))
+
+
+def figure(raised, *, live=False, stale=False):
+    following = None if live else NOON + timedelta(hours=6)
+    return progress(VITALY, raised, as_of=NOON, next_change=following, stale=stale)
+
+
+def card(raised, lang="en", campaign=VITALY, *, open_now=True, **how):
+    return view.card(campaign, figure(raised, **how), texts(lang), open_now=open_now, test=False)
+
+
+def test_below_one_step_it_has_just_started_and_no_zero_is_shown():
+    drawn = card(0)
+    assert drawn["progress"]["figure"] == "Just started"
+    assert drawn["progress"]["goal"] == "Goal:\u00a0€3,000"
+    assert "€0" not in str(drawn)
+
+
+def test_needs_are_funded_in_their_order_and_said_in_words():
+    drawn = card(140_000)
+    assert [need["state"] for need in drawn["needs"]] == ["funded", "next", "to_come", "to_come"]
+    assert [need["note"] for need in drawn["needs"]] == ["✓ funded", "€200 funded · next", "to come", "to come"]
+    assert drawn["needs"][1]["filled"] == pytest.approx(200 / 700, abs=1e-5)
+    assert drawn["progress"]["text"] == "€1,400 of €3,000 raised; 1 of 4 needs funded"
+    assert drawn["progress"]["when"] == "Figure of 12:00, next review 18:00"
+    assert drawn["progress"]["percent"] == 46
+
+
+def test_beyond_the_goal_the_figure_is_true_the_bar_full_and_gifts_still_welcome():
+    drawn = card(350_000)
+    assert drawn["progress"]["figure"] == "€3,500"
+    assert drawn["progress"]["percent"] == 100
+    assert drawn["notice"] == "The goal is reached. Gifts are still welcome."
+
+
+def test_a_funded_campaign_that_takes_no_more_says_so():
+    full = replace(VITALY, giving=replace(VITALY.giving, after_goal=False))
+    assert not full.accepts(NOON, 300_000)
+    assert "no further gifts" in card(300_000, campaign=full, open_now=False)["notice"]
+
+
+def test_paused_closed_and_ended_each_say_so():
+    paused = replace(VITALY, status=Status.PAUSED)
+    assert card(0, campaign=paused, open_now=False)["status"] == "paused"
+    assert "paused" in card(0, campaign=paused, open_now=False)["notice"]
+    ended = replace(VITALY, ends=NOON)
+    assert not ended.accepts(NOON, 0)
+    assert card(0, campaign=ended, open_now=False)["status"] == "closed"
+    assert "ended" in card(0, campaign=ended, open_now=False)["notice"]
+
+
+def test_a_stale_figure_says_from_when_it_is():
+    drawn = card(100_000, stale=True)
+    assert drawn["progress"]["stale"]
+    assert drawn["progress"]["when"].startswith("Figure of 23 Nov 12:00")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("raised", [0, 100, 120_000, 140_000, 299_999, 300_000, 10**9])
+@pytest.mark.parametrize("how", [{}, {"live": True}, {"stale": True}])
+def test_every_state_in_every_language_is_a_card_of_the_contract(lang, raised, how):
+    contract._valid({"$ref": "#/components/schemas/Card"}, card(raised, lang, **how), f"{lang} {raised}")
+    contract._valid(
+        {"$ref": "#/components/schemas/Progress"}, view.progress(VITALY, figure(raised, **how)), f"{raised}"
+    )
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("beyond", Beyond)
+def test_what_happens_above_and_below_the_goal_is_said_in_every_language(lang, beyond):
+    campaign = replace(VITALY, above_goal=beyond, below_goal=beyond)
+    assert all(view.details(campaign, texts(lang)))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("status", ["open", "processing", "paid", "expired"])
+def test_thanks_say_what_is_true_and_nothing_more(lang, status):
+    said = view.thanks(VITALY, figure(100_000), texts(lang), status, Money(2_500, "EUR"))
+    text = " ".join(said["paragraphs"])
+    assert ("25" in text) == (status in {"paid", "processing"})
+    assert ("18:00" in text) == (status == "paid")
+
+
+def test_thanks_name_the_next_review_the_step_and_the_traces():
+    said = view.thanks(VITALY, figure(100_000), texts("en"), "paid", Money(2_500, "EUR"))
+    assert said["paragraphs"] == [
+        "Your gift of €25 is counted.",
+        "The public figure is next reviewed about 18:00 (Vilnius) and moves in steps of €100.",
+        "These traces remain: Stripe’s receipt, if you gave an e-mail address; the line on your bank statement;"
+        " this browser’s history.",
+    ]
+
+
+def test_without_a_warning_thanks_list_no_traces():
+    calm = replace(VITALY, warn_banks_of=())
+    said = view.thanks(calm, figure(0), texts("en"), "paid", Money(2_500, "EUR"))
+    assert len(said["paragraphs"]) == 2
+    assert view.warning(calm, texts("en")) is None
+
+
+def test_the_needs_a_gift_can_reach_are_those_not_funded_yet():
+    reached = view.reach(VITALY, figure(140_000), texts("en"))
+    assert [need["missing"] for need in reached] == [50_000, 60_000, 50_000]
+    assert reached[0]["text"].startswith("Your gift reaches: Restoring his driving licence (€500")
+    assert view.reach(VITALY, figure(300_000), texts("en")) == []
+
+
+def test_times_are_told_in_the_campaigns_own_zone():
+    utc = progress(VITALY, 0, as_of=NOON, next_change=(NOON + timedelta(hours=6)).astimezone(UTC))
+    assert view.when(utc, texts("en")) == "Figure of 12:00, next review 18:00"
