@@ -46,3 +46,8 @@ def roof(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "roof.toml").write_text((Path(__file__).parent / "roof.toml").read_text("utf-8"), "utf-8")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: Playwright leaves a loop running in the thread, and `asyncio.run` wants none."""
+    items.sort(key=lambda item: "/browser/" in item.path.as_posix())

@@ -64,10 +64,10 @@ header{display:flex;align-items:center;justify-content:space-between;padding-inl
 button{min-width:44px;font-size:1.4em}
 iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
 :modal iframe{flex:1;min-height:0;height:0!important}
-:host(:is([layout=compact],[layout=button])) :is(.summary,details,ul),:host([layout=button]) .half:first-child,.hidden .half>:not(.notice){display:none}
+:host(:is([layout=compact],[layout=button])) :is(.summary,details,ul),:host([layout=button]) .half:first-child,.hidden :is(.half:first-child,ul){display:none}
 @container(min-width:560px){.halves{grid-template-columns:1.15fr 1fr;gap:2em}}
 @media(prefers-reduced-motion){*{transition:none!important}}
-@media(forced-colors:active){.bar,li i{forced-color-adjust:none}.donate{border:1px solid}}`;
+@media(forced-colors:active){.bar,li i,.donate{forced-color-adjust:none}}`;
 
   /** @template {keyof HTMLElementTagNameMap} T @param {T} tag @param {Record<string, string>} attributes @param {(Node | string)[]} children */
   const make = (tag, attributes = {}, ...children) => {
@@ -245,7 +245,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
         this.#language.value = lang;
         this.#language.hidden = languages.length < 2;
       }
-      this.#language.title = labels.language;
+      this.#language.setAttribute('aria-label', labels.language);
       this.#close.title = labels.close;
       if (this.#fallback.isConnected) {
         this.#fallback.replaceWith(this.#box);

@@ -21,8 +21,8 @@ REFERENCES = {
     "payment_method_configuration": "payment method configuration",
 }
 UNMODELLED = """after_expiration allow_promotion_codes automatic_tax discounts invoice_creation managed_payments
-    optional_items
-    setup_intent_data shipping_address_collection shipping_options subscription_data tax_id_collection""".split()  # noqa: SIM905
+    optional_items setup_intent_data shipping_address_collection shipping_options subscription_data
+    tax_id_collection""".split()  # noqa: SIM905
 UNMODELLED_IN_PAYMENT = "application_fee_amount on_behalf_of setup_future_usage shipping transfer_data".split()  # noqa: SIM905
 REFUSED_IN = {
     "hosted_page": ["return_url", "redirect_on_completion", "permissions"],

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from service.adapters.redis_ledger import RedisLedger
-from service.domain.ledger import State, Totals, dispute, payment, refund, total
+from service.domain.ledger import Kind, State, Totals, dispute, payment, refund, total
 from service.errors import LedgerUnavailable
 from service.ports import Account, Joined
 from tests.adapters.conftest import new_account
@@ -108,6 +108,13 @@ async def test_an_unpaid_payment_counts_only_once_it_is_paid(ledger: RedisLedger
     assert await ledger.join(account, payment("roof", "pi_sepa", 40_00, paid=True)) is Joined.APPLIED
     assert await ledger.totals(account, "roof") == Totals(40_00, 1)
     assert await ledger.join(account, unpaid) is Joined.UNCHANGED
+
+
+async def test_a_payment_that_goes_on_to_a_higher_rank_is_still_one_payment(
+    ledger: RedisLedger, account: Account
+) -> None:
+    await build(ledger, account, ADA, State("roof", Kind.PAYMENT, ADA.object_id, (0, 25_00, 30_00)))
+    assert await ledger.totals(account, "roof") == Totals(30_00, 1)
 
 
 async def test_a_refund_seen_before_its_payment_goes_below_zero_and_comes_back(
@@ -237,6 +244,14 @@ async def test_a_lost_generation_heals_even_when_no_gift_comes(
 # ── the shadow ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def flip(raw: Redis, account: Account) -> str:
+    """Make the shadow live and leave the old generation lying, as a rebuild killed midway might."""
+    shadow = open_shadow(raw, account)
+    raw.hset(key(account, "meta"), "live", shadow)
+    raw.hdel(key(account, "meta"), "shadow")
+    return shadow
+
+
 def open_shadow(raw: Redis, account: Account) -> str:
     shadow = "5ade" * 4
     raw.hset(key(account, f"ranks:{shadow}"), ".", 0)
@@ -266,6 +281,33 @@ async def test_a_shadow_that_lost_a_key_stops_no_gift(ledger: RedisLedger, accou
     raw.delete(key(account, f"ranks:{shadow}"))
     assert await ledger.join(account, ADA) is Joined.APPLIED
     assert raw.hget(key(account, f"totals:{shadow}"), "raised") == b"0"
+
+
+async def test_when_the_shadow_goes_live_the_next_gift_goes_there(
+    ledger: RedisLedger, account: Account, raw: Redis
+) -> None:
+    await build(ledger, account, ADA)
+    old = live(raw, account)
+    new = flip(raw, account)
+    assert await ledger.join(account, BORIS) is Joined.APPLIED
+    assert raw.hget(key(account, f"totals:{new}"), "raised") == b"11000"
+    assert raw.hget(key(account, f"totals:{old}"), "raised") == b"2500"
+
+
+async def test_a_pass_marks_only_the_generation_it_filled(ledger: RedisLedger, account: Account, raw: Redis) -> None:
+    begun = await ledger.begin_pass(account, "roof")
+    flip(raw, account)
+    assert not await ledger.mark_built(account, "roof", begun, 1)
+    assert not await ledger.built(account, "roof")
+
+
+@pytest.mark.parametrize("lost", ["ranks", "totals"])
+async def test_a_pass_marks_nothing_where_a_key_was_lost(
+    ledger: RedisLedger, account: Account, raw: Redis, lost: str
+) -> None:
+    begun = await ledger.begin_pass(account, "roof")
+    raw.delete(key(account, f"{lost}:{begun.generation}"))
+    assert not await ledger.mark_built(account, "roof", begun, 1)
 
 
 # ── nothing is half-written ───────────────────────────────────────────────────────────────────────────────────────
