@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from service.domain.campaign import LANGUAGES
-from service.web.snippet import MIN_HEIGHT
+from service.web.snippet import RESERVED
 
 
 def create_article(service: str) -> Starlette:
@@ -22,6 +22,6 @@ def create_article(service: str) -> Starlette:
     async def show(request: Request) -> Response:
         asked = request.query_params.get("lang", "en")
         lang = asked if asked in LANGUAGES else "en"
-        return HTMLResponse(template.render(service=service, card_lang=lang, min_height=MIN_HEIGHT))
+        return HTMLResponse(template.render(service=service, card_lang=lang, reserved=RESERVED))
 
     return Starlette(routes=[Route("/", show)])

@@ -9,8 +9,11 @@ from service.domain.campaign import Campaign
 from service.web.texts import Texts
 from service.web.widget import CARD
 
-MIN_HEIGHT: Final = "36rem"
-"""Keeps the article still while the card loads, at the usual width of a column of text."""
+RESERVED: Final = "display:block;min-height:max(45em,106em - 150vw)"
+"""Room for the card before it comes, on a phone and in a column of text, so that the article does not move.
+
+Until the script has run the element is inline, and a height would mean nothing without `display:block`.
+"""
 
 
 def snippet(public_url: str, campaign: Campaign, words: Texts) -> str:
@@ -19,6 +22,6 @@ def snippet(public_url: str, campaign: Campaign, words: Texts) -> str:
     text = escape(words.t("card.frame", recipient=campaign.recipient.short_name))
     return (
         f'<script async src="{escape(public_url)}{CARD}"></script>\n'
-        f'<donation-card campaign="{campaign.id}" lang="{words.language}" style="min-height:{MIN_HEIGHT}">'
+        f'<donation-card campaign="{campaign.id}" lang="{words.language}" style="{RESERVED}">'
         f'<a href="{escape(link)}">{text}</a></donation-card>'
     )

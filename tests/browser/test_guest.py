@@ -84,15 +84,15 @@ def test_a_hostile_article_learns_that_the_frame_was_opened_and_nothing_more(pag
       window.fetch = (...a) => { seen.push(String(a[0])); return fetched(...a) }
     </script>"""
     frame = open_card(page, site.publish(article(stack, head=spy)))
-    frame.locator(".own input[name=own]").fill("37")
+    frame.locator(".own input[name=own]").fill("137")
     frame.locator("#submit").click()
     pay_inline(frame, PAYS)
-    expect(frame.locator("#thanks")).to_contain_text("€37")
+    expect(frame.locator("#thanks")).to_contain_text("€137")
     seen = page.evaluate("() => seen")
     assert any("open" in line for line in seen)
     assert any('"height"' in line for line in seen)
     told = " ".join(line for line in seen if '"height"' not in line)
-    for secret in ("37", "3700", "paid", "complete", "done", "thank", "cs_test"):
+    for secret in ("€137", "13700", "137.00", "paid", "complete", "done", "thank", "cs_test"):
         assert secret not in told.lower(), told
     heights = [int(height) for height in re.findall(r'"height":(\d+)', " ".join(seen))]
     assert heights == sorted(heights), "the frame's height never shrinks"
@@ -198,10 +198,10 @@ def test_a_bare_link_alone_in_its_paragraph_becomes_a_card_and_one_within_words_
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
 def test_with_the_printed_min_height_nothing_moves_when_the_card_comes_or_the_frame_opens(page, stack, site, size):
-    from service.web.snippet import MIN_HEIGHT
+    from service.web.snippet import RESERVED
 
     page.set_viewport_size(size)
-    page.goto(site.publish(article(stack, attributes=f'style="min-height:{MIN_HEIGHT}"')))
+    page.goto(site.publish(article(stack, attributes=f'style="{RESERVED}"')))
     drawn(page)
     assert page.evaluate(SHIFTS) == 0
     page.locator("donation-card .donate").click()
