@@ -30,8 +30,10 @@ display:grid;position:relative;overflow:hidden;font-variant-numeric:tabular-nums
 .card>*{grid-area:1/1;min-width:0}
 .body{padding:min(1.5em,6cqi);display:flex;flex-direction:column;gap:1em}
 .box,.card{min-height:inherit}
-.halves,.half{display:grid;gap:1em;align-content:start}
-.halves{flex:1}
+.halves,.half,ul{display:grid;gap:1em}
+.halves{flex:1;grid-template-rows:auto 1fr}
+.half{align-content:space-between}
+.half+.half{grid-template-rows:1fr}
 small{font-size:.8125em;color:var(--soft);display:block}
 .ribbon,.notice{background:var(--note);color:var(--ink);padding:.5em .8em;border-radius:6px}
 h3{font:600 1.5em/1.25 var(--serif);text-wrap:balance;margin-top:-.4em}
@@ -43,14 +45,15 @@ details p{margin-top:.5em}
 .bar{display:flex;gap:3px;height:12px;border-radius:6px;overflow:hidden;margin:.5em 0}
 .bar i{flex:var(--share);background:var(--line)}
 .bar b{display:block;height:100%;width:var(--filled);background:var(--accent);transition:width .6s}
-ul{list-style:none;border-top:1px solid var(--line)}
-li{display:grid;grid-template-columns:1.4em minmax(0,1fr) auto;gap:0 .2em;padding:.6em 0;border-bottom:1px solid var(--line);font-size:.9375em}
+ul{gap:0;list-style:none;border-top:1px solid var(--line)}
+li{display:grid;align-content:center;grid-template-columns:1.4em minmax(0,1fr) auto;gap:0 .2em;padding:.6em 0;border-bottom:1px solid var(--line);font-size:.9375em}
 li i{grid-row:1/3;width:.8em;height:.8em;margin-top:.35em;border-radius:50%;border:1.5px solid var(--soft);background:conic-gradient(var(--accent) var(--filled),#0000 0)}
 li b{font-weight:600}
 li small{grid-column:2/4}
 .funded i,.next i{border-color:var(--accent)}
 .funded b{font-weight:400;color:var(--soft)}
 .next small{color:var(--accent);font-weight:600}
+.donate,.notice{align-self:end}
 .donate{text-align:center;text-decoration:none;font-weight:600;font-size:1.0625em;padding:.8em 1em;border-radius:10px;background:var(--accent);color:var(--donation-card-on-accent,Canvas)}
 .donate:hover{opacity:.9}
 .foot{display:flex;flex-wrap:wrap;justify-content:space-between;align-items:center;gap:0 1em;margin-bottom:-.75em}
@@ -65,7 +68,7 @@ button{min-width:44px;font-size:1.4em}
 iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
 :modal iframe{flex:1;min-height:0;height:0!important}
 :host(:is([layout=compact],[layout=button])) :is(.summary,details,ul),:host([layout=button]) .half:first-child,.hidden :is(.half:first-child,ul){display:none}
-@container(min-width:560px){.halves{grid-template-columns:1.15fr 1fr;gap:2em}}
+@container(min-width:560px){.halves{grid:auto/1.15fr 1fr;gap:2em}}
 @media(prefers-reduced-motion){*{transition:none!important}}
 @media(forced-colors:active){.bar,li i,.donate{forced-color-adjust:none}}`;
 

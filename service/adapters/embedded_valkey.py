@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -32,13 +31,24 @@ SOCKET_PATH_BYTES: Final = 100
 """A unix socket's path has 108 bytes on Linux and 104 on macOS, the closing zero included (unix(7))."""
 
 # The keeper stands between owner and server. It holds the read end of a pipe whose write end the owner holds, so
-# whatever ends the owner, SIGKILL too, reaches it as the end of input. prctl(PR_SET_PDEATHSIG) would need code
-# between fork and exec, is Linux's alone, and fires when the *thread* that forked ends (prctl(2)).
+# whatever ends the owner, SIGKILL too, reaches it as the end of input. The owner itself could not rely on
+# PR_SET_PDEATHSIG: that fires when the *thread* that forked ends, and needs code between fork and exec, unsafe among
+# threads (prctl(2)). The keeper has one thread when it forks, and that one stays; so it uses it for its own death.
 _KEEPER: Final = """
-import subprocess, sys, threading
-server = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
-def obey(): sys.stdin.buffer.read(); server.terminate()
-threading.Thread(target=obey, daemon=True).start()
+import ctypes, signal, subprocess, sys, threading
+libc = ctypes.CDLL(None)
+def follow():
+    if sys.platform == "linux":
+        libc.prctl(1, signal.SIGTERM)
+server = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, preexec_fn=follow)
+def end():
+    sys.stdin.buffer.read()
+    server.terminate()  # it saves its snapshot
+    try:
+        server.wait(float(sys.argv[1]))
+    except subprocess.TimeoutExpired:
+        server.kill()
+threading.Thread(target=end, daemon=True).start()
 sys.exit(server.wait() % 256)
 """
 
@@ -94,7 +104,7 @@ class EmbeddedValkey:
 def _keep(command: list[str], lock: IO[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start the server under its keeper, in a session of its own: the terminal's Ctrl-C is for the owner to handle."""
     return subprocess.Popen(  # noqa: S603
-        [sys.executable, "-I", "-S", "-c", _KEEPER, *command],
+        [sys.executable, "-I", "-S", "-c", _KEEPER, str(STOP_PATIENCE), *command],
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,
@@ -104,14 +114,9 @@ def _keep(command: list[str], lock: IO[str], log: IO[bytes]) -> subprocess.Popen
 
 
 def _end(keeper: subprocess.Popen[bytes]) -> None:
-    """The server saves its snapshot on SIGTERM; only one that hangs is killed."""
     assert keeper.stdin is not None
     keeper.stdin.close()
-    try:
-        keeper.wait(STOP_PATIENCE)
-    except subprocess.TimeoutExpired:
-        os.killpg(keeper.pid, signal.SIGKILL)
-        keeper.wait()
+    keeper.wait()
 
 
 def _locked(directory: Path) -> IO[str]:

@@ -51,13 +51,12 @@ class Pages:
             words,
             page_title=card["title"],
             card=card,
-            campaign_path=f"/c/{campaign.id}",
             recipient=campaign.recipient,
             give_url=f"/c/{campaign.id}/give?lang={words.language}",
             warning=view.warning(campaign, words),
+            need_details={need.id: need.text[words.language].detail for need in campaign.needs},
             above=above,
             below=below,
-            as_of=card["progress"]["when"] if card["progress"] else words.t("problem.figure_unknown"),
             languages=_languages(campaign, words, f"/c/{campaign.id}"),
             canonical=f"{self.settings.public_url}/c/{campaign.id}",
         )
@@ -83,7 +82,6 @@ class Pages:
             words,
             page_title=words.t("give.title"),
             card=card,
-            recipient=campaign.recipient,
             purpose_line=words.t(
                 "give.to",
                 recipient=campaign.recipient.short_name,
@@ -97,11 +95,9 @@ class Pages:
             own_hint=words.t(hint, minimum=words.money(giving.minimum), maximum=words.money(giving.maximum)),
             own_inputmode="decimal" if giving.decimals else "numeric",
             amount_format=words.amount_pattern(campaign.currency),
-            minimum=giving.minimum.amount,
-            maximum=giving.maximum.amount,
             unit=giving.minimum.unit,
             reach=view.reach(campaign, figure, words),
-            reach_beyond=words.t("give.reaches_beyond"),
+            reach_beyond=words.t("give.reaches_beyond") if figure else "",  # unknown is not funded
             needs_bar=card["needs"],
             details=view.details(campaign, words),
             error=error,
@@ -109,7 +105,6 @@ class Pages:
             typed=given.get("own", ""),
             stripe={"key": self.settings.stripe_publishable_key, "script": self.settings.stripe_script},
             closed=None if open_now else card["notice"],
-            framed_ok=True,
             languages=_languages(campaign, words, f"/c/{campaign.id}/give"),
             robots="noindex",
         )

@@ -88,6 +88,14 @@ def test_an_owner_that_is_killed_takes_its_server_along_and_loses_nothing(tmp_pa
         assert ask(server, "GET", "campaign") == "roof"
 
 
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
+def test_a_keeper_that_is_killed_takes_the_server_along(tmp_path: Path, by: signal.Signals) -> None:
+    with EmbeddedValkey(tmp_path) as server:
+        process = process_id(server)
+        os.kill(os.getsid(process), by)
+        eventually(lambda: not runs(process), "the server is gone")
+
+
 def test_it_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
     server = EmbeddedValkey(tmp_path)
     starter = threading.Thread(target=server.__enter__)

@@ -162,3 +162,19 @@ def test_an_empty_redis_is_rebuilt_from_stripe_and_never_shown_as_zero(tmp_path)
             assert {a.json()["raised"] for a in answers if a.status_code == 200} <= {2500}
             assert {a.json()["code"] for a in answers if a.status_code != 200} <= {"figure_unknown"}
             eventually(lambda: stack.progress()["raised"] == 2500, "the total is rebuilt")
+
+
+def test_while_the_figure_is_unknown_the_pages_are_there_and_a_donor_can_give(tmp_path):
+    from tests.stack import running
+
+    with running(f"unix://{tmp_path}/no-server", tmp_path / "sandbox") as stack:
+        unknown = stack.client.get("/v1/campaigns/vitaly/progress")
+        assert (unknown.status_code, unknown.json()["code"]) == (503, "figure_unknown")
+        assert stack.client.get("/v1/campaigns/vitaly").json()["code"] == "figure_unknown"
+        for lang in ("en", "be"):
+            page = stack.client.get("/c/vitaly", params={"lang": lang})
+            assert page.status_code == 200
+            assert "progressbar" not in page.text
+            assert "/c/vitaly/give" in page.text
+            assert stack.client.get("/c/vitaly/give", params={"lang": lang}).status_code == 200
+        assert stack.give("25").status_code == 303
