@@ -1,0 +1,75 @@
+"""The docs say what the code does: settings, attributes, events, error codes, the snippet, the addresses."""
+
+import json
+import re
+from pathlib import Path
+
+from service.adapters.campaign_files import read_campaign
+from service.web.snippet import RESERVED, snippet
+from service.web.texts import texts
+
+CARD = Path("widget/donation-card.js").read_text()
+
+
+def read(*names):
+    return "\n".join(Path(name).read_text() for name in names)
+
+
+def test_every_setting_is_documented_and_no_other():
+    read_by_code = set(re.findall(r'(?:read|listed|get)\(\s*"([A-Z_]+)"', read("service/settings.py")))
+    documented = set(re.findall(r"`([A-Z][A-Z_]{3,})`", read("docs/operate.md")))
+    assert read_by_code - documented == set()
+    assert documented - read_by_code == set()
+
+
+def test_every_attribute_event_property_and_part_of_the_card_is_documented():
+    embed = read("docs/embed.md")
+    named = {
+        *re.findall(r"[gh][ea][ts]Attribute\('([a-z]+)'", CARD),
+        *(f"donation-card-{event}" for event in re.findall(r"#tell\('([a-z]+)'\)", CARD)),
+        *re.findall(r"var\((--donation-card-[a-z-]+)", CARD),
+        *re.findall(r"part: '([a-z]+)'", CARD),
+    }
+    assert {"campaign", "service", "debug", "donation-card-open", "--donation-card-accent", "title"} <= named
+    assert {name for name in named if f"`{name}`" not in embed} == set()
+
+
+def test_every_error_code_that_can_be_answered_has_a_sentence():
+    told = {key.removeprefix("problem.") for key in json.loads(read("service/locales/en.json"))}
+    sources = [*Path("service/web").glob("*.py"), Path("service/donations.py"), *Path("service/domain").glob("*.py")]
+    sources += [
+        Path("service/errors.py"),
+        Path("service/adapters/tokens.py"),
+        Path("service/adapters/stripe_payments.py"),
+    ]
+    raised = set()
+    for source in sources:
+        raised |= set(re.findall(r'(?:Invalid|NotFound|Conflict|RateLimited)\(\s*"([a-z_]+)"', source.read_text()))
+        raised |= set(re.findall(r'^    code = "([a-z_]+)"', source.read_text(), re.M))
+    assert len(raised) > 20
+    assert raised - told - {"unhandled_type", "misconfigured"} == set()
+
+
+def test_the_snippet_in_the_docs_is_the_one_that_is_printed():
+    printed = snippet("https://HOST", read_campaign(Path("campaigns/vitaly.toml")), texts("en"))
+    for page in ("README.md", "docs/embed.md"):
+        assert printed in read(page), page
+    assert RESERVED in printed
+
+
+def test_every_link_between_the_docs_leads_somewhere():
+    for page in [*Path().glob("*.md"), *Path("docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page} links to {target}"
+
+
+def test_every_make_target_that_the_docs_name_exists():
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.M))
+    named = set(re.findall(r"`make ([a-z-]+)`", read("README.md", "CONTRIBUTING.md", "docs/operate.md")))
+    assert named <= targets
+
+
+def test_every_decision_is_in_the_list():
+    listed = read("docs/decisions/README.md")
+    for decision in Path("docs/decisions").glob("0*.md"):
+        assert decision.name in listed
