@@ -38,9 +38,10 @@ ROLL_INTERVAL: Final = 1.0
 """Seconds between two looks at the clock, the ledger and the campaign files."""
 
 RECONCILE_INTERVAL: Final = 600.0
-"""Seconds between two passes over what Stripe knows; after a failed one, the next comes after `RETRY_INTERVAL`."""
+"""Seconds between two passes over what Stripe knows, where nothing asks for one sooner."""
 
-RETRY_INTERVAL: Final = 5.0
+RETRY_INTERVAL: Final = 2.0
+"""Seconds between two passes at least."""
 
 
 def create_app(
@@ -97,12 +98,13 @@ class Upkeep:
         self._donations, self._board = donations, board
         self._reconciled: str | None = "not reconciled with Stripe yet"
         self._ledger: str | None = "not asked yet"
+        self._unsettled = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         tasks = [
-            asyncio.create_task(_forever(self._look, lambda ok: ROLL_INTERVAL)),
-            asyncio.create_task(_forever(self._reconcile, lambda ok: RECONCILE_INTERVAL if ok else RETRY_INTERVAL)),
+            asyncio.create_task(_forever(self._look, self._until_next_look)),
+            asyncio.create_task(_forever(self._reconcile, self._until_next_pass)),
         ]
         try:
             yield
@@ -114,13 +116,10 @@ class Upkeep:
             await self._donations.payments.close()
 
     def reasons(self) -> dict[str, str | None]:
-        donations = self._donations
-        unknown = [c.id for c in donations.campaigns.all() if donations.shown(c) is None]
-        stale = [c.id for c in donations.campaigns.all() if (figure := donations.shown(c)) and figure.stale]
         return {
-            "campaigns": donations.campaigns.refused(),
+            "campaigns": self._donations.campaigns.refused(),
             "ledger": self._ledger,
-            "figures": f"unknown: {unknown}, stale: {stale}" if unknown or stale else None,
+            "figures": ", ".join(self._donations.unsettled()) or None,
             "reconcile": self._reconciled,
         }
 
@@ -132,6 +131,11 @@ class Upkeep:
         except LedgerUnavailable as error:
             self._ledger = str(error)
         await self._board.refresh()
+        if self._donations.unsettled():
+            self._unsettled.set()
+
+    async def _until_next_look(self, _: bool) -> None:
+        await asyncio.sleep(ROLL_INTERVAL)
 
     async def _reconcile(self) -> None:
         try:
@@ -141,8 +145,17 @@ class Upkeep:
             self._reconciled = str(error)
             raise
 
+    async def _until_next_pass(self, ok: bool) -> None:
+        """Ten minutes, or less where a figure waits for it: a new campaign, an emptied Redis, a pass that failed."""
+        await asyncio.sleep(RETRY_INTERVAL)
+        self._unsettled.clear()
+        if ok:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RECONCILE_INTERVAL):
+                    await self._unsettled.wait()
 
-async def _forever(work: Callable[[], Awaitable[None]], pause: Callable[[bool], float]) -> None:
+
+async def _forever(work: Callable[[], Awaitable[None]], pause: Callable[[bool], Awaitable[None]]) -> None:
     """A worker that cannot do its upkeep still serves what it has: this survives everything but cancelling."""
     while True:
         try:
@@ -154,4 +167,4 @@ async def _forever(work: Callable[[], Awaitable[None]], pause: Callable[[bool], 
         except Exception:
             log.exception("upkeep_failed", work=work.__name__)
             ok = False
-        await asyncio.sleep(pause(ok))
+        await pause(ok)

@@ -84,6 +84,9 @@ class Donations:
             raise NotFound("campaign_unknown")
         return campaign
 
+    def visible(self) -> list[Campaign]:
+        return [campaign for campaign in self.campaigns.all() if campaign.status is not Status.HIDDEN]
+
     # ── show ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def refresh(self, campaign: Campaign) -> None:
@@ -114,6 +117,11 @@ class Donations:
     def shown(self, campaign: Campaign) -> Progress | None:
         """The published figure, None while it is unknown."""
         return self.figures.get(campaign.id)
+
+    def unsettled(self) -> list[str]:
+        """Campaigns whose figure is unknown or stale, each with which it is."""
+        shown = [(campaign.id, self.shown(campaign)) for campaign in self.visible()]
+        return [f"{name}: {'stale' if figure else 'unknown'}" for name, figure in shown if not figure or figure.stale]
 
     def accepts(self, campaign: Campaign) -> bool:
         figure = self.shown(campaign)

@@ -50,7 +50,7 @@ class Board:
 
     async def refresh(self) -> None:
         """Let every figure be decided if it is time; called about once a second."""
-        campaigns = self._donations.campaigns.all()
+        campaigns = self._donations.visible()
         for campaign in campaigns:
             await self._donations.refresh(campaign)
             self.shelf(campaign)

@@ -122,7 +122,7 @@ def thanks(campaign: Campaign, figure: Progress | None, words: Texts, status: st
     """What is true of a checkout session now. `status`: open, processing, paid or expired."""
     given = words.money(amount) if amount else ""
     paragraphs = {
-        "paid": [words.t("thanks.paid.counted", amount=given), _review(campaign, figure, words)],
+        "paid": [words.t("thanks.paid.counted", amount=given), *_review(campaign, figure, words)],
         "processing": [words.t("thanks.processing.text", amount=given)],
         "open": [words.t("thanks.open.text")],
         "expired": [words.t("thanks.expired.text")],
@@ -132,16 +132,16 @@ def thanks(campaign: Campaign, figure: Progress | None, words: Texts, status: st
     return {"status": status, "title": words.t(f"thanks.{status}.title"), "paragraphs": paragraphs}
 
 
-def _review(campaign: Campaign, figure: Progress | None, words: Texts) -> str:
+def _review(campaign: Campaign, figure: Progress | None, words: Texts) -> list[str]:
+    """When the public figure moves; nothing where that is not known just now."""
     rule = campaign.publication
+    if rule.live:
+        return [words.t("thanks.paid.live")]
     if figure is None or figure.next_change is None:
-        return words.t("thanks.paid.live")
-    return words.t(
-        "thanks.paid.review",
-        time=words.time(figure.next_change.astimezone(rule.timezone)),
-        city=words.city(rule.timezone.key),
-        step=words.money(Money(rule.step, campaign.currency)),
-    )
+        return []
+    time = words.time(figure.next_change.astimezone(rule.timezone))
+    step = words.money(Money(rule.step, campaign.currency))
+    return [words.t("thanks.paid.review", time=time, city=words.city(rule.timezone.key), step=step)]
 
 
 def _status(campaign: Campaign, open_now: bool) -> str:

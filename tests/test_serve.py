@@ -1,0 +1,142 @@
+"""`serve` as an operator runs it: several workers, campaigns edited while it runs, the figure on its timetable."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from service.sandbox import SandboxSettings, create_sandbox
+from tests.stack import WEBHOOK_SECRET, Stack, eventually, listening, running, served
+
+
+def port_of(bound):
+    return bound.getsockname()[1]
+
+
+@pytest.fixture
+def serving(redis_url, tmp_path, roof):
+    """`python -m service serve` with two workers, against a sandbox; gives its stack, and its log."""
+    sandbox_socket, probe = listening(), listening()
+    port = port_of(probe)
+    probe.close()
+    sandbox, service = f"http://127.0.0.1:{port_of(sandbox_socket)}", f"http://localhost:{port}"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "STRIPE_SECRET_KEY": "rk_test_0123456789",
+        "STRIPE_PUBLISHABLE_KEY": "pk_test_0123456789",
+        "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "STRIPE_API_BASE": sandbox,
+        "REDIS_URL": redis_url,
+        "PUBLIC_URL": service,
+        "SECRET_KEYS": "0123456789abcdef" * 2,
+        "CAMPAIGNS": str(roof),
+        "PORT": str(port),
+        "WEB_CONCURRENCY": "2",
+    }
+    settings = SandboxSettings(
+        public_url=sandbox, webhook_url=f"{service}/v1/stripe/webhook", webhook_secret=WEBHOOK_SECRET
+    )
+    log = tmp_path / "log"
+    with served((create_sandbox(settings), sandbox_socket)), log.open("w") as output:
+        command = [sys.executable, "-m", "service", "serve"]
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            with httpx.Client(base_url=service, timeout=15) as client:
+                eventually(lambda: ready(client), "both workers serve", seconds=60)
+                yield Stack(None, service, sandbox, client), log
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+
+
+def ready(client):
+    try:
+        return client.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_two_workers_take_gifts_and_keep_their_secrets_out_of_the_log(serving):
+    stack, log = serving
+    for amount in ("20", "30"):
+        started = stack.submit(token=stack.token("roof"), amount="own", own=amount)
+        assert stack.pay(started.headers["location"]).status_code == 303
+    eventually(lambda: stack.paid("roof") == (5000, 2), "both gifts are paid")
+    eventually(
+        lambda: httpx.get(f"{stack.sandbox}/sandbox/deliveries").json()["pending"] == 0, "every webhook was accepted"
+    )
+    answers = {httpx.get(f"{stack.service}/v1/campaigns/roof/progress").text for _ in range(20)}
+    assert len(answers) == 1, "every worker shows the same figure"
+    assert json.loads(answers.pop())["raised"] == 0, "the figure waits for its next review"
+    printed = log.read_text()
+    for secret in ("ada@example.org", "4242", "python-httpx", WEBHOOK_SECRET, "rk_test", "cs_test"):
+        assert secret not in printed, printed
+
+
+def test_an_edit_is_shown_within_seconds_and_a_bad_one_keeps_the_campaign(redis_url, tmp_path, roof):
+    file = roof / "roof.toml"
+    good = file.read_text("utf-8")
+    with running(redis_url, tmp_path / "sandbox", campaigns=roof, publication_every=None) as stack:
+        stack.until_ready()
+
+        def title():
+            return stack.client.get("/v1/campaigns/roof", params={"lang": "en"}).json()["title"]
+
+        assert title() == "A roof for the winter"
+        file.write_text(good.replace("A roof for the winter", "A roof before the snow"), "utf-8")
+        eventually(lambda: title() == "A roof before the snow", "the edit is shown")
+        file.write_text(good.replace("goal = 900", "goal = 901"), "utf-8")
+        eventually(lambda: stack.client.get("/readyz").status_code == 503, "the bad edit is reported")
+        reason = stack.client.get("/readyz").json()["parts"]["campaigns"]["reason"]
+        assert "roof.toml" in reason
+        assert "901" in reason
+        assert title() == "A roof before the snow"
+        file.write_text(good, "utf-8")
+        stack.until_ready()
+        assert title() == "A roof for the winter"
+        second = roof / "well.toml"
+        second.write_text(good.replace("A roof for", "A well for"), "utf-8")
+        eventually(
+            lambda: stack.client.get("/v1/campaigns/well/progress").status_code == 200, "a new file is a campaign"
+        )
+        second.unlink()
+        eventually(lambda: stack.client.get("/v1/campaigns/well").status_code == 404, "and gone when removed")
+
+
+def test_on_a_timetable_the_figure_does_not_move_with_a_gift_and_the_donor_is_told_when_it_may(
+    redis_url, tmp_path, roof
+):
+    with running(redis_url, tmp_path / "sandbox", campaigns=roof, publication_every=None) as stack:
+        stack.until_ready()
+        before = stack.client.get("/v1/campaigns/roof/progress")
+        for _ in range(3):
+            started = stack.submit(token=stack.token("roof"), amount="own", own="150")
+            thanks = stack.client.get(stack.pay(started.headers["location"]).headers["location"]).text
+        assert "next reviewed about" in thanks
+        assert "€100" in thanks
+        eventually(lambda: stack.totals("roof").raised == 45_000, "the ledger has all three")
+        after = stack.client.get("/v1/campaigns/roof/progress")
+        assert (after.content, after.headers["etag"]) == (before.content, before.headers["etag"])
+        card = stack.client.get("/v1/campaigns/roof", params={"lang": "en"}).json()
+        assert card["progress"]["figure"] == "Just started"
+        assert "max-age=30" in stack.client.get("/v1/campaigns/roof").headers["cache-control"]
+
+
+def test_a_campaign_that_is_hidden_or_paused_takes_no_gift(redis_url, tmp_path, roof):
+    file = roof / "roof.toml"
+    good = file.read_text("utf-8")
+    with running(redis_url, tmp_path / "sandbox", campaigns=roof) as stack:
+        stack.until_ready()
+        token = stack.token("roof")
+        file.write_text(good.replace('status = "open"', 'status = "paused"'), "utf-8")
+        eventually(lambda: "paused" in stack.client.get("/c/roof/give").text, "the page says so")
+        assert stack.order("20", token=token).json()["code"] == "campaign_closed"
+        file.write_text(good.replace('status = "open"', 'status = "hidden"'), "utf-8")
+        eventually(lambda: stack.client.get("/c/roof").status_code == 404, "nothing of it is told")
+        for path in ("/v1/campaigns/roof", "/v1/campaigns/roof/progress", "/c/roof/give"):
+            assert stack.client.get(path).status_code == 404, path
+        assert stack.order("20", token=token).json()["code"] == "campaign_unknown"
