@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PATH_WITH_NODE := $(PATH):$(CURDIR)/.venv/bin
+# The browser, letters for it, and a library that Playwright's driver is linked with.
+BROWSER := chromium fonts-dejavu-core libatomic1
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
 .PHONY: help install run test check bench torture format lock
@@ -36,7 +38,7 @@ run: .venv/run.stamp
 	@$(BIN)/python -m service demo
 
 test: .venv/dev.stamp
-	@tools/need chromium
+	@tools/need $(BROWSER)
 	$(BIN)/python -m pytest
 
 check: install
@@ -52,7 +54,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench
 
 torture: .venv/dev.stamp
-	@tools/need chromium
+	@tools/need $(BROWSER)
 	HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest tests/domain tests/adapters tests/sandbox
 
 format: .venv/dev.stamp

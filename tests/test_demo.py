@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 
@@ -17,7 +16,7 @@ GIFTS = 200
 
 
 @contextlib.contextmanager
-def demo(folder, port):
+def demo(folder, port, end=signal.SIGTERM):
     command = [sys.executable, "-m", "service", "demo", "--port", str(port), "--data", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -27,9 +26,9 @@ def demo(folder, port):
                 eventually(lambda: answers(client), "the demo answers", seconds=60)
                 yield stack
         finally:
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(end)
             printed, complaints = process.communicate(timeout=30)
-        assert process.returncode == 0, complaints
+        assert process.returncode == (-end if end == signal.SIGKILL else 0), complaints
         assert f"http://127.0.0.1:{port + 1}" in printed
         assert "Traceback" not in complaints
 
@@ -84,7 +83,7 @@ def bound(port):
         yield
 
 
-def test_two_hundred_gifts_in_parallel_doubled_and_out_of_order_come_to_the_cent_and_survive_a_restart(tmp_path):
+def test_two_hundred_gifts_in_parallel_doubled_and_out_of_order_come_to_the_cent_and_survive_restarts(tmp_path):
     port = three_free_ports()
     with demo(tmp_path, port) as stack:
         faults = {"webhooks": {"duplicate": 1, "reorder": 2.0, "drop": 0.1}, "seed": 7}
@@ -97,9 +96,14 @@ def test_two_hundred_gifts_in_parallel_doubled_and_out_of_order_come_to_the_cent
         assert oracle(stack) == expected
         eventually(lambda: totals(tmp_path) == expected, "every gift is counted", seconds=60)
         eventually(lambda: stack.progress()["raised"] == expected[0], "the card shows it")
-    with demo(tmp_path, port) as stack:
+    with demo(tmp_path, port, end=signal.SIGKILL) as stack:
         assert oracle(stack) == totals(tmp_path) == expected
         assert stack.progress()["raised"] == expected[0]
+        assert stack.give("50").status_code == 303
+    expected = expected[0] + 5000, GIFTS + 1
+    with demo(tmp_path, port) as stack:  # what a kill took from the ledger, Stripe still knows
+        assert oracle(stack) == expected
+        eventually(lambda: totals(tmp_path) == expected, "the last gift is counted")
 
 
 def test_a_port_in_use_is_said_in_one_line(tmp_path):
@@ -140,5 +144,7 @@ def test_check_and_snippet_say_what_they_found():
     ).stdout
     assert len(printed.strip().splitlines()) == 2
     assert 'href="https://give.example/c/vitaly"' in printed
-    assert "Vital" not in printed.replace("vitaly", "").replace("Vitaly", "Vital", 0)
-    assert Path("docs/embed.md").read_text().count("donation-card.js") >= 1
+    assert (
+        "Віталь" not in printed
+    )  # the link stays on other people's servers: it names the foundation, never the person
+    assert "BYSOL" in printed

@@ -36,7 +36,7 @@ display:grid;position:relative;overflow:hidden;font-variant-numeric:tabular-nums
 .half+.half{grid-template-rows:1fr}
 small{font-size:.8125em;color:var(--soft);display:block}
 .ribbon,.notice{background:var(--note);color:var(--ink);padding:.5em .8em;border-radius:6px}
-h3{font:600 1.5em/1.25 var(--serif);text-wrap:balance;margin-top:-.4em}
+h2{font:600 1.5em/1.25 var(--serif);text-wrap:balance;margin-top:-.4em}
 p,li{overflow-wrap:break-word;hyphens:auto}
 summary{color:var(--accent);cursor:pointer;padding:.3em 0}
 details p{margin-top:.5em}
@@ -123,7 +123,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
     #texts = {
       ribbon: make('small', { class: 'ribbon' }),
       kicker: make('small'),
-      title: make('h3', { id: 'title', part: 'title' }),
+      title: make('h2', { id: 'title', part: 'title' }),
       summary: make('p', { class: 'summary' }),
       story: make('summary'),
       when: make('small'),

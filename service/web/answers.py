@@ -69,7 +69,8 @@ class Prepared:
         self.answers = answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = self.answers.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "GET" else None
+        asked = scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}  # uvicorn sends no body for HEAD
+        answer = self.answers.get(scope["path"]) if asked else None
         await (answer or self.app)(scope, receive, send)
 
 

@@ -82,6 +82,7 @@ def test_the_card_answer_is_small_in_every_language(stack):
 def test_head_and_other_methods_are_answered_as_http_says(stack):
     head = stack.client.head("/v1/campaigns/vitaly/progress")
     assert (head.status_code, head.headers["etag"]) == (200, stack.client.get(head.url.path).headers["etag"])
+    assert stack.client.head("/widget/v1/donation-card.js").status_code == 200
     refused = stack.client.post("/v1/campaigns/vitaly/progress")
     assert (refused.status_code, refused.json()["code"]) == (405, "method_not_allowed")
 

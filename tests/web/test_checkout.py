@@ -1,11 +1,14 @@
 """One intention to give is one checkout session, and what is wrong is said without losing anything."""
 
 import re
+import time
 
 import httpx
 import pytest
+from itsdangerous import TimestampSigner
 
-from tests.stack import DECLINED, PAYS, eventually
+from service.adapters.tokens import FORM_LIFETIME, SignedTokens
+from tests.stack import DECLINED, PAYS, SETTLES_LATER, eventually, running
 
 
 def session_of(answer):
@@ -58,8 +61,6 @@ def test_another_intentions_session_cannot_be_given_up(stack):
 
 
 def test_following_a_paid_session_counts_it_without_any_webhook(redis_url, tmp_path):
-    from tests.stack import running
-
     with running(redis_url, tmp_path, webhooks=False) as quiet:
         quiet.until_ready()
         started = quiet.order("25", shape="hosted").json()
@@ -77,6 +78,20 @@ def test_a_declined_card_leaves_the_session_open_for_another_try(stack):
     assert "declined" in httpx.get(httpx.URL(started["url"]).join(declined.headers["location"])).text
     assert stack.paid() == before
     assert stack.pay(started["url"], PAYS).status_code == 303
+
+
+def test_a_debit_that_settles_later_is_on_its_way_and_counts_when_the_bank_has_paid(stack):
+    before = stack.totals().raised
+    started = stack.order("25", shape="hosted").json()
+    assert stack.pay(started["url"], SETTLES_LATER).status_code == 303
+    path = f"/v1/checkout-sessions/{started['handle']}"
+    state = stack.client.get(path).json()
+    assert state["status"] == "processing"
+    assert "on its way" in state["paragraphs"][0]
+    assert stack.totals().raised == before
+    httpx.post(f"{stack.sandbox}/sandbox/settle", json={}).raise_for_status()
+    eventually(lambda: stack.totals().raised == before + 2500, "the debit is counted")
+    eventually(lambda: stack.client.get(path).json()["status"] == "paid", "and the donor told")
 
 
 @pytest.mark.parametrize(
@@ -184,15 +199,13 @@ def test_a_form_without_our_token_is_a_page_that_says_so(stack, token):
 
 
 def test_an_expired_form_leads_back_to_its_campaign(stack, monkeypatch):
-    import time
-
-    from itsdangerous import TimestampSigner
-
-    token = stack.token()
-    monkeypatch.setattr("service.adapters.tokens.time.time", lambda: time.monotonic() + 10**10)
-    assert isinstance(TimestampSigner, type)
+    an_hour_ago = int(time.time()) - FORM_LIFETIME - 1
+    with monkeypatch.context() as earlier:
+        earlier.setattr(TimestampSigner, "get_timestamp", lambda _: an_hour_ago)
+        token = SignedTokens(stack.settings.secret_keys).mint("vitaly", "other")
     page = stack.submit(token=token, amount="25")
     assert page.status_code == 400
+    assert "open for over an hour" in page.text
     assert 'href="/c/vitaly/give' in page.text
 
 

@@ -1,0 +1,48 @@
+"""axe finds nothing on the card, in the frame, and on the pages, in light and dark, on a phone and on a desk."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.browser.conftest import NARROW, WIDE, article, choose, giving_frame, open_card, pay_inline
+from tests.stack import PAYS
+
+axe = Axe()
+OPTIONS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+def assert_clean(target, context=None):
+    found = axe.run(target, context=context, options=OPTIONS).response["violations"]
+    told = [(each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found]
+    assert told == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+def test_the_card_and_the_giving_page_in_it_are_clean(page, stack, site, scheme, size):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size(size)
+    html = article(stack, "be").replace("<style>", "<style>:root{color-scheme:light dark}")
+    frame = open_card(page, site.publish(html.replace("<h1>", "<main><h1>").replace("</html>", "</main></html>")))
+    expect(frame.locator("#give-title")).to_be_focused()
+    choose(frame, "25")
+    inside = next(each for each in page.frames if each.url.startswith(stack.service))
+    assert_clean(inside, "main")
+    frame.locator("#submit").click()
+    pay_inline(frame, PAYS)
+    expect(frame.locator("#thanks h1")).to_be_focused()
+    assert_clean(inside, "main")
+    giving_frame(page).locator("#thanks .close").click()
+    expect(page.locator("donation-card .donate")).to_be_focused()
+    assert_clean(page, "donation-card")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("lang", ["en", "be", "de"])
+@pytest.mark.parametrize("path", ["/c/vitaly", "/c/vitaly/give", "/c/nobody"])
+def test_the_pages_are_clean(page, stack, scheme, lang, path):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size(NARROW)
+    page.goto(f"{stack.service}{path}?lang={lang}")
+    assert_clean(page)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= NARROW["width"], "nothing is cut off"
