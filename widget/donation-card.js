@@ -2,7 +2,7 @@
  * <donation-card>: what one fundraiser needs, how far it has come, and the way to give, inside somebody else's article.
  *
  *   <script async src="https://HOST/widget/v1/donation-card.js"></script>
- *   <donation-card campaign="vitaly"><a href="https://HOST/c/vitaly">Help Vitaly</a></donation-card>
+ *   <donation-card campaign="vitaly"><a href="https://HOST/c/vitaly">Give</a></donation-card>
  *
  * A guest: no cookie, no storage, no global, one request. It only shows: what a donor does happens in a frame of HOST, closed to
  * the scripts of this page. The link works before the card, without it and after it fails.
@@ -39,9 +39,9 @@ small{font-size:.8125em;color:var(--soft);display:block}
 h2{font:600 1.5em/1.25 var(--serif);text-wrap:balance;margin-top:-.4em}
 p,li{overflow-wrap:break-word;hyphens:auto}
 summary{color:var(--accent);cursor:pointer;padding:.3em 0}
-details p{margin-top:.5em}
+details p{margin-top:1em}
 .figure{display:flex;flex-wrap:wrap;align-items:baseline;gap:0 .5em;color:var(--soft)}
-.figure b{font:600 1.75em/1.2 var(--serif);color:var(--ink)}
+.figure b{font:600 1.75em/1.25 var(--serif);color:var(--ink)}
 .bar{display:flex;gap:3px;height:12px;border-radius:6px;overflow:hidden;margin:.5em 0}
 .bar i{flex:var(--share);background:var(--line)}
 .bar b{display:block;height:100%;width:var(--filled);background:var(--accent);transition:width .6s}

@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.conftest import NARROW, WIDE, article, choose, giving_frame, open_card, pay_inline
+from tests.browser.conftest import NARROW, WIDE, article, choose, close_thanks, open_card, pay_inline
 from tests.stack import PAYS
 
 axe = Axe()
@@ -32,7 +32,7 @@ def test_the_card_and_the_giving_page_in_it_are_clean(page, stack, site, scheme,
     pay_inline(frame, PAYS)
     expect(frame.locator("#thanks h1")).to_be_focused()
     assert_clean(inside, "main")
-    giving_frame(page).locator("#thanks .close").click()
+    close_thanks(frame)
     expect(page.locator("donation-card .donate")).to_be_focused()
     assert_clean(page, "donation-card")
 

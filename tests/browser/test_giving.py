@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import NARROW, WIDE, article, choose, open_card, pay_inline
+from tests.browser.conftest import NARROW, WIDE, article, choose, close_thanks, open_card, pay_inline
 from tests.stack import ASKS_3DS, DECLINED, PAYS, eventually
 
 
@@ -20,7 +20,7 @@ def test_a_gift_inside_the_article_is_thanked_for_and_moves_the_total(page, stac
     pay_inline(frame, PAYS)
     expect(frame.locator("#thanks h1")).to_contain_text(thanks)
     expect(frame.locator("#thanks")).to_contain_text("25")
-    frame.locator("#thanks .close").click()
+    close_thanks(frame)
     expect(page.locator("donation-card .donate")).to_be_focused()
     eventually(lambda: stack.progress()["raised"] == before + 2500, "the total has moved")
     figure = re.compile(rf"{(before + 2500) // 100}\D|{(before + 2500) // 100:,}")

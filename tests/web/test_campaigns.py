@@ -79,6 +79,12 @@ def test_the_card_answer_is_small_in_every_language(stack):
         assert len(brotli.compress(body, quality=5)) <= 3_000, lang
 
 
+def test_the_card_itself_is_at_most_6000_bytes_as_served(stack):
+    served = httpx.get(f"{stack.service}/widget/v1/donation-card.js", headers={"accept-encoding": "br"})
+    assert served.headers["content-encoding"] == "br"
+    assert int(served.headers["content-length"]) <= 6_000
+
+
 def test_head_and_other_methods_are_answered_as_http_says(stack):
     head = stack.client.head("/v1/campaigns/vitaly/progress")
     assert (head.status_code, head.headers["etag"]) == (200, stack.client.get(head.url.path).headers["etag"])
