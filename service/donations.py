@@ -26,6 +26,7 @@ from service.errors import (
     LedgerUnavailable,
     NotFound,
     NotOurEvent,
+    PaymentsUnavailable,
     RateLimited,
     Unavailable,
 )
@@ -201,9 +202,13 @@ class Donations:
     async def follow(self, session_id: str, campaign: str, nonce: str) -> CheckoutSession:
         """What became of a session; a paid one is joined right here, so a late webhook costs nothing.
 
-        Raises NotFound where the session is not the one that this campaign and nonce started.
+        Raises NotFound where the session is not the one that this campaign and nonce started, and
+        PaymentsUnavailable (`payment_unread`): it may well be paid, so nobody is told that nothing was taken.
         """
-        session = await self._read_seldom(session_id)
+        try:
+            session = await self._read_seldom(session_id)
+        except PaymentsUnavailable as error:
+            raise PaymentsUnavailable("payment_unread") from error
         if (session.campaign, session.nonce) != (campaign, nonce):
             raise NotFound("session_unknown")
         await self._join_if_paid(session)

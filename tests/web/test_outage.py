@@ -49,13 +49,22 @@ def test_a_failure_that_stripe_keeps_for_its_key_is_passed_by_with_another_key(a
     assert alone.order("25").status_code == 201
 
 
-def test_following_while_stripe_is_away_is_an_honest_503(alone):
-    started = alone.order("25").json()
+def test_a_donor_who_has_paid_is_never_told_that_nothing_was_taken(alone):
+    started = alone.submit(token=alone.token(), amount="25")
+    back = alone.pay(started.headers["location"]).headers["location"]
+    inline = alone.order("25").json()
+    path = f"/v1/checkout-sessions/{inline['handle']}"
     fail(alone, "500", 50)
-    assert alone.client.get(f"/v1/checkout-sessions/{started['handle']}").status_code == 503
+    page = alone.client.get(back, headers={"accept": "text/html"})
+    answer = alone.client.get(path)
     clear(alone)
-    path = f"/v1/checkout-sessions/{started['handle']}"
+    assert (page.status_code, answer.status_code) == (503, 503)
+    assert answer.json()["code"] == "payment_unread"
+    for text in (page.text, answer.json()["detail"]):
+        assert "went to Stripe" in text
+        assert "taken" not in text
     eventually(lambda: alone.client.get(path).status_code == 200, "it is read again")
+    assert "is counted" in alone.client.get(back).text
 
 
 def sessions(stack):
