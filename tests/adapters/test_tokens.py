@@ -62,12 +62,16 @@ def test_no_text_but_ours_is_a_token(text):
         assert code_of(read, text) in {"token_forged", "token_missing"}
 
 
+SAME = {"+": "-", "/": "_"}
+"""The two alphabets of base64 are read alike, so these spell the same signature."""
+
+
 @given(position=st.integers(min_value=0), other=st.characters(min_codepoint=33, max_codepoint=126))
 def test_a_token_changed_anywhere_is_forged(position, other):
-    made = tokens.mint("roof", "other")
+    made = tokens.returning("roof", "nonce")
     position %= len(made) - 1  # the last character carries bits that base64 ignores
-    if made[position] != other:
-        assert code_of(tokens.form, made[:position] + other + made[position + 1 :]) == "token_forged"
+    if made[position] != SAME.get(other, other):
+        assert code_of(tokens.read_returning, made[:position] + other + made[position + 1 :]) == "token_forged"
 
 
 def test_the_idempotency_key_depends_on_every_parameter_and_on_nothing_else():
