@@ -1,9 +1,10 @@
 """A wrong setting stops the start and says which, what was given, and where to set it."""
 
 import pytest
+import stripe
 
 from service.errors import Misconfigured
-from service.settings import from_environment
+from service.settings import STRIPE_SCRIPT, from_environment
 
 GOOD = {
     "STRIPE_SECRET_KEY": "rk_test_51Habcdefghijk",
@@ -66,6 +67,10 @@ def test_each_wrong_value_is_named_alone(name, value):
 
 def test_a_secret_that_is_wrong_is_not_shown():
     assert "sk_live_abc" not in str(faults(STRIPE_SECRET_KEY="xk_live_abc_sk_live_abc"))
+
+
+def test_the_script_is_of_the_same_release_as_the_client():
+    assert STRIPE_SCRIPT.split("/")[-2] == stripe.api_version.partition(".")[2]
 
 
 def test_another_stripe_base_replaces_every_origin_of_stripes():

@@ -89,7 +89,7 @@ def environment(settings: Settings) -> str:
         "REDIS_URL": settings.redis_url,
         "PUBLIC_URL": settings.public_url,
         "SECRET_KEYS": settings.secret_keys[0],
-        "CAMPAIGNS": str(settings.campaigns),
+        "CAMPAIGNS": str(settings.campaigns.resolve()),
     }
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
@@ -97,8 +97,8 @@ def environment(settings: Settings) -> str:
 def _welcome(addresses: Addresses) -> str:
     return (
         f"\n  Donation Card is running. Open the demo article:\n\n      {addresses.article}\n\n"
-        f"  No real money moves. Pay with 4242 4242 4242 4242; the campaign page is {addresses.service}/c/vitaly\n"
-        "  Ctrl+C stops it; data/ keeps what was given.\n"
+        "  No real money moves: give with card number 4242 4242 4242 4242. Here the public figure follows at once;\n"
+        "  a real campaign's moves on its timetable and in steps. Ctrl+C stops it; data/ keeps what was given.\n"
     )
 
 
