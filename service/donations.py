@@ -68,6 +68,24 @@ class Terms:
 
 
 @dataclass(slots=True)
+class Intention:
+    """What this worker remembers of one form token: the attempt each order is at, and the session opened last."""
+
+    attempts: dict[Order, int] = field(default_factory=dict)
+    latest: tuple[Order, str] | None = None
+
+    def first_attempt(self, order: Order) -> int:
+        """The attempt to begin this order with. Raises RateLimited: a token is good for a few orders only."""
+        if order not in self.attempts and len(self.attempts) >= CHANGES_PER_TOKEN:
+            raise RateLimited("too_many_changes")
+        return self.attempts.setdefault(order, 0)
+
+    def superseded_by(self, order: Order) -> str | None:
+        """The session that this order is instead of, also where the donor's page cannot name it: a new tab's."""
+        return self.latest[1] if self.latest and self.latest[0] != order else None
+
+
+@dataclass(slots=True)
 class Donations:
     campaigns: Campaigns
     ledger: Ledger
@@ -75,7 +93,7 @@ class Donations:
     tokens: Tokens
     clock: Callable[[], datetime]
     figures: dict[str, Progress] = field(default_factory=dict)
-    _attempts: OrderedDict[str, dict[Order, int]] = field(default_factory=OrderedDict)
+    _intentions: OrderedDict[str, Intention] = field(default_factory=OrderedDict)
     _read: OrderedDict[str, tuple[float, asyncio.Task[CheckoutSession]]] = field(default_factory=OrderedDict)
 
     def campaign(self, campaign_id: str) -> Campaign:
@@ -154,18 +172,30 @@ class Donations:
             success_url=terms.success_url,
             cancel_url=terms.cancel_url,
         )
-        first = self._first_attempt(order)  # before an earlier session is given up for an order that is refused
-        if replaces is not None:
-            await self._give_up(replaces, token)
-        return await self._open(order, first)
+        intention = self._intention(token.nonce)
+        first = intention.first_attempt(order)  # before an earlier session is given up for an order that is refused
+        if replaces is not None and (replaces.campaign, replaces.nonce) != (token.campaign, token.nonce):
+            raise Invalid("token_forged")
+        for earlier in {replaces and replaces.session_id, intention.superseded_by(order)} - {None}:
+            await self._give_up(str(earlier))
+        session = await self._open(order, intention, first)
+        intention.latest = order, session.id
+        return session
 
-    async def _open(self, order: Order, first: int) -> CheckoutSession:
+    def _intention(self, nonce: str) -> Intention:
+        intention = self._intentions.setdefault(nonce, Intention())
+        self._intentions.move_to_end(nonce)
+        while len(self._intentions) > 10_000:
+            self._intentions.popitem(last=False)
+        return intention
+
+    async def _open(self, order: Order, intention: Intention, first: int) -> CheckoutSession:
         """The order's session, or a new one where the earlier one was given up (25, then 30, then 25 again)."""
         for attempt in range(first, first + CHANGES_PER_TOKEN):
             try:
                 session = await self.payments.create(order, self.tokens.idempotency_key(order.nonce, order, attempt))
             except FailureKept:
-                self._attempts[order.nonce][order] = attempt + 1
+                intention.attempts[order] = attempt + 1
                 if attempt > first:  # in an outage every key would be spent; the next press goes on from here
                     raise
                 continue
@@ -178,21 +208,9 @@ class Donations:
                 raise Conflict("already_paid")
         raise RateLimited("too_many_changes")
 
-    def _first_attempt(self, order: Order) -> int:
-        """The attempt to begin this order with; a token is good for a few orders only. Raises RateLimited."""
-        orders = self._attempts.setdefault(order.nonce, {})
-        self._attempts.move_to_end(order.nonce)
-        while len(self._attempts) > 10_000:
-            self._attempts.popitem(last=False)
-        if order not in orders and len(orders) >= CHANGES_PER_TOKEN:
-            raise RateLimited("too_many_changes")
-        return orders.setdefault(order, 0)
-
-    async def _give_up(self, handle: Handle, token: FormToken) -> None:
-        """Expire the session that this one is instead of, so that one intention is never paid twice."""
-        if (handle.campaign, handle.nonce) != (token.campaign, token.nonce):
-            raise Invalid("token_forged")
-        session = await self.payments.expire(handle.session_id)
+    async def _give_up(self, session_id: str) -> None:
+        """Expire the session that another one is instead of, so that one intention is never paid twice."""
+        session = await self.payments.expire(session_id)
         if session.status is not SessionStatus.EXPIRED:
             await self._join_if_paid(session)
             raise Conflict("already_paid")

@@ -69,6 +69,7 @@ class Pages:
         token: str,
         *,
         open_now: bool,
+        framed: bool = False,
         given: dict[str, str] | None = None,
         error: dict[str, str] | None = None,
         status: int = 200,
@@ -90,6 +91,7 @@ class Pages:
             warning=view.warning(campaign, words),
             token=token,
             action="/v1/checkout-sessions",
+            framed=framed,
             back_url=f"/c/{campaign.id}?lang={words.language}",
             suggested=[{"value": _plain(money), "label": words.money(money)} for money in giving.suggested],
             own_hint=words.t(hint, minimum=words.money(giving.minimum), maximum=words.money(giving.maximum)),
@@ -170,7 +172,9 @@ class PageEndpoints:
         words = texts.texts(language(request, campaign))
         token = self.donations.tokens.mint(campaign.id, campaign.site(_referring_host(request)))
         open_now = self.donations.accepts(campaign)
-        return self.pages.give(campaign, self.donations.shown(campaign), words, token, open_now=open_now)
+        framed = request.headers.get("sec-fetch-dest") == "iframe"  # https://www.w3.org/TR/fetch-metadata/
+        figure = self.donations.shown(campaign)
+        return self.pages.give(campaign, figure, words, token, open_now=open_now, framed=framed)
 
     async def thanks(self, request: Request) -> Response:
         """Where the hosted page returns. The address alone proves nothing: Stripe is asked what became of it."""

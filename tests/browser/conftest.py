@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import BrowserContext, FrameLocator, Page
+from playwright.sync_api import BrowserContext, FrameLocator, Page, expect
 from starlette.responses import HTMLResponse
 
 from tests.stack import Stack, listening, running, served
@@ -93,9 +93,12 @@ def giving_frame(page: Page) -> FrameLocator:
 
 
 def open_card(page: Page, url: str) -> FrameLocator:
+    """Press Donate, and wait until the giving page's script is there: before that, its form leads to a new tab."""
     page.goto(url)
     page.locator("donation-card .donate").click()
-    return giving_frame(page)
+    frame = giving_frame(page)
+    expect(frame.locator("#give-title")).to_be_focused()
+    return frame
 
 
 def choose(frame: FrameLocator, amount: str) -> None:

@@ -121,6 +121,18 @@ def test_without_javascript_the_campaign_page_leads_to_a_gift_and_to_thanks(brow
         context.close()
 
 
+def test_whoever_presses_before_the_script_is_there_pays_in_a_new_tab(page, context, stack, site):
+    page.route("**/give.js", lambda route: route.abort())
+    page.goto(site.publish(article(stack)))
+    page.locator("donation-card .donate").click()
+    frame = page.frame_locator("donation-card iframe")
+    choose(frame, "25")
+    with context.expect_page() as opened:
+        frame.locator("#submit").click()
+    expect(opened.value.locator("[name=number]")).to_be_visible()
+    assert opened.value.url.startswith(stack.sandbox)
+
+
 def test_a_mistake_is_said_beside_the_amount_and_announced(page, stack, site):
     frame = open_card(page, site.publish(article(stack)))
     frame.locator("#submit").click()

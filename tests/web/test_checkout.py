@@ -39,6 +39,15 @@ def test_going_back_to_the_first_amount_opens_a_new_session_since_the_first_was_
     assert status(stack, third) == "open"
 
 
+def test_a_session_opened_in_a_new_tab_is_given_up_too_when_the_amount_changes_here(stack):
+    token = stack.token()
+    inline = stack.order("25", token=token)
+    hosted = stack.submit(token=token, amount="25", replaces=inline.json()["handle"]).headers["location"]
+    changed = stack.order("30", token=token, replaces=inline.json()["handle"])
+    assert status(stack, changed) == "open"
+    assert "<form" not in httpx.get(hosted).text, "the tab's page can no longer be paid"
+
+
 def test_a_token_takes_five_amounts_and_then_asks_for_a_new_page(stack):
     token = stack.token()
     for amount in ("11", "12", "13", "14", "15"):
@@ -207,6 +216,24 @@ def test_an_expired_form_leads_back_to_its_campaign(stack, monkeypatch):
     assert page.status_code == 400
     assert "open for over an hour" in page.text
     assert 'href="/c/vitaly/give' in page.text
+
+
+def test_a_listed_site_is_counted_by_name_and_alone_may_frame_the_giving_page(redis_url, tmp_path, roof):
+    file = roof / "roof.toml"
+    listed = 'sites = ["news.example.org"]\n' + file.read_text("utf-8")
+    file.write_text(listed, "utf-8")
+    with running(redis_url, tmp_path / "sandbox", campaigns=roof) as stack:
+        for referer, site in (
+            ("https://news.example.org/a?b=c", "news.example.org"),
+            ("https://else.example", "other"),
+        ):
+            page = stack.client.get("/c/roof/give", headers={"referer": referer})
+            token = re.search(r'name="token"[^>]*value="([^"]+)"', page.text)[1]
+            session = session_of(stack.order("20", token=token))
+            found = httpx.get(f"{stack.sandbox}/v1/checkout/sessions/{session}", auth=("sk_test_x", "")).json()
+            assert found["metadata"]["site"] == site
+            policy = page.headers["content-security-policy"]
+            assert policy.endswith("frame-ancestors 'self' https://news.example.org")
 
 
 def test_a_handle_that_is_not_ours_is_refused(stack):

@@ -96,7 +96,7 @@ def test_every_documented_answer_was_seen(stack):
         for method, operation in item.items()
         for status in operation["responses"]
     }
-    assert documented - contract.seen == UNSEEN
+    assert documented - contract.seen <= UNSEEN
 
 
 UNSEEN = {
