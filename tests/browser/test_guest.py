@@ -223,7 +223,7 @@ def test_escape_closes_the_frame_and_the_focus_returns(page, stack, site):
     expect(giving_frame(page).locator("#give-title")).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.locator("donation-card .donate")).to_be_focused()
-    expect(page.locator("donation-card iframe")).to_have_count(0)
+    expect(page.locator("donation-card dialog[open]")).to_have_count(0)
 
 
 def test_only_the_articles_origin_and_https_may_frame_the_giving_page_and_nobody_the_others(stack):
