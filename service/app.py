@@ -15,6 +15,7 @@ from service.adapters.campaign_files import CampaignFiles
 from service.adapters.redis_ledger import RedisLedger
 from service.adapters.stripe_payments import StripePayments
 from service.adapters.tokens import SignedTokens
+from service.checkout import Checkout
 from service.donations import Donations
 from service.errors import DonationCardError
 from service.logs import configure_logs
@@ -40,23 +41,18 @@ def create_app(
 ) -> Starlette:
     """Raises Misconfigured, with every fault, when a campaign file is wrong."""
     files = campaigns or CampaignFiles(settings.campaigns, publication_every=settings.publication_every)
-    donations = Donations(
-        campaigns=files,
-        ledger=ledger or RedisLedger(settings.redis_url),
-        payments=payments
-        or StripePayments(
-            settings.stripe_secret_key, settings.stripe_webhook_secrets, api_base=settings.stripe_api_base
-        ),
-        tokens=SignedTokens(settings.secret_keys),
-        clock=clock,
+    stripe = payments or StripePayments(
+        settings.stripe_secret_key, settings.stripe_webhook_secrets, api_base=settings.stripe_api_base
     )
+    donations = Donations(files, ledger or RedisLedger(settings.redis_url), stripe, clock)
+    checkout = Checkout(donations, stripe, SignedTokens(settings.secret_keys))
     assets = Assets()
     pages = Pages(settings, assets)
     board = Board(donations, pages.campaign, test=not settings.live)
     upkeep = Upkeep(donations, board)
     problems = Problems(pages)
     return Starlette(
-        routes=routes(donations, board, pages, settings.public_url, upkeep.reasons),
+        routes=routes(checkout, board, pages, settings.public_url, upkeep.reasons),
         middleware=[
             Middleware(Prepared, answers=ChainMap(board.ready, assets.ready)),
             Middleware(SafeByDefault),

@@ -10,9 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from service.checkout import Checkout, Terms
 from service.domain.campaign import Campaign
 from service.domain.money import Money, parse_amount
-from service.donations import Donations, Terms
 from service.errors import Invalid
 from service.ports import CheckoutSession, FormToken, Handle, Shape
 from service.web import texts
@@ -41,8 +41,9 @@ class Order(BaseModel):
 class CheckoutEndpoints:
     """`/v1/checkout-sessions`."""
 
-    def __init__(self, donations: Donations, board: Board, pages: Pages, public_url: str) -> None:
-        self.donations, self.board, self.pages, self.public_url = donations, board, pages, public_url
+    def __init__(self, checkout: Checkout, board: Board, pages: Pages, public_url: str) -> None:
+        self.checkout, self.board, self.pages, self.public_url = checkout, board, pages, public_url
+        self.donations, self.tokens = checkout.donations, checkout.tokens
 
     async def start(self, request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -54,18 +55,18 @@ class CheckoutEndpoints:
 
     async def _start_json(self, request: Request) -> Response:
         order = _order(await read(request, FORM_LIMIT))
-        token = self.donations.tokens.form(order.token)
+        token = self.tokens.form(order.token)
         campaign = self.donations.campaign(token.campaign)
         words = _words(campaign, order.lang)
         amount = parse_amount(order.amount, campaign.currency, decimals=campaign.giving.decimals)
         session = await self._open(campaign, words, token, amount, Shape(order.shape), order.replaces)
-        handle = self.donations.tokens.handle(Handle(session.id, campaign.id, token.nonce))
+        handle = self.tokens.handle(Handle(session.id, campaign.id, token.nonce))
         return JSONResponse(_made(session, amount, handle, order.shape), 201, NO_STORE)
 
     async def _start_form(self, request: Request) -> Response:
         """Without JavaScript: to the hosted page, or the form again with what is wrong and nothing lost."""
         given = form(await read(request, FORM_LIMIT))
-        token = self.donations.tokens.form(given.get("token", ""))
+        token = self.tokens.form(given.get("token", ""))
         campaign = self.donations.campaign(token.campaign)
         words = _words(campaign, given.get("lang", ""))
         try:
@@ -90,8 +91,8 @@ class CheckoutEndpoints:
     async def _open(
         self, campaign: Campaign, words: Texts, token: FormToken, amount: Money, shape: Shape, replaces: str
     ) -> CheckoutSession:
-        tokens, base = self.donations.tokens, f"{self.public_url}/c/{campaign.id}"
-        back = f"return={tokens.returning(campaign.id, token.nonce)}&lang={words.language}"
+        base = f"{self.public_url}/c/{campaign.id}"
+        back = f"return={self.tokens.returning(campaign.id, token.nonce)}&lang={words.language}"
         hosted = shape is Shape.HOSTED
         terms = Terms(
             shape=shape,
@@ -101,14 +102,14 @@ class CheckoutEndpoints:
             success_url=f"{base}/thanks?session={{CHECKOUT_SESSION_ID}}&{back}" if hosted else None,
             cancel_url=f"{base}/give?lang={words.language}" if hosted else None,
         )
-        earlier = tokens.read_handle(replaces) if replaces else None
-        return await self.donations.start(token, amount, terms, replaces=earlier)
+        earlier = self.tokens.read_handle(replaces) if replaces else None
+        return await self.checkout.start(token, amount, terms, replaces=earlier)
 
     async def follow(self, request: Request) -> Response:
-        handle = self.donations.tokens.read_handle(request.path_params["handle"])
+        handle = self.tokens.read_handle(request.path_params["handle"])
         campaign = self.donations.campaign(handle.campaign)
         words = texts.texts(language(request, campaign))
-        session = await self.donations.follow(handle.session_id, handle.campaign, handle.nonce)
+        session = await self.checkout.follow(handle.session_id, handle.campaign, handle.nonce)
         return JSONResponse(self.board.thanks(campaign, words, session.status, session.amount), 200, NO_STORE)
 
 

@@ -13,10 +13,10 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from service.checkout import Checkout
 from service.domain.campaign import Campaign
 from service.domain.money import Money
 from service.domain.progress import Progress
-from service.donations import Donations
 from service.errors import NotFound
 from service.settings import Settings
 from service.web import texts, view
@@ -160,8 +160,9 @@ class Pages:
 class PageEndpoints:
     """`/c/…`: parse, ask, render."""
 
-    def __init__(self, pages: Pages, donations: Donations, board: Board) -> None:
-        self.pages, self.donations, self.board = pages, donations, board
+    def __init__(self, pages: Pages, checkout: Checkout, board: Board) -> None:
+        self.pages, self.checkout, self.board = pages, checkout, board
+        self.donations, self.tokens = checkout.donations, checkout.tokens
 
     async def campaign(self, request: Request) -> Answer:
         campaign = self.donations.campaign(request.path_params["id"])
@@ -170,7 +171,7 @@ class PageEndpoints:
     async def give(self, request: Request) -> Response:
         campaign = self.donations.campaign(request.path_params["id"])
         words = texts.texts(language(request, campaign))
-        token = self.donations.tokens.mint(campaign.id, campaign.site(_referring_host(request)))
+        token = self.tokens.mint(campaign.id, campaign.site(_referring_host(request)))
         open_now = self.donations.accepts(campaign)
         framed = request.headers.get("sec-fetch-dest") == "iframe"  # https://www.w3.org/TR/fetch-metadata/
         figure = self.donations.shown(campaign)
@@ -180,11 +181,11 @@ class PageEndpoints:
         """Where the hosted page returns. The address alone proves nothing: Stripe is asked what became of it."""
         campaign = self.donations.campaign(request.path_params["id"])
         words = texts.texts(language(request, campaign))
-        named, nonce = self.donations.tokens.read_returning(request.query_params.get("return", ""))
+        named, nonce = self.tokens.read_returning(request.query_params.get("return", ""))
         session_id = request.query_params.get("session", "")
         if named != campaign.id or not session_id.isascii() or not 0 < len(session_id) <= 255:
             raise NotFound("session_unknown")
-        session = await self.donations.follow(session_id, named, nonce)
+        session = await self.checkout.follow(session_id, named, nonce)
         return self.pages.thanks(campaign, words, self.board.thanks(campaign, words, session.status, session.amount))
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from starlette.routing import Route
 
-from service.donations import Donations
+from service.checkout import Checkout
 from service.web import health, widget
 from service.web.answers import Answer
 from service.web.campaigns import Board, CampaignEndpoints
@@ -20,16 +20,16 @@ from service.web.stripe_webhook import WebhookEndpoint
 CONTRACT: Final = Path(__file__).parent.parent.parent / "openapi.yaml"
 
 
-def routes(donations: Donations, board: Board, pages: Pages, public_url: str, reasons: Reasons) -> list[Route]:
-    campaigns = CampaignEndpoints(donations, board)
-    checkout = CheckoutEndpoints(donations, board, pages, public_url)
-    page = PageEndpoints(pages, donations, board)
+def routes(checkout: Checkout, board: Board, pages: Pages, public_url: str, reasons: Reasons) -> list[Route]:
+    campaigns = CampaignEndpoints(checkout.donations, board)
+    sessions = CheckoutEndpoints(checkout, board, pages, public_url)
+    page = PageEndpoints(pages, checkout, board)
     return [
         _get("/v1/campaigns/{id}", campaigns.show),
         _get("/v1/campaigns/{id}/progress", campaigns.progress),
-        Route("/v1/checkout-sessions", checkout.start, methods=["POST"]),
-        _get("/v1/checkout-sessions/{handle}", checkout.follow),
-        Route("/v1/stripe/webhook", WebhookEndpoint(donations).receive, methods=["POST"]),
+        Route("/v1/checkout-sessions", sessions.start, methods=["POST"]),
+        _get("/v1/checkout-sessions/{handle}", sessions.follow),
+        Route("/v1/stripe/webhook", WebhookEndpoint(checkout.donations).receive, methods=["POST"]),
         _get("/healthz", health.alive),
         _get("/readyz", Readiness(reasons).show),
         _get("/widget/{hash}/donation-card.js", widget.missing),
