@@ -126,3 +126,11 @@ def test_no_answer_sets_a_cookie_or_names_its_server(stack, path):
     answer = stack.client.get(path)
     assert "set-cookie" not in answer.headers
     assert "server" not in answer.headers
+
+
+def test_a_page_about_a_mistake_speaks_the_readers_language(stack):
+    page = stack.client.get("/c/nobody", headers={"accept": "text/html", "accept-language": "be, en;q=0.5"})
+    assert page.status_code == 404
+    assert 'lang="be"' in page.text
+    assert "Збору з такой назвай тут няма." in page.text
+    assert "Not Found" not in page.text
