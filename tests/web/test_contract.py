@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from service.app import create_app
+from service.web.texts import texts
 from tests import contract
 from tests.web.test_webhook import post, session_event
 
@@ -132,5 +133,5 @@ def test_a_page_about_a_mistake_speaks_the_readers_language(stack):
     page = stack.client.get("/c/nobody", headers={"accept": "text/html", "accept-language": "be, en;q=0.5"})
     assert page.status_code == 404
     assert 'lang="be"' in page.text
-    assert "Збору з такой назвай тут няма." in page.text
+    assert texts("be").t("problem.campaign_unknown") in page.text
     assert "Not Found" not in page.text
