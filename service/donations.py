@@ -120,12 +120,11 @@ class Donations:
 
     async def receive(self, body: bytes, signature: bytes) -> Joined:
         """Apply a webhook: verify, translate, join. Raises Invalid, NotOurEvent, and Unavailable to be sent again."""
-        account = await self.payments.account()
+        await self.payments.account()  # known from now on, so that an event of another one can be told
         session = self.payments.event(body, signature, self.clock())
         if session.campaign is None:
             raise NotOurEvent("other_product")
         state = session.state
-        log.debug("event", session=session.id, status=session.status.value, account=account.id)
         return Joined.UNCHANGED if state is None else await self.record(state, session.amount)
 
     # ── reconcile ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -34,7 +34,7 @@ class Problems:
     async def expected(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, DonationCardError)
         if not isinstance(error, Refused):
-            log.warning("unavailable", path=request.url.path, code=error.code, reason=str(error.__cause__ or error))
+            log.warning("unavailable", endpoint=_endpoint(request), reason=str(error))
         return self.answer(request, error)
 
     async def http(self, request: Request, error: Exception) -> Response:
@@ -44,7 +44,7 @@ class Problems:
         return self.answer(request, refused, headers=dict(error.headers or {}))
 
     async def unexpected(self, request: Request, error: Exception) -> Response:
-        log.error("internal", path=request.url.path, exc_info=error)
+        log.error("internal", endpoint=_endpoint(request), exc_info=error)
         return self.answer(request, DonationCardError(), headers=SAFE)  # it is answered outside of `SafeByDefault`
 
     def answer(self, request: Request, error: DonationCardError, headers: Headers | None = None) -> Response:
@@ -95,6 +95,11 @@ def _wants_page(request: Request) -> bool:
     if request.url.path.startswith("/v1/") and not sent_form:
         return False
     return "text/html" in request.headers.get("accept", "")
+
+
+def _endpoint(request: Request) -> str:
+    """What was asked, for the log. Never the path: a donor's handle may be in it."""
+    return getattr(request.scope.get("endpoint"), "__qualname__", "")
 
 
 def _retry(error: DonationCardError) -> str | None:
