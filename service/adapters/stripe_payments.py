@@ -13,11 +13,14 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import stripe
+import structlog
 
 from service.adapters import webhook_signature
 from service.domain.money import Money
 from service.errors import FailureKept, Invalid, NotFound, NotOurEvent, PaymentsUnavailable
 from service.ports import Account, CheckoutSession, Order, SessionStatus, Shape
+
+log = structlog.get_logger()
 
 _T = TypeVar("_T")
 
@@ -82,7 +85,10 @@ class StripePayments:
         page = await _asked(self._client.v1.checkout.sessions.list_async({"created": {"gte": created}, "limit": 100}))
         while True:
             for session in page.data:
-                yield _session(session.to_dict())
+                try:
+                    yield _session(session.to_dict())
+                except Invalid:  # one that cannot be read must not keep all the others from being counted
+                    log.error("session_unreadable", session=session.id)
             if not page.has_more:
                 return
             page = await _asked(page.next_page_async())
@@ -140,12 +146,13 @@ def _session(data: Any, *, replayed: bool = False) -> CheckoutSession:
     """Stripe's session in our words. Raises Invalid (`event_malformed`) for anything that is not one."""
     try:
         metadata = data.get("metadata") or {}
-        total, currency = data.get("amount_total"), data.get("currency")
+        campaign, total = _word(metadata.get("campaign")), data.get("amount_total")
+        ours = campaign is not None  # another product's amount may be anything, and is none of our business
         return CheckoutSession(
             id=data["id"],
             status=_status(data["status"], data["payment_status"]),
-            amount=None if total is None else Money(total, currency.upper()),
-            campaign=_word(metadata.get("campaign")),
+            amount=Money(total, data["currency"].upper()) if ours and total is not None else None,
+            campaign=campaign,
             site=_word(metadata.get("site")) or "other",
             nonce=_word(metadata.get("nonce")),
             payment_intent=_id(data.get("payment_intent")),

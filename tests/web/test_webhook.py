@@ -76,8 +76,9 @@ def test_an_event_that_is_not_about_a_gift_of_ours_is_ignored_with_200(stack, ch
 
 
 def test_a_session_of_another_product_or_currency_is_ignored(stack):
-    other = post(stack, session_event(stack, metadata={"order": "42"}))
-    assert other.json() == {"outcome": "ignored", "reason": "other_product"}
+    for currency, amount in (("eur", 2500), ("xdr", 10**14), ("", None)):
+        other = post(stack, session_event(stack, metadata={"order": "42"}, currency=currency, amount=amount))
+        assert other.json() == {"outcome": "ignored", "reason": "other_product"}
     before = raised(stack)
     wrong = post(stack, session_event(stack, currency="usd"))
     assert wrong.json() == {"outcome": "ignored", "reason": "wrong_currency"}
