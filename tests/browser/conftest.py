@@ -105,10 +105,14 @@ def choose(frame: FrameLocator, amount: str) -> None:
     frame.locator(f'.amount:has(input[value="{amount}"])').click()
 
 
-def pay_inline(frame: FrameLocator, number: str, email: str = "ada@example.org") -> None:
-    """Fill in the payment page that the sandbox's script has put into the giving page."""
-    payment = frame.frame_locator("#payment iframe")
-    payment.locator("[name=email]").fill(email)
+def pay_inline(frame: FrameLocator, number: str) -> None:
+    """Pay on the page that the sandbox's script has put into the giving page."""
+    pay_on(frame.frame_locator("#payment iframe"), number)
+
+
+def pay_on(payment: Page | FrameLocator, number: str) -> None:
+    """Fill in a payment page of the sandbox, hosted or embedded, and send it."""
+    payment.locator("[name=email]").fill("ada@example.org")
     payment.locator("[name=number]").fill(number)
     payment.locator("form button").first.click()
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import NARROW, WIDE, article, choose, close_thanks, open_card, pay_inline
+from tests.browser.conftest import NARROW, WIDE, article, choose, close_thanks, open_card, pay_inline, pay_on
 from tests.stack import ASKS_3DS, DECLINED, PAYS, eventually
 
 
@@ -37,9 +37,7 @@ def test_a_gift_in_a_new_tab_ends_the_payment_that_was_open_here(page, context, 
     with context.expect_page() as opened:
         frame.locator("#new-tab button").click()
     hosted = opened.value
-    hosted.locator("[name=email]").fill("ada@example.org")
-    hosted.locator("[name=number]").fill(PAYS)
-    hosted.locator("form button").first.click()
+    pay_on(hosted, PAYS)
     expect(hosted.locator("h1")).to_have_text("Thank you")
     assert hosted.url.startswith(stack.service)
     expect(frame.locator("#payment iframe")).to_have_count(0)
@@ -109,9 +107,7 @@ def test_without_javascript_the_campaign_page_leads_to_a_gift_and_to_thanks(brow
         page.locator("#choose-own").check(force=True)
         page.locator("#submit").click()
         assert page.url.startswith(stack.sandbox)
-        page.locator("[name=email]").fill("ada@example.org")
-        page.locator("[name=number]").fill(PAYS)
-        page.locator("form button").first.click()
+        pay_on(page, PAYS)
         expect(page.locator("h1")).to_contain_text("Дзякуй")
         expect(page.locator("main")).to_contain_text("25")
         assert stack.paid() == (paid[0] + 2500, paid[1] + 1)

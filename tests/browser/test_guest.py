@@ -196,12 +196,15 @@ def test_a_bare_link_alone_in_its_paragraph_becomes_a_card_and_one_within_words_
     expect(page.get_by_text("You can Give to BYSOL here.")).to_be_visible()
 
 
+@pytest.mark.parametrize("lang", ["en", "be", "de"])
 @pytest.mark.parametrize("size", [NARROW, WIDE])
-def test_with_the_printed_min_height_nothing_moves_when_the_card_comes_or_the_frame_opens(page, stack, site, size):
+def test_with_the_printed_min_height_nothing_moves_when_the_card_comes_or_the_frame_opens(
+    page, stack, site, size, lang
+):
     from service.web.snippet import RESERVED
 
     page.set_viewport_size(size)
-    page.goto(site.publish(article(stack, attributes=f'style="{RESERVED}"')))
+    page.goto(site.publish(article(stack, lang, attributes=f'style="{RESERVED}"')))
     drawn(page)
     assert page.evaluate(SHIFTS) == 0
     page.locator("donation-card .donate").click()
