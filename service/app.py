@@ -41,9 +41,7 @@ def create_app(
 ) -> Starlette:
     """Raises Misconfigured, with every fault, when a campaign file is wrong."""
     files = campaigns or CampaignFiles(settings.campaigns, publication_every=settings.publication_every)
-    stripe = payments or StripePayments(
-        settings.stripe_secret_key, settings.stripe_webhook_secrets, api_base=settings.stripe_api_base
-    )
+    stripe = payments or stripe_payments(settings)
     donations = Donations(files, ledger or RedisLedger(settings.redis_url), stripe, clock)
     checkout = Checkout(donations, stripe, SignedTokens(settings.secret_keys))
     assets = Assets()
@@ -63,6 +61,12 @@ def create_app(
             Exception: problems.unexpected,
         },
         lifespan=upkeep.lifespan,
+    )
+
+
+def stripe_payments(settings: Settings) -> StripePayments:
+    return StripePayments(
+        settings.stripe_secret_key, settings.stripe_webhook_secrets, api_base=settings.stripe_api_base
     )
 
 

@@ -113,7 +113,7 @@ class Checkout:
             if session.status is SessionStatus.OPEN:
                 return session
             if session.status is not SessionStatus.EXPIRED:
-                await self.donations.join_if_paid(session)
+                await self.donations.record_if_paid(session)
                 raise Conflict("already_paid")
         raise RateLimited("too_many_changes")
 
@@ -121,7 +121,7 @@ class Checkout:
         """Expire the session that another one is instead of, so that one intention is never paid twice."""
         session = await self.payments.expire(session_id)
         if session.status is not SessionStatus.EXPIRED:
-            await self.donations.join_if_paid(session)
+            await self.donations.record_if_paid(session)
             raise Conflict("already_paid")
 
     async def follow(self, session_id: str, campaign: str, nonce: str) -> CheckoutSession:
@@ -136,7 +136,7 @@ class Checkout:
             raise PaymentsUnavailable("payment_unread") from error
         if (session.campaign, session.nonce) != (campaign, nonce):
             raise NotFound("session_unknown")
-        await self.donations.join_if_paid(session)
+        await self.donations.record_if_paid(session)
         return session
 
     async def _read_seldom(self, session_id: str) -> CheckoutSession:

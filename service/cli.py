@@ -91,21 +91,19 @@ def check(campaigns: Path | None) -> None:
 @commands.command()
 @click.argument("campaign")
 def totals(campaign: str) -> None:
-    """What the ledger holds for CAMPAIGN, to the cent, and what the public sees."""
+    """What the ledger holds for CAMPAIGN, to the cent."""
     asyncio.run(_totals(_settings(), campaign))
 
 
 async def _totals(settings: Settings, campaign_id: str) -> None:
     from service.adapters.campaign_files import CampaignFiles
     from service.adapters.redis_ledger import RedisLedger
-    from service.adapters.stripe_payments import StripePayments
+    from service.app import stripe_payments
     from service.domain.money import Money
 
     campaign = CampaignFiles(settings.campaigns).get(campaign_id)
     ledger = RedisLedger(settings.redis_url)
-    payments = StripePayments(
-        settings.stripe_secret_key, settings.stripe_webhook_secrets, api_base=settings.stripe_api_base
-    )
+    payments = stripe_payments(settings)
     try:
         account = await payments.account()
         found = await ledger.totals(account, campaign.id)

@@ -13,23 +13,10 @@ from typing import Final
 import structlog
 
 from service.domain.campaign import Campaign, Status
-from service.domain.ledger import State
-from service.domain.money import Money
 from service.domain.progress import Progress, progress
 from service.domain.publication import Published, next_boundary
-from service.errors import (
-    LedgerUnavailable,
-    NotFound,
-    NotOurEvent,
-    Unavailable,
-)
-from service.ports import (
-    Campaigns,
-    CheckoutSession,
-    Joined,
-    Ledger,
-    Payments,
-)
+from service.errors import LedgerUnavailable, NotFound, NotOurEvent, Unavailable
+from service.ports import Campaigns, CheckoutSession, Joined, Ledger, Payments
 
 log = structlog.get_logger()
 
@@ -95,28 +82,29 @@ class Donations:
         figure = self.shown(campaign)
         return campaign.accepts(self.clock(), figure.raised.amount if figure else None)
 
-    async def join_if_paid(self, session: CheckoutSession) -> None:
-        state = session.state
-        if state is None:
-            return
-        try:
-            await self.record(state, session.amount)
-        except (LedgerUnavailable, NotOurEvent) as error:  # the payment is true all the same; the webhook comes again
-            log.warning("paid_session_not_joined", session=session.id, reason=str(error))
-
     # ── record ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def record(self, state: State, amount: Money | None) -> Joined:
-        """Join one state into the ledger. Money of another currency than the campaign's is never summed."""
+    async def record(self, session: CheckoutSession) -> Joined:
+        """Join what a session says of its payment. Money of another currency than the campaign's is never summed."""
+        state, amount = session.state, session.amount
+        if state is None or amount is None:
+            return Joined.UNCHANGED
         try:
             campaign = self.campaigns.get(state.campaign)
         except NotFound:
             log.error("campaign_unknown", campaign=state.campaign)  # joined under its name, not shown, alarmed
         else:
-            if amount is not None and amount.currency != campaign.currency:
+            if amount.currency != campaign.currency:
                 log.error("currency_differs", campaign=campaign.id, given=amount.currency)
                 raise NotOurEvent("wrong_currency")
         return await self.ledger.join(await self.payments.account(), state)
+
+    async def record_if_paid(self, session: CheckoutSession) -> None:
+        """For a session that the donor asks about: what cannot be joined now, the webhook or the next pass will."""
+        try:
+            await self.record(session)
+        except (LedgerUnavailable, NotOurEvent) as error:  # the payment is true all the same
+            log.warning("paid_session_not_joined", session=session.id, reason=str(error))
 
     async def receive(self, body: bytes, signature: bytes) -> Joined:
         """Apply a webhook: verify, translate, join. Raises Invalid, NotOurEvent, and Unavailable to be sent again."""
@@ -124,8 +112,7 @@ class Donations:
         session = self.payments.event(body, signature, self.clock())
         if session.campaign is None:
             raise NotOurEvent("other_product")
-        state = session.state
-        return Joined.UNCHANGED if state is None else await self.record(state, session.amount)
+        return await self.record(session)
 
     # ── reconcile ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -141,11 +128,8 @@ class Donations:
         since = min((begun.since or 0 for begun in passes.values()), default=began)
         news = 0
         async for session in self.payments.sessions_since(max(0, since - SESSION_LIFETIME - 600)):
-            state = session.state
-            if state is None:
-                continue
             try:
-                news += await self.record(state, session.amount) is Joined.APPLIED
+                news += await self.record(session) is Joined.APPLIED
             except NotOurEvent as reason:
                 log.warning("session_not_ours", session=session.id, reason=reason.code)
         for campaign_id, begun in passes.items():

@@ -1,4 +1,4 @@
-"""What the verbs in `donations.py` need of the world: a ledger, payments, campaigns and tokens, and their few types."""
+"""What the verbs need of the world: a ledger, payments, campaigns and tokens, and their few types."""
 
 from __future__ import annotations
 
@@ -63,9 +63,6 @@ class Ledger(Protocol):
 
     async def totals(self, account: Account, campaign: str) -> Totals | None:
         """What the ledger holds now. None: the projection has not been built, so nobody knows."""
-
-    async def built(self, account: Account, campaign: str) -> bool:
-        """Whether everything Stripe knew up to the last complete pass has been joined."""
 
     async def begin_pass(self, account: Account, campaign: str) -> Pass:
         """Called before Stripe is asked for anything, so that `mark_built` can tell what the pass has filled."""

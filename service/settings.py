@@ -33,7 +33,7 @@ _PLACEHOLDER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How one installation is set up. `article_origin` and `ribbon` belong to the demo alone."""
+    """How one installation is set up. `article_origin` and `publication_every` belong to the demo alone."""
 
     stripe_secret_key: str
     stripe_publishable_key: str

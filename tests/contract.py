@@ -37,12 +37,12 @@ def hold(response: httpx.Response) -> None:
     seen.add((template, method, status))
     for name, header in answer.get("headers", {}).items():
         assert name in response.headers, f"{method} {template} {status} lacks {name}"
-        _valid(header["schema"], response.headers[name], f"{template} {name}")
+        fits(header["schema"], response.headers[name], f"{template} {name}")
     if "content" in answer:
         kind = response.headers["content-type"].partition(";")[0]
         assert kind in answer["content"], f"{method} {template} {status} is {kind}"
         if kind.endswith("json"):
-            _valid(answer["content"][kind]["schema"], json.loads(response.content), f"{method} {template} {status}")
+            fits(answer["content"][kind]["schema"], json.loads(response.content), f"{method} {template} {status}")
     elif status not in {201, 303}:
         assert not response.content, f"{method} {template} {status} has a body"
 
@@ -66,7 +66,7 @@ def dereference(node: dict) -> dict:
     return node
 
 
-def _valid(schema: dict, value: object, where: str) -> None:
+def fits(schema: dict, value: object, where: str) -> None:
     whole = {**schema, "components": CONTRACT["components"]}  # where "#/components/…" is looked up
     validator = Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
     faults = [f"{where}: {error.json_path}: {error.message}" for error in validator.iter_errors(value)]

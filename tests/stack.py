@@ -73,11 +73,19 @@ class Stack:
         return self.client.get(f"/v1/campaigns/{campaign}/progress").raise_for_status().json()
 
     def paid(self, campaign: str = "vitaly") -> tuple[int, int]:
-        """What the sandbox itself says was paid: the sum in minor units, and how many gifts."""
-        found = httpx.get(f"{self.sandbox}/v1/checkout/sessions", params={"limit": 100}, auth=("sk_test_x", "")).json()
-        assert not found["has_more"]
-        sessions = [s for s in found["data"] if s["payment_status"] == "paid" and s["metadata"]["campaign"] == campaign]
-        return sum(s["amount_total"] for s in sessions), len(sessions)
+        """What the sandbox itself lists as paid, page by page: the sum in minor units, and how many gifts."""
+        paid, after = [], {}
+        while True:
+            query = {"limit": 100, **after}
+            page = httpx.get(f"{self.sandbox}/v1/checkout/sessions", params=query, auth=("sk_test_x", "")).json()
+            paid += [
+                session["amount_total"]
+                for session in page["data"]
+                if session["payment_status"] == "paid" and session["metadata"]["campaign"] == campaign
+            ]
+            if not page["has_more"]:
+                return sum(paid), len(paid)
+            after = {"starting_after": page["data"][-1]["id"]}
 
     def totals(self, campaign: str = "vitaly") -> Totals | None:
         """What the ledger holds at this moment; the public figure follows within a second or two."""

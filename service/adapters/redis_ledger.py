@@ -88,9 +88,6 @@ class RedisLedger:
         held = await self._read(account, campaign)
         return held.totals if held and held.cursor is not None else None
 
-    async def built(self, account: Account, campaign: str) -> bool:
-        return await self.totals(account, campaign) is not None
-
     async def begin_pass(self, account: Account, campaign: str) -> Pass:
         held = await self._read(account, campaign, create=True)
         assert held is not None

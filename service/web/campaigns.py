@@ -10,15 +10,12 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from service.domain.campaign import Campaign
-from service.domain.money import Money
 from service.domain.progress import Progress
 from service.donations import Donations
 from service.errors import FigureUnknown
-from service.ports import SessionStatus
 from service.web import texts, view
 from service.web.answers import Answer
 from service.web.headers import SHARED, fresh, policy
-from service.web.texts import Texts
 
 _FRESH: Final = 30
 """Seconds; with as long again to renew it, no reader sees a text that is older than a minute."""
@@ -100,9 +97,6 @@ class Board:
             headers = fresh(_FRESH, live=live) | policy() | {"vary": "accept-language"}
             shelf.pages[lang] = Answer(html.encode(), "text/html; charset=utf-8", headers)
         return shelf.pages[lang]
-
-    def thanks(self, campaign: Campaign, words: Texts, status: SessionStatus, amount: Money | None) -> view.Json:
-        return view.thanks(campaign, self._donations.shown(campaign), words, status.value, amount)
 
 
 class CampaignEndpoints:

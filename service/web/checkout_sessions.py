@@ -15,9 +15,9 @@ from service.domain.campaign import Campaign
 from service.domain.money import Money, parse_amount
 from service.errors import Invalid
 from service.ports import CheckoutSession, FormToken, Handle, Shape
-from service.web import texts
+from service.web import texts, view
 from service.web.bodies import FORM_LIMIT, form, read
-from service.web.campaigns import Board, language
+from service.web.campaigns import language
 from service.web.headers import NO_STORE
 from service.web.pages import Pages
 from service.web.problems import sentence
@@ -41,8 +41,8 @@ class Order(BaseModel):
 class CheckoutEndpoints:
     """`/v1/checkout-sessions`."""
 
-    def __init__(self, checkout: Checkout, board: Board, pages: Pages, public_url: str) -> None:
-        self.checkout, self.board, self.pages, self.public_url = checkout, board, pages, public_url
+    def __init__(self, checkout: Checkout, pages: Pages, public_url: str) -> None:
+        self.checkout, self.pages, self.public_url = checkout, pages, public_url
         self.donations, self.tokens = checkout.donations, checkout.tokens
 
     async def start(self, request: Request) -> Response:
@@ -110,7 +110,8 @@ class CheckoutEndpoints:
         campaign = self.donations.campaign(handle.campaign)
         words = texts.texts(language(request, campaign))
         session = await self.checkout.follow(handle.session_id, handle.campaign, handle.nonce)
-        return JSONResponse(self.board.thanks(campaign, words, session.status, session.amount), 200, NO_STORE)
+        figure = self.donations.shown(campaign)
+        return JSONResponse(view.thanks(campaign, figure, words, session.status.value, session.amount), 200, NO_STORE)
 
 
 def _order(body: bytes) -> Order:

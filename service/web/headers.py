@@ -43,7 +43,7 @@ def digest(body: bytes) -> str:
 
 
 def fresh(seconds: int, *, live: bool, if_error: bool = False) -> Headers:
-    """Cacheable for `seconds` and half as long again while it is renewed; a live figure is asked for each time."""
+    """Cacheable for `seconds`, and as long again while it is renewed; a live figure is asked for each time."""
     if live:
         return {"cache-control": "public, no-cache"}
     stale = f"stale-while-revalidate={seconds}" + (", stale-if-error=86400" if if_error else "")

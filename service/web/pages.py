@@ -186,7 +186,9 @@ class PageEndpoints:
         if named != campaign.id or not session_id.isascii() or not 0 < len(session_id) <= 255:
             raise NotFound("session_unknown")
         session = await self.checkout.follow(session_id, named, nonce)
-        return self.pages.thanks(campaign, words, self.board.thanks(campaign, words, session.status, session.amount))
+        figure = self.donations.shown(campaign)
+        state = view.thanks(campaign, figure, words, session.status.value, session.amount)
+        return self.pages.thanks(campaign, words, state)
 
 
 def _languages(campaign: Campaign, words: Texts, path: str) -> list[view.Json]:

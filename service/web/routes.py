@@ -22,7 +22,7 @@ CONTRACT: Final = Path(__file__).parent.parent.parent / "openapi.yaml"
 
 def routes(checkout: Checkout, board: Board, pages: Pages, public_url: str, reasons: Reasons) -> list[Route]:
     campaigns = CampaignEndpoints(checkout.donations, board)
-    sessions = CheckoutEndpoints(checkout, board, pages, public_url)
+    sessions = CheckoutEndpoints(checkout, pages, public_url)
     page = PageEndpoints(pages, checkout, board)
     return [
         _get("/v1/campaigns/{id}", campaigns.show),

@@ -84,9 +84,6 @@ class Texts:
     def time(self, instant: dt.datetime) -> str:
         return instant.strftime("%H:%M")
 
-    def date(self, day: dt.date) -> str:
-        return format_date(day, "long", locale=self.locale)
-
     def moment(self, instant: dt.datetime, *, today: dt.date | None = None) -> str:
         """The time alone on the day itself, else with its day."""
         if today == instant.date():

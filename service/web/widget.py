@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from starlette.requests import Request
 
 from service.errors import NotFound
 from service.web.answers import Answer
-from service.web.headers import IMMUTABLE, SHARED, digest
+from service.web.headers import IMMUTABLE, SHARED, Headers, digest
 
 _STATIC: Final = Path(__file__).parent.parent / "static"
 _WIDGET: Final = Path(__file__).parent.parent.parent / "widget"
@@ -27,17 +27,17 @@ class Assets:
         for path in sorted(_STATIC.iterdir()):
             body = path.read_bytes()
             self._urls[path.name] = f"/static/{digest(body)}/{path.name}"
-            self._add(self._urls[path.name], path, IMMUTABLE)
-        newest = _WIDGET / "donation-card.js"
+            self._add(self._urls[path.name], body, IMMUTABLE)
+        newest = (_WIDGET / "donation-card.js").read_bytes()
         self._add(CARD, newest, SHARED | {"cache-control": "public, max-age=600, stale-while-revalidate=86400"})
-        for card in (newest, *sorted((_WIDGET / "releases").glob("*.js"))):
-            self._add(f"/widget/{digest(card.read_bytes())}/donation-card.js", card, SHARED | IMMUTABLE)
+        for card in (newest, *(path.read_bytes() for path in sorted((_WIDGET / "releases").glob("*.js")))):
+            self._add(f"/widget/{digest(card)}/donation-card.js", card, SHARED | IMMUTABLE)
 
     def url(self, name: str) -> str:
         return self._urls[name]
 
-    def _add(self, url: str, path: Path, headers: dict[str, str]) -> None:
-        self.ready[url] = Answer(path.read_bytes(), _TYPES[path.suffix], headers, quality=11)
+    def _add(self, url: str, body: bytes, headers: Headers) -> None:
+        self.ready[url] = Answer(body, _TYPES[PurePosixPath(url).suffix], headers, quality=11)
 
 
 async def missing(_: Request) -> None:

@@ -158,7 +158,7 @@ async def test_neither_an_id_nor_the_amount_of_a_gift_is_kept(
 
 async def test_an_empty_ledger_is_unknown_and_not_zero(ledger: RedisLedger, account: Account, raw: Redis) -> None:
     assert await ledger.totals(account, "roof") is None
-    assert not await ledger.built(account, "roof")
+    assert await ledger.totals(account, "roof") is None
     assert snapshot(raw, account) == {}, "looking creates nothing"
 
 
@@ -298,7 +298,7 @@ async def test_a_pass_marks_only_the_generation_it_filled(ledger: RedisLedger, a
     begun = await ledger.begin_pass(account, "roof")
     flip(raw, account)
     assert not await ledger.mark_built(account, "roof", begun, 1)
-    assert not await ledger.built(account, "roof")
+    assert await ledger.totals(account, "roof") is None
 
 
 @pytest.mark.parametrize("lost", ["ranks", "totals"])

@@ -64,7 +64,7 @@ async def test_a_cancelled_caller_leaves_no_answer_behind_for_the_next(
         await asyncio.sleep(0.05)
         caller.cancel()
         await asyncio.wait([caller])
-    assert await ledger.built(account, "roof")
+    assert await ledger.totals(account, "roof") is not None
     assert await ledger.join(account, ADA) in Joined
     assert await ledger.totals(account, "roof") == Totals(135_00, 2)
     await ledger.close()

@@ -61,7 +61,7 @@ def test_delivery_is_tried_again_until_it_is_accepted(delivering: Sandbox, inbox
     delivering.call("POST", f"/v1/checkout/sessions/{delivering.create().id}/expire")
     for attempt, pause in enumerate((0, 1, 2, 4), start=1):
         delivering.advance(pause)
-        until(lambda attempt=attempt: counts(delivering)["attempts"] == attempt)  # type: ignore[misc]
+        until(lambda attempt=attempt: counts(delivering)["attempts"] == attempt)
     assert counts(delivering) == {"pending": 0, "delivered": 1, "failed": 0, "attempts": 4}
     assert len({event["id"] for event in inbox.events()}) == 1
 
@@ -143,4 +143,4 @@ def test_lost_events_are_still_listed(delivering: Sandbox, inbox: Inbox) -> None
 )
 def test_settings_that_cannot_work_are_refused(options: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"webhook_secret|webhook_url|public_url"):
-        SandboxSettings(**options)  # type: ignore[arg-type]
+        SandboxSettings(**options)
