@@ -13,10 +13,11 @@ from typing import Final
 import structlog
 
 from service.domain.campaign import Campaign, Status
+from service.domain.ledger import State
 from service.domain.progress import Progress, progress
 from service.domain.publication import Published, next_boundary
 from service.errors import LedgerUnavailable, NotFound, NotOurEvent, Unavailable
-from service.ports import Campaigns, CheckoutSession, Joined, Ledger, Payments
+from service.ports import Campaigns, CheckoutSession, Joined, Ledger, Payments, Reversal, Told
 
 log = structlog.get_logger()
 
@@ -84,18 +85,32 @@ class Donations:
 
     # ── record ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def record(self, session: CheckoutSession) -> Joined:
-        """Join what a session says of its payment. Money of another currency than the campaign's is never summed."""
-        state, amount = session.state, session.amount
-        if state is None or amount is None:
+    async def record(self, told: Told) -> Joined:
+        """Join what Stripe tells of a payment, a refund or a dispute. Another currency than the campaign's is never
+        summed. Raises NotOurEvent."""
+        if isinstance(told, Reversal):
+            return await self._join(await self._reversed(told), told.currency)
+        if told.state is None or told.amount is None:
             return Joined.UNCHANGED
+        return await self._join(told.state, told.amount.currency)
+
+    async def _reversed(self, told: Reversal) -> State:
+        """A refund or a dispute knows its payment only, and the payment knows its campaign."""
+        if told.payment_intent is None:
+            raise NotOurEvent("other_product")
+        origin = told.origin or await self.payments.origin(told.payment_intent)
+        if origin is None:
+            raise NotOurEvent("other_product")
+        return State(origin.campaign, told.kind, told.id, told.contributions, origin.site)
+
+    async def _join(self, state: State, currency: str) -> Joined:
         try:
             campaign = self.campaigns.get(state.campaign)
         except NotFound:
             log.error("campaign_unknown", campaign=state.campaign)  # joined under its name, not shown, alarmed
         else:
-            if amount.currency != campaign.currency:
-                log.error("currency_differs", campaign=campaign.id, given=amount.currency)
+            if currency != campaign.currency:
+                log.error("currency_differs", campaign=campaign.id, given=currency)
                 raise NotOurEvent("wrong_currency")
         return await self.ledger.join(await self.payments.account(), state)
 
@@ -109,15 +124,15 @@ class Donations:
     async def receive(self, body: bytes, signature: bytes) -> Joined:
         """Apply a webhook: verify, translate, join. Raises Invalid, NotOurEvent, and Unavailable to be sent again."""
         await self.payments.account()  # known from now on, so that an event of another one can be told
-        session = self.payments.event(body, signature, self.clock())
-        if session.campaign is None:
+        told = self.payments.event(body, signature, self.clock())
+        if isinstance(told, CheckoutSession) and told.campaign is None:
             raise NotOurEvent("other_product")
-        return await self.record(session)
+        return await self.record(told)
 
     # ── reconcile ─────────────────────────────────────────────────────────────────────────────────────────────
 
     async def reconcile(self) -> int:
-        """Join every paid session that Stripe knows since the oldest cursor; return how many were news.
+        """Join every payment, refund and dispute that Stripe knows since the oldest cursor; return how many were news.
 
         Stripe is the ledger, Redis its projection: this builds an empty one, and heals whatever webhooks missed.
         A projection counts as built only after a complete pass, and the cursor is where that pass began.
@@ -127,11 +142,11 @@ class Donations:
         passes = {campaign.id: await self.ledger.begin_pass(account, campaign.id) for campaign in self.campaigns.all()}
         since = min((begun.since or 0 for begun in passes.values()), default=began)
         news = 0
-        async for session in self.payments.sessions_since(max(0, since - SESSION_LIFETIME - 600)):
+        async for told in self.payments.created_since(max(0, since - SESSION_LIFETIME - 600)):
             try:
-                news += await self.record(session) is Joined.APPLIED
+                news += await self.record(told) is Joined.APPLIED
             except NotOurEvent as reason:
-                log.warning("session_not_ours", session=session.id, reason=reason.code)
+                log.info("object_not_ours", object=told.id, reason=reason.code)
         for campaign_id, begun in passes.items():
             if not await self.ledger.mark_built(account, campaign_id, begun, began):
                 log.warning("pass_lost", campaign=campaign_id)  # Redis was wiped meanwhile; the next pass builds it

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Protocol
 
 from service.domain.campaign import Campaign
-from service.domain.ledger import State, Totals, payment
+from service.domain.ledger import Kind, State, Totals, payment
 from service.domain.money import Money
 from service.domain.publication import Published, Rule
 
@@ -138,6 +138,33 @@ class CheckoutSession:
         return payment(self.campaign, self.payment_intent, self.amount.amount, paid=True, site=self.site)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whom a payment was for, and the site it came from."""
+
+    campaign: str
+    site: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """A refund or a dispute as Stripe last told it: money that goes back, and may come again.
+
+    `contributions` as in `domain.ledger.State`, in minor units of `currency`. `origin`: None while it is not known.
+    """
+
+    kind: Kind
+    id: str
+    payment_intent: str | None
+    currency: str
+    contributions: tuple[int, ...]
+    origin: Origin | None = None
+
+
+Told = CheckoutSession | Reversal
+"""What Stripe tells us of money, in a webhook or when asked."""
+
+
 class Payments(Protocol):
     """Every method that asks Stripe raises PaymentsUnavailable when it does not answer in time."""
 
@@ -151,10 +178,13 @@ class Payments(Protocol):
     async def expire(self, session_id: str) -> CheckoutSession:
         """Close an open session; one that is already paid or expired is returned as it is."""
 
-    def sessions_since(self, created: int) -> AsyncIterator[CheckoutSession]:
-        """Every session created at or after `created` (UTC seconds), in no promised order."""
+    async def origin(self, payment_intent: str) -> Origin | None:
+        """By the payment's metadata, else by its session's; None: it is not a donation of ours. One try of 3 s."""
 
-    def event(self, body: bytes, signature: bytes, now: datetime) -> CheckoutSession:
+    def created_since(self, created: int) -> AsyncIterator[Told]:
+        """Every session, refund and dispute made at or after `created` (UTC seconds), in no promised order."""
+
+    def event(self, body: bytes, signature: bytes, now: datetime) -> Told:
         """Verify and translate a webhook. Raises Invalid (not signed by Stripe, unreadable) and NotOurEvent."""
 
     async def close(self) -> None: ...

@@ -87,6 +87,22 @@ class Stack:
                 return sum(paid), len(paid)
             after = {"starting_after": page["data"][-1]["id"]}
 
+    def gift(self, amount: str = "25", number: str = PAYS) -> str:
+        """One gift; gives its PaymentIntent, by which money can go back."""
+        self.give(amount, number)
+        page = httpx.get(f"{self.sandbox}/v1/payment_intents", params={"limit": 1}, auth=("sk_test_x", "")).json()
+        return page["data"][0]["id"]
+
+    def operate(self, path: str, **wanted: object) -> dict:
+        """One of the sandbox's switches."""
+        return httpx.post(f"{self.sandbox}/sandbox/{path}", json=wanted).raise_for_status().json()
+
+    def kept(self, campaign: str = "vitaly") -> tuple[int, int]:
+        """What the sandbox says is left of what was paid, and how many payments there were."""
+        told = httpx.get(f"{self.sandbox}/sandbox/totals", params={"campaign": campaign}).json()["totals"]
+        sums = told.get("eur", {"sum": 0, "count": 0, "refunded": 0, "disputed": 0})
+        return sums["sum"] - sums["refunded"] - sums["disputed"], sums["count"]
+
     def totals(self, campaign: str = "vitaly") -> Totals | None:
         """What the ledger holds at this moment; the public figure follows within a second or two."""
         account = httpx.get(f"{self.sandbox}/v1/account", auth=("sk_test_x", "")).json()["id"]

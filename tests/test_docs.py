@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from service.adapters.campaign_files import read_campaign
+from service.adapters.stripe_payments import EVENTS
 from service.web.snippet import RESERVED, snippet
 from service.web.texts import texts
 
@@ -53,6 +54,11 @@ def test_every_error_code_that_can_be_answered_has_a_sentence():
         raised |= set(re.findall(r'^    code = "([a-z_]+)"', source.read_text(), re.M))
     assert len(raised) > 20
     assert raised - told - {"unhandled_type", "misconfigured"} == set()
+
+
+def test_the_events_an_endpoint_must_send_are_those_we_read():
+    documented = set(re.findall(r"`((?:checkout\.session|refund|charge)\.[a-z_.]+)`", read("docs/operate.md")))
+    assert documented == set(EVENTS)
 
 
 def test_the_snippet_in_the_docs_is_the_one_that_is_printed():

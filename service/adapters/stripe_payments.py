@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -16,9 +17,10 @@ import stripe
 import structlog
 
 from service.adapters import webhook_signature
+from service.domain.ledger import State, dispute, refund
 from service.domain.money import Money
 from service.errors import FailureKept, Invalid, NotFound, NotOurEvent, PaymentsUnavailable
-from service.ports import Account, CheckoutSession, Order, SessionStatus, Shape
+from service.ports import Account, CheckoutSession, Order, Origin, Reversal, SessionStatus, Shape, Told
 
 log = structlog.get_logger()
 
@@ -29,14 +31,26 @@ _DEADLINE: Final = 20.0
 
 _WORD: Final = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
-_SESSION_EVENTS: Final = frozenset(
-    {
-        "checkout.session.completed",
-        "checkout.session.async_payment_succeeded",
-        "checkout.session.async_payment_failed",
-        "checkout.session.expired",
-    }
-)
+_LOOKUP_DEADLINE: Final = 3.0
+"""Seconds to find the payment behind a refund or a dispute; Stripe sends the event again if that was too short."""
+
+EVENTS: Final = {
+    "checkout.session.completed": "session",
+    "checkout.session.async_payment_succeeded": "session",
+    "checkout.session.async_payment_failed": "session",
+    "checkout.session.expired": "session",
+    "refund.created": "refund",
+    "refund.updated": "refund",
+    "refund.failed": "refund",
+    "charge.refund.updated": "refund",
+    "charge.dispute.created": "dispute",
+    "charge.dispute.updated": "dispute",
+    "charge.dispute.funds_withdrawn": "dispute",
+    "charge.dispute.funds_reinstated": "dispute",
+    "charge.dispute.closed": "dispute",
+}
+"""The events a webhook endpoint has to send, and which object each carries. `charge.refunded` is not among them: a
+charge tells the sum of its refunds, and a refund that fails later would never be seen."""
 
 
 class _RefusedByStripe(PaymentsUnavailable):
@@ -81,19 +95,45 @@ class StripePayments:
         except _RefusedByStripe:  # it is no longer open
             return await self.read(session_id)
 
-    async def sessions_since(self, created: int) -> AsyncIterator[CheckoutSession]:
-        page = await _asked(self._client.v1.checkout.sessions.list_async({"created": {"gte": created}, "limit": 100}))
-        while True:
-            for session in page.data:
-                try:
-                    yield _session(session.to_dict())
-                except Invalid:  # one that cannot be read must not keep all the others from being counted
-                    log.error("session_unreadable", session=session.id)
-            if not page.has_more:
-                return
-            page = await _asked(page.next_page_async())
+    async def origin(self, payment_intent: str) -> Origin | None:
+        once: Any = {"max_network_retries": 0}
+        v1 = self._client.v1
+        try:
+            async with asyncio.timeout(_LOOKUP_DEADLINE):
+                found = await _asked(v1.payment_intents.retrieve_async(payment_intent, options=once))
+                if origin := _origin(found.to_dict()):
+                    return origin
+                # a Payment Link made in the dashboard may leave its payment without metadata
+                page = await _asked(
+                    v1.checkout.sessions.list_async({"payment_intent": payment_intent, "limit": 1}, options=once)
+                )
+        except NotFound:
+            return None
+        except TimeoutError as error:
+            raise PaymentsUnavailable(reason="TimeoutError") from error
+        return next((_origin(session.to_dict()) for session in page.data), None)
 
-    def event(self, body: bytes, signature: bytes, now: datetime) -> CheckoutSession:
+    async def created_since(self, created: int) -> AsyncIterator[Told]:
+        v1, since = self._client.v1, {"created": {"gte": created}, "limit": 100}
+        with_payment = since | {"expand": ["data.payment_intent"]}  # its metadata, without a question for each
+        lists: list[tuple[str, Callable[[Any], Awaitable[Any]], Any]] = [
+            ("session", v1.checkout.sessions.list_async, since),
+            ("refund", v1.refunds.list_async, with_payment),
+            ("dispute", v1.disputes.list_async, with_payment),
+        ]
+        for kind, ask, params in lists:
+            page = await _asked(ask(params))
+            while True:
+                for found in page.data:
+                    try:
+                        yield _READERS[kind](found.to_dict())
+                    except (Invalid, NotOurEvent) as error:  # must not keep all the others from being counted
+                        log.error("object_unreadable", object=found.id, reason=error.code)
+                if not page.has_more:
+                    break
+                page = await _asked(page.next_page_async())
+
+    def event(self, body: bytes, signature: bytes, now: datetime) -> Told:
         webhook_signature.verify(body, signature, self._webhook_secrets, now)
         try:
             event = json.loads(body)
@@ -101,14 +141,15 @@ class StripePayments:
             raise Invalid("event_malformed") from error
         if not isinstance(event, dict):
             raise Invalid("event_malformed")
-        if event.get("type") not in _SESSION_EVENTS:
+        kind = EVENTS.get(event["type"]) if isinstance(event.get("type"), str) else None
+        if kind is None:
             raise NotOurEvent("unhandled_type")
         if event.get("livemode") is not self._livemode:
             raise NotOurEvent("other_mode")
         if event.get("account") and (self._account is None or event["account"] != self._account.id):
             raise NotOurEvent("other_account")
         data = event.get("data")
-        return _session(data.get("object") if isinstance(data, dict) else None)
+        return _READERS[kind](data.get("object") if isinstance(data, dict) else None)
 
     async def close(self) -> None:
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the library left it untyped
@@ -144,7 +185,7 @@ def _params(order: Order) -> Any:
 
 def _session(data: Any, *, replayed: bool = False) -> CheckoutSession:
     """Stripe's session in our words. Raises Invalid (`event_malformed`) for anything that is not one."""
-    try:
+    with _told_by_stripe():
         metadata = data.get("metadata") or {}
         campaign, total = _word(metadata.get("campaign")), data.get("amount_total")
         ours = campaign is not None  # another product's amount may be anything, and is none of our business
@@ -162,8 +203,84 @@ def _session(data: Any, *, replayed: bool = False) -> CheckoutSession:
             url=data.get("url"),
             replayed=replayed,
         )
+
+
+def _refund(data: Any) -> Reversal:
+    """https://docs.stripe.com/api/refunds. Raises Invalid, and NotOurEvent (`status_unknown`), which is an alarm."""
+    with _told_by_stripe():
+        id, amount, status = data["id"], _amount(data["amount"]), data["status"]
+        try:
+            state = refund("-", id, amount, status)
+        except KeyError as error:
+            log.error("refund_status_unknown", refund=id, status=str(status)[:40])
+            raise NotOurEvent("status_unknown") from error
+        return _reversal(data, state)
+
+
+def _dispute(data: Any) -> Reversal:
+    """https://docs.stripe.com/api/disputes/object: what its balance transactions moved, whatever its status says.
+
+    These are in the currency of the settlement; where that is another one, each moved the disputed amount. Sorted,
+    because their order is nowhere promised; of two in one second the withdrawal came first.
+    """
+    with _told_by_stripe():
+        moved = sorted(
+            (_whole(each["created"]), _whole(each["amount"]), each["currency"])
+            for each in _list(data["balance_transactions"])
+        )
+        disputed = _amount(data["amount"])
+        movements = [
+            amount if currency == data["currency"] else disputed * ((amount > 0) - (amount < 0))
+            for _, amount, currency in moved
+        ]
+        return _reversal(data, dispute("-", data["id"], movements))
+
+
+def _reversal(data: Any, state: State) -> Reversal:
+    return Reversal(
+        state.kind,
+        state.object_id,
+        _id(data.get("payment_intent")),
+        data["currency"].upper(),
+        state.contributions,
+        _origin(data["payment_intent"]) if isinstance(data.get("payment_intent"), dict) else None,
+    )
+
+
+def _origin(data: Any) -> Origin | None:
+    metadata = data.get("metadata") or {}
+    campaign = _word(metadata.get("campaign"))
+    return Origin(campaign, _word(metadata.get("site")) or "other") if campaign else None
+
+
+@contextmanager
+def _told_by_stripe() -> Iterator[None]:
+    """What Stripe would not have sent is refused before anything is made of it."""
+    try:
+        yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Invalid("event_malformed") from error
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError("a whole number of minor units")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("a list")
+    return value
+
+
+def _amount(value: Any) -> int:
+    if _whole(value) < 0:
+        raise ValueError("an amount is not negative")
+    return int(value)
+
+
+_READERS: Final[dict[str, Callable[[Any], Told]]] = {"session": _session, "refund": _refund, "dispute": _dispute}
 
 
 def _status(status: str, payment_status: str) -> SessionStatus:

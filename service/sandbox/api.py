@@ -1,4 +1,4 @@
-"""The slice of Stripe's API that we speak: Checkout Sessions, payment intents, events and the account."""
+"""The slice of Stripe's API that we speak: Checkout Sessions, payments, refunds, disputes, events, the account."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from stripe.params import EventListParams, EventRetrieveParams, PaymentIntentListParams, PaymentIntentRetrieveParams
+from stripe.params import (
+    DisputeListParams,
+    DisputeRetrieveParams,
+    EventListParams,
+    EventRetrieveParams,
+    PaymentIntentListParams,
+    PaymentIntentRetrieveParams,
+    RefundCreateParams,
+    RefundListParams,
+    RefundRetrieveParams,
+)
 from stripe.params.checkout import SessionCreateParams, SessionExpireParams, SessionListParams, SessionRetrieveParams
 
 from service.sandbox.checkout import Checkout
@@ -15,11 +25,13 @@ from service.sandbox.errors import ApiError, no_such
 from service.sandbox.forms import Tree
 from service.sandbox.ids import new_id
 from service.sandbox.lists import page
-from service.sandbox.objects import EVENT, PAYMENT, SESSION, Json, new_account
+from service.sandbox.objects import DISPUTE, EVENT, PAYMENT, REFUND, SESSION, Json, new_account
 from service.sandbox.parameters import check
+from service.sandbox.reversals import Reversals
 from service.sandbox.store import Store, Stored
 
 MOST_LINE_ITEMS_SHOWN = 10
+EXPANDABLE = {SESSION: ("line_items", "payment_intent"), REFUND: ("payment_intent",), DISPUTE: ("payment_intent",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +46,8 @@ Endpoint = Callable[[Call], Json]
 
 
 class Api:
-    def __init__(self, store: Store, clock: Clock, checkout: Checkout) -> None:
-        self._store, self._clock, self._checkout = store, clock, checkout
+    def __init__(self, store: Store, clock: Clock, checkout: Checkout, reversals: Reversals) -> None:
+        self._store, self._clock, self._checkout, self._reversals = store, clock, checkout, reversals
         self.routes: dict[tuple[str, str], Endpoint] = {
             ("GET", "/v1/account"): self.account,
             ("POST", "/v1/checkout/sessions"): self.create_session,
@@ -44,6 +56,11 @@ class Api:
             ("POST", "/v1/checkout/sessions/{id}/expire"): self.expire_session,
             ("GET", "/v1/payment_intents"): self.list_payments,
             ("GET", "/v1/payment_intents/{id}"): self.payment,
+            ("POST", "/v1/refunds"): self.create_refund,
+            ("GET", "/v1/refunds"): self.list_refunds,
+            ("GET", "/v1/refunds/{id}"): self.refund,
+            ("GET", "/v1/disputes"): self.list_disputes,
+            ("GET", "/v1/disputes/{id}"): self.dispute,
             ("GET", "/v1/events"): self.list_events,
             ("GET", "/v1/events/{id}"): self.event,
         }
@@ -76,6 +93,33 @@ class Api:
 
     def list_payments(self, call: Call) -> Json:
         return self._list(PAYMENT, "/v1/payment_intents", check(call.params, PaymentIntentListParams))
+
+    def create_refund(self, call: Call) -> Json:
+        params = check(call.params, RefundCreateParams)
+        for name in params.keys() - {"payment_intent", "amount", "reason"}:
+            raise ApiError(f"The sandbox does not model {name}.", code="sandbox_unmodelled", param=name)
+        if "payment_intent" not in params:
+            raise ApiError("Missing required param: payment_intent.", param="payment_intent")
+        return self._reversals.refund(params["payment_intent"], params.get("amount"), reason=params.get("reason"))
+
+    def refund(self, call: Call) -> Json:
+        return self._retrieved(REFUND, call, RefundRetrieveParams, "refund")
+
+    def list_refunds(self, call: Call) -> Json:
+        return self._list(REFUND, "/v1/refunds", check(call.params, RefundListParams))
+
+    def dispute(self, call: Call) -> Json:
+        return self._retrieved(DISPUTE, call, DisputeRetrieveParams, "dispute")
+
+    def list_disputes(self, call: Call) -> Json:
+        return self._list(DISPUTE, "/v1/disputes", check(call.params, DisputeListParams))
+
+    def _retrieved(self, kind: str, call: Call, shape: Any, param: str) -> Json:
+        expand = _expansions(check(call.params, shape), kind)
+        found = self._store.get(kind, call.id)
+        if not found:
+            raise no_such(kind, call.id, param)
+        return self._expanded(found, expand)
 
     def event(self, call: Call) -> Json:
         check(call.params, EventRetrieveParams)
@@ -114,7 +158,7 @@ class Api:
 
 def _expansions(params: dict[str, Any], kind: str, prefix: str = "") -> list[str]:
     """Which fields to show in full: https://docs.stripe.com/api/expanding_objects."""
-    known = [prefix + name for name in ("line_items", "payment_intent")] if kind == SESSION else []
+    known = [prefix + name for name in EXPANDABLE.get(kind, ())]
     for name in params.get("expand", []):
         if name not in known:
             raise ApiError(

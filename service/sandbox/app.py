@@ -24,6 +24,7 @@ from service.sandbox.idempotency import Idempotency
 from service.sandbox.objects import Json
 from service.sandbox.operator import Operator
 from service.sandbox.pages import Pages
+from service.sandbox.reversals import Reversals
 from service.sandbox.settings import SandboxSettings
 from service.sandbox.store import Store
 from service.sandbox.webhooks import Webhooks
@@ -40,10 +41,11 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
     faults = Faults(settings.webhook_faults, settings.api_fault, settings.seed)
     events = Events(store, clock, faults, deliver=settings.webhook_url is not None)
     checkout = Checkout(store, clock, events, settings.public_url, settings.settle_after)
+    reversals = Reversals(store, clock, events)
     webhooks = Webhooks(store, clock, events, faults, settings)
     events.on_record = webhooks.wake
     gate = Gate(store, faults, Idempotency(store, clock))
-    pages, operator = Pages(checkout), Operator(store, clock, faults, checkout, webhooks)
+    pages, operator = Pages(checkout), Operator(store, clock, faults, checkout, reversals, webhooks)
 
     def through_gate(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
@@ -68,7 +70,7 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
                 await task
         store.close()
 
-    api = Api(store, clock, checkout)
+    api = Api(store, clock, checkout, reversals)
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     return Starlette(
         routes=[

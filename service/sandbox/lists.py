@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.sandbox.errors import ApiError, no_such, not_integer
-from service.sandbox.objects import EVENT, PAYMENT, SESSION
+from service.sandbox.objects import DISPUTE, EVENT, PAYMENT, REFUND, SESSION
 from service.sandbox.store import Store, Stored
 
 COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -15,6 +15,8 @@ FILTERS = {
     SESSION: ("customer", "customer_account", "payment_intent", "payment_link", "status", "subscription"),
     PAYMENT: ("customer", "customer_account"),
     EVENT: ("type",),
+    REFUND: ("charge", "payment_intent"),
+    DISPUTE: ("charge", "payment_intent"),
 }
 
 

@@ -11,6 +11,8 @@ from service.sandbox.ids import new_id
 SESSION = "checkout.session"
 PAYMENT = "payment_intent"
 EVENT = "event"
+REFUND = "refund"
+DISPUTE = "dispute"
 
 Json = dict[str, Any]
 

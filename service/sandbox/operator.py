@@ -1,7 +1,8 @@
-"""The operator's switches under /sandbox: faults, the clock, settling of debits, and what the totals must be."""
+"""The operator's switches under /sandbox: faults, the clock, debits, refunds, disputes, and what the totals must be."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,11 +13,30 @@ from starlette.routing import Route
 from service.sandbox.bodies import read_limited
 from service.sandbox.checkout import Checkout
 from service.sandbox.clock import Clock
+from service.sandbox.errors import ApiError
 from service.sandbox.faults import Faults, FaultSettings
+from service.sandbox.objects import Json
+from service.sandbox.reversals import Reversals
 from service.sandbox.store import Store
 from service.sandbox.webhooks import Webhooks
 
 LARGEST_BODY = 16 * 1024
+
+# Told by the objects' statuses and not by what moved on the balance: a second opinion, for the tests to hold sums to.
+TOTALS = """
+WITH gone AS (
+  SELECT kind, json_extract(body, '$.payment_intent') AS payment, json_extract(body, '$.amount') AS amount
+  FROM objects WHERE kind = 'refund' AND json_extract(body, '$.status') NOT IN ('failed', 'canceled')
+  OR kind = 'dispute' AND json_extract(body, '$.status') NOT IN ('won')
+    AND json_extract(body, '$.status') NOT LIKE 'warning%')
+SELECT coalesce(json_extract(body, '$.metadata.campaign'), ''), json_extract(body, '$.currency'),
+  sum(json_extract(body, '$.amount_total')), count(*),
+  sum((SELECT coalesce(sum(amount), 0) FROM gone
+    WHERE payment = json_extract(body, '$.payment_intent') AND gone.kind = 'refund')),
+  sum((SELECT coalesce(sum(amount), 0) FROM gone
+    WHERE payment = json_extract(body, '$.payment_intent') AND gone.kind = 'dispute'))
+FROM objects WHERE kind = 'checkout.session' AND json_extract(body, '$.payment_status') = 'paid' GROUP BY 1, 2
+"""
 
 Wish = TypeVar("Wish", bound=BaseModel)
 
@@ -34,15 +54,42 @@ class Settle(BaseModel):
     outcome: Literal["succeeded", "failed"] | None = None
 
 
+class MakeRefund(BaseModel):
+    """Without an amount: all that is left. In minor units."""
+
+    model_config = ConfigDict(extra="forbid")
+    payment_intent: str
+    amount: Annotated[int, Field(ge=1)] | None = None
+    status: Literal["pending", "requires_action", "succeeded"] = "succeeded"
+
+
+class MakeDispute(BaseModel):
+    """Without an amount: the whole payment. `settled`: the currency its money moves in, where it is another one."""
+
+    model_config = ConfigDict(extra="forbid")
+    payment_intent: str
+    amount: Annotated[int, Field(ge=1)] | None = None
+    status: Literal["warning_needs_response", "needs_response"] = "needs_response"
+    settled: str = ""
+
+
+class Move(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    status: str
+
+
 class Operator:
-    def __init__(self, store: Store, clock: Clock, faults: Faults, checkout: Checkout, webhooks: Webhooks) -> None:
-        self._store, self._clock, self._faults, self._checkout, self._webhooks = (
-            store,
-            clock,
-            faults,
-            checkout,
-            webhooks,
-        )
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        faults: Faults,
+        checkout: Checkout,
+        reversals: Reversals,
+        webhooks: Webhooks,
+    ) -> None:
+        self._store, self._clock, self._faults = store, clock, faults
+        self._checkout, self._reversals, self._webhooks = checkout, reversals, webhooks
 
     def routes(self) -> list[Route]:
         return [
@@ -52,6 +99,10 @@ class Operator:
             Route("/sandbox/clock", self.show_clock, methods=["GET"]),
             Route("/sandbox/clock", self.advance_clock, methods=["POST"]),
             Route("/sandbox/settle", self.settle, methods=["POST"]),
+            Route("/sandbox/refunds", self.make_refund, methods=["POST"]),
+            Route("/sandbox/refunds/{id}", self.move, methods=["POST"]),
+            Route("/sandbox/disputes", self.make_dispute, methods=["POST"]),
+            Route("/sandbox/disputes/{id}", self.move, methods=["POST"]),
             Route("/sandbox/deliveries", self.deliveries, methods=["GET"]),
             Route("/sandbox/totals", self.totals, methods=["GET"]),
         ]
@@ -90,6 +141,28 @@ class Operator:
         ids = [wanted.payment_intent] if wanted.payment_intent else self._checkout.pending_debits()
         return JSONResponse({"settled": [id for id in ids if self._checkout.settle(id, succeeds=succeeds)]})
 
+    async def make_refund(self, request: Request) -> Response:
+        wanted = await _read(request, MakeRefund)
+        if isinstance(wanted, Response):
+            return wanted
+        return _done(lambda: self._reversals.refund(wanted.payment_intent, wanted.amount, wanted.status))
+
+    async def make_dispute(self, request: Request) -> Response:
+        wanted = await _read(request, MakeDispute)
+        if isinstance(wanted, Response):
+            return wanted
+        return _done(
+            lambda: self._reversals.dispute(wanted.payment_intent, wanted.amount, wanted.status, wanted.settled)
+        )
+
+    async def move(self, request: Request) -> Response:
+        wanted = await _read(request, Move)
+        if isinstance(wanted, Response):
+            return wanted
+        refund = "/refunds/" in request.url.path
+        verb = self._reversals.move_refund if refund else self._reversals.move_dispute
+        return _done(lambda: verb(request.path_params["id"], wanted.status))
+
     async def deliveries(self, request: Request) -> Response:
         """How many deliveries are in which state, and how many attempts were made for all of them."""
         counts = dict(self._store.rows("SELECT state, count(*) FROM deliveries GROUP BY state"))
@@ -98,19 +171,22 @@ class Operator:
         return JSONResponse(states | {"attempts": attempts})
 
     async def totals(self, request: Request) -> Response:
-        """By campaign and currency: the sum in minor units, and the number, of the sessions that were paid."""
-        rows = self._store.rows(
-            "SELECT coalesce(json_extract(body, '$.metadata.campaign'), ''), json_extract(body, '$.currency'), "
-            "sum(json_extract(body, '$.amount_total')), count(*) FROM objects WHERE kind = 'checkout.session' "
-            "AND json_extract(body, '$.payment_status') = 'paid' GROUP BY 1, 2"
-        )
+        """By campaign and currency, in minor units: what was paid in how many payments, and what went back of it."""
         campaigns: dict[str, dict[str, dict[str, int]]] = {}
-        for campaign, currency, amount, count in rows:
-            campaigns.setdefault(campaign, {})[currency] = {"sum": amount, "count": count}
+        for campaign, currency, *sums in self._store.rows(TOTALS):
+            names = ("sum", "count", "refunded", "disputed")
+            campaigns.setdefault(campaign, {})[currency] = dict(zip(names, sums, strict=True))
         asked = request.query_params.get("campaign")
         return JSONResponse(
             {"campaigns": campaigns} if asked is None else {"campaign": asked, "totals": campaigns.get(asked, {})}
         )
+
+
+def _done(verb: Callable[[], Json]) -> Response:
+    try:
+        return JSONResponse(verb())
+    except ApiError as error:
+        return JSONResponse({"error": str(error)}, status_code=error.status)
 
 
 async def _read(request: Request, shape: type[Wish]) -> Wish | Response:
