@@ -64,6 +64,39 @@ def test_every_order_of_up_to_six_events_comes_to_the_same_end(history: list[Sta
     assert {joined(order) for order in permutations(history)} == {total(history)}
 
 
+ALPHABET = [
+    *(gift(1, paid=paid) for paid in (False, True)),
+    gift(2, 40_00),
+    *(refund("roof", "re_1", 5_00, status) for status in ("pending", "succeeded", "failed")),
+    refund("roof", "re_2", 25_00, "succeeded"),
+    *(dispute("roof", "dp_1", [-25_00, 25_00, -10_00][:seen]) for seen in (0, 1, 2, 3)),
+]
+"""Eleven events: all sequences of up to six of them, repetitions included, are 1,948,717."""
+
+
+def test_every_sequence_of_up_to_six_events_comes_to_what_its_set_of_events_means() -> None:
+    """Exhaustively: sequences share their beginnings, so each costs one join and one look at what its events mean."""
+    meant: dict[int, Totals] = {}
+    walked = 0
+
+    def walk(ledger: Joining, seen: int, depth: int) -> None:
+        nonlocal walked
+        walked += 1
+        if seen not in meant:
+            meant[seen] = total([event for bit, event in enumerate(ALPHABET) if seen >> bit & 1])
+        assert (ledger.raised, ledger.payments) == (meant[seen].raised, meant[seen].payments)
+        if depth == 6:
+            return
+        for bit, event in enumerate(ALPHABET):
+            ahead = Joining()
+            ahead.ranks, ahead.raised, ahead.payments = ledger.ranks.copy(), ledger.raised, ledger.payments
+            ahead.join(event)
+            walk(ahead, seen | 1 << bit, depth + 1)
+
+    walk(Joining(), 0, 0)
+    assert walked == sum(11**depth for depth in range(7))
+
+
 states = st.one_of(
     st.builds(gift, st.integers(1, 4), paid=st.booleans()),
     st.builds(
