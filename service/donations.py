@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -16,8 +17,8 @@ from service.domain.campaign import Campaign, Status
 from service.domain.ledger import State
 from service.domain.progress import Progress, progress
 from service.domain.publication import Published, next_boundary
-from service.errors import LedgerUnavailable, NotFound, NotOurEvent, Unavailable
-from service.ports import Campaigns, CheckoutSession, Joined, Ledger, Payments, Reversal, Told
+from service.errors import LedgerUnavailable, NotFound, NotOurEvent, PaymentsUnavailable, Unavailable
+from service.ports import Account, Campaigns, CheckoutSession, Joined, Ledger, Payments, Reversal, Told
 
 log = structlog.get_logger()
 
@@ -32,6 +33,27 @@ class Donations:
     payments: Payments
     clock: Callable[[], datetime]
     figures: dict[str, Progress] = field(default_factory=dict)
+    _account: Account | None = field(default=None, init=False)
+
+    async def account(self) -> Account:
+        """Whose money it is: as Stripe says, and while it is away at the start, as the ledger remembers.
+
+        Raises PaymentsUnavailable where neither knows.
+        """
+        if self._account is None:
+            fingerprint = self.payments.fingerprint
+            try:
+                found = await self.payments.account()
+            except PaymentsUnavailable:
+                with suppress(LedgerUnavailable):
+                    self._account = await self.ledger.remembered(fingerprint)
+                if self._account is None:
+                    raise
+            else:
+                self._account = found
+                with suppress(LedgerUnavailable):
+                    await self.ledger.remember(fingerprint, found)
+        return self._account
 
     def campaign(self, campaign_id: str) -> Campaign:
         """Raises NotFound (`campaign_unknown`), also for a hidden one: nothing of it is told."""
@@ -53,7 +75,7 @@ class Donations:
         now = self.clock()
         try:
             published = await self.ledger.roll(
-                await self.payments.account(),
+                await self.account(),
                 campaign.id,
                 campaign.publication,
                 now=now,
@@ -112,7 +134,7 @@ class Donations:
             if currency != campaign.currency:
                 log.error("currency_differs", campaign=campaign.id, given=currency)
                 raise NotOurEvent("wrong_currency")
-        return await self.ledger.join(await self.payments.account(), state)
+        return await self.ledger.join(await self.account(), state)
 
     async def record_if_paid(self, session: CheckoutSession) -> None:
         """For a session that the donor asks about: what cannot be joined now, the webhook or the next pass will."""
@@ -123,8 +145,7 @@ class Donations:
 
     async def receive(self, body: bytes, signature: bytes) -> Joined:
         """Apply a webhook: verify, translate, join. Raises Invalid, NotOurEvent, and Unavailable to be sent again."""
-        await self.payments.account()  # known from now on, so that an event of another one can be told
-        told = self.payments.event(body, signature, self.clock())
+        told = self.payments.event(body, signature, self.clock(), await self.account())
         if isinstance(told, CheckoutSession) and told.campaign is None:
             raise NotOurEvent("other_product")
         return await self.record(told)
@@ -137,7 +158,7 @@ class Donations:
         Stripe is the ledger, Redis its projection: this builds an empty one, and heals whatever webhooks missed.
         A projection counts as built only after a complete pass, and the cursor is where that pass began.
         """
-        account = await self.payments.account()
+        account = await self.account()
         began = int(self.clock().timestamp())
         passes = {campaign.id: await self.ledger.begin_pass(account, campaign.id) for campaign in self.campaigns.all()}
         since = min((begun.since or 0 for begun in passes.values()), default=began)

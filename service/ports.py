@@ -74,6 +74,11 @@ class Ledger(Protocol):
         with the first session.
         """
 
+    async def remember(self, fingerprint: str, account: Account) -> None:
+        """Keep which account a secret key opens, for a start while Stripe is away."""
+
+    async def remembered(self, fingerprint: str) -> Account | None: ...
+
     async def ping(self) -> None:
         """Raise LedgerUnavailable, with the reason, unless the server answers and keeps what it is given."""
 
@@ -168,6 +173,9 @@ Told = CheckoutSession | Reversal
 class Payments(Protocol):
     """Every method that asks Stripe raises PaymentsUnavailable when it does not answer in time."""
 
+    fingerprint: str
+    """Names the secret key without telling it."""
+
     async def account(self) -> Account: ...
 
     async def create(self, order: Order, idempotency_key: str) -> CheckoutSession: ...
@@ -184,7 +192,7 @@ class Payments(Protocol):
     def created_since(self, created: int) -> AsyncIterator[Told]:
         """Every session, refund and dispute made at or after `created` (UTC seconds), in no promised order."""
 
-    def event(self, body: bytes, signature: bytes, now: datetime) -> Told:
+    def event(self, body: bytes, signature: bytes, now: datetime, account: Account) -> Told:
         """Verify and translate a webhook. Raises Invalid (not signed by Stripe, unreadable) and NotOurEvent."""
 
     async def close(self) -> None: ...

@@ -99,6 +99,16 @@ class RedisLedger:
         async with self._answered():
             return (await self._run("mark", keys, (begun.generation, cursor)))[0] == "marked"
 
+    async def remember(self, fingerprint: str, account: Account) -> None:
+        async with self._answered():
+            await self._redis.set(_key_of(fingerprint), f"{account.mode}/{account.id}")
+
+    async def remembered(self, fingerprint: str) -> Account | None:
+        async with self._answered():
+            held = await self._redis.get(_key_of(fingerprint))
+        found = re.fullmatch("(live|test)/(acct_[A-Za-z0-9_]+)", str(held))
+        return Account(found[2], livemode=found[1] == "live") if found else None
+
     async def ping(self) -> None:
         async with self._answered():
             told = await self._redis.info()
@@ -195,6 +205,10 @@ class _Place:
 
     def _key(self, name: str) -> str:
         return f"donation-card:{{{self.account.id}/{self.account.mode}/{self.campaign}}}:{name}"
+
+
+def _key_of(fingerprint: str) -> str:
+    return f"donation-card:account:{fingerprint}"
 
 
 _GENERATION = re.compile("[0-9a-f]{16}[0-9a-f]{32}")

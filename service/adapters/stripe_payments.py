@@ -6,6 +6,7 @@ Sessions are described in `docs/architecture.md`; Stripe's own page is https://d
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -63,6 +64,7 @@ class StripePayments:
     def __init__(self, secret_key: str, webhook_secrets: Sequence[str], *, api_base: str | None = None) -> None:
         stripe.enable_telemetry = False  # it would write a file under the home folder
         self._livemode = "_live_" in secret_key
+        self.fingerprint = hashlib.sha256(b"donation-card:" + secret_key.encode()).hexdigest()[:32]
         self._webhook_secrets = tuple(webhook_secrets)
         self._http = stripe.HTTPXClient(timeout=8)
         self._client = stripe.StripeClient(
@@ -71,13 +73,10 @@ class StripePayments:
             max_network_retries=2,  # a client of its own makes none by default
             base_addresses={"api": api_base} if api_base else None,
         )
-        self._account: Account | None = None
 
     async def account(self) -> Account:
-        if self._account is None:
-            found = await _asked(self._client.v1.accounts.retrieve_current_async())
-            self._account = Account(found.id, self._livemode)
-        return self._account
+        found = await _asked(self._client.v1.accounts.retrieve_current_async())
+        return Account(found.id, self._livemode)
 
     async def create(self, order: Order, idempotency_key: str) -> CheckoutSession:
         made = await _asked(
@@ -133,7 +132,7 @@ class StripePayments:
                     break
                 page = await _asked(page.next_page_async())
 
-    def event(self, body: bytes, signature: bytes, now: datetime) -> Told:
+    def event(self, body: bytes, signature: bytes, now: datetime, account: Account) -> Told:
         webhook_signature.verify(body, signature, self._webhook_secrets, now)
         try:
             event = json.loads(body)
@@ -146,7 +145,7 @@ class StripePayments:
             raise NotOurEvent("unhandled_type")
         if event.get("livemode") is not self._livemode:
             raise NotOurEvent("other_mode")
-        if event.get("account") and (self._account is None or event["account"] != self._account.id):
+        if event.get("account") and event["account"] != account.id:
             raise NotOurEvent("other_account")
         data = event.get("data")
         return _READERS[kind](data.get("object") if isinstance(data, dict) else None)

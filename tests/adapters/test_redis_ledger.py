@@ -153,6 +153,19 @@ async def test_neither_an_id_nor_the_amount_of_a_gift_is_kept(
         assert trace not in kept
 
 
+@pytest.mark.parametrize("livemode", [True, False])
+async def test_the_account_of_a_key_is_remembered_and_of_no_other_key(ledger: RedisLedger, livemode: bool) -> None:
+    account = Account("acct_1Ada", livemode=livemode)
+    await ledger.remember(f"key {livemode}", account)
+    assert await ledger.remembered(f"key {livemode}") == account
+    assert await ledger.remembered("another key") is None
+
+
+async def test_a_memory_that_somebody_wrote_over_is_none(ledger: RedisLedger, raw: Redis) -> None:
+    raw.set("donation-card:account:damaged", "live/../acct")
+    assert await ledger.remembered("damaged") is None
+
+
 # ── built and unknown ─────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from service.sandbox import ApiFault
 from tests import contract
 from tests.stack import eventually, running
 
@@ -65,6 +66,21 @@ def test_a_donor_who_has_paid_is_never_told_that_nothing_was_taken(alone):
         assert "taken" not in text
     eventually(lambda: alone.client.get(path).status_code == 200, "it is read again")
     assert "is counted" in alone.client.get(back).text
+
+
+def test_a_service_that_starts_while_stripe_is_away_shows_the_figure_and_says_why_it_is_not_ready(redis_url, tmp_path):
+    with running(redis_url, tmp_path) as stack:
+        stack.until_ready()
+        stack.give("25")
+        eventually(lambda: stack.progress()["raised"] == 2500, "the gift is counted")
+    away = {"api_fault": ApiFault("500", next=10_000)}
+    with running(redis_url, tmp_path, sandbox_options=away) as stack:
+        eventually(lambda: stack.client.get("/v1/campaigns/vitaly/progress").status_code == 200, "the figure is there")
+        assert stack.progress()["raised"] == 2500
+        parts = stack.client.get("/readyz").json()["parts"]
+        assert [name for name, part in parts.items() if not part["ready"]] == ["reconcile"]
+        clear(stack)
+        stack.until_ready()
 
 
 def sessions(stack):
