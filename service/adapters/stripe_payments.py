@@ -294,8 +294,11 @@ def _word(value: Any) -> str | None:
 
 
 def _id(reference: Any) -> str | None:
-    """A reference to another object is its id, or the object itself where it was expanded."""
-    return reference.get("id") if isinstance(reference, dict) else reference
+    """A reference to another object is its id, or the object itself where it was expanded. Raises ValueError."""
+    found = reference.get("id") if isinstance(reference, dict) else reference
+    if not (found is None or isinstance(found, str)):
+        raise ValueError("an id is a text")
+    return found
 
 
 async def _asked(answer: Awaitable[_T]) -> _T:

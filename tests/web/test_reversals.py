@@ -137,6 +137,11 @@ def test_a_refund_of_no_amount_is_refused_before_anything_is_written(stack, amou
     assert stack.totals().raised == before
 
 
+@pytest.mark.parametrize("payment_intent", [5, [], True, {"id": 5}, 1.5])
+def test_a_refund_whose_payment_is_no_id_is_refused(stack, payment_intent):
+    assert post(stack, refund_event(payment_intent)).status_code == 400
+
+
 @pytest.mark.parametrize("moved", [None, {}, [None], [{}], [{"amount": 1.5, "created": 1, "currency": "eur"}]])
 def test_a_dispute_whose_movements_cannot_be_read_is_refused(stack, moved):
     event = refund_event(stack.gift("40"), kind="charge.dispute.updated", balance_transactions=moved)
