@@ -118,9 +118,9 @@ class Donations:
 
     async def _reversed(self, told: Reversal) -> State:
         """A refund or a dispute knows its payment only, and the payment knows its campaign."""
-        if told.payment_intent is None:
-            raise NotOurEvent("other_product")
-        origin = told.origin or await self.payments.origin(told.payment_intent)
+        origin = told.origin
+        if origin is None and told.payment_intent:
+            origin = await self.payments.origin(told.payment_intent)
         if origin is None:
             raise NotOurEvent("other_product")
         return State(origin.campaign, told.kind, told.id, told.contributions, origin.site)

@@ -71,7 +71,7 @@ def test_two_hundred_gifts_in_parallel_doubled_and_out_of_order_come_to_the_cent
     port, data = three_free_ports(), tmp_path / "data"
     with demo(data, port) as stack:
         faults = {"webhooks": {"duplicate": 1, "reorder": 2.0, "drop": 0.1}, "seed": 7}
-        httpx.post(f"{stack.sandbox}/sandbox/faults", json=faults).raise_for_status()
+        stack.operate("faults", **faults)
         amounts = [str(5 + number % 46) for number in range(GIFTS)]
         with ThreadPoolExecutor(8) as donors:
             paid = list(donors.map(lambda amount: stack.give(amount, PAYS).status_code, amounts))

@@ -89,7 +89,7 @@ class Api:
 
     def payment(self, call: Call) -> Json:
         check(call.params, PaymentIntentRetrieveParams)
-        return self._one(PAYMENT, call.id, "intent")
+        return self._one(PAYMENT, call.id, "intent").body
 
     def list_payments(self, call: Call) -> Json:
         return self._list(PAYMENT, "/v1/payment_intents", check(call.params, PaymentIntentListParams))
@@ -116,23 +116,20 @@ class Api:
 
     def _retrieved(self, kind: str, call: Call, shape: Any, param: str) -> Json:
         expand = _expansions(check(call.params, shape), kind)
-        found = self._store.get(kind, call.id)
-        if not found:
-            raise no_such(kind, call.id, param)
-        return self._expanded(found, expand)
+        return self._expanded(self._one(kind, call.id, param), expand)
 
     def event(self, call: Call) -> Json:
         check(call.params, EventRetrieveParams)
-        return self._one(EVENT, call.id, "id")
+        return self._one(EVENT, call.id, "id").body
 
     def list_events(self, call: Call) -> Json:
         return self._list(EVENT, "/v1/events", check(call.params, EventListParams))
 
-    def _one(self, kind: str, id: str, param: str) -> Json:
+    def _one(self, kind: str, id: str, param: str) -> Stored:
         found = self._store.get(kind, id)
         if not found:
             raise no_such(kind, id, param)
-        return found.body
+        return found
 
     def _list(self, kind: str, url: str, params: dict[str, Any]) -> Json:
         expand = _expansions(params, kind, "data.")
@@ -152,7 +149,7 @@ class Api:
             shown, more = items[:MOST_LINE_ITEMS_SHOWN], len(items) > MOST_LINE_ITEMS_SHOWN
             body["line_items"] = {"object": "list", "data": shown, "has_more": more, "url": url}
         if "payment_intent" in expand and body["payment_intent"]:
-            body["payment_intent"] = self._one(PAYMENT, body["payment_intent"], "intent")
+            body["payment_intent"] = self._one(PAYMENT, body["payment_intent"], "intent").body
         return body
 
 

@@ -100,9 +100,9 @@ class Operator:
             Route("/sandbox/clock", self.advance_clock, methods=["POST"]),
             Route("/sandbox/settle", self.settle, methods=["POST"]),
             Route("/sandbox/refunds", self.make_refund, methods=["POST"]),
-            Route("/sandbox/refunds/{id}", self.move, methods=["POST"]),
+            Route("/sandbox/refunds/{id}", self.move_refund, methods=["POST"]),
             Route("/sandbox/disputes", self.make_dispute, methods=["POST"]),
-            Route("/sandbox/disputes/{id}", self.move, methods=["POST"]),
+            Route("/sandbox/disputes/{id}", self.move_dispute, methods=["POST"]),
             Route("/sandbox/deliveries", self.deliveries, methods=["GET"]),
             Route("/sandbox/totals", self.totals, methods=["GET"]),
         ]
@@ -155,13 +155,11 @@ class Operator:
             lambda: self._reversals.dispute(wanted.payment_intent, wanted.amount, wanted.status, wanted.settled)
         )
 
-    async def move(self, request: Request) -> Response:
-        wanted = await _read(request, Move)
-        if isinstance(wanted, Response):
-            return wanted
-        refund = "/refunds/" in request.url.path
-        verb = self._reversals.move_refund if refund else self._reversals.move_dispute
-        return _done(lambda: verb(request.path_params["id"], wanted.status))
+    async def move_refund(self, request: Request) -> Response:
+        return await _move(request, self._reversals.move_refund)
+
+    async def move_dispute(self, request: Request) -> Response:
+        return await _move(request, self._reversals.move_dispute)
 
     async def deliveries(self, request: Request) -> Response:
         """How many deliveries are in which state, and how many attempts were made for all of them."""
@@ -180,6 +178,13 @@ class Operator:
         return JSONResponse(
             {"campaigns": campaigns} if asked is None else {"campaign": asked, "totals": campaigns.get(asked, {})}
         )
+
+
+async def _move(request: Request, verb: Callable[[str, str], Json]) -> Response:
+    wanted = await _read(request, Move)
+    if isinstance(wanted, Response):
+        return wanted
+    return _done(lambda: verb(request.path_params["id"], wanted.status))
 
 
 def _done(verb: Callable[[], Json]) -> Response:

@@ -31,7 +31,6 @@ DISPUTE_MOVES: Final = {
 }
 """What may become of a dispute: https://docs.stripe.com/disputes/how-disputes-work, and appeals after a loss."""
 
-OPENED: Final = ("warning_needs_response", "needs_response")
 CLOSED: Final = ("won", "lost", "warning_closed")
 
 

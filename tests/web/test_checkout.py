@@ -98,7 +98,7 @@ def test_a_debit_that_settles_later_is_on_its_way_and_counts_when_the_bank_has_p
     assert state["status"] == "processing"
     assert "on its way" in state["paragraphs"][0]
     assert stack.totals().raised == before
-    httpx.post(f"{stack.sandbox}/sandbox/settle", json={}).raise_for_status()
+    stack.operate("settle")
     eventually(lambda: stack.totals().raised == before + 2500, "the debit is counted")
     eventually(lambda: stack.client.get(path).json()["status"] == "paid", "and the donor told")
 

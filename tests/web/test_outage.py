@@ -18,8 +18,7 @@ def alone(redis_url, tmp_path_factory):
 
 
 def fail(stack, kind, times, executed=False):
-    fault = {"api": {"kind": kind, "next": times, "executed": executed}}
-    httpx.post(f"{stack.sandbox}/sandbox/faults", json=fault).raise_for_status()
+    stack.operate("faults", api={"kind": kind, "next": times, "executed": executed})
 
 
 def clear(stack):
