@@ -42,7 +42,7 @@ def create_app(
     """Raises Misconfigured, with every fault, when a campaign file is wrong."""
     files = campaigns or CampaignFiles(settings.campaigns, publication_every=settings.publication_every)
     stripe = payments or stripe_payments(settings)
-    donations = Donations(files, ledger or RedisLedger(settings.redis_url), stripe, clock)
+    donations = Donations(files, ledger or redis_ledger(settings), stripe, clock)
     checkout = Checkout(donations, stripe, SignedTokens(settings.secret_keys))
     assets = Assets()
     pages = Pages(settings, assets)
@@ -68,6 +68,10 @@ def stripe_payments(settings: Settings) -> StripePayments:
     return StripePayments(
         settings.stripe_secret_key, settings.stripe_webhook_secrets, api_base=settings.stripe_api_base
     )
+
+
+def redis_ledger(settings: Settings) -> RedisLedger:
+    return RedisLedger(settings.redis_url, replicas=settings.redis_replicas)
 
 
 def worker() -> Starlette:

@@ -69,6 +69,7 @@ class Checkout:
         if not self.donations.accepts(campaign):
             raise Conflict("campaign_closed")
         _within_terms(campaign, amount)
+        self.donations.active = self.donations.clock().timestamp()
         order = Order(
             campaign=campaign.id,
             site=token.site,

@@ -1,17 +1,24 @@
-"""The command line: serve · demo · check · totals · snippet."""
+"""The command line: serve · demo · check · rebuild · totals · snippet."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from service import __version__
 from service.errors import DonationCardError, Fault, Misconfigured
 from service.settings import Settings, from_environment
+
+if TYPE_CHECKING:  # a command imports what it needs when it runs: `--help` waits for nothing
+    from service.donations import Donations
+    from service.ports import Comparison
 
 _DEMO_ENVIRONMENT = Path("data/environment")
 
@@ -96,20 +103,12 @@ def totals(campaign: str) -> None:
 
 
 async def _totals(settings: Settings, campaign_id: str) -> None:
-    from service.adapters.campaign_files import CampaignFiles
-    from service.adapters.redis_ledger import RedisLedger
-    from service.app import stripe_payments
     from service.domain.money import Money
 
-    campaign = CampaignFiles(settings.campaigns).get(campaign_id)
-    ledger = RedisLedger(settings.redis_url)
-    payments = stripe_payments(settings)
-    try:
-        account = await payments.account()
-        found = await ledger.totals(account, campaign.id)
-    finally:
-        await ledger.close()
-        await payments.close()
+    async with _donations(settings) as donations:
+        campaign = donations.campaigns.get(campaign_id)
+        account = await donations.account()
+        found = await donations.ledger.totals(account, campaign.id)
     click.echo(f"campaign  {campaign.id} ({account.id}, {account.mode})")
     if found is None:
         click.echo("raised    unknown: the ledger has not been built; it is, a few seconds after the service starts")
@@ -117,6 +116,70 @@ async def _totals(settings: Settings, campaign_id: str) -> None:
     click.echo(f"raised    {Money(found.raised, campaign.currency)} before fees")
     click.echo(f"payments  {found.payments}")
     click.echo(f"goal      {campaign.goal}")
+
+
+@commands.command()
+@click.option("--dry-run", is_flag=True, help="Compare only; the ledger stays as it is.")
+def rebuild(dry_run: bool) -> None:
+    """Build the ledger anew from what Stripe says, and show what it had, what is true, and the difference.
+
+    The service may go on meanwhile: it loses nothing, and readers see the last published figure.
+    """
+    if not asyncio.run(_rebuild(_settings(), dry_run)):
+        sys.exit(1)
+
+
+async def _rebuild(settings: Settings, dry_run: bool) -> bool:
+    """Whether the ledger said what Stripe says."""
+    from service.reconciliation import Reconciliation
+
+    async with _donations(settings) as donations:
+        account = await donations.account()
+        with click.progressbar(length=0, show_pos=True, show_percent=False, label="objects read from Stripe") as bar:
+
+            def forward(done: int) -> None:
+                bar.update(done - bar.pos)
+
+            compared = await Reconciliation(donations).rebuild(account, dry_run=dry_run, on_progress=forward)
+        currencies = {campaign.id: campaign.currency for campaign in donations.campaigns.all()}
+    for line in _table(compared, currencies):
+        click.echo(line)
+    return not any(comparison.differs for comparison in compared)
+
+
+def _table(compared: Sequence[Comparison], currencies: Mapping[str, str]) -> Iterator[str]:
+    from service.domain.money import Money
+
+    yield f"{'campaign':24} {'the ledger had':>20} {'Stripe says':>20} {'difference':>16} {'payments':>16}"
+    for each in compared:
+        currency, had, found = currencies.get(each.campaign), each.had, each.found
+
+        def shown(amount: int, currency: str | None = currency) -> str:
+            return str(Money(amount, currency)) if currency else f"{amount} (no file)"
+
+        before = shown(had.raised) if had else "unknown"
+        change = shown(found.raised - had.raised) if had else ""
+        payments = f"{had.payments} → {found.payments}" if had and had != found else str(found.payments)
+        note = "  sums of single sites differ" if each.differs and had == found else ""
+        yield f"{each.campaign:24} {before:>20} {shown(found.raised):>20} {change:>16} {payments:>16}{note}"
+
+
+@asynccontextmanager
+async def _donations(settings: Settings) -> AsyncIterator[Donations]:
+    """The verbs, beside a running service or without one."""
+    from datetime import UTC, datetime
+
+    from service.adapters.campaign_files import CampaignFiles
+    from service.app import redis_ledger, stripe_payments
+    from service.donations import Donations
+
+    files = CampaignFiles(settings.campaigns, publication_every=settings.publication_every)
+    donations = Donations(files, redis_ledger(settings), stripe_payments(settings), lambda: datetime.now(UTC))
+    try:
+        yield donations
+    finally:
+        await donations.ledger.close()
+        await donations.payments.close()
 
 
 @commands.command()

@@ -1,10 +1,12 @@
-"""The verbs: show a campaign's figure, record what Stripe tells, reconcile with Stripe.
+"""The verbs: show a campaign's figure, record what Stripe tells.
 
 `checkout.py` starts a gift and follows it; what it finds paid is recorded here, as a webhook's would be.
+`reconciliation.py` asks Stripe for what no webhook told.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -18,12 +20,15 @@ from service.domain.ledger import State
 from service.domain.progress import Progress, progress
 from service.domain.publication import Published, next_boundary
 from service.errors import LedgerUnavailable, NotFound, NotOurEvent, PaymentsUnavailable, Unavailable
-from service.ports import Account, Campaigns, CheckoutSession, Joined, Ledger, Payments, Reversal, Told
+from service.ports import Account, Campaigns, CheckoutSession, Joined, Ledger, Origin, Payments, Reversal, Told
 
 log = structlog.get_logger()
 
 SESSION_LIFETIME: Final = 91 * 60
 """Seconds from the token's making to the session's end: 60 of the token, and the 30 minutes that Stripe asks for."""
+
+STRANGERS: Final = 10_000
+"""Payments of other products that are remembered, so that each is asked about once."""
 
 
 @dataclass(slots=True)
@@ -33,7 +38,10 @@ class Donations:
     payments: Payments
     clock: Callable[[], datetime]
     figures: dict[str, Progress] = field(default_factory=dict)
+    active: float = 0.0
+    """UTC seconds of this worker's last checkout session or webhook."""
     _account: Account | None = field(default=None, init=False)
+    _strangers: OrderedDict[str, None] = field(default_factory=OrderedDict, init=False)
 
     async def account(self) -> Account:
         """Whose money it is: as Stripe says, and while it is away at the start, as the ledger remembers.
@@ -72,7 +80,7 @@ class Donations:
 
         A campaign without an entry in `figures` is unknown, which is not zero.
         """
-        now = self.clock()
+        now, shown = self.clock(), self.figures.get(campaign.id)
         try:
             published = await self.ledger.roll(
                 await self.account(),
@@ -84,13 +92,18 @@ class Donations:
             )
         except Unavailable as error:
             published = None
-            if (shown := self.figures.get(campaign.id)) is None or not shown.stale:  # once, not every second
+            if shown is None or not shown.stale:  # once, not every second
                 log.warning("figure_not_refreshed", campaign=campaign.id, reason=str(error))
-        if published is not None:
-            figure = _progress(campaign, published)
-            self.figures[campaign.id] = _stale(figure) if published.stale else figure
-        elif campaign.id in self.figures:
-            self.figures[campaign.id] = _stale(self.figures[campaign.id])
+        figure = published and _progress(campaign, published)
+        if figure and (not figure.stale or shown is None or figure.as_of > shown.as_of):
+            self.figures[campaign.id] = figure  # else ours is as new, whatever a restored backup says
+        else:
+            self.doubt(campaign)
+
+    def doubt(self, campaign: Campaign) -> None:
+        """Nobody knows just now whether the figure still holds: it stays, and says so."""
+        if (shown := self.figures.get(campaign.id)) is not None:
+            self.figures[campaign.id] = replace(shown, stale=True)
 
     def shown(self, campaign: Campaign) -> Progress | None:
         """The published figure, None while it is unknown."""
@@ -107,25 +120,20 @@ class Donations:
 
     # ── record ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def record(self, told: Told) -> Joined:
-        """Join what Stripe tells of a payment, a refund or a dispute. Another currency than the campaign's is never
-        summed. Raises NotOurEvent."""
+    async def state(self, told: Told) -> State | None:
+        """What Stripe tells of a payment, a refund or a dispute, for the ledger; None while there is nothing to say.
+
+        Another currency than the campaign's is never summed. Raises NotOurEvent.
+        """
         if isinstance(told, Reversal):
-            return await self._join(await self._reversed(told), told.currency)
-        if told.state is None or told.amount is None:
-            return Joined.UNCHANGED
-        return await self._join(told.state, told.amount.currency)
-
-    async def _reversed(self, told: Reversal) -> State:
-        """A refund or a dispute knows its payment only, and the payment knows its campaign."""
-        origin = told.origin
-        if origin is None and told.payment_intent:
-            origin = await self.payments.origin(told.payment_intent)
-        if origin is None:
+            origin, currency = await self._origin(told), told.currency
+            state = State(origin.campaign, told.kind, told.id, told.contributions, origin.site)
+        elif told.campaign is None:
             raise NotOurEvent("other_product")
-        return State(origin.campaign, told.kind, told.id, told.contributions, origin.site)
-
-    async def _join(self, state: State, currency: str) -> Joined:
+        elif told.state is None or told.amount is None:
+            return None
+        else:
+            state, currency = told.state, told.amount.currency
         try:
             campaign = self.campaigns.get(state.campaign)
         except NotFound:
@@ -134,6 +142,27 @@ class Donations:
             if currency != campaign.currency:
                 log.error("currency_differs", campaign=campaign.id, given=currency)
                 raise NotOurEvent("wrong_currency")
+        return state
+
+    async def _origin(self, told: Reversal) -> Origin:
+        """A refund or a dispute knows its payment only, and the payment knows its campaign."""
+        payment = told.payment_intent
+        origin = told.origin
+        if origin is None and payment and payment not in self._strangers:
+            origin = await self.payments.origin(payment)
+            if origin is None:
+                self._strangers[payment] = None
+                if len(self._strangers) > STRANGERS:
+                    self._strangers.popitem(last=False)
+        if origin is None:
+            raise NotOurEvent("other_product")
+        return origin
+
+    async def record(self, told: Told) -> Joined:
+        """Join what Stripe tells. Raises NotOurEvent."""
+        state = await self.state(told)
+        if state is None:
+            return Joined.UNCHANGED
         return await self.ledger.join(await self.account(), state)
 
     async def record_if_paid(self, session: CheckoutSession) -> None:
@@ -145,40 +174,13 @@ class Donations:
 
     async def receive(self, body: bytes, signature: bytes) -> Joined:
         """Apply a webhook: verify, translate, join. Raises Invalid, NotOurEvent, and Unavailable to be sent again."""
-        told = self.payments.event(body, signature, self.clock(), await self.account())
-        if isinstance(told, CheckoutSession) and told.campaign is None:
-            raise NotOurEvent("other_product")
+        now = self.clock()
+        told = self.payments.event(body, signature, now, await self.account())
+        self.active = now.timestamp()
         return await self.record(told)
-
-    # ── reconcile ─────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def reconcile(self) -> int:
-        """Join every payment, refund and dispute that Stripe knows since the oldest cursor; return how many were news.
-
-        Stripe is the ledger, Redis its projection: this builds an empty one, and heals whatever webhooks missed.
-        A projection counts as built only after a complete pass, and the cursor is where that pass began.
-        """
-        account = await self.account()
-        began = int(self.clock().timestamp())
-        passes = {campaign.id: await self.ledger.begin_pass(account, campaign.id) for campaign in self.campaigns.all()}
-        since = min((begun.since or 0 for begun in passes.values()), default=began)
-        news = 0
-        async for told in self.payments.created_since(max(0, since - SESSION_LIFETIME - 600)):
-            try:
-                news += await self.record(told) is Joined.APPLIED
-            except NotOurEvent as reason:
-                log.info("object_not_ours", object=told.id, reason=reason.code)
-        for campaign_id, begun in passes.items():
-            if not await self.ledger.mark_built(account, campaign_id, begun, began):
-                log.warning("pass_lost", campaign=campaign_id)  # Redis was wiped meanwhile; the next pass builds it
-        log.info("reconciled", since=since, news=news)
-        return news
 
 
 def _progress(campaign: Campaign, published: Published) -> Progress:
     as_of = datetime.fromtimestamp(published.epoch, campaign.publication.timezone)
-    return progress(campaign, published.raised, as_of=as_of, next_change=next_boundary(campaign.publication, as_of))
-
-
-def _stale(figure: Progress) -> Progress:
-    return figure if figure.stale else replace(figure, stale=True)
+    following = next_boundary(campaign.publication, as_of)
+    return progress(campaign, published.raised, as_of=as_of, next_change=following, stale=published.stale)

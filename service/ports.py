@@ -38,13 +38,44 @@ class Joined(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """A pass over Stripe that is about to begin: which filling of the ledger it fills, and from where.
+    """A pass over Stripe that is about to begin: which generation of the ledger it brings up to date, and from where.
 
-    `since`: UTC seconds, where the last complete pass began. None: there was none, so begin with the first session.
+    `since`: UTC seconds, where the last complete pass began. None: the generation is unknown (never built, or it lost
+    something, or it contradicts itself), and only a rebuild helps.
     """
 
     generation: str
     since: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """A generation that a rebuild is filling beside the live one."""
+
+    campaign: str
+    generation: str
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The end of a rebuild: what the ledger had (None: it did not know), what Stripe says, and whether a ledger that
+    was built said anything else, be it only for one site."""
+
+    campaign: str
+    had: Totals | None
+    found: Totals
+    differs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """When the last complete pass and the last complete rebuild of an account began (UTC seconds; None: never), and
+    how many passes since have found nothing new."""
+
+    reconciled: int | None = None
+    rebuilt: int | None = None
+    idle: int = 0
 
 
 class Ledger(Protocol):
@@ -58,21 +89,44 @@ class Ledger(Protocol):
     ) -> Published | None:
         """Decide the public figure if its time has come, and read it. None: never published and not built.
 
-        While the projection is not built nothing is decided: the last figure comes back marked stale.
+        While the projection is unknown, or older than it was, nothing is decided: the last figure comes back, stale.
         """
 
     async def totals(self, account: Account, campaign: str) -> Totals | None:
-        """What the ledger holds now. None: the projection has not been built, so nobody knows."""
+        """What the ledger holds now. None: the projection is not built, or contradicts itself, so nobody knows."""
+
+    async def lease(self, account: Account, owner: str) -> bool:
+        """Take or keep the right to reconcile; it ends by itself. A courtesy: two passes at once are correct too."""
+
+    async def release(self, account: Account, owner: str) -> None: ...
+
+    async def rounds(self, account: Account) -> Rounds: ...
+
+    async def end_round(self, account: Account, rounds: Rounds) -> None: ...
+
+    async def campaigns(self, account: Account) -> set[str]:
+        """Every campaign that the ledger ever heard of, also such as have no file."""
 
     async def begin_pass(self, account: Account, campaign: str) -> Pass:
-        """Called before Stripe is asked for anything, so that `mark_built` can tell what the pass has filled."""
+        """Called before Stripe is asked for anything, so that `advance` can tell what the pass has filled."""
 
-    async def mark_built(self, account: Account, campaign: str, begun: Pass, cursor: int) -> bool:
-        """Say, after a complete pass that began at `cursor`, that the projection is whole. Written last.
+    async def advance(self, account: Account, campaign: str, begun: Pass, cursor: int) -> bool:
+        """Say, after a complete pass that began at `cursor`, that a built generation is complete up to there.
 
-        False: what the pass filled was lost meanwhile (a wiped server), so nothing is marked; the next pass begins
-        with the first session.
+        False: what the pass filled was lost meanwhile (a wiped server, a rebuild), so nothing is said.
         """
+
+    async def open_shadow(self, account: Account, campaign: str) -> Shadow:
+        """Begin a rebuild: from now on `join` fills this shadow too. One that another rebuild left is thrown away."""
+
+    async def fill(self, account: Account, shadow: Shadow, state: State) -> bool:
+        """Join a state into the shadow alone. False: it is gone, another rebuild has begun."""
+
+    async def flip(self, account: Account, shadow: Shadow, cursor: int) -> Comparison | None:
+        """End a rebuild that began at `cursor`: the shadow is complete and takes over. None: it is gone."""
+
+    async def drop(self, account: Account, shadow: Shadow) -> Comparison | None:
+        """End a rebuild and change nothing. None: the shadow is gone."""
 
     async def remember(self, fingerprint: str, account: Account) -> None:
         """Keep which account a secret key opens, for a start while Stripe is away."""
@@ -191,6 +245,10 @@ class Payments(Protocol):
 
     def created_since(self, created: int) -> AsyncIterator[Told]:
         """Every session, refund and dispute made at or after `created` (UTC seconds), in no promised order."""
+
+    def changed_since(self, changed: int) -> AsyncIterator[Told]:
+        """What the events since `changed` tell: hints of late changes. Never all there is: Stripe keeps them for 30
+        days, and some are never made."""
 
     def event(self, body: bytes, signature: bytes, now: datetime, account: Account) -> Told:
         """Verify and translate a webhook. Raises Invalid (not signed by Stripe, unreadable) and NotOurEvent."""

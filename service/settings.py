@@ -42,6 +42,7 @@ class Settings:
     public_url: str
     secret_keys: tuple[str, ...]
     campaigns: Path = Path("campaigns")
+    redis_replicas: int = 0
     stripe_api_base: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000

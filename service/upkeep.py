@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from service.donations import Donations
 from service.errors import LedgerUnavailable, Unavailable
+from service.reconciliation import Reconciliation
 from service.web.campaigns import Board
 
 log = structlog.get_logger()
@@ -19,11 +20,8 @@ log = structlog.get_logger()
 ROLL_INTERVAL: Final = 1.0
 """Seconds between two looks at the clock, the ledger and the campaign files."""
 
-RECONCILE_INTERVAL: Final = 600.0
-"""Seconds between two passes over what Stripe knows, where nothing asks for one sooner."""
-
-RETRY_INTERVAL: Final = 2.0
-"""Seconds between two passes at least."""
+PASS_INTERVAL: Final = 2.0
+"""Seconds between two looks whether a pass over what Stripe knows is due."""
 
 
 class Upkeep:
@@ -31,15 +29,15 @@ class Upkeep:
 
     def __init__(self, donations: Donations, board: Board) -> None:
         self._donations, self._board = donations, board
+        self._reconciliation = Reconciliation(donations)
         self._reconciled: str | None = "not reconciled with Stripe yet"
         self._ledger: str | None = "not asked yet"
-        self._unsettled = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         tasks = [
-            asyncio.create_task(_forever(self._look, self._until_next_look)),
-            asyncio.create_task(_forever(self._reconcile, self._until_next_pass)),
+            asyncio.create_task(_forever(self._look, ROLL_INTERVAL)),
+            asyncio.create_task(_forever(self._reconcile, PASS_INTERVAL)),
         ]
         try:
             yield
@@ -65,41 +63,26 @@ class Upkeep:
             self._ledger = None
         except LedgerUnavailable as error:
             self._ledger = str(error)
-        await self._board.refresh()
-        if self._donations.unsettled():
-            self._unsettled.set()
-
-    async def _until_next_look(self, _: bool) -> None:
-        await asyncio.sleep(ROLL_INTERVAL)
+        await self._board.refresh(ask=self._ledger is None)
 
     async def _reconcile(self) -> None:
         try:
-            await self._donations.reconcile()
-            self._reconciled = None
+            await self._reconciliation.when_due()
+            rounds = self._reconciliation.rounds
+            if rounds and rounds.reconciled is not None:  # by this worker or another one
+                self._reconciled = None
         except Unavailable as error:
             self._reconciled = str(error)
             raise
 
-    async def _until_next_pass(self, ok: bool) -> None:
-        """Ten minutes, or less where a figure waits for it: a new campaign, an emptied Redis, a pass that failed."""
-        await asyncio.sleep(RETRY_INTERVAL)
-        self._unsettled.clear()
-        if ok:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(RECONCILE_INTERVAL):
-                    await self._unsettled.wait()
 
-
-async def _forever(work: Callable[[], Awaitable[None]], pause: Callable[[bool], Awaitable[None]]) -> None:
+async def _forever(work: Callable[[], Awaitable[None]], pause: float) -> None:
     """A worker that cannot do its upkeep still serves what it has: this survives everything but cancelling."""
     while True:
         try:
             await work()
-            ok = True
         except Unavailable as error:
             log.warning("upkeep_postponed", work=work.__name__, reason=str(error))
-            ok = False
         except Exception:
             log.exception("upkeep_failed", work=work.__name__)
-            ok = False
-        await pause(ok)
+        await asyncio.sleep(pause)

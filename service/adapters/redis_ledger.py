@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,46 +18,39 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 
+from service.adapters.redis_connection import Script, Value, connect
 from service.domain.ledger import State, Totals
 from service.domain.publication import Published, Rule, epochs_around
 from service.errors import LedgerUnavailable
-from service.ports import Account, Joined, Pass
+from service.ports import Account, Comparison, Joined, Pass, Rounds, Shadow
 
 SCHEMA: Final = "1"
 TRIES: Final = 3
 """Attempts at one operation while generations change underneath it."""
 
 
+STALE_AFTER: Final = 7_200
+"""Seconds after the last complete pass from which on nothing is decided: twice the longest wait between two passes."""
+
+LEASE: Final = 300
+"""Seconds that a worker which reconciles is left alone without a sign of life."""
+
+
 class RedisLedger:
-    """Implements `service.ports.Ledger`. `url`: redis://, rediss:// or unix://; `deadline` in seconds, for each call.
+    """Implements `service.ports.Ledger`. `url` as in `REDIS_URL`; `deadline` in seconds, for each call.
 
     The deadline covers the wait for a free connection, redis-py's own retries and every attempt of ours: a server
     that hangs costs a caller that long, and nobody holds a connection longer.
     """
 
-    def __init__(self, url: str, *, deadline: float = 1.0, connections: int = 16) -> None:
+    def __init__(self, url: str, *, deadline: float = 1.0, connections: int = 16, replicas: int = 0) -> None:
         self._deadline = deadline
         self._free = asyncio.Semaphore(connections)
-        self._redis = Redis.from_pool(
-            ConnectionPool.from_url(
-                url,
-                max_connections=connections,
-                decode_responses=True,
-                protocol=2,
-                # One clock, ours: with these set, redis-py sends inside asyncio.wait_for, which before Python 3.12 can
-                # swallow the cancellation by which the deadline ends a call (https://github.com/python/cpython/issues/86296).
-                socket_timeout=None,
-                socket_connect_timeout=None,
-                # What was sent is sent again when its answer is lost: only scripts that can be repeated are ever sent.
-                retry=Retry(ExponentialBackoff(cap=0.1, base=0.02), 2),
-            )
-        )
+        self._redis = connect(url, connections=connections, replicas=replicas)
         self._known: dict[_Place, _Generations] = {}
+        self._cursors: dict[_Place, int] = {}
 
     async def join(self, account: Account, state: State) -> Joined:
         place = _Place(account, state.campaign)
@@ -67,66 +60,146 @@ class RedisLedger:
             hashes = (at.live, _hash(state, at.salt), at.shadow, _hash(state, at.shadow_salt))
             return keys, (state.kind.value, state.site, state.rank, *hashes, *state.contributions)
 
-        return Joined((await self._ask("join", place, arguments, create=True))[0])
+        return Joined((await self._ask("join", place, arguments, create=True, durable=True))[0])
 
     async def roll(
         self, account: Account, campaign: str, rule: Rule, *, now: datetime, offline: int, ended: bool
     ) -> Published | None:
         place = _Place(account, campaign)
-        terms = (rule.step, rule.min_gifts, offline, int(ended), *(() if rule.live else epochs_around(rule, now)))
+        epochs: tuple[int, ...] = () if rule.live else epochs_around(rule, now)
+        seen = self._cursors.get(place, 0)
+        terms: Sequence[int] = (rule.step, rule.min_gifts, offline, int(ended), seen, STALE_AFTER, *epochs)
 
         def arguments(at: _Generations) -> _Arguments:
             return (place.meta, *place.generation(at.live), place.published), (at.live, *terms)
 
-        built, *figure = await self._ask("roll", place, arguments)
+        fresh, cursor, *figure = await self._ask("roll", place, arguments)
+        if fresh == "1":
+            self._cursors[place] = max(seen, _whole(cursor))
         if not figure:
             return None
         epoch, online, outside, payments_at_move = map(_whole, figure)
-        return Published(epoch, online, outside, payments_at_move, stale=built != "1")
+        return Published(epoch, online, outside, payments_at_move, stale=fresh != "1")
 
     async def totals(self, account: Account, campaign: str) -> Totals | None:
         held = await self._read(account, campaign)
-        return held.totals if held and held.cursor is not None else None
+        return held.totals if held else None
+
+    # ── passes and rebuilds ───────────────────────────────────────────────────────────────────────────────────
+
+    async def lease(self, account: Account, owner: str) -> bool:
+        return await self._lease(account, owner, LEASE)
+
+    async def release(self, account: Account, owner: str) -> None:
+        await self._lease(account, owner, 0)
+
+    async def _lease(self, account: Account, owner: str, seconds: int) -> bool:
+        async with self._answered():
+            return (await self._redis.run(_script("lease"), (_account_key(account, "lease"),), (owner, seconds)))[
+                0
+            ] == "yes"
+
+    async def rounds(self, account: Account) -> Rounds:
+        async with self._answered():
+            held = await self._redis.command("HMGET", _account_key(account), "reconciled", "rebuilt", "idle")
+        reconciled, rebuilt, idle = (None if text is None else _whole(text) for text in held)
+        return Rounds(reconciled, rebuilt, idle or 0)
+
+    async def end_round(self, account: Account, rounds: Rounds) -> None:
+        held = {"reconciled": rounds.reconciled, "rebuilt": rounds.rebuilt, "idle": rounds.idle}
+        pairs = [word for name, value in held.items() if value is not None for word in (name, value)]
+        async with self._answered():
+            await self._redis.command("HSET", _account_key(account), *pairs)
+
+    async def campaigns(self, account: Account) -> set[str]:
+        async with self._answered():
+            fields: list[str] = await self._redis.command("HKEYS", _account_key(account))
+        return {field.removeprefix("campaign:") for field in fields if field.startswith("campaign:")}
 
     async def begin_pass(self, account: Account, campaign: str) -> Pass:
         held = await self._read(account, campaign, create=True)
         assert held is not None
         return Pass(held.generation, held.cursor)
 
-    async def mark_built(self, account: Account, campaign: str, begun: Pass, cursor: int) -> bool:
+    async def advance(self, account: Account, campaign: str, begun: Pass, cursor: int) -> bool:
         place = _Place(account, campaign)
         keys = (place.meta, *place.generation(begun.generation))
         async with self._answered():
-            return (await self._run("mark", keys, (begun.generation, cursor)))[0] == "marked"
+            answer = await self._redis.run(_script("advance"), keys, (begun.generation, cursor))
+        return answer[0] == "advanced"
+
+    async def open_shadow(self, account: Account, campaign: str) -> Shadow:
+        place, shadow = _Place(account, campaign), Shadow(campaign, *_names())
+
+        def arguments(at: _Generations) -> _Arguments:
+            keys = (place.meta, *place.generation(shadow.generation), *place.generation(at.shadow))
+            return keys, (at.live, at.shadow, shadow.generation, shadow.salt)
+
+        await self._ask("shadow", place, arguments, create=True)
+        return shadow
+
+    async def fill(self, account: Account, shadow: Shadow, state: State) -> bool:
+        place = _Place(account, shadow.campaign)
+        keys = (place.meta, *place.generation(shadow.generation))
+        about: Sequence[Value] = (state.kind.value, state.site, state.rank)
+        values = (*about, shadow.generation, _hash(state, shadow.salt), *state.contributions)
+        async with self._answered():
+            answer = await self._redis.run(_script("fill"), keys, values)
+        return answer[0] == "filled"
+
+    async def flip(self, account: Account, shadow: Shadow, cursor: int) -> Comparison | None:
+        return await self._close_shadow(account, shadow, str(cursor))
+
+    async def drop(self, account: Account, shadow: Shadow) -> Comparison | None:
+        return await self._close_shadow(account, shadow, "")
+
+    async def _close_shadow(self, account: Account, shadow: Shadow, cursor: str) -> Comparison | None:
+        place = _Place(account, shadow.campaign)
+
+        def arguments(at: _Generations) -> _Arguments:
+            keys = (place.meta, *place.generation(at.live), *place.generation(shadow.generation))
+            return keys, (at.live, shadow.generation, cursor)
+
+        answer, *told = await self._ask("close", place, arguments)
+        if answer == "gone":
+            return None
+        verdict, *sums = told
+        found, *had = (
+            Totals(_whole(raised), _whole(payments)) for raised, payments in zip(sums[::2], sums[1::2], strict=True)
+        )
+        return Comparison(shadow.campaign, had[0] if had else None, found, verdict == "different")
+
+    # ── the server ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def remember(self, fingerprint: str, account: Account) -> None:
         async with self._answered():
-            await self._redis.set(_key_of(fingerprint), f"{account.mode}/{account.id}")
+            await self._redis.command("SET", _key_of(fingerprint), f"{account.mode}/{account.id}")
 
     async def remembered(self, fingerprint: str) -> Account | None:
         async with self._answered():
-            held = await self._redis.get(_key_of(fingerprint))
+            held = await self._redis.command("GET", _key_of(fingerprint))
         found = re.fullmatch("(live|test)/(acct_[A-Za-z0-9_]+)", str(held))
         return Account(found[2], livemode=found[1] == "live") if found else None
 
     async def ping(self) -> None:
         async with self._answered():
-            told = await self._redis.info()
-        if told.get("role") != "master":
-            raise LedgerUnavailable(reason="not_a_primary", role=str(told.get("role")))
-        # Our keys never expire, so only a policy for all keys can take them, and only where memory has a limit. INFO
-        # tells both everywhere; CONFIG, where one would look first, is refused by managed servers.
-        policy = str(told.get("maxmemory_policy", "unknown"))
-        if told.get("maxmemory") != 0 and policy != "noeviction" and not policy.startswith("volatile-"):
-            raise LedgerUnavailable(reason="keys_may_be_evicted", maxmemory_policy=policy)
+            servers = await self._redis.infos()
+        for told in servers:
+            if told.get("role") != "master":
+                raise LedgerUnavailable(reason="not_a_primary", role=str(told.get("role")))
+            # Our keys never expire, so only a policy for all keys can take them, and only where memory has a limit.
+            # INFO tells both everywhere; CONFIG, where one would look first, is refused by managed servers.
+            policy = str(told.get("maxmemory_policy", "unknown"))
+            if told.get("maxmemory") != 0 and policy != "noeviction" and not policy.startswith("volatile-"):
+                raise LedgerUnavailable(reason="keys_may_be_evicted", maxmemory_policy=policy)
 
     async def close(self) -> None:
         with suppress(TimeoutError):  # a hung server takes no goodbye
             async with asyncio.timeout(self._deadline):
-                await self._redis.aclose()
+                await self._redis.close()
 
     async def _read(self, account: Account, campaign: str, *, create: bool = False) -> _Held | None:
-        """None: the campaign has no whole generation; `create` opens one."""
+        """None: the campaign has no whole generation; `create` opens one, to be built."""
         place = _Place(account, campaign)
 
         def arguments(at: _Generations) -> _Arguments:
@@ -136,7 +209,13 @@ class RedisLedger:
         return _Held.told(*held) if answer == "held" else None
 
     async def _ask(
-        self, script: str, place: _Place, arguments: Callable[[_Generations], _Arguments], *, create: bool = False
+        self,
+        script: str,
+        place: _Place,
+        arguments: Callable[[_Generations], _Arguments],
+        *,
+        create: bool = False,
+        durable: bool = False,
     ) -> list[str]:
         """Run a script on the generations this worker believes in, and again when these have moved."""
         again = ("moved", "lost") if create else ("moved",)
@@ -144,7 +223,7 @@ class RedisLedger:
         async with self._answered():
             for _ in range(TRIES):
                 believed = await self._generations(place, believed, create=create)
-                answer = await self._run(script, *arguments(believed))
+                answer = await self._redis.run(_script(script), *arguments(believed), durable=durable)
                 if answer[0] not in again:
                     return answer
         raise LedgerUnavailable(reason="moved")
@@ -156,14 +235,22 @@ class RedisLedger:
             return known
         # Random, not counted: a wiped Redis would count from one again, and a worker that remembers the old salt would
         # go on joining under hashes that nobody else computes. The same gift would then be counted twice.
-        proposed, salt = (secrets.token_hex(8), secrets.token_hex(16)) if create else ("", "")
+        proposed, salt, cursor = (*_names(), await self._meet(place)) if create else ("", "", "")
         suspect = doubted.live if doubted else ""
         keys = (place.meta, *place.generation(proposed), *place.generation(suspect))
-        found = _Generations.told(*await self._run("open", keys, (SCHEMA, proposed, salt, suspect)))
+        found = _Generations.told(
+            *await self._redis.run(_script("open"), keys, (SCHEMA, proposed, salt, suspect, cursor))
+        )
         self._known.pop(place, None)
         if found.live:
             self._known[place] = found
         return found
+
+    async def _meet(self, place: _Place) -> str:
+        """From where on a campaign is known that was never heard of: the account's own cursor, or '': not at all."""
+        keys = (_account_key(place.account),)
+        new, rebuilt, reconciled = await self._redis.run(_script("meet"), keys, (place.campaign,))
+        return reconciled if new == "1" and rebuilt else ""
 
     @asynccontextmanager
     async def _answered(self) -> AsyncIterator[None]:
@@ -173,16 +260,8 @@ class RedisLedger:
         except (RedisError, OSError, UnicodeDecodeError) as error:  # asyncio's TimeoutError is an OSError
             raise LedgerUnavailable(reason=type(error).__name__) from error
 
-    async def _run(self, script: str, keys: Sequence[str], values: Sequence[str | int | bytes]) -> list[str]:
-        text, digest = _script(script)
-        send: Callable[..., Awaitable[list[str]]] = self._redis.execute_command
-        try:
-            return await send("EVALSHA", digest, len(keys), *keys, *values)
-        except NoScriptError:  # a server forgets its scripts when it restarts, fails over, or is told to
-            return await send("EVAL", text, len(keys), *keys, *values)
 
-
-_Arguments = tuple[Sequence[str], Sequence[str | int | bytes]]
+_Arguments = tuple[Sequence[str], Sequence[Value]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +286,18 @@ class _Place:
         return f"donation-card:{{{self.account.id}/{self.account.mode}/{self.campaign}}}:{name}"
 
 
+def _account_key(account: Account, name: str = "account") -> str:
+    """What concerns all campaigns of an account: their names and when the last passes began, or the lease."""
+    return f"donation-card:{{{account.id}/{account.mode}}}:{name}"
+
+
 def _key_of(fingerprint: str) -> str:
     return f"donation-card:account:{fingerprint}"
+
+
+def _names() -> tuple[str, str]:
+    """Of a generation to be: its id and its salt."""
+    return secrets.token_hex(8), secrets.token_hex(16)
 
 
 _GENERATION = re.compile("[0-9a-f]{16}[0-9a-f]{32}")
@@ -235,13 +324,15 @@ class _Generations:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
+    """A live generation. Without cursor and totals: it is not built, or contradicts itself."""
+
     generation: str
-    cursor: int | None
-    totals: Totals
+    cursor: int | None = None
+    totals: Totals | None = None
 
     @classmethod
-    def told(cls, generation: str, cursor: str, raised: str, payments: str) -> _Held:
-        return cls(generation, _whole(cursor) if cursor else None, Totals(_whole(raised), _whole(payments)))
+    def told(cls, generation: str, cursor: str = "", *sums: str) -> _Held:
+        return cls(generation, _whole(cursor), Totals(*map(_whole, sums))) if cursor else cls(generation)
 
 
 def _whole(text: str) -> int:
@@ -260,6 +351,6 @@ def _hash(state: State, salt: str) -> bytes:
 
 
 @cache
-def _script(name: str) -> tuple[str, str]:
-    text = files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
-    return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+def _script(name: str) -> Script:
+    folder = files(__package__)
+    return Script.of("".join(folder.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in ("state", name)))

@@ -1,25 +1,24 @@
 -- Decide the public figure if its time has come, and read it: the only writer of `published`.
 --
 -- KEYS  meta · ranks, totals of live · published
--- ARGV  live id, or '' · step · min_gifts · offline · ended (1, 0) · boundaries in UTC seconds, ascending; none: exact and live
--- Gives {moved} · {built (1, 0)} where nothing was ever published · {built, epoch, online, offline, payments_at_move}.
+-- ARGV  live id, or '' · step · min_gifts · offline · ended (1, 0) · the oldest cursor that is good enough, in UTC seconds
+--       · seconds after which a cursor is too old · boundaries in UTC seconds, ascending; none: exact and live
+-- Gives {moved} · {fresh (1, 0), cursor or ''} where nothing was ever published · {fresh, cursor, epoch, online, offline,
+-- payments_at_move}.
 --
 -- The same rule as `decide` in service/domain/publication.py. Redis' own clock picks the newest boundary that has
--- begun, for the workers' clocks differ; what is not built decides nothing.
-
-local function number(text) -- at most 15 digits: a Lua number is a double, exact up to 2^53
-  local digits = text and string.match(text, '^%-?(%d+)$')
-  return digits and #digits <= 15 and tonumber(text)
-end
+-- begun, for the workers' clocks differ. What is not built decides nothing, nor what is older than it was before: a
+-- Redis restored from a backup has rolled its cursor back too.
 
 local step, min_gifts = assert(number(ARGV[2]), 'step'), assert(number(ARGV[3]), 'min_gifts')
 local offline, ended = assert(number(ARGV[4]), 'offline'), ARGV[5] == '1'
-local exact = #ARGV == 5
+local good, patience = assert(number(ARGV[6]), 'cursor'), assert(number(ARGV[7]), 'patience')
+local exact = #ARGV == 7
 assert(step >= 1 and min_gifts >= 0, 'rule')
 
 local now = tonumber(redis.call('TIME')[1])
 local epoch = exact and now or nil
-for index = 6, #ARGV do
+for index = 8, #ARGV do
   local boundary = assert(number(ARGV[index]), 'boundary')
   if boundary <= now then
     epoch = boundary
@@ -30,9 +29,8 @@ local live = redis.call('HGET', KEYS[1], 'live') or ''
 if live ~= ARGV[1] then
   return {'moved'}
 end
-local built = live ~= ''
-  and redis.call('HEXISTS', KEYS[1], 'cursor:' .. live) == 1
-  and redis.call('EXISTS', KEYS[2], KEYS[3]) == 2
+local cursor = live ~= '' and number(redis.call('HGET', KEYS[1], 'cursor:' .. live))
+local totals = cursor and cursor >= math.max(good, now - patience) and sums(KEYS[2], KEYS[3])
 
 local fields = {'epoch', 'online', 'offline', 'payments_at_move'}
 local published = nil
@@ -53,18 +51,19 @@ local function decide(raised, payments)
   if exact and not differs and offline == published.offline or not exact and epoch <= published.epoch then
     return published
   end
-  local moves = differs and (exact or ended or payments - published.payments_at_move >= min_gifts)
+  -- a figure that once counted a payment too many must not wait for it for ever
+  local since = math.min(published.payments_at_move, payments)
+  local moves = differs and (exact or ended or payments - since >= min_gifts)
   return {
     epoch = math.max(epoch, published.epoch),
     online = moves and online or published.online,
     offline = offline,
-    payments_at_move = moves and payments or published.payments_at_move,
+    payments_at_move = moves and payments or since,
   }
 end
 
-if built and epoch then
-  local totals = redis.call('HMGET', KEYS[3], 'raised', 'payments')
-  local figure = decide(assert(number(totals[1]), 'total held'), assert(number(totals[2]), 'total held'))
+if totals and epoch then
+  local figure = decide(totals.raised, totals.payments)
   if figure ~= published then
     local pairs_to_write = {}
     for _, field in ipairs(fields) do
@@ -76,7 +75,7 @@ if built and epoch then
   end
 end
 
-local answer = {built and '1' or '0'}
+local answer = {totals and '1' or '0', cursor and string.format('%.0f', cursor) or ''}
 if published then
   for _, field in ipairs(fields) do
     table.insert(answer, string.format('%.0f', published[field]))

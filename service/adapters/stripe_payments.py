@@ -121,16 +121,15 @@ class StripePayments:
             ("dispute", v1.disputes.list_async, with_payment),
         ]
         for kind, ask, params in lists:
-            page = await _asked(ask(params))
-            while True:
-                for found in page.data:
-                    try:
-                        yield _READERS[kind](found.to_dict())
-                    except (Invalid, NotOurEvent) as error:  # must not keep all the others from being counted
-                        log.error("object_unreadable", object=found.id, reason=error.code)
-                if not page.has_more:
-                    break
-                page = await _asked(page.next_page_async())
+            async for found in _paged(ask(params)):
+                if (told := _readable(kind, found.to_dict())) is not None:
+                    yield told
+
+    async def changed_since(self, changed: int) -> AsyncIterator[Told]:
+        params: Any = {"created": {"gte": changed}, "types": list(EVENTS), "limit": 100}
+        async for event in _paged(self._client.v1.events.list_async(params)):
+            if (told := _readable(EVENTS[event.type], event.data.object.to_dict())) is not None:
+                yield told
 
     def event(self, body: bytes, signature: bytes, now: datetime, account: Account) -> Told:
         webhook_signature.verify(body, signature, self._webhook_secrets, now)
@@ -299,6 +298,25 @@ def _id(reference: Any) -> str | None:
     if not (found is None or isinstance(found, str)):
         raise ValueError("an id is a text")
     return found
+
+
+def _readable(kind: str, data: Any) -> Told | None:
+    """None: it cannot be read, which must not keep all the others from being counted."""
+    try:
+        return _READERS[kind](data)
+    except (Invalid, NotOurEvent) as error:
+        log.error("object_unreadable", object=str(data.get("id"))[:80], reason=error.code)
+        return None
+
+
+async def _paged(answer: Awaitable[Any]) -> AsyncIterator[Any]:
+    page = await _asked(answer)
+    while True:
+        for found in page.data:
+            yield found
+        if not page.has_more:
+            return
+        page = await _asked(page.next_page_async())
 
 
 async def _asked(answer: Awaitable[_T]) -> _T:

@@ -95,8 +95,10 @@ def decide(
         return Published(epoch, online, offline, totals.payments)
     if (online, offline) == (published.online, published.offline) if rule.live else epoch <= published.epoch:
         return published
-    kept = replace(published, epoch=max(epoch, published.epoch), offline=offline)
-    due = rule.live or ended or totals.payments - published.payments_at_move >= rule.min_gifts
+    # a figure that once counted a payment too many must not wait for it for ever
+    since = min(published.payments_at_move, totals.payments)
+    kept = replace(published, epoch=max(epoch, published.epoch), offline=offline, payments_at_move=since)
+    due = rule.live or ended or totals.payments - since >= rule.min_gifts
     if not due or online == published.online:
         return kept
     return replace(kept, online=online, payments_at_move=totals.payments)

@@ -45,11 +45,17 @@ class Board:
         self._shelves: dict[str, Shelf] = {}
         self.ready: dict[str, Answer] = {}
 
-    async def refresh(self) -> None:
-        """Let every figure be decided if it is time; called about once a second."""
+    async def refresh(self, *, ask: bool = True) -> None:
+        """Let every figure be decided if it is time; called about once a second.
+
+        Without asking, where the ledger is known to be away, every figure is doubted at once: each question would wait.
+        """
         campaigns = self._donations.visible()
         for campaign in campaigns:
-            await self._donations.refresh(campaign)
+            if ask:
+                await self._donations.refresh(campaign)
+            else:
+                self._donations.doubt(campaign)
             self.shelf(campaign)
         gone = self._shelves.keys() - {campaign.id for campaign in campaigns}
         for campaign_id in gone:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from service.adapters.redis_ledger import RedisLedger
+from service.adapters.redis_ledger import RedisLedger, _script
 from service.domain.ledger import Kind, State, Totals, dispute, payment, refund, total
 from service.errors import LedgerUnavailable
-from service.ports import Account, Joined
+from service.ports import Account, Comparison, Joined, Rounds
 from tests.adapters.conftest import new_account
 
 pytestmark = pytest.mark.anyio
@@ -22,11 +23,14 @@ ADA = payment("roof", "pi_ada", 25_00, paid=True, site="news.example")
 BORIS = payment("roof", "pi_boris", 110_00, paid=True)
 
 
-async def build(ledger: RedisLedger, account: Account, *states: State, cursor: int = 1) -> None:
-    begun = await ledger.begin_pass(account, "roof")
+async def build(ledger: RedisLedger, account: Account, *states: State, cursor: int | None = None) -> Comparison:
+    """A rebuild that finds these states at Stripe, a moment ago or at `cursor`."""
+    shadow = await ledger.open_shadow(account, "roof")
     for state in states:
-        await ledger.join(account, state)
-    assert await ledger.mark_built(account, "roof", begun, cursor)
+        assert await ledger.fill(account, shadow, state)
+    compared = await ledger.flip(account, shadow, int(time.time()) if cursor is None else cursor)
+    assert compared is not None
+    return compared
 
 
 def key(account: Account, name: str) -> str:
@@ -67,9 +71,8 @@ def test_repetition_order_and_parallel_workers_change_nothing(
 
     async def story() -> Totals | None:
         ledgers = [RedisLedger(redis_url) for _ in range(workers)]
-        begun = await ledgers[0].begin_pass(account, "roof")
+        await build(ledgers[0], account)
         await asyncio.gather(*(ledgers[i % workers].join(account, state) for i, state in enumerate(shuffled)))
-        await ledgers[0].mark_built(account, "roof", begun, 1)
         found = await ledgers[-1].totals(account, "roof")
         await asyncio.gather(*(ledger.close() for ledger in ledgers))
         return found
@@ -78,17 +81,17 @@ def test_repetition_order_and_parallel_workers_change_nothing(
 
 
 async def test_a_state_joined_twice_counts_once(ledger: RedisLedger, account: Account) -> None:
+    await build(ledger, account)
     assert await ledger.join(account, ADA) is Joined.APPLIED
     assert await ledger.join(account, ADA) is Joined.UNCHANGED
-    await build(ledger, account)
     assert await ledger.totals(account, "roof") == Totals(25_00, 1)
 
 
 async def test_fifty_workers_joining_one_state_at_once_count_it_once(redis_url: str, account: Account) -> None:
     ledgers = [RedisLedger(redis_url, connections=4) for _ in range(50)]
+    await build(ledgers[0], account)
     answers = await asyncio.gather(*(ledger.join(account, ADA) for ledger in ledgers))
     assert sorted(answer.value for answer in answers) == ["applied"] + ["unchanged"] * 49
-    await build(ledgers[0], account)
     assert await ledgers[1].totals(account, "roof") == Totals(25_00, 1)
     await asyncio.gather(*(ledger.close() for ledger in ledgers))
 
@@ -188,11 +191,20 @@ async def test_a_complete_pass_over_nothing_is_zero(ledger: RedisLedger, account
 
 
 async def test_the_next_pass_begins_where_the_latest_complete_one_began(ledger: RedisLedger, account: Account) -> None:
-    assert (await ledger.begin_pass(account, "roof")).since is None
+    await build(ledger, account, cursor=500)
     early, late = await ledger.begin_pass(account, "roof"), await ledger.begin_pass(account, "roof")
-    assert await ledger.mark_built(account, "roof", late, 2_000)
-    assert await ledger.mark_built(account, "roof", early, 1_000)
+    assert (early.since, late.since) == (500, 500)
+    assert await ledger.advance(account, "roof", late, 2_000)
+    assert await ledger.advance(account, "roof", early, 1_000)
     assert (await ledger.begin_pass(account, "roof")).since == 2_000
+
+
+async def test_a_pass_does_not_build_what_was_never_built(ledger: RedisLedger, account: Account) -> None:
+    begun = await ledger.begin_pass(account, "roof")
+    await ledger.join(account, ADA)
+    assert begun.since is None
+    assert not await ledger.advance(account, "roof", begun, 1_000)
+    assert await ledger.totals(account, "roof") is None
 
 
 async def test_the_first_of_two_workers_names_the_generation(redis_url: str, account: Account) -> None:
@@ -217,17 +229,29 @@ async def test_a_wiped_server_is_unknown_and_a_worker_that_remembers_it_counts_n
     await fresh.close()
 
 
-async def test_a_pass_that_a_wipe_interrupted_proves_nothing(
+async def test_a_rebuild_that_a_wipe_interrupted_proves_nothing(
     fragile: RedisLedger, raw_server: Redis, account: Account
 ) -> None:
-    begun = await fragile.begin_pass(account, "roof")
-    await fragile.join(account, ADA)
+    shadow = await fragile.open_shadow(account, "roof")
+    await fragile.fill(account, shadow, ADA)
     raw_server.flushall()
     await fragile.join(account, BORIS)
-    assert not await fragile.mark_built(account, "roof", begun, 1)
+    assert not await fragile.fill(account, shadow, ADA)
+    assert await fragile.flip(account, shadow, 1) is None
     assert await fragile.totals(account, "roof") is None
     await build(fragile, account, ADA, BORIS)
     assert await fragile.totals(account, "roof") == Totals(135_00, 2)
+
+
+async def test_a_pass_that_a_wipe_interrupted_advances_nothing(
+    fragile: RedisLedger, raw_server: Redis, account: Account
+) -> None:
+    await build(fragile, account, ADA)
+    begun = await fragile.begin_pass(account, "roof")
+    raw_server.flushall()
+    await fragile.join(account, BORIS)
+    assert not await fragile.advance(account, "roof", begun, int(time.time()))
+    assert await fragile.totals(account, "roof") is None
 
 
 @pytest.mark.parametrize("lost", ["ranks", "totals"])
@@ -257,27 +281,11 @@ async def test_a_lost_generation_heals_even_when_no_gift_comes(
 # ── the shadow ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def flip(raw: Redis, account: Account) -> str:
-    """Make the shadow live and leave the old generation lying, as a rebuild killed midway might."""
-    shadow = open_shadow(raw, account)
-    raw.hset(key(account, "meta"), "live", shadow)
-    raw.hdel(key(account, "meta"), "shadow")
-    return shadow
-
-
-def open_shadow(raw: Redis, account: Account) -> str:
-    shadow = "5ade" * 4
-    raw.hset(key(account, f"ranks:{shadow}"), ".", 0)
-    raw.hset(key(account, f"totals:{shadow}"), mapping={"raised": 0, "payments": 0})
-    raw.hset(key(account, "meta"), mapping={"shadow": shadow, f"salt:{shadow}": "c0ffee00" * 4})
-    return shadow
-
-
 async def test_while_a_shadow_is_filled_gifts_are_joined_into_both(
     ledger: RedisLedger, account: Account, raw: Redis
 ) -> None:
     await build(ledger, account, ADA)
-    shadow = open_shadow(raw, account)
+    shadow = (await ledger.open_shadow(account, "roof")).generation
     assert await ledger.join(account, ADA) is Joined.UNCHANGED, "the answer tells of the live generation"
     await ledger.join(account, BORIS)
     await ledger.join(account, BORIS)
@@ -288,39 +296,166 @@ async def test_while_a_shadow_is_filled_gifts_are_joined_into_both(
     assert not fields[0] & fields[1], "each generation hashes under a salt of its own"
 
 
-async def test_a_shadow_that_lost_a_key_stops_no_gift(ledger: RedisLedger, account: Account, raw: Redis) -> None:
-    await build(ledger, account)
-    shadow = open_shadow(raw, account)
-    raw.delete(key(account, f"ranks:{shadow}"))
-    assert await ledger.join(account, ADA) is Joined.APPLIED
-    assert raw.hget(key(account, f"totals:{shadow}"), "raised") == b"0"
+async def test_what_a_rebuild_finds_is_filled_into_the_shadow_alone(ledger: RedisLedger, account: Account) -> None:
+    await build(ledger, account, ADA)
+    shadow = await ledger.open_shadow(account, "roof")
+    assert await ledger.fill(account, shadow, BORIS)
+    assert await ledger.totals(account, "roof") == Totals(25_00, 1)
+    assert await ledger.flip(account, shadow, 1) == Comparison(
+        "roof", Totals(25_00, 1), Totals(110_00, 1), differs=True
+    )
 
 
-async def test_when_the_shadow_goes_live_the_next_gift_goes_there(
+async def test_a_rebuild_that_finds_the_same_differs_in_nothing(ledger: RedisLedger, account: Account) -> None:
+    await build(ledger, account, ADA, BORIS)
+    compared = await build(ledger, account, BORIS, ADA)
+    assert compared == Comparison("roof", Totals(135_00, 2), Totals(135_00, 2), differs=False)
+
+
+async def test_a_first_build_is_no_difference(ledger: RedisLedger, account: Account) -> None:
+    assert await build(ledger, account, ADA) == Comparison("roof", None, Totals(25_00, 1), differs=False)
+
+
+async def test_a_gift_counted_for_the_wrong_site_is_a_difference(ledger: RedisLedger, account: Account) -> None:
+    await build(ledger, account, ADA)
+    compared = await build(ledger, account, payment("roof", "pi_ada", 25_00, paid=True, site="elsewhere.example"))
+    assert compared.had == compared.found
+    assert compared.differs
+
+
+async def test_a_dry_run_compares_and_changes_nothing(ledger: RedisLedger, account: Account, raw: Redis) -> None:
+    await build(ledger, account, ADA)
+    before = snapshot(raw, account)
+    shadow = await ledger.open_shadow(account, "roof")
+    await ledger.fill(account, shadow, BORIS)
+    assert await ledger.drop(account, shadow) == Comparison("roof", Totals(25_00, 1), Totals(110_00, 1), differs=True)
+    assert snapshot(raw, account) == before
+
+
+async def test_the_later_of_two_rebuilds_wins_and_the_other_knows(ledger: RedisLedger, account: Account) -> None:
+    first = await ledger.open_shadow(account, "roof")
+    second = await ledger.open_shadow(account, "roof")
+    assert not await ledger.fill(account, first, ADA)
+    assert await ledger.flip(account, first, 1) is None
+    assert await ledger.drop(account, first) is None
+    assert await ledger.fill(account, second, ADA)
+    assert await ledger.flip(account, second, 1)
+    assert await ledger.totals(account, "roof") == Totals(25_00, 1)
+
+
+async def test_nothing_is_left_of_a_generation_that_is_over(ledger: RedisLedger, account: Account, raw: Redis) -> None:
+    await build(ledger, account, ADA)
+    died = await ledger.open_shadow(account, "roof")
+    await build(ledger, account, ADA)
+    kept = live(raw, account)
+    assert set(raw.hkeys(key(account, "meta"))) - {b"joins"} == {
+        *(b"schema", b"live", b"compared"),
+        *(f"salt:{kept}".encode(), f"cursor:{kept}".encode()),
+    }
+    names = {name.decode().rsplit(":", 2)[-1] for name in snapshot(raw, account)}
+    assert names == {"meta", kept}, died
+
+
+async def test_an_answer_that_was_lost_is_told_again(ledger: RedisLedger, account: Account) -> None:
+    await build(ledger, account, ADA)
+    shadow = await ledger.open_shadow(account, "roof")
+    assert await ledger.flip(account, shadow, 1) == await ledger.flip(account, shadow, 1)
+
+
+async def test_a_shadow_that_lost_a_key_stops_no_gift_and_never_goes_live(
     ledger: RedisLedger, account: Account, raw: Redis
 ) -> None:
+    await build(ledger, account)
+    shadow = await ledger.open_shadow(account, "roof")
+    raw.delete(key(account, f"ranks:{shadow.generation}"))
+    assert await ledger.join(account, ADA) is Joined.APPLIED
+    assert raw.hget(key(account, f"totals:{shadow.generation}"), "raised") == b"0"
+    assert not await ledger.fill(account, shadow, ADA)
+    assert await ledger.flip(account, shadow, 1) is None
+    assert await ledger.totals(account, "roof") == Totals(25_00, 1)
+
+
+async def test_when_the_shadow_goes_live_a_worker_that_remembers_the_old_one_joins_there(
+    redis_url: str, ledger: RedisLedger, account: Account
+) -> None:
+    other = RedisLedger(redis_url)
+    await other.join(account, ADA)
     await build(ledger, account, ADA)
-    old = live(raw, account)
-    new = flip(raw, account)
-    assert await ledger.join(account, BORIS) is Joined.APPLIED
-    assert raw.hget(key(account, f"totals:{new}"), "raised") == b"11000"
-    assert raw.hget(key(account, f"totals:{old}"), "raised") == b"2500"
+    assert await other.join(account, BORIS) is Joined.APPLIED
+    assert await ledger.totals(account, "roof") == Totals(135_00, 2)
+    await other.close()
 
 
-async def test_a_pass_marks_only_the_generation_it_filled(ledger: RedisLedger, account: Account, raw: Redis) -> None:
-    begun = await ledger.begin_pass(account, "roof")
-    flip(raw, account)
-    assert not await ledger.mark_built(account, "roof", begun, 1)
+# ── rounds ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_ledger_keeps_when_the_rounds_began(ledger: RedisLedger, account: Account) -> None:
+    assert await ledger.rounds(account) == Rounds()
+    for rounds in (Rounds(5, None, 2), Rounds(9, 7, 0)):
+        await ledger.end_round(account, rounds)
+        assert await ledger.rounds(account) == rounds
+    assert await ledger.rounds(Account(account.id, livemode=True)) == Rounds()
+
+
+async def test_every_campaign_that_was_heard_of_is_remembered(ledger: RedisLedger, account: Account) -> None:
+    assert await ledger.campaigns(account) == set()
+    await ledger.begin_pass(account, "roof")
+    await ledger.join(account, payment("no-file", "pi_1", 5_00, paid=True))
+    assert await ledger.campaigns(account) == {"roof", "no-file"}
+
+
+async def test_a_campaign_that_a_rebuilt_account_never_heard_of_is_zero_and_built(
+    ledger: RedisLedger, account: Account
+) -> None:
+    await ledger.end_round(account, Rounds(reconciled=2_000, rebuilt=1_000))
+    assert (await ledger.begin_pass(account, "roof")).since == 2_000
+    assert await ledger.totals(account, "roof") == Totals(0, 0)
+
+
+async def test_a_campaign_that_was_heard_of_and_is_gone_is_unknown(
+    ledger: RedisLedger, account: Account, raw: Redis
+) -> None:
+    await ledger.end_round(account, Rounds(reconciled=2_000, rebuilt=1_000))
+    await ledger.begin_pass(account, "roof")
+    raw.delete(*snapshot(raw, account))
+    assert (await ledger.begin_pass(account, "roof")).since is None
     assert await ledger.totals(account, "roof") is None
 
 
+async def test_one_owner_has_the_lease_until_it_gives_it_back(ledger: RedisLedger, account: Account) -> None:
+    assert await ledger.lease(account, "ada")
+    assert await ledger.lease(account, "ada"), "its own, again"
+    assert not await ledger.lease(account, "boris")
+    await ledger.release(account, "boris")
+    assert not await ledger.lease(account, "boris"), "nobody gives back what another has"
+    await ledger.release(account, "ada")
+    assert await ledger.lease(account, "boris")
+
+
+async def test_a_lease_ends_by_itself(ledger: RedisLedger, account: Account, raw: Redis) -> None:
+    await ledger.lease(account, "ada")
+    assert 0 < raw.ttl(f"donation-card:{{{account.id}/test}}:lease") <= 300
+
+
+# ── passes ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_pass_advances_only_the_generation_it_filled(ledger: RedisLedger, account: Account) -> None:
+    await build(ledger, account, cursor=500)
+    begun = await ledger.begin_pass(account, "roof")
+    await build(ledger, account, cursor=500)
+    assert not await ledger.advance(account, "roof", begun, 1_000)
+    assert (await ledger.begin_pass(account, "roof")).since == 500
+
+
 @pytest.mark.parametrize("lost", ["ranks", "totals"])
-async def test_a_pass_marks_nothing_where_a_key_was_lost(
+async def test_a_pass_advances_nothing_where_a_key_was_lost(
     ledger: RedisLedger, account: Account, raw: Redis, lost: str
 ) -> None:
+    await build(ledger, account)
     begun = await ledger.begin_pass(account, "roof")
     raw.delete(key(account, f"{lost}:{begun.generation}"))
-    assert not await ledger.mark_built(account, "roof", begun, 1)
+    assert not await ledger.advance(account, "roof", begun, 1)
 
 
 # ── nothing is half-written ───────────────────────────────────────────────────────────────────────────────────────
@@ -364,7 +499,7 @@ async def test_a_malformed_argument_is_refused_before_anything_is_written(
     values = [sent["kind"], sent["site"], sent["rank"], generation, sent["hash"], "", b"", *sent["contributions"]]
     with pytest.raises(LedgerUnavailable):
         async with ledger._answered():
-            await ledger._run("join", keys, values)
+            await ledger._redis.run(_script("join"), keys, values)
     assert snapshot(raw, account) == before
 
 
@@ -400,16 +535,52 @@ async def test_a_key_of_another_type_stops_the_join_before_anything_is_written(
     with pytest.raises(LedgerUnavailable):
         await ledger.join(account, ADA)
     assert (raw.get(ranks), raw.hgetall(totals)) == (b"not a hash", held)
-    assert raw.hget(key(account, "meta"), "joins") == b"1"
+    assert raw.hget(key(account, "meta"), "joins") is None
 
 
-async def test_a_sum_that_is_no_number_is_unknown_and_never_shown(
-    ledger: RedisLedger, account: Account, raw: Redis
+# ── what contradicts itself is unknown, and a rebuild mends it ────────────────────────────────────────────────────
+
+WRONG = {
+    "no number": ("totals", "raised", "1e5"),
+    "a sum changed by hand": ("totals", "raised", "9999"),
+    "a site's sum changed by hand": ("totals", "site:other:raised", "0"),
+    "a count changed by hand": ("totals", "payments", "3"),
+    "a rank too many": ("ranks", "somebody", "1"),
+    "objects that were not counted": ("totals", "objects", "5"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
+async def test_what_contradicts_itself_is_unknown_until_it_is_rebuilt(
+    ledger: RedisLedger, account: Account, raw: Redis, wrong: tuple[str, str, str]
 ) -> None:
-    await build(ledger, account, BORIS)
-    raw.hset(key(account, f"totals:{live(raw, account)}"), "raised", "1e5")
-    with pytest.raises(LedgerUnavailable, match="1e5"):
-        await ledger.totals(account, "roof")
+    await build(ledger, account, ADA, BORIS)
+    where, field, value = wrong
+    raw.hset(key(account, f"{where}:{live(raw, account)}"), field, value)
+    assert await ledger.totals(account, "roof") is None
+    assert (await ledger.begin_pass(account, "roof")).since is None
+    compared = await build(ledger, account, ADA, BORIS)
+    assert compared.differs
+    assert await ledger.totals(account, "roof") == Totals(135_00, 2)
+
+
+@pytest.mark.parametrize("lost", ["ranks", "totals"])
+async def test_a_key_of_another_type_is_unknown_until_it_is_rebuilt(
+    ledger: RedisLedger, account: Account, raw: Redis, lost: str
+) -> None:
+    await build(ledger, account, ADA)
+    raw.set(key(account, f"{lost}:{live(raw, account)}"), "not a hash")
+    assert await ledger.totals(account, "roof") is None
+    await build(ledger, account, ADA)
+    assert await ledger.totals(account, "roof") == Totals(25_00, 1)
+
+
+async def test_a_field_that_was_deleted_by_hand_is_unknown(ledger: RedisLedger, account: Account, raw: Redis) -> None:
+    await build(ledger, account, ADA, BORIS)
+    generation = live(raw, account)
+    victim = next(field for field in raw.hkeys(key(account, f"ranks:{generation}")) if field != b".")
+    raw.hdel(key(account, f"ranks:{generation}"), victim)
+    assert await ledger.totals(account, "roof") is None
 
 
 async def test_a_layout_of_a_later_version_is_left_alone(redis_url: str, account: Account, raw: Redis) -> None:

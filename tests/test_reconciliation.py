@@ -1,0 +1,375 @@
+"""The ledger is held against Stripe: what no webhook told is found, what is wrong is mended, interrupted or not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+from redis import Redis
+from structlog.testing import capture_logs
+
+from service.adapters.campaign_files import CampaignFiles
+from service.adapters.redis_ledger import RedisLedger
+from service.adapters.stripe_payments import StripePayments
+from service.cli import commands
+from service.domain.ledger import Totals
+from service.donations import Donations
+from service.ports import Rounds, Told
+from service.reconciliation import CHECK_INTERVAL, Reconciliation
+from tests.sandbox.conftest import KEY, Sandbox, sandbox_with
+from tests.stack import Stack, eventually, running
+
+HOUR = 3_600
+
+
+class Watched(StripePayments):
+    """The real client, which counts what it is asked, and can be stopped in the midst of a listing."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(KEY, ["whsec_none"], api_base=url)
+        self.listings, self.lookups, self.stop_after = 0, 0, 10**9
+
+    async def created_since(self, created: int) -> AsyncIterator[Told]:
+        self.listings += 1
+        seen = 0
+        async for told in super().created_since(created):
+            if seen == self.stop_after:
+                raise asyncio.CancelledError
+            seen += 1
+            yield told
+
+    async def origin(self, payment_intent: str) -> object:
+        self.lookups += 1
+        return await super().origin(payment_intent)
+
+
+class World:
+    """A ledger, and a Stripe that sends no webhooks; both go by one clock that can be pushed."""
+
+    def __init__(self, sandbox: Sandbox, redis_url: str, campaigns: Path) -> None:
+        self.sandbox, self.redis_url, self.campaigns, self.ahead = sandbox, redis_url, campaigns, 0.0
+        self.run = asyncio.run
+
+    def advance(self, seconds: float) -> None:
+        self.ahead += seconds
+        self.sandbox.advance(seconds)
+
+    def give(self, **params: object) -> str:
+        """One gift of EUR 25.00 for the roof; gives its PaymentIntent."""
+        session = self.sandbox.create(**params)
+        self.sandbox.pay(session)
+        return self.sandbox.session(session.id)["payment_intent"]
+
+    def worker(self) -> Reconciliation:
+        def clock() -> datetime:
+            return datetime.now(UTC) + timedelta(seconds=self.ahead)
+
+        files = CampaignFiles(self.campaigns, publication_every="0")
+        return Reconciliation(Donations(files, RedisLedger(self.redis_url), Watched(self.sandbox.url), clock))
+
+    async def once(self, worker: Reconciliation | None = None) -> Totals | None:
+        worker = worker or self.worker()
+        donations = worker.donations
+        account = await donations.account()
+        await worker.once(account)
+        found = await donations.ledger.totals(account, "roof")
+        await donations.ledger.close()
+        await donations.payments.close()
+        return found
+
+    def pass_(self) -> Totals | None:
+        return self.run(self.once())
+
+
+@pytest.fixture
+def world(redis_url: str, roof: Path) -> Iterator[World]:
+    with sandbox_with(clock=time.time, seed=None) as sandbox:
+        yield World(sandbox, redis_url, roof)
+
+
+@contextmanager
+def alarms() -> Iterator[list[str]]:
+    """What an operator is told is wrong."""
+    said: list[str] = []
+    with capture_logs() as logs:
+        yield said
+    said += [line["event"] for line in logs if line["log_level"] == "error"]
+
+
+# ── what is found ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_first_pass_finds_everything_and_is_no_alarm(world: World) -> None:
+    payment = world.give()
+    world.give()
+    world.sandbox.operate("refunds", payment_intent=payment, amount=500)
+    with alarms() as said:
+        assert world.pass_() == Totals(45_00, 2)
+    assert said == []
+
+
+def test_a_pass_finds_gifts_refunds_and_disputes_that_no_webhook_told(world: World) -> None:
+    world.pass_()
+    first, second = world.give(), world.give()
+    world.sandbox.operate("refunds", payment_intent=first, amount=500)
+    world.sandbox.operate("disputes", payment_intent=second, amount=2500, status="needs_response")
+    assert world.pass_() == Totals(20_00, 2)
+
+
+def test_a_session_made_long_before_the_cursor_and_paid_after_it_is_found(world: World) -> None:
+    session = world.sandbox.create()
+    world.advance(80 * 60)
+    world.pass_()
+    world.sandbox.pay(session)
+    assert world.pass_() == Totals(25_00, 1)
+
+
+def test_a_late_change_of_an_old_refund_is_found_within_the_next_pass(world: World) -> None:
+    refund = world.sandbox.operate("refunds", payment_intent=world.give(), amount=500)
+    world.pass_()
+    world.advance(6 * HOUR)
+    world.pass_()
+    world.sandbox.operate(f"refunds/{refund['id']}", status="failed")
+    assert world.pass_() == Totals(25_00, 1)
+
+
+def test_without_the_right_to_read_events_all_the_rest_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = world.worker()
+
+    async def refused(changed: int) -> AsyncIterator[Told]:
+        async for told in StripePayments("sk_test_wrong", [], api_base=f"{world.sandbox.url}/nowhere").changed_since(0):
+            yield told
+
+    world.pass_()
+    world.give()
+    monkeypatch.setattr(worker.donations.payments, "changed_since", refused)
+    with alarms() as said:
+        assert world.run(world.once(worker)) == Totals(25_00, 1)
+    assert said == ["late_changes_not_read"]
+
+
+def test_a_late_change_that_no_event_told_is_found_within_a_day_and_is_an_alarm(world: World) -> None:
+    refund = world.sandbox.operate("refunds", payment_intent=world.give(), amount=500)
+    world.pass_()
+    world.advance(6 * HOUR)
+    world.pass_()
+    world.sandbox.operate("faults", webhooks={"unmade": 1.0})
+    world.sandbox.operate(f"refunds/{refund['id']}", status="failed")
+    assert world.pass_() == Totals(20_00, 1)
+    world.advance(CHECK_INTERVAL)
+    with alarms() as said:
+        assert world.pass_() == Totals(25_00, 1)
+    assert said == ["ledger_differed"]
+
+
+def test_a_gift_whose_webhook_is_on_its_way_is_no_alarm_of_the_daily_check(world: World) -> None:
+    world.pass_()
+    world.advance(CHECK_INTERVAL)
+    world.give()
+    with alarms() as said:
+        assert world.pass_() == Totals(25_00, 1)
+    assert said == []
+
+
+def test_a_campaign_without_a_file_is_counted_under_its_name_and_is_an_alarm(world: World) -> None:
+    elsewhere = {"campaign": "no-file", "site": "gazette"}
+    world.give(metadata=elsewhere, payment_intent_data={"metadata": elsewhere})
+    with alarms() as said:
+        assert world.pass_() == Totals(0, 0)
+    assert set(said) == {"campaign_unknown"}
+    world.advance(CHECK_INTERVAL)
+    world.pass_()
+
+    async def found() -> Totals | None:
+        donations = world.worker().donations
+        return await donations.ledger.totals(await donations.account(), "no-file")
+
+    assert world.run(found()) == Totals(25_00, 1)
+
+
+def test_refunds_of_another_product_are_asked_about_once(world: World) -> None:
+    payment = world.give(metadata={"order": "7"}, payment_intent_data={"metadata": {"order": "7"}})
+    world.sandbox.operate("refunds", payment_intent=payment, amount=500)
+    worker = world.worker()
+
+    async def twice() -> int:
+        account = await worker.donations.account()
+        await worker.once(account)
+        await worker.once(account)
+        return worker.donations.payments.lookups
+
+    assert world.run(twice()) == 1
+
+
+# ── when it is due ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("rounds", "active", "due"),
+    [
+        (Rounds(), None, 0),
+        (Rounds(1_000, 1_000, 0), None, 600),
+        (Rounds(1_000, 1_000, 1), None, 1_200),
+        (Rounds(1_000, 1_000, 2), None, 2_400),
+        (Rounds(1_000, 1_000, 3), None, 3_600),
+        (Rounds(1_000, 1_000, 10**6), None, 3_600),
+        (Rounds(1_000, 1_000, 3), 1_100, 600),
+    ],
+)
+def test_an_account_where_nothing_happens_is_looked_at_less_and_less(
+    world: World, rounds: Rounds, active: int | None, due: int
+) -> None:
+    world.ahead = -time.time()
+    worker = world.worker()
+    worker.donations.active = active or -(10**9)
+    for campaign in worker.donations.visible():
+        worker.donations.figures[campaign.id] = SETTLED
+
+    def is_due(at: float) -> bool:
+        world.ahead = at - time.time()
+        return worker._due(rounds)
+
+    assert [is_due(1_000 + due - 5), is_due(1_000 + due + 5)] == [due == 0, True]
+
+
+class SETTLED:
+    stale = False
+
+
+def test_of_many_workers_one_reconciles(world: World) -> None:
+    workers = [world.worker() for _ in range(5)]
+
+    async def together() -> list[int]:
+        await asyncio.gather(*(worker.when_due() for worker in workers))
+        return sorted(worker.donations.payments.listings for worker in workers)
+
+    assert world.run(together()) == [0, 0, 0, 0, 1]
+    world.pass_()
+
+
+def test_two_that_reconcile_at_once_are_right_too(world: World) -> None:
+    world.give()
+
+    async def together() -> Totals | None:
+        workers = [world.worker() for _ in range(3)]
+        account = await workers[0].donations.account()
+        await asyncio.gather(*(worker.once(account) for worker in workers), return_exceptions=True)
+        return await world.once()
+
+    assert world.run(together()) == Totals(25_00, 1)
+
+
+@pytest.mark.parametrize("seen", range(3))
+def test_a_rebuild_that_is_killed_midway_marks_nothing_and_leaves_nothing(world: World, seen: int) -> None:
+    for _ in range(3):
+        world.give()
+    worker = world.worker()
+    worker.donations.payments.stop_after = seen
+
+    async def killed() -> Totals | None:
+        account = await worker.donations.account()
+        with pytest.raises(asyncio.CancelledError):
+            await worker.once(account)
+        return await worker.donations.ledger.totals(account, "roof")
+
+    assert world.run(killed()) is None
+    assert world.pass_() == Totals(75_00, 3)
+
+
+# ── the command ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def rebuild(world: World, *options: str) -> tuple[int, list[str]]:
+    """Gives the exit code and the campaign's line of the closing table."""
+    environment = {
+        "STRIPE_SECRET_KEY": KEY,
+        "STRIPE_PUBLISHABLE_KEY": "pk_test_0123456789",
+        "STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef",
+        "STRIPE_API_BASE": world.sandbox.url,
+        "REDIS_URL": world.redis_url,
+        "PUBLIC_URL": "http://localhost:8000",
+        "SECRET_KEYS": "0123456789abcdef" * 2,
+        "CAMPAIGNS": str(world.campaigns),
+    }
+    result = CliRunner().invoke(commands, ["rebuild", *options], env=environment)
+    lines = [line for line in result.output.splitlines() if line.startswith("roof")]
+    assert lines, result.output
+    return result.exit_code, lines[0].split()
+
+
+def test_the_command_shows_what_the_ledger_had_what_stripe_says_and_the_difference(world: World) -> None:
+    world.give()
+    assert rebuild(world) == (0, ["roof", "unknown", "25.00", "EUR", "1"])
+    world.give()
+    told = (1, ["roof", "25.00", "EUR", "50.00", "EUR", "25.00", "EUR", "1", "→", "2"])
+    assert rebuild(world, "--dry-run") == told
+    assert rebuild(world) == told, "the dry run has changed nothing"
+    assert rebuild(world) == (0, ["roof", "50.00", "EUR", "50.00", "EUR", "0.00", "EUR", "2"])
+
+
+# ── a running service ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def keys(stack: Stack, name: str) -> list[bytes]:
+    with Redis.from_url(stack.settings.redis_url) as raw:
+        account = httpx.get(f"{stack.sandbox}/v1/account", auth=("sk_test_x", "")).json()["id"]
+        return list(raw.scan_iter(f"donation-card:{{{account}/test*}}:{name}"))
+
+
+def damage(stack: Stack, harm: str) -> None:
+    with Redis.from_url(stack.settings.redis_url) as raw:
+        if harm == "everything is gone":
+            raw.delete(*keys(stack, "*"))
+        elif harm == "the account is forgotten":
+            raw.delete(*keys(stack, "account"))
+        elif harm == "the campaign is gone":
+            raw.delete(*keys(stack, "meta"), *keys(stack, "ranks:*"), *keys(stack, "totals:*"))
+        elif harm == "a sum was changed by hand":
+            raw.hset(keys(stack, "totals:*")[0], "raised", 1_00)
+        else:
+            raw.delete(*keys(stack, f"{harm.split()[1]}:*"))
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        *("everything is gone", "the account is forgotten", "the campaign is gone"),
+        *("the ranks are gone", "the totals are gone", "a sum was changed by hand"),
+    ],
+)
+def test_whatever_redis_loses_readers_see_the_last_figure_and_it_is_mended(
+    redis_url: str, tmp_path: Path, harm: str
+) -> None:
+    with running(redis_url, tmp_path) as stack:
+        stack.until_ready()
+        stack.give("25")
+        eventually(lambda: stack.progress()["raised"] == 25_00, "the gift is shown")
+        damage(stack, harm)
+        seen = set()
+
+        def mended() -> bool:
+            answer = stack.progress()
+            seen.add(answer["raised"])
+            return stack.totals() == Totals(25_00, 1) and not answer["stale"]
+
+        eventually(mended, "the ledger is whole again")
+        stack.give("15")
+        eventually(lambda: stack.progress()["raised"] == 40_00, "the next gift is shown")
+    assert seen == {25_00}, "unknown is not zero"
+
+
+def test_a_gift_that_comes_while_redis_is_empty_is_counted(redis_url: str, tmp_path: Path) -> None:
+    with running(redis_url, tmp_path) as stack:
+        stack.until_ready()
+        stack.give("25")
+        eventually(lambda: stack.totals() == Totals(25_00, 1), "the gift is counted")
+        damage(stack, "everything is gone")
+        stack.give("15")
+        eventually(lambda: stack.totals() == Totals(40_00, 2), "both are counted")
