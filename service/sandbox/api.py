@@ -30,6 +30,9 @@ from service.sandbox.parameters import check
 from service.sandbox.reversals import Reversals
 from service.sandbox.store import Store, Stored
 
+MOST_EVENT_TYPES = 20
+"""https://docs.stripe.com/api/events/list."""
+
 MOST_LINE_ITEMS_SHOWN = 10
 EXPANDABLE = {SESSION: ("line_items", "payment_intent"), REFUND: ("payment_intent",), DISPUTE: ("payment_intent",)}
 
@@ -123,7 +126,10 @@ class Api:
         return self._one(EVENT, call.id, "id").body
 
     def list_events(self, call: Call) -> Json:
-        return self._list(EVENT, "/v1/events", check(call.params, EventListParams))
+        params = check(call.params, EventListParams)
+        if len(params.get("types", [])) > MOST_EVENT_TYPES:
+            raise ApiError(f"You may pass at most {MOST_EVENT_TYPES} types.", param="types")
+        return self._list(EVENT, "/v1/events", params)
 
     def _one(self, kind: str, id: str, param: str) -> Stored:
         found = self._store.get(kind, id)

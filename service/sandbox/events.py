@@ -24,6 +24,8 @@ class Events:
 
     def record(self, type: str, subject: Json) -> None:
         """Belongs into the transaction that made it true."""
+        if self._faults.unmakes():
+            return
         now = self._clock.now()
         waits = self._faults.waits() if self._deliver else []
         event = new_event(type, copy.deepcopy(subject), int(now), current_request.get(), 1 if self._deliver else 0)

@@ -21,7 +21,8 @@ class WebhookFaults:
 
     `duplicate` sends that many extra copies; `delay` holds each back; `reorder` holds each back for a random time
     up to so many seconds; `drop` is the probability that an attempt is lost on its way (and tried again);
-    `lose` the probability that an event is never sent at all (it is still in the list of events).
+    `lose` the probability that an event is never sent at all (it is still in the list of events), and `unmade` that it
+    is not even in the list: some events of Stripe are never made.
     """
 
     duplicate: Annotated[int, Field(ge=0, le=20)] = 0
@@ -29,6 +30,7 @@ class WebhookFaults:
     delay: Seconds = 0.0
     drop: Probability = 0.0
     lose: Probability = 0.0
+    unmade: Probability = 0.0
 
 
 @dataclass(frozen=True, slots=True, config=closed)
@@ -86,6 +88,9 @@ class Faults:
         if self._random.random() < faults.lose:
             return []
         return [faults.delay + self._random.uniform(0, faults.reorder) for _ in range(1 + faults.duplicate)]
+
+    def unmakes(self) -> bool:
+        return self._random.random() < self.webhooks.unmade
 
     def drops(self) -> bool:
         return self._random.random() < self.webhooks.drop

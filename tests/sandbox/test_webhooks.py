@@ -144,3 +144,21 @@ def test_lost_events_are_still_listed(delivering: Sandbox, inbox: Inbox) -> None
 def test_settings_that_cannot_work_are_refused(options: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"webhook_secret|webhook_url|public_url"):
         SandboxSettings(**options)
+
+
+def test_an_event_that_was_never_made_is_not_in_the_list_either(sandbox: Sandbox) -> None:
+    sandbox.operate("faults", webhooks={"unmade": 1})
+    sandbox.pay(sandbox.create())
+    assert sandbox.event_types() == []
+
+
+def test_events_are_listed_by_up_to_twenty_types(sandbox: Sandbox) -> None:
+    sandbox.pay(sandbox.create())
+
+    def listed(types: list[str]) -> list[str]:
+        return [event.type for event in sandbox.run(sandbox.client.v1.events.list_async({"types": types})).data]
+
+    wanted = "checkout.session.completed"
+    assert listed([wanted, "refund.created"]) == [wanted]
+    with pytest.raises(stripe.InvalidRequestError, match="20 types"):
+        listed([wanted] * 21)

@@ -1,0 +1,78 @@
+"""A ledger and the sandbox, which sends it nothing: a test decides what arrives, when, and how often."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from service.adapters.campaign_files import CampaignFiles
+from service.adapters.redis_ledger import RedisLedger
+from service.adapters.stripe_payments import StripePayments
+from service.domain.ledger import Totals
+from service.donations import Donations
+from service.ports import Origin, Told
+from service.reconciliation import Reconciliation
+from tests.sandbox.conftest import KEY, Sandbox
+
+WEBHOOK_SECRET = "whsec_0123456789abcdef0123"
+
+
+class Watched(StripePayments):
+    """The real client, which counts what it is asked, and can be stopped in the midst of a listing."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(KEY, [WEBHOOK_SECRET], api_base=url)
+        self.listings, self.lookups, self.stop_after = 0, 0, 10**9
+
+    async def created_since(self, created: int) -> AsyncIterator[Told]:
+        self.listings += 1
+        seen = 0
+        async for told in super().created_since(created):
+            if seen == self.stop_after:
+                raise asyncio.CancelledError
+            seen += 1
+            yield told
+
+    async def origin(self, payment_intent: str) -> Origin | None:
+        self.lookups += 1
+        return await super().origin(payment_intent)
+
+
+class World:
+    """A ledger, and a Stripe that sends no webhooks; both go by one clock that can be pushed."""
+
+    def __init__(self, sandbox: Sandbox, redis_url: str, campaigns: Path) -> None:
+        self.sandbox, self.redis_url, self.campaigns, self.ahead = sandbox, redis_url, campaigns, 0.0
+        self.run = asyncio.run
+
+    def advance(self, seconds: float) -> None:
+        self.ahead += seconds
+        self.sandbox.advance(seconds)
+
+    def give(self, **params: object) -> str:
+        """One gift of EUR 25.00 for the roof; gives its PaymentIntent."""
+        session = self.sandbox.create(**params)
+        self.sandbox.pay(session)
+        return self.sandbox.session(session.id)["payment_intent"]
+
+    def worker(self) -> Reconciliation:
+        def clock() -> datetime:
+            return datetime.now(UTC) + timedelta(seconds=self.ahead)
+
+        files = CampaignFiles(self.campaigns, publication_every="0")
+        return Reconciliation(Donations(files, RedisLedger(self.redis_url), Watched(self.sandbox.url), clock))
+
+    async def once(self, worker: Reconciliation | None = None) -> Totals | None:
+        worker = worker or self.worker()
+        donations = worker.donations
+        account = await donations.account()
+        await worker.once(account)
+        found = await donations.ledger.totals(account, "roof")
+        await donations.ledger.close()
+        await donations.payments.close()
+        return found
+
+    def pass_(self) -> Totals | None:
+        return self.run(self.once())
