@@ -30,6 +30,9 @@ _PLACEHOLDER = re.compile(
     r"change.?me|replace|example|your|secret$|password|xxx|\.\.\.|^(sk|pk|rk|whsec)_(test_|live_)?$", re.I
 )
 
+_HOSTS = r"([^@/\s]+@)?[A-Za-z0-9._-]+(:\d{1,5})?(,[A-Za-z0-9._-]+(:\d{1,5})?)*"
+_SEVERAL = re.compile(rf"rediss?\+(sentinel://{_HOSTS}/[A-Za-z0-9._-]+(/\d+)?|cluster://{_HOSTS}/?)")
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -105,8 +108,13 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         ),
         redis_url=read(
             "REDIS_URL",
-            "the address of a Redis-protocol server: redis://…, rediss://… or unix://…",
-            lambda v: v.startswith(("redis://", "rediss://", "unix://")),
+            "redis://…, rediss://… or unix://…; redis+sentinel://host:port,host:port/name; redis+cluster://host:port,host:port",
+            lambda v: v.startswith(("redis://", "rediss://", "unix://")) or bool(_SEVERAL.fullmatch(v)),
+        ),
+        redis_replicas=int(
+            _number(
+                read("REDIS_REPLICAS", "how many replicas must have a gift, 0 to 8", _number_up_to(8, 0), default="0")
+            )
         ),
         public_url=read(
             "PUBLIC_URL",
@@ -151,8 +159,8 @@ def _origin(value: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.path in {"", "/"} and not parts.query
 
 
-def _number_up_to(most: int) -> Callable[[str], bool]:
-    return lambda value: value.isascii() and value.isdigit() and 1 <= int(value) <= most
+def _number_up_to(most: int, least: int = 1) -> Callable[[str], bool]:
+    return lambda value: value.isascii() and value.isdigit() and least <= int(value) <= most
 
 
 def _number(value: str) -> str:

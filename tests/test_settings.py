@@ -53,6 +53,13 @@ def test_an_empty_environment_names_everything_that_is_missing_at_once():
         ("PUBLIC_URL", "give.foundation.eu"),
         ("PUBLIC_URL", "https://give.foundation.eu/path"),
         ("REDIS_URL", "http://127.0.0.1"),
+        ("REDIS_URL", "redis+sentinel://one:26379,two:26379"),
+        ("REDIS_URL", "redis+sentinel:///name"),
+        ("REDIS_URL", "redis+cluster://one:6379,"),
+        ("REDIS_URL", "redis+cluster://one:6379/0"),
+        ("REDIS_REPLICAS", "-1"),
+        ("REDIS_REPLICAS", "9"),
+        ("REDIS_REPLICAS", "one"),
         ("PORT", "0"),
         ("PORT", "eighty"),
         ("WEB_CONCURRENCY", "-1"),
@@ -79,3 +86,15 @@ def test_another_stripe_base_replaces_every_origin_of_stripes():
     assert {settings.stripe_origins(use) for use in ("script", "frame", "connect", "img", "form")} == {
         ("http://127.0.0.1:8002",)
     }
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+sentinel://one:26379,two/name",
+        "redis+sentinel://ada:secret@one:26379/name/1",
+        "rediss+cluster://one:6379,two:6379",
+    ],
+)
+def test_redis_may_be_several_servers(url):
+    assert from_environment(GOOD | {"REDIS_URL": url, "REDIS_REPLICAS": "2"}).redis_replicas == 2

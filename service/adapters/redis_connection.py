@@ -1,24 +1,41 @@
-"""The way to a Redis-protocol server: what is sent is a script that can be repeated, or a command on one key."""
+"""The way to a Redis-protocol server in each of its shapes: one server, Sentinel, Cluster.
+
+What is sent is a script that can be repeated, or a command on one key: what was sent is sent again when its answer is
+lost. No call has a time limit of its own; how long it may take is the caller's to say.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha1
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
+from urllib.parse import unquote, urlsplit
 
-from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis, Sentinel
+from redis.asyncio.cluster import ClusterNode, PipelineCommand, RedisCluster
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import NoScriptError
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import MovedError, NoScriptError, ReadOnlyError, RedisError
 
 Value = str | int | bytes
+
+ACKNOWLEDGED_WITHIN: Final = 500
+"""Milliseconds that replicas have to say that they have a write: half of the ledger's deadline, so that the answer
+still comes back in time."""
+
+REDIRECTIONS: Final = 3
+"""Attempts at one script while a cluster moves its slots."""
+
+
+class NotReplicated(RedisError):
+    """Fewer replicas than configured have the write. It happened, and repeating it changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A Lua script that gives a list of texts. Only such as may be sent twice: what was sent is sent again when its
-    answer is lost."""
+    """A Lua script that gives a list of texts, and may be sent twice."""
 
     text: str
     digest: str
@@ -27,9 +44,16 @@ class Script:
     def of(cls, text: str) -> Script:
         return cls(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
+    def known(self, keys: Sequence[str], values: Sequence[Value]) -> tuple[Value, ...]:
+        return ("EVALSHA", self.digest, len(keys), *keys, *values)
+
+    def whole(self, keys: Sequence[str], values: Sequence[Value]) -> tuple[Value, ...]:
+        """For a server that does not know it: one that restarted, failed over, or was told to forget."""
+        return ("EVAL", self.text, len(keys), *keys, *values)
+
 
 class Connection(Protocol):
-    """Every method raises redis' own errors and OSError; how long a call may take is the caller's to say."""
+    """Every method raises redis' own errors and OSError."""
 
     async def run(
         self, script: Script, keys: Sequence[str], values: Sequence[Value], *, durable: bool = False
@@ -46,7 +70,17 @@ class Connection(Protocol):
 
 
 def connect(url: str, *, connections: int, replicas: int = 0) -> Connection:
-    return _Single(url, connections)
+    """`url`: redis://, rediss:// or unix://; redis+sentinel://h,h/name[/db]; redis+cluster://h,h; with TLS rediss+….
+
+    `replicas`: how many have to acknowledge a durable write.
+    """
+    scheme = url.partition("://")[0]
+    if scheme.endswith("+sentinel"):
+        return _Server(_behind_sentinels(url, connections), replicas)
+    if scheme.endswith("+cluster"):
+        return _Cluster(url, connections, replicas)
+    pool = ConnectionPool.from_url(url, max_connections=connections, retry=_retry(), **_OPTIONS)
+    return _Server(Redis.from_pool(pool), replicas)
 
 
 # One clock, the caller's: with a timeout set here, redis-py sends inside asyncio.wait_for, which before Python 3.12 can
@@ -59,24 +93,63 @@ _OPTIONS: Final[dict[str, Any]] = {
 }
 
 
-class _Single:
-    """redis://, rediss:// or unix://."""
+def _retry() -> Retry:
+    return Retry(ExponentialBackoff(cap=0.1, base=0.02), 2)
 
-    def __init__(self, url: str, connections: int) -> None:
-        retry = Retry(ExponentialBackoff(cap=0.1, base=0.02), 2)
-        self._redis = Redis.from_pool(
-            ConnectionPool.from_url(url, max_connections=connections, retry=retry, **_OPTIONS)
-        )
+
+def _parts(url: str) -> tuple[list[tuple[str, int]], list[str], dict[str, Any]]:
+    """Hosts, the path's parts, and what every connection needs."""
+    scheme, _, rest = url.partition("://")
+    address, _, path = rest.partition("/")
+    login, _, hosts = address.rpartition("@")
+    user, _, password = login.partition(":")
+    access: dict[str, Any] = {"username": unquote(user) or None, "password": unquote(password) or None}
+    if scheme.startswith("rediss"):
+        access["ssl"] = True
+    places = [urlsplit(f"//{host}") for host in hosts.split(",")]
+    return [(place.hostname or "", place.port or _PORTS[scheme]) for place in places], path.split("/"), access
+
+
+_PORTS: Final = {"redis+sentinel": 26379, "rediss+sentinel": 26379, "redis+cluster": 6379, "rediss+cluster": 6379}
+
+
+def _behind_sentinels(url: str, connections: int) -> Redis:
+    hosts, (name, *db), access = _parts(url)
+    # A sentinel that hangs must not keep the next one from being asked, so these few questions have a limit.
+    limits = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2, "retry": Retry(NoBackoff(), 0)}
+    asking = limits | {"ssl": access.get("ssl", False)}
+    sentinel = Sentinel(hosts, sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
+    options = _OPTIONS | access | {"db": int(db[0]) if db else 0, "max_connections": connections, "retry": _retry()}
+    return cast("Redis", sentinel.master_for(name, **options))
+
+
+class _Server:
+    """One primary: a server of its own, or the one that Sentinel names at the moment."""
+
+    def __init__(self, redis: Redis, replicas: int) -> None:
+        self._redis, self._replicas = redis, replicas
 
     async def run(
         self, script: Script, keys: Sequence[str], values: Sequence[Value], *, durable: bool = False
     ) -> list[str]:
-        send: Any = self._redis.execute_command
+        send = self._send_and_wait if durable and self._replicas else self._send
         try:
-            found: list[str] = await send("EVALSHA", script.digest, len(keys), *keys, *values)
-        except NoScriptError:  # a server forgets its scripts when it restarts, fails over, or is told to
-            found = await send("EVAL", script.text, len(keys), *keys, *values)
-        return found
+            return await send(*script.known(keys, values))
+        except NoScriptError:
+            return await send(*script.whole(keys, values))
+        except ReadOnlyError:  # a primary that was told to be a replica: whoever is asked next looks anew
+            await self._redis.connection_pool.disconnect(inuse_connections=False)
+            raise
+
+    async def _send(self, *words: Value) -> list[str]:
+        return cast("list[str]", await self.command(*cast("tuple[str, str]", words)))
+
+    async def _send_and_wait(self, *words: Value) -> list[str]:
+        """In one pipeline: on one connection, for which alone WAIT speaks, and repeated together."""
+        pipe: Any = self._redis.pipeline(transaction=False)
+        pipe.execute_command(*words)
+        pipe.execute_command("WAIT", self._replicas, ACKNOWLEDGED_WITHIN)
+        return _acknowledged(await pipe.execute(raise_on_error=False), self._replicas)
 
     async def command(self, name: str, key: str, *values: Value) -> Any:
         send: Any = self._redis.execute_command
@@ -87,3 +160,72 @@ class _Single:
 
     async def close(self) -> None:
         await self._redis.aclose()
+
+
+class _Cluster:
+    """Every campaign's keys lie in one slot, an account's in another."""
+
+    def __init__(self, url: str, connections: int, replicas: int) -> None:
+        hosts, _, access = _parts(url)
+        self._replicas = replicas
+        self._cluster = RedisCluster(
+            startup_nodes=[ClusterNode(host, port) for host, port in hosts],
+            max_connections=connections,
+            reinitialize_steps=0,  # else every fifth slot that moved closes the connections under all others' feet
+            require_full_coverage=False,  # a slot that is lost is some campaigns' trouble, not all campaigns'
+            retry=_retry(),
+            **(_OPTIONS | access),
+        )
+
+    async def run(
+        self, script: Script, keys: Sequence[str], values: Sequence[Value], *, durable: bool = False
+    ) -> list[str]:
+        send = self._send_and_wait if durable and self._replicas else self._send
+        try:
+            return await send(keys[0], script.known(keys, values))
+        except NoScriptError:
+            return await send(keys[0], script.whole(keys, values))
+
+    async def _send(self, key: str, words: Sequence[Value]) -> list[str]:
+        await self._cluster.initialize()  # else the first ones are sent anywhere, and moved
+        send: Any = self._cluster.execute_command
+        return cast("list[str]", await send(*words))
+
+    async def _send_and_wait(self, key: str, words: Sequence[Value]) -> list[str]:
+        """As for one server; the cluster's own pipeline would send WAIT anywhere."""
+        for _ in range(REDIRECTIONS):
+            await self._cluster.initialize()
+            node = self._cluster.get_node_from_key(key)
+            if node is None:
+                raise Disconnected(f"no node has the slot of {key}")
+            both = [PipelineCommand(0, *words), PipelineCommand(1, "WAIT", self._replicas, ACKNOWLEDGED_WITHIN)]
+            await node.execute_pipeline(both)
+            try:
+                return _acknowledged([command.result for command in both], self._replicas)
+            except MovedError as moved:
+                await self._cluster.nodes_manager.move_slot(moved)
+            except Disconnected:
+                await self._cluster.aclose()  # it looks anew whom to ask
+        raise Disconnected(f"the slot of {key} keeps moving")
+
+    async def command(self, name: str, key: str, *values: Value) -> Any:
+        send: Any = self._cluster.execute_command
+        return await send(name, key, *values)
+
+    async def infos(self) -> list[dict[str, Any]]:
+        send: Any = self._cluster.execute_command
+        found: dict[str, dict[str, Any]] = await send("INFO", target_nodes=RedisCluster.PRIMARIES)
+        return [found] if "role" in found else list(found.values())
+
+    async def close(self) -> None:
+        await self._cluster.aclose()
+
+
+def _acknowledged(results: Sequence[Any], replicas: int) -> list[str]:
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    answer, acknowledged = results
+    if acknowledged < replicas:
+        raise NotReplicated(f"{acknowledged} of {replicas} replicas have it")
+    return cast("list[str]", answer)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from redis import Redis
 from service.adapters.embedded_valkey import EmbeddedValkey
 from service.adapters.redis_ledger import RedisLedger
 from service.ports import Account
+from tests.redis_servers import TOPOLOGIES, Topology, topology
 
 _numbers = itertools.count()
 
@@ -30,18 +32,32 @@ def new_account() -> Account:
     return Account(f"acct_{next(_numbers)}", livemode=False)
 
 
+Connect = Callable[..., RedisLedger]
+
+
+@pytest.fixture(scope="session", params=TOPOLOGIES)
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topology]:
+    """The same tests run on each of them."""
+    with topology(request.param, tmp_path_factory.mktemp(request.param.replace(" ", "-"))) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def connect(place: Topology) -> Connect:
+    return partial(RedisLedger, place.url, replicas=place.replicas)
+
+
 @pytest.fixture
-async def ledger(redis_url: str, anyio_backend: str) -> AsyncIterator[RedisLedger]:
-    ledger = RedisLedger(redis_url)
+async def ledger(connect: Connect, anyio_backend: str) -> AsyncIterator[RedisLedger]:
+    ledger = connect()
     yield ledger
     await ledger.close()
 
 
 @pytest.fixture
-def raw(redis_url: str) -> Iterator[Redis]:
+def raw(place: Topology) -> Redis:
     """The shared server as a bystander sees it."""
-    with Redis.from_url(redis_url) as client:
-        yield client
+    return place.raw
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from service.adapters.redis_ledger import RedisLedger, _script
 from service.domain.ledger import Kind, State, Totals, dispute, payment, refund, total
 from service.errors import LedgerUnavailable
 from service.ports import Account, Comparison, Joined, Rounds
-from tests.adapters.conftest import new_account
+from tests.adapters.conftest import Connect, new_account
 
 pytestmark = pytest.mark.anyio
 
@@ -63,14 +63,14 @@ histories = st.lists(st.one_of(payments, refunds, disputes).flatmap(st.sampled_f
 @settings(max_examples=150)
 @given(states=histories, workers=st.integers(1, 4), dice=st.randoms(use_true_random=False))
 def test_repetition_order_and_parallel_workers_change_nothing(
-    redis_url: str, states: list[State], workers: int, dice: random.Random
+    connect: Connect, states: list[State], workers: int, dice: random.Random
 ) -> None:
     account = new_account()
     shuffled = states + dice.choices(states, k=len(states)) if states else []
     dice.shuffle(shuffled)
 
     async def story() -> Totals | None:
-        ledgers = [RedisLedger(redis_url) for _ in range(workers)]
+        ledgers = [connect() for _ in range(workers)]
         await build(ledgers[0], account)
         await asyncio.gather(*(ledgers[i % workers].join(account, state) for i, state in enumerate(shuffled)))
         found = await ledgers[-1].totals(account, "roof")
@@ -87,8 +87,8 @@ async def test_a_state_joined_twice_counts_once(ledger: RedisLedger, account: Ac
     assert await ledger.totals(account, "roof") == Totals(25_00, 1)
 
 
-async def test_fifty_workers_joining_one_state_at_once_count_it_once(redis_url: str, account: Account) -> None:
-    ledgers = [RedisLedger(redis_url, connections=4) for _ in range(50)]
+async def test_fifty_workers_joining_one_state_at_once_count_it_once(connect: Connect, account: Account) -> None:
+    ledgers = [connect(connections=4) for _ in range(50)]
     await build(ledgers[0], account)
     answers = await asyncio.gather(*(ledger.join(account, ADA) for ledger in ledgers))
     assert sorted(answer.value for answer in answers) == ["applied"] + ["unchanged"] * 49
@@ -207,8 +207,8 @@ async def test_a_pass_does_not_build_what_was_never_built(ledger: RedisLedger, a
     assert await ledger.totals(account, "roof") is None
 
 
-async def test_the_first_of_two_workers_names_the_generation(redis_url: str, account: Account) -> None:
-    ledgers = [RedisLedger(redis_url) for _ in range(20)]
+async def test_the_first_of_two_workers_names_the_generation(connect: Connect, account: Account) -> None:
+    ledgers = [connect() for _ in range(20)]
     passes = await asyncio.gather(*(ledger.begin_pass(account, "roof") for ledger in ledgers))
     assert len({begun.generation for begun in passes}) == 1
     await asyncio.gather(*(ledger.close() for ledger in ledgers))
@@ -376,9 +376,9 @@ async def test_a_shadow_that_lost_a_key_stops_no_gift_and_never_goes_live(
 
 
 async def test_when_the_shadow_goes_live_a_worker_that_remembers_the_old_one_joins_there(
-    redis_url: str, ledger: RedisLedger, account: Account
+    connect: Connect, ledger: RedisLedger, account: Account
 ) -> None:
-    other = RedisLedger(redis_url)
+    other = connect()
     await other.join(account, ADA)
     await build(ledger, account, ADA)
     assert await other.join(account, BORIS) is Joined.APPLIED
@@ -583,9 +583,9 @@ async def test_a_field_that_was_deleted_by_hand_is_unknown(ledger: RedisLedger, 
     assert await ledger.totals(account, "roof") is None
 
 
-async def test_a_layout_of_a_later_version_is_left_alone(redis_url: str, account: Account, raw: Redis) -> None:
+async def test_a_layout_of_a_later_version_is_left_alone(connect: Connect, account: Account, raw: Redis) -> None:
     raw.hset(key(account, "meta"), mapping={"schema": "2"})
-    ledger = RedisLedger(redis_url)
+    ledger = connect()
     with pytest.raises(LedgerUnavailable, match="layout_unknown"):
         await ledger.join(account, ADA)
     assert raw.hget(key(account, "meta"), "schema") == b"2"

@@ -18,7 +18,7 @@ from service.domain.ledger import State, Totals, payment, refund, total
 from service.domain.publication import Published, Rule, decide, epochs_around
 from service.errors import LedgerUnavailable
 from service.ports import Account
-from tests.adapters.conftest import new_account
+from tests.adapters.conftest import Connect, new_account
 from tests.adapters.test_redis_ledger import build, key, live, snapshot
 
 pytestmark = pytest.mark.anyio
@@ -57,12 +57,12 @@ moves = st.tuples(
 @settings(max_examples=150)
 @given(story=st.lists(moves, max_size=8), step=st.sampled_from([1, 7, 100_00]), min_gifts=st.integers(0, 4))
 def test_on_the_grid_redis_decides_as_the_domain_does(
-    redis_url: str, story: list[tuple[list[tuple[bool, int, int]], int, int, bool]], step: int, min_gifts: int
+    connect: Connect, story: list[tuple[list[tuple[bool, int, int]], int, int, bool]], step: int, min_gifts: int
 ) -> None:
     account, rule = new_account(), replace(GRID, every=3_600, step=step, min_gifts=min_gifts)
 
     async def run() -> None:
-        ledger = RedisLedger(redis_url)
+        ledger = connect()
         await build(ledger, account)
         states: list[State] = []
         expected: Published | None = None
@@ -82,11 +82,11 @@ def test_on_the_grid_redis_decides_as_the_domain_does(
 
 @settings(max_examples=40)
 @given(story=st.lists(st.tuples(st.integers(-90_00, 90_00), st.sampled_from([0, 500_00])), max_size=8))
-def test_live_redis_decides_as_the_domain_does(redis_url: str, story: list[tuple[int, int]]) -> None:
+def test_live_redis_decides_as_the_domain_does(connect: Connect, story: list[tuple[int, int]]) -> None:
     account = new_account()
 
     async def run() -> None:
-        ledger = RedisLedger(redis_url)
+        ledger = connect()
         await build(ledger, account)
         states: list[State] = []
         expected: Published | None = None
@@ -145,8 +145,8 @@ async def test_within_an_epoch_nothing_moves_whatever_is_given(ledger: RedisLedg
     assert moved.online == 500_00
 
 
-async def test_many_workers_roll_once_per_epoch(redis_url: str, account: Account, raw: Redis) -> None:
-    ledgers = [RedisLedger(redis_url) for _ in range(10)]
+async def test_many_workers_roll_once_per_epoch(connect: Connect, account: Account, raw: Redis) -> None:
+    ledgers = [connect() for _ in range(10)]
     await build(ledgers[0], account, *map(gift, range(3)))
 
     async def join_and_roll(number: int) -> Published | None:
