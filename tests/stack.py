@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +26,7 @@ from service.domain.ledger import Totals
 from service.logs import configure_logs
 from service.ports import Account
 from service.sandbox import SandboxSettings, create_sandbox
-from service.settings import Settings
+from service.settings import Settings, from_environment
 
 WEBHOOK_SECRET = "whsec_0123456789abcdef0123"
 PAYS, DECLINED, ASKS_3DS, SETTLES_LATER = (
@@ -168,6 +172,59 @@ def running(
     configure_logs("error")
     with served(*apps), httpx.Client(base_url=service, timeout=15) as client:
         yield Stack(settings, service, sandbox, client)
+
+
+@contextlib.contextmanager
+def processes(
+    redis_url: str,
+    folder: Path,
+    campaigns: Path,
+    *,
+    workers: int = 2,
+    replicas: int = 0,
+    sandbox_options: dict | None = None,
+) -> Iterator[tuple[Stack, subprocess.Popen[bytes]]]:
+    """`python -m service serve` as an operator runs it, against a sandbox; its log is `folder / "log"`."""
+    sandbox_socket = listening()
+    with listening() as probe:
+        port = probe.getsockname()[1]
+    sandbox, service = f"http://127.0.0.1:{sandbox_socket.getsockname()[1]}", f"http://localhost:{port}"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "STRIPE_SECRET_KEY": "rk_test_0123456789",
+        "STRIPE_PUBLISHABLE_KEY": "pk_test_0123456789",
+        "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "STRIPE_API_BASE": sandbox,
+        "REDIS_URL": redis_url,
+        "REDIS_REPLICAS": str(replicas),
+        "PUBLIC_URL": service,
+        "SECRET_KEYS": "0123456789abcdef" * 2,
+        "CAMPAIGNS": str(campaigns),
+        "PORT": str(port),
+        "WEB_CONCURRENCY": str(workers),
+    }
+    settings = SandboxSettings(
+        public_url=sandbox, webhook_url=f"{service}/v1/stripe/webhook", webhook_secret=WEBHOOK_SECRET
+    )
+    app = create_sandbox(replace(settings, **(sandbox_options or {})))
+    with served((app, sandbox_socket)), (folder / "log").open("w") as output:
+        command = [sys.executable, "-m", "service", "serve"]
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            with httpx.Client(base_url=service, timeout=15) as client:
+                eventually(lambda: ready(client), "the workers serve", seconds=60)
+                yield Stack(from_environment(environment), service, sandbox, client), process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.wait(60)
+
+
+def ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 @contextlib.contextmanager

@@ -1,63 +1,21 @@
 """`serve` as an operator runs it: several workers, campaigns edited while it runs, the figure on its timetable."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 
 import httpx
 import pytest
 
-from service.sandbox import SandboxSettings, create_sandbox
-from tests.stack import WEBHOOK_SECRET, Stack, eventually, listening, running, served
-
-
-def port_of(bound):
-    return bound.getsockname()[1]
+from tests.stack import WEBHOOK_SECRET, eventually, processes, running
 
 
 @pytest.fixture
 def serving(redis_url, tmp_path, roof):
     """`python -m service serve` with two workers, against a sandbox; gives its stack, and its log."""
-    sandbox_socket, probe = listening(), listening()
-    port = port_of(probe)
-    probe.close()
-    sandbox, service = f"http://127.0.0.1:{port_of(sandbox_socket)}", f"http://localhost:{port}"
-    environment = {
-        "PATH": os.environ["PATH"],
-        "STRIPE_SECRET_KEY": "rk_test_0123456789",
-        "STRIPE_PUBLISHABLE_KEY": "pk_test_0123456789",
-        "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
-        "STRIPE_API_BASE": sandbox,
-        "REDIS_URL": redis_url,
-        "PUBLIC_URL": service,
-        "SECRET_KEYS": "0123456789abcdef" * 2,
-        "CAMPAIGNS": str(roof),
-        "PORT": str(port),
-        "WEB_CONCURRENCY": "2",
-    }
-    settings = SandboxSettings(
-        public_url=sandbox, webhook_url=f"{service}/v1/stripe/webhook", webhook_secret=WEBHOOK_SECRET
-    )
-    log = tmp_path / "log"
-    with served((create_sandbox(settings), sandbox_socket)), log.open("w") as output:
-        command = [sys.executable, "-m", "service", "serve"]
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            with httpx.Client(base_url=service, timeout=15) as client:
-                eventually(lambda: ready(client), "both workers serve", seconds=60)
-                yield Stack(None, service, sandbox, client), log
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
-
-
-def ready(client):
-    try:
-        return client.get("/readyz").status_code == 200
-    except httpx.TransportError:
-        return False
+    with processes(redis_url, tmp_path, roof) as (stack, process):
+        yield stack, tmp_path / "log"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
 
 
 def test_two_workers_take_gifts_and_keep_their_secrets_out_of_the_log(serving):
