@@ -422,12 +422,12 @@ def run(part: str, scale: float, seed: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("part", nargs="*", help=", ".join(PARTS))
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     wanted = parser.parse_args()
     print(f"seed {wanted.seed}, scale {wanted.scale}", flush=True)
-    for part in wanted.parts or list(PARTS):
+    for part in wanted.part or list(PARTS):
         print(run(part, wanted.scale, wanted.seed), flush=True)
 
 
