@@ -56,6 +56,7 @@ bench: .venv/dev.stamp
 torture: .venv/dev.stamp
 	@tools/need $(BROWSER)
 	HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest tests/domain tests/adapters tests/sandbox tests/test_story.py
+	$(BIN)/python -m tests.planted
 	$(BIN)/python -m tests.torture
 
 format: .venv/dev.stamp

@@ -65,6 +65,7 @@ def test_a_session_made_long_before_the_cursor_and_paid_after_it_is_found(world:
     session = world.sandbox.create()
     world.advance(80 * 60)
     world.pass_()
+    world.sandbox.operate("faults", webhooks={"unmade": 1.0})
     world.sandbox.pay(session)
     assert world.pass_() == Totals(25_00, 1)
 

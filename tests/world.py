@@ -57,11 +57,11 @@ class World:
         self.sandbox.pay(session)
         return self.sandbox.session(session.id)["payment_intent"]
 
-    def worker(self) -> Reconciliation:
+    def worker(self, every: str | None = "0") -> Reconciliation:
         def clock() -> datetime:
             return datetime.now(UTC) + timedelta(seconds=self.ahead)
 
-        files = CampaignFiles(self.campaigns, publication_every="0")
+        files = CampaignFiles(self.campaigns, publication_every=every)
         return Reconciliation(Donations(files, RedisLedger(self.redis_url), Watched(self.sandbox.url), clock))
 
     async def once(self, worker: Reconciliation | None = None) -> Totals | None:

@@ -166,3 +166,12 @@ def test_two_currencies_never_meet() -> None:
         with pytest.raises(ValueError, match="do not add up"):
             getattr(Money(1, "EUR"), operation)(Money(1, "PLN"))
     assert Money(1, "EUR") != Money(1, "PLN")
+
+
+@pytest.mark.parametrize(
+    ("currency", "unit", "shown"), [("EUR", 100, "12.34 EUR"), ("JPY", 1, "1234 JPY"), ("KWD", 1_000, "1.234 KWD")]
+)
+def test_each_currency_has_its_own_minor_units(currency: str, unit: int, shown: str) -> None:
+    assert Money(1_234, currency).unit == unit
+    assert str(Money(1_234, currency)) == shown
+    assert Money(unit, currency).whole

@@ -1,0 +1,94 @@
+"""What a worker shows is what was published, and nothing that it could work out by itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.domain.ledger import payment
+from service.domain.progress import Progress
+from service.errors import LedgerUnavailable
+from service.ports import Account
+from service.reconciliation import Reconciliation
+from tests.sandbox.conftest import sandbox_with
+from tests.world import World
+
+
+@pytest.fixture
+def world(redis_url: str, roof: Path) -> Iterator[World]:
+    with sandbox_with(clock=time.time, seed=None) as sandbox:
+        yield World(sandbox, redis_url, roof)
+
+
+async def looked(worker: Reconciliation, *, gifts: int = 0) -> Progress | None:
+    """What this worker shows after so many gifts more, and a look at the ledger."""
+    donations = worker.donations
+    for number in range(gifts):
+        state = payment("roof", f"pi_{time.monotonic_ns()}_{number}", 90_00, paid=True)
+        await donations.ledger.join(await donations.account(), state)
+    campaign = donations.campaign("roof")
+    await donations.refresh(campaign)
+    return donations.shown(campaign)
+
+
+def test_gifts_do_not_move_the_figure_before_its_time(world: World) -> None:
+    async def story() -> list[int]:
+        worker = world.worker(every=None)
+        await worker.once(await worker.donations.account())
+        return [(await looked(worker, gifts=gifts)).raised.amount for gifts in (0, 1, 5)]
+
+    assert world.run(story()) == [0, 0, 0]
+
+
+def test_a_live_figure_follows_every_gift(world: World) -> None:
+    async def story() -> list[int]:
+        worker = world.worker()
+        await worker.once(await worker.donations.account())
+        return [(await looked(worker, gifts=gifts)).raised.amount for gifts in (0, 1, 2)]
+
+    assert world.run(story()) == [0, 90_00, 270_00]
+
+
+def test_while_the_ledger_is_away_the_last_figure_is_shown_and_marked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> tuple[Progress | None, Progress | None, Progress | None]:
+        worker = world.worker()
+        await worker.once(await worker.donations.account())
+        before = await looked(worker, gifts=1)
+
+        async def away(*_: object, **__: object) -> None:
+            raise LedgerUnavailable
+
+        with monkeypatch.context() as broken:
+            broken.setattr(worker.donations.ledger, "roll", away)
+            during = await looked(worker)
+        return before, during, await looked(worker)
+
+    before, during, after = world.run(story())
+    assert (before.raised.amount, before.stale) == (90_00, False)
+    assert (during.raised.amount, during.stale) == (90_00, True)
+    assert (after.raised.amount, after.stale) == (90_00, False)
+
+
+def test_a_worker_that_never_saw_a_figure_shows_none(world: World) -> None:
+    assert world.run(looked(world.worker())) is None
+
+
+def test_of_two_stale_figures_the_newer_is_kept(world: World) -> None:
+    async def story() -> tuple[int, bool]:
+        worker = world.worker()
+        account: Account = await worker.donations.account()
+        await worker.once(account)
+        await looked(worker, gifts=1)
+        raw = worker.donations.ledger
+        key = f"donation-card:{{{account.id}/test/roof}}:published"
+        await raw._redis.command("HSET", key, "epoch", 1, "online", 0)
+        await raw._redis.command("DEL", key.replace("published", "meta"))
+        shown = await looked(worker)
+        return shown.raised.amount, shown.stale
+
+    assert world.run(story()) == (90_00, True)
