@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -46,7 +45,7 @@ class Server:
             config.write_text(f'port {self.port}\nbind 127.0.0.1\ndir "{self.folder}"\n' + "\n".join(arguments) + "\n")
             command = [binary, str(config), "--sentinel"]
         else:
-            saving = ("--save", "", "--appendonly", "no", "--dir", str(self.folder))
+            saving = ("--save", "", "--appendonly", "no", "--dir", str(self.folder), "--repl-diskless-sync-delay", "0")
             command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", *saving, *arguments]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -106,13 +105,17 @@ class Topology:
 
     def settled(self) -> bool:
         """All replicas follow the primary, and all sentinels know it."""
-        primary = self.primary()
-        following = primary.client().info("replication")
-        online = sum(
-            following.get(f"slave{n}", {}).get("state") == "online" for n in range(following["connected_slaves"])
-        )
-        return online == len(self.servers) - 1 and all(
-            sentinel.client().execute_command("SENTINEL", "CKQUORUM", MASTER) for sentinel in self.sentinels
+        primaries = [server for server in self.servers if role(server) == "master"]
+        named = {
+            tuple(sentinel.client().execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER))
+            for sentinel in self.sentinels
+        }
+        if primaries != [self.primary()] or len(named) > 1 or _online(primaries[0].client()) < len(self.servers) - 1:
+            return False
+        return all(
+            server.client().info("replication").get("master_link_status") == "up"
+            for server in self.servers
+            if server is not primaries[0]
         )
 
 
@@ -148,7 +151,6 @@ def _ending(servers: list[Server]) -> Iterator[None]:
     finally:
         for server in servers:
             server.stop()
-            shutil.rmtree(server.folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -157,11 +159,11 @@ def replicated(folder: Path, replicas: int = 1) -> Iterator[Topology]:
     servers = [Server(folder / "primary").start()]
     with _ending(servers):
         for number in range(replicas):
-            follow = ("--replicaof", f"127.0.0.1 {servers[0].port}", "--repl-diskless-sync-delay", "0")
+            follow = ("--replicaof", f"127.0.0.1 {servers[0].port}")
             servers.append(Server(folder / f"replica{number}").start(*follow))
         raw = servers[0].client()
-        raw.config_set("repl-diskless-sync-delay", 0)
-        eventually(lambda: _online(raw) == replicas, "the replicas follow", 30)
+        raw.set("up", 1)
+        eventually(lambda: raw.wait(replicas, 100) == replicas, "the replicas follow", 30)
         yield Topology("replicated", f"redis://127.0.0.1:{servers[0].port}", raw, replicas, servers)
 
 
@@ -171,7 +173,9 @@ def _online(raw: Any) -> int:
 
 
 @contextlib.contextmanager
-def sentinels(folder: Path, replicas: int = 2, *, down_after: int = 500) -> Iterator[Topology]:
+def sentinels(folder: Path, replicas: int = 2, *, down_after: int = 2_000) -> Iterator[Topology]:
+    """`down_after` in milliseconds. With less than a second Sentinel takes a primary that it has just made for dead,
+    and fails over again and again, which is more than one failure at a time."""
     with replicated(folder, replicas) as found:
         found.name, watching = "Sentinel", []
         with _ending(watching):

@@ -273,7 +273,8 @@ def failovers(folder: Path, dice: random.Random, count: int) -> str:
                 stopping = True
                 await asyncio.gather(*donors)
                 for state in acknowledged[-200:]:
-                    assert await patiently(partial(ledger.join, account, state)) is Joined.UNCHANGED, state
+                    again = await patiently(partial(ledger.join, account, state))
+                    assert again is Joined.UNCHANGED, f"{state.object_id} was acknowledged, and lost"
                 held = await patiently(partial(ledger.totals, account, "roof"))
                 assert held is not None
                 assert held.payments >= len(acknowledged)

@@ -50,7 +50,7 @@ class RedisLedger:
         self._free = asyncio.Semaphore(connections)
         self._redis = connect(url, connections=connections, replicas=replicas)
         self._known: dict[_Place, _Generations] = {}
-        self._cursors: dict[_Place, int] = {}
+        self._seen: dict[_Place, tuple[int, int]] = {}
 
     async def join(self, account: Account, state: State) -> Joined:
         place = _Place(account, state.campaign)
@@ -67,15 +67,15 @@ class RedisLedger:
     ) -> Published | None:
         place = _Place(account, campaign)
         epochs: tuple[int, ...] = () if rule.live else epochs_around(rule, now)
-        seen = self._cursors.get(place, 0)
-        terms: Sequence[int] = (rule.step, rule.min_gifts, offline, int(ended), seen, STALE_AFTER, *epochs)
+        seen = self._seen.get(place, (0, 0))
+        terms: Sequence[int] = (rule.step, rule.min_gifts, offline, int(ended), *seen, STALE_AFTER, *epochs)
 
         def arguments(at: _Generations) -> _Arguments:
             return (place.meta, *place.generation(at.live), place.published), (at.live, *terms)
 
-        fresh, cursor, *figure = await self._ask("roll", place, arguments)
+        fresh, cursor, joins, *figure = await self._ask("roll", place, arguments)
         if fresh == "1":
-            self._cursors[place] = max(seen, _whole(cursor))
+            self._seen[place] = (_whole(cursor), _whole(joins))
         if not figure:
             return None
         epoch, online, outside, payments_at_move = map(_whole, figure)

@@ -1,24 +1,25 @@
 -- Decide the public figure if its time has come, and read it: the only writer of `published`.
 --
 -- KEYS  meta · ranks, totals of live · published
--- ARGV  live id, or '' · step · min_gifts · offline · ended (1, 0) · the oldest cursor that is good enough, in UTC seconds
+-- ARGV  live id, or '' · step · min_gifts · offline · ended (1, 0) · cursor (UTC seconds) and joins that were seen before
 --       · seconds after which a cursor is too old · boundaries in UTC seconds, ascending; none: exact and live
--- Gives {moved} · {fresh (1, 0), cursor or ''} where nothing was ever published · {fresh, cursor, epoch, online, offline,
--- payments_at_move}.
+-- Gives {moved} · {fresh (1, 0), cursor or '', joins} where nothing was ever published · {fresh, cursor, joins, epoch, online,
+-- offline, payments_at_move}.
 --
 -- The same rule as `decide` in service/domain/publication.py. Redis' own clock picks the newest boundary that has
 -- begun, for the workers' clocks differ. What is not built decides nothing, nor what is older than it was before: a
--- Redis restored from a backup has rolled its cursor back too.
+-- Redis restored from a backup has rolled its cursor back too, or, where no pass came between, the count of its joins.
 
 local step, min_gifts = assert(number(ARGV[2]), 'step'), assert(number(ARGV[3]), 'min_gifts')
 local offline, ended = assert(number(ARGV[4]), 'offline'), ARGV[5] == '1'
-local good, patience = assert(number(ARGV[6]), 'cursor'), assert(number(ARGV[7]), 'patience')
-local exact = #ARGV == 7
+local seen_cursor, seen_joins = assert(number(ARGV[6]), 'cursor'), assert(number(ARGV[7]), 'joins')
+local patience = assert(number(ARGV[8]), 'patience')
+local exact = #ARGV == 8
 assert(step >= 1 and min_gifts >= 0, 'rule')
 
 local now = tonumber(redis.call('TIME')[1])
 local epoch = exact and now or nil
-for index = 8, #ARGV do
+for index = 9, #ARGV do
   local boundary = assert(number(ARGV[index]), 'boundary')
   if boundary <= now then
     epoch = boundary
@@ -30,7 +31,9 @@ if live ~= ARGV[1] then
   return {'moved'}
 end
 local cursor = live ~= '' and number(redis.call('HGET', KEYS[1], 'cursor:' .. live))
-local totals = cursor and cursor >= math.max(good, now - patience) and sums(KEYS[2], KEYS[3])
+local joins = number(redis.call('HGET', KEYS[1], 'joins') or '0') or 0
+local fresh = cursor and (cursor > seen_cursor or cursor == seen_cursor and joins >= seen_joins)
+local totals = fresh and cursor >= now - patience and sums(KEYS[2], KEYS[3])
 
 local fields = {'epoch', 'online', 'offline', 'payments_at_move'}
 local published = nil
@@ -75,7 +78,7 @@ if totals and epoch then
   end
 end
 
-local answer = {totals and '1' or '0', cursor and string.format('%.0f', cursor) or ''}
+local answer = {totals and '1' or '0', cursor and string.format('%.0f', cursor) or '', string.format('%.0f', joins)}
 if published then
   for _, field in ipairs(fields) do
     table.insert(answer, string.format('%.0f', published[field]))

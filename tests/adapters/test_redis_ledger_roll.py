@@ -293,6 +293,28 @@ async def test_a_ledger_that_went_back_in_time_is_stale_until_a_pass_caught_up(
     assert (caught_up.online, caught_up.stale) == (figure.online, False)
 
 
+async def test_a_ledger_that_lost_its_latest_gifts_alone_is_stale_too(
+    ledger: RedisLedger, account: Account, raw: Redis
+) -> None:
+    """No pass came between the backup and the loss, so the cursor tells nothing."""
+    await build(ledger, account, gift(1), cursor=int(time.time()) - 60)
+    backup = snapshot(raw, account)
+    await ledger.join(account, gift(2))
+    figure = await roll(ledger, account, LIVE)
+    assert figure is not None
+    for name, held in backup.items():
+        raw.delete(name)
+        raw.hset(name, mapping=held)
+    went_back = await roll(ledger, account, LIVE)
+    assert went_back is None or went_back.stale
+    begun = await ledger.begin_pass(account, "roof")
+    await ledger.join(account, gift(2))
+    await ledger.advance(account, "roof", begun, int(time.time()))
+    caught_up = await roll(ledger, account, LIVE)
+    assert caught_up is not None
+    assert (caught_up.online, caught_up.stale) == (figure.online, False)
+
+
 async def test_a_figure_that_counted_payments_that_never_were_does_not_wait_for_them(
     ledger: RedisLedger, account: Account, raw: Redis
 ) -> None:
