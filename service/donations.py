@@ -87,7 +87,7 @@ class Donations:
                 campaign.id,
                 campaign.publication,
                 now=now,
-                offline=campaign.offline.amount if campaign.offline else 0,
+                offline=campaign.given_offline.amount,
                 ended=campaign.ended(now),
             )
         except Unavailable as error:
@@ -183,4 +183,11 @@ class Donations:
 def _progress(campaign: Campaign, published: Published) -> Progress:
     as_of = datetime.fromtimestamp(published.epoch, campaign.publication.timezone)
     following = next_boundary(campaign.publication, as_of)
-    return progress(campaign, published.raised, as_of=as_of, next_change=following, stale=published.stale)
+    return progress(
+        campaign,
+        published.raised,
+        offline=published.offline,
+        as_of=as_of,
+        next_change=following,
+        stale=published.stale,
+    )

@@ -98,3 +98,26 @@ def test_a_campaign_that_is_hidden_or_paused_takes_no_gift(redis_url, tmp_path, 
         for path in ("/v1/campaigns/roof", "/v1/campaigns/roof/progress", "/c/roof/give"):
             assert stack.client.get(path).status_code == 404, path
         assert stack.order("20", token=token).json()["code"] == "campaign_unknown"
+
+
+OFFLINE = """
+[[offline]]
+date = 2026-11-20
+amount = "437.50"
+source = { en = "Concert in Vilnius", de = "Konzert in Vilnius" }
+"""
+
+
+def test_an_offline_donation_is_counted_shown_and_listed_without_a_restart(redis_url, tmp_path, roof):
+    file = roof / "roof.toml"
+    with running(redis_url, tmp_path / "sandbox", campaigns=roof) as stack:
+        stack.until_ready()
+        file.write_text(file.read_text("utf-8") + OFFLINE, "utf-8")
+        eventually(lambda: stack.progress("roof")["offline"] == 437_50, "the concert is counted")
+        assert stack.progress("roof")["raised"] == 437_50
+        assert stack.totals("roof").raised == 0, "the ledger is Stripe's alone"
+        page = stack.client.get("/c/roof", params={"lang": "de"}).text
+        for words in ("Konzert in Vilnius", "437,50\u00a0€", "davon 437,50\u00a0€ offline gespendet"):
+            assert words in page
+        stack.pay(stack.submit(token=stack.token("roof"), amount="own", own="20").headers["location"])
+        eventually(lambda: stack.progress("roof")["raised"] == 457_50, "both are counted")

@@ -72,11 +72,13 @@ def needs_differ(file: CampaignFile) -> Iterator[Broken]:
         seen.add(need.id)
 
 
-@rule("needs", "text", "default_language")
+@rule("needs", "text", "default_language", "offline")
 def every_language_is_complete(file: CampaignFile) -> Iterator[Broken]:
     spoken = dict.fromkeys([file.default_language, *file.text])
     for need in file.needs:
         spoken |= dict.fromkeys([*need.title, *need.detail])
+    for donation in file.offline:
+        spoken |= dict.fromkeys(donation.source)
     because = f"a text in each language of this campaign: {', '.join(spoken)}"
     for language in spoken:
         if language not in file.text:
@@ -86,6 +88,16 @@ def every_language_is_complete(file: CampaignFile) -> Iterator[Broken]:
                 yield Broken(f"needs[{at}].title.{language}", "nothing", because)
             if need.detail and language not in need.detail:
                 yield Broken(f"needs[{at}].detail.{language}", "nothing", because)
+        for at, donation in enumerate(file.offline):
+            if language not in donation.source:
+                yield Broken(f"offline[{at}].source.{language}", "nothing", because)
+
+
+@rule("offline")
+def offline_donations_are_something(file: CampaignFile) -> Iterator[Broken]:
+    for at, donation in enumerate(file.offline):
+        if donation.amount.amount <= 0:
+            yield Broken(f"offline[{at}].amount", str(donation.amount), "more than nothing")
 
 
 @rule("giving")

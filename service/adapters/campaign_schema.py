@@ -23,6 +23,7 @@ from service.adapters.campaign_values import (
     Contact,
     Count,
     Currency,
+    Day,
     Descriptor,
     Ends,
     Every,
@@ -38,7 +39,17 @@ from service.adapters.campaign_values import (
     member,
     words,
 )
-from service.domain.campaign import Beyond, Campaign, CampaignText, Giving, Need, NeedText, Recipient, Status
+from service.domain.campaign import (
+    Beyond,
+    Campaign,
+    CampaignText,
+    Giving,
+    Need,
+    NeedText,
+    OfflineDonation,
+    Recipient,
+    Status,
+)
 from service.domain.money import EXPONENTS
 from service.domain.publication import Rule
 from service.errors import Fault
@@ -80,6 +91,12 @@ class NeedSection(Section):
     detail: dict[Language, Annotated[str, words(160)]] = Field({}, description=f"{_TABLE}: language = a sentence")
 
 
+class OfflineSection(Section):
+    date: Day
+    amount: Amount
+    source: dict[Language, Annotated[str, words(60)]] = Field(description=f"{_TABLE}: language = a short text")
+
+
 class TextSection(Section):
     title: Annotated[str, words(80)]
     purpose: Annotated[str, words(60)]
@@ -106,6 +123,7 @@ class CampaignFile(Section):
     publication: PublicationSection = Field(description=f"{_TABLE}, [publication]")
     stripe_locales: dict[Language, StripeLocale] = Field({}, description=f"{_TABLE}: language = a locale of Stripe")
     needs: list[NeedSection] = Field(min_length=1, max_length=12, description="1 to 12 tables, [[needs]] each")
+    offline: list[OfflineSection] = Field([], max_length=500, description="at most 500 tables, [[offline]] each")
     text: dict[Language, TextSection] = Field(min_length=1, description=f"{_TABLE} for each language, [text.en]")
 
 
@@ -148,6 +166,7 @@ def campaign(file: CampaignFile, campaign_id: str, *, every: int | None) -> Camp
         fallback_url=file.fallback_url,
         complete_event=file.complete_event,
         ends=ends,
+        offline=tuple(OfflineDonation(each.date, each.amount, each.source) for each in file.offline),
     )
 
 

@@ -229,6 +229,12 @@ def _ends(value: object, _: ValidationInfo) -> date:
     return value
 
 
+def _day_of(value: object, _: ValidationInfo) -> date:
+    if not isinstance(value, date) or isinstance(value, datetime) or not 2020 <= value.year <= 2100:
+        raise ValueError
+    return value
+
+
 _AMOUNT: Final = 'whole units such as 1200, or a text such as "0.50" where cents are needed'
 
 Amount = Annotated[Money, Is(_AMOUNT, _amount)]
@@ -249,6 +255,7 @@ Descriptor = Annotated[
 ]
 StripeLocale = Annotated[str, Is("a locale of Stripe: " + ", ".join(sorted(STRIPE_LOCALES)), _stripe_locale)]
 NeedId = Annotated[str, Is("1 to 32 of a-z, 0-9 and -, a letter or digit first", _need_id)]
+Day = Annotated[date, Is("without quotes: a day such as 2027-06-30", _day_of)]
 Ends = Annotated[
     date, Is("without quotes: a day such as 2027-06-30, or an instant such as 2027-06-30T18:00:00+03:00", _ends)
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 
 from service.domain.money import Money
@@ -81,6 +81,15 @@ class Giving:
 
 
 @dataclass(frozen=True, slots=True)
+class OfflineDonation:
+    """Money that did not come through Stripe: from a concert, say. `source`: language → where from."""
+
+    date: date
+    amount: Money
+    source: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Campaign:
     id: str
     status: Status
@@ -102,8 +111,7 @@ class Campaign:
     fallback_url: str | None = None
     complete_event: bool = False
     ends: datetime | None = None
-    offline: Money | None = None
-    """Sum of the donations that did not come through Stripe."""
+    offline: tuple[OfflineDonation, ...] = ()
 
     @property
     def currency(self) -> str:
@@ -112,6 +120,10 @@ class Campaign:
     @property
     def languages(self) -> tuple[str, ...]:
         return tuple(language for language in LANGUAGES if language in self.text)
+
+    @property
+    def given_offline(self) -> Money:
+        return Money(sum(donation.amount.amount for donation in self.offline), self.currency)
 
     def language(self, wanted: tuple[str, ...]) -> str:
         """The first wanted language this campaign speaks, else its own default."""

@@ -35,10 +35,14 @@ class NeedProgress:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`as_of`: the boundary the figure was decided at; `next_change`: the next one, None where it is live."""
+    """`offline`: the part of `raised` that did not come through Stripe.
+
+    `as_of`: the boundary the figure was decided at; `next_change`: the next one, None where it is live.
+    """
 
     goal: Money
     raised: Money
+    offline: Money
     needs: tuple[NeedProgress, ...]
     as_of: datetime
     next_change: datetime | None
@@ -61,9 +65,15 @@ class Progress:
 
 
 def progress(
-    campaign: Campaign, raised: int, *, as_of: datetime, next_change: datetime | None, stale: bool = False
+    campaign: Campaign,
+    raised: int,
+    *,
+    offline: int = 0,
+    as_of: datetime,
+    next_change: datetime | None,
+    stale: bool = False,
 ) -> Progress:
-    """`raised` in minor units; what goes beyond the goal stays in the figure and fills no need."""
+    """`raised` and its part `offline` in minor units; what goes beyond the goal stays in the figure, in no need."""
     needs, left, next_seen = [], max(0, raised), False
     for need in campaign.needs:
         funded = min(left, need.amount.amount)
@@ -73,4 +83,12 @@ def progress(
         else:
             state, next_seen = (NeedState.TO_COME if next_seen else NeedState.NEXT), True
         needs.append(NeedProgress(need.id, need.amount, Money(funded, campaign.currency), state))
-    return Progress(campaign.goal, Money(max(0, raised), campaign.currency), tuple(needs), as_of, next_change, stale)
+    return Progress(
+        goal=campaign.goal,
+        raised=Money(max(0, raised), campaign.currency),
+        offline=Money(offline, campaign.currency),
+        needs=tuple(needs),
+        as_of=as_of,
+        next_change=next_change,
+        stale=stale,
+    )

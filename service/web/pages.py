@@ -57,6 +57,7 @@ class Pages:
             need_details={need.id: need.text[words.language].detail for need in campaign.needs},
             above=above,
             below=below,
+            offline=view.offline_donations(campaign, figure, words),
             languages=_languages(campaign, words, f"/c/{campaign.id}"),
             canonical=f"{self.settings.public_url}/c/{campaign.id}",
         )

@@ -90,6 +90,9 @@ class Texts:
             return self.time(instant)
         return f"{format_date(instant.date(), 'd MMM', locale=self.locale)} {self.time(instant)}"
 
+    def day(self, date: dt.date) -> str:
+        return str(format_date(date, locale=self.locale))
+
     def city(self, timezone: str) -> str:
         return get_timezone_location(timezone, locale=self.locale, return_city=True)
 

@@ -24,6 +24,7 @@ def progress(campaign: Campaign, figure: Progress) -> Json:
         "currency": campaign.currency,
         "goal": figure.goal.amount,
         "raised": figure.raised.amount,
+        "offline": figure.offline.amount,
         "percent": figure.percent,
         "stage": figure.stage.value,
         "needs": [
@@ -185,10 +186,24 @@ def _figure(figure: Progress, words: Texts) -> Json:
         "text": (
             t("card.bar", raised=raised, goal=goal, count=count) if started else t("card.bar_just_started", goal=goal)
         ),
-        "when": when(figure, words),
+        "when": " · ".join([*given_offline(figure, words), when(figure, words)]),
         "next_change": figure.next_change and _instant(figure.next_change),
         "stale": figure.stale,
     }
+
+
+def given_offline(figure: Progress, words: Texts) -> list[str]:
+    return [words.t("card.offline", amount=words.money(figure.offline))] if figure.offline.amount else []
+
+
+def offline_donations(campaign: Campaign, figure: Progress | None, words: Texts) -> list[Json]:
+    """The campaign file's list, once the published figure counts all of it: the two never contradict each other."""
+    if figure is None or figure.offline != campaign.given_offline:
+        return []
+    return [
+        {"date": words.day(each.date), "source": each.source[words.language], "amount": words.money(each.amount)}
+        for each in sorted(campaign.offline, key=lambda donation: donation.date, reverse=True)
+    ]
 
 
 def when(figure: Progress, words: Texts) -> str:

@@ -117,7 +117,7 @@ def test_it_protects_donors(vitaly: Campaign) -> None:
     assert vitaly.publication.timezone.key == "Europe/Vilnius"
     assert (vitaly.above_goal, vitaly.below_goal, vitaly.status) == (Beyond.UNDECIDED, Beyond.UNDECIDED, Status.OPEN)
     assert vitaly.stripe_locales == {"be": "en", "uk": "en"}
-    assert vitaly.offline is None
+    assert vitaly.offline == ()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -198,7 +198,34 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
     "ends in year 9999": ("above_goal", "ends = 9999-12-31\nabove_goal", "ends", "9999-12-31", "a day such as"),
     "unknown field": ("minimum = 5", "minimun = 5", "giving.minimun", "an unknown field", "did you mean “minimum”?"),
     "unknown field above": ("currency =", "curency =", "curency", "an unknown field", "did you mean “currency”?"),
-    "offline": ("[recipient]", "[[offline]]\namount = 5\n[recipient]", "offline", "an unknown field", "known here"),
+    "offline date": (
+        "[recipient]",
+        "[[offline]]\namount = 5\nsource = {en = 'a', de = 'b'}\n[recipient]",
+        "offline[0].date",
+        "nothing",
+        "2027-06-30",
+    ),
+    "offline instant": (
+        "[recipient]",
+        "[[offline]]\ndate = 2026-01-02T00:00:00Z\namount = 5\nsource = {en = 'a', de = 'b'}\n[recipient]",
+        "offline[0].date",
+        "2026-01-02 00:00:00+00:00",
+        "a day",
+    ),
+    "offline amount": (
+        "[recipient]",
+        "[[offline]]\ndate = 2026-01-02\namount = 0\nsource = {en = 'a', de = 'b'}\n[recipient]",
+        "offline[0].amount",
+        "0",
+        "",
+    ),
+    "offline source": (
+        "[recipient]",
+        "[[offline]]\ndate = 2026-01-02\namount = 5\nsource = {en = 'a'}\n[recipient]",
+        "offline[0].source.de",
+        "nothing",
+        "a text in each language",
+    ),
     "a missing field": ("after_goal = true", "", "giving.after_goal", "nothing", "true or false"),
     "a missing section": ("[recipient]", "[giving.recipient]", "recipient", "nothing", "[recipient]"),
     "a table for a text": ('status = "open"', "status = {a = 1}", "status", "a table", 'one of "open"'),

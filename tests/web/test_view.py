@@ -1,14 +1,14 @@
 """Every state of a campaign, in every language, as finished text."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from service.adapters.campaign_files import read_campaign
-from service.domain.campaign import LANGUAGES, Beyond, Status
+from service.domain.campaign import LANGUAGES, Beyond, OfflineDonation, Status
 from service.domain.money import Money
 from service.domain.progress import progress
 from service.web import view
@@ -19,9 +19,9 @@ VITALY = read_campaign(Path("campaigns/vitaly.toml"))
 NOON = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Europe/Vilnius"))
 
 
-def figure(raised, *, live=False, stale=False):
+def figure(raised, *, live=False, stale=False, offline=0):
     following = None if live else NOON + timedelta(hours=6)
-    return progress(VITALY, raised, as_of=NOON, next_change=following, stale=stale)
+    return progress(VITALY, raised, offline=offline, as_of=NOON, next_change=following, stale=stale)
 
 
 def card(raised, lang="en", campaign=VITALY, *, open_now=True, **how):
@@ -50,6 +50,39 @@ def test_beyond_the_goal_the_figure_is_true_the_bar_full_and_gifts_still_welcome
     assert drawn["progress"]["figure"] == "€3,500"
     assert drawn["progress"]["percent"] == 100
     assert drawn["notice"] == "The goal is reached. Gifts are still welcome."
+
+
+CONCERT = OfflineDonation(date(2026, 11, 20), Money(437_50, "EUR"), {lang: f"Concert ({lang})" for lang in LANGUAGES})
+MARKET = replace(CONCERT, date=date(2026, 11, 22), amount=Money(62_50, "EUR"))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_what_came_offline_is_said_in_every_language(lang):
+    drawn = view.card(VITALY, figure(140_000, offline=437_50), texts(lang), open_now=True, test=False)
+    said, following = drawn["progress"]["when"].split(" · ")
+    assert texts(lang).money(CONCERT.amount) in said
+    assert following == card(140_000, lang)["progress"]["when"]
+
+
+def test_an_offline_part_beside_the_grid_is_shown_to_the_cent_and_fills_needs():
+    drawn = card(437_50, offline=437_50)
+    assert drawn["progress"]["figure"] == "€437.50"
+    assert drawn["progress"]["when"] == "€437.50 of it given offline · Figure of 12:00, next review 18:00"
+    assert drawn["needs"][0]["state"] == "next"
+
+
+def test_where_nothing_came_offline_nothing_is_said_of_it():
+    assert "offline" not in str(card(140_000))
+
+
+def test_offline_donations_are_listed_newest_first_once_the_figure_counts_them():
+    listed = replace(VITALY, offline=(CONCERT, MARKET))
+    assert view.offline_donations(listed, figure(900_00, offline=500_00), texts("en")) == [
+        {"date": "Nov 22, 2026", "source": "Concert (en)", "amount": "€62.50"},
+        {"date": "Nov 20, 2026", "source": "Concert (en)", "amount": "€437.50"},
+    ]
+    for other in (None, figure(900_00), figure(900_00, offline=437_50)):
+        assert view.offline_donations(listed, other, texts("en")) == []
 
 
 def test_a_funded_campaign_that_takes_no_more_says_so():
