@@ -52,6 +52,7 @@ check: install
 bench: .venv/dev.stamp
 	@tools/need wrk
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.ledger
 
 torture: .venv/dev.stamp
 	@tools/need $(BROWSER)

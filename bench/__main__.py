@@ -23,6 +23,7 @@ from pathlib import Path
 from service.adapters.embedded_valkey import EmbeddedValkey
 
 ROUNDS, SECONDS, CONNECTIONS = 5, 2, 32
+SECRET = "whsec_0123456789abcdef"
 PROGRESS = "/v1/campaigns/vitaly/progress"
 
 
@@ -81,25 +82,25 @@ class Service:
 
 
 @contextlib.contextmanager
-def service_running(folder: Path) -> Iterator[Service]:
+def service_running(folder: Path, workers: int = 1) -> Iterator[Service]:
     port, sandbox_port = free_port(), free_port()
-    secret = "whsec_0123456789abcdef"
     webhook = f"http://127.0.0.1:{port}/v1/stripe/webhook"
     sandbox = [
         *(sys.executable, "-m", "service.sandbox", "--port", str(sandbox_port), "--data", str(folder / "sandbox")),
-        *("--webhook-url", webhook, "--webhook-secret", secret),
+        *("--webhook-url", webhook, "--webhook-secret", SECRET),
     ]
     with EmbeddedValkey(folder / "valkey") as valkey, process(sandbox, None, sandbox_port):
         environment = {
             "STRIPE_SECRET_KEY": "sk_test_bench",
             "STRIPE_PUBLISHABLE_KEY": "pk_test_bench",
-            "STRIPE_WEBHOOK_SECRET": secret,
+            "STRIPE_WEBHOOK_SECRET": SECRET,
             "STRIPE_API_BASE": f"http://127.0.0.1:{sandbox_port}",
             "REDIS_URL": valkey.url,
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
             "SECRET_KEYS": "0123456789abcdef" * 2,
             "PORT": str(port),
             "LOG_LEVEL": "error",
+            "WEB_CONCURRENCY": str(workers),
         }
         with process([sys.executable, "-m", "service", "serve"], environment, port) as pid:
             url = f"http://127.0.0.1:{port}"

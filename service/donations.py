@@ -130,10 +130,10 @@ class Donations:
             state = State(origin.campaign, told.kind, told.id, told.contributions, origin.site)
         elif told.campaign is None:
             raise NotOurEvent("other_product")
-        elif told.state is None or told.amount is None:
+        elif (paid := told.state) is None or told.amount is None:
             return None
         else:
-            state, currency = told.state, told.amount.currency
+            state, currency = paid, told.amount.currency
         try:
             campaign = self.campaigns.get(state.campaign)
         except NotFound:

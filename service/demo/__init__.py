@@ -99,6 +99,7 @@ def _welcome(addresses: Addresses) -> str:
         f"\n  Donation Card is running. Open the demo article:\n\n      {addresses.article}\n\n"
         "  No real money moves: give with card number 4242 4242 4242 4242. Here the public figure follows at once;\n"
         "  a real campaign's moves on its timetable and in steps. Ctrl+C stops it; data/ keeps what was given.\n"
+        f"  Refunds, disputes and webhooks that go astray: {addresses.sandbox}/sandbox\n"
     )
 
 

@@ -23,6 +23,7 @@ from service.sandbox.gate import Gate
 from service.sandbox.idempotency import Idempotency
 from service.sandbox.objects import Json
 from service.sandbox.operator import Operator
+from service.sandbox.operator_page import OperatorPage
 from service.sandbox.pages import Pages
 from service.sandbox.reversals import Reversals
 from service.sandbox.settings import SandboxSettings
@@ -45,7 +46,10 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
     webhooks = Webhooks(store, clock, events, faults, settings)
     events.on_record = webhooks.wake
     gate = Gate(store, faults, Idempotency(store, clock))
-    pages, operator = Pages(checkout), Operator(store, clock, faults, checkout, reversals, webhooks)
+    pages = Pages(checkout)
+    operator = Operator(store, clock, faults, checkout, reversals, webhooks, settings.public_url)
+
+    operator_page = OperatorPage(store, clock, faults, checkout, reversals, webhooks)
 
     def through_gate(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
@@ -79,8 +83,9 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
             Route("/pay/{session}", pages.hosted, methods=["GET", "POST"]),
             Route("/embed/{secret}", pages.embedded, methods=["GET", "POST"]),
             *[Route(path, _asset("stripe.js")) for path in ("/stripe.js", f"/{RELEASE_TRAIN}/stripe.js")],
-            *[Route(f"/assets/{name}", _asset(name)) for name in ("checkout.css", "embed.js")],
+            *[Route(f"/assets/{name}", _asset(name)) for name in ("checkout.css", "operator.css", "embed.js")],
             *operator.routes(),
+            *operator_page.routes(),
         ],
         lifespan=lifespan,
     )

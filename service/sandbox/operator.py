@@ -17,6 +17,7 @@ from service.sandbox.errors import ApiError
 from service.sandbox.faults import Faults, FaultSettings
 from service.sandbox.objects import Json
 from service.sandbox.reversals import Reversals
+from service.sandbox.seed import Seed, seed
 from service.sandbox.store import Store
 from service.sandbox.webhooks import Webhooks
 
@@ -87,7 +88,9 @@ class Operator:
         checkout: Checkout,
         reversals: Reversals,
         webhooks: Webhooks,
+        public_url: str,
     ) -> None:
+        self._public_url = public_url
         self._store, self._clock, self._faults = store, clock, faults
         self._checkout, self._reversals, self._webhooks = checkout, reversals, webhooks
 
@@ -103,6 +106,7 @@ class Operator:
             Route("/sandbox/refunds/{id}", self.move_refund, methods=["POST"]),
             Route("/sandbox/disputes", self.make_dispute, methods=["POST"]),
             Route("/sandbox/disputes/{id}", self.move_dispute, methods=["POST"]),
+            Route("/sandbox/seed", self.seed, methods=["POST"]),
             Route("/sandbox/deliveries", self.deliveries, methods=["GET"]),
             Route("/sandbox/totals", self.totals, methods=["GET"]),
         ]
@@ -160,6 +164,13 @@ class Operator:
 
     async def move_dispute(self, request: Request) -> Response:
         return await _move(request, self._reversals.move_dispute)
+
+    async def seed(self, request: Request) -> Response:
+        wanted = await _read(request, Seed)
+        if isinstance(wanted, Response):
+            return wanted
+        seed(self._store, wanted, int(self._clock.now()), self._public_url)
+        return JSONResponse({"payments": wanted.payments})
 
     async def deliveries(self, request: Request) -> Response:
         """How many deliveries are in which state, and how many attempts were made for all of them."""

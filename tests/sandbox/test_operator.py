@@ -123,3 +123,14 @@ def test_totals_count_what_is_paid(sandbox: Sandbox) -> None:
     assert sandbox.http.get("/sandbox/totals").json() == {"campaigns": {"roof": roof, "bells": one, "": one}}
     sandbox.operate("settle")
     assert sandbox.http.get("/sandbox/totals?campaign=roof").json()["totals"]["eur"] == {"sum": 5700, "count": 3} | back
+
+
+def test_many_payments_are_seeded_at_once_without_an_event(sandbox: Sandbox) -> None:
+    assert sandbox.operate("seed", payments=250, campaign="roof", amount=700) == {"payments": 250}
+    totals = sandbox.http.get("/sandbox/totals?campaign=roof").json()["totals"]["eur"]
+    assert (totals["sum"], totals["count"]) == (250 * 700, 250)
+    assert sandbox.event_types() == []
+    listed = sandbox.call("GET", "/v1/checkout/sessions?limit=100").json()
+    made = [session["created"] for session in listed["data"]]
+    assert made == list(range(int(NOON) - 1, int(NOON) - 101, -1))
+    assert listed["has_more"]
