@@ -42,22 +42,29 @@ ROUNDS, EVENTS, SENDERS = 4, 3_000, 24
 def webhooks() -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         service = stack.enter_context(service_running(Path(folder), workers=2))
-        verifying = stack.enter_context(only_verifying())
-        rates: dict[str, list[float]] = {"joined": [], "signature only": []}
+        targets = {
+            "joined": service.url,
+            "signature only, an endpoint": stack.enter_context(only_verifying("endpoint")),
+            "signature only, bare ASGI": stack.enter_context(only_verifying("app")),
+        }
+        for url in targets.values():
+            posted(url)  # nobody is cold
+        rates: dict[str, list[float]] = {name: [] for name in targets}
         for _ in range(ROUNDS):
-            rates["joined"].append(posted(service.url))
-            rates["signature only"].append(posted(verifying))
+            for name, url in targets.items():
+                rates[name].append(posted(url))
     print(f"\nwebhooks, {ROUNDS} rounds of {EVENTS} distinct events, two workers, {SENDERS} connections\n")
-    ratios = [joined / only for joined, only in zip(*rates.values(), strict=True)]
+    print(f"{'':30}{'a second':>10}{'joined beside it':>20}{'spread':>16}")
     for name, values in rates.items():
-        print(f"{name:16}{statistics.median(values):>10,.0f}/s")
-    print(f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+        ratios = [joined / other for joined, other in zip(rates["joined"], values, strict=True)]
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        print(f"{name:30}{statistics.median(values):>10,.0f}{statistics.median(ratios):>20.2f}{spread:>16}")
 
 
 @contextlib.contextmanager
-def only_verifying() -> Iterator[str]:
+def only_verifying(app: str) -> Iterator[str]:
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "bench.verifying:app", "--port", str(port), "--workers", "2"]
+    command = [sys.executable, "-m", "uvicorn", f"bench.verifying:{app}", "--port", str(port), "--workers", "2"]
     with process([*command, "--no-access-log", "--log-level", "error"], {"SECRET": SECRET}, port):
         yield f"http://127.0.0.1:{port}"
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import ChainMap
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 from starlette.applications import Starlette
@@ -18,7 +19,7 @@ from service.adapters.tokens import SignedTokens
 from service.checkout import Checkout
 from service.donations import Donations
 from service.errors import DonationCardError
-from service.logs import configure_logs
+from service.logs import configure_logs, flush_logs
 from service.ports import Campaigns, Ledger, Payments
 from service.settings import Settings, from_environment
 from service.upkeep import Upkeep
@@ -49,8 +50,18 @@ def create_app(
     board = Board(donations, pages.campaign, test=not settings.live)
     upkeep = Upkeep(donations, board)
     problems = Problems(pages)
+
+    def reasons() -> dict[str, str | None]:
+        return upkeep.reasons() | {"payments": checkout.refused}
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with upkeep.lifespan(app):
+            yield
+        flush_logs()  # the signal that ends a worker leaves no time for it
+
     return Starlette(
-        routes=routes(checkout, board, pages, settings.public_url, upkeep.reasons),
+        routes=routes(checkout, board, pages, settings.public_url, reasons),
         middleware=[
             Middleware(Prepared, answers=ChainMap(board.ready, assets.ready)),
             Middleware(SafeByDefault),
@@ -60,7 +71,7 @@ def create_app(
             HTTPException: problems.http,
             Exception: problems.unexpected,
         },
-        lifespan=upkeep.lifespan,
+        lifespan=lifespan,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from service.domain.campaign import Campaign
 from service.domain.money import Money
 from service.donations import SESSION_LIFETIME, Donations
-from service.errors import Conflict, FailureKept, Invalid, NotFound, PaymentsUnavailable, RateLimited
+from service.errors import Conflict, FailureKept, Invalid, KeyRefused, NotFound, PaymentsUnavailable, RateLimited
 from service.ports import CheckoutSession, FormToken, Handle, Order, Payments, SessionStatus, Shape, Tokens
 
 CHANGES_PER_TOKEN: Final = 5
@@ -54,6 +54,8 @@ class Checkout:
     donations: Donations
     payments: Payments
     tokens: Tokens
+    refused: str | None = None
+    """Why no session can be opened with the key that we have; None while none was refused."""
     _intentions: OrderedDict[str, Intention] = field(default_factory=OrderedDict)
     _read: OrderedDict[str, tuple[float, asyncio.Task[CheckoutSession]]] = field(default_factory=OrderedDict)
 
@@ -63,7 +65,7 @@ class Checkout:
         """Open the checkout session of this intention to give; the same press twice is the same session.
 
         Raises Conflict (`campaign_closed`, `already_paid`), Invalid (`amount_*`, `token_forged`), RateLimited
-        (`too_many_changes`) and PaymentsUnavailable.
+        (`too_many_changes`) and PaymentsUnavailable (evidence: `campaign`, and its `fallback_url` if it has one).
         """
         campaign = self.donations.campaign(token.campaign)
         if not self.donations.accepts(campaign):
@@ -86,9 +88,15 @@ class Checkout:
         first = intention.first_attempt(order)  # before an earlier session is given up for an order that is refused
         if replaces is not None and (replaces.campaign, replaces.nonce) != (token.campaign, token.nonce):
             raise Invalid("token_forged")
-        for earlier in {replaces and replaces.session_id, intention.superseded_by(order)} - {None}:
-            await self._give_up(str(earlier))
-        session = await self._open(order, intention, first)
+        try:
+            for earlier in {replaces and replaces.session_id, intention.superseded_by(order)} - {None}:
+                await self._give_up(str(earlier))
+            session = await self._open(order, intention, first)
+        except PaymentsUnavailable as error:
+            self.refused = str(error) if isinstance(error, KeyRefused) else self.refused
+            error.evidence |= _way_on(campaign)
+            raise
+        self.refused = None
         intention.latest = order, session.id
         return session
 
@@ -151,6 +159,11 @@ class Checkout:
             while len(self._read) > 1_000:
                 self._read.popitem(last=False)
         return await asyncio.shield(reading)
+
+
+def _way_on(campaign: Campaign) -> dict[str, str | int]:
+    """Where a donor goes whom Stripe did not answer: to the form again, or to another way to give."""
+    return {"campaign": campaign.id, **({"fallback_url": campaign.fallback_url} if campaign.fallback_url else {})}
 
 
 def _within_terms(campaign: Campaign, amount: Money) -> None:

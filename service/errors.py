@@ -11,7 +11,8 @@
     │   ├── LedgerUnavailable    ledger_unavailable
     │   ├── FigureUnknown        figure_unknown
     │   └── PaymentsUnavailable  payments_unavailable
-    │       └── FailureKept      … and Stripe repeats it for this idempotency key
+    │       ├── FailureKept      … and Stripe repeats it for this idempotency key
+    │       └── KeyRefused       … and will not until somebody looks after the key
     ├── NotOurEvent          a Stripe event that is not about a donation of ours (answered 200)
     └── Misconfigured        a campaign file or setting is wrong; the start is refused
 
@@ -92,6 +93,10 @@ class FailureKept(PaymentsUnavailable):
 
     https://docs.stripe.com/api/idempotent_requests
     """
+
+
+class KeyRefused(PaymentsUnavailable):
+    """Stripe does not take our key: revoked, expired, of the other mode, or without the right to do this."""
 
 
 class NotOurEvent(DonationCardError):

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -143,7 +143,9 @@ def running(
     article_origin: str | None = None,
     sandbox_options: dict | None = None,
     webhooks: bool = True,
+    between: Callable = lambda sandbox: sandbox,
 ) -> Iterator[Stack]:
+    """`between`: an ASGI middleware, for what a network makes of Stripe's answers."""
     service_socket, sandbox_socket = listening(), listening()
     service = f"http://localhost:{service_socket.getsockname()[1]}"
     sandbox = f"http://127.0.0.1:{sandbox_socket.getsockname()[1]}"
@@ -166,7 +168,7 @@ def running(
         webhook_secret=WEBHOOK_SECRET if webhooks else "",
     )
     apps = [
-        (create_sandbox(replace(sandbox_settings, **(sandbox_options or {}))), sandbox_socket),
+        (between(create_sandbox(replace(sandbox_settings, **(sandbox_options or {})))), sandbox_socket),
         (create_app(settings), service_socket),
     ]
     configure_logs("error")
@@ -182,9 +184,11 @@ def processes(
     *,
     workers: int = 2,
     replicas: int = 0,
+    output: int | None = None,
     sandbox_options: dict | None = None,
+    between: Callable = lambda sandbox: sandbox,
 ) -> Iterator[tuple[Stack, subprocess.Popen[bytes]]]:
-    """`python -m service serve` as an operator runs it, against a sandbox; its log is `folder / "log"`."""
+    """`python -m service serve` as an operator runs it, against a sandbox; its log is `folder / "log"`, or `output`."""
     sandbox_socket = listening()
     with listening() as probe:
         port = probe.getsockname()[1]
@@ -206,10 +210,10 @@ def processes(
     settings = SandboxSettings(
         public_url=sandbox, webhook_url=f"{service}/v1/stripe/webhook", webhook_secret=WEBHOOK_SECRET
     )
-    app = create_sandbox(replace(settings, **(sandbox_options or {})))
-    with served((app, sandbox_socket)), (folder / "log").open("w") as output:
+    app = between(create_sandbox(replace(settings, **(sandbox_options or {}))))
+    with served((app, sandbox_socket)), (folder / "log").open("w") as log:
         command = [sys.executable, "-m", "service", "serve"]
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, env=environment, stdout=output or log, stderr=subprocess.STDOUT)
         try:
             with httpx.Client(base_url=service, timeout=15) as client:
                 eventually(lambda: ready(client), "the workers serve", seconds=60)

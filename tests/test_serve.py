@@ -121,3 +121,14 @@ def test_an_offline_donation_is_counted_shown_and_listed_without_a_restart(redis
             assert words in page
         stack.pay(stack.submit(token=stack.token("roof"), amount="own", own="20").headers["location"])
         eventually(lambda: stack.progress("roof")["raised"] == 457_50, "both are counted")
+
+
+def test_a_campaign_added_while_the_service_runs_is_zero_and_known(redis_url, tmp_path, roof):
+    with running(redis_url, tmp_path / "sandbox", campaigns=roof) as stack:
+        stack.until_ready()
+        (roof / "well.toml").write_text((roof / "roof.toml").read_text("utf-8"), "utf-8")
+        eventually(lambda: stack.client.get("/v1/campaigns/well/progress").status_code == 200, "it is shown")
+        assert stack.progress("well")["raised"] == 0
+        assert (stack.totals("well").raised, stack.totals("well").payments) == (0, 0)
+        stack.pay(stack.submit(token=stack.token("well"), amount="own", own="20").headers["location"])
+        eventually(lambda: stack.progress("well")["raised"] == 20_00, "its first gift is counted")

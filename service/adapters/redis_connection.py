@@ -6,6 +6,7 @@ lost. No call has a time limit of its own; how long it may take is the caller's 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha1
@@ -69,18 +70,18 @@ class Connection(Protocol):
     async def close(self) -> None: ...
 
 
-def connect(url: str, *, connections: int, replicas: int = 0) -> Connection:
+def connect(url: str, *, connections: int, deadline: float, replicas: int = 0) -> Connection:
     """`url`: redis://, rediss:// or unix://; redis+sentinel://h,h/name[/db]; redis+cluster://h,h; with TLS rediss+….
 
-    `replicas`: how many have to acknowledge a durable write.
+    `deadline` in seconds, for what is sent together. `replicas`: how many have to acknowledge a durable write.
     """
     scheme = url.partition("://")[0]
     if scheme.endswith("+sentinel"):
-        return _Server(_behind_sentinels(url, connections), replicas)
+        return _Server(_behind_sentinels(url, connections), replicas, deadline)
     if scheme.endswith("+cluster"):
         return _Cluster(url, connections, replicas)
     pool = ConnectionPool.from_url(url, max_connections=connections, retry=_retry(), **_OPTIONS)
-    return _Server(Redis.from_pool(pool), replicas)
+    return _Server(Redis.from_pool(pool), replicas, deadline)
 
 
 # One clock, the caller's: with a timeout set here, redis-py sends inside asyncio.wait_for, which before Python 3.12 can
@@ -124,10 +125,16 @@ def _behind_sentinels(url: str, connections: int) -> Redis:
 
 
 class _Server:
-    """One primary: a server of its own, or the one that Sentinel names at the moment."""
+    """One primary: a server of its own, or the one that Sentinel names at the moment.
 
-    def __init__(self, redis: Redis, replicas: int) -> None:
-        self._redis, self._replicas = redis, replicas
+    What is asked for while an earlier question is on its way goes together, on one connection: a question alone waits
+    for nobody, and many at once cost little more than one.
+    """
+
+    def __init__(self, redis: Redis, replicas: int, deadline: float) -> None:
+        self._redis, self._replicas, self._deadline = redis, replicas, deadline
+        self._waiting: list[tuple[tuple[Value, ...], asyncio.Future[Any]]] = []
+        self._sending: asyncio.Task[None] | None = None
 
     async def run(
         self, script: Script, keys: Sequence[str], values: Sequence[Value], *, durable: bool = False
@@ -142,7 +149,38 @@ class _Server:
             raise
 
     async def _send(self, *words: Value) -> list[str]:
-        return cast("list[str]", await self.command(*cast("tuple[str, str]", words)))
+        answer: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((words, answer))
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._send_waiting())
+        return await answer
+
+    async def _send_waiting(self) -> None:
+        try:
+            while self._waiting:
+                together, self._waiting = self._waiting, []
+                await self._send_together([each for each in together if not each[1].done()])
+        finally:
+            self._sending = None
+
+    async def _send_together(self, together: list[tuple[tuple[Value, ...], asyncio.Future[Any]]]) -> None:
+        """No question is lost on another one's error; a server that hangs costs all of them the deadline."""
+        pipe: Any = self._redis.pipeline(transaction=False)
+        for words, _ in together:
+            pipe.execute_command(*words)
+        results: Sequence[Any]
+        try:
+            async with asyncio.timeout(self._deadline):
+                results = await pipe.execute(raise_on_error=False)
+        except (RedisError, OSError) as error:  # asyncio's TimeoutError is an OSError
+            results = [error] * len(together)
+        for (_, answer), result in zip(together, results, strict=True):
+            if answer.done():  # who asked has gone
+                continue
+            if isinstance(result, Exception):
+                answer.set_exception(result)
+            else:
+                answer.set_result(result)
 
     async def _send_and_wait(self, *words: Value) -> list[str]:
         """In one pipeline: on one connection, for which alone WAIT speaks, and repeated together."""
@@ -159,6 +197,8 @@ class _Server:
         return [await self._redis.info()]
 
     async def close(self) -> None:
+        if self._sending:
+            self._sending.cancel()
         await self._redis.aclose()
 
 

@@ -48,7 +48,7 @@ class RedisLedger:
     def __init__(self, url: str, *, deadline: float = 1.0, connections: int = 16, replicas: int = 0) -> None:
         self._deadline = deadline
         self._free = asyncio.Semaphore(connections)
-        self._redis = connect(url, connections=connections, replicas=replicas)
+        self._redis = connect(url, connections=connections, deadline=deadline, replicas=replicas)
         self._known: dict[_Place, _Generations] = {}
         self._seen: dict[_Place, tuple[int, int]] = {}
 

@@ -20,7 +20,7 @@ import structlog
 from service.adapters import webhook_signature
 from service.domain.ledger import State, dispute, refund
 from service.domain.money import Money
-from service.errors import FailureKept, Invalid, NotFound, NotOurEvent, PaymentsUnavailable
+from service.errors import FailureKept, Invalid, KeyRefused, NotFound, NotOurEvent, PaymentsUnavailable
 from service.ports import Account, CheckoutSession, Order, Origin, Reversal, SessionStatus, Shape, Told
 
 log = structlog.get_logger()
@@ -76,23 +76,31 @@ class StripePayments:
 
     async def account(self) -> Account:
         found = await _asked(self._client.v1.accounts.retrieve_current_async())
-        return Account(found.id, self._livemode)
+        with _answered_by_stripe():
+            return Account(found.id, self._livemode)
 
     async def create(self, order: Order, idempotency_key: str) -> CheckoutSession:
         made = await _asked(
             self._client.v1.checkout.sessions.create_async(_params(order), options={"idempotency_key": idempotency_key})
         )
-        replayed = made.last_response is not None and made.last_response.headers.get("idempotent-replayed") == "true"
-        return _session(made.to_dict(), replayed=replayed)
+        with _answered_by_stripe():
+            replayed = (
+                made.last_response is not None and made.last_response.headers.get("idempotent-replayed") == "true"
+            )
+            return _session(made.to_dict(), replayed=replayed)
 
     async def read(self, session_id: str) -> CheckoutSession:
-        return _session((await _asked(self._client.v1.checkout.sessions.retrieve_async(session_id))).to_dict())
+        found = await _asked(self._client.v1.checkout.sessions.retrieve_async(session_id))
+        with _answered_by_stripe():
+            return _session(found.to_dict())
 
     async def expire(self, session_id: str) -> CheckoutSession:
         try:
-            return _session((await _asked(self._client.v1.checkout.sessions.expire_async(session_id))).to_dict())
+            found = await _asked(self._client.v1.checkout.sessions.expire_async(session_id))
         except _RefusedByStripe:  # it is no longer open
             return await self.read(session_id)
+        with _answered_by_stripe():
+            return _session(found.to_dict())
 
     async def origin(self, payment_intent: str) -> Origin | None:
         once: Any = {"max_network_retries": 0}
@@ -110,7 +118,8 @@ class StripePayments:
             return None
         except TimeoutError as error:
             raise PaymentsUnavailable(reason="TimeoutError") from error
-        return next((_origin(session.to_dict()) for session in page.data), None)
+        with _answered_by_stripe():
+            return next((_origin(session.to_dict()) for session in page.data), None)
 
     async def created_since(self, created: int) -> AsyncIterator[Told]:
         v1, since = self._client.v1, {"created": {"gte": created}, "limit": 100}
@@ -260,6 +269,15 @@ def _told_by_stripe() -> Iterator[None]:
         raise Invalid("event_malformed") from error
 
 
+@contextmanager
+def _answered_by_stripe() -> Iterator[None]:
+    """An answer that is none of Stripe's (a proxy's page, half of a body) is an outage; the library trips over some."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError, Invalid) as error:
+        raise PaymentsUnavailable(reason="unreadable") from error
+
+
 def _whole(value: Any) -> int:
     if type(value) is not int:
         raise ValueError("a whole number of minor units")
@@ -312,9 +330,11 @@ def _readable(kind: str, data: Any) -> Told | None:
 async def _paged(answer: Awaitable[Any]) -> AsyncIterator[Any]:
     page = await _asked(answer)
     while True:
-        for found in page.data:
+        with _answered_by_stripe():
+            data, more = page.data, page.has_more
+        for found in data:
             yield found
-        if not page.has_more:
+        if not more:
             return
         page = await _asked(page.next_page_async())
 
@@ -323,7 +343,8 @@ async def _asked(answer: Awaitable[_T]) -> _T:
     """Await Stripe's answer; its errors leave as ours, with what Stripe said as the cause and never to the donor."""
     try:
         async with asyncio.timeout(_DEADLINE):
-            return await answer
+            with _answered_by_stripe():
+                return await answer
     except stripe.InvalidRequestError as error:
         if error.code == "resource_missing":
             raise NotFound("session_unknown") from error
@@ -331,5 +352,7 @@ async def _asked(answer: Awaitable[_T]) -> _T:
     except stripe.APIError as error:
         kept = (error.headers or {}).get("idempotent-replayed") == "true"
         raise (FailureKept if kept else PaymentsUnavailable)(reason=str(error.http_status)) from error
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:
+        raise KeyRefused(reason=type(error).__name__) from error
     except (stripe.StripeError, TimeoutError) as error:
         raise PaymentsUnavailable(reason=type(error).__name__) from error

@@ -156,6 +156,8 @@ const complain = (text, code = '') => {
   if (about) own.setAttribute('aria-invalid', 'true');
   else own.removeAttribute('aria-invalid');
   part('retry', HTMLElement).hidden = !/^token|^too_many/.test(code);
+  const another = document.getElementById('another'); // only where the campaign names another way to give
+  if (another) another.hidden = !/^(payments_unavailable|unreachable|internal)$/.test(code);
   if (!text) return;
   const radio = chosenRadio();
   (about ? (radio && radio.value !== 'own' ? radio : own) : problem).focus();

@@ -108,6 +108,7 @@ class Pages:
             typed=given.get("own", ""),
             stripe={"key": self.settings.stripe_publishable_key, "script": self.settings.stripe_script},
             closed=None if open_now else card["notice"],
+            fallback_url=campaign.fallback_url,
             languages=_languages(campaign, words, f"/c/{campaign.id}/give"),
             robots="noindex",
         )

@@ -69,6 +69,8 @@ def describe(error: DonationCardError, words: Texts) -> dict[str, object]:
     }
     if isinstance(error, Refused) and error.evidence:
         problem["evidence"] = error.evidence
+    elif "fallback_url" in error.evidence:
+        problem["fallback_url"] = error.evidence["fallback_url"]
     return problem
 
 

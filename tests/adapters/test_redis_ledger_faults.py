@@ -201,3 +201,32 @@ async def losing_answers(upstream: Path, path: Path, *, every: int) -> AsyncIter
     yield f"unix://{path}"
     assert answers >= every
     server.close()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "LOADING Redis is loading the dataset in memory",
+        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+        "CLUSTERDOWN The cluster is down",
+        "MISCONF Redis is configured to save RDB snapshots",
+        "OOM command not allowed when used memory > 'maxmemory'.",
+        "NOAUTH Authentication required.",
+        "ERR unknown command",
+    ],
+)
+async def test_whatever_a_server_answers_instead_is_unavailable_and_never_a_figure(
+    tmp_path: Path, account: Account, error: str
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65_536):
+            writer.write(f"-{error}\r\n".encode())
+        writer.close()
+
+    server = await asyncio.start_unix_server(serve, str(tmp_path / "s"))
+    ledger = RedisLedger(f"unix://{tmp_path}/s", deadline=DEADLINE)
+    for call in (ledger.join(account, ADA), roll(ledger, account), ledger.totals(account, "roof"), ledger.ping()):
+        with pytest.raises(LedgerUnavailable):
+            await call
+    await ledger.close()
+    server.close()

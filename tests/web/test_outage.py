@@ -1,11 +1,17 @@
-"""When Stripe does not answer, a donor is told so, nothing is taken, and readers see the figure all the same."""
+"""When Stripe does not answer, a donor is told so and led on, nothing is taken, and readers see the figure."""
+
+import time
+from pathlib import Path
 
 import httpx
 import pytest
 
+from service.adapters import stripe_payments
 from service.sandbox import ApiFault
 from tests import contract
 from tests.stack import eventually, running
+
+ANOTHER_WAY = "https://donate.stripe.com/roof"
 
 
 @pytest.fixture(scope="module")
@@ -15,6 +21,153 @@ def alone(redis_url, tmp_path_factory):
         stack.until_ready()
         stack.client.event_hooks["response"] = [lambda response: (response.read(), contract.hold(response))]
         yield stack
+
+
+class Network:
+    """What stands between the service and its Stripe: with `answer`, a status and a body, it answers in its place."""
+
+    def __init__(self):
+        self.answer, self.keys = None, []
+
+    def __call__(self, stripe):
+        async def app(scope, receive, send):
+            if self.answer is None or scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+                await stripe(scope, receive, send)
+                return
+            self.keys.append(dict(scope["headers"]).get(b"idempotency-key"))
+            status, body = self.answer
+            length = [(b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": status, "headers": length})
+            await send({"type": "http.response.body", "body": body})
+
+        return app
+
+
+@pytest.fixture(scope="module")
+def network():
+    return Network()
+
+
+@pytest.fixture(scope="module")
+def linked(redis_url, tmp_path_factory, network):
+    """An installation whose campaign names another way to give."""
+    campaigns = tmp_path_factory.mktemp("campaigns")
+    text = (Path(__file__).parent.parent / "roof.toml").read_text("utf-8")
+    (campaigns / "roof.toml").write_text(f'fallback_url = "{ANOTHER_WAY}"\n{text}', "utf-8")
+    folder = tmp_path_factory.mktemp("sandbox")
+    with running(redis_url, folder, campaigns=campaigns, between=network) as stack:
+        stack.until_ready()
+        stack.client.event_hooks["response"] = [lambda response: (response.read(), contract.hold(response))]
+        yield stack
+
+
+@pytest.fixture
+def broken(linked, network):
+    """Gives a way to break what the service hears of Stripe until the test ends."""
+
+    def answering(status, body):
+        network.answer, network.keys = (status, body), []
+
+    yield answering
+    network.answer = None
+    clear(linked)
+
+
+UNREADABLE = [
+    (200, b"<html>Please log in to this network</html>"),
+    (200, b'{"id": "cs_test_1", "object": "checkout.sess'),
+    (200, b"{}"),
+    (200, b"[]"),
+    (200, b"null"),
+    (200, b"\xff\xfe"),
+    (200, b""),
+    (502, b'{"error": "bad gateway"}'),
+    (404, b"<html>"),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), UNREADABLE)
+def test_an_answer_that_is_none_of_stripes_is_an_outage(linked, broken, status, body):
+    token = linked.token("roof")
+    broken(status, body)
+    refused = linked.order("20", token=token)
+    assert (refused.status_code, refused.json()["code"]) == (503, "payments_unavailable")
+    assert refused.json()["fallback_url"] == ANOTHER_WAY
+
+
+def test_a_stripe_that_is_down_is_asked_again_with_the_same_key(linked, network, broken):
+    token = linked.token("roof")
+    broken(503, b"{}")
+    linked.order("20", token=token)
+    assert len(network.keys) > 1
+    assert len(set(network.keys)) == 1
+
+
+def test_a_donor_waits_no_longer_than_the_deadline_for_a_stripe_that_hangs(linked, broken, monkeypatch):
+    token, deadline = linked.token("roof"), 2.0
+    monkeypatch.setattr(stripe_payments, "_DEADLINE", deadline)
+    fail(linked, "hang", 50)
+    began = time.monotonic()
+    refused = linked.order("20", token=token)
+    assert time.monotonic() - began < 3 * deadline
+    assert (refused.status_code, refused.json()["fallback_url"]) == (503, ANOTHER_WAY)
+
+
+def test_the_page_of_an_outage_leads_to_the_other_way_to_give_and_back_to_the_form(linked, broken):
+    token = linked.token("roof")
+    broken(503, b"")
+    page = linked.submit(token=token, amount="own", own="20", lang="en")
+    assert page.status_code == 503
+    assert f'href="{ANOTHER_WAY}"' in page.text
+    assert 'href="/c/roof/give"' in page.text
+
+
+def test_without_another_way_to_give_the_page_of_an_outage_leads_back_to_the_form(alone):
+    token = alone.token()
+    fail(alone, "429", 50)
+    page = alone.submit(token=token, amount="25")
+    clear(alone)
+    assert page.status_code == 503
+    assert 'href="/c/vitaly/give"' in page.text
+
+
+def test_whoever_may_have_paid_is_not_led_to_paying_another_way(linked, broken):
+    handle = linked.order("20", token=linked.token("roof")).json()["handle"]
+    broken(503, b"")
+    problem = linked.client.get(f"/v1/checkout-sessions/{handle}").json()
+    assert problem["code"] == "payment_unread"
+    assert "fallback_url" not in problem
+
+
+def test_a_key_that_is_revoked_while_the_service_runs_is_told_to_the_operator_and_donors_are_led_on(linked, broken):
+    token = linked.token("roof")
+    broken(401, b'{"error": {"type": "invalid_request_error", "message": "Expired API Key provided: sk_test_***"}}')
+    refused = linked.order("20", token=token)
+    parts = linked.client.get("/readyz").json()["parts"]
+    figure = linked.client.get("/v1/campaigns/roof/progress")
+    assert (refused.status_code, refused.json()["fallback_url"]) == (503, ANOTHER_WAY)
+    assert "AuthenticationError" in parts["payments"]["reason"]
+    assert figure.status_code == 200
+
+
+def test_once_a_key_is_taken_again_the_service_is_ready(linked, network, broken):
+    broken(401, b'{"error": {"message": "no"}}')
+    linked.order("20", token=linked.token("roof"))
+    assert linked.client.get("/readyz").status_code == 503
+    network.answer = None
+    assert linked.order("20", token=linked.token("roof")).status_code == 201
+    linked.until_ready()
+
+
+def test_a_start_with_a_key_that_stripe_does_not_take_shows_the_figure_and_says_why(redis_url, tmp_path, roof):
+    network = Network()
+    with running(redis_url, tmp_path, campaigns=roof) as stack:
+        stack.until_ready()
+    network.answer = 401, b'{"error": {"message": "Invalid API Key provided: sk_test_***"}}'
+    with running(redis_url, tmp_path, campaigns=roof, between=network) as stack:
+        eventually(lambda: stack.client.get("/v1/campaigns/roof/progress").status_code == 200, "the figure is there")
+        eventually(lambda: "AuthenticationError" in stack.client.get("/readyz").text, "the reason is told")
+        assert stack.order("20", token=stack.token("roof")).status_code == 503
 
 
 def fail(stack, kind, times, executed=False):

@@ -1,0 +1,122 @@
+"""Logs are lines of JSON on standard output, and whoever stops reading them stops nothing else."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from service.logs import Outlet
+from tests.stack import eventually, processes
+from tests.web.test_webhook import post
+
+LINE = "x" * 99 + "\n"
+
+
+@pytest.fixture
+def pipe():
+    """A reader's end and a writer's, with room for 4 KiB between them."""
+    ends = os.pipe()
+    with open(ends[0], "rb", buffering=0) as unread, open(ends[1], "wb", buffering=0) as written:
+        fcntl.fcntl(written, fcntl.F_SETPIPE_SZ, 4_096)
+        yield unread, written
+
+
+def test_lines_come_out_whole_and_in_order(pipe):
+    unread, written = pipe
+    outlet = Outlet(written.fileno())
+    for number in range(100):
+        outlet.write(f"{number}\n")
+    outlet.drain(10)
+    assert unread.read(4_096).decode().split() == [str(number) for number in range(100)]
+
+
+def test_what_does_not_fit_is_dropped_and_its_number_told_when_the_reader_is_back(pipe):
+    unread, written = pipe
+    outlet = Outlet(written.fileno(), room=50)
+    for _ in range(1_000):
+        outlet.write(LINE)
+    lines = read_until(unread, b"log_lines_dropped")
+    told = json.loads(lines[-1])
+    assert told["level"] == "warning"
+    assert lines.count(LINE.strip()) + told["lines"] == 1_000
+    outlet.write("after\n")
+    outlet.drain(10)
+    assert unread.read(4_096) == b"after\n", "it is told once"
+
+
+def test_a_reader_that_has_gone_is_not_waited_for(pipe):
+    unread, written = pipe
+    outlet = Outlet(written.fileno())
+    unread.close()
+    for _ in range(1_000):
+        outlet.write(LINE)
+    assert outlet.drain(30)
+
+
+def test_a_process_ends_though_its_last_lines_are_never_read(pipe):
+    _, written = pipe
+    program = "from service.logs import Outlet\nout = Outlet(1)\nfor _ in range(1000): out.write('x' * 99 + chr(10))"
+    ended = subprocess.run([sys.executable, "-c", program], stdout=written, timeout=30)
+    assert ended.returncode == 0
+
+
+def test_a_library_speaks_json_too_and_the_http_client_tells_no_address(tmp_path):
+    program = (
+        "import logging\n"
+        "from service.logs import configure_logs\n"
+        "configure_logs('info'); configure_logs('info')\n"
+        "logging.getLogger('uvicorn.error').setLevel('INFO')\n"
+        "logging.getLogger('uvicorn.error').info('Started %s', 'it')\n"
+        "logging.getLogger('httpx').info('GET https://api.stripe.com/v1/checkout/sessions/cs_test_1')\n"
+        "logging.getLogger('asyncio').error('never retrieved', exc_info=ValueError('a'))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert ended.stderr == ""
+    started, never = map(json.loads, ended.stdout.splitlines())
+    assert (started["event"], started["level"]) == ("Started it", "info")
+    assert "ValueError" in never["exception"]
+
+
+def test_a_service_whose_log_nobody_reads_goes_on_and_tells_later_what_was_lost(redis_url, tmp_path, roof, pipe):
+    unread, written = pipe
+    ignored = {"id": "evt_1", "type": "invoice.paid", "livemode": False, "data": {}}
+    with processes(redis_url, tmp_path, roof, workers=1, output=written.fileno()) as (stack, _):
+        for _ in range(2_500):  # each leaves a line
+            assert post(stack, ignored).status_code == 200
+        assert stack.progress("roof")["raised"] == 0
+        lines = read_until(unread, b"log_lines_dropped")
+        reading = threading.Thread(target=lambda: [None for _ in iter(lambda: unread.read(65_536), b"")])
+        reading.start()
+    written.close()
+    reading.join(20)
+    told = [json.loads(line) for line in lines]
+    assert told[-1]["lines"] > 0
+    assert "Uvicorn running on" in " ".join(line["event"] for line in told), "uvicorn's lines are JSON among ours"
+
+
+def test_a_service_whose_log_nobody_reads_stops_when_it_is_told_to(redis_url, tmp_path, roof, pipe):
+    _, written = pipe
+    ignored = {"id": "evt_1", "type": "invoice.paid", "livemode": False, "data": {}}
+    with processes(redis_url, tmp_path, roof, output=written.fileno()) as (stack, process):
+        for _ in range(200):
+            post(stack, ignored)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def read_until(pipe, word):
+    """Lines as text, until one holds the word."""
+    found = b""
+
+    def complete():
+        nonlocal found
+        found += pipe.read(65_536)
+        return found.endswith(b"\n") and word in found
+
+    eventually(complete, f"{word!r} is read")
+    return found.decode().splitlines()
