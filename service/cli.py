@@ -140,7 +140,9 @@ async def _rebuild(settings: Settings, dry_run: bool) -> bool:
 
     async with _donations(settings) as donations:
         account = await donations.account()
-        with click.progressbar(length=0, show_pos=True, show_percent=False, label="objects read from Stripe") as bar:
+        with click.progressbar(
+            length=0, show_pos=True, show_percent=False, label="payments, refunds and disputes"
+        ) as bar:
 
             def forward(done: int) -> None:
                 bar.update(done - bar.pos)

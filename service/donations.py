@@ -169,7 +169,7 @@ class Donations:
         """For a session that the donor asks about: what cannot be joined now, the webhook or the next pass will."""
         try:
             await self.record(session)
-        except (LedgerUnavailable, NotOurEvent) as error:  # the payment is true all the same
+        except (Unavailable, NotOurEvent) as error:  # the payment is true all the same
             log.warning("paid_session_not_joined", session=session.id, reason=str(error))
 
     async def receive(self, body: bytes, signature: bytes) -> Joined:

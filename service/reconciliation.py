@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from service.domain.ledger import State
 from service.donations import SESSION_LIFETIME, Donations
 from service.errors import LedgerUnavailable, NotOurEvent, PaymentsUnavailable
 from service.ports import Account, Comparison, Joined, Pass, Rounds, Shadow, Told
@@ -120,7 +121,7 @@ class Reconciliation:
                 )
         if len(found) < len(compared):
             raise _overtaken()
-        log.info("rebuilt", campaigns=len(found), kept=dry_run)
+        log.info("rebuilt", campaigns=len(found), dry_run=dry_run)
         return found
 
     async def _begin(self, account: Account) -> dict[str, Pass]:
@@ -132,18 +133,11 @@ class Reconciliation:
 
     async def _fill(self, account: Account, shadows: dict[str, Shadow], on_progress: Callable[[int], None]) -> None:
         done = 0
-        async for told in self.donations.payments.created_since(0):
+        async for state in self._states(self.donations.payments.created_since(0)):
             done += 1
             if done % 1_000 == 0:
                 on_progress(done)
                 await self.donations.ledger.lease(account, self._owner)
-            try:
-                state = await self.donations.state(told)
-            except NotOurEvent as reason:
-                log.info("object_not_ours", object=told.id, reason=reason.code)
-                continue
-            if state is None:
-                continue
             shadow = shadows.get(state.campaign)
             if shadow is None:  # first heard of now; opening a shadow on the way could lose what came before it
                 await self.donations.ledger.join(account, state)
@@ -155,15 +149,19 @@ class Reconciliation:
         """Join what is new since then; gives how many states were news."""
         payments, start, news = self.donations.payments, max(0, since - OVERLAP), 0
         for stream in (payments.created_since(start), self._hints(start)):
-            async for told in stream:
-                try:
-                    state = await self.donations.state(told)
-                except NotOurEvent as reason:
-                    log.info("object_not_ours", object=told.id, reason=reason.code)
-                    continue
-                if state and await self.donations.ledger.join(account, state) is Joined.APPLIED:
-                    news += 1
+            async for state in self._states(stream):
+                news += await self.donations.ledger.join(account, state) is Joined.APPLIED
         return news
+
+    async def _states(self, stream: AsyncIterator[Told]) -> AsyncIterator[State]:
+        async for told in stream:
+            try:
+                state = await self.donations.state(told)
+            except NotOurEvent as reason:
+                log.info("object_not_ours", object=told.id, reason=reason.code)
+                continue
+            if state is not None:
+                yield state
 
     async def _hints(self, since: int) -> AsyncIterator[Told]:
         """Late changes of old objects: a refund that failed, a dispute that was won. The daily rebuild finds them too,

@@ -10,7 +10,7 @@ import pytest
 
 from service.domain.ledger import payment
 from service.domain.progress import Progress
-from service.errors import LedgerUnavailable
+from service.errors import LedgerUnavailable, PaymentsUnavailable
 from service.ports import Account
 from service.reconciliation import Reconciliation
 from tests.sandbox.conftest import sandbox_with
@@ -92,3 +92,21 @@ def test_of_two_stale_figures_the_newer_is_kept(world: World) -> None:
         return shown.raised.amount, shown.stale
 
     assert world.run(story()) == (90_00, True)
+
+
+def test_a_paid_session_that_cannot_be_joined_for_want_of_stripe_is_no_error_to_its_donor(world: World) -> None:
+    payment = world.give()
+    listed = world.sandbox.call("GET", "/v1/checkout/sessions?limit=1").json()["data"][0]
+
+    async def story() -> str | None:
+        donations = world.worker().donations
+        session = await donations.payments.read(listed["id"])
+
+        async def away() -> None:
+            raise PaymentsUnavailable
+
+        donations.payments.account = away
+        await donations.record_if_paid(session)
+        return session.payment_intent
+
+    assert world.run(story()) == payment
