@@ -268,6 +268,20 @@ async def test_a_ledger_that_nobody_held_against_stripe_for_hours_is_stale(
     assert not figure.stale
 
 
+def restore(raw: Redis, backup: dict[bytes, object]) -> None:
+    for name, held in backup.items():
+        raw.delete(name)
+        raw.hset(name, mapping=held)
+
+
+async def caught_up(ledger: RedisLedger, account: Account, state: State) -> Published | None:
+    """The figure after a pass that found this state."""
+    begun = await ledger.begin_pass(account, "roof")
+    await ledger.join(account, state)
+    await ledger.advance(account, "roof", begun, int(time.time()))
+    return await roll(ledger, account, LIVE)
+
+
 async def test_a_ledger_that_went_back_in_time_is_stale_until_a_pass_caught_up(
     ledger: RedisLedger, account: Account, raw: Redis
 ) -> None:
@@ -277,20 +291,15 @@ async def test_a_ledger_that_went_back_in_time_is_stale_until_a_pass_caught_up(
     await ledger.advance(account, "roof", await ledger.begin_pass(account, "roof"), now)
     await ledger.join(account, gift(2))
     figure = await roll(ledger, account, LIVE)
-    assert figure is not None
-    for name, held in backup.items():
-        raw.delete(name)
-        raw.hset(name, mapping=held)
+    restore(raw, backup)
     raw.hset(key(account, "published"), mapping={"epoch": 1, "online": 50_00, "offline": 0, "payments_at_move": 1})
     went_back = await roll(ledger, account, LIVE)
     assert went_back is not None
     assert went_back.stale
-    begun = await ledger.begin_pass(account, "roof")
-    await ledger.join(account, gift(2))
-    await ledger.advance(account, "roof", begun, now)
-    caught_up = await roll(ledger, account, LIVE)
-    assert caught_up is not None
-    assert (caught_up.online, caught_up.stale) == (figure.online, False)
+    found = await caught_up(ledger, account, gift(2))
+    assert figure is not None
+    assert found is not None
+    assert (found.online, found.stale) == (figure.online, False)
 
 
 async def test_a_ledger_that_lost_its_latest_gifts_alone_is_stale_too(
@@ -298,21 +307,18 @@ async def test_a_ledger_that_lost_its_latest_gifts_alone_is_stale_too(
 ) -> None:
     """No pass came between the backup and the loss, so the cursor tells nothing."""
     await build(ledger, account, gift(1), cursor=int(time.time()) - 60)
+    await roll(ledger, account, LIVE)
     backup = snapshot(raw, account)
     await ledger.join(account, gift(2))
     figure = await roll(ledger, account, LIVE)
-    assert figure is not None
-    for name, held in backup.items():
-        raw.delete(name)
-        raw.hset(name, mapping=held)
+    restore(raw, backup)
     went_back = await roll(ledger, account, LIVE)
-    assert went_back is None or went_back.stale
-    begun = await ledger.begin_pass(account, "roof")
-    await ledger.join(account, gift(2))
-    await ledger.advance(account, "roof", begun, int(time.time()))
-    caught_up = await roll(ledger, account, LIVE)
-    assert caught_up is not None
-    assert (caught_up.online, caught_up.stale) == (figure.online, False)
+    assert went_back is not None
+    assert went_back.stale
+    found = await caught_up(ledger, account, gift(2))
+    assert figure is not None
+    assert found is not None
+    assert (found.online, found.stale) == (figure.online, False)
 
 
 async def test_a_figure_that_counted_payments_that_never_were_does_not_wait_for_them(
