@@ -28,7 +28,8 @@ from tests.world import WEBHOOK_SECRET, World
 
 PAYS, DECLINED, SETTLES_LATER = "4242 4242 4242 4242", "4000 0000 0000 0002", "AT611904300234573201"
 
-dice = st.randoms(use_true_random=False)
+# Seeds, not dice of Hypothesis' own: what there is to choose from depends on ids that differ from run to run.
+dice = st.integers(0, 2**32).map(random.Random)
 workers = st.integers(0, 1)
 
 

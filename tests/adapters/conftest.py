@@ -44,7 +44,8 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def connect(place: Topology) -> Connect:
-    return partial(RedisLedger, place.url, replicas=place.replicas)
+    """Patient: how long a server may take is another test's question."""
+    return partial(RedisLedger, place.url, replicas=place.replicas, deadline=10)
 
 
 @pytest.fixture

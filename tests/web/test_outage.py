@@ -34,7 +34,8 @@ class Network:
             if self.answer is None or scope["type"] != "http" or not scope["path"].startswith("/v1/"):
                 await stripe(scope, receive, send)
                 return
-            self.keys.append(dict(scope["headers"]).get(b"idempotency-key"))
+            if scope["method"] == "POST":  # the service's own passes read
+                self.keys.append(dict(scope["headers"]).get(b"idempotency-key"))
             status, body = self.answer
             length = [(b"content-length", str(len(body)).encode())]
             await send({"type": "http.response.start", "status": status, "headers": length})
