@@ -48,7 +48,10 @@ class Story(RuleBasedStateMachine):
         self.seen: set[str] = set()
         self.on_their_way: list[dict[str, object]] = []
         self.backup: dict[bytes, dict[bytes, bytes]] | None = None
-        self.ever_shown = False
+        self.acknowledged: set[object] = set()
+        """Payments whose webhook was answered with 200."""
+        self.went_back = False
+        """Redis is older than what it acknowledged, and no pass has come since."""
 
     def teardown(self) -> None:
         for worker in self.workers:
@@ -127,6 +130,7 @@ class Story(RuleBasedStateMachine):
         self.redis_is_emptied()
         for key, held in (self.backup or {}).items():
             self.raw.hset(key, mapping=held)
+        self.went_back = True
 
     @rule(dice=dice)
     def a_key_is_lost(self, dice: random.Random) -> None:
@@ -143,6 +147,7 @@ class Story(RuleBasedStateMachine):
     @rule(worker=workers)
     def a_pass(self, worker: int) -> None:
         self.world.run(self.workers[worker].once(self.account))
+        self.went_back = False
 
     @rule(worker=workers, dry_run=st.booleans())
     def a_rebuild(self, worker: int, dry_run: bool) -> None:
@@ -175,6 +180,13 @@ class Story(RuleBasedStateMachine):
         self.world.run(together())
 
     # ── what readers see ──────────────────────────────────────────────────────────────────────────────────────
+
+    @invariant()
+    def a_ledger_that_claims_to_know_has_all_that_was_acknowledged_and_nothing_else(self) -> None:
+        held = self.world.run(self.workers[0].donations.ledger.totals(self.account, "roof"))
+        if held is not None:
+            assert held.payments <= self.oracle().payments
+            assert held.payments >= len(self.acknowledged) or self.went_back
 
     @invariant()
     def readers_never_see_less_than_nothing_nor_a_guess(self) -> None:
@@ -239,6 +251,8 @@ class Story(RuleBasedStateMachine):
         signature = WebhookSignature.generate_signature_header(text, WEBHOOK_SECRET, signed_at)
         try:
             await donations.receive(text.encode(), signature.encode())
+            if event["data"]["object"].get("payment_status") == "paid":
+                self.acknowledged.add(event["data"]["object"]["payment_intent"])
         except NotOurEvent:
             pass
         except LedgerUnavailable:  # Stripe would send it again
