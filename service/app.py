@@ -23,12 +23,14 @@ from service.logs import configure_logs, flush_logs
 from service.ports import Campaigns, Ledger, Payments
 from service.settings import Settings, from_environment
 from service.upkeep import Upkeep
+from service.web import stripe_webhook
 from service.web.answers import Prepared
 from service.web.campaigns import Board
 from service.web.headers import SafeByDefault
 from service.web.pages import Pages
 from service.web.problems import Problems
 from service.web.routes import routes
+from service.web.stripe_webhook import WebhookEndpoint
 from service.web.widget import Assets
 
 
@@ -50,6 +52,7 @@ def create_app(
     board = Board(donations, pages.campaign, test=not settings.live)
     upkeep = Upkeep(donations, board)
     problems = Problems(pages)
+    webhook = WebhookEndpoint(donations, problems.expected)
 
     def reasons() -> dict[str, str | None]:
         return upkeep.reasons() | {"payments": checkout.refused}
@@ -61,9 +64,13 @@ def create_app(
         flush_logs()  # the signal that ends a worker leaves no time for it
 
     return Starlette(
-        routes=routes(checkout, board, pages, settings.public_url, reasons),
+        routes=routes(checkout, board, pages, webhook, settings.public_url, reasons),
         middleware=[
-            Middleware(Prepared, answers=ChainMap(board.ready, assets.ready)),
+            Middleware(
+                Prepared,
+                answers=ChainMap(board.ready, assets.ready),
+                posts={stripe_webhook.PATH: webhook},
+            ),
             Middleware(SafeByDefault),
         ],
         exception_handlers={

@@ -47,6 +47,7 @@ def serve() -> None:
     uvicorn.run(
         "service.app:worker",
         factory=True,
+        lifespan="on",  # a worker without its upkeep would answer from nothing
         host=settings.host,
         port=settings.port,
         workers=settings.workers,

@@ -20,6 +20,9 @@ log = structlog.get_logger()
 ROLL_INTERVAL: Final = 1.0
 """Seconds between two looks at the clock, the ledger and the campaign files."""
 
+FIRST_LOOK: Final = 3.0
+"""Seconds that a worker which starts may take to know its figures before it answers: a restart shows nobody a gap."""
+
 PASS_INTERVAL: Final = 2.0
 """Seconds between two looks whether a pass over what Stripe knows is due."""
 
@@ -32,6 +35,7 @@ class Upkeep:
         self._reconciliation = Reconciliation(donations)
         self._reconciled: str | None = "not reconciled with Stripe yet"
         self._ledger: str | None = "not asked yet"
+        self._looked = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -40,6 +44,9 @@ class Upkeep:
             asyncio.create_task(_forever(self._reconcile, PASS_INTERVAL)),
         ]
         try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_LOOK):
+                    await self._looked.wait()
             yield
         finally:
             for task in tasks:
@@ -64,6 +71,7 @@ class Upkeep:
         except LedgerUnavailable as error:
             self._ledger = str(error)
         await self._board.refresh(ask=self._ledger is None)
+        self._looked.set()
 
     async def _reconcile(self) -> None:
         try:

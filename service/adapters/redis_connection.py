@@ -13,12 +13,13 @@ from hashlib import sha1
 from typing import Any, Final, Protocol, cast
 from urllib.parse import unquote, urlsplit
 
+import hiredis
 from redis.asyncio import ConnectionPool, Redis, Sentinel
 from redis.asyncio.cluster import ClusterNode, PipelineCommand, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError as Disconnected
-from redis.exceptions import MovedError, NoScriptError, ReadOnlyError, RedisError
+from redis.exceptions import MovedError, NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 Value = str | int | bytes
 
@@ -165,13 +166,10 @@ class _Server:
 
     async def _send_together(self, together: list[tuple[tuple[Value, ...], asyncio.Future[Any]]]) -> None:
         """No question is lost on another one's error; a server that hangs costs all of them the deadline."""
-        pipe: Any = self._redis.pipeline(transaction=False)
-        for words, _ in together:
-            pipe.execute_command(*words)
         results: Sequence[Any]
         try:
             async with asyncio.timeout(self._deadline):
-                results = await pipe.execute(raise_on_error=False)
+                results = await self._exchange([words for words, _ in together])
         except (RedisError, OSError) as error:  # asyncio's TimeoutError is an OSError
             results = [error] * len(together)
         for (_, answer), result in zip(together, results, strict=True):
@@ -184,10 +182,34 @@ class _Server:
 
     async def _send_and_wait(self, *words: Value) -> list[str]:
         """In one pipeline: on one connection, for which alone WAIT speaks, and repeated together."""
-        pipe: Any = self._redis.pipeline(transaction=False)
-        pipe.execute_command(*words)
-        pipe.execute_command("WAIT", self._replicas, ACKNOWLEDGED_WITHIN)
-        return _acknowledged(await pipe.execute(raise_on_error=False), self._replicas)
+        both = [words, ("WAIT", self._replicas, ACKNOWLEDGED_WITHIN)]
+        return _acknowledged(await self._exchange(both), self._replicas)
+
+    async def _exchange(self, questions: Sequence[tuple[Value, ...]]) -> list[Any]:
+        """What redis-py's pipeline does, with the words packed by hiredis, for a third of the price.
+
+        An error that the server answers is a result; one of the way is raised, after the connection's own retries.
+        """
+        pack: Any = hiredis.pack_command  # its stub knows of tuples of one word only
+        packed = b"".join(map(pack, questions))
+        pool: Any = self._redis.connection_pool
+        connection = await pool.get_connection()
+
+        async def attempt() -> list[Any]:
+            await connection.send_packed_command(packed)
+            return [await _answer(connection) for _ in questions]
+
+        async def failed(_: Exception) -> None:
+            await connection.disconnect(nowait=True)
+
+        try:
+            results: list[Any] = await connection.retry.call_with_retry(attempt, failed)
+        except BaseException:
+            await connection.disconnect(nowait=True)  # answers may be under way that nobody will read
+            raise
+        finally:
+            await pool.release(connection)
+        return results
 
     async def command(self, name: str, key: str, *values: Value) -> Any:
         send: Any = self._redis.execute_command
@@ -259,6 +281,13 @@ class _Cluster:
 
     async def close(self) -> None:
         await self._cluster.aclose()
+
+
+async def _answer(connection: Any) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
 
 
 def _acknowledged(results: Sequence[Any], replicas: int) -> list[str]:

@@ -62,16 +62,20 @@ class Answer:
 
 
 class Prepared:
-    """Pure ASGI middleware: paths whose answer is ready are answered before anything is routed."""
+    """Pure ASGI middleware: what needs no routing is answered before it, `answers` to reads and `posts` to POST."""
 
-    def __init__(self, app: ASGIApp, answers: Mapping[str, Answer]) -> None:
+    def __init__(self, app: ASGIApp, answers: Mapping[str, Answer], posts: Mapping[str, ASGIApp]) -> None:
         self.app = app
-        self.answers = answers
+        self.by_method: dict[str, Mapping[str, ASGIApp]] = {
+            "GET": answers,
+            "HEAD": answers,  # uvicorn sends no body for it
+            "POST": posts,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked = scope["type"] == "http" and scope["method"] in {"GET", "HEAD"}  # uvicorn sends no body for HEAD
-        answer = self.answers.get(scope["path"]) if asked else None
-        await (answer or self.app)(scope, receive, send)
+        ready = self.by_method.get(scope["method"]) if scope["type"] == "http" else None
+        app = ready.get(scope["path"], self.app) if ready else self.app
+        await app(scope, receive, send)
 
 
 def _start(status: int, headers: Headers) -> Message:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import parse_qsl
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope
 
 from service.errors import Invalid, TooLarge
 
@@ -14,19 +14,20 @@ EVENT_LIMIT: Final = 64 * 1024
 """Bytes. Stripe's events are a few kilobytes; https://docs.stripe.com/webhooks names no limit, so this is ours."""
 
 
-async def read(request: Request, limit: int) -> bytes:
-    """The whole body. Raises TooLarge as soon as it is known to be, without reading on."""
-    declared = request.headers.get("content-length", "0")
+async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The whole body. Raises TooLarge as soon as it is known to be, without reading on; Invalid if it ends early."""
+    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     if declared.isdigit() and int(declared) > limit:
         raise TooLarge(limit=limit)
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise TooLarge(limit=limit)
-    except ClientDisconnect as error:
-        raise Invalid(field="body") from error
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Invalid(field="body")
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise TooLarge(limit=limit)
+        more = message.get("more_body", False)
     return bytes(body)
 
 

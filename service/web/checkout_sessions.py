@@ -54,7 +54,7 @@ class CheckoutEndpoints:
         raise HTTPException(415)
 
     async def _start_json(self, request: Request) -> Response:
-        order = _order(await read(request, FORM_LIMIT))
+        order = _order(await read(request.scope, request.receive, FORM_LIMIT))
         token = self.tokens.form(order.token)
         campaign = self.donations.campaign(token.campaign)
         words = _words(campaign, order.lang)
@@ -65,7 +65,7 @@ class CheckoutEndpoints:
 
     async def _start_form(self, request: Request) -> Response:
         """Without JavaScript: to the hosted page, or the form again with what is wrong and nothing lost."""
-        given = form(await read(request, FORM_LIMIT))
+        given = form(await read(request.scope, request.receive, FORM_LIMIT))
         token = self.tokens.form(given.get("token", ""))
         campaign = self.donations.campaign(token.campaign)
         words = _words(campaign, given.get("lang", ""))

@@ -8,7 +8,7 @@ from typing import Any, Final
 from starlette.routing import Route
 
 from service.checkout import Checkout
-from service.web import health, widget
+from service.web import health, stripe_webhook, widget
 from service.web.answers import Answer
 from service.web.campaigns import Board, CampaignEndpoints
 from service.web.checkout_sessions import CheckoutEndpoints
@@ -20,7 +20,9 @@ from service.web.stripe_webhook import WebhookEndpoint
 CONTRACT: Final = Path(__file__).parent.parent.parent / "openapi.yaml"
 
 
-def routes(checkout: Checkout, board: Board, pages: Pages, public_url: str, reasons: Reasons) -> list[Route]:
+def routes(
+    checkout: Checkout, board: Board, pages: Pages, webhook: WebhookEndpoint, public_url: str, reasons: Reasons
+) -> list[Route]:
     campaigns = CampaignEndpoints(checkout.donations, board)
     sessions = CheckoutEndpoints(checkout, pages, public_url)
     page = PageEndpoints(pages, checkout, board)
@@ -29,7 +31,7 @@ def routes(checkout: Checkout, board: Board, pages: Pages, public_url: str, reas
         _get("/v1/campaigns/{id}/progress", campaigns.progress),
         Route("/v1/checkout-sessions", sessions.start, methods=["POST"]),
         _get("/v1/checkout-sessions/{handle}", sessions.follow),
-        Route("/v1/stripe/webhook", WebhookEndpoint(checkout.donations).receive, methods=["POST"]),
+        Route(stripe_webhook.PATH, webhook, methods=["POST"]),
         _get("/healthz", health.alive),
         _get("/readyz", Readiness(reasons).show),
         _get("/widget/{hash}/donation-card.js", widget.missing),

@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Final
+
 import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from service.donations import Donations
-from service.errors import NotOurEvent
+from service.errors import DonationCardError, NotOurEvent
+from service.ports import Joined
 from service.web.bodies import EVENT_LIMIT, read
-from service.web.headers import NO_STORE
+from service.web.headers import NO_STORE, SAFE, SafeByDefault
 
 log = structlog.get_logger()
 
+PATH: Final = "/v1/stripe/webhook"
+
+_HEADERS: Final = {**SAFE, **NO_STORE}
+_TOLD: Final = {joined: JSONResponse({"outcome": joined.value}, 200, _HEADERS) for joined in Joined}
+
 
 class WebhookEndpoint:
-    def __init__(self, donations: Donations) -> None:
-        self.donations = donations
+    """An ASGI application: what a framework does around an endpoint costs more than the join."""
 
-    async def receive(self, request: Request) -> Response:
-        body = await read(request, EVENT_LIMIT)
-        signature = request.headers.get("stripe-signature", "").encode("latin-1")
+    def __init__(self, donations: Donations, problem: Callable[[Request, Exception], Awaitable[Response]]) -> None:
+        self.donations, self.problem = donations, problem
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            joined = await self.donations.receive(body, signature)
+            answer = await self._receive(scope, receive)
         except NotOurEvent as reason:
             log.info("event_ignored", reason=reason.code)
-            return JSONResponse({"outcome": "ignored", "reason": reason.code}, 200, NO_STORE)
-        return JSONResponse({"outcome": joined.value}, 200, NO_STORE)
+            answer = JSONResponse({"outcome": "ignored", "reason": reason.code}, 200, _HEADERS)
+        except DonationCardError as error:
+            scope["endpoint"] = type(self)
+            await SafeByDefault(await self.problem(Request(scope), error))(scope, receive, send)
+            return
+        await answer(scope, receive, send)
+
+    async def _receive(self, scope: Scope, receive: Receive) -> Response:
+        body = await read(scope, receive, EVENT_LIMIT)
+        signature = next((value for name, value in scope["headers"] if name == b"stripe-signature"), b"")
+        return _TOLD[await self.donations.receive(body, signature)]
