@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from service.app import create_app
 from service.domain.ledger import payment
 from service.domain.progress import Progress
 from service.errors import LedgerUnavailable, PaymentsUnavailable
 from service.ports import Account
 from service.reconciliation import Reconciliation
 from tests.sandbox.conftest import sandbox_with
+from tests.stack import running
 from tests.world import World
 
 
@@ -110,3 +114,16 @@ def test_a_paid_session_that_cannot_be_joined_for_want_of_stripe_is_no_error_to_
         return session.payment_intent
 
     assert world.run(story()) == payment
+
+
+def test_a_worker_that_starts_knows_its_figures_before_it_is_asked(redis_url: str, tmp_path: Path) -> None:
+    with running(redis_url, tmp_path) as stack:
+        stack.until_ready()
+        app = create_app(stack.settings)
+
+        async def first_answer() -> int:
+            transport = httpx.ASGITransport(app)
+            async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
+                return (await client.get("http://card.example/v1/campaigns/vitaly/progress")).status_code
+
+        assert asyncio.run(first_answer()) == 200

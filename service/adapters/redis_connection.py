@@ -186,7 +186,7 @@ class _Server:
         return _acknowledged(await self._exchange(both), self._replicas)
 
     async def _exchange(self, questions: Sequence[tuple[Value, ...]]) -> list[Any]:
-        """What redis-py's pipeline does, with the words packed by hiredis, for a third of the price.
+        """What redis-py's pipeline does, with the words packed by hiredis in C.
 
         An error that the server answers is a result; one of the way is raised, after the connection's own retries.
         """
