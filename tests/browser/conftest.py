@@ -15,13 +15,19 @@ from tests.stack import Stack, listening, running, served
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 320, "height": 640}
 
 
+CHROMIUM = {
+    "executable_path": "/usr/bin/chromium",
+    "args": [
+        *("--disable-background-networking", "--disable-component-update", "--no-first-run", "--disable-sync"),
+        *(["--no-sandbox"] if os.geteuid() == 0 else []),
+    ],
+}
+"""Debian's Chromium; as root it refuses to start with a sandbox. It must not call home: there is no internet."""
+
+
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict) -> dict:
-    """Debian's Chromium; as root it refuses to start with a sandbox. It must not call home: there is no internet."""
-    arguments = ["--disable-background-networking", "--disable-component-update", "--no-first-run", "--disable-sync"]
-    if os.geteuid() == 0:
-        arguments.append("--no-sandbox")
-    return {**browser_type_launch_args, "executable_path": "/usr/bin/chromium", "args": arguments}
+    return browser_type_launch_args | CHROMIUM
 
 
 @dataclass

@@ -1,0 +1,176 @@
+"""`make sheet`: the contact sheets of docs/images, made by the product itself: every state, theme, width and language.
+
+A real installation and a real browser; nothing is drawn by hand. To be looked at, and corrected until it is good.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
+
+from service.adapters.embedded_valkey import EmbeddedValkey
+from service.domain.campaign import LANGUAGES
+from tests.browser.conftest import CHROMIUM, Site, choose, giving_frame, pay_inline
+from tests.browser.states import STATES, write_states
+from tests.stack import DECLINED, PAYS, SETTLES_LATER, Stack, listening, running, served
+
+IMAGES = Path("docs/images")
+PHONE, COLUMN = 320, 680
+THEMES = ("light", "dark")
+Picture = tuple[str, bytes]
+
+
+def main(wanted: list[str]) -> None:
+    with installation() as (stack, site), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**CHROMIUM)
+        for sheet in (card_states, card_layouts, card_languages, giving, giving_languages):
+            if not wanted or sheet.__name__ in wanted:
+                save(browser, sheet.__name__, sheet(browser, stack, site))
+        browser.close()
+
+
+@contextlib.contextmanager
+def installation() -> Iterator[tuple[Stack, Site]]:
+    port = listening()
+    site = Site(f"http://127.0.0.1:{port.getsockname()[1]}")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedValkey(Path(folder)) as valkey,
+        tempfile.TemporaryDirectory() as campaigns,
+        tempfile.TemporaryDirectory() as sandbox,
+        running(
+            valkey.url,
+            Path(sandbox),
+            campaigns=write_states(Path(campaigns)),
+            publication_every=None,
+            article_origin=site.origin,
+        ) as stack,
+        served((site, port)),
+    ):
+        stack.until_ready()
+        yield stack, site
+
+
+def card_states(browser: Browser, stack: Stack, site: Site) -> list[list[Picture]]:
+    return [
+        [(f"{state} · {width} · {theme}", card(browser, stack, site, state, "en", width, theme))
+         for theme in THEMES for width in (COLUMN, PHONE)]
+        for state in STATES[:-1]
+    ]  # fmt: skip
+
+
+def card_layouts(browser: Browser, stack: Stack, site: Site) -> list[list[Picture]]:
+    return [
+        [(f"{layout} · {width}", card(browser, stack, site, "begun", "en", width, "light", f'layout="{layout}"'))
+         for width in (240, 360, 480, 900)]
+        for layout in ("card", "compact", "button")
+    ]  # fmt: skip
+
+
+def card_languages(browser: Browser, stack: Stack, site: Site) -> list[list[Picture]]:
+    pictures = [(lang, card(browser, stack, site, "begun", lang, PHONE, "light")) for lang in LANGUAGES]
+    return [pictures[:4], pictures[4:]]
+
+
+def giving(browser: Browser, stack: Stack, site: Site) -> list[list[Picture]]:
+    return [
+        list(giving_stages(browser, stack, site, "en", width, theme))
+        for theme, width in (("light", COLUMN), ("dark", PHONE))
+    ]
+
+
+def giving_languages(browser: Browser, stack: Stack, site: Site) -> list[list[Picture]]:
+    rows = [next(iter(giving_stages(browser, stack, site, lang, PHONE, "light"))) for lang in LANGUAGES]
+    return [rows[:4], rows[4:]]
+
+
+def opened(browser: Browser, stack: Stack, site: Site, state: str, lang: str, width: int, theme: str, more: str = "") -> Page:
+    html = (
+        f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        "<style>:root{color-scheme:light dark}body{margin:0}</style>"
+        f'<script async src="{stack.service}/widget/v1/donation-card.js"></script>'
+        f'<donation-card campaign="{state}" {more}><a href="{stack.service}/c/{state}">Give</a></donation-card>'
+    )
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme, reduced_motion="reduce")
+    page.goto(site.publish(html))
+    expect(page.locator("donation-card .card")).to_be_visible()
+    return page
+
+
+def card(*of: object) -> bytes:
+    page = opened(*of)
+    picture = page.locator("donation-card").screenshot()
+    page.close()
+    return picture
+
+
+def giving_stages(browser: Browser, stack: Stack, site: Site, lang: str, width: int, theme: str) -> Iterator[Picture]:
+    page = opened(browser, stack, site, "begun", lang, width, theme)
+    if width < 480:
+        page.set_viewport_size({"width": width, "height": 1150})
+    page.locator("donation-card .donate").click()
+    frame = giving_frame(page)
+    expect(frame.locator("#give-title")).to_be_focused()
+    choose(frame, "25")
+    yield f"chosen · {lang}", shot(page)
+    yield from giving_ends(page, frame)
+    page.close()
+
+
+def giving_ends(page: Page, frame: FrameLocator) -> Iterator[Picture]:
+    frame.locator("#own").fill("2")
+    frame.locator("#submit").click()
+    expect(frame.locator("#error")).not_to_be_empty()
+    yield "a mistake", shot(page)
+    choose(frame, "25")
+    frame.locator("#submit").click()
+    pay_inline(frame, DECLINED)
+    expect(frame.frame_locator("#payment iframe").locator("[role=alert]")).to_be_visible()
+    yield "payment (the sandbox’s)", shot(page)
+    pay_inline(frame, PAYS)
+    expect(frame.locator("#thanks h1")).to_be_focused()
+    yield "thanks", shot(page)
+    page.reload()
+    page.locator("donation-card .donate").click()
+    expect(frame.locator("#give-title")).to_be_focused()
+    choose(frame, "35")
+    frame.locator("#submit").click()
+    pay_inline(frame, SETTLES_LATER)
+    expect(frame.locator("#thanks h1")).to_be_focused()
+    yield "processing", shot(page)
+
+
+def shot(page: Page) -> bytes:
+    page.wait_for_timeout(300)  # the frame tells its height, and the card takes it
+    return page.screenshot() if page.viewport_size["width"] < 480 else page.locator("donation-card").screenshot()
+
+
+def save(browser: Browser, name: str, rows: list[list[Picture]]) -> None:
+    """All pictures on one page, half their size, photographed in its turn."""
+    figures = "".join(
+        "<div>" + "".join(
+            f'<figure><img src="data:image/png;base64,{base64.b64encode(picture).decode()}"><figcaption>{title}</figcaption></figure>'
+            for title, picture in row
+        ) + "</div>"
+        for row in rows
+    )  # fmt: skip
+    style = (
+        "body{margin:0;padding:20px;background:#8a8680;font:13px system-ui;width:max-content;zoom:.62}"
+        "div{display:flex;gap:20px;align-items:start;margin-bottom:20px}figure{margin:0}img{display:block}"
+        "figcaption{color:#fff;padding:6px 0;font-size:18px}"
+    )
+    page = browser.new_page(viewport={"width": 600, "height": 400})
+    page.set_content(f"<style>{style}</style>{figures}", wait_until="load")
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    page.locator("body").screenshot(path=IMAGES / f"{name.replace('_', '-')}.png")
+    page.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
