@@ -6,13 +6,14 @@ PATH_WITH_NODE := $(PATH):$(CURDIR)/.venv/bin
 BROWSER := chromium fonts-dejavu-core libatomic1
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: help install run test check bench torture format lock
+.PHONY: help install run test check bench torture sheet format lock
 help:
 	@echo "make run      the demo: an article with the card, the service, the sandbox and an embedded Valkey"
 	@echo "make test     all tests, with real servers and a real browser"
 	@echo "make check    format, lint, types, imports, scripts"
 	@echo "make bench    speed, as ratios"
 	@echo "make torture  the long versions of the tests"
+	@echo "make sheet    the contact sheets of docs/images: every state, theme, width and language"
 	@echo "make install  what the above need (they call it themselves)"
 	@echo "make format   rewrite the format; make lock  renew the locked requirements"
 
@@ -50,15 +51,21 @@ check: install
 	$(BIN)/python tools/check_locks.py
 
 bench: .venv/dev.stamp
-	@tools/need wrk
+	@tools/need wrk $(BROWSER)
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.ledger
+	$(BIN)/python -m bench.card
 
 torture: .venv/dev.stamp
-	@tools/need $(BROWSER)
+	@tools/need $(BROWSER) firefox-esr webkit2gtk-driver xvfb xauth
 	HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest tests/domain tests/adapters tests/sandbox tests/test_story.py
 	$(BIN)/python -m tests.planted
+	$(BIN)/python -m tests.other_browsers
 	$(BIN)/python -m tests.torture
+
+sheet: .venv/dev.stamp
+	@tools/need $(BROWSER)
+	$(BIN)/python -m tests.browser.sheet
 
 format: .venv/dev.stamp
 	$(BIN)/ruff format .

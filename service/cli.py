@@ -195,7 +195,8 @@ async def _donations(settings: Settings) -> AsyncIterator[Donations]:
 @click.option("--lang", default="", help="Language of the link's text; the campaign's own if left out.")
 @click.option("--url", envvar="PUBLIC_URL", required=True, help="Public address of the service.")
 @click.option("--campaigns", default="campaigns", envvar="CAMPAIGNS", type=click.Path(path_type=Path, exists=True))
-def snippet(campaign: str, lang: str, url: str, campaigns: Path) -> None:
+@click.option("--pinned", is_flag=True, help="This release of the card and no other, held by its hash.")
+def snippet(campaign: str, lang: str, url: str, campaigns: Path, *, pinned: bool) -> None:
     """Print the two lines that a site pastes."""
     from service.adapters.campaign_files import CampaignFiles
     from service.web import texts
@@ -203,7 +204,7 @@ def snippet(campaign: str, lang: str, url: str, campaigns: Path) -> None:
 
     found = CampaignFiles(campaigns).get(campaign)
     words = texts.texts(found.language(texts.wanted(lang)))
-    click.echo(lines(url.rstrip("/"), found, words))
+    click.echo(lines(url.rstrip("/"), found, words, pinned=pinned))
 
 
 def _settings() -> Settings:

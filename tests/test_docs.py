@@ -65,7 +65,17 @@ def test_the_snippet_in_the_docs_is_the_one_that_is_printed():
     printed = snippet("https://HOST", read_campaign(Path("campaigns/vitaly.toml")), texts("en"))
     for page in ("README.md", "docs/embed.md"):
         assert printed in read(page), page
-    assert RESERVED in printed
+    assert RESERVED["card"] in printed
+    assert all(room in read("docs/embed.md") for room in RESERVED.values())
+
+
+def test_the_docs_show_every_contact_sheet_and_name_every_example():
+    embed = read("docs/embed.md")
+    assert all(f"../{path}" in embed for path in Path("widget/examples").glob("*.html"))
+    for picture in Path("docs/images").glob("*.png"):
+        assert any(picture.name in page.read_text() for page in [*Path("docs").glob("*.md"), Path("README.md")]), (
+            picture
+        )
 
 
 def test_every_link_between_the_docs_leads_somewhere():

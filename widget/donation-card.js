@@ -4,21 +4,15 @@
  *   <script async src="https://HOST/widget/v1/donation-card.js"></script>
  *   <donation-card campaign="vitaly"><a href="https://HOST/c/vitaly">Give</a></donation-card>
  *
- * A guest: no cookie, no storage, no global, one request. It only shows: what a donor does happens in a frame of HOST, closed to
- * the scripts of this page. The link works before the card, without it and after it fails.
- *
- * Attributes  campaign · service (origin to ask, else the link's) · lang · theme (auto, light, dark) ·
- *             layout (auto, card, compact, button) · debug (one console line that names what is blocked)
- * Events      donation-card-ready · -open (cancelable) · -error · -complete (if the campaign turns it on); they carry nothing
- * Properties  --donation-card-accent · -on-accent · -ink · -paper · -radius · -font · -title-font
- * Parts       card · title · bar · donate
+ * A guest: no cookie, no storage, no global, one request. What a donor does happens in a frame of HOST, closed to this page's
+ * scripts. The link works before the card, without it and after it fails.
+ * Attributes, events, custom properties and parts: docs/embed.md.
  */
 'use strict';
 {
-  // `all: initial` ends what the article hands down (centring, capitals); `1em` keeps its size of text. Colours are mixed from the
-  // browser's own, which turn dark where the page's `color-scheme` does: no dark card on a page that is always light.
+  // `all: initial` ends what the article hands down; `1em` keeps its size of text. The browser's own colours follow the page's `color-scheme`.
   const CSS = `
-:host{display:block}
+:host{display:block;width:-moz-available;width:-webkit-fill-available}
 :host([hidden]),:is(p,small,a,details):empty{display:none!important}
 *{box-sizing:border-box;margin:0;padding:0}
 .box{all:initial;display:block;container-type:inline-size;color-scheme:inherit;font:clamp(16px,1em,18px)/1.5 var(--donation-card-font,system-ui,sans-serif)}
@@ -68,7 +62,8 @@ button{min-width:44px;font-size:1.4em}
 iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
 :modal iframe{flex:1;min-height:0;height:0!important}
 :host(:is([layout=compact],[layout=button])) :is(.summary,details,ul),:host([layout=button]) .half:first-child,.hidden :is(.half:first-child,ul){display:none}
-@container(min-width:560px){.halves{grid:auto/1.15fr 1fr;gap:2em}}
+@container(min-width:560px){:host(:not([layout=button])) .halves{grid:auto/1.15fr 1fr;gap:2em}}
+@media print{.foot,summary{display:none}.donate{color:inherit;background:none}.donate::after{content:' 'attr(href)}}
 @media(prefers-reduced-motion){*{transition:none!important}}
 @media(forced-colors:active){.bar,li i,.donate{forced-color-adjust:none}}`;
 
@@ -80,20 +75,34 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
     return element;
   };
 
-  /** False, or a TypeError, for what cannot be drawn: a captive portal answers 200 with anything. @param {Card} card */
+  /** A captive portal answers anything. @param {Card} card */
   const drawable = ({ title, progress, needs, story, languages, urls }) =>
     [title, progress.figure, ...story, ...languages].every(Boolean) && progress.percent >= 0 && urls.give.startsWith('/c/') &&
     needs.every(({ share, filled }) => share > 0 && filled >= 0);
 
+  /** @type {Map<string, {until: number, answer: Promise<Card>}>} */
+  const shared = new Map();
+
+  /** One request for all cards, until the figure may change. @param {string} url @param {RequestCache} cache */
+  const share = (url, cache) => {
+    const known = shared.get(url);
+    if (known && known.until > Date.now() && cache !== 'reload') return known.answer;
+    const answer = ask(url, cache).catch(() => new Promise((resume) => setTimeout(() => resume(ask(url, cache)), 1e3)));
+    const asked = { answer, until: Date.now() + 9e3 };
+    shared.set(url, asked);
+    answer.then(({ progress }) => (asked.until = Date.parse(progress.next_change ?? '') || asked.until), () => shared.delete(url));
+    return answer;
+  };
+
   /** @param {string} url @param {RequestCache} cache @returns {Promise<Card>} */
   const ask = async (url, cache) => {
-    const answer = await fetch(url, { cache, credentials: 'omit', referrerPolicy: 'no-referrer', signal: AbortSignal.timeout(8000) });
+    const answer = await fetch(url, { cache, credentials: 'omit', referrerPolicy: 'no-referrer', signal: AbortSignal.timeout(8e3) });
     const card = await answer.json();
     if (!answer.ok || !drawable(card)) throw new TypeError(`${url}: ${answer.status}`);
     return card;
   };
 
-  /** The nearest `lang`, through shadow roots, else the browser's. @param {Element} element @returns {string} */
+  /** The nearest, through shadow roots, else the browser's. @param {Element} element @returns {string} */
   const languageOf = (element) => {
     const { host } = /** @type {ShadowRoot} */ (element.getRootNode());
     const lang = element.closest('[lang]')?.getAttribute('lang');
@@ -105,12 +114,14 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
   const script = document.currentScript ?? document.querySelector('script[src*="donation-card.js"]');
   const home = script?.src && new URL(script.src).origin;
 
+  const { saveData } = /** @type {any} */ (navigator).connection ?? {};
+
   class DonationCard extends HTMLElement {
     /** @type {Card | undefined} The last good answer. */ #card;
     /** @type {HTMLIFrameElement | undefined} */ #frame;
     /** @type {MessagePort | undefined} */ #port;
     #near = false;
-    #frameBlocked = false;
+    #linkOnly = parent !== window || crossOriginIsolated; // no room to grow; no frame
     #chosen = ''; // language
     #request = 0; // the newest wins
     #poll = 0;
@@ -139,7 +150,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
     #needs = make('ul', { role: 'list' }); // which Safari drops with the bullets
     #language = make('select');
     #close = make('button', { type: 'button' }, '×');
-    #dialog = make('dialog', { 'aria-labelledby': 'frame' }, make('header', {}, this.#texts.frame, this.#close)); // a frame that moves loads anew
+    #dialog = make('dialog', { 'aria-labelledby': 'frame' }, make('header', {}, this.#texts.frame, this.#close));
     #sheet = make('section', { class: 'card', part: 'card', 'aria-labelledby': 'title' }, this.#dialog,
       make('div', { class: 'body' }, this.#texts.ribbon,
         make('div', { class: 'halves' },
@@ -150,14 +161,15 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
     #box = make('div', { class: 'box' }, this.#sheet);
     #fallback = make('slot', { name: 'link' });
 
+    static observedAttributes = ['campaign', 'lang', 'service'];
+
     constructor() {
       super();
       const root = this.attachShadow({ mode: 'open' });
       root.adoptedStyleSheets = [style];
-      // Every other child stays visible.
       root.append(this.#fallback, make('slot'));
       this.#donate.onclick = (event) => this.#open(event);
-      this.#donate.onpointerenter = this.#donate.onfocus = () => this.#warm();
+      this.#donate.onpointerenter = this.#donate.onfocus = () => saveData || this.#warm();
       this.#close.onclick = () => this.#dialog.close();
       this.#dialog.onkeydown = ({ key }) => key === 'Escape' && this.#dialog.close();
       this.#dialog.onclose = () => this.#closed();
@@ -173,6 +185,12 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       this.#schedule();
     }
 
+    attributeChangedCallback() {
+      if (!this.#card) return;
+      this.#dropFrame();
+      this.#load();
+    }
+
     disconnectedCallback() {
       this.#observer.disconnect();
       this.#near = false;
@@ -181,7 +199,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       this.#dialog.close();
     }
 
-    /** No other link: after an unclosed tag the article's own are our children too. @returns {HTMLAnchorElement | null} */
+    /** After an unclosed tag the article's links are our children too. @returns {HTMLAnchorElement | null} */
     get #link() {
       return this.querySelector(`:scope > a[href*="/c/${this.getAttribute('campaign') ?? ''}"]`);
     }
@@ -203,7 +221,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       const id = this.getAttribute('campaign') ?? link?.pathname.split('/')[2];
       try {
         const url = `${this.#origin}/v1/campaigns/${id}?lang=${this.#chosen || languageOf(this) || 'en'}`;
-        const card = await ask(url, cache).catch(() => new Promise((resume) => setTimeout(() => resume(ask(url, cache)), 1000)));
+        const card = await share(url, cache);
         if (request === this.#request && JSON.stringify(card) !== JSON.stringify(this.#card)) this.#draw(card);
       } catch (error) {
         if (request !== this.#request) return;
@@ -213,10 +231,10 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       this.#schedule();
     }
 
-    /** Asks again when the figure may have moved and somebody can see it. */
+    /** Asks again when the figure may have moved and is seen. */
     #schedule() {
       clearTimeout(this.#poll);
-      if (!this.#card || !this.isConnected) return;
+      if (!this.#card || !this.isConnected || saveData) return;
       const next = this.#card.progress.next_change;
       const wait = next ? Math.max(6e4, Date.parse(next) - Date.now() + Math.random() * 1e4 || 0) : 1e4;
       this.#poll = setTimeout(() => (this.#near && !document.hidden ? this.#load('no-cache') : this.#schedule()), Math.min(wait, 1e9));
@@ -225,7 +243,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
     /** @param {Card} card */
     #draw(card) {
       const { progress, labels, languages, lang, status } = card;
-      const here = status === 'open' && !this.#frameBlocked;
+      const here = status === 'open' && !this.#linkOnly;
       this.#card = card;
       Object.assign(this.#box, { lang, dir: card.dir });
       this.#sheet.className = `card ${status}`;
@@ -256,26 +274,26 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       }
     }
 
-    /** Bar and list say the same; the list is read aloud. @param {Card} card */
+    /** @param {Card} card */
     #drawNeeds({ needs, progress, labels }) {
       this.#bar.setAttribute('aria-valuenow', `${progress.percent}`);
       this.#bar.setAttribute('aria-valuetext', progress.text);
       this.#needs.setAttribute('aria-label', labels.needs);
       this.#needs.replaceChildren(...needs.map(({ title, amount, note, state, share, filled }, n) => {
         const item = make('li', { class: state }, make('i'), make('b', {}, title), make('span', {}, amount), make('small', {}, note));
-        const segment = /** @type {HTMLElement} */ (this.#bar.children[n] ?? this.#bar.appendChild(make('i', {}, make('b')))); // kept, so that it glides
+        const segment = /** @type {HTMLElement} */ (this.#bar.children[n] ?? this.#bar.appendChild(make('i', {}, make('b')))); // kept: it glides
         segment.style.cssText = item.style.cssText = `--share:${share * 100};--filled:${filled * 100}%`;
         return item;
       }));
     }
 
-    /** Loads the frame unseen, on the first sign of intent. */
+    /** Loads the frame unseen. */
     #warm() {
-      if (this.#frame || this.#frameBlocked || !this.#card) return;
+      if (this.#frame || this.#linkOnly || !this.#card) return;
       this.#frame = make('iframe', {
         src: `${this.#giveUrl}#${parseInt(getComputedStyle(this.#sheet).backgroundColor.slice(4)) < 99 ? 'dark' : 'light'}`,
         title: this.#card.labels.frame,
-        allow: 'payment *; publickey-credentials-get *',
+        allow: 'payment *; publickey-credentials-get *; web-share; clipboard-write',
         referrerpolicy: 'strict-origin', // gifts are counted per site
       });
       addEventListener('message', this);
@@ -285,7 +303,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
 
     /** @param {MouseEvent} event */
     #open(event) {
-      if (this.#frameBlocked || event.metaKey || event.ctrlKey || event.shiftKey) return; // a plain link
+      if (this.#linkOnly || event.metaKey || event.ctrlKey || event.shiftKey) return; // a plain link
       event.preventDefault();
       if (!this.#tell('open')) return;
       this.#warm();
@@ -294,17 +312,16 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       if (this.#sheet.getBoundingClientRect().top < 0) this.#sheet.scrollIntoView();
       this.#frame?.focus();
       this.#port?.postMessage({ type: 'focus' });
-      if (!this.#port) this.#deadline = setTimeout(() => this.#giveUpFrame(), 8000);
+      if (!this.#port) this.#deadline = setTimeout(() => this.#giveUpFrame(), 8e3);
     }
 
-    /** However it was closed: the focus goes first, then the frame it may be in. */
+    /** The focus goes first, then the frame it may be in. */
     #closed() {
       if (!this.isConnected) return;
       this.#donate.focus();
       this.#dropFrame();
-      this.#load('no-cache');
-      // A live figure shows this gift a moment later.
-      if (!this.#card?.progress.next_change) setTimeout(() => this.isConnected && this.#load('no-cache'), 2000);
+      this.#load('reload');
+      if (!this.#card?.progress.next_change) setTimeout(() => this.isConnected && this.#load('reload'), 2000);
     }
 
     #dropFrame() {
@@ -317,7 +334,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
     }
 
     #giveUpFrame() {
-      this.#frameBlocked = true;
+      this.#linkOnly = true;
       if (this.#card) this.#draw(this.#card);
       this.#fail(`the giving page was not framed (CSP: frame-src ${this.#origin})`);
       this.#dialog.close();
@@ -330,7 +347,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       if (source && source === this.#frame?.contentWindow && origin === this.#origin && data?.type === 'donation-card:ready') this.#connect(source);
     }
 
-    /** This page can read what travels through the port: never an amount. @param {Window} frame */
+    /** This page can read the port: no amount goes there. @param {Window} frame */
     #connect(frame) {
       clearTimeout(this.#deadline);
       const { port1, port2 } = new MessageChannel();
@@ -356,7 +373,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
     }
   }
 
-  /** Editors' systems strip unknown tags, rarely links: HOST/c/{id}#card, alone in its paragraph, becomes a card. */
+  /** Editors' systems strip unknown tags, rarely links. */
   const adoptBareLinks = () => {
     for (const link of document.links) {
       const parent = link.closest('p,div,figure');

@@ -22,6 +22,6 @@ def create_article(service: str) -> Starlette:
     async def show(request: Request) -> Response:
         asked = request.query_params.get("lang", "en")
         lang = asked if asked in LANGUAGES else "en"
-        return HTMLResponse(template.render(service=service, card_lang=lang, reserved=RESERVED))
+        return HTMLResponse(template.render(service=service, card_lang=lang, reserved=RESERVED["card"]))
 
     return Starlette(routes=[Route("/", show)])

@@ -269,6 +269,20 @@ const thank = async (handle) => {
   if (page.complete_event && (state?.status === 'paid' || state?.status === 'processing')) tell({ type: 'done' });
 };
 
+/** The browser's own sharing, else the clipboard, else the address to be copied by hand. */
+const share = async () => {
+  const { title = '', url = '' } = part('share', HTMLElement).dataset;
+  const said = part('shared', HTMLElement);
+  try {
+    if (navigator.share) return await navigator.share({ title, url });
+    await navigator.clipboard.writeText(url);
+    said.textContent = said.dataset['copied'] ?? '';
+  } catch (error) {
+    if (/** @type {Error} */ (error).name !== 'AbortError') said.textContent = url;
+  }
+};
+document.getElementById('share')?.addEventListener('click', share); // only where the campaign carries no warning
+
 // --- In the card's frame ------------------------------------------------------------------------------------------------
 
 /** @type {MessagePort | undefined} */

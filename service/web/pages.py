@@ -109,6 +109,7 @@ class Pages:
             stripe={"key": self.settings.stripe_publishable_key, "script": self.settings.stripe_script},
             closed=None if open_now else card["notice"],
             fallback_url=campaign.fallback_url,
+            share_url=f"{self.settings.public_url}/c/{campaign.id}",
             languages=_languages(campaign, words, f"/c/{campaign.id}/give"),
             robots="noindex",
         )

@@ -49,7 +49,7 @@ def card(campaign: Campaign, figure: Progress | None, words: Texts, *, open_now:
         "title": text.title,
         "summary": text.summary,
         "story": list(text.story),
-        "needs": _needs(campaign, figure, words),
+        "needs": _needs(campaign, figure, words, open_now=open_now),
         "progress": figure and _figure(figure, words),
         "labels": {
             "donate": t("card.donate"),
@@ -151,7 +151,7 @@ def _status(campaign: Campaign, open_now: bool) -> str:
     return campaign.status.value
 
 
-def _needs(campaign: Campaign, figure: Progress | None, words: Texts) -> list[Json]:
+def _needs(campaign: Campaign, figure: Progress | None, words: Texts, *, open_now: bool) -> list[Json]:
     states = figure.needs if figure else (None,) * len(campaign.needs)
     return [
         {
@@ -161,16 +161,20 @@ def _needs(campaign: Campaign, figure: Progress | None, words: Texts) -> list[Js
             "share": round(need.amount.amount / campaign.goal.amount, 6),
             "filled": round(state.funded.amount / state.amount.amount, 6) if state else 0,
             "state": state.state.value if state else NeedState.TO_COME.value,
-            "note": _note(state, words) if state else "",
+            "note": _note(state, words, open_now=open_now) if state else "",
         }
         for need, state in zip(campaign.needs, states, strict=True)
     ]
 
 
-def _note(need: NeedProgress, words: Texts) -> str:
-    if need.state is NeedState.NEXT and need.funded.amount:
-        return words.t("card.need_next_partly", amount=words.money(need.funded))
-    return words.t(f"card.need_{need.state.value}")
+def _note(need: NeedProgress, words: Texts, *, open_now: bool) -> str:
+    """Where no gifts are taken nothing is next or to come; what was given is still said."""
+    if need.state is NeedState.FUNDED:
+        return words.t("card.need_funded")
+    if need.funded.amount:
+        key = "card.need_next_partly" if open_now else "card.need_partly"
+        return words.t(key, amount=words.money(need.funded))
+    return words.t(f"card.need_{need.state.value}") if open_now else ""
 
 
 def _figure(figure: Progress, words: Texts) -> Json:
@@ -186,7 +190,7 @@ def _figure(figure: Progress, words: Texts) -> Json:
         "text": (
             t("card.bar", raised=raised, goal=goal, count=count) if started else t("card.bar_just_started", goal=goal)
         ),
-        "when": " · ".join([*given_offline(figure, words), when(figure, words)]),
+        "when": "\u00a0· ".join([*given_offline(figure, words), when(figure, words)]),
         "next_change": figure.next_change and _instant(figure.next_change),
         "stale": figure.stale,
     }

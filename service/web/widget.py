@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -16,6 +18,13 @@ _WIDGET: Final = Path(__file__).parent.parent.parent / "widget"
 _TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 CARD: Final = "/widget/v1/donation-card.js"
+
+
+def pinned_card() -> tuple[str, str]:
+    """The immutable address of the newest card, and its `integrity` (https://www.w3.org/TR/sri/)."""
+    body = (_WIDGET / "donation-card.js").read_bytes()
+    integrity = base64.b64encode(hashlib.sha384(body).digest()).decode()
+    return f"/widget/{digest(body)}/donation-card.js", f"sha384-{integrity}"
 
 
 class Assets:

@@ -90,7 +90,9 @@ def giving_languages(browser: Browser, stack: Stack, site: Site) -> list[list[Pi
     return [rows[:4], rows[4:]]
 
 
-def opened(browser: Browser, stack: Stack, site: Site, state: str, lang: str, width: int, theme: str, more: str = "") -> Page:
+def opened(
+    browser: Browser, stack: Stack, site: Site, state: str, lang: str, width: int, theme: str, more: str = ""
+) -> Page:
     html = (
         f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         "<style>:root{color-scheme:light dark}body{margin:0}</style>"
@@ -118,24 +120,24 @@ def giving_stages(browser: Browser, stack: Stack, site: Site, lang: str, width: 
     frame = giving_frame(page)
     expect(frame.locator("#give-title")).to_be_focused()
     choose(frame, "25")
-    yield f"chosen · {lang}", shot(page)
-    yield from giving_ends(page, frame)
+    yield f"chosen · {lang}", shot(page, theme)
+    yield from giving_ends(page, frame, theme)
     page.close()
 
 
-def giving_ends(page: Page, frame: FrameLocator) -> Iterator[Picture]:
+def giving_ends(page: Page, frame: FrameLocator, theme: str) -> Iterator[Picture]:
     frame.locator("#own").fill("2")
     frame.locator("#submit").click()
     expect(frame.locator("#error")).not_to_be_empty()
-    yield "a mistake", shot(page)
+    yield "a mistake", shot(page, theme)
     choose(frame, "25")
     frame.locator("#submit").click()
     pay_inline(frame, DECLINED)
     expect(frame.frame_locator("#payment iframe").locator("[role=alert]")).to_be_visible()
-    yield "payment (the sandbox’s)", shot(page)
+    yield "payment (the sandbox’s)", shot(page, theme)
     pay_inline(frame, PAYS)
     expect(frame.locator("#thanks h1")).to_be_focused()
-    yield "thanks", shot(page)
+    yield "thanks", shot(page, theme)
     page.reload()
     page.locator("donation-card .donate").click()
     expect(frame.locator("#give-title")).to_be_focused()
@@ -143,23 +145,18 @@ def giving_ends(page: Page, frame: FrameLocator) -> Iterator[Picture]:
     frame.locator("#submit").click()
     pay_inline(frame, SETTLES_LATER)
     expect(frame.locator("#thanks h1")).to_be_focused()
-    yield "processing", shot(page)
+    yield "processing", shot(page, theme)
 
 
-def shot(page: Page) -> bytes:
+def shot(page: Page, theme: str) -> bytes:
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # lost when a frame moves into a process of its own
     page.wait_for_timeout(300)  # the frame tells its height, and the card takes it
     return page.screenshot() if page.viewport_size["width"] < 480 else page.locator("donation-card").screenshot()
 
 
 def save(browser: Browser, name: str, rows: list[list[Picture]]) -> None:
     """All pictures on one page, half their size, photographed in its turn."""
-    figures = "".join(
-        "<div>" + "".join(
-            f'<figure><img src="data:image/png;base64,{base64.b64encode(picture).decode()}"><figcaption>{title}</figcaption></figure>'
-            for title, picture in row
-        ) + "</div>"
-        for row in rows
-    )  # fmt: skip
+    figures = "".join(f"<div>{''.join(figure(*picture) for picture in row)}</div>" for row in rows)
     style = (
         "body{margin:0;padding:20px;background:#8a8680;font:13px system-ui;width:max-content;zoom:.62}"
         "div{display:flex;gap:20px;align-items:start;margin-bottom:20px}figure{margin:0}img{display:block}"
@@ -170,6 +167,11 @@ def save(browser: Browser, name: str, rows: list[list[Picture]]) -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     page.locator("body").screenshot(path=IMAGES / f"{name.replace('_', '-')}.png")
     page.close()
+
+
+def figure(title: str, picture: bytes) -> str:
+    data = base64.b64encode(picture).decode()
+    return f'<figure><img src="data:image/png;base64,{data}"><figcaption>{title}</figcaption></figure>'
 
 
 if __name__ == "__main__":

@@ -1,12 +1,18 @@
 """The card is a guest: it breaks nothing, tells nothing, asks for nothing early, and leaves the link where it fails."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from service.adapters.campaign_files import read_campaign
+from service.web.headers import digest
+from service.web.snippet import RESERVED
+from service.web.snippet import snippet as printed
+from service.web.texts import texts
 from tests.browser.conftest import NARROW, WIDE, article, choose, giving_frame, open_card, pay_inline, snippet
-from tests.stack import PAYS
+from tests.stack import PAYS, eventually
 
 SHIFTS = """() => new Promise(resume => {
   let total = 0
@@ -117,6 +123,28 @@ def test_where_the_frame_is_blocked_the_link_takes_over(page, context, stack, si
     expect(opened.value.locator("#give-title")).to_be_visible()
 
 
+def test_a_page_that_isolates_itself_gets_the_card_and_the_link(page, context, stack, site):
+    isolated = {"cross_origin_embedder_policy": "require-corp", "cross_origin_opener_policy": "same-origin"}
+    page.goto(site.publish(article(stack), **isolated))
+    assert page.evaluate("() => crossOriginIsolated")
+    donate = page.locator("donation-card .donate")
+    expect(donate).to_have_text("Open the giving page in a new tab")
+    with context.expect_page() as opened:
+        donate.click()
+    expect(opened.value.locator("#give-title")).to_be_visible()
+
+
+def test_inside_a_sandboxed_frame_of_fixed_height_giving_opens_in_a_new_tab(page, context, stack, site):
+    inner = site.publish(article(stack))
+    sandbox = "allow-scripts allow-popups allow-popups-to-escape-sandbox"
+    page.goto(site.publish(f'<iframe src="{inner}" sandbox="{sandbox}" width=400 height=300></iframe>'))
+    donate = page.frame_locator("iframe").locator("donation-card .donate")
+    expect(donate).to_have_text("Open the giving page in a new tab")
+    with context.expect_page() as opened:
+        donate.click()
+    expect(opened.value.locator("#give-title")).to_be_visible()
+
+
 @pytest.mark.parametrize("blocked", ["connect-src 'none'", "script-src 'none'"])
 def test_where_the_script_or_its_request_is_blocked_the_link_stays(page, stack, site, blocked):
     csp = f"default-src 'self' 'unsafe-inline' {stack.service}; {blocked}"
@@ -155,6 +183,182 @@ def test_a_strict_policy_with_trusted_types_is_enough_room(page, stack, site):
     page.locator("donation-card .donate").click()
     expect(giving_frame(page).locator("#give-title")).to_be_visible()
     assert violations == []
+
+
+def test_a_policy_of_nonces_alone_is_enough_room(page, stack, site):
+    csp = f"script-src 'nonce-r4nd0m' 'strict-dynamic'; connect-src {stack.service}; frame-src {stack.service}"
+    html = article(stack).replace("<script async", '<script nonce="r4nd0m" async')
+    page.goto(site.publish(html, content_security_policy=csp))
+    drawn(page)
+    page.locator("donation-card .donate").click()
+    expect(giving_frame(page).locator("#give-title")).to_be_visible()
+
+
+def test_debug_names_what_is_blocked_and_the_directive_to_add(page, stack, site):
+    said = []
+    page.on("console", lambda message: said.append(message.text) if "donation-card:" in message.text else None)
+    csp = f"default-src 'self' 'unsafe-inline'; script-src {stack.service}; connect-src 'none'"
+    page.goto(site.publish(article(stack, attributes="debug"), content_security_policy=csp))
+    page.wait_for_timeout(2500)
+    assert len(said) == 1
+    assert f"connect-src {stack.service}" in said[0]
+
+
+HOSTILE = """<style>
+  *, *::before, *::after { box-sizing: content-box !important; margin: 30px !important; padding: 9px !important;
+    font-size: 3px !important; color: #ff0 !important; text-transform: uppercase !important; float: left !important }
+  a, button, iframe, dialog, section, ul, h2 { display: none !important }
+</style><script>
+  Array.prototype.last = Object.prototype.extra = String.prototype.format = function () {}
+  window.make = window.style = window.home = window.shared = window.Card = window.DonationCard = null
+</script>"""
+
+
+def test_a_page_with_hostile_styles_and_clashing_globals_shows_the_card_as_it_is(page, stack, site):
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(site.publish(article(stack, head=HOSTILE)))
+    drawn(page)
+    box = page.locator("donation-card .donate").bounding_box()
+    assert box["height"] >= 44
+    assert page.locator("donation-card h2").evaluate("e => parseFloat(getComputedStyle(e).fontSize)") >= 20
+    assert page.locator("donation-card h2").evaluate("e => getComputedStyle(e).textTransform") == "none"
+    page.locator("donation-card .donate").click()
+    expect(giving_frame(page).locator("#give-title")).to_be_visible()
+    assert errors == []
+
+
+def test_a_base_address_elsewhere_changes_nothing(page, stack, site):
+    page.goto(site.publish(article(stack, head='<base href="https://elsewhere.example/deep/">')))
+    drawn(page)
+    page.locator("donation-card .donate").click()
+    expect(giving_frame(page).locator("#give-title")).to_be_visible()
+
+
+def test_two_versions_of_the_file_and_one_that_a_consent_manager_adds_late_are_one_card(page, stack, site):
+    pinned = f"{stack.service}/widget/{digest(Path('widget/donation-card.js').read_bytes())}/donation-card.js"
+    _, tag = snippet(stack).split("\n")
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(site.publish(f"<!doctype html><html lang=en><p>Before consent.</p>{tag}<p>After.</p>"))
+    expect(page.get_by_role("link", name="Give to BYSOL")).to_be_visible()
+    for address in (f"{stack.service}/widget/v1/donation-card.js", pinned):
+        page.evaluate("src => document.head.append(Object.assign(document.createElement('script'), { src }))", address)
+    drawn(page)
+    page.wait_for_timeout(500)
+    expect(page.locator("donation-card .donate")).to_have_count(1)
+    assert errors == []
+
+
+def test_a_pinned_card_runs_and_one_byte_more_is_refused(page, stack, site):
+    lines = printed(stack.service, read_campaign(Path("campaigns/vitaly.toml")), texts("en"), pinned=True)
+    page.goto(site.publish(f"<!doctype html><html lang=en>{lines}</html>"))
+    drawn(page)
+    card = Path("widget/donation-card.js").read_text("utf-8") + " "
+    allowed = {"access-control-allow-origin": "*"}
+    page.route(
+        "**/donation-card.js", lambda route: route.fulfill(body=card, headers=allowed, content_type="text/javascript")
+    )
+    page.goto(site.publish(f"<!doctype html><html lang=en>{lines}</html>"))
+    page.wait_for_timeout(1000)
+    expect(page.get_by_role("link", name="Give to BYSOL")).to_be_visible()
+    expect(page.locator("donation-card .card")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    "around", ["display:flex;flex-direction:column;align-items:center", "display:flow-root;--f:left"]
+)
+def test_in_a_centring_or_floating_layout_the_card_is_as_wide_as_its_column(page, stack, site, around):
+    style = "<style>donation-card{float:var(--f,none)}</style>"
+    html = f"<!doctype html><html lang=en>{style}<div style='width:500px;{around}'>{snippet(stack)}</div></html>"
+    page.goto(site.publish(html))
+    drawn(page)
+    assert page.locator("donation-card").bounding_box()["width"] == 500
+
+
+def test_the_giving_page_is_at_most_25_kilobytes_in_at_most_four_requests(page, stack):
+    urls = requests_of(page)
+    page.goto(f"{stack.service}/c/vitaly/give?lang=be")
+    page.wait_for_timeout(500)
+    assert len(urls) <= 4
+    accept = {"accept-encoding": "br"}
+    sizes = [int(stack.client.get(url, headers=accept).headers["content-length"]) for url in urls]
+    assert sum(sizes) <= 25_000, sizes
+
+
+def test_who_saves_data_gets_the_frame_when_it_is_opened_and_not_before(page, stack, site):
+    page.add_init_script("Object.defineProperty(navigator, 'connection', { value: { saveData: true } })")
+    page.goto(site.publish(article(stack)))
+    drawn(page)
+    page.locator("donation-card .donate").hover()
+    page.locator("donation-card .donate").focus()
+    expect(page.locator("donation-card iframe")).to_have_count(0)
+    page.locator("donation-card .donate").click()
+    expect(giving_frame(page).locator("#give-title")).to_be_visible()
+
+
+@pytest.mark.parametrize(("wanted", "shown"), [("uk-UA", "uk"), ("be-tarask", "be"), ("fr", "en"), ("pl_PL", "pl")])
+def test_every_language_leads_somewhere_sensible(page, stack, site, wanted, shown):
+    page.goto(site.publish(article(stack, wanted)))
+    drawn(page)
+    expect(page.locator("donation-card .box")).to_have_attribute("lang", shown)
+
+
+def test_a_live_figure_is_asked_for_only_while_it_can_be_seen_and_the_last_good_one_is_kept(page, stack, site):
+    urls = requests_of(page)
+    page.clock.install()
+    page.goto(site.publish(article(stack)))
+    drawn(page)
+
+    def asked():
+        return len([url for url in urls if "/v1/campaigns/" in url])
+
+    page.clock.run_for(21_000)
+    eventually(lambda: asked() >= 2, "a live figure is asked for again")
+    page.evaluate("() => Object.defineProperty(document, 'hidden', { get: () => true, configurable: true })")
+    page.wait_for_timeout(500)
+    before = asked()
+    page.clock.run_for(60_000)
+    assert asked() == before
+    figure = page.locator("donation-card .figure").inner_text()
+    page.route("**/v1/campaigns/**", lambda route: route.fulfill(status=503, body="{}"))
+    page.evaluate("() => Object.defineProperty(document, 'hidden', { get: () => false, configurable: true })")
+    page.clock.run_for(25_000)
+    eventually(lambda: asked() > before, "it is asked for again")
+    page.wait_for_timeout(500)
+    assert page.locator("donation-card .figure").inner_text() == figure
+
+
+def test_mounted_and_unmounted_a_thousand_times_nothing_is_left(page, stack, site):
+    page.goto(site.publish(article(stack)))
+    drawn(page)
+    cdp = page.context.new_cdp_session(page)
+    cdp.send("Performance.enable")
+    mount = """async ([service, times]) => {
+      for (let n = 0; n < times; n++) {
+        const card = document.createElement('donation-card')
+        card.setAttribute('campaign', 'vitaly')
+        card.append(Object.assign(document.createElement('a'), { href: service + '/c/vitaly' }))
+        document.body.prepend(card)
+        if (n % 5 === 0) {
+          await new Promise(resume => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(resume, 5))))
+          card.shadowRoot.querySelector('.donate')?.dispatchEvent(new Event('pointerenter'))
+        }
+        card.remove()
+      }
+    }"""
+
+    def counted():
+        page.wait_for_timeout(1500)  # an answer may still be on its way
+        cdp.send("HeapProfiler.collectGarbage")
+        told = {each["name"]: each["value"] for each in cdp.send("Performance.getMetrics")["metrics"]}
+        return {name: told[name] for name in ("Nodes", "JSEventListeners", "Frames", "Documents")}
+
+    page.evaluate(mount, [stack.service, 20])
+    before = counted()
+    page.evaluate(mount, [stack.service, 1000])
+    after = counted()
+    assert all(after[name] - before[name] < 500 for name in after), (before, after)  # a card is some 90 nodes
 
 
 @pytest.mark.parametrize("broken", ["unclosed", "self-closed", "empty"])
@@ -201,15 +405,43 @@ def test_a_bare_link_alone_in_its_paragraph_becomes_a_card_and_one_within_words_
 def test_with_the_printed_min_height_nothing_moves_when_the_card_comes_or_the_frame_opens(
     page, stack, site, size, lang
 ):
-    from service.web.snippet import RESERVED
-
     page.set_viewport_size(size)
-    page.goto(site.publish(article(stack, lang, attributes=f'style="{RESERVED}"')))
+    page.goto(site.publish(article(stack, lang, attributes=f'style="{RESERVED["card"]}"')))
     drawn(page)
     assert page.evaluate(SHIFTS) == 0
     page.locator("donation-card .donate").click()
     expect(giving_frame(page).locator("#give-title")).to_be_visible()
     assert page.evaluate(SHIFTS) == 0
+
+
+@pytest.mark.parametrize("layout", ["compact", "button"])
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+@pytest.mark.parametrize("lang", ["en", "be", "pl"])
+def test_the_smaller_layouts_keep_their_printed_room_too(page, stack, site, size, layout, lang):
+    page.set_viewport_size(size)
+    page.goto(site.publish(article(stack, lang, attributes=f'layout="{layout}" style="{RESERVED[layout]}"')))
+    drawn(page)
+    assert page.evaluate(SHIFTS) == 0
+
+
+@pytest.mark.parametrize(("style", "most"), [(RESERVED["card"], 0), ("", 0.1)])
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+def test_who_lands_below_the_card_is_not_moved(page, stack, site, size, style, most):
+    page.set_viewport_size(size)
+    more = '<div style="height:2000px">More.</div></html>'
+    html = article(stack, attributes=f'style="{style}"').replace("</html>", more)
+    page.goto(site.publish(html) + "#after")
+    page.wait_for_timeout(1500)
+    assert page.evaluate(SHIFTS) <= most
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+def test_without_the_printed_room_the_article_moves_a_little(page, stack, site, size):
+    page.set_viewport_size(size)
+    words = "<p>" + "A paragraph of the article. " * 25 + "</p>"
+    page.goto(site.publish(article(stack).replace("<p>First", f"{words}<p>First")))
+    drawn(page)
+    assert page.evaluate(SHIFTS) <= 0.1
 
 
 def test_the_progress_bar_says_in_words_what_it_shows(page, stack, site):

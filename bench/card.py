@@ -1,0 +1,69 @@
+"""`python -m bench.card`: what the card costs the article around it, as differences.
+
+Fifteen interleaved pairs of the same article, with and without the two lines, in a real browser on a slowed processor
+and a slow line. Blocking time is what long tasks take beyond 50 ms each; largest paint is the browser's own measure.
+"""
+
+from __future__ import annotations
+
+import statistics
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.conftest import CHROMIUM
+from tests.browser.sheet import installation
+
+PAIRS, SLOWER, LATENCY, BYTES_PER_SECOND = 15, 4, 150, 200_000
+
+WATCH = """
+  window.blocked = 0; window.painted = 0
+  new PerformanceObserver(list => list.getEntries().forEach(e => { blocked += Math.max(0, e.duration - 50) }))
+    .observe({ type: 'longtask', buffered: true })
+  new PerformanceObserver(list => list.getEntries().forEach(e => { painted = e.startTime }))
+    .observe({ type: 'largest-contentful-paint', buffered: true })
+"""
+
+
+def main() -> None:
+    with installation() as (stack, site), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**CHROMIUM)
+        words = "<p>" + "A sentence of the article, as long as sentences are. " * 12 + "</p>"
+        style = (
+            "body{font:18px/1.6 serif;max-width:640px;margin:24px auto} donation-card{display:block;min-height:45em}"
+        )
+        lines = (
+            f'<script async src="{stack.service}/widget/v1/donation-card.js"></script>'
+            f'<donation-card campaign="vitaly"><a href="{stack.service}/c/vitaly">Give</a></donation-card>'
+        )
+        head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>News</title><style>{style}</style>'
+        without = site.publish(f"{head}<h1>News</h1>{words * 6}")
+        with_card = site.publish(f"{head}<h1>News</h1>{words}{lines}{words * 5}")
+        differences = []
+        for _ in range(PAIRS):
+            plain, carded = load(browser, without), load(browser, with_card)
+            differences.append([after - before for before, after in zip(plain, carded, strict=True)])
+        browser.close()
+    print(f"\nwith the card less without, {PAIRS} pairs; processor {SLOWER} times slower, {LATENCY} ms, 1.6 Mbit/s\n")
+    for name, values in zip(("blocking time", "largest paint"), zip(*differences, strict=True), strict=True):
+        print(f"{name:16}{statistics.median(values):>+8.0f} ms   spread {min(values):+.0f} to {max(values):+.0f}")
+
+
+def load(browser: Browser, url: str) -> tuple[float, float]:
+    """Blocking time and largest paint in milliseconds, with an empty cache."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    cdp = context.new_cdp_session(page)
+    cdp.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
+    cdp.send("Network.enable")
+    line = {"offline": False, "latency": LATENCY, "uploadThroughput": BYTES_PER_SECOND}
+    cdp.send("Network.emulateNetworkConditions", line | {"downloadThroughput": BYTES_PER_SECOND})
+    page.add_init_script(WATCH)
+    page.goto(url, wait_until="load")
+    page.wait_for_timeout(2500)
+    found = page.evaluate("() => [blocked, painted]")
+    context.close()
+    return found[0], found[1]
+
+
+if __name__ == "__main__":
+    main()
