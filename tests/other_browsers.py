@@ -1,7 +1,7 @@
 """`python -m tests.other_browsers [firefox] [webkit]`: a whole gift inside the article, in Firefox and in WebKitGTK.
 
-Both as Debian packages them: Firefox by WebDriver BiDi, its own remote protocol; WebKitGTK by its WebDriver. Presses are
-made by scripts inside the pages: this proves that everything runs, not that fingers reach it, which the tests in Chromium do.
+Both as Debian packages them: Firefox by WebDriver BiDi, its own remote protocol; WebKitGTK by its WebDriver. Presses
+are made by scripts inside the pages: this proves that everything runs; that fingers reach it, the tests in Chromium do.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ Until the script has run the element is inline, and a height would mean nothing 
 def snippet(public_url: str, campaign: Campaign, words: Texts, *, pinned: bool = False) -> str:
     """The link names the foundation, never the person: it stays on other people's servers.
 
-    `pinned`: exactly this release of the card, with the hash by which a browser refuses any other (Subresource Integrity).
+    `pinned`: this release of the card, with the hash by which a browser refuses any other (Subresource Integrity).
     """
     src, integrity = pinned_card() if pinned else (CARD, "")
     held = f' integrity="{integrity}" crossorigin="anonymous"' if pinned else ""

@@ -59,7 +59,7 @@ MARKET = replace(CONCERT, date=date(2026, 11, 22), amount=Money(62_50, "EUR"))
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_what_came_offline_is_said_in_every_language(lang):
     drawn = view.card(VITALY, figure(140_000, offline=437_50), texts(lang), open_now=True, test=False)
-    said, following = drawn["progress"]["when"].split(" · ")
+    said, following = drawn["progress"]["when"].split("\u00a0· ")
     assert texts(lang).money(CONCERT.amount) in said
     assert following == card(140_000, lang)["progress"]["when"]
 
@@ -67,7 +67,7 @@ def test_what_came_offline_is_said_in_every_language(lang):
 def test_an_offline_part_beside_the_grid_is_shown_to_the_cent_and_fills_needs():
     drawn = card(437_50, offline=437_50)
     assert drawn["progress"]["figure"] == "€437.50"
-    assert drawn["progress"]["when"] == "€437.50 of it given offline · Figure of 12:00, next review 18:00"
+    assert drawn["progress"]["when"] == "€437.50 of it given offline\u00a0· Figure of 12:00, next review 18:00"
     assert drawn["needs"][0]["state"] == "next"
 
 
