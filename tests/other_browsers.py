@@ -20,6 +20,7 @@ import httpx
 from websockets.sync.client import ClientConnection, connect
 
 from tests.browser.sheet import installation
+from tests.browser.states import cards
 from tests.stack import PAYS, eventually
 
 CARD = "document.querySelector('donation-card').shadowRoot"
@@ -182,12 +183,7 @@ def main(wanted: list[str]) -> None:
         if wanted and browser.__name__ not in wanted:
             continue
         with installation() as (stack, site), browser() as driver:
-            html = (
-                '<!doctype html><html lang="en"><meta charset="utf-8"><title>News</title><h1>News</h1>'
-                f'<script async src="{stack.service}/widget/v1/donation-card.js"></script>'
-                f'<donation-card campaign="begun"><a href="{stack.service}/c/begun">Give</a></donation-card></html>'
-            )
-            said = give(driver, site.publish(html))
+            said = give(driver, site.publish(cards(stack, ["begun"])))
             assert "€25 is counted" in said, said
             assert stack.paid("begun") == (2500, 1)
         print(f"{browser.__name__:10} a gift of €25 inside the article, thanked for and counted")

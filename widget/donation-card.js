@@ -175,8 +175,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       this.#dialog.onclose = () => this.#closed();
       this.#language.onchange = () => {
         this.#chosen = this.#language.value;
-        this.#dropFrame();
-        this.#load();
+        this.attributeChangedCallback();
       };
     }
 

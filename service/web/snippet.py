@@ -26,7 +26,7 @@ def snippet(public_url: str, campaign: Campaign, words: Texts, *, pinned: bool =
     `pinned`: this release of the card, with the hash by which a browser refuses any other (Subresource Integrity).
     """
     src, integrity = pinned_card() if pinned else (CARD, "")
-    held = f' integrity="{integrity}" crossorigin="anonymous"' if pinned else ""
+    held = f' integrity="{integrity}" crossorigin="anonymous"' if integrity else ""
     link = f"{public_url}/c/{campaign.id}"
     text = escape(words.t("card.frame", recipient=campaign.recipient.short_name))
     return (

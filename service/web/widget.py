@@ -15,6 +15,7 @@ from service.web.headers import IMMUTABLE, SHARED, Headers, digest
 
 _STATIC: Final = Path(__file__).parent.parent / "static"
 _WIDGET: Final = Path(__file__).parent.parent.parent / "widget"
+_NEWEST: Final = _WIDGET / "donation-card.js"
 _TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 CARD: Final = "/widget/v1/donation-card.js"
@@ -22,9 +23,13 @@ CARD: Final = "/widget/v1/donation-card.js"
 
 def pinned_card() -> tuple[str, str]:
     """The immutable address of the newest card, and its `integrity` (https://www.w3.org/TR/sri/)."""
-    body = (_WIDGET / "donation-card.js").read_bytes()
+    body = _NEWEST.read_bytes()
     integrity = base64.b64encode(hashlib.sha384(body).digest()).decode()
-    return f"/widget/{digest(body)}/donation-card.js", f"sha384-{integrity}"
+    return _address(body), f"sha384-{integrity}"
+
+
+def _address(card: bytes) -> str:
+    return f"/widget/{digest(card)}/donation-card.js"
 
 
 class Assets:
@@ -37,10 +42,10 @@ class Assets:
             body = path.read_bytes()
             self._urls[path.name] = f"/static/{digest(body)}/{path.name}"
             self._add(self._urls[path.name], body, IMMUTABLE)
-        newest = (_WIDGET / "donation-card.js").read_bytes()
+        newest = _NEWEST.read_bytes()
         self._add(CARD, newest, SHARED | {"cache-control": "public, max-age=600, stale-while-revalidate=86400"})
         for card in (newest, *(path.read_bytes() for path in sorted((_WIDGET / "releases").glob("*.js")))):
-            self._add(f"/widget/{digest(card)}/donation-card.js", card, SHARED | IMMUTABLE)
+            self._add(_address(card), card, SHARED | IMMUTABLE)
 
     def url(self, name: str) -> str:
         return self._urls[name]

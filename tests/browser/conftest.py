@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, FrameLocator, Page, expect
@@ -48,16 +51,20 @@ class Site:
             await HTMLResponse(html, 200 if html else 404, headers)(scope, receive, send)
 
 
-@pytest.fixture(scope="module")
-def installed(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Site]]:
+@contextlib.contextmanager
+def beside_a_site(redis_url: str, folder: Path, **options: Any) -> Iterator[tuple[Stack, Site]]:
+    """An installation, and a site that may frame its giving page. `options` as of `running`."""
     port = listening()
     site = Site(f"http://127.0.0.1:{port.getsockname()[1]}")
-    with (
-        running(redis_url, tmp_path_factory.mktemp("sandbox"), article_origin=site.origin) as stack,
-        served((site, port)),
-    ):
+    with running(redis_url, folder, article_origin=site.origin, **options) as stack, served((site, port)):
         stack.until_ready()
         yield stack, site
+
+
+@pytest.fixture(scope="module")
+def installed(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Site]]:
+    with beside_a_site(redis_url, tmp_path_factory.mktemp("sandbox")) as found:
+        yield found
 
 
 @pytest.fixture

@@ -16,13 +16,12 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwr
 
 from service.adapters.embedded_valkey import EmbeddedValkey
 from service.domain.campaign import LANGUAGES
-from tests.browser.conftest import CHROMIUM, Site, choose, giving_frame, pay_inline
-from tests.browser.states import STATES, write_states
-from tests.stack import DECLINED, PAYS, SETTLES_LATER, Stack, listening, running, served
+from tests.browser.conftest import CHROMIUM, Site, beside_a_site, choose, open_card, pay_inline
+from tests.browser.states import STATES, THEMES, cards, write_states
+from tests.stack import DECLINED, PAYS, SETTLES_LATER, Stack
 
 IMAGES = Path("docs/images")
 PHONE, COLUMN = 320, 680
-THEMES = ("light", "dark")
 Picture = tuple[str, bytes]
 
 
@@ -37,24 +36,15 @@ def main(wanted: list[str]) -> None:
 
 @contextlib.contextmanager
 def installation() -> Iterator[tuple[Stack, Site]]:
-    port = listening()
-    site = Site(f"http://127.0.0.1:{port.getsockname()[1]}")
     with (
         tempfile.TemporaryDirectory() as folder,
         EmbeddedValkey(Path(folder)) as valkey,
-        tempfile.TemporaryDirectory() as campaigns,
         tempfile.TemporaryDirectory() as sandbox,
-        running(
-            valkey.url,
-            Path(sandbox),
-            campaigns=write_states(Path(campaigns)),
-            publication_every=None,
-            article_origin=site.origin,
-        ) as stack,
-        served((site, port)),
+        tempfile.TemporaryDirectory() as files,
     ):
-        stack.until_ready()
-        yield stack, site
+        campaigns = write_states(Path(files))
+        with beside_a_site(valkey.url, Path(sandbox), campaigns=campaigns, publication_every=None) as found:
+            yield found
 
 
 def card_states(browser: Browser, stack: Stack, site: Site) -> list[list[Picture]]:
@@ -93,14 +83,8 @@ def giving_languages(browser: Browser, stack: Stack, site: Site) -> list[list[Pi
 def opened(
     browser: Browser, stack: Stack, site: Site, state: str, lang: str, width: int, theme: str, more: str = ""
 ) -> Page:
-    html = (
-        f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        "<style>:root{color-scheme:light dark}body{margin:0}</style>"
-        f'<script async src="{stack.service}/widget/v1/donation-card.js"></script>'
-        f'<donation-card campaign="{state}" {more}><a href="{stack.service}/c/{state}">Give</a></donation-card>'
-    )
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme, reduced_motion="reduce")
-    page.goto(site.publish(html))
+    page.goto(site.publish(cards(stack, [state], lang, more)))
     expect(page.locator("donation-card .card")).to_be_visible()
     return page
 
@@ -116,9 +100,7 @@ def giving_stages(browser: Browser, stack: Stack, site: Site, lang: str, width: 
     page = opened(browser, stack, site, "begun", lang, width, theme)
     if width < 480:
         page.set_viewport_size({"width": width, "height": 1150})
-    page.locator("donation-card .donate").click()
-    frame = giving_frame(page)
-    expect(frame.locator("#give-title")).to_be_focused()
+    frame = open_card(page, page.url)
     choose(frame, "25")
     yield f"chosen · {lang}", shot(page, theme)
     yield from giving_ends(page, frame, theme)
@@ -138,9 +120,7 @@ def giving_ends(page: Page, frame: FrameLocator, theme: str) -> Iterator[Picture
     pay_inline(frame, PAYS)
     expect(frame.locator("#thanks h1")).to_be_focused()
     yield "thanks", shot(page, theme)
-    page.reload()
-    page.locator("donation-card .donate").click()
-    expect(frame.locator("#give-title")).to_be_focused()
+    frame = open_card(page, page.url)
     choose(frame, "35")
     frame.locator("#submit").click()
     pay_inline(frame, SETTLES_LATER)
@@ -155,7 +135,7 @@ def shot(page: Page, theme: str) -> bytes:
 
 
 def save(browser: Browser, name: str, rows: list[list[Picture]]) -> None:
-    """All pictures on one page, half their size, photographed in its turn."""
+    """All pictures on one page, smaller, photographed in its turn."""
     figures = "".join(f"<div>{''.join(figure(*picture) for picture in row)}</div>" for row in rows)
     style = (
         "body{margin:0;padding:20px;background:#8a8680;font:13px system-ui;width:max-content;zoom:.62}"

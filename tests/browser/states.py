@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from service.domain.campaign import LANGUAGES
+from tests.stack import Stack
+
 VITALY = Path("campaigns/vitaly.toml")
+THEMES = ("light", "dark")
 
 _CHANGES: dict[str, tuple[int, dict[str, str]]] = {
     "started": (0, {}),
@@ -30,7 +35,22 @@ def write_states(folder: Path) -> Path:
             assert old in changed, old
             changed = changed.replace(old, new, 1)
         if offline:
-            source = ", ".join(f'{lang} = "Bazaar"' for lang in ("en", "be", "ru", "uk", "lt", "pl", "de"))
+            source = ", ".join(f'{lang} = "Bazaar"' for lang in LANGUAGES)
             changed += f'\n[[offline]]\ndate = 2026-11-01\namount = "{offline}"\nsource = {{ {source} }}\n'
         (folder / f"{state}.toml").write_text(changed, "utf-8")
     return folder
+
+
+def cards(stack: Stack, campaigns: Iterable[str], lang: str = "en", attributes: str = "") -> str:
+    """A page with a card of each campaign, as dark as the reader wants it."""
+    return (
+        f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>News</title>'
+        '<meta name="viewport" content="width=device-width"><style>:root{color-scheme:light dark}body{margin:0}</style>'
+        f'<script async src="{stack.service}/widget/v1/donation-card.js"></script><main><h1>News</h1>'
+        + "".join(
+            f'<donation-card campaign="{campaign}" {attributes}>'
+            f'<a href="{stack.service}/c/{campaign}">Give</a></donation-card>'
+            for campaign in campaigns
+        )
+        + "</main></html>"
+    )

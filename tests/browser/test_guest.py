@@ -7,10 +7,10 @@ import pytest
 from playwright.sync_api import expect
 
 from service.adapters.campaign_files import read_campaign
-from service.web.headers import digest
 from service.web.snippet import RESERVED
 from service.web.snippet import snippet as printed
 from service.web.texts import texts
+from service.web.widget import pinned_card
 from tests.browser.conftest import NARROW, WIDE, article, choose, giving_frame, open_card, pay_inline, snippet
 from tests.stack import PAYS, eventually
 
@@ -236,7 +236,7 @@ def test_a_base_address_elsewhere_changes_nothing(page, stack, site):
 
 
 def test_two_versions_of_the_file_and_one_that_a_consent_manager_adds_late_are_one_card(page, stack, site):
-    pinned = f"{stack.service}/widget/{digest(Path('widget/donation-card.js').read_bytes())}/donation-card.js"
+    pinned = stack.service + pinned_card()[0]
     _, tag = snippet(stack).split("\n")
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -4,44 +4,18 @@ import pytest
 from playwright.sync_api import expect
 
 from service.domain.campaign import LANGUAGES
-from tests.browser.conftest import NARROW, Site, choose, giving_frame, pay_inline
-from tests.browser.states import STATES, write_states
+from tests.browser.conftest import NARROW, beside_a_site, choose, open_card, pay_inline
+from tests.browser.states import STATES, THEMES, cards, write_states
 from tests.browser.test_accessibility import assert_clean
-from tests.stack import PAYS, listening, running, served
-
-THEMES = ("light", "dark")
+from tests.stack import PAYS
 
 
 @pytest.fixture(scope="module")
 def installed(redis_url, tmp_path_factory):
-    port = listening()
-    site = Site(f"http://127.0.0.1:{port.getsockname()[1]}")
-    with (
-        running(
-            redis_url,
-            tmp_path_factory.mktemp("sandbox"),
-            campaigns=write_states(tmp_path_factory.mktemp("campaigns")),
-            publication_every=None,
-            article_origin=site.origin,
-        ) as stack,
-        served((site, port)),
-    ):
-        stack.until_ready()
-        yield stack, site
-
-
-def cards(stack, campaigns, lang="en", attributes=""):
-    return (
-        f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>News</title>'
-        '<meta name="viewport" content="width=device-width"><style>:root{color-scheme:light dark}</style>'
-        f'<script async src="{stack.service}/widget/v1/donation-card.js"></script><main><h1>News</h1>'
-        + "".join(
-            f'<donation-card campaign="{campaign}" {attributes}>'
-            f'<a href="{stack.service}/c/{campaign}">Give</a></donation-card>'
-            for campaign in campaigns
-        )
-        + "</main></html>"
-    )
+    campaigns = write_states(tmp_path_factory.mktemp("campaigns"))
+    sandbox = tmp_path_factory.mktemp("sandbox")
+    with beside_a_site(redis_url, sandbox, campaigns=campaigns, publication_every=None) as found:
+        yield found
 
 
 def all_drawn(page, number):
@@ -171,10 +145,7 @@ def test_with_forced_colours_the_bar_still_tells_full_from_empty(page, stack, si
 @pytest.mark.parametrize(("state", "shared"), [("safe", 1), ("begun", 0)])
 def test_thanks_offer_to_share_only_where_that_endangers_nobody(page, context, stack, site, state, shared):
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.goto(site.publish(cards(stack, [state])))
-    page.locator("donation-card .donate").click()
-    frame = giving_frame(page)
-    expect(frame.locator("#give-title")).to_be_focused()
+    frame = open_card(page, site.publish(cards(stack, [state])))
     choose(frame, "25")
     frame.locator("#submit").click()
     pay_inline(frame, PAYS)
