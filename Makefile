@@ -38,7 +38,7 @@ tools/node_modules/.stamp: tools/package-lock.json .venv/dev.stamp
 run: .venv/run.stamp
 	@$(BIN)/python -m service demo
 
-test: .venv/dev.stamp
+test: install
 	@tools/need $(BROWSER)
 	$(BIN)/python -m pytest
 

@@ -49,7 +49,7 @@ def create_app(
     checkout = Checkout(donations, stripe, SignedTokens(settings.secret_keys))
     assets = Assets()
     pages = Pages(settings, assets)
-    board = Board(donations, pages.campaign, test=not settings.live)
+    board = Board(donations, pages)
     upkeep = Upkeep(donations, board)
     problems = Problems(pages)
     webhook = WebhookEndpoint(donations, problems.expected)

@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from service.domain.campaign import Campaign, Status
+from service.domain.campaign import Campaign
 from service.domain.ledger import State
 from service.domain.progress import Progress, progress
 from service.domain.publication import Published, next_boundary
@@ -64,14 +64,14 @@ class Donations:
         return self._account
 
     def campaign(self, campaign_id: str) -> Campaign:
-        """Raises NotFound (`campaign_unknown`), also for a hidden one: nothing of it is told."""
+        """Raises NotFound (`campaign_unknown`), and `campaign_hidden` where the kill switch is on."""
         campaign = self.campaigns.get(campaign_id)
-        if campaign.status is Status.HIDDEN:
-            raise NotFound("campaign_unknown")
+        if campaign.hidden:
+            raise NotFound("campaign_hidden")
         return campaign
 
     def visible(self) -> list[Campaign]:
-        return [campaign for campaign in self.campaigns.all() if campaign.status is not Status.HIDDEN]
+        return [campaign for campaign in self.campaigns.all() if not campaign.hidden]
 
     # ── show ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -106,8 +106,8 @@ class Donations:
             self.figures[campaign.id] = replace(shown, stale=True)
 
     def shown(self, campaign: Campaign) -> Progress | None:
-        """The published figure, None while it is unknown."""
-        return self.figures.get(campaign.id)
+        """The published figure, None while it is unknown, and of a hidden campaign."""
+        return None if campaign.hidden else self.figures.get(campaign.id)
 
     def unsettled(self) -> list[str]:
         """Campaigns whose figure is unknown or stale, each with which it is."""

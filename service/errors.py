@@ -2,7 +2,8 @@
 
     DonationCardError
     ├── Refused              the request cannot be served as asked; the reader is told why   4xx
-    │   ├── NotFound         campaign_unknown, page_unknown                                  404
+    │   ├── NotFound         campaign_unknown, campaign_hidden, page_unknown, …              404
+    │   ├── NotOffered       format_unknown                                                  501
     │   ├── Invalid          request_malformed, language_malformed, amount_*, token_*, …     400
     │   ├── TooLarge         body_too_large                                                  413
     │   ├── Conflict         already_paid, campaign_closed                                   409
@@ -58,6 +59,13 @@ class Invalid(Refused):
 class TooLarge(Refused):
     status = 413
     code = "body_too_large"
+
+
+class NotOffered(Refused):
+    """What oEmbed asks for a format that a provider does not speak (https://oembed.com, 2.3.6)."""
+
+    status = 501
+    code = "format_unknown"
 
 
 class Conflict(Refused):

@@ -302,10 +302,13 @@ class Tokens(Protocol):
 
     def read_handle(self, text: str) -> Handle: ...
 
-    def returning(self, campaign: str, nonce: str) -> str:
-        """For the hosted page's way back; never expires, and proves nothing but that we sent the donor there."""
+    def returning(self, campaign: str, nonce: str, back: str) -> str:
+        """For the hosted page's way back; never expires, and proves nothing but that we sent the donor there.
 
-    def read_returning(self, text: str) -> tuple[str, str]: ...
+        `back`: the article that the donor came from, empty where none was named.
+        """
+
+    def read_returning(self, text: str) -> tuple[str, str, str]: ...
 
     def idempotency_key(self, nonce: str, *parameters: object) -> str:
         """HMAC of the nonce and everything that makes the order what it is; nothing personal in it."""

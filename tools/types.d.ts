@@ -20,6 +20,7 @@ interface Card {
     next_change: string | null;
     stale: boolean;
   };
+  update: string | null;
   labels: Record<'donate' | 'story' | 'foot' | 'close' | 'frame' | 'language' | 'needs' | 'new_tab', string>;
   urls: { give: string; page: string };
   languages: { lang: string; name: string }[];

@@ -136,6 +136,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       kicker: make('small'),
       title: make('h2', { id: 'title', part: 'title' }),
       summary: make('p', { class: 'summary' }),
+      update: make('small', { class: 'summary' }),
       story: make('summary'),
       when: make('small'),
       notice: make('p', { class: 'notice' }),
@@ -154,7 +155,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
     #sheet = make('section', { class: 'card', part: 'card', 'aria-labelledby': 'title' }, this.#dialog,
       make('div', { class: 'body' }, this.#texts.ribbon,
         make('div', { class: 'halves' },
-          make('div', { class: 'half' }, this.#texts.kicker, this.#texts.title, this.#texts.summary, this.#story,
+          make('div', { class: 'half' }, this.#texts.kicker, this.#texts.title, this.#texts.summary, this.#texts.update, this.#story,
             make('div', {}, this.#figure, this.#bar, this.#texts.when)),
           make('div', { class: 'half' }, this.#needs, this.#texts.notice, this.#donate)),
         make('small', { class: 'foot' }, this.#texts.foot, this.#language)));
@@ -187,6 +188,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
     attributeChangedCallback() {
       if (!this.#card) return;
       this.#dropFrame();
+      this.#dialog.close();
       this.#load();
     }
 

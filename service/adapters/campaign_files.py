@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import structlog
+import tomli
 
 from service.adapters.campaign_rules import broken_rules
 from service.adapters.campaign_schema import campaign, given, read_shape
@@ -79,9 +79,11 @@ class CampaignFiles:
         """Bring the campaigns up to date. The mistakes found are of versions not seen before."""
         faults: dict[Path, Sequence[Fault]] = {}
         paths, folders = self._list()
-        kept = {path: each for path, each in self._kept.items() if path in paths or path.parent not in folders}
-        self._versions = {path: each for path, each in self._versions.items() if path in paths}
-        self._refused = {path: each for path, each in self._refused.items() if path in paths}
+        listed = set(paths)
+        kept = {path: each for path, each in self._kept.items() if path in listed or path.parent not in folders}
+        self._versions = {path: each for path, each in self._versions.items() if path in listed}
+        self._refused = {path: each for path, each in self._refused.items() if path in listed}
+        holder = {each.id: path for path, each in kept.items()}
         for path in paths:
             version = _version(path)
             if path in self._versions and self._versions[path] == version:
@@ -89,7 +91,7 @@ class CampaignFiles:
             self._versions[path] = version
             try:
                 read = read_campaign(path, publication_every=self._every)
-                if any(each.id == read.id for other, each in kept.items() if other != path):
+                if holder.setdefault(read.id, path) != path:
                     raise Misconfigured(
                         [Fault(_name(path), "the file's name", given(path.name), "one file a campaign")]
                     )
@@ -164,14 +166,14 @@ def _toml(path: Path) -> dict[str, Any]:
     text = ""
     try:
         text = _bytes(path).decode("utf-8-sig")
-        return tomllib.loads(text)
+        return tomli.loads(text)
     except OSError as error:
         raise _Unreadable("the file", error.strerror or "unreadable", "a file that this service may read") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         given_byte = f"the byte 0x{error.object[error.start]:02x}"
         raise _Unreadable(f"line {line}", given_byte, "UTF-8: save the file in that encoding") from error
-    except tomllib.TOMLDecodeError as error:
+    except tomli.TOMLDecodeError as error:
         raise _Unreadable(*_syntax(str(error), text)) from error
     except RecursionError as error:
         raise _Unreadable(

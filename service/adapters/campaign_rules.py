@@ -72,13 +72,15 @@ def needs_differ(file: CampaignFile) -> Iterator[Broken]:
         seen.add(need.id)
 
 
-@rule("needs", "text", "default_language", "offline")
+@rule("needs", "text", "default_language", "offline", "updates")
 def every_language_is_complete(file: CampaignFile) -> Iterator[Broken]:
     spoken = dict.fromkeys([file.default_language, *file.text])
     for need in file.needs:
         spoken |= dict.fromkeys([*need.title, *need.detail])
     for donation in file.offline:
         spoken |= dict.fromkeys(donation.source)
+    for update in file.updates:
+        spoken |= dict.fromkeys(update.text)
     because = f"a text in each language of this campaign: {', '.join(spoken)}"
     for language in spoken:
         if language not in file.text:
@@ -91,6 +93,9 @@ def every_language_is_complete(file: CampaignFile) -> Iterator[Broken]:
         for at, donation in enumerate(file.offline):
             if language not in donation.source:
                 yield Broken(f"offline[{at}].source.{language}", "nothing", because)
+        for at, update in enumerate(file.updates):
+            if language not in update.text:
+                yield Broken(f"updates[{at}].text.{language}", "nothing", because)
 
 
 @rule("offline")

@@ -49,6 +49,7 @@ from service.domain.campaign import (
     OfflineDonation,
     Recipient,
     Status,
+    Update,
 )
 from service.domain.money import EXPONENTS
 from service.domain.publication import Rule
@@ -97,6 +98,11 @@ class OfflineSection(Section):
     source: dict[Language, Annotated[str, words(60)]] = Field(description=f"{_TABLE}: language = a short text")
 
 
+class UpdateSection(Section):
+    date: Day
+    text: dict[Language, Annotated[str, words(160)]] = Field(description=f"{_TABLE}: language = a sentence")
+
+
 class TextSection(Section):
     title: Annotated[str, words(80)]
     purpose: Annotated[str, words(60)]
@@ -124,6 +130,7 @@ class CampaignFile(Section):
     stripe_locales: dict[Language, StripeLocale] = Field({}, description=f"{_TABLE}: language = a locale of Stripe")
     needs: list[NeedSection] = Field(min_length=1, max_length=12, description="1 to 12 tables, [[needs]] each")
     offline: list[OfflineSection] = Field([], max_length=500, description="at most 500 tables, [[offline]] each")
+    updates: list[UpdateSection] = Field([], max_length=200, description="at most 200 tables, [[updates]] each")
     text: dict[Language, TextSection] = Field(min_length=1, description=f"{_TABLE} for each language, [text.en]")
 
 
@@ -167,6 +174,9 @@ def campaign(file: CampaignFile, campaign_id: str, *, every: int | None) -> Camp
         complete_event=file.complete_event,
         ends=ends,
         offline=tuple(OfflineDonation(each.date, each.amount, each.source) for each in file.offline),
+        updates=tuple(
+            Update(each.date, each.text) for each in sorted(file.updates, key=lambda update: update.date, reverse=True)
+        ),
     )
 
 

@@ -71,7 +71,7 @@ def words(longest: int) -> Is:
 
     def check(value: object, _: ValidationInfo) -> str:
         text = re.sub(r"[ \t\r\n]+", " ", _text(value)).strip()
-        for sign in text:
+        for sign in "" if text.replace("\u00a0", " ").isprintable() else text:
             if unicodedata.category(sign) in _CONTROLS or sign in _BIDI:
                 raise refused(f"text without control characters; there is a U+{ord(sign):04X}: retype that place")
         if not 1 <= len(text) <= longest:

@@ -53,12 +53,12 @@ class SignedTokens:
         )
         return Handle(session_id, campaign, nonce)
 
-    def returning(self, campaign: str, nonce: str) -> str:
-        return _text(self._return.dumps([campaign, nonce]))
+    def returning(self, campaign: str, nonce: str, back: str) -> str:
+        return _text(self._return.dumps([campaign, nonce, back]))
 
-    def read_returning(self, text: str) -> tuple[str, str]:
-        (campaign, nonce), _ = _read(lambda: (self._return.loads(text), None), text, 2)
-        return campaign, nonce
+    def read_returning(self, text: str) -> tuple[str, str, str]:
+        (campaign, nonce, back), _ = _read(lambda: (self._return.loads(text), None), text, 3)
+        return campaign, nonce, back
 
     def idempotency_key(self, nonce: str, *parameters: object) -> str:
         message = "\x1f".join(str(parameter) for parameter in parameters)

@@ -90,6 +90,14 @@ class OfflineDonation:
 
 
 @dataclass(frozen=True, slots=True)
+class Update:
+    """What has happened since: "March rent paid". `text`: language → a line."""
+
+    date: date
+    text: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Campaign:
     id: str
     status: Status
@@ -112,6 +120,13 @@ class Campaign:
     complete_event: bool = False
     ends: datetime | None = None
     offline: tuple[OfflineDonation, ...] = ()
+    updates: tuple[Update, ...] = ()
+    """Newest first."""
+
+    @property
+    def hidden(self) -> bool:
+        """The kill switch: no text, picture or figure of it is shown anywhere; money that moves is still counted."""
+        return self.status is Status.HIDDEN
 
     @property
     def currency(self) -> str:

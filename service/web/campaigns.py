@@ -2,47 +2,65 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from service.domain.campaign import Campaign
 from service.domain.progress import Progress
 from service.donations import Donations
 from service.errors import FigureUnknown
-from service.web import texts, view
+from service.web import feed, pictures, texts, view
 from service.web.answers import Answer
 from service.web.headers import SHARED, fresh, policy
 
-_FRESH: Final = 30
-"""Seconds; with as long again to renew it, no reader sees a text that is older than a minute."""
+if TYPE_CHECKING:
+    from service.web.pages import Pages
 
-Render = Callable[..., str]
+_FRESH: Final = 30
+"""Seconds; with as long again to renew it, no reader sees a text or a picture that is older than a minute."""
+
+_Key = TypeVar("_Key")
+
+PICTURES: Final[Mapping[str, tuple[Callable[[view.Json], bytes], str]]] = {
+    "badge.svg": (pictures.badge_svg, "image/svg+xml"),
+    "badge.png": (pictures.badge_png, "image/png"),
+    "share.png": (pictures.share_png, "image/png"),
+}
 
 
 @dataclass(slots=True)
 class Shelf:
-    """What is ready to be sent about one campaign as it stands now; each language is made when first asked for."""
+    """What is ready to be sent about one campaign as it stands now; each answer is made when first asked for."""
 
     campaign: Campaign
     figure: Progress | None
     open_now: bool
-    cards: dict[str, Answer] = field(default_factory=dict)
-    pages: dict[str, Answer] = field(default_factory=dict)
+    made: dict[tuple[str, str], Answer] = field(default_factory=dict)
+    """By what it is (card, page, badge.svg …) and language."""
 
     def same(self, campaign: Campaign, figure: Progress | None, open_now: bool) -> bool:
         return self.campaign is campaign and self.figure == figure and self.open_now == open_now
+
+    @property
+    def live(self) -> bool:
+        """Whether each reader must ask again: the figure moves at any time, or is not known yet."""
+        return self.campaign.publication.live or (self.figure is None and not self.campaign.hidden)
 
 
 class Board:
     """The shelves of all campaigns. `ready` maps a path to the progress answer that needs no routing at all."""
 
-    def __init__(self, donations: Donations, render_page: Render, *, test: bool) -> None:
-        self._donations, self._render_page, self._test = donations, render_page, test
+    def __init__(self, donations: Donations, pages: Pages) -> None:
+        self._donations, self._pages = donations, pages
         self._shelves: dict[str, Shelf] = {}
+        self._lists: dict[str, Answer] = {}
+        self._drawing = asyncio.Lock()
         self.ready: dict[str, Answer] = {}
 
     async def refresh(self, *, ask: bool = True) -> None:
@@ -61,6 +79,7 @@ class Board:
         for campaign_id in gone:
             del self._shelves[campaign_id]
             self.ready.pop(_progress_path(campaign_id), None)
+            self._lists.clear()
 
     def shelf(self, campaign: Campaign) -> Shelf:
         """The campaign's shelf, cleared if anything that readers see has changed."""
@@ -68,6 +87,7 @@ class Board:
         shelf = self._shelves.get(campaign.id)
         if shelf is None or not shelf.same(campaign, figure, open_now):
             shelf = self._shelves[campaign.id] = Shelf(campaign, figure, open_now)
+            self._lists.clear()
             path = _progress_path(campaign.id)
             if figure is None:
                 self.ready.pop(path, None)
@@ -85,39 +105,82 @@ class Board:
         return answer
 
     def card(self, campaign: Campaign, lang: str) -> Answer:
+        """Also of a hidden campaign: its neutral line. Raises FigureUnknown."""
         shelf = self.shelf(campaign)
-        if shelf.figure is None:
+        if shelf.figure is None and not campaign.hidden:
             raise FigureUnknown
-        if lang not in shelf.cards:
-            words = texts.texts(lang)
-            drawn = view.card(campaign, shelf.figure, words, open_now=shelf.open_now, test=self._test)
-            headers = SHARED | fresh(_FRESH, live=campaign.publication.live)
-            shelf.cards[lang] = Answer(_json(drawn), "application/json", headers)
-        return shelf.cards[lang]
+
+        def make() -> Answer:
+            return Answer(_json(self._drawn(shelf, lang)), "application/json", SHARED | fresh(_FRESH, live=shelf.live))
+
+        return _made(shelf.made, ("card", lang), make)
 
     def page(self, campaign: Campaign, lang: str) -> Answer:
         shelf = self.shelf(campaign)
-        if lang not in shelf.pages:
-            html = self._render_page(campaign, shelf.figure, texts.texts(lang), open_now=shelf.open_now)
-            live = campaign.publication.live or shelf.figure is None
-            headers = fresh(_FRESH, live=live) | policy() | {"vary": "accept-language"}
-            shelf.pages[lang] = Answer(html.encode(), "text/html; charset=utf-8", headers)
-        return shelf.pages[lang]
+
+        def make() -> Answer:
+            html = self._pages.campaign(campaign, shelf.figure, texts.texts(lang), open_now=shelf.open_now)
+            return _page(html, live=shelf.live)
+
+        return _made(shelf.made, ("page", lang), make)
+
+    def list(self, lang: str) -> Answer:
+        """The campaigns that take gifts now."""
+        opened = [shelf for shelf in map(self.shelf, self._donations.visible()) if shelf.open_now]
+
+        def make() -> Answer:
+            cards = [self._drawn(shelf, shelf.campaign.language((lang,))) for shelf in opened]
+            return _page(self._pages.campaigns(cards, texts.texts(lang)), live=any(shelf.live for shelf in opened))
+
+        return _made(self._lists, lang, make)
+
+    def feed(self, campaign: Campaign, lang: str) -> Answer:
+        def make() -> Answer:
+            body = feed.atom(campaign, texts.texts(lang), self._pages.settings.public_url)
+            return Answer(body, "application/atom+xml; charset=utf-8", SHARED | fresh(_FRESH, live=False))
+
+        return _made(self.shelf(campaign).made, ("feed", lang), make)
+
+    async def picture(self, campaign: Campaign, lang: str, name: str) -> Answer:
+        """One of `PICTURES`, drawn in a thread, one at a time; of a hidden campaign a neutral one."""
+        async with self._drawing:
+            shelf = self.shelf(campaign)
+            if (name, lang) not in shelf.made:
+                draw, media_type = PICTURES[name]
+                body = await run_in_threadpool(draw, self._drawn(shelf, lang))
+                headers = SHARED | fresh(_FRESH, live=shelf.live) | {"content-security-policy": pictures.POLICY}
+                shelf.made[name, lang] = Answer(body, media_type, headers)
+            return shelf.made[name, lang]
+
+    def _drawn(self, shelf: Shelf, lang: str) -> view.Json:
+        test = not self._pages.settings.live
+        return view.card(shelf.campaign, shelf.figure, texts.texts(lang), open_now=shelf.open_now, test=test)
 
 
 class CampaignEndpoints:
-    """`/v1/campaigns/…`."""
+    """`/v1/campaigns/…`, and what is the same campaign in another form: pictures, the feed."""
 
     def __init__(self, donations: Donations, board: Board) -> None:
         self.donations, self.board = donations, board
 
-    async def show(self, request: Request) -> Any:
-        campaign = self.donations.campaign(request.path_params["id"])
+    async def show(self, request: Request) -> Answer:
+        campaign = self.donations.campaigns.get(request.path_params["id"])
         wanted = texts.wanted(request.query_params.get("lang", ""))
         return self.board.card(campaign, campaign.language(wanted))
 
-    async def progress(self, request: Request) -> Any:
+    async def progress(self, request: Request) -> Answer:
         return self.board.progress(self.donations.campaign(request.path_params["id"]))
+
+    async def picture(self, request: Request) -> Answer:
+        campaign = self.donations.campaigns.get(request.path_params["id"])
+        wanted = texts.wanted(request.query_params.get("lang", ""))
+        name = request.url.path.rpartition("/")[2]
+        return await self.board.picture(campaign, campaign.language(wanted), name)
+
+    async def feed(self, request: Request) -> Answer:
+        campaign = self.donations.campaign(request.path_params["id"])
+        wanted = texts.wanted(request.query_params.get("lang", ""))
+        return self.board.feed(campaign, campaign.language(wanted))
 
 
 def language(request: Request, campaign: Campaign) -> str:
@@ -126,9 +189,20 @@ def language(request: Request, campaign: Campaign) -> str:
     return campaign.language(wanted or texts.accepted(request.headers.get("accept-language", "")))
 
 
+def _made(made: dict[_Key, Answer], key: _Key, make: Callable[[], Answer]) -> Answer:
+    if key not in made:
+        made[key] = make()
+    return made[key]
+
+
+def _page(html: str, *, live: bool) -> Answer:
+    headers = fresh(_FRESH, live=live) | policy() | {"vary": "accept-language"}
+    return Answer(html.encode(), "text/html; charset=utf-8", headers)
+
+
 def _progress_path(campaign_id: str) -> str:
     return f"/v1/campaigns/{campaign_id}/progress"
 
 
-def _json(value: view.Json) -> bytes:
+def _json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Final, Literal
+from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
@@ -19,7 +20,7 @@ from service.web import texts, view
 from service.web.bodies import FORM_LIMIT, form, read
 from service.web.campaigns import language
 from service.web.headers import NO_STORE
-from service.web.pages import Pages
+from service.web.pages import Pages, way_back
 from service.web.problems import sentence
 from service.web.texts import Texts
 
@@ -59,7 +60,7 @@ class CheckoutEndpoints:
         campaign = self.donations.campaign(token.campaign)
         words = _words(campaign, order.lang)
         amount = parse_amount(order.amount, campaign.currency, decimals=campaign.giving.decimals)
-        session = await self._open(campaign, words, token, amount, Shape(order.shape), order.replaces)
+        session = await self._open(campaign, words, token, amount, Shape(order.shape), order.replaces, back="")
         handle = self.tokens.handle(Handle(session.id, campaign.id, token.nonce))
         return JSONResponse(_made(session, amount, handle, order.shape), 201, NO_STORE)
 
@@ -69,9 +70,10 @@ class CheckoutEndpoints:
         token = self.tokens.form(given.get("token", ""))
         campaign = self.donations.campaign(token.campaign)
         words = _words(campaign, given.get("lang", ""))
+        back = way_back(campaign, given.get("back", ""))
         try:
             amount = _chosen(given, campaign, words)
-            session = await self._open(campaign, words, token, amount, Shape.HOSTED, given.get("replaces", ""))
+            session = await self._open(campaign, words, token, amount, Shape.HOSTED, given.get("replaces", ""), back)
         except Invalid as error:
             if not error.code.startswith("amount_"):
                 raise
@@ -82,6 +84,7 @@ class CheckoutEndpoints:
                 given["token"],
                 open_now=self.donations.accepts(campaign),
                 given=given,
+                back=back,
                 error={"text": sentence(error, words), "field": "amount"},
                 status=error.status,
             )
@@ -89,25 +92,33 @@ class CheckoutEndpoints:
         return RedirectResponse(session.url, 303, NO_STORE)
 
     async def _open(
-        self, campaign: Campaign, words: Texts, token: FormToken, amount: Money, shape: Shape, replaces: str
+        self,
+        campaign: Campaign,
+        words: Texts,
+        token: FormToken,
+        amount: Money,
+        shape: Shape,
+        replaces: str,
+        back: str,
     ) -> CheckoutSession:
         base = f"{self.public_url}/c/{campaign.id}"
-        back = f"return={self.tokens.returning(campaign.id, token.nonce)}&lang={words.language}"
+        returning = f"return={self.tokens.returning(campaign.id, token.nonce, back)}&lang={words.language}"
+        named = f"&{urlencode({'back': back})}" if back else ""
         hosted = shape is Shape.HOSTED
         terms = Terms(
             shape=shape,
             description=words.t("give.product"),
             locale=(campaign.stripe_locales or {}).get(words.language, words.language),
             # Stripe fills the braces in; encoded they would stay
-            success_url=f"{base}/thanks?session={{CHECKOUT_SESSION_ID}}&{back}" if hosted else None,
-            cancel_url=f"{base}/give?lang={words.language}" if hosted else None,
+            success_url=f"{base}/thanks?session={{CHECKOUT_SESSION_ID}}&{returning}" if hosted else None,
+            cancel_url=f"{base}/give?lang={words.language}{named}" if hosted else None,
         )
         earlier = self.tokens.read_handle(replaces) if replaces else None
         return await self.checkout.start(token, amount, terms, replaces=earlier)
 
     async def follow(self, request: Request) -> Response:
         handle = self.tokens.read_handle(request.path_params["handle"])
-        campaign = self.donations.campaign(handle.campaign)
+        campaign = self.donations.campaigns.get(handle.campaign)  # a hidden one too: what was paid is said
         words = texts.texts(language(request, campaign))
         session = await self.checkout.follow(handle.session_id, handle.campaign, handle.nonce)
         figure = self.donations.shown(campaign)

@@ -53,6 +53,7 @@ def fresh(seconds: int, *, live: bool, if_error: bool = False) -> Headers:
 def policy(
     *,
     script: tuple[str, ...] = (),
+    style: tuple[str, ...] = (),
     connect: tuple[str, ...] = (),
     frame: tuple[str, ...] = (),
     image: tuple[str, ...] = (),
@@ -63,7 +64,7 @@ def policy(
     directives = {
         "default-src": (),
         "script-src": ("'self'", *script),
-        "style-src": ("'self'",),
+        "style-src": ("'self'", *style),
         "img-src": ("'self'", *image),
         "connect-src": ("'self'", *connect),
         "frame-src": frame,

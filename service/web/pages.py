@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -14,19 +15,22 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from service.checkout import Checkout
-from service.domain.campaign import Campaign
+from service.domain.campaign import LANGUAGES, Campaign
 from service.domain.money import Money
 from service.domain.progress import Progress
-from service.errors import NotFound
+from service.errors import Invalid, NotFound
 from service.settings import Settings
 from service.web import texts, view
 from service.web.answers import Answer
 from service.web.campaigns import Board, language
-from service.web.headers import NO_STORE, Headers, policy
+from service.web.headers import NO_STORE, Headers, fresh, policy
+from service.web.snippet import KINDS, LAYOUTS, THEMES, Look
 from service.web.texts import Texts
-from service.web.widget import Assets
+from service.web.widget import CARD, Assets
 
 _TEMPLATES: Final = Path(__file__).parent.parent / "templates"
+_LONGEST_ADDRESS: Final = 300
+"""Characters; it travels, signed, in the address that Stripe returns to."""
 
 
 class Pages:
@@ -58,9 +62,52 @@ class Pages:
             above=above,
             below=below,
             offline=view.offline_donations(campaign, figure, words),
-            languages=_languages(campaign, words, f"/c/{campaign.id}"),
-            canonical=f"{self.settings.public_url}/c/{campaign.id}",
+            languages=_languages(campaign.languages, words, f"/c/{campaign.id}"),
+            updates=view.updates(campaign, words),
+            public_url=self.settings.public_url,
+            canonical=f"{self.settings.public_url}/c/{campaign.id}?lang={words.language}",
         )
+
+    def campaigns(self, cards: list[view.Json], words: Texts) -> str:
+        """The open campaigns of this installation; a card may be in another language than the page."""
+        return self._render(
+            "campaigns.html",
+            words,
+            page_title=words.t("page.campaigns"),
+            cards=cards,
+            languages=_languages(LANGUAGES, words, "/"),
+        )
+
+    def frame(self, campaign: Campaign, words: Texts, look: Look) -> Response:
+        """The card alone, for a frame on another site. Sandboxed it is of no origin, so that ours is named, too."""
+        ours = (self.settings.public_url,)
+        body = self._render(
+            "frame.html",
+            words,
+            page_title=words.t("card.frame", recipient=campaign.recipient.short_name),
+            campaign=campaign,
+            looks=look.chosen,
+            card_script=CARD,
+        )
+        headers = policy(script=ours, style=ours, connect=ours, ancestors=self._framers(campaign))
+        shared = {"cross-origin-resource-policy": "cross-origin", "vary": "accept-language"}
+        return HTMLResponse(body, 200, fresh(30, live=False) | shared | headers)
+
+    def generator(self, campaign: Campaign, words: Texts, printed: view.Json, chosen: view.Json) -> Response:
+        body = self._render(
+            "embed.html",
+            words,
+            page_title=words.t("embed.title"),
+            printed=printed,
+            chosen=chosen,
+            choices={"kind": KINDS, "theme": THEMES, "layout": LAYOUTS},
+            spoken=[{"value": lang, "label": texts.texts(lang).t("language")} for lang in campaign.languages],
+            frame_title=words.t("card.frame", recipient=campaign.recipient.short_name),
+            back_url=f"/c/{campaign.id}?lang={words.language}",
+            robots="noindex",
+        )
+        headers = policy(frame=("'self'",)) | {"vary": "accept, accept-language"}
+        return HTMLResponse(body, 200, fresh(300, live=False) | headers)
 
     def give(
         self,
@@ -72,10 +119,11 @@ class Pages:
         open_now: bool,
         framed: bool = False,
         given: dict[str, str] | None = None,
+        back: str = "",
         error: dict[str, str] | None = None,
         status: int = 200,
     ) -> Response:
-        """`given`: what the donor had chosen and typed, so that an error loses nothing."""
+        """`given`: what the donor had chosen and typed, so that an error loses nothing. `back`: see `way_back`."""
         card = view.card(campaign, figure, words, open_now=open_now, test=not self.settings.live)
         giving, given = campaign.giving, given or {}
         hint = "give.own_hint_decimals" if giving.decimals else "give.own_hint"
@@ -94,6 +142,8 @@ class Pages:
             action="/v1/checkout-sessions",
             framed=framed,
             back_url=f"/c/{campaign.id}?lang={words.language}",
+            back=back,
+            back_site=_host(back),
             suggested=[{"value": _plain(money), "label": words.money(money)} for money in giving.suggested],
             own_hint=words.t(hint, minimum=words.money(giving.minimum), maximum=words.money(giving.maximum)),
             own_inputmode="decimal" if giving.decimals else "numeric",
@@ -110,18 +160,20 @@ class Pages:
             closed=None if open_now else card["notice"],
             fallback_url=campaign.fallback_url,
             share_url=f"{self.settings.public_url}/c/{campaign.id}",
-            languages=_languages(campaign, words, f"/c/{campaign.id}/give"),
+            languages=_languages(campaign.languages, words, f"/c/{campaign.id}/give"),
             robots="noindex",
         )
         return HTMLResponse(body, status, {**NO_STORE, **self._give_headers(campaign)})
 
-    def thanks(self, campaign: Campaign, words: Texts, state: view.Json) -> Response:
+    def thanks(self, campaign: Campaign, words: Texts, state: view.Json, back: str) -> Response:
         body = self._render(
             "thanks.html",
             words,
             page_title=state["title"],
             state=state,
             back_url=f"/c/{campaign.id}?lang={words.language}",
+            back=back,
+            back_site=_host(back),
             give_url=f"/c/{campaign.id}/give?lang={words.language}",
             robots="noindex",
         )
@@ -140,18 +192,21 @@ class Pages:
         return HTMLResponse(body, problem["status"], {**headers, **policy()})
 
     def _give_headers(self, campaign: Campaign) -> Headers:
-        """Framed by any https site unless the campaign lists its sites; a 303 to Stripe counts as a form target."""
+        """Framed as the card is; a 303 to Stripe counts as a form target."""
         settings = self.settings
-        ancestors = tuple(f"https://{site}" for site in campaign.sites) or ("https:",)
-        demo = (settings.article_origin,) if settings.article_origin else ()
         return policy(
             script=settings.stripe_origins("script"),
             connect=settings.stripe_origins("connect"),
             frame=settings.stripe_origins("frame"),
             image=settings.stripe_origins("img"),
             form=settings.stripe_origins("form"),
-            ancestors=("'self'", *ancestors, *demo),
+            ancestors=self._framers(campaign),
         ) | {"cross-origin-resource-policy": "cross-origin"}
+
+    def _framers(self, campaign: Campaign) -> tuple[str, ...]:
+        sites = tuple(f"https://{site}" for site in campaign.sites) or ("https:",)
+        demo = (self.settings.article_origin,) if self.settings.article_origin else ()
+        return ("'self'", *sites, *demo)
 
     def _render(self, template: str, words: Texts, **values: Any) -> str:
         ribbon = None if self.settings.live else words.t("card.ribbon")
@@ -171,30 +226,54 @@ class PageEndpoints:
         campaign = self.donations.campaign(request.path_params["id"])
         return self.board.page(campaign, language(request, campaign))
 
+    async def campaigns(self, request: Request) -> Answer:
+        wanted = texts.wanted(request.query_params.get("lang", ""))
+        preferred = wanted or texts.accepted(request.headers.get("accept-language", ""))
+        return self.board.list(texts.best(preferred).language)
+
     async def give(self, request: Request) -> Response:
         campaign = self.donations.campaign(request.path_params["id"])
+        back = way_back(campaign, request.query_params.get("back", ""))
         words = texts.texts(language(request, campaign))
         token = self.tokens.mint(campaign.id, campaign.site(_referring_host(request)))
         open_now = self.donations.accepts(campaign)
         framed = request.headers.get("sec-fetch-dest") == "iframe"  # https://www.w3.org/TR/fetch-metadata/
         figure = self.donations.shown(campaign)
-        return self.pages.give(campaign, figure, words, token, open_now=open_now, framed=framed)
+        return self.pages.give(campaign, figure, words, token, open_now=open_now, framed=framed, back=back)
 
     async def thanks(self, request: Request) -> Response:
         """Where the hosted page returns. The address alone proves nothing: Stripe is asked what became of it."""
-        campaign = self.donations.campaign(request.path_params["id"])
+        campaign = self.donations.campaigns.get(request.path_params["id"])  # a hidden one too: what was paid is said
         words = texts.texts(language(request, campaign))
-        named, nonce = self.tokens.read_returning(request.query_params.get("return", ""))
+        named, nonce, back = self.tokens.read_returning(request.query_params.get("return", ""))
         session_id = request.query_params.get("session", "")
         if named != campaign.id or not session_id.isascii() or not 0 < len(session_id) <= 255:
             raise NotFound("session_unknown")
         session = await self.checkout.follow(session_id, named, nonce)
         figure = self.donations.shown(campaign)
         state = view.thanks(campaign, figure, words, session.status.value, session.amount)
-        return self.pages.thanks(campaign, words, state)
+        return self.pages.thanks(campaign, words, state, way_back(campaign, back))
 
 
-def _languages(campaign: Campaign, words: Texts, path: str) -> list[view.Json]:
+def way_back(campaign: Campaign, address: str) -> str:
+    """The article a donor came from: only on a site that the campaign lists. Raises Invalid (`return_elsewhere`)."""
+    if not address:
+        return ""
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise Invalid("return_elsewhere", given=address[:100]) from error
+    plain = address.isascii() and address.isprintable() and len(address) <= _LONGEST_ADDRESS
+    if not plain or "\\" in address or parts.scheme != "https" or parts.netloc not in campaign.sites:
+        raise Invalid("return_elsewhere", given=address[:100])
+    return address
+
+
+def _host(address: str) -> str:
+    return urlsplit(address).netloc
+
+
+def _languages(offered: Sequence[str], words: Texts, path: str) -> list[view.Json]:
     return [
         {
             "lang": other,
@@ -202,7 +281,7 @@ def _languages(campaign: Campaign, words: Texts, path: str) -> list[view.Json]:
             "url": f"{path}?lang={other}",
             "current": other == words.language,
         }
-        for other in campaign.languages
+        for other in offered
     ]
 
 

@@ -53,7 +53,7 @@ class Problems:
         headers = {**NO_STORE, **({"retry-after": "5"} if error.status in {429, 503} else {}), **(headers or {})}
         if _wants_page(request):
             return self.pages.problem(problem, words, retry_url=_retry(error), headers=headers)
-        if request.url.path.startswith("/v1/campaigns/"):
+        if request.url.path.startswith(("/v1/campaigns/", "/oembed")):
             headers["access-control-allow-origin"] = "*"
         return JSONResponse(problem, error.status, headers, media_type="application/problem+json")
 

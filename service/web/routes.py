@@ -10,8 +10,9 @@ from starlette.routing import Route
 from service.checkout import Checkout
 from service.web import health, stripe_webhook, widget
 from service.web.answers import Answer
-from service.web.campaigns import Board, CampaignEndpoints
+from service.web.campaigns import PICTURES, Board, CampaignEndpoints
 from service.web.checkout_sessions import CheckoutEndpoints
+from service.web.embed import EmbedEndpoints
 from service.web.headers import fresh
 from service.web.health import Readiness, Reasons
 from service.web.pages import PageEndpoints, Pages
@@ -26,6 +27,7 @@ def routes(
     campaigns = CampaignEndpoints(checkout.donations, board)
     sessions = CheckoutEndpoints(checkout, pages, public_url)
     page = PageEndpoints(pages, checkout, board)
+    embed = EmbedEndpoints(checkout.donations, pages)
     return [
         _get("/v1/campaigns/{id}", campaigns.show),
         _get("/v1/campaigns/{id}/progress", campaigns.progress),
@@ -36,9 +38,16 @@ def routes(
         _get("/readyz", Readiness(reasons).show),
         _get("/widget/{hash}/donation-card.js", widget.missing),
         _get("/static/{hash}/{name}", widget.missing),
+        _get("/", page.campaigns),
         _get("/c/{id}", page.campaign),
         _get("/c/{id}/give", page.give),
         _get("/c/{id}/thanks", page.thanks),
+        _get("/c/{id}/frame", embed.frame),
+        _get("/c/{id}/embed", embed.generator),
+        _get("/c/{id}/updates.atom", campaigns.feed),
+        _get("/c/{id}/qr.svg", embed.qr),
+        *(_get(f"/c/{{id}}/{name}", campaigns.picture) for name in PICTURES),
+        _get("/oembed", embed.oembed),
         Route("/openapi.yaml", _contract(), methods=["GET"]),
     ]
 

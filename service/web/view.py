@@ -7,7 +7,7 @@ from the ledger itself.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from service.domain.campaign import Campaign, Status
 from service.domain.money import Money
@@ -15,6 +15,17 @@ from service.domain.progress import NeedProgress, NeedState, Progress, Stage
 from service.web.texts import Texts, texts
 
 Json = dict[str, Any]
+
+_NOTHING: Final[Json] = {
+    "stage": Stage.JUST_STARTED.value,
+    "percent": 0,
+    "figure": "–",
+    "goal": "",
+    "text": "",
+    "when": "",
+    "next_change": None,
+    "stale": False,
+}
 
 
 def progress(campaign: Campaign, figure: Progress) -> Json:
@@ -38,8 +49,19 @@ def progress(campaign: Campaign, figure: Progress) -> Json:
 
 
 def card(campaign: Campaign, figure: Progress | None, words: Texts, *, open_now: bool, test: bool) -> Json:
-    """The answer of `/v1/campaigns/{id}`. Without a figure (unknown), `progress` is None: for our pages alone."""
+    """The answer of `/v1/campaigns/{id}`. Without a figure (unknown), `progress` is None: for our pages alone.
+
+    A hidden campaign is its recipient and one neutral line, in the same shape, so that every released card draws it.
+    """
     text, t = campaign.text[words.language], words.t
+    redacted: Json = {
+        "title": campaign.recipient.short_name,
+        "summary": "",
+        "story": [],
+        "needs": [],
+        "progress": _NOTHING,
+        "update": None,
+    }
     return {
         "id": campaign.id,
         "lang": words.language,
@@ -51,6 +73,7 @@ def card(campaign: Campaign, figure: Progress | None, words: Texts, *, open_now:
         "story": list(text.story),
         "needs": _needs(campaign, figure, words, open_now=open_now),
         "progress": figure and _figure(figure, words),
+        "update": next(iter(updates(campaign, words)), None),
         "labels": {
             "donate": t("card.donate"),
             "story": t("card.story"),
@@ -66,6 +89,7 @@ def card(campaign: Campaign, figure: Progress | None, words: Texts, *, open_now:
         "notice": notice(campaign, figure, words, open_now=open_now),
         "ribbon": t("card.ribbon") if test else None,
         "complete_event": campaign.complete_event,
+        **(redacted if campaign.hidden else {}),
     }
 
 
@@ -74,6 +98,8 @@ def notice(campaign: Campaign, figure: Progress | None, words: Texts, *, open_no
     funded = figure is not None and figure.stage is Stage.FUNDED
     if not open_now and campaign.status is Status.OPEN and funded and not campaign.giving.after_goal:
         return words.t("status.funded_full")
+    if campaign.hidden:
+        return words.t("problem.campaign_hidden")
     if not open_now:
         return words.t("status.paused" if campaign.status is Status.PAUSED else "status.closed")
     return words.t("status.funded_open") if funded else None
@@ -208,6 +234,11 @@ def offline_donations(campaign: Campaign, figure: Progress | None, words: Texts)
         {"date": words.day(each.date), "source": each.source[words.language], "amount": words.money(each.amount)}
         for each in sorted(campaign.offline, key=lambda donation: donation.date, reverse=True)
     ]
+
+
+def updates(campaign: Campaign, words: Texts) -> list[str]:
+    """Newest first: “Nov 24, 2026 · March rent paid”."""
+    return [f"{words.day(update.date)}\u00a0· {update.text[words.language]}" for update in campaign.updates]
 
 
 def when(figure: Progress, words: Texts) -> str:

@@ -41,7 +41,7 @@ class Assets:
         for path in sorted(_STATIC.iterdir()):
             body = path.read_bytes()
             self._urls[path.name] = f"/static/{digest(body)}/{path.name}"
-            self._add(self._urls[path.name], body, IMMUTABLE)
+            self._add(self._urls[path.name], body, SHARED | IMMUTABLE)  # a sandboxed frame is of no origin
         newest = _NEWEST.read_bytes()
         self._add(CARD, newest, SHARED | {"cache-control": "public, max-age=600, stale-while-revalidate=86400"})
         for card in (newest, *(path.read_bytes() for path in sorted((_WIDGET / "releases").glob("*.js")))):
