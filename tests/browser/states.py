@@ -18,11 +18,12 @@ _CHANGES: dict[str, tuple[int, dict[str, str]]] = {
     "full": (3000, {"after_goal = true": "after_goal = false"}),
     "paused": (1400, {'status = "open"': 'status = "paused"'}),
     "closed": (2600, {'status = "open"': 'status = "closed"'}),
+    "hidden": (1400, {'status = "open"': 'status = "hidden"'}),
     "safe": (1400, {'warn_banks_of = ["BY", "RU"]': "warn_banks_of = []", "decimals = false": "decimals = true"}),
 }
 
 STATES = tuple(_CHANGES)
-"""started · begun · funded (still taking gifts) · full (taking none) · paused · closed · safe (no warning, cents)."""
+"""started · begun · funded (still taking gifts) · full (taking none) · paused · closed · hidden · safe (no warning, cents)."""
 
 
 def write_states(folder: Path) -> Path:

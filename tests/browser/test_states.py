@@ -7,7 +7,7 @@ from service.domain.campaign import LANGUAGES
 from tests.browser.conftest import NARROW, beside_a_site, choose, open_card, pay_inline
 from tests.browser.states import STATES, THEMES, cards, write_states
 from tests.browser.test_accessibility import assert_clean
-from tests.stack import PAYS
+from tests.stack import PAYS, SETTLES_LATER
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +155,30 @@ def test_thanks_offer_to_share_only_where_that_endangers_nobody(page, context, s
         frame.locator("#share").click()
         expect(frame.locator("#shared")).to_have_text("The link is copied.")
         assert page.evaluate("() => navigator.clipboard.readText()") == f"{stack.service}/c/safe"
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_payment_thanks_and_processing_are_clean_in_every_language(page, stack, site, lang):
+    page.set_viewport_size(NARROW)
+    frame = open_card(page, site.publish(cards(stack, ["begun"], lang)))
+
+    def clean():
+        inside = next(each for each in page.frames if each.url.startswith(stack.service))
+        for theme in THEMES:
+            inside.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+            assert_clean(inside, "main")
+        assert inside.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+    choose(frame, "25")
+    frame.locator("#submit").click()
+    expect(frame.frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()
+    clean()
+    pay_inline(frame, PAYS)
+    expect(frame.locator("#thanks h1")).to_be_focused()
+    clean()
+    frame = open_card(page, page.url)
+    choose(frame, "35")
+    frame.locator("#submit").click()
+    pay_inline(frame, SETTLES_LATER)
+    expect(frame.locator("#thanks h1")).to_be_focused()
+    clean()
