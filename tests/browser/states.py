@@ -23,7 +23,7 @@ _CHANGES: dict[str, tuple[int, dict[str, str]]] = {
 }
 
 STATES = tuple(_CHANGES)
-"""started · begun · funded (still taking gifts) · full (taking none) · paused · closed · hidden · safe (no warning, cents)."""
+"""`funded` still takes gifts, `full` takes none; `safe` carries no warning and takes cents."""
 
 
 def write_states(folder: Path) -> Path:
