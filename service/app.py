@@ -24,9 +24,10 @@ from service.ports import Campaigns, Ledger, Payments
 from service.settings import Settings, from_environment
 from service.upkeep import Upkeep
 from service.web import stripe_webhook
-from service.web.answers import Prepared
+from service.web.answers import Prepared, Tally
 from service.web.campaigns import Board
 from service.web.headers import SafeByDefault
+from service.web.metrics import MetricsEndpoint, Timed
 from service.web.pages import Pages
 from service.web.problems import Problems
 from service.web.routes import routes
@@ -50,9 +51,11 @@ def create_app(
     assets = Assets()
     pages = Pages(settings, assets)
     board = Board(donations, pages)
-    upkeep = Upkeep(donations, board)
+    tally = Tally()
+    upkeep = Upkeep(donations, board, tally)
     problems = Problems(pages)
-    webhook = WebhookEndpoint(donations, problems.expected)
+    webhook = Timed(WebhookEndpoint(donations, problems.expected), stripe_webhook.PATH)
+    metrics = MetricsEndpoint(settings.metrics_token, lambda: upkeep.gauges(reasons()))
 
     def reasons() -> dict[str, str | None]:
         return upkeep.reasons() | {"payments": checkout.refused}
@@ -64,12 +67,13 @@ def create_app(
         flush_logs()  # the signal that ends a worker leaves no time for it
 
     return Starlette(
-        routes=routes(checkout, board, pages, webhook, settings.public_url, reasons),
+        routes=routes(checkout, board, pages, webhook, metrics, settings.public_url, reasons),
         middleware=[
             Middleware(
                 Prepared,
                 answers=ChainMap(board.ready, assets.ready),
                 posts={stripe_webhook.PATH: webhook},
+                tally=tally,
             ),
             Middleware(SafeByDefault),
         ],

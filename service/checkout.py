@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
+from service import metrics
 from service.domain.campaign import Campaign
 from service.domain.money import Money
 from service.donations import SESSION_LIFETIME, Donations
@@ -93,6 +94,7 @@ class Checkout:
                 await self._give_up(str(earlier))
             session = await self._open(order, intention, first)
         except PaymentsUnavailable as error:
+            metrics.sessions.labels("failed").inc()
             self.refused = str(error) if isinstance(error, KeyRefused) else self.refused
             error.evidence |= _way_on(campaign)
             raise
@@ -119,6 +121,8 @@ class Checkout:
                 continue
             if session.replayed:  # the stored answer is as old as the first press
                 session = await self.payments.read(session.id)
+            else:
+                metrics.sessions.labels("created").inc()
             if session.status is SessionStatus.OPEN:
                 return session
             if session.status is not SessionStatus.EXPIRED:

@@ -40,25 +40,27 @@ def serve() -> None:
 
     from service.adapters.campaign_files import CampaignFiles
     from service.logs import configure_logs
+    from service.metrics import shared
 
     settings = from_environment(os.environ)
     CampaignFiles(settings.campaigns)  # every fault of every file now, once, and not from each worker
     configure_logs(settings.log_level)
-    uvicorn.run(
-        "service.app:worker",
-        factory=True,
-        lifespan="on",  # a worker without its upkeep would answer from nothing
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        forwarded_allow_ips=settings.forwarded_allow_ips,
-        log_config=None,  # its lines go where ours go
-        log_level=settings.log_level,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN,
-        h11_max_incomplete_event_size=16 * 1024,
-    )
+    with shared(settings.workers):
+        uvicorn.run(
+            "service.app:worker",
+            factory=True,
+            lifespan="on",  # a worker without its upkeep would answer from nothing
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            forwarded_allow_ips=settings.forwarded_allow_ips,
+            log_config=None,  # its lines go where ours go
+            log_level=settings.log_level,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN,
+            h11_max_incomplete_event_size=16 * 1024,
+        )
 
 
 @commands.command()

@@ -15,12 +15,24 @@ from typing import Final
 
 import structlog
 
+from service import metrics
 from service.domain.campaign import Campaign
-from service.domain.ledger import State
+from service.domain.ledger import Kind, State
 from service.domain.progress import Progress, progress
 from service.domain.publication import Published, next_boundary
 from service.errors import LedgerUnavailable, NotFound, NotOurEvent, PaymentsUnavailable, Unavailable
-from service.ports import Account, Campaigns, CheckoutSession, Joined, Ledger, Origin, Payments, Reversal, Told
+from service.ports import (
+    Account,
+    Campaigns,
+    CheckoutSession,
+    Joined,
+    Ledger,
+    Origin,
+    Payments,
+    Reversal,
+    SessionStatus,
+    Told,
+)
 
 log = structlog.get_logger()
 
@@ -158,17 +170,23 @@ class Donations:
             raise NotOurEvent("other_product")
         return origin
 
-    async def record(self, told: Told) -> Joined:
-        """Join what Stripe tells. Raises NotOurEvent."""
+    async def record(self, told: Told, source: str) -> Joined:
+        """Join what Stripe tells. `source`: how we heard of it. Raises NotOurEvent."""
         state = await self.state(told)
-        if state is None:
-            return Joined.UNCHANGED
-        return await self.ledger.join(await self.account(), state)
+        return Joined.UNCHANGED if state is None else await self.join(await self.account(), state, source)
+
+    async def join(self, account: Account, state: State, source: str) -> Joined:
+        joined = await self.ledger.join(account, state)
+        if joined is Joined.APPLIED:
+            metrics.joins.labels(source, state.kind.value).inc()
+            if state.kind is Kind.PAYMENT:
+                metrics.sessions.labels("paid").inc()
+        return joined
 
     async def record_if_paid(self, session: CheckoutSession) -> None:
         """For a session that the donor asks about: what cannot be joined now, the webhook or the next pass will."""
         try:
-            await self.record(session)
+            await self.record(session, "donor")
         except (Unavailable, NotOurEvent) as error:  # the payment is true all the same
             log.warning("paid_session_not_joined", session=session.id, reason=str(error))
 
@@ -177,7 +195,10 @@ class Donations:
         now = self.clock()
         told = self.payments.event(body, signature, now, await self.account())
         self.active = now.timestamp()
-        return await self.record(told)
+        metrics.last_webhook.set(self.active)
+        if isinstance(told, CheckoutSession) and told.campaign and told.status is SessionStatus.EXPIRED:
+            metrics.sessions.labels("expired").inc()
+        return await self.record(told, "webhook")
 
 
 def _progress(campaign: Campaign, published: Published) -> Progress:

@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from service import metrics
 from service.domain.ledger import State
 from service.donations import SESSION_LIFETIME, Donations
 from service.errors import LedgerUnavailable, NotOurEvent, PaymentsUnavailable
@@ -113,6 +114,7 @@ class Reconciliation:
         found = [comparison for comparison in compared if comparison]
         for comparison in found:
             if comparison.differs:
+                metrics.differences.labels(comparison.campaign).inc()
                 log.error(
                     "ledger_differed",
                     campaign=comparison.campaign,
@@ -150,7 +152,7 @@ class Reconciliation:
         payments, start, news = self.donations.payments, max(0, since - OVERLAP), 0
         for stream in (payments.created_since(start), self._hints(start)):
             async for state in self._states(stream):
-                news += await self.donations.ledger.join(account, state) is Joined.APPLIED
+                news += await self.donations.join(account, state, "pass") is Joined.APPLIED
         return news
 
     async def _states(self, stream: AsyncIterator[Told]) -> AsyncIterator[State]:

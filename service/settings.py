@@ -30,6 +30,8 @@ _PLACEHOLDER = re.compile(
     r"change.?me|replace|example|your|secret$|password|xxx|\.\.\.|^(sk|pk|rk|whsec)_(test_|live_)?$", re.I
 )
 
+_HIDDEN = re.compile("SECRET|TOKEN")
+
 _HOSTS = r"([^@/\s]+@)?[A-Za-z0-9._-]+(:\d{1,5})?(,[A-Za-z0-9._-]+(:\d{1,5})?)*"
 _SEVERAL = re.compile(rf"rediss?\+(sentinel://{_HOSTS}/[A-Za-z0-9._-]+(/\d+)?|cluster://{_HOSTS}/?)")
 
@@ -52,6 +54,7 @@ class Settings:
     workers: int = 1
     forwarded_allow_ips: str = "127.0.0.1"
     log_level: str = "info"
+    metrics_token: str | None = None
     article_origin: str | None = None
     publication_every: str | None = None
 
@@ -76,7 +79,9 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     def read(name: str, allowed: str, good: Callable[[str], bool], default: str | None = None) -> str:
         value = environment.get(name, "").strip() or (default or "")
         if not value or not good(value):
-            shown = "nothing" if not value else "a value that is not shown here" if "SECRET" in name else repr(value)
+            shown = (
+                "nothing" if not value else "a value that is not shown here" if _HIDDEN.search(name) else repr(value)
+            )
             faults.append(Fault("environment", name, shown, allowed))
         return value
 
@@ -143,6 +148,15 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
             "debug, info, warning or error",
             lambda v: v in {"debug", "info", "warning", "error"},
             default="info",
+        ),
+        metrics_token=(
+            read(
+                "METRICS_TOKEN",
+                "random text of 32 characters or more, without spaces; leave it out, and nobody reads the metrics",
+                lambda v: _filled(v) and len(v) >= 32 and len(set(v)) > 7 and v.isascii() and " " not in v,
+            )
+            if environment.get("METRICS_TOKEN")
+            else None
         ),
     )
     if faults:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Final
 
 import structlog
+from prometheus_client.core import Metric
 from starlette.applications import Starlette
 
 from service.donations import Donations
 from service.errors import LedgerUnavailable, Unavailable
+from service.metrics import gauge, ready_reads
+from service.ports import Rounds
 from service.reconciliation import Reconciliation
+from service.web.answers import Tally
 from service.web.campaigns import Board
 
 log = structlog.get_logger()
@@ -30,8 +34,8 @@ PASS_INTERVAL: Final = 2.0
 class Upkeep:
     """What a worker does on its own: read changed campaign files, roll the figures, reconcile with Stripe."""
 
-    def __init__(self, donations: Donations, board: Board) -> None:
-        self._donations, self._board = donations, board
+    def __init__(self, donations: Donations, board: Board, tally: Tally) -> None:
+        self._donations, self._board, self._tally = donations, board, tally
         self._reconciliation = Reconciliation(donations)
         self._reconciled: str | None = "not reconciled with Stripe yet"
         self._ledger: str | None = "not asked yet"
@@ -63,7 +67,38 @@ class Upkeep:
             "reconcile": self._reconciled,
         }
 
+    def gauges(self, reasons: Mapping[str, str | None]) -> Iterator[Metric]:
+        """For Prometheus, as this worker knows it; instants are UTC seconds."""
+        figures = self._donations.figures
+        shown = {each.id: figures[each.id] for each in self._donations.visible() if each.id in figures}
+        due = {name: figure.next_change.timestamp() for name, figure in shown.items() if figure.next_change}
+        rounds = self._reconciliation.rounds or Rounds()
+        ends = {"pass": rounds.reconciled, "rebuild": rounds.rebuilt}
+        yield gauge(
+            "ready", "1 where the part can do its work.", "part", {part: not why for part, why in reasons.items()}
+        )
+        yield gauge(
+            "publication_timestamp_seconds",
+            "When the public figure was decided.",
+            "campaign",
+            {name: figure.as_of.timestamp() for name, figure in shown.items()},
+        )
+        yield gauge("publication_due_timestamp_seconds", "When it is to be decided next.", "campaign", due)
+        yield gauge(
+            "publication_stale",
+            "1 where the ledger does not answer for the figure.",
+            "campaign",
+            {name: figure.stale for name, figure in shown.items()},
+        )
+        yield gauge(
+            "reconcile_timestamp_seconds",
+            "When the last complete pass over Stripe began, and the last rebuild, which is the daily check.",
+            "round",
+            {name: instant for name, instant in ends.items() if instant is not None},
+        )
+
     async def _look(self) -> None:
+        ready_reads.inc(self._tally.taken())
         self._donations.campaigns.reload()
         try:
             await self._donations.ledger.ping()

@@ -29,6 +29,7 @@ from service.sandbox import SandboxSettings, create_sandbox
 from service.settings import Settings, from_environment
 
 WEBHOOK_SECRET = "whsec_0123456789abcdef0123"
+METRICS_TOKEN = "0123456789abcdef" * 2
 PAYS, DECLINED, ASKS_3DS, SETTLES_LATER = (
     "4242 4242 4242 4242",
     "4000 0000 0000 0002",
@@ -121,6 +122,12 @@ class Stack:
         with ThreadPoolExecutor(1) as thread:  # a test in a browser has a running loop already
             return thread.submit(lambda: asyncio.run(read())).result()
 
+    def metrics(self) -> dict[str, float]:
+        """As Prometheus reads them: `name{label="value"}` without the prefix → value."""
+        answer = self.client.get("/metrics", headers={"authorization": f"Bearer {METRICS_TOKEN}"}).raise_for_status()
+        samples = (line.rpartition(" ") for line in answer.text.splitlines() if not line.startswith("#"))
+        return {name.removeprefix("donation_card_"): float(value) for name, _, value in samples}
+
     def until_ready(self) -> None:
         eventually(lambda: self.client.get("/readyz").status_code == 200, "the service is ready")
 
@@ -159,6 +166,7 @@ def running(
         campaigns=campaigns,
         stripe_api_base=sandbox,
         article_origin=article_origin,
+        metrics_token=METRICS_TOKEN,
         publication_every=publication_every,
     )
     sandbox_settings = SandboxSettings(
@@ -206,6 +214,7 @@ def processes(
         "CAMPAIGNS": str(campaigns),
         "PORT": str(port),
         "WEB_CONCURRENCY": str(workers),
+        "METRICS_TOKEN": METRICS_TOKEN,
     }
     settings = SandboxSettings(
         public_url=sandbox, webhook_url=f"{service}/v1/stripe/webhook", webhook_secret=WEBHOOK_SECRET

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from service.adapters.campaign_files import read_campaign
 from service.adapters.stripe_payments import EVENTS
+from service.metrics import exposition
 from service.web.snippet import RESERVED, snippet
 from service.web.texts import texts
 
@@ -59,6 +60,15 @@ def test_every_error_code_that_can_be_answered_has_a_sentence():
 def test_the_events_an_endpoint_must_send_are_those_we_read():
     documented = set(re.findall(r"`((?:checkout\.session|refund|charge)\.[a-z_.]+)`", read("docs/operate.md")))
     assert documented == set(EVENTS)
+
+
+def test_every_metric_is_documented_and_no_other():
+    told = re.findall(r"^donation_card_(\w+?)(?:_bucket|_sum|_count)?[{ ]", exposition([]).decode(), re.M)
+    told += re.findall(r"^# TYPE donation_card_(\w+)", exposition([]).decode(), re.M)
+    told += re.findall(r'gauge\(\s*"(\w+)"', read("service/upkeep.py"))
+    table = read("docs/operate.md").partition("| metric |")[2].partition("\n\n")[0]
+    documented = set(re.findall(r"`(\w+)(?:\{[\w,]+\})?`", "".join(re.findall(r"^\| (.*?) \|", table, re.M))))
+    assert documented == set(told)
 
 
 def test_the_snippet_in_the_docs_is_the_one_that_is_printed():

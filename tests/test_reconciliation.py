@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from redis import Redis
 from structlog.testing import capture_logs
 
+from service import metrics
 from service.adapters.stripe_payments import StripePayments
 from service.cli import commands
 from service.domain.ledger import Totals
@@ -103,9 +104,12 @@ def test_a_late_change_that_no_event_told_is_found_within_a_day_and_is_an_alarm(
     world.sandbox.operate(f"refunds/{refund['id']}", status="failed")
     assert world.pass_() == Totals(20_00, 1)
     world.advance(CHECK_INTERVAL)
+    counted = metrics.exposition([])
     with alarms() as said:
         assert world.pass_() == Totals(25_00, 1)
     assert said == ["ledger_differed"]
+    assert b'ledger_differences_total{campaign="roof"}' in metrics.exposition([])
+    assert counted != metrics.exposition([])
 
 
 def test_a_gift_whose_webhook_is_on_its_way_is_no_alarm_of_the_daily_check(world: World) -> None:

@@ -50,6 +50,8 @@ def test_an_empty_environment_names_everything_that_is_missing_at_once():
         ("SECRET_KEYS", "changeme"),
         ("SECRET_KEYS", "a" * 40),
         ("SECRET_KEYS", "change-me-change-me-change-me-change-me"),
+        ("METRICS_TOKEN", "0123456789abcdef"),
+        ("METRICS_TOKEN", "0123456789abcdef 0123456789abcdef"),
         ("PUBLIC_URL", "give.foundation.eu"),
         ("PUBLIC_URL", "https://give.foundation.eu/path"),
         ("REDIS_URL", "http://127.0.0.1"),

@@ -61,11 +61,22 @@ class Answer:
         await send(body)
 
 
+class Tally:
+    """How many reads were answered before routing since it was last asked; a metric of its own would cost each more."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def taken(self) -> int:
+        reads, self.reads = self.reads, 0
+        return reads
+
+
 class Prepared:
     """Pure ASGI middleware: what needs no routing is answered before it, `answers` to reads and `posts` to POST."""
 
-    def __init__(self, app: ASGIApp, answers: Mapping[str, Answer], posts: Mapping[str, ASGIApp]) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, answers: Mapping[str, Answer], posts: Mapping[str, ASGIApp], tally: Tally) -> None:
+        self.app, self.tally = app, tally
         self.by_method: dict[str, Mapping[str, ASGIApp]] = {
             "GET": answers,
             "HEAD": answers,  # uvicorn sends no body for it
@@ -75,6 +86,8 @@ class Prepared:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         ready = self.by_method.get(scope["method"]) if scope["type"] == "http" else None
         app = ready.get(scope["path"], self.app) if ready else self.app
+        if app is not self.app:
+            self.tally.reads += 1
         await app(scope, receive, send)
 
 

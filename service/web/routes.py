@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from starlette.middleware import Middleware
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from service.checkout import Checkout
 from service.web import health, stripe_webhook, widget
@@ -15,14 +17,20 @@ from service.web.checkout_sessions import CheckoutEndpoints
 from service.web.embed import EmbedEndpoints
 from service.web.headers import fresh
 from service.web.health import Readiness, Reasons
+from service.web.metrics import MetricsEndpoint, Timed
 from service.web.pages import PageEndpoints, Pages
-from service.web.stripe_webhook import WebhookEndpoint
 
 CONTRACT: Final = Path(__file__).parent.parent.parent / "openapi.yaml"
 
 
 def routes(
-    checkout: Checkout, board: Board, pages: Pages, webhook: WebhookEndpoint, public_url: str, reasons: Reasons
+    checkout: Checkout,
+    board: Board,
+    pages: Pages,
+    webhook: ASGIApp,
+    metrics: MetricsEndpoint,
+    public_url: str,
+    reasons: Reasons,
 ) -> list[Route]:
     campaigns = CampaignEndpoints(checkout.donations, board)
     sessions = CheckoutEndpoints(checkout, pages, public_url)
@@ -31,11 +39,12 @@ def routes(
     return [
         _get("/v1/campaigns/{id}", campaigns.show),
         _get("/v1/campaigns/{id}/progress", campaigns.progress),
-        Route("/v1/checkout-sessions", sessions.start, methods=["POST"]),
+        _route("/v1/checkout-sessions", sessions.start, "POST"),
         _get("/v1/checkout-sessions/{handle}", sessions.follow),
         Route(stripe_webhook.PATH, webhook, methods=["POST"]),
         _get("/healthz", health.alive),
         _get("/readyz", Readiness(reasons).show),
+        _get("/metrics", metrics.show),
         _get("/widget/{hash}/donation-card.js", widget.missing),
         _get("/static/{hash}/{name}", widget.missing),
         _get("/", page.campaigns),
@@ -53,7 +62,11 @@ def routes(
 
 
 def _get(path: str, endpoint: Any) -> Route:
-    return Route(path, endpoint, methods=["GET"])
+    return _route(path, endpoint, "GET")
+
+
+def _route(path: str, endpoint: Any, method: str) -> Route:
+    return Route(path, endpoint, methods=[method], middleware=[Middleware(Timed, route=path)])
 
 
 def _contract() -> Answer:

@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from service.donations import Donations
-from service.errors import DonationCardError, NotOurEvent
+from service.errors import DonationCardError, NotOurEvent, Unavailable
+from service.metrics import webhooks
 from service.ports import Joined
 from service.web.bodies import EVENT_LIMIT, read
 from service.web.headers import NO_STORE, SAFE, SafeByDefault
@@ -32,17 +33,22 @@ class WebhookEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            answer = await self._receive(scope, receive)
+            joined = await self._receive(scope, receive)
         except NotOurEvent as reason:
+            webhooks.labels("ignored", reason.code).inc()
             log.info("event_ignored", reason=reason.code)
             answer = JSONResponse({"outcome": "ignored", "reason": reason.code}, 200, _HEADERS)
         except DonationCardError as error:
+            webhooks.labels("unavailable" if isinstance(error, Unavailable) else "bad", error.code).inc()
             scope["endpoint"] = type(self)
             await SafeByDefault(await self.problem(Request(scope), error))(scope, receive, send)
             return
+        else:
+            webhooks.labels(joined.value, "").inc()
+            answer = _TOLD[joined]
         await answer(scope, receive, send)
 
-    async def _receive(self, scope: Scope, receive: Receive) -> Response:
+    async def _receive(self, scope: Scope, receive: Receive) -> Joined:
         body = await read(scope, receive, EVENT_LIMIT)
         signature = next((value for name, value in scope["headers"] if name == b"stripe-signature"), b"")
-        return _TOLD[await self.donations.receive(body, signature)]
+        return await self.donations.receive(body, signature)

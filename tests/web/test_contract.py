@@ -71,6 +71,7 @@ def test_every_documented_answer_was_seen(stack):
         f"/static/{unknown_hash}/site.css",
         "/healthz",
         "/readyz",
+        "/metrics",
         "/openapi.yaml",
         "/v1/checkout-sessions/forged",
         "/?lang=!",
@@ -88,6 +89,7 @@ def test_every_documented_answer_was_seen(stack):
     ):
         client.get(path, headers=page)
     client.get(re.search(r"/static/[0-9a-f]{16}/site\.css", client.get("/c/vitaly").text)[0])
+    stack.metrics()
     client.get(f"/widget/{card_hash()}/donation-card.js")
 
     hosted = stack.order("25", token=token, shape="hosted").json()

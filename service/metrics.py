@@ -1,0 +1,124 @@
+"""Metrics: what the service counts for Prometheus, whichever of its workers did it.
+
+Nothing here is about one gift or one donor: no amount, no address, no path. Times and counts say more than the public
+figure does all the same, which is why `GET /metrics` is closed (`docs/operate.md`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+    values,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from service import __version__
+
+FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""The library's own variable: where workers keep their numbers, so that any of them can tell the sum."""
+
+
+def _place() -> str:
+    """The lowest number that no living worker holds; the kernel gives it back when a worker ends, however it ends.
+
+    So a new worker goes on counting in the files of a dead one, and there are never more files than workers.
+    """
+    folder = os.environ[FOLDER]
+    for number in count():  # pragma: no branch
+        descriptor = os.open(f"{folder}/{number}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+        else:
+            return str(number)  # the descriptor stays open, and with it the lock
+    raise AssertionError
+
+
+if FOLDER in os.environ:  # as the library itself decides, when it is imported
+    _number = _place()
+    values.ValueClass = values.MultiProcessValue(lambda: _number)  # type: ignore[no-untyped-call]
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # instants of first gifts, which nobody needs
+_REGISTRY: Final = CollectorRegistry()
+
+
+def _counter(name: str, told: str, *labels: str) -> Counter:
+    return Counter(f"donation_card_{name}", told, labels, registry=_REGISTRY)
+
+
+def _gauge(name: str, told: str, *labels: str) -> Gauge:
+    """Of all workers the highest value is told."""
+    return Gauge(f"donation_card_{name}", told, labels, registry=_REGISTRY, multiprocess_mode="max")
+
+
+webhooks = _counter(
+    "webhooks", "Events received, by outcome: applied, unchanged, ignored, bad, unavailable.", "outcome", "reason"
+)
+joins = _counter("joins", "States joined into the ledger, by who told of them: webhook, donor, pass.", "source", "kind")
+differences = _counter("ledger_differences", "Ledgers that the daily check found built and wrong.", "campaign")
+sessions = _counter("checkout_sessions", "Checkout sessions: created, failed (Stripe did not), paid, expired.", "event")
+limiter_decisions = _counter("limiter_decisions", "What the limits on asking decided.", "decision")
+attack_mode = _gauge("attack_mode", "1 while new sessions ask for a proof of work.")
+last_webhook = _gauge("last_webhook_timestamp_seconds", "When an event of Stripe's last arrived; 0: not yet.")
+ready_reads = _counter("ready_reads", "Reads answered before routing, from bytes made beforehand.")
+durations = Histogram(
+    "donation_card_request_duration_seconds",
+    "From the request's head to the end of its answer, by route; reads answered before routing are not measured.",
+    ("route", "status"),
+    registry=_REGISTRY,
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+attack_mode.set(0)  # whatever the worker before this one left behind
+_gauge("build_info", "Always 1; the label says which release runs.", "version").labels(__version__).set(1)
+
+
+@contextmanager
+def shared(workers: int) -> Iterator[None]:
+    """A private folder for the numbers of several workers, gone afterwards; begin it before this module's workers."""
+    if workers == 1:
+        yield
+        return
+    memory = Path("/dev/shm")  # a full disk would end a worker that writes  # noqa: S108
+    folder = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="donation-card-", dir=folder) as private:
+        os.environ[FOLDER] = private
+        yield
+
+
+def exposition(known: Iterable[Metric]) -> bytes:
+    """What all workers counted, and what the one that is asked knows besides, in Prometheus' text format."""
+    counted = MultiProcessCollector(None) if FOLDER in os.environ else _REGISTRY  # type: ignore[no-untyped-call]
+    return generate_latest(counted) + generate_latest(_Families(known))
+
+
+def gauge(name: str, told: str, label: str, held: Mapping[str, float]) -> Metric:
+    """A value for each label, as it is at this moment; whatever is not held any more is not told either."""
+    family = GaugeMetricFamily(f"donation_card_{name}", told, labels=[label])
+    for of, value in held.items():
+        family.add_metric([of], value)
+    return family
+
+
+class _Families(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families

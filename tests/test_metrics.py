@@ -1,0 +1,117 @@
+"""Metrics: counted by every worker, told by any, kept when one dies; nothing of a single gift, and closed."""
+
+import os
+import re
+import signal
+from collections import Counter
+from pathlib import Path
+
+import httpx
+
+from service import __version__
+from tests.stack import METRICS_TOKEN, eventually, processes
+from tests.torture import workers
+from tests.web.test_webhook import post, session_event
+
+APPLIED = 'webhooks_total{outcome="applied",reason=""}'
+
+
+def gained(stack, before):
+    return Counter(stack.metrics()) - Counter(before)
+
+
+def test_nobody_reads_them_without_the_token(stack):
+    for given in ({}, {"authorization": "Bearer"}, {"authorization": f"Bearer {METRICS_TOKEN}x"}):
+        answer = stack.client.get("/metrics", headers=given)
+        assert (answer.status_code, answer.json()["code"]) == (404, "page_unknown")
+    assert stack.metrics()[f'build_info{{version="{__version__}"}}'] == 1
+
+
+def test_each_outcome_of_a_webhook_is_counted_with_its_reason(stack):
+    before = stack.metrics()
+    event = session_event(stack)
+    for each in (event, event, session_event(stack, metadata={}), session_event(stack, kind="customer.created")):
+        assert post(stack, each).status_code == 200
+    assert post(stack, event, secret="whsec_other").status_code == 400
+    found = gained(stack, before)
+    for outcome in (
+        'outcome="applied",reason=""',
+        'outcome="unchanged",reason=""',
+        'outcome="ignored",reason="other_product"',
+        'outcome="ignored",reason="unhandled_type"',
+        'outcome="bad",reason="signature_invalid"',
+    ):
+        assert found[f"webhooks_total{{{outcome}}}"] == 1, found
+    assert found['joins_total{kind="payment",source="webhook"}'] == 1
+    assert stack.metrics()["last_webhook_timestamp_seconds"] > before["last_webhook_timestamp_seconds"]
+
+
+def test_a_session_is_counted_once_when_it_is_made_and_once_when_it_is_paid(stack):
+    before = stack.metrics()
+    token = stack.token()
+    made = [stack.order("25", token=token, shape="hosted").json() for _ in range(3)]
+    stack.pay(made[0]["url"])
+    eventually(lambda: gained(stack, before)['checkout_sessions_total{event="paid"}'] == 1, "it is paid")
+    assert gained(stack, before)['checkout_sessions_total{event="created"}'] == 1
+    first = stack.order("25", token=(other := stack.token())).json()
+    stack.order("30", token=other, replaces=first["handle"])
+    eventually(lambda: gained(stack, before)['checkout_sessions_total{event="expired"}'] == 1, "the first is given up")
+
+
+def test_requests_are_timed_by_route_and_no_path_amount_or_handle_is_told(stack):
+    handle = stack.order("27", token=stack.token()).json()["handle"]
+    stack.client.get(f"/v1/checkout-sessions/{handle}")
+    stack.client.get("/c/nobody")
+    told = stack.client.get("/metrics", headers={"authorization": f"Bearer {METRICS_TOKEN}"}).text
+    routes = set(re.findall(r'route="([^"]+)"', told))
+    assert {"/v1/checkout-sessions", "/v1/checkout-sessions/{handle}", "/v1/stripe/webhook", "/c/{id}"} <= routes
+    assert 'request_duration_seconds_count{route="/c/{id}",status="404"}' in told
+    for secret in (handle, "nobody", "2700", "ada@", "cs_test"):
+        assert secret not in told
+
+
+def test_what_is_known_of_parts_figures_and_rounds_is_told(stack):
+    found = stack.metrics()
+    for part in ("ledger", "figures", "reconcile", "campaigns", "payments"):
+        assert found[f'ready{{part="{part}"}}'] == 1
+    assert found['publication_stale{campaign="vitaly"}'] == 0
+    for name in ('publication_timestamp_seconds{campaign="vitaly"}', 'reconcile_timestamp_seconds{round="rebuild"}'):
+        assert found[name] > 1.7e9
+    before = found["ready_reads_total"]
+    for _ in range(10):
+        stack.progress()
+    eventually(lambda: stack.metrics()["ready_reads_total"] >= before + 10, "reads are counted together")
+
+
+def test_workers_count_together_and_a_dead_ones_counts_are_kept_and_taken_over(redis_url, tmp_path, roof):
+    with processes(redis_url, tmp_path, roof) as (stack, process):
+        folder = metrics_folder(workers(process)[0])
+        send(stack, 20)
+        assert stack.metrics()[APPLIED] == 20
+        assert len(list(folder.glob("counter_*.db"))) == 2, "both have counted"
+        before = set(workers(process))
+        for worker in before:
+            os.kill(worker, signal.SIGKILL)
+        eventually(lambda: len(now := set(workers(process))) == 2 and not now & before, "both are new", 60)
+        stack.until_ready()
+        assert stack.metrics()[APPLIED] == 20
+        send(stack, 20)
+        assert stack.metrics()[APPLIED] == 40
+        assert len(list(folder.glob("counter_*.db"))) == 2, "the new ones count where the dead ones did"
+        assert folder.stat().st_mode & 0o777 == 0o700
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert not folder.exists()
+
+
+def send(stack, events):
+    """Over connections of their own, so that the kernel deals them out to both workers."""
+    for _ in range(events):
+        with httpx.Client(base_url=stack.service, timeout=15) as stack.client:
+            assert post(stack, session_event(stack, metadata={"campaign": "roof", "site": "other"})).status_code == 200
+    stack.client = httpx.Client(base_url=stack.service, timeout=15)
+
+
+def metrics_folder(worker):
+    environment = Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
+    return Path(next(line for line in environment if line.startswith(b"PROMETHEUS")).partition(b"=")[2].decode())
