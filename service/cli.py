@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from service import __version__
+from service.beside import beside
 from service.errors import DonationCardError, Fault, Misconfigured
 from service.settings import Settings, from_environment
 
@@ -70,7 +71,12 @@ def serve() -> None:
 @click.option(
     "--data", default="data", type=click.Path(path_type=Path), show_default=True, help="What survives a restart."
 )
-@click.option("--campaigns", default="campaigns", type=click.Path(path_type=Path, exists=True), show_default=True)
+@click.option(
+    "--campaigns",
+    default=lambda: Path("campaigns") if Path("campaigns").is_dir() else beside("campaigns"),
+    type=click.Path(path_type=Path, exists=True),
+    show_default="campaigns, else the example that came with the package",
+)
 def demo(port: int, data: Path, campaigns: Path) -> None:
     """Run everything here: sandbox, embedded Valkey, and an article with the card in it."""
     from service.demo import run

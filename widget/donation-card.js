@@ -1,5 +1,5 @@
 /**
- * <donation-card>: what one fundraiser needs, how far it has come, and the way to give, inside somebody else's article.
+ * <donation-card> 0.1.0: what one fundraiser needs, how far it has come, and the way to give, inside somebody else's article.
  *
  *   <script async src="https://HOST/widget/v1/donation-card.js"></script>
  *   <donation-card campaign="vitaly"><a href="https://HOST/c/vitaly">Give</a></donation-card>

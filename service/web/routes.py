@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from starlette.middleware import Middleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from service.beside import beside
 from service.checkout import Checkout
 from service.web import health, stripe_webhook, widget
 from service.web.answers import Answer
@@ -19,8 +19,6 @@ from service.web.headers import fresh
 from service.web.health import Readiness, Reasons
 from service.web.metrics import MetricsEndpoint, Timed
 from service.web.pages import PageEndpoints, Pages
-
-CONTRACT: Final = Path(__file__).parent.parent.parent / "openapi.yaml"
 
 
 def routes(
@@ -70,4 +68,4 @@ def _route(path: str, endpoint: Any, method: str) -> Route:
 
 
 def _contract() -> Answer:
-    return Answer(CONTRACT.read_bytes(), "application/yaml", fresh(300, live=False))
+    return Answer(beside("openapi.yaml").read_bytes(), "application/yaml", fresh(300, live=False))

@@ -9,12 +9,13 @@ from typing import Final
 
 from starlette.requests import Request
 
+from service.beside import beside
 from service.errors import NotFound
 from service.web.answers import Answer
 from service.web.headers import IMMUTABLE, SHARED, Headers, digest
 
 _STATIC: Final = Path(__file__).parent.parent / "static"
-_WIDGET: Final = Path(__file__).parent.parent.parent / "widget"
+_WIDGET: Final = beside("widget")
 _NEWEST: Final = _WIDGET / "donation-card.js"
 _TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
