@@ -6,14 +6,15 @@ PATH_WITH_NODE := $(PATH):$(CURDIR)/.venv/bin
 BROWSER := chromium fonts-dejavu-core libatomic1
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: help install run test check bench torture sheet format lock
+.PHONY: help install run test check check-deploy wheel sbom bench torture sheet format lock
 help:
 	@echo "make run      the demo: an article with the card, the service, the sandbox and an embedded Valkey"
 	@echo "make test     all tests, with real servers and a real browser"
-	@echo "make check    format, lint, types, imports, scripts"
+	@echo "make check    format, lint, types, imports, scripts, deploy files"
 	@echo "make bench    speed, as ratios"
 	@echo "make torture  the long versions of the tests"
 	@echo "make sheet    the contact sheets of docs/images: every state, theme, width and language"
+	@echo "make wheel    the package, in dist/; make sbom  what is in it"
 	@echo "make install  what the above need (they call it themselves)"
 	@echo "make format   rewrite the format; make lock  renew the locked requirements"
 
@@ -49,6 +50,25 @@ check: install
 	$(BIN)/lint-imports
 	cd tools && PATH="$(PATH_WITH_NODE)" npx --no-install tsc -p tsconfig.json
 	$(BIN)/python tools/check_locks.py
+	@$(MAKE) --no-print-directory check-deploy
+
+# Each file of deploy/ by the tool that knows it.
+check-deploy: .venv/dev.stamp
+	@tools/need openssl systemd
+	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes.yaml
+	$(BIN)/python -m tests.proxy
+	$(BIN)/shellcheck tools/need .ci/run
+	@systemd-analyze security --offline=yes --threshold=20 --no-pager deploy/donation-card.service >/dev/null \
+	 || { echo "deploy/donation-card.service: its exposure is 2.0 or more"; exit 1; }
+
+wheel: .venv/dev.stamp
+	$(BIN)/python -m build --no-isolation --outdir dist
+
+sbom: .venv/dev.stamp
+	@mkdir -p dist
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file dist/sbom.json requirements.lock
 
 bench: .venv/dev.stamp
 	@tools/need wrk $(BROWSER)

@@ -1,0 +1,174 @@
+"""The shipped proxy in front of the real service: what it keeps, what it never keeps, and whom it hangs up on."""
+
+import contextlib
+import re
+import select
+import socket
+import ssl
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.proxy import proxied
+from tests.stack import eventually, listening, processes, running
+
+CLOSED_WITHIN = 10
+"""Seconds that a client may take over a head or a body; on a shared machine the test allows three times as much."""
+
+
+@pytest.fixture(scope="module")
+def behind(redis_url, tmp_path_factory):
+    """The stack as the world sees it, its campaigns' folder, and the proxy."""
+    here = tmp_path_factory.mktemp("proxied")
+    campaigns = here / "campaigns"
+    campaigns.mkdir()
+    roof = campaigns / "roof.toml"
+    roof.write_bytes(Path("tests/roof.toml").read_bytes())
+    with listening() as probe:
+        port = probe.getsockname()[1]
+    with (
+        running(
+            redis_url,
+            here / "sandbox",
+            campaigns=campaigns,
+            publication_every="6h",
+            public_url=f"https://localhost:{port}",
+        ) as stack,
+        proxied(here / "nginx", stack.service, port) as proxy,
+        httpx.Client(base_url=proxy.url, verify=proxy.trust, timeout=15) as client,
+    ):
+        stack.until_ready()
+        stack.client = client
+        yield stack, roof, proxy
+
+
+def test_a_gift_goes_through_it(behind):
+    stack, _, proxy = behind
+    token = stack.token("roof")
+    started = stack.submit(token=token, amount="own", own="20")
+    assert started.status_code == 303, started.text
+    paid = stack.pay(started.headers["location"])
+    thanks = paid.headers["location"]
+    assert thanks.startswith(f"{proxy.url}/c/roof/thanks?")
+    assert "€20" in stack.client.get(thanks).text
+    eventually(lambda: (found := stack.totals("roof")) and found.raised == 20_00, "the webhook came")
+
+
+def cache(answer):
+    assert answer.status_code == 200, answer.text
+    return answer.headers.get("x-cache")
+
+
+def test_what_is_public_is_kept_for_a_second_and_says_the_same(behind):
+    stack, _, _ = behind
+    for path in ("/v1/campaigns/roof/progress", "/v1/campaigns/roof?lang=en", "/widget/v1/donation-card.js", "/c/roof"):
+        direct = httpx.get(f"{stack.service}{path}")
+        answers = [stack.client.get(path) for _ in range(20)]
+        assert "HIT" in map(cache, answers), path
+        for answer in answers:
+            assert answer.content == direct.content
+            for name in ("etag", "cache-control", "vary", "content-type", "content-security-policy"):
+                assert answer.headers[name] == direct.headers[name], (path, name)
+        assert stack.client.get(path, headers={"if-none-match": direct.headers["etag"]}).status_code == 304
+
+
+def test_each_language_of_a_page_is_kept_for_itself(behind):
+    stack, _, _ = behind
+    for _ in range(4):
+        for lang in ("en", "de"):
+            page = stack.client.get("/c/roof", headers={"accept-language": lang}).text
+            assert f'lang="{lang}"' in page
+
+
+def test_a_form_and_its_token_are_never_kept(behind):
+    stack, _, _ = behind
+    answers = [stack.client.get("/c/roof/give") for _ in range(5)]
+    assert {cache(answer) for answer in answers} == {"MISS"}
+    assert len({re.search(r'name="token"[^>]*value="([^"]+)"', answer.text)[1] for answer in answers}) == 5
+
+
+def test_a_request_has_one_name_and_never_another_ones(behind):
+    stack, _, _ = behind
+    named = stack.client.get("/c/roof", headers={"x-request-id": "a-name-of-mine"})
+    assert named.headers["x-request-id"] == "a-name-of-mine"
+    others = [stack.client.get("/c/roof", headers={"x-request-id": "no name\tof mine"}) for _ in range(3)]
+    assert len({answer.headers["x-request-id"] for answer in others}) == 3
+
+
+def test_operators_addresses_are_not_for_the_public_and_huge_bodies_for_nobody(behind):
+    stack, _, _ = behind
+    assert {stack.client.get(path).status_code for path in ("/metrics", "/readyz")} == {404}
+    assert stack.client.get("/healthz").status_code == 200
+    assert stack.client.post("/v1/stripe/webhook", content=b"x" * 65_537).status_code == 413
+
+
+def test_browsers_may_speak_http_2(behind):
+    _, _, proxy = behind
+    trust = ssl.create_default_context(cafile=str(proxy.folder / "fullchain.pem"))
+    trust.set_alpn_protocols(["h2", "http/1.1"])
+    with trust.wrap_socket(socket.create_connection(proxy.place), server_hostname="localhost") as connection:
+        assert connection.selected_alpn_protocol() == "h2"
+
+
+def test_slow_clients_are_hung_up_on_and_the_others_are_served(behind):
+    stack, _, proxy = behind
+    body = b"POST /v1/checkout-sessions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\ntoken="
+    with contextlib.ExitStack() as kept:
+        poll, waiting = select.poll(), {}
+        for number in range(700):
+            plain = socket.create_connection(proxy.place, 10)
+            slow = kept.enter_context(proxy.trust.wrap_socket(plain, server_hostname="localhost"))
+            slow.sendall(b"GET / HTTP/1.1\r\nhost:" if number < 500 else body)
+            poll.register(slow, select.POLLIN | select.POLLHUP)
+            waiting[slow.fileno()] = slow
+        began = time.monotonic()
+        while waiting:
+            assert time.monotonic() < began + 3 * CLOSED_WITHIN, f"{len(waiting)} are still open"
+            assert stack.client.get("/v1/campaigns/roof/progress").status_code == 200
+            assert stack.client.get("/c/roof/give").status_code == 200
+            for descriptor, _ in poll.poll(100):
+                if ended(waiting[descriptor]):
+                    poll.unregister(waiting.pop(descriptor))
+
+
+def ended(connection):
+    """Whether the other side has said its last word, which may be a 408."""
+    try:
+        connection.setblocking(False)
+        while connection.recv(4096):
+            pass
+    except ssl.SSLWantReadError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def test_a_hidden_campaign_is_redacted_and_stays_so_when_the_service_is_away(redis_url, tmp_path, roof):
+    """And a figure may be old then, but nothing else; and no log tells who asked."""
+    with listening() as probe:
+        port = probe.getsockname()[1]
+    other = roof / "shed.toml"
+    other.write_text((roof / "roof.toml").read_text("utf-8"), "utf-8")
+    with contextlib.ExitStack() as up:
+        stack, process = up.enter_context(processes(redis_url, tmp_path, roof, workers=1))
+        proxy = up.enter_context(proxied(tmp_path / "nginx", stack.service, port))
+        client = up.enter_context(httpx.Client(base_url=proxy.url, verify=proxy.trust, timeout=15))
+        for name in ("roof", "shed"):
+            assert "A roof for the winter" in client.get(f"/v1/campaigns/{name}").text
+            assert client.get(f"/v1/campaigns/{name}/progress").status_code == 200
+        file = roof / "roof.toml"
+        file.write_text(file.read_text("utf-8").replace('status = "open"', 'status = "hidden"'), "utf-8")
+        eventually(lambda: "A roof for the winter" not in client.get("/v1/campaigns/roof").text, "the card is redacted")
+        eventually(lambda: client.get("/v1/campaigns/roof/progress").status_code == 404, "the figure is gone")
+        process.terminate()
+        process.wait(30)
+        eventually(lambda: client.get("/healthz").status_code == 502, "the service is away")
+        time.sleep(1.1)  # what was kept is no longer fresh
+        assert client.get("/v1/campaigns/shed/progress").json()["goal"]
+        assert client.get("/v1/campaigns/roof/progress").status_code == 404
+        assert client.get("/v1/campaigns/shed").status_code == 502
+        assert "client:" not in proxy.log
+        assert "127.0.0.1" not in proxy.log
