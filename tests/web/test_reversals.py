@@ -185,8 +185,9 @@ def test_money_that_goes_back_before_its_payment_is_seen_never_shows_less_than_n
         stack.operate("faults", webhooks={"lose": 0})
         stack.operate("refunds", payment_intent=payment, amount=1500)
         eventually(lambda: stack.totals() == Totals(-1500, 0), "the refund is joined")
-        time.sleep(1.5)
-        assert stack.progress()["raised"] == 0
+        for _ in range(15):
+            assert stack.progress()["raised"] in (0, 2500)  # 2500 where a pass came by meanwhile
+            time.sleep(0.1)
     with running(redis_url, tmp_path) as stack:
         stack.until_ready()
         assert settled(stack) == 2500
