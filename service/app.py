@@ -26,7 +26,7 @@ from service.upkeep import Upkeep
 from service.web import stripe_webhook
 from service.web.answers import Prepared, Tally
 from service.web.campaigns import Board
-from service.web.headers import SafeByDefault
+from service.web.headers import OneAddress, SafeByDefault
 from service.web.metrics import MetricsEndpoint, Timed
 from service.web.pages import Pages
 from service.web.problems import Problems
@@ -76,6 +76,7 @@ def create_app(
                 tally=tally,
             ),
             Middleware(SafeByDefault),
+            Middleware(OneAddress, public_url=settings.public_url),
         ],
         exception_handlers={
             DonationCardError: problems.expected,

@@ -78,6 +78,7 @@ interface GivingPage {
 }
 
 interface Window {
+  trustedTypes?: { createPolicy(name: string, rules: { createScriptURL(wanted: string): string | null }): unknown };
   Stripe?: import('@stripe/stripe-js').StripeConstructor;
 }
 

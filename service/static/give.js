@@ -18,6 +18,15 @@ const paragraph = (/** @type {string} */ text) => Object.assign(document.createE
 
 // --- Stripe -------------------------------------------------------------------------------------------------------------
 
+/**
+ * The page's one Trusted Types policy (https://w3c.github.io/trusted-types/), for Stripe's script as for ours: no text becomes
+ * HTML or script, and a script comes from the origin of Stripe's or does not come. @param {string} address of Stripe's script
+ */
+const admitStripeAlone = (address) => {
+  const { origin } = new URL(address);
+  window.trustedTypes?.createPolicy('default', { createScriptURL: (wanted) => (new URL(wanted, location.href).origin === origin ? wanted : null) });
+};
+
 /** @type {Promise<void> | undefined} */
 let stripeLoaded;
 
@@ -62,6 +71,7 @@ const stages = { choose: part('choose', HTMLElement), pay: part('pay', HTMLEleme
 const page = JSON.parse(form.dataset['page'] ?? '');
 const token = /** @type {HTMLInputElement} */ (form.elements.namedItem('token')).value;
 const lang = document.documentElement.lang;
+admitStripeAlone(page.stripe.script);
 
 /** @type {{handle: string, destroy(): void} | undefined} The payment that is open here. */
 let payment;

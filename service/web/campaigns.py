@@ -17,7 +17,7 @@ from service.donations import Donations
 from service.errors import FigureUnknown
 from service.web import feed, pictures, texts, view
 from service.web.answers import Answer
-from service.web.headers import SHARED, fresh, policy
+from service.web.headers import OPENED_BY_ANYONE, SHARED, fresh, policy
 
 if TYPE_CHECKING:
     from service.web.pages import Pages
@@ -196,7 +196,7 @@ def _made(made: dict[_Key, Answer], key: _Key, make: Callable[[], Answer]) -> An
 
 
 def _page(html: str, *, live: bool) -> Answer:
-    headers = fresh(_FRESH, live=live) | policy() | {"vary": "accept-language"}
+    headers = fresh(_FRESH, live=live) | policy() | OPENED_BY_ANYONE | {"vary": "accept-language"}
     return Answer(html.encode(), "text/html; charset=utf-8", headers)
 
 

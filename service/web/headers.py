@@ -1,12 +1,14 @@
 """Headers: what every kind of answer says about caching, framing, sharing and scripts.
 
-One table of kinds, so that no route invents its own. Sources: Fetch (CORS, CORP), CSP Level 3, RFC 9111.
+One table of kinds, so that no route invents its own. Sources: Fetch (CORS, CORP), CSP Level 3, Trusted Types, HTML
+(COOP), Permissions Policy, RFC 9111.
 """
 
 from __future__ import annotations
 
 import hashlib
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,12 +25,32 @@ SHARED: Final[Headers] = {
 }
 IMMUTABLE: Final[Headers] = {"cache-control": "public, max-age=31536000, immutable"}
 
+_POWERS: Final = (
+    *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer", "microphone", "midi"),
+    *("payment", "publickey-credentials-get", "serial", "usb", "xr-spatial-tracking"),
+)
+"""What a browser lends to a page: ours need none of it, and only the giving page hands `payment` on, to Stripe."""
+
+
+def permissions(*, paying: bool = False) -> Headers:
+    """`paying`: Stripe's frame, and a wallet's frame in it, may ask the browser to pay; the CSP says who is framed."""
+    lent = {"payment", "publickey-credentials-get"} if paying else set()
+    return {"permissions-policy": ", ".join(f"{power}={'*' if power in lent else '()'}" for power in _POWERS)}
+
+
+OPENED_BY_ANYONE: Final[Headers] = {"cross-origin-opener-policy": "unsafe-none"}
+"""For what a publisher's sandboxed frame may open: a browser shows nothing at all where the two are combined."""
+
+NO_PAGE: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
+"""For data: opened as a page all the same, it can do nothing."""
+
 SAFE: Final[Headers] = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-opener-policy": "same-origin",
+    **permissions(),
+    "content-security-policy": NO_PAGE,
 }
 
 
@@ -59,17 +81,20 @@ def policy(
     image: tuple[str, ...] = (),
     form: tuple[str, ...] = (),
     ancestors: tuple[str, ...] = (),
+    trusted_types: str = "'none'",
 ) -> Headers:
-    """The Content-Security-Policy of one of our pages: ourselves, and what is named."""
+    """The Content-Security-Policy of one of our pages: no script but those named, and no text that becomes one."""
     directives = {
         "default-src": (),
-        "script-src": ("'self'", *script),
+        "script-src": script,
         "style-src": ("'self'", *style),
         "img-src": ("'self'", *image),
         "connect-src": ("'self'", *connect),
         "frame-src": frame,
         "form-action": ("'self'", *form),
         "base-uri": (),
+        "require-trusted-types-for": ("'script'",),
+        "trusted-types": (trusted_types,),
         "frame-ancestors": ancestors,
     }
     written = (f"{name} {' '.join(sources or NOBODY)}" for name, sources in directives.items())
@@ -91,3 +116,22 @@ class SafeByDefault:
             await send(message)
 
         await self.app(scope, receive, send_safely if scope["type"] == "http" else send)
+
+
+class OneAddress:
+    """Pure ASGI middleware: whatever Host or X-Forwarded-Proto says, the service is at `PUBLIC_URL` and nowhere else.
+
+    So that no address that is made from a request, such as a redirect to the path without its last slash, leads to
+    where a stranger wishes (OWASP WSTG-INPV-17).
+    """
+
+    def __init__(self, app: ASGIApp, public_url: str) -> None:
+        self.app = app
+        parts = urlsplit(public_url)
+        self.scheme, self.host = parts.scheme, parts.netloc.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            others = [(name, value) for name, value in scope["headers"] if name != b"host"]
+            scope = {**scope, "scheme": self.scheme, "headers": [(b"host", self.host), *others]}
+        await self.app(scope, receive, send)

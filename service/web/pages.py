@@ -23,10 +23,10 @@ from service.settings import Settings
 from service.web import texts, view
 from service.web.answers import Answer
 from service.web.campaigns import Board, language
-from service.web.headers import NO_STORE, Headers, fresh, policy
+from service.web.headers import NO_STORE, OPENED_BY_ANYONE, Headers, fresh, permissions, policy
 from service.web.snippet import KINDS, LAYOUTS, THEMES, Look
 from service.web.texts import Texts
-from service.web.widget import CARD, Assets
+from service.web.widget import Assets, pinned_card
 
 _TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 _LONGEST_ADDRESS: Final = 300
@@ -45,7 +45,8 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals["asset"] = assets.url
+        self._environment.globals |= {"asset": assets.url, "integrity": assets.integrity}
+        self.assets = assets
 
     def campaign(self, campaign: Campaign, figure: Progress | None, words: Texts, *, open_now: bool) -> str:
         card = view.card(campaign, figure, words, open_now=open_now, test=not self.settings.live)
@@ -80,16 +81,17 @@ class Pages:
 
     def frame(self, campaign: Campaign, words: Texts, look: Look) -> Response:
         """The card alone, for a frame on another site. Sandboxed it is of no origin, so that ours is named, too."""
-        ours = (self.settings.public_url,)
+        ours, card = (self.settings.public_url,), pinned_card()
         body = self._render(
             "frame.html",
             words,
             page_title=words.t("card.frame", recipient=campaign.recipient.short_name),
             campaign=campaign,
             looks=look.chosen,
-            card_script=CARD,
+            card_script=card,
         )
-        headers = policy(script=ours, style=ours, connect=ours, ancestors=self._framers(campaign))
+        scripts = (*self._named(*card), *self._ours("frame.js"))
+        headers = policy(script=scripts, style=ours, connect=ours, ancestors=self._framers(campaign)) | OPENED_BY_ANYONE
         shared = {"cross-origin-resource-policy": "cross-origin", "vary": "accept-language"}
         return HTMLResponse(body, 200, fresh(30, live=False) | shared | headers)
 
@@ -106,7 +108,7 @@ class Pages:
             back_url=f"/c/{campaign.id}?lang={words.language}",
             robots="noindex",
         )
-        headers = policy(frame=("'self'",)) | {"vary": "accept, accept-language"}
+        headers = policy(script=self._ours("embed.js"), frame=("'self'",)) | {"vary": "accept, accept-language"}
         return HTMLResponse(body, 200, fresh(300, live=False) | headers)
 
     def give(
@@ -194,14 +196,27 @@ class Pages:
     def _give_headers(self, campaign: Campaign) -> Headers:
         """Framed as the card is; a 303 to Stripe counts as a form target."""
         settings = self.settings
-        return policy(
-            script=settings.stripe_origins("script"),
+        framed = policy(
+            script=(*self._ours("give.js"), *settings.stripe_origins("script")),
             connect=settings.stripe_origins("connect"),
             frame=settings.stripe_origins("frame"),
             image=settings.stripe_origins("img"),
             form=settings.stripe_origins("form"),
             ancestors=self._framers(campaign),
-        ) | {"cross-origin-resource-policy": "cross-origin"}
+            trusted_types="default",  # give.js makes it; it admits the origin of Stripe's script and nothing else
+        )
+        opener = {"cross-origin-opener-policy": "same-origin-allow-popups"}  # a wallet's window answers the page
+        return framed | opener | permissions(paying=True) | {"cross-origin-resource-policy": "cross-origin"}
+
+    def _ours(self, name: str) -> tuple[str, str]:
+        return self._named(self.assets.url(name), self.assets.integrity(name))
+
+    def _named(self, address: str, integrity: str) -> tuple[str, str]:
+        """One script as `script-src` names it: by its hash, and by the address that has the hash of the content in it.
+
+        Not every browser of 2023 looks up the hash of a script that it loads; the address says the same to all of them.
+        """
+        return f"'{integrity}'", f"{self.settings.public_url}{address}"
 
     def _framers(self, campaign: Campaign) -> tuple[str, ...]:
         sites = tuple(f"https://{site}" for site in campaign.sites) or ("https:",)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
+from service.web.headers import NO_PAGE
+
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 Card = dict[str, Any]
 """The answer of `/v1/campaigns/{id}`; see `view.card`."""
 
-POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+POLICY: Final = f"{NO_PAGE}; style-src 'unsafe-inline'"
 """For a picture that is opened by itself: nothing runs, nothing is fetched; an SVG brings its own colours."""
 
 _FONTS: Final = Path(__file__).parent.parent / "fonts"

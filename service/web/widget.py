@@ -25,8 +25,11 @@ CARD: Final = "/widget/v1/donation-card.js"
 def pinned_card() -> tuple[str, str]:
     """The immutable address of the newest card, and its `integrity` (https://www.w3.org/TR/sri/)."""
     body = _NEWEST.read_bytes()
-    integrity = base64.b64encode(hashlib.sha384(body).digest()).decode()
-    return _address(body), f"sha384-{integrity}"
+    return _address(body), _integrity(body)
+
+
+def _integrity(body: bytes) -> str:
+    return f"sha384-{base64.b64encode(hashlib.sha384(body).digest()).decode()}"
 
 
 def _address(card: bytes) -> str:
@@ -39,9 +42,11 @@ class Assets:
     def __init__(self) -> None:
         self.ready: dict[str, Answer] = {}
         self._urls: dict[str, str] = {}
+        self._integrity: dict[str, str] = {}
         for path in sorted(_STATIC.iterdir()):
             body = path.read_bytes()
             self._urls[path.name] = f"/static/{digest(body)}/{path.name}"
+            self._integrity[path.name] = _integrity(body)
             self._add(self._urls[path.name], body, SHARED | IMMUTABLE)  # a sandboxed frame is of no origin
         newest = _NEWEST.read_bytes()
         self._add(CARD, newest, SHARED | {"cache-control": "public, max-age=600, stale-while-revalidate=86400"})
@@ -50,6 +55,10 @@ class Assets:
 
     def url(self, name: str) -> str:
         return self._urls[name]
+
+    def integrity(self, name: str) -> str:
+        """For the `integrity` of a script's tag (https://www.w3.org/TR/sri/)."""
+        return self._integrity[name]
 
     def _add(self, url: str, body: bytes, headers: Headers) -> None:
         self.ready[url] = Answer(body, _TYPES[PurePosixPath(url).suffix], headers, quality=11)
