@@ -188,7 +188,7 @@ class Donations:
         try:
             await self.record(session, "donor")
         except (Unavailable, NotOurEvent) as error:  # the payment is true all the same
-            log.warning("paid_session_not_joined", session=session.id, reason=str(error))
+            log.warning("paid_session_not_joined", campaign=session.campaign, reason=str(error))
 
     async def receive(self, body: bytes, signature: bytes) -> Joined:
         """Apply a webhook: verify, translate, join. Raises Invalid, NotOurEvent, and Unavailable to be sent again."""

@@ -1,4 +1,5 @@
-"""Logs: one JSON line an event on standard output, and no line that holds a donor's data.
+"""Logs: one JSON line an event on standard output, and no line that holds a donor's data: of an error its kind and its
+place in the code, never its own words, for these may quote what somebody sent.
 
 Whoever reads them may stop reading, and a disk may be full. Then lines wait, later ones are dropped and counted, and
 the service goes on.
@@ -11,6 +12,7 @@ import json
 import logging
 import os
 import threading
+import traceback
 from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import Final, TextIO, cast
@@ -26,7 +28,7 @@ PATIENCE: Final = 1.0
 _STAMP: Final[list[structlog.types.Processor]] = [
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.format_exc_info,
+    structlog.processors.ExceptionRenderer(lambda error: _places(error[1])),
 ]
 _RENDER: Final = structlog.processors.JSONRenderer()
 # One list for good: a logger keeps the list that it first used, and tests listen in there.
@@ -109,6 +111,13 @@ class Outlet:
         except OSError:  # the disk is full, or the reader has gone
             return False
         return True
+
+
+def _places(error: BaseException) -> str:
+    """As Python prints it, without what the error says; what caused it comes first."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = _places(cause) if cause else ""
+    return before + "".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__ + "\n"
 
 
 def _lost(lines: int) -> str:

@@ -196,8 +196,12 @@ def processes(
     output: int | None = None,
     sandbox_options: dict | None = None,
     between: Callable = lambda sandbox: sandbox,
+    more: dict[str, str] | None = None,
 ) -> Iterator[tuple[Stack, subprocess.Popen[bytes]]]:
-    """`python -m service serve` as an operator runs it, against a sandbox; its log is `folder / "log"`, or `output`."""
+    """`python -m service serve` as an operator runs it, against a sandbox; its log is `folder / "log"`, or `output`.
+
+    `more`: further variables of its environment.
+    """
     sandbox_socket = listening()
     with listening() as probe:
         port = probe.getsockname()[1]
@@ -216,6 +220,7 @@ def processes(
         "PORT": str(port),
         "WEB_CONCURRENCY": str(workers),
         "METRICS_TOKEN": METRICS_TOKEN,
+        **(more or {}),
     }
     settings = SandboxSettings(
         public_url=sandbox, webhook_url=f"{service}/v1/stripe/webhook", webhook_secret=WEBHOOK_SECRET

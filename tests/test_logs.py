@@ -82,6 +82,31 @@ def test_a_library_speaks_json_too_and_the_http_client_tells_no_address(tmp_path
     assert "ValueError" in never["exception"]
 
 
+def test_an_error_is_told_by_its_kind_and_place_and_never_in_its_own_words():
+    program = (
+        "import logging, structlog\n"
+        "from service.logs import configure_logs\n"
+        "configure_logs('info')\n"
+        "def read(typed):\n"
+        "    try:\n"
+        "        return int(typed)\n"
+        "    except ValueError as error:\n"
+        "        raise KeyError(typed) from error\n"
+        "try:\n"
+        "    read('4242 4242' + ' 4242 4242')\n"
+        "except KeyError as error:\n"
+        "    structlog.get_logger().error('internal', exc_info=error)\n"
+        "    logging.getLogger('uvicorn.error').error('Exception in ASGI application', exc_info=error)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    told = [json.loads(line)["exception"] for line in ended.stdout.splitlines()]
+    assert len(told) == 2
+    for exception in told:
+        assert exception.index("ValueError") < exception.index("KeyError"), "the cause comes first"
+        assert "in read" in exception
+    assert "4242 4242 4242" not in ended.stdout + ended.stderr
+
+
 def test_a_service_whose_log_nobody_reads_goes_on_and_tells_later_what_was_lost(redis_url, tmp_path, roof, pipe):
     unread, written = pipe
     ignored = {"id": "evt_1", "type": "invoice.paid", "livemode": False, "data": {}}

@@ -4,7 +4,15 @@ import pytest
 
 from tests.torture import PARTS, run
 
-SHORT = {"kills": 0.05, "wipes": 0.05, "failovers": 0.02, "replies": 0.02, "hangs": 0.05, "outage": 0.05}
+SHORT = {
+    "kills": 0.05,
+    "wipes": 0.05,
+    "failovers": 0.02,
+    "replies": 0.02,
+    "hangs": 0.05,
+    "outage": 0.05,
+    "canaries": 0.015,
+}
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -34,6 +34,7 @@ from service.errors import LedgerUnavailable
 from service.ports import Account, Joined
 from service.sandbox import WebhookFaults
 from service.sandbox.reversals import DISPUTE_MOVES, REFUND_MOVES
+from tests import canary_story
 from tests.redis_servers import sentinels
 from tests.stack import PAYS, Stack, eventually, processes
 
@@ -402,6 +403,7 @@ PARTS: dict[str, tuple[Callable[[Path, random.Random, int], str], int]] = {
     "failovers": (failovers, 100),
     "wipes": (wipes, 200),
     "kills": (kills, 1_000),
+    "canaries": (canary_story.story, 1_000),
 }
 
 
