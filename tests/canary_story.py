@@ -18,7 +18,7 @@ from stripe import WebhookSignature
 
 from service.adapters.embedded_valkey import EmbeddedValkey
 from tests.canaries import Donor, Search
-from tests.stack import DECLINED, PAYS, WEBHOOK_SECRET, Stack, eventually, processes
+from tests.stack import DECLINED, METRICS_TOKEN, PAYS, WEBHOOK_SECRET, Stack, eventually, processes
 
 ROOF = Path(__file__).parent / "roof.toml"
 LISTED = "news.example.org"
@@ -57,6 +57,7 @@ def story(folder: Path, dice: random.Random, count: int) -> str:
             eventually(lambda: _agreed(stack), "the ledger says what the sandbox says", 60)
             search = Search(donors, _ids(stack))
             found = [hit for where, content in _living(stack, process.pid) for hit in search.hits(where, content)]
+            found += search.folder(folders["tmp"]) + search.folder(folders["home"])  # some files end with the process
             raw.execute_command("SAVE")
             found += [hit for where, content in _redis(raw) for hit in search.hits(where, content)]
             sites = _sites(raw)
