@@ -218,8 +218,9 @@ def _living(stack: Stack, pid: int) -> Iterator[tuple[str, bytes]]:
     for process in [str(pid), *children]:
         for name in ("cmdline", "comm", "environ", "status"):
             yield f"/proc/{process}/{name}", Path(f"/proc/{process}/{name}").read_bytes()
+    metrics = stack.client.get("/metrics", headers={"authorization": f"Bearer {METRICS_TOKEN}"}).raise_for_status()
+    yield "/metrics", metrics.content
     for path in (
-        "/metrics",
         "/readyz",
         "/healthz",
         "/v1/campaigns/roof",
