@@ -59,7 +59,7 @@ check-deploy: .venv/dev.stamp
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
 	$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes.yaml
 	$(BIN)/python -m tests.proxy
-	$(BIN)/shellcheck tools/need .ci/run
+	$(BIN)/shellcheck tools/need .ci/run deploy/mirror.sh
 	@systemd-analyze security --offline=yes --threshold=20 --no-pager deploy/donation-card.service >/dev/null \
 	 || { echo "deploy/donation-card.service: its exposure is 2.0 or more"; exit 1; }
 
@@ -78,6 +78,10 @@ bench: .venv/dev.stamp
 
 torture: .venv/dev.stamp
 	@tools/need $(BROWSER) firefox-esr webkit2gtk-driver xvfb xauth
+	@tools/need prometheus tor
+	tor --verify-config --quiet -f deploy/torrc
+	promtool check config --syntax-only deploy/prometheus.yml
+	promtool test rules deploy/alerts.test.yml
 	HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest tests/domain tests/adapters tests/sandbox tests/test_story.py
 	$(BIN)/python -m tests.planted
 	$(BIN)/python -m tests.other_browsers

@@ -150,10 +150,10 @@ def running(
     article_origin: str | None = None,
     sandbox_options: dict | None = None,
     webhooks: bool = True,
-    public_url: str | None = None,
+    settings_options: dict | None = None,
     between: Callable = lambda sandbox: sandbox,
 ) -> Iterator[Stack]:
-    """`between`: an ASGI middleware, for what a network makes of Stripe's answers. `public_url`: a proxy's."""
+    """`between`: an ASGI middleware, for what a network makes of Stripe's answers."""
     service_socket, sandbox_socket = listening(), listening()
     service = f"http://localhost:{service_socket.getsockname()[1]}"
     sandbox = f"http://127.0.0.1:{sandbox_socket.getsockname()[1]}"
@@ -162,7 +162,7 @@ def running(
         stripe_publishable_key="pk_test_0123456789",
         stripe_webhook_secrets=(WEBHOOK_SECRET,),
         redis_url=redis_url,
-        public_url=public_url or service,
+        public_url=service,
         secret_keys=("0123456789abcdef" * 2,),
         campaigns=campaigns,
         stripe_api_base=sandbox,
@@ -170,6 +170,7 @@ def running(
         metrics_token=METRICS_TOKEN,
         publication_every=publication_every,
     )
+    settings = replace(settings, **(settings_options or {}))
     sandbox_settings = SandboxSettings(
         public_url=sandbox,
         data=folder,

@@ -1,17 +1,19 @@
 """The shipped proxy in front of the real service: what it keeps, what it never keeps, and whom it hangs up on."""
 
 import contextlib
+import os
 import re
 import select
 import socket
 import ssl
+import subprocess
 import time
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.proxy import proxied
+from tests.proxy import command, proxied
 from tests.stack import eventually, listening, processes, running
 
 CLOSED_WITHIN = 10
@@ -34,7 +36,7 @@ def behind(redis_url, tmp_path_factory):
             here / "sandbox",
             campaigns=campaigns,
             publication_every="6h",
-            public_url=f"https://localhost:{port}",
+            settings_options={"public_url": f"https://localhost:{port}"},
         ) as stack,
         proxied(here / "nginx", stack.service, port) as proxy,
         httpx.Client(base_url=proxy.url, verify=proxy.trust, timeout=15) as client,
@@ -172,3 +174,46 @@ def test_a_hidden_campaign_is_redacted_and_stays_so_when_the_service_is_away(red
         assert client.get("/v1/campaigns/shed").status_code == 502
         assert "client:" not in proxy.log
         assert "127.0.0.1" not in proxy.log
+
+
+def test_a_static_mirror_shows_the_last_figure_and_leads_on_to_the_service(redis_url, tmp_path, roof):
+    mirror, conf = tmp_path / "mirror", tmp_path / "nginx.conf"
+    copying = ["deploy/mirror.sh", "", "roof", str(mirror)]
+    with listening() as probe:
+        port = probe.getsockname()[1]
+    server = Path("deploy/mirror.conf").read_text()
+    for shipped, here in {"listen 8080": f"listen 127.0.0.1:{port}", "/srv/mirror": str(mirror)}.items():
+        assert shipped in server
+        server = server.replace(shipped, here)
+    options = "user root;" if os.geteuid() == 0 else ""
+    conf.write_text(f"{options} daemon off; pid {tmp_path}/pid; events {{}} http {{ {server} }}")
+    with running(redis_url, tmp_path / "sandbox", campaigns=roof, publication_every="6h") as stack:
+        stack.until_ready()
+        copying[1] = stack.service
+        subprocess.run(copying, check=True)
+        answers = {lang: stack.client.get(f"/v1/campaigns/roof?lang={lang}").content for lang in ("en", "de")}
+        card = stack.client.get("/widget/v1/donation-card.js").content
+    away = subprocess.run(copying, capture_output=True, text=True)
+    assert away.returncode == 1
+    assert "the old copy stays" in away.stderr
+    nginx = subprocess.Popen(command(tmp_path, conf))
+    try:
+        url = f"http://127.0.0.1:{port}"
+        eventually(lambda: up(url), "the mirror answers")
+        for lang in ("en", "de"):
+            answer = httpx.get(f"{url}/v1/campaigns/roof?lang={lang},fr")
+            assert answer.content == answers[lang]
+            assert answer.headers["content-type"] == "application/json"
+            assert answer.headers["access-control-allow-origin"] == "*"
+        assert httpx.get(f"{url}/widget/v1/donation-card.js").content == card
+        assert httpx.get(f"{url}/v1/campaigns/roof/progress").json()["goal"] == 900_00
+        onward = httpx.get(f"{url}/c/roof/give?lang=de")
+        assert onward.headers["location"] == "https://give.example.org/c/roof/give?lang=de"
+    finally:
+        nginx.terminate()
+        nginx.wait(20)
+
+
+def up(url):
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(url).status_code > 0
