@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import ChainMap
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from service.adapters.campaign_files import CampaignFiles
 from service.adapters.redis_ledger import RedisLedger
@@ -30,9 +32,21 @@ from service.web.headers import OneAddress, SafeByDefault
 from service.web.metrics import MetricsEndpoint, Timed
 from service.web.pages import Pages
 from service.web.problems import Problems
+from service.web.request_ids import Named, RequestIds
 from service.web.routes import routes
 from service.web.stripe_webhook import WebhookEndpoint
 from service.web.widget import Assets
+
+
+class Service(Starlette):
+    """An application with what stands `around` even its own handling of errors."""
+
+    def __init__(self, around: Callable[[ASGIApp], ASGIApp], **parts: Any) -> None:
+        super().__init__(**parts)
+        self._around = around
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return self._around(super().build_middleware_stack())
 
 
 def create_app(
@@ -50,7 +64,7 @@ def create_app(
     checkout = Checkout(donations, stripe, SignedTokens(settings.secret_keys))
     assets = Assets()
     pages = Pages(settings, assets)
-    board = Board(donations, pages)
+    board = Board(donations, pages, assets.ready)
     tally = Tally()
     upkeep = Upkeep(donations, board, tally)
     problems = Problems(pages)
@@ -66,18 +80,22 @@ def create_app(
             yield
         flush_logs()  # the signal that ends a worker leaves no time for it
 
-    return Starlette(
+    ids = RequestIds(settings.forwarded_allow_ips)
+
+    def around(app: ASGIApp) -> ASGIApp:
+        behind_proxies = ProxyHeadersMiddleware(app, settings.forwarded_allow_ips)  # type: ignore[arg-type]
+        return Prepared(
+            Named(cast(ASGIApp, behind_proxies), ids),
+            answers=assets.ready,
+            posts={stripe_webhook.PATH: Named(webhook, ids)},
+            ids=ids,
+            tally=tally,
+        )
+
+    return Service(
+        around,
         routes=routes(checkout, board, pages, webhook, metrics, settings.public_url, reasons),
-        middleware=[
-            Middleware(
-                Prepared,
-                answers=ChainMap(board.ready, assets.ready),
-                posts={stripe_webhook.PATH: webhook},
-                tally=tally,
-            ),
-            Middleware(SafeByDefault),
-            Middleware(OneAddress, public_url=settings.public_url),
-        ],
+        middleware=[Middleware(SafeByDefault), Middleware(OneAddress, public_url=settings.public_url)],
         exception_handlers={
             DonationCardError: problems.expected,
             HTTPException: problems.http,

@@ -54,7 +54,7 @@ def serve() -> None:
             host=settings.host,
             port=settings.port,
             workers=settings.workers,
-            forwarded_allow_ips=settings.forwarded_allow_ips,
+            proxy_headers=False,  # the application looks at them itself
             log_config=None,  # its lines go where ours go
             log_level=settings.log_level,
             access_log=False,

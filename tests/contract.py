@@ -19,6 +19,7 @@ seen: set[tuple[str, str, int]] = set()
 def hold(response: httpx.Response) -> None:
     """Raise AssertionError unless the contract has this path, method, status, header and body."""
     path = urlsplit(str(response.request.url)).path
+    assert re.fullmatch("[A-Za-z0-9._-]{8,64}", response.headers["x-request-id"]), f"{path} has no id"
     method, status = response.request.method.lower(), response.status_code
     if method == "head":  # the headers of a GET, and nothing else (RFC 9110, 9.3.2)
         assert not response.content

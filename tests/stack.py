@@ -250,7 +250,8 @@ def ready(client: httpx.Client) -> bool:
 @contextlib.contextmanager
 def served(*apps: tuple[object, socket.socket]) -> Iterator[None]:
     """Real servers on real sockets, in a thread with a loop of its own."""
-    configs = [uvicorn.Config(app, access_log=False, log_level="warning", server_header=False) for app, _ in apps]
+    told = {"access_log": False, "log_level": "warning", "server_header": False, "proxy_headers": False}
+    configs = [uvicorn.Config(app, **told) for app, _ in apps]
     servers = [uvicorn.Server(config) for config in configs]
 
     async def serve() -> None:

@@ -6,13 +6,18 @@ An `Answer` is itself an ASGI application; a read of it allocates no request, no
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import brotli
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.web.headers import SAFE, Headers, etag
+from service.web.request_ids import RequestIds, named
+
+_REFUSED: Final = re.compile(rb";\s*q=0(\.0*)?\s*$")
 
 _WORTH_PACKING: Final = 500
 """Bytes; below this, packing saves nothing that a packet would notice."""
@@ -45,20 +50,27 @@ class Answer:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        start, body = self.variants[b""]
-        known = False
-        for name, value in scope["headers"]:
-            if name == b"accept-encoding":
-                for encoding in (b"br", b"gzip"):
-                    if encoding in value and encoding in self.variants:
-                        start, body = self.variants[encoding]
-                        break
-            elif name == b"if-none-match":
-                known = self.etag in value or value == b"*"
-        if known:
-            start, body = self.not_modified
+        start, body = self.to(scope)
         await send(start)
         await send(body)
+
+    def to(self, scope: Scope) -> tuple[Message, Message]:
+        """What this reader is sent."""
+        chosen = self.variants[b""]
+        for name, value in scope["headers"]:
+            if name == b"accept-encoding":
+                chosen = next((self.variants[each] for each in _accepted(value) if each in self.variants), chosen)
+            elif name == b"if-none-match" and (self.etag in value or value == b"*"):
+                return self.not_modified
+        return chosen
+
+
+@lru_cache(256)
+def _accepted(header: bytes) -> tuple[bytes, ...]:
+    """The encodings of ours that an `Accept-Encoding` takes, the better one first (RFC 9110, 12.5.3)."""
+    refused = {part.partition(b";")[0].strip() for part in header.split(b",") if _REFUSED.search(part)}
+    named = {part.partition(b";")[0].strip() for part in header.split(b",")} - refused
+    return tuple(each for each in (b"br", b"gzip") if each in named)
 
 
 class Tally:
@@ -73,22 +85,37 @@ class Tally:
 
 
 class Prepared:
-    """Pure ASGI middleware: what needs no routing is answered before it, `answers` to reads and `posts` to POST."""
+    """Pure ASGI middleware around all others: what needs no routing is answered here, reads and posts."""
 
-    def __init__(self, app: ASGIApp, answers: Mapping[str, Answer], posts: Mapping[str, ASGIApp], tally: Tally) -> None:
-        self.app, self.tally = app, tally
-        self.by_method: dict[str, Mapping[str, ASGIApp]] = {
-            "GET": answers,
-            "HEAD": answers,  # uvicorn sends no body for it
-            "POST": posts,
-        }
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        answers: Mapping[str, Answer],
+        posts: Mapping[str, ASGIApp],
+        ids: RequestIds,
+        tally: Tally,
+    ) -> None:
+        self.app, self.answers, self.posts, self.ids, self.tally = app, answers, posts, ids, tally
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ready = self.by_method.get(scope["method"]) if scope["type"] == "http" else None
-        app = ready.get(scope["path"], self.app) if ready else self.app
-        if app is not self.app:
-            self.tally.reads += 1
+        method = scope.get("method")
+        if method == "GET" or method == "HEAD":  # uvicorn sends no body for a HEAD
+            answer = self.answers.get(asked(scope))
+            if answer is not None:
+                self.tally.reads += 1
+                start, body = answer.to(scope)
+                await send(named(start, self.ids.of(scope)))
+                await send(body)
+                return
+        app = self.posts.get(scope["path"], self.app) if method == "POST" else self.app
         await app(scope, receive, send)
+
+
+def asked(scope: Scope) -> str:
+    """The path, and where there is one the query as it was written."""
+    path: str = scope["path"]
+    return f"{path}?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else path
 
 
 def _start(status: int, headers: Headers) -> Message:

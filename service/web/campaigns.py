@@ -16,7 +16,7 @@ from service.domain.progress import Progress
 from service.donations import Donations
 from service.errors import FigureUnknown
 from service.web import feed, pictures, texts, view
-from service.web.answers import Answer
+from service.web.answers import Answer, asked
 from service.web.headers import OPENED_BY_ANYONE, SHARED, fresh, policy
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _FRESH: Final = 30
 """Seconds; with as long again to renew it, no reader sees a text or a picture that is older than a minute."""
+
+_READY: Final = 50
+"""Spellings of a card's address, for each campaign, that are answered before routing: queries can be endless."""
 
 _Key = TypeVar("_Key")
 
@@ -43,6 +46,8 @@ class Shelf:
     open_now: bool
     made: dict[tuple[str, str], Answer] = field(default_factory=dict)
     """By what it is (card, page, badge.svg …) and language."""
+    ready: list[str] = field(default_factory=list)
+    """What of it is answered before routing, by path and query."""
 
     def same(self, campaign: Campaign, figure: Progress | None, open_now: bool) -> bool:
         return self.campaign is campaign and self.figure == figure and self.open_now == open_now
@@ -54,14 +59,14 @@ class Shelf:
 
 
 class Board:
-    """The shelves of all campaigns. `ready` maps a path to the progress answer that needs no routing at all."""
+    """The shelves of all campaigns. `ready`: by path, with its query if there is one, what needs no routing at all."""
 
-    def __init__(self, donations: Donations, pages: Pages) -> None:
+    def __init__(self, donations: Donations, pages: Pages, ready: dict[str, Answer]) -> None:
         self._donations, self._pages = donations, pages
         self._shelves: dict[str, Shelf] = {}
         self._lists: dict[str, Answer] = {}
         self._drawing = asyncio.Lock()
-        self.ready: dict[str, Answer] = {}
+        self.ready = ready
 
     async def refresh(self, *, ask: bool = True) -> None:
         """Let every figure be decided if it is time; called about once a second.
@@ -77,24 +82,32 @@ class Board:
             self.shelf(campaign)
         gone = self._shelves.keys() - {campaign.id for campaign in campaigns}
         for campaign_id in gone:
-            del self._shelves[campaign_id]
-            self.ready.pop(_progress_path(campaign_id), None)
-            self._lists.clear()
+            self._clear(self._shelves.pop(campaign_id))
 
     def shelf(self, campaign: Campaign) -> Shelf:
         """The campaign's shelf, cleared if anything that readers see has changed."""
         figure, open_now = self._donations.shown(campaign), self._donations.accepts(campaign)
         shelf = self._shelves.get(campaign.id)
         if shelf is None or not shelf.same(campaign, figure, open_now):
+            if shelf is not None:
+                self._clear(shelf)
             shelf = self._shelves[campaign.id] = Shelf(campaign, figure, open_now)
             self._lists.clear()
-            path = _progress_path(campaign.id)
-            if figure is None:
-                self.ready.pop(path, None)
-            else:
+            if figure is not None:
                 headers = SHARED | fresh(5, live=campaign.publication.live, if_error=True)
-                self.ready[path] = Answer(_json(view.progress(campaign, figure)), "application/json", headers)
+                answer = Answer(_json(view.progress(campaign, figure)), "application/json", headers)
+                self._keep_ready(shelf, _progress_path(campaign.id), answer)
         return shelf
+
+    def _keep_ready(self, shelf: Shelf, as_asked: str, answer: Answer) -> None:
+        if len(shelf.ready) < _READY:
+            shelf.ready.append(as_asked)
+            self.ready[as_asked] = answer
+
+    def _clear(self, shelf: Shelf) -> None:
+        for as_asked in shelf.ready:
+            self.ready.pop(as_asked, None)
+        self._lists.clear()
 
     def progress(self, campaign: Campaign) -> Answer:
         """Raises FigureUnknown: unknown is not zero."""
@@ -104,8 +117,11 @@ class Board:
             raise FigureUnknown
         return answer
 
-    def card(self, campaign: Campaign, lang: str) -> Answer:
-        """Also of a hidden campaign: its neutral line. Raises FigureUnknown."""
+    def card(self, campaign: Campaign, lang: str, as_asked: str) -> Answer:
+        """Also of a hidden campaign: its neutral line. `as_asked`: the path and query, for the next time.
+
+        Raises FigureUnknown.
+        """
         shelf = self.shelf(campaign)
         if shelf.figure is None and not campaign.hidden:
             raise FigureUnknown
@@ -113,7 +129,9 @@ class Board:
         def make() -> Answer:
             return Answer(_json(self._drawn(shelf, lang)), "application/json", SHARED | fresh(_FRESH, live=shelf.live))
 
-        return _made(shelf.made, ("card", lang), make)
+        answer = _made(shelf.made, ("card", lang), make)
+        self._keep_ready(shelf, as_asked, answer)
+        return answer
 
     def page(self, campaign: Campaign, lang: str) -> Answer:
         shelf = self.shelf(campaign)
@@ -166,7 +184,7 @@ class CampaignEndpoints:
     async def show(self, request: Request) -> Answer:
         campaign = self.donations.campaigns.get(request.path_params["id"])
         wanted = texts.wanted(request.query_params.get("lang", ""))
-        return self.board.card(campaign, campaign.language(wanted))
+        return self.board.card(campaign, campaign.language(wanted), asked(request.scope))
 
     async def progress(self, request: Request) -> Answer:
         return self.board.progress(self.donations.campaign(request.path_params["id"]))

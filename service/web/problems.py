@@ -49,7 +49,7 @@ class Problems:
 
     def answer(self, request: Request, error: DonationCardError, headers: Headers | None = None) -> Response:
         words = _language(request)
-        problem = describe(error, words)
+        problem = describe(error, words) | {"request_id": request.scope["request_id"]}
         headers = {**NO_STORE, **({"retry-after": "5"} if error.status in {429, 503} else {}), **(headers or {})}
         if _wants_page(request):
             return self.pages.problem(problem, words, retry_url=_retry(error), headers=headers)
