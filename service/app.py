@@ -29,6 +29,7 @@ from service.web import stripe_webhook
 from service.web.answers import Prepared, Tally
 from service.web.campaigns import Board
 from service.web.headers import OneAddress, SafeByDefault
+from service.web.health import Operator, Readiness
 from service.web.metrics import MetricsEndpoint, Timed
 from service.web.pages import Pages
 from service.web.problems import Problems
@@ -69,10 +70,13 @@ def create_app(
     upkeep = Upkeep(donations, board, tally)
     problems = Problems(pages)
     webhook = Timed(WebhookEndpoint(donations, problems.expected), stripe_webhook.PATH)
-    metrics = MetricsEndpoint(settings.metrics_token, lambda: upkeep.gauges(reasons()))
+    operator = Operator(settings.metrics_token)
+    metrics = MetricsEndpoint(operator, lambda: upkeep.gauges(reasons()))
 
     def reasons() -> dict[str, str | None]:
         return upkeep.reasons() | {"payments": checkout.refused}
+
+    readiness = Readiness(reasons, upkeep.ages, upkeep.private_ages, operator)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -94,7 +98,7 @@ def create_app(
 
     return Service(
         around,
-        routes=routes(checkout, board, pages, webhook, metrics, settings.public_url, reasons),
+        routes=routes(checkout, board, pages, webhook, metrics, settings.public_url, readiness),
         middleware=[Middleware(SafeByDefault), Middleware(OneAddress, public_url=settings.public_url)],
         exception_handlers={
             DonationCardError: problems.expected,

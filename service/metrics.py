@@ -76,6 +76,7 @@ differences = _counter("ledger_differences", "Ledgers that the daily check found
 sessions = _counter("checkout_sessions", "Checkout sessions: created, failed (Stripe did not), paid, expired.", "event")
 limiter_decisions = _counter("limiter_decisions", "What the limits on asking decided.", "decision")
 attack_mode = _gauge("attack_mode", "1 while new sessions ask for a proof of work.")
+_LAST_WEBHOOK: Final = "donation_card_last_webhook_timestamp_seconds"
 last_webhook = _gauge("last_webhook_timestamp_seconds", "When an event of Stripe's last arrived; 0: not yet.")
 ready_reads = _counter("ready_reads", "Reads answered before routing, from bytes made beforehand.")
 durations = Histogram(
@@ -104,8 +105,17 @@ def shared(workers: int) -> Iterator[None]:
 
 def exposition(known: Iterable[Metric]) -> bytes:
     """What all workers counted, and what the one that is asked knows besides, in Prometheus' text format."""
-    counted = MultiProcessCollector(None) if FOLDER in os.environ else _REGISTRY  # type: ignore[no-untyped-call]
-    return generate_latest(counted) + generate_latest(_Families(known))
+    return generate_latest(_counted()) + generate_latest(_Families(known))
+
+
+def last_webhook_at() -> float:
+    """UTC seconds, 0 where none came yet; whichever worker had it."""
+    families = (family for family in _counted().collect() if family.name == _LAST_WEBHOOK)
+    return next((family.samples[0].value for family in families), 0.0)
+
+
+def _counted() -> Collector:
+    return MultiProcessCollector(None) if FOLDER in os.environ else _REGISTRY  # type: ignore[no-untyped-call]
 
 
 def gauge(name: str, told: str, label: str, held: Mapping[str, float]) -> Metric:

@@ -11,9 +11,10 @@ import structlog
 from prometheus_client.core import Metric
 from starlette.applications import Starlette
 
+from service.adapters.redis_ledger import STALE_AFTER
 from service.donations import Donations
 from service.errors import LedgerUnavailable, Unavailable
-from service.metrics import gauge, ready_reads
+from service.metrics import gauge, last_webhook_at, ready_reads
 from service.ports import Rounds
 from service.reconciliation import Reconciliation
 from service.web.answers import Tally
@@ -64,8 +65,25 @@ class Upkeep:
             "campaigns": self._donations.campaigns.refused(),
             "ledger": self._ledger,
             "figures": ", ".join(self._donations.unsettled()) or None,
-            "reconcile": self._reconciled,
+            "reconcile": self._reconciled or self._overdue(),
         }
+
+    def ages(self) -> dict[str, int | None]:
+        """Seconds since the last complete pass began, this worker's or another one's."""
+        rounds = self._reconciliation.rounds
+        return {"reconcile": None if rounds is None or rounds.reconciled is None else self._since(rounds.reconciled)}
+
+    def private_ages(self) -> dict[str, int | None]:
+        """Since the last webhook, whichever worker had it; it comes with a gift and tells when."""
+        heard = last_webhook_at()
+        return {"webhook": self._since(heard) if heard else None}
+
+    def _overdue(self) -> str | None:
+        age = self.ages()["reconcile"]
+        return f"the last pass began {age} s ago" if age is not None and age > STALE_AFTER else None
+
+    def _since(self, instant: float) -> int:
+        return max(0, round(self._donations.clock().timestamp() - instant))
 
     def gauges(self, reasons: Mapping[str, str | None]) -> Iterator[Metric]:
         """For Prometheus, as this worker knows it; instants are UTC seconds."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import time
 from collections.abc import Callable, Iterable
 
@@ -16,18 +15,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.errors import NotFound
 from service.metrics import durations, exposition
 from service.web.headers import NO_STORE
+from service.web.health import Operator
 
 
 class MetricsEndpoint:
-    """`token`: None where nobody may read them. `known`: what this worker knows at this moment."""
+    """`known`: what this worker knows at this moment."""
 
-    def __init__(self, token: str | None, known: Callable[[], Iterable[Metric]]) -> None:
-        self.expected = f"Bearer {token}".encode() if token else None
-        self.known = known
+    def __init__(self, operator: Operator, known: Callable[[], Iterable[Metric]]) -> None:
+        self.operator, self.known = operator, known
 
     async def show(self, request: Request) -> Response:
-        given = request.headers.get("authorization", "").encode("latin-1")
-        if self.expected is None or not hmac.compare_digest(given, self.expected):
+        if not self.operator.asks(request):
             raise NotFound
         body = await run_in_threadpool(exposition, list(self.known()))
         return Response(body, 200, NO_STORE, CONTENT_TYPE_LATEST)

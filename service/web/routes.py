@@ -16,7 +16,7 @@ from service.web.campaigns import PICTURES, Board, CampaignEndpoints
 from service.web.checkout_sessions import CheckoutEndpoints
 from service.web.embed import EmbedEndpoints
 from service.web.headers import fresh
-from service.web.health import Readiness, Reasons
+from service.web.health import Readiness
 from service.web.metrics import MetricsEndpoint, Timed
 from service.web.pages import PageEndpoints, Pages
 
@@ -28,7 +28,7 @@ def routes(
     webhook: ASGIApp,
     metrics: MetricsEndpoint,
     public_url: str,
-    reasons: Reasons,
+    readiness: Readiness,
 ) -> list[Route]:
     campaigns = CampaignEndpoints(checkout.donations, board)
     sessions = CheckoutEndpoints(checkout, pages, public_url)
@@ -41,7 +41,7 @@ def routes(
         _get("/v1/checkout-sessions/{handle}", sessions.follow),
         Route(stripe_webhook.PATH, webhook, methods=["POST"]),
         _get("/healthz", health.alive),
-        _get("/readyz", Readiness(reasons).show),
+        _get("/readyz", readiness.show),
         _get("/metrics", metrics.show),
         _get("/widget/{hash}/donation-card.js", widget.missing),
         _get("/static/{hash}/{name}", widget.missing),
