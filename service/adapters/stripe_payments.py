@@ -1,4 +1,4 @@
-"""Payments through the official Stripe client: the only module that knows Stripe's types and errors.
+"""Payments through the official Stripe client: Stripe's objects become ours here, and nowhere else.
 
 Sessions are described in `docs/architecture.md`; Stripe's own page is https://docs.stripe.com/api/checkout/sessions.
 """
@@ -12,23 +12,18 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-import stripe
 import structlog
 
 from service.adapters import webhook_signature
+from service.adapters.stripe_client import RefusedByStripe, answered_by_stripe, asked, connect, paged
 from service.domain.ledger import State, dispute, refund
 from service.domain.money import Money
-from service.errors import FailureKept, Invalid, KeyRefused, NotFound, NotOurEvent, PaymentsUnavailable
+from service.errors import Invalid, NotFound, NotOurEvent, PaymentsUnavailable
 from service.ports import Account, CheckoutSession, Order, Origin, Reversal, SessionStatus, Shape, Told
 
 log = structlog.get_logger()
-
-_T = TypeVar("_T")
-
-_DEADLINE: Final = 20.0
-"""Seconds that one call may take with all its retries; a donor waits for it."""
 
 _WORD: Final = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
@@ -54,52 +49,41 @@ EVENTS: Final = {
 charge tells the sum of its refunds, and a refund that fails later would never be seen."""
 
 
-class _RefusedByStripe(PaymentsUnavailable):
-    """Stripe would not do it. The parameters are ours, so the donor can only be told to try later."""
-
-
 class StripePayments:
     """Implements `ports.Payments`."""
 
     def __init__(self, secret_key: str, webhook_secrets: Sequence[str], *, api_base: str | None = None) -> None:
-        stripe.enable_telemetry = False  # it would write a file under the home folder
         self._livemode = "_live_" in secret_key
         self.fingerprint = hashlib.sha256(b"donation-card:" + secret_key.encode()).hexdigest()[:32]
         self._webhook_secrets = tuple(webhook_secrets)
-        self._http = stripe.HTTPXClient(timeout=8)
-        self._client = stripe.StripeClient(
-            secret_key,
-            http_client=self._http,
-            max_network_retries=2,  # a client of its own makes none by default
-            base_addresses={"api": api_base} if api_base else None,
-        )
+        self._client, self._http = connect(secret_key, api_base)
 
     async def account(self) -> Account:
-        found = await _asked(self._client.v1.accounts.retrieve_current_async())
-        with _answered_by_stripe():
+        found = await asked(self._client.v1.accounts.retrieve_current_async())
+        with answered_by_stripe():
             return Account(found.id, self._livemode)
 
     async def create(self, order: Order, idempotency_key: str) -> CheckoutSession:
-        made = await _asked(
+        made = await asked(
             self._client.v1.checkout.sessions.create_async(_params(order), options={"idempotency_key": idempotency_key})
         )
-        with _answered_by_stripe():
+        with answered_by_stripe():
             replayed = (
                 made.last_response is not None and made.last_response.headers.get("idempotent-replayed") == "true"
             )
             return _session(made.to_dict(), replayed=replayed)
 
     async def read(self, session_id: str) -> CheckoutSession:
-        found = await _asked(self._client.v1.checkout.sessions.retrieve_async(session_id))
-        with _answered_by_stripe():
+        found = await asked(self._client.v1.checkout.sessions.retrieve_async(session_id))
+        with answered_by_stripe():
             return _session(found.to_dict())
 
     async def expire(self, session_id: str) -> CheckoutSession:
         try:
-            found = await _asked(self._client.v1.checkout.sessions.expire_async(session_id))
-        except _RefusedByStripe:  # it is no longer open
+            found = await asked(self._client.v1.checkout.sessions.expire_async(session_id))
+        except RefusedByStripe:  # it is no longer open
             return await self.read(session_id)
-        with _answered_by_stripe():
+        with answered_by_stripe():
             return _session(found.to_dict())
 
     async def origin(self, payment_intent: str) -> Origin | None:
@@ -107,18 +91,18 @@ class StripePayments:
         v1 = self._client.v1
         try:
             async with asyncio.timeout(_LOOKUP_DEADLINE):
-                found = await _asked(v1.payment_intents.retrieve_async(payment_intent, options=once))
+                found = await asked(v1.payment_intents.retrieve_async(payment_intent, options=once))
                 if origin := _origin(found.to_dict()):
                     return origin
                 # a Payment Link made in the dashboard may leave its payment without metadata
-                page = await _asked(
+                page = await asked(
                     v1.checkout.sessions.list_async({"payment_intent": payment_intent, "limit": 1}, options=once)
                 )
         except NotFound:
             return None
         except TimeoutError as error:
             raise PaymentsUnavailable(reason="TimeoutError") from error
-        with _answered_by_stripe():
+        with answered_by_stripe():
             return next((_origin(session.to_dict()) for session in page.data), None)
 
     async def created_since(self, created: int) -> AsyncIterator[Told]:
@@ -130,13 +114,13 @@ class StripePayments:
             ("dispute", v1.disputes.list_async, with_payment),
         ]
         for kind, ask, params in lists:
-            async for found in _paged(ask(params)):
+            async for found in paged(ask(params)):
                 if (told := _readable(kind, found.to_dict())) is not None:
                     yield told
 
     async def changed_since(self, changed: int) -> AsyncIterator[Told]:
         params: Any = {"created": {"gte": changed}, "types": list(EVENTS), "limit": 100}
-        async for event in _paged(self._client.v1.events.list_async(params)):
+        async for event in paged(self._client.v1.events.list_async(params)):
             if (told := _readable(EVENTS[event.type], event.data.object.to_dict())) is not None:
                 yield told
 
@@ -269,15 +253,6 @@ def _told_by_stripe() -> Iterator[None]:
         raise Invalid("event_malformed") from error
 
 
-@contextmanager
-def _answered_by_stripe() -> Iterator[None]:
-    """An answer that is none of Stripe's (a proxy's page, half of a body) is an outage; the library trips over some."""
-    try:
-        yield
-    except (AttributeError, KeyError, TypeError, ValueError, Invalid) as error:
-        raise PaymentsUnavailable(reason="unreadable") from error
-
-
 def _whole(value: Any) -> int:
     if type(value) is not int:
         raise ValueError("a whole number of minor units")
@@ -325,34 +300,3 @@ def _readable(kind: str, data: Any) -> Told | None:
     except (Invalid, NotOurEvent) as error:
         log.error("object_unreadable", object=str(data.get("id"))[:80], reason=error.code)
         return None
-
-
-async def _paged(answer: Awaitable[Any]) -> AsyncIterator[Any]:
-    page = await _asked(answer)
-    while True:
-        with _answered_by_stripe():
-            data, more = page.data, page.has_more
-        for found in data:
-            yield found
-        if not more:
-            return
-        page = await _asked(page.next_page_async())
-
-
-async def _asked(answer: Awaitable[_T]) -> _T:
-    """Await Stripe's answer; its errors leave as ours, with what Stripe said as the cause and never to the donor."""
-    try:
-        async with asyncio.timeout(_DEADLINE):
-            with _answered_by_stripe():
-                return await answer
-    except stripe.InvalidRequestError as error:
-        if error.code == "resource_missing":
-            raise NotFound("session_unknown") from error
-        raise _RefusedByStripe(reason=str(error.code), field=str(error.param)) from error
-    except stripe.APIError as error:
-        kept = (error.headers or {}).get("idempotent-replayed") == "true"
-        raise (FailureKept if kept else PaymentsUnavailable)(reason=str(error.http_status)) from error
-    except (stripe.AuthenticationError, stripe.PermissionError) as error:
-        raise KeyRefused(reason=type(error).__name__) from error
-    except (stripe.StripeError, TimeoutError) as error:
-        raise PaymentsUnavailable(reason=type(error).__name__) from error

@@ -21,12 +21,15 @@ from service.sandbox.events import Events
 from service.sandbox.faults import Faults
 from service.sandbox.gate import Gate
 from service.sandbox.idempotency import Idempotency
+from service.sandbox.links import Links
 from service.sandbox.objects import Json
 from service.sandbox.operator import Operator
 from service.sandbox.operator_page import OperatorPage
 from service.sandbox.pages import Pages
+from service.sandbox.receivers import Receivers
 from service.sandbox.reversals import Reversals
 from service.sandbox.settings import SandboxSettings
+from service.sandbox.setup import Setup
 from service.sandbox.store import Store
 from service.sandbox.webhooks import Webhooks
 
@@ -40,13 +43,16 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
     store = Store(settings.data)
     clock = Clock(settings.clock, store)
     faults = Faults(settings.webhook_faults, settings.api_fault, settings.seed)
-    events = Events(store, clock, faults, deliver=settings.webhook_url is not None)
+    receivers = Receivers(store, settings)
+    events = Events(store, clock, faults, receivers)
     checkout = Checkout(store, clock, events, settings.public_url, settings.settle_after)
     reversals = Reversals(store, clock, events)
-    webhooks = Webhooks(store, clock, events, faults, settings)
+    webhooks = Webhooks(store, clock, events, faults, settings, receivers)
     events.on_record = webhooks.wake
     gate = Gate(store, faults, Idempotency(store, clock))
     pages = Pages(checkout)
+    setup = Setup(store, clock, settings.public_url)
+    links = Links(store, checkout)
     operator = Operator(store, clock, faults, checkout, reversals, webhooks, settings.public_url)
 
     operator_page = OperatorPage(store, clock, faults, checkout, reversals, webhooks)
@@ -74,12 +80,13 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
                 await task
         store.close()
 
-    api = Api(store, clock, checkout, reversals)
+    api = Api(store, clock, checkout, reversals).routes | setup.routes
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     return Starlette(
         routes=[
-            *[Route(path, through_gate(endpoint), methods=[method]) for (method, path), endpoint in api.routes.items()],
+            *[Route(path, through_gate(endpoint), methods=[method]) for (method, path), endpoint in api.items()],
             Route("/v1/{rest:path}", unknown, methods=methods),
+            Route("/link/{link}", links.page, methods=["GET", "POST"]),
             Route("/pay/{session}", pages.hosted, methods=["GET", "POST"]),
             Route("/embed/{secret}", pages.embedded, methods=["GET", "POST"]),
             *[Route(path, _asset("stripe.js")) for path in ("/stripe.js", f"/{RELEASE_TRAIN}/stripe.js")],

@@ -29,10 +29,27 @@ class Checkout:
         self._public_url, self._settle_after = public_url, settle_after
 
     def create(self, params: Json) -> Stored:
+        check_session(params, int(self._clock.now()))
+        return self._open(params)
+
+    def from_link(self, link: Stored, name: str, amount: int) -> Stored:
+        """A visit to a payment link makes a session, with the link's metadata; its payment gets that of the link's
+        `payment_intent_data` alone: https://docs.stripe.com/api/payment-link/create.
+
+        Raises ApiError (400) for an amount that cannot be charged.
+        """
+        price = {"currency": link.body["currency"], "unit_amount": amount, "product_data": {"name": name}}
+        params = {
+            name: link.body[name] for name in ("customer_creation", "metadata", "payment_intent_data", "submit_type")
+        }
+        params["payment_intent_data"] = {k: v for k, v in params["payment_intent_data"].items() if v is not None}
+        return self._open(params | {"mode": "payment", "line_items": [{"quantity": 1, "price_data": price}]}, link.id)
+
+    def _open(self, params: Json, link: str | None = None) -> Stored:
         now = int(self._clock.now())
-        check_session(params, now)
         items, amount, currency = priced(params["line_items"])
         session, secret = new_session(params, amount, currency, now, self._public_url)
+        session["payment_link"] = link
         hidden = {"client_secret": secret, "line_items": items, "payment_data": params.get("payment_intent_data", {})}
         with self._store.transaction():
             self._store.add(session, hidden)

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from service.sandbox.clock import Clock
 from service.sandbox.faults import Faults
 from service.sandbox.objects import EVENT, Json, new_event
+from service.sandbox.receivers import Receivers
 from service.sandbox.store import Store, Stored
 
 NO_REQUEST = {"id": None, "idempotency_key": None}
@@ -18,8 +19,8 @@ current_request: ContextVar[Json] = ContextVar("current_request", default=NO_REQ
 
 
 class Events:
-    def __init__(self, store: Store, clock: Clock, faults: Faults, *, deliver: bool) -> None:
-        self._store, self._clock, self._faults, self._deliver = store, clock, faults, deliver
+    def __init__(self, store: Store, clock: Clock, faults: Faults, receivers: Receivers) -> None:
+        self._store, self._clock, self._faults, self._receivers = store, clock, faults, receivers
         self.on_record: Callable[[], None] = lambda: None
 
     def record(self, type: str, subject: Json) -> None:
@@ -27,8 +28,9 @@ class Events:
         if self._faults.unmakes():
             return
         now = self._clock.now()
-        waits = self._faults.waits() if self._deliver else []
-        event = new_event(type, copy.deepcopy(subject), int(now), current_request.get(), 1 if self._deliver else 0)
+        deliver = self._receivers.of(type) is not None
+        waits = self._faults.waits() if deliver else []
+        event = new_event(type, copy.deepcopy(subject), int(now), current_request.get(), int(deliver))
         self._store.add(event)
         for wait in waits:
             self._store.write("INSERT INTO deliveries (event, due) VALUES (?, ?)", [event["id"], now + wait])

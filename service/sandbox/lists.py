@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.sandbox.errors import ApiError, no_such, not_integer
-from service.sandbox.objects import DISPUTE, EVENT, PAYMENT, REFUND, SESSION
+from service.sandbox.objects import DISPUTE, DOMAIN, ENDPOINT, EVENT, LINK, PAYMENT, REFUND, SESSION
 from service.sandbox.store import Store, Stored
 
 COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -17,6 +17,9 @@ FILTERS = {
     EVENT: ("type",),
     REFUND: ("charge", "payment_intent"),
     DISPUTE: ("charge", "payment_intent"),
+    ENDPOINT: (),
+    LINK: ("active",),
+    DOMAIN: ("domain_name", "enabled"),
 }
 
 

@@ -13,6 +13,10 @@ PAYMENT = "payment_intent"
 EVENT = "event"
 REFUND = "refund"
 DISPUTE = "dispute"
+ENDPOINT = "webhook_endpoint"
+PRICE = "price"
+LINK = "payment_link"
+DOMAIN = "payment_method_domain"
 
 Json = dict[str, Any]
 
@@ -132,6 +136,93 @@ def new_account(id: str, created: int) -> Json:
         "email": None,
         "metadata": {},
         "payouts_enabled": True,
-        "settings": {"dashboard": {"display_name": "Sandbox", "timezone": "Etc/UTC"}},
+        "settings": {
+            "dashboard": {"display_name": "Sandbox", "timezone": "Etc/UTC"},
+            "payments": {"statement_descriptor": "SANDBOX"},
+        },
         "type": "standard",
+    }
+
+
+def new_endpoint(params: Json, now: int) -> Json:
+    return {
+        "id": new_id("we_"),
+        "object": ENDPOINT,
+        "api_version": params.get("api_version"),
+        "application": None,
+        "created": now,
+        "description": params.get("description"),
+        "enabled_events": params["enabled_events"],
+        "livemode": False,
+        "metadata": params.get("metadata", {}),
+        "status": "enabled",
+        "url": params["url"],
+    }
+
+
+def new_price(params: Json, now: int) -> Json:
+    asked = params["custom_unit_amount"]
+    return {
+        "id": new_id("price_"),
+        "object": PRICE,
+        "active": True,
+        "billing_scheme": "per_unit",
+        "created": now,
+        "currency": params["currency"],
+        "custom_unit_amount": {name: asked.get(name) for name in ("maximum", "minimum", "preset")},
+        "livemode": False,
+        "lookup_key": None,
+        "metadata": params.get("metadata", {}),
+        "nickname": params.get("nickname"),
+        "product": new_id("prod_", 14),
+        "recurring": None,
+        "tax_behavior": "unspecified",
+        "tiers_mode": None,
+        "transform_quantity": None,
+        "type": "one_time",
+        "unit_amount": None,
+        "unit_amount_decimal": None,
+    }
+
+
+def new_link(params: Json, currency: str, public_url: str) -> Json:
+    nothing = """application application_fee_amount application_fee_percent consent_collection inactive_message
+        invoice_creation on_behalf_of optional_items payment_method_types restrictions shipping_address_collection
+        subscription_data transfer_data""".split()  # noqa: SIM905
+    data = dict.fromkeys(
+        ["capture_method", "description", "setup_future_usage", "statement_descriptor", "statement_descriptor_suffix"]
+    )
+    return dict.fromkeys(nothing) | {
+        "id": new_id("plink_"),
+        "object": LINK,
+        "active": True,
+        "after_completion": {"hosted_confirmation": {"custom_message": None}, "type": "hosted_confirmation"},
+        "allow_promotion_codes": False,
+        "automatic_tax": {"enabled": False, "liability": None},
+        "billing_address_collection": "auto",
+        "currency": currency,
+        "custom_fields": [],
+        "custom_text": dict.fromkeys(["after_submit", "shipping_address", "submit", "terms_of_service_acceptance"]),
+        "customer_creation": params.get("customer_creation", "if_required"),
+        "livemode": False,
+        "metadata": params.get("metadata", {}),
+        "payment_intent_data": data | {"metadata": {}, "transfer_group": None} | params.get("payment_intent_data", {}),
+        "payment_method_collection": "always",
+        "phone_number_collection": {"enabled": False},
+        "shipping_options": [],
+        "submit_type": params.get("submit_type", "auto"),
+        "tax_id_collection": {"enabled": False, "required": "never"},
+        "url": f"{public_url}/link/test_{new_id('', 20)}",
+    }
+
+
+def new_domain(name: str, now: int, *, enabled: bool) -> Json:
+    methods = ("amazon_pay", "apple_pay", "google_pay", "klarna", "link", "paypal")
+    return {method: {"status": "active"} for method in methods} | {
+        "id": new_id("pmd_"),
+        "object": DOMAIN,
+        "created": now,
+        "domain_name": name,
+        "enabled": enabled,
+        "livemode": False,
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 ENGLISH = {
+    "amount": "Amount",
+    "amount_refused": "Enter an amount from {least} to {most}.",
     "ribbon": "Test mode: no money moves",
     "pay": "Pay {amount}",
     "donate": "Donate {amount}",
@@ -30,6 +32,8 @@ ENGLISH = {
 
 TRANSLATED = {
     "de": {
+        "amount": "Betrag",
+        "amount_refused": "Geben Sie einen Betrag von {least} bis {most} ein.",
         "ribbon": "Testmodus: Es fließt kein Geld",
         "pay": "{amount} zahlen",
         "donate": "{amount} spenden",
@@ -55,6 +59,8 @@ TRANSLATED = {
         "return": "Weiter",
     },
     "ru": {
+        "amount": "Сумма",
+        "amount_refused": "Введите сумму от {least} до {most}.",
         "ribbon": "Тестовый режим: деньги не списываются",
         "pay": "Заплатить {amount}",
         "donate": "Пожертвовать {amount}",
@@ -80,6 +86,8 @@ TRANSLATED = {
         "return": "Продолжить",
     },
     "pl": {
+        "amount": "Kwota",
+        "amount_refused": "Wpisz kwotę od {least} do {most}.",
         "ribbon": "Tryb testowy: pieniądze nie są pobierane",
         "pay": "Zapłać {amount}",
         "donate": "Wpłać {amount}",
@@ -105,6 +113,8 @@ TRANSLATED = {
         "return": "Dalej",
     },
     "lt": {
+        "amount": "Suma",
+        "amount_refused": "Įveskite sumą nuo {least} iki {most}.",
         "ribbon": "Bandomasis režimas: pinigai nenuskaitomi",
         "pay": "Mokėti {amount}",
         "donate": "Aukoti {amount}",

@@ -16,6 +16,7 @@ import httpx
 from service.sandbox.clock import Clock
 from service.sandbox.events import Events
 from service.sandbox.faults import Faults
+from service.sandbox.receivers import Receivers
 from service.sandbox.settings import SandboxSettings
 from service.sandbox.store import Store
 
@@ -33,8 +34,17 @@ class Delivery:
 
 
 class Webhooks:
-    def __init__(self, store: Store, clock: Clock, events: Events, faults: Faults, settings: SandboxSettings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        events: Events,
+        faults: Faults,
+        settings: SandboxSettings,
+        receivers: Receivers,
+    ) -> None:
         self._store, self._clock, self._events, self._faults, self._settings = store, clock, events, faults, settings
+        self._receivers = receivers
         self._in_flight: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
 
@@ -43,8 +53,6 @@ class Webhooks:
 
     async def run(self) -> None:
         """Works through what is due until it is cancelled. What was not delivered by then is in the store."""
-        if self._settings.webhook_url is None:
-            return
         try:
             # proxies of the environment are for the internet; receivers of a sandbox are next door
             async with httpx.AsyncClient(timeout=self._settings.delivery_timeout, trust_env=False) as client:
@@ -90,15 +98,18 @@ class Webhooks:
             self._note(delivery, arrived)
 
     async def _send(self, client: httpx.AsyncClient, delivery: Delivery) -> bool:
-        body = json.dumps(self._events.body(delivery.event), indent=2, ensure_ascii=False).encode()
+        event = self._events.body(delivery.event)
+        receiver = self._receivers.of(event["type"])
+        if receiver is None:  # its endpoint was deleted or disabled meanwhile
+            return False
+        body = json.dumps(event, indent=2, ensure_ascii=False).encode()
         headers = {
             "Content-Type": "application/json; charset=utf-8",
-            "Stripe-Signature": signature(body, self._settings.webhook_secret, int(time.time())),
+            "Stripe-Signature": signature(body, receiver.secret, int(time.time())),
             "User-Agent": "Stripe/1.0 (sandbox)",
         }
-        assert self._settings.webhook_url, "without a receiver nothing is put in the queue"
         try:
-            answer = await client.post(self._settings.webhook_url, content=body, headers=headers)
+            answer = await client.post(receiver.url, content=body, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL):
             return False
         return answer.is_success

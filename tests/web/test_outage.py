@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.adapters import stripe_payments
+from service.adapters import stripe_client
 from service.sandbox import ApiFault
 from tests import contract
 from tests.stack import eventually, running
@@ -106,7 +106,7 @@ def test_a_stripe_that_is_down_is_asked_again_with_the_same_key(linked, network,
 
 def test_a_donor_waits_no_longer_than_the_deadline_for_a_stripe_that_hangs(linked, broken, monkeypatch):
     token, deadline = linked.token("roof"), 2.0
-    monkeypatch.setattr(stripe_payments, "_DEADLINE", deadline)
+    monkeypatch.setattr(stripe_client, "_DEADLINE", deadline)
     fail(linked, "hang", 50)
     began = time.monotonic()
     refused = linked.order("20", token=token)
