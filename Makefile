@@ -86,6 +86,7 @@ torture: .venv/dev.stamp
 	$(BIN)/python -m tests.planted
 	$(BIN)/python -m tests.other_browsers
 	$(BIN)/python -m tests.torture
+	$(BIN)/python -m tests.fuzz
 
 sheet: .venv/dev.stamp
 	@tools/need $(BROWSER)

@@ -60,7 +60,8 @@ def serve() -> None:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=DRAIN,
-            h11_max_incomplete_event_size=16 * 1024,
+            http="service.protocol:Protocol",
+            ws="none",
         )
 
 

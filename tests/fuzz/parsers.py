@@ -1,0 +1,188 @@
+"""Every parser of foreign bytes as one function: bytes in, nothing out, nothing raised but what a caller expects."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from stripe import WebhookSignature
+
+from service.adapters.campaign_files import CampaignFiles, read_campaign
+from service.adapters.redis_ledger import RedisLedger
+from service.adapters.stripe_payments import StripePayments
+from service.adapters.tokens import SignedTokens
+from service.adapters.webhook_signature import verify
+from service.domain.campaign import Campaign
+from service.domain.money import LARGEST, parse_amount
+from service.donations import Donations
+from service.errors import Invalid, Misconfigured, NotFound, NotOurEvent
+from service.ports import Account
+from service.settings import Settings
+from service.web import texts
+from service.web.bodies import form
+from service.web.checkout_sessions import _order
+from service.web.embed import EmbedEndpoints, _look, _size
+from service.web.pages import Pages, _referring_host, way_back
+from service.web.widget import Assets
+
+SECRET, KEY, OURS = "whsec_0123456789abcdef0123", "0123456789abcdef" * 2, "https://give.example.org"
+BODY = b'{"id": "evt_1"}'
+FOLDER = tempfile.TemporaryDirectory(prefix="parsers-")
+TOKENS = SignedTokens([KEY])
+PAYMENTS = StripePayments("sk_test_x", [SECRET])
+SITE = "news.example.org"
+
+
+@functools.cache
+def roof() -> Campaign:
+    file = Path(FOLDER.name, "roof.toml")
+    file.write_text(f'sites = ["{SITE}"]\n' + Path("tests/roof.toml").read_text("utf-8"), "utf-8")
+    return read_campaign(file)
+
+
+@functools.cache
+def embed() -> EmbedEndpoints:
+    roof()
+    settings = Settings("sk_test_x", "pk_test_x", (SECRET,), "redis://127.0.0.1:1", OURS, (KEY,))
+    files = CampaignFiles(Path(FOLDER.name, "roof.toml"))
+    donations = Donations(files, RedisLedger(settings.redis_url), PAYMENTS, lambda: datetime.now(UTC))
+    return EmbedEndpoints(donations, Pages(settings, Assets()))
+
+
+def asked(data: bytes, header: str) -> Request:
+    """A request with these bytes as its query, and as one of its headers."""
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": data, "headers": [(header.encode(), data)]}
+    return Request(scope)
+
+
+def text(data: bytes) -> str:
+    """As a server hands headers and queries on."""
+    return data.decode("latin-1")
+
+
+def signature(data: bytes) -> None:
+    with contextlib.suppress(Invalid):
+        verify(BODY, data, [SECRET, SECRET[::-1]], datetime.now(UTC))
+        raise AssertionError(f"accepted: {data!r}")
+
+
+def event(data: bytes) -> None:
+    now = datetime.now(UTC)
+    signed = WebhookSignature.generate_signature_header(text(data), SECRET, int(now.timestamp())).encode()
+    with contextlib.suppress(Invalid, NotOurEvent):
+        PAYMENTS.event(text(data).encode(), signed, now, Account("acct_1", livemode=False))
+
+
+def form_fields(data: bytes) -> None:
+    with contextlib.suppress(Invalid):
+        assert all(isinstance(value, str) for value in form(data).values())
+
+
+def order(data: bytes) -> None:
+    with contextlib.suppress(Invalid):
+        assert len(_order(data).token) <= 600
+
+
+def token(data: bytes) -> None:
+    for read in (TOKENS.form, TOKENS.read_handle, TOKENS.read_returning):
+        for given in {text(data), data.decode("utf-8", "replace")}:
+            with contextlib.suppress(Invalid):
+                read(given)
+                raise AssertionError(f"accepted: {given!r}")
+
+
+def campaign_file(data: bytes) -> None:
+    file = Path(FOLDER.name, "other.toml")
+    file.write_bytes(data)
+    with contextlib.suppress(Misconfigured):
+        assert read_campaign(file).needs
+
+
+def lang(data: bytes) -> None:
+    with contextlib.suppress(Invalid):
+        assert all(tag.isascii() and tag.isalpha() for tag in texts.wanted(text(data)))
+
+
+def accept_language(data: bytes) -> None:
+    assert all(tag.isascii() and tag.isalpha() for tag in texts.accepted(text(data)))
+
+
+def amount(data: bytes) -> None:
+    for given in {text(data), data.decode("utf-8", "replace")}:
+        for currency in ("EUR", "JPY", "KWD"):
+            with contextlib.suppress(Invalid):
+                assert 0 <= parse_amount(given, currency, decimals=True).amount <= LARGEST
+
+
+def referer(data: bytes) -> None:
+    assert roof().site(_referring_host(asked(data, "referer"))) in {SITE, "other"}
+
+
+def oembed(data: bytes) -> None:
+    for given in (text(data), f"{OURS}/c/{text(data)}"):
+        with contextlib.suppress(NotFound):
+            assert embed()._addressed(given)[0].id == "roof"
+            assert given.startswith(OURS)
+
+
+def back(data: bytes) -> None:
+    for given in (text(data), f"https://{SITE}{text(data)}"):
+        with contextlib.suppress(Invalid):
+            led = urlsplit(way_back(roof(), given))
+            assert not given or (led.scheme, led.hostname, led.port) == ("https", SITE, None)
+
+
+def choices(data: bytes) -> None:
+    request = asked(data, "accept")
+    with contextlib.suppress(Invalid):
+        _look(request)
+        assert 64 <= _size(request, "size", (64, 2048), 256) <= 2048
+
+
+PARSERS: dict[str, Callable[[bytes], None]] = {
+    each.__name__: each
+    for each in (
+        *(signature, event, form_fields, order, token, campaign_file, lang, accept_language),
+        *(amount, referer, oembed, back, choices),
+    )
+}
+
+SEEDS: dict[str, list[bytes]] = {
+    "signature": [b"t=1764000000,v1=" + b"0" * 64, b"t=1764000000,v0=" + b"0" * 64 + b",v1=" + b"f" * 64],
+    "event": [
+        b'{"id":"evt_1","type":"checkout.session.completed","livemode":false,"data":{"object":{"id":"cs_test_1","status":'
+        b'"complete","payment_status":"paid","amount_total":2500,"currency":"eur","metadata":{"campaign":"roof"},'
+        b'"payment_intent":"pi_1","created":1764000000,"expires_at":1764003600}}}',
+        b'{"id":"evt_1","type":"charge.dispute.updated","livemode":false,"data":{"object":{"id":"du_1","amount":500,'
+        b'"currency":"eur","payment_intent":"pi_1","balance_transactions":[{"amount":-500,"created":1,"currency":"eur"}]}}}',
+        b'{"id":"evt_1","type":"refund.updated","livemode":false,"data":{"object":{"id":"re_1","amount":500,"currency":'
+        b'"eur","payment_intent":{"id":"pi_1","metadata":{"campaign":"roof"}},"status":"succeeded"}}}',
+    ],
+    "form_fields": [b"token=x&amount=own&own=25%2C50&lang=be&back=https%3A%2F%2Fnews.example.org%2F&replaces=y"],
+    "order": [b'{"token":"x","amount":"25","shape":"hosted","replaces":"y","lang":"be"}'],
+    "token": [TOKENS.mint("roof", "other").encode()[:-4], TOKENS.returning("roof", "n", "").encode()[:-4]],
+    "campaign_file": [Path("tests/roof.toml").read_bytes(), b'status = "open"\n'],
+    "lang": [b"be,ru-RU,en", b"uk-UA-x-private"],
+    "accept_language": [b"be, ru-RU;q=0.8, en;q=0.5, *;q=0.1"],
+    "amount": [b"25", b"1 250,50", b"1.234", "1\u00a0000".encode()],
+    "referer": [b"https://news.example.org/a?b=c", b"https://user@news.example.org:443/", b"http://[::1]:8000/"],
+    "oembed": [
+        b"https://give.example.org/c/roof?lang=be",
+        b"roof?lang=be&x=1#card",
+        b"https://give.example.org@evil.example/c/roof",
+    ],
+    "back": [
+        b"https://news.example.org/2026/a?x=1",
+        b"@evil.example/",
+        b"\\@evil.example",
+        b".evil.example/",
+        b":8443/",
+    ],
+    "choices": [b"theme=dark&layout=compact&size=256", b"size=64&size=2049&theme=%00"],
+}
