@@ -1,4 +1,4 @@
-"""The command line: serve · demo · check · rebuild · totals · snippet."""
+"""The command line: serve · demo · check · rebuild · totals · snippet · exposure."""
 
 from __future__ import annotations
 
@@ -214,6 +214,42 @@ def snippet(campaign: str, lang: str, url: str, campaigns: Path, *, pinned: bool
     found = CampaignFiles(campaigns).get(campaign)
     words = texts.texts(found.language(texts.wanted(lang)))
     click.echo(lines(url.rstrip("/"), found, words, pinned=pinned))
+
+
+@commands.command()
+@click.argument("campaign")
+@click.option("--campaigns", default="campaigns", envvar="CAMPAIGNS", type=click.Path(path_type=Path, exists=True))
+@click.option("--every", help='Instead of the file\'s: "6h", "1d".')
+@click.option("--step", type=click.IntRange(1), help="Instead of the file's, in whole units.")
+@click.option("--min-gifts", type=click.IntRange(0), help="Instead of the file's.")
+@click.option("--draws", default=400, show_default=True, type=click.IntRange(2), help="More are slower and surer.")
+@click.option("--seed", default=1, show_default=True)
+def exposure(
+    campaign: str, campaigns: Path, every: str | None, step: int | None, min_gifts: int | None, draws: int, seed: int
+) -> None:
+    """What somebody who knows amount and time of one gift gains from CAMPAIGN's public figure, as a table.
+
+    docs/privacy.md says how to choose `every`, `step` and `min_gifts` from it.
+    """
+    from dataclasses import replace
+
+    from service.adapters.campaign_files import CampaignFiles
+    from service.adapters.campaign_values import seconds
+    from service.domain.exposure import table
+
+    found = CampaignFiles(campaigns).get(campaign)
+    rule = found.publication
+    try:
+        rule = replace(
+            rule,
+            every=seconds(every, None) if every is not None else rule.every,
+            step=step * found.giving.minimum.unit if step is not None else rule.step,
+            min_gifts=min_gifts if min_gifts is not None else rule.min_gifts,
+        )
+        lines = list(table(rule, [money.amount for money in found.giving.suggested], found.currency, draws, seed))
+    except ValueError as error:
+        raise click.UsageError(str(error) or f"--every {every}: equal parts of a day, such as 6h") from error
+    click.echo("\n".join(lines))
 
 
 def _settings() -> Settings:

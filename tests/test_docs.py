@@ -6,6 +6,7 @@ from pathlib import Path
 
 from service.adapters.campaign_files import read_campaign
 from service.adapters.stripe_payments import EVENTS
+from service.domain.exposure import Traffic, gains
 from service.metrics import exposition
 from service.web.snippet import RESERVED, snippet
 from service.web.texts import texts
@@ -95,6 +96,18 @@ def test_every_make_target_that_the_docs_name_exists():
     targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.M))
     named = set(re.findall(r"`make ([a-z-]+)`", read("README.md", "CONTRIBUTING.md", "docs/operate.md")))
     assert named <= targets
+
+
+def test_the_table_of_what_a_watcher_gains_is_what_the_command_prints():
+    page, campaign = read("docs/privacy.md"), read_campaign(Path("campaigns/vitaly.toml"))
+    mixed = {money.amount: 1 / len(campaign.giving.suggested) for money in campaign.giving.suggested}
+    rows = re.findall(r"^\| EUR (\d+) \| ([\d.]+) \| [\d.]+ \| ([\d.]+) \|", page, re.M)
+    found = gains(campaign.publication, Traffic(4, mixed), [int(gift) * 100 for gift, _, _ in rows], draws=150, seed=2)
+    for (_, bound, told), gain in zip(rows, found, strict=True):
+        assert float(bound) == gain.bound
+        assert abs(float(told) - gain.value) < 3 * gain.error + 0.02
+    assert len(rows) == 4
+    assert f"`step = {campaign.publication.step // 100}`, `min_gifts = {campaign.publication.min_gifts}`" in page
 
 
 def test_every_decision_is_in_the_list():

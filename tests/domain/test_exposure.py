@@ -1,0 +1,93 @@
+"""What a watcher with one line of a statement gains from the public series: at most the gift's part of a step."""
+
+from __future__ import annotations
+
+import random
+from itertools import product
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from service.adapters.campaign_files import read_campaign
+from service.domain import exposure
+from service.domain.exposure import Gain, Hidden, Traffic, gains
+from service.domain.publication import Rule
+
+VILNIUS = ZoneInfo("Europe/Vilnius")
+VITALY = read_campaign(Path("campaigns/vitaly.toml"))
+SUGGESTED = {money.amount: 1 / len(VITALY.giving.suggested) for money in VITALY.giving.suggested}
+
+
+def rule(*, min_gifts: int = 0, hours: int = 6, step: int = 100_00) -> Rule:
+    return Rule(hours * 3600, step, min_gifts, VILNIUS)
+
+
+@pytest.mark.parametrize("per_day", [1.5, 4, 40])
+def test_the_first_campaign_tells_of_a_gift_at_most_its_part_of_a_step(per_day: float) -> None:
+    found = gains(VITALY.publication, Traffic(per_day, SUGGESTED), [5_00, 25_00, 50_00, 100_00], draws=80, seed=1)
+    assert all(each.within for each in found), found
+    assert all(each.error < 0.04 for each in found), "so few draws say something"
+    assert [each.value for each in found] == sorted(each.value for each in found)
+
+
+def test_a_number_of_gifts_that_gates_the_figure_tells_small_gifts_apart() -> None:
+    """Two gifts wait for a third; the smallest one lets the figure move. Hence no such gate in the first campaign."""
+    gated, free = (gains(rule(min_gifts=n), Traffic(4, SUGGESTED), [5_00], draws=60, seed=2)[0] for n in (3, 0))
+    assert free.within
+    assert not gated.within
+    assert VITALY.publication.min_gifts == 0
+
+
+def test_a_larger_step_and_a_longer_epoch_tell_less() -> None:
+    def told(changed: Rule) -> float:
+        return gains(changed, Traffic(8, SUGGESTED), [25_00], draws=100, seed=3)[0].value
+
+    assert told(rule(step=200_00)) < told(rule()) < told(rule(step=50_00))
+    assert told(rule(hours=24)) < told(rule(hours=6))
+
+
+def test_a_whole_step_in_a_quiet_campaign_is_seen() -> None:
+    (found,) = gains(rule(), Traffic(0.4, SUGGESTED), [100_00], draws=40, seed=4)
+    assert found.value > 0.9
+
+
+def test_the_same_seed_gives_the_same_numbers() -> None:
+    one, again, other = (gains(rule(), Traffic(8, SUGGESTED), [25_00], draws=20, seed=n) for n in (5, 5, 6))
+    assert one == again
+    assert one != other
+
+
+def test_a_figure_that_is_live_tells_everything() -> None:
+    with pytest.raises(ValueError, match="at once"):
+        gains(Rule(0, 1, 0, VILNIUS), Traffic(4, SUGGESTED), [5_00])
+
+
+def test_what_is_within_allows_for_the_estimate_and_no_more() -> None:
+    assert Gain(25_00, 0.28, 0.0, 0.25).within
+    assert not Gain(25_00, 0.30, 0.005, 0.25).within
+
+
+@pytest.mark.parametrize("min_gifts", [0, 2])
+def test_the_estimate_is_the_distance_as_all_series_of_three_epochs_give_it(min_gifts: int) -> None:
+    found = rule(min_gifts=min_gifts)
+    plain = exposure._arrivals(found, 0.8, {25_00: 0.6, 60_00: 0.4})
+    once_more = exposure._with(found, plain, 40_00)
+    decided = exposure._decided_by(found)
+    states = exposure._reachable(decided, [plain, once_more])
+    usual, with_gift = (exposure._Epoch(decided, arrivals, states) for arrivals in (plain, once_more))
+    start = [0.0] * len(states)
+    start[states[Hidden(0, 0)]] = 1.0
+    distance = 0.0
+    for moves in product(sorted({*usual.moves, *with_gift.moves}), repeat=3):
+        shares = []
+        for first in (usual, with_gift):
+            belief = start
+            for kernel, move in zip((first, usual, usual), moves, strict=True):
+                belief = kernel.after(belief, move)
+            shares.append(sum(belief))
+        distance += abs(shares[1] - shares[0]) / 2
+    dice = random.Random(7)
+    told = [exposure._told(start, usual, with_gift, 2, dice) for _ in range(1_500)]
+    assert sum(told) / len(told) == pytest.approx(distance, abs=0.03)
+    assert distance > 0.2
