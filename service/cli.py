@@ -232,6 +232,7 @@ def exposure(
     docs/privacy.md says how to choose `every`, `step` and `min_gifts` from it.
     """
     from dataclasses import replace
+    from random import Random
 
     from service.adapters.campaign_files import CampaignFiles
     from service.adapters.campaign_values import seconds
@@ -246,7 +247,8 @@ def exposure(
             step=step * found.giving.minimum.unit if step is not None else rule.step,
             min_gifts=min_gifts if min_gifts is not None else rule.min_gifts,
         )
-        lines = list(table(rule, [money.amount for money in found.giving.suggested], found.currency, draws, seed))
+        suggested = [money.amount for money in found.giving.suggested]
+        lines = list(table(rule, suggested, found.currency, Random(seed).random, draws=draws))  # noqa: S311
     except ValueError as error:
         raise click.UsageError(str(error) or f"--every {every}: equal parts of a day, such as 6h") from error
     click.echo("\n".join(lines))

@@ -13,7 +13,7 @@ by a forward filter over what is hidden: the sum held back, and the gifts since 
 from __future__ import annotations
 
 import math
-import random
+from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -71,8 +71,12 @@ class Gain:
         return self.value - 2 * self.error <= self.bound + MARGIN
 
 
-def gains(rule: Rule, traffic: Traffic, gifts: Iterable[int], *, draws: int = 200, seed: int = 0) -> list[Gain]:
-    """The watcher's gain about each of these gifts (minor units). The same seed gives the same numbers.
+Chance = Callable[[], float]
+"""A number from 0 to 1, 1 excluded, by chance: `random.Random(seed).random`, so that a table can be had again."""
+
+
+def gains(rule: Rule, traffic: Traffic, gifts: Iterable[int], chance: Chance, *, draws: int) -> list[Gain]:
+    """The watcher's gain about each of these gifts (minor units), estimated from so many series.
 
     Raises ValueError for a rule that publishes at once: every gift is seen, so that the gain is 1.
     """
@@ -87,17 +91,16 @@ def gains(rule: Rule, traffic: Traffic, gifts: Iterable[int], *, draws: int = 20
     usual = _Epoch(decided, plain, states)
     a_step = rule.step / (per_epoch * sum(amount * share for amount, share in traffic.amounts.items()))
     unseen, watched = (max(_EPOCHS, math.ceil(steps * a_step)) for steps in (_UNSEEN, _WATCHED))
-    dice = random.Random(seed)  # noqa: S311
     start = usual.unwatched([1.0] + [0.0] * (len(states) - 1), unseen)
-    pasts = [usual.watched(start, watched, dice) for _ in range(draws)]
+    pasts = [usual.watched(start, watched, chance) for _ in range(draws)]
     found = []
     for gift, arrivals in with_gift.items():
         once = _Epoch(decided, arrivals, states)
-        found.append(_gain(rule, gift, [_told(past, usual, once, watched, dice) for past in pasts]))
+        found.append(_gain(rule, gift, [_told(past, usual, once, watched, chance) for past in pasts]))
     return found
 
 
-def table(rule: Rule, suggested: Sequence[int], currency: str, draws: int, seed: int) -> Iterator[str]:
+def table(rule: Rule, suggested: Sequence[int], currency: str, chance: Chance, *, draws: int) -> Iterator[str]:
     """The gains for gifts up to a step and from one gift a day to many, in lines to be read. Raises ValueError."""
     usual = suggested[len(suggested) // 2]
     mixes = {
@@ -108,7 +111,7 @@ def table(rule: Rule, suggested: Sequence[int], currency: str, draws: int, seed:
     yield f"every {rule.every / 3600:g} h, step {Money(rule.step, currency)}, min_gifts {rule.min_gifts}"
     yield f"gain of a watcher: 0 none, 1 certainty; * above gift / step + {MARGIN}; ± is one standard error"
     for title, amounts in mixes.items():
-        columns = [gains(rule, Traffic(each, amounts), gifts, draws=draws, seed=seed) for each in _PER_DAY]
+        columns = [gains(rule, Traffic(each, amounts), gifts, chance, draws=draws) for each in _PER_DAY]
         yield f"\n{title}"
         yield f"{'gift':>14}{'gift/step':>11}" + "".join(f"{f'{each} a day':>16}" for each in _PER_DAY)
         for gift, row in zip(gifts, zip(*columns, strict=True), strict=True):
@@ -217,15 +220,15 @@ class _Epoch:
             belief = [sum(parts) for parts in zip(*(self.after(belief, move) for move in self.moves), strict=True)]
         return _normal(belief)
 
-    def watched(self, belief: list[float], epochs: int, dice: random.Random) -> list[float]:
+    def watched(self, belief: list[float], epochs: int, chance: Chance) -> list[float]:
         """What somebody believes who has watched so many epochs, as chance would have it."""
         for _ in range(epochs):
-            belief = _normal(self.after(belief, self.draw(belief, dice)))
+            belief = _normal(self.after(belief, self.draw(belief, chance)))
         return belief
 
-    def draw(self, belief: list[float], dice: random.Random) -> int:
-        weights = [sum(map(mul, belief, self.likely[move])) for move in self.moves]
-        return dice.choices(self.moves, cum_weights=list(accumulate(weights)))[0]
+    def draw(self, belief: list[float], chance: Chance) -> int:
+        weights = list(accumulate(sum(map(mul, belief, self.likely[move])) for move in self.moves))
+        return self.moves[min(bisect(weights, chance() * weights[-1]), len(weights) - 1)]
 
 
 def _normal(belief: list[float]) -> list[float]:
@@ -233,14 +236,14 @@ def _normal(belief: list[float]) -> list[float]:
     return [share / whole for share in belief] if whole else belief
 
 
-def _told(past: list[float], usual: _Epoch, with_gift: _Epoch, epochs: int, dice: random.Random) -> float:
+def _told(past: list[float], usual: _Epoch, with_gift: _Epoch, epochs: int, chance: Chance) -> float:
     """|p₁ - p₀| ÷ (p₁ + p₀) of one series, drawn from either with the same chance: on average the distance."""
-    given = dice.random() < 0.5
+    given = chance() < 0.5
     beliefs, shares = [past, past], [1.0, 1.0]
     for number in range(epochs + 1):
         first = number == 0
         kernels = (usual, with_gift if first else usual)
-        move = kernels[given].draw(beliefs[given], dice)
+        move = kernels[given].draw(beliefs[given], chance)
         after = [kernel.after(belief, move) for kernel, belief in zip(kernels, beliefs, strict=True)]
         shares = _normal([share * sum(belief) for share, belief in zip(shares, after, strict=True)])
         if not all(shares):

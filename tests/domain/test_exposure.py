@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from itertools import product
 from pathlib import Path
+from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -25,7 +25,9 @@ def rule(*, min_gifts: int = 0, hours: int = 6, step: int = 100_00) -> Rule:
 
 @pytest.mark.parametrize("per_day", [1.5, 4, 40])
 def test_the_first_campaign_tells_of_a_gift_at_most_its_part_of_a_step(per_day: float) -> None:
-    found = gains(VITALY.publication, Traffic(per_day, SUGGESTED), [5_00, 25_00, 50_00, 100_00], draws=80, seed=1)
+    found = gains(
+        VITALY.publication, Traffic(per_day, SUGGESTED), [5_00, 25_00, 50_00, 100_00], Random(1).random, draws=80
+    )
     assert all(each.within for each in found), found
     assert all(each.error < 0.04 for each in found), "so few draws say something"
     assert [each.value for each in found] == sorted(each.value for each in found)
@@ -33,7 +35,9 @@ def test_the_first_campaign_tells_of_a_gift_at_most_its_part_of_a_step(per_day: 
 
 def test_a_number_of_gifts_that_gates_the_figure_tells_small_gifts_apart() -> None:
     """Two gifts wait for a third; the smallest one lets the figure move. Hence no such gate in the first campaign."""
-    gated, free = (gains(rule(min_gifts=n), Traffic(4, SUGGESTED), [5_00], draws=60, seed=2)[0] for n in (3, 0))
+    gated, free = (
+        gains(rule(min_gifts=n), Traffic(4, SUGGESTED), [5_00], Random(2).random, draws=60)[0] for n in (3, 0)
+    )
     assert free.within
     assert not gated.within
     assert VITALY.publication.min_gifts == 0
@@ -41,26 +45,26 @@ def test_a_number_of_gifts_that_gates_the_figure_tells_small_gifts_apart() -> No
 
 def test_a_larger_step_and_a_longer_epoch_tell_less() -> None:
     def told(changed: Rule) -> float:
-        return gains(changed, Traffic(8, SUGGESTED), [25_00], draws=100, seed=3)[0].value
+        return gains(changed, Traffic(8, SUGGESTED), [25_00], Random(3).random, draws=100)[0].value
 
     assert told(rule(step=200_00)) < told(rule()) < told(rule(step=50_00))
     assert told(rule(hours=24)) < told(rule(hours=6))
 
 
 def test_a_whole_step_in_a_quiet_campaign_is_seen() -> None:
-    (found,) = gains(rule(), Traffic(0.4, SUGGESTED), [100_00], draws=40, seed=4)
+    (found,) = gains(rule(), Traffic(0.4, SUGGESTED), [100_00], Random(4).random, draws=40)
     assert found.value > 0.9
 
 
 def test_the_same_seed_gives_the_same_numbers() -> None:
-    one, again, other = (gains(rule(), Traffic(8, SUGGESTED), [25_00], draws=20, seed=n) for n in (5, 5, 6))
+    one, again, other = (gains(rule(), Traffic(8, SUGGESTED), [25_00], Random(n).random, draws=20) for n in (5, 5, 6))
     assert one == again
     assert one != other
 
 
 def test_a_figure_that_is_live_tells_everything() -> None:
     with pytest.raises(ValueError, match="at once"):
-        gains(Rule(0, 1, 0, VILNIUS), Traffic(4, SUGGESTED), [5_00])
+        gains(Rule(0, 1, 0, VILNIUS), Traffic(4, SUGGESTED), [5_00], Random(1).random, draws=2)
 
 
 def test_what_is_within_allows_for_the_estimate_and_no_more() -> None:
@@ -87,7 +91,7 @@ def test_the_estimate_is_the_distance_as_all_series_of_three_epochs_give_it(min_
                 belief = kernel.after(belief, move)
             shares.append(sum(belief))
         distance += abs(shares[1] - shares[0]) / 2
-    dice = random.Random(7)
-    told = [exposure._told(start, usual, with_gift, 2, dice) for _ in range(1_500)]
+    chance = Random(7).random
+    told = [exposure._told(start, usual, with_gift, 2, chance) for _ in range(1_500)]
     assert sum(told) / len(told) == pytest.approx(distance, abs=0.03)
     assert distance > 0.2
