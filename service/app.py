@@ -15,14 +15,18 @@ from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from service.adapters.campaign_files import CampaignFiles
+from service.adapters.memory_limits import MemoryLimits
+from service.adapters.proof_of_work import ProofOfWork
 from service.adapters.redis_ledger import RedisLedger
+from service.adapters.redis_limits import RedisLimits
 from service.adapters.stripe_payments import StripePayments
 from service.adapters.tokens import SignedTokens
+from service.admission import Admission
 from service.checkout import Checkout
 from service.donations import Donations
 from service.errors import DonationCardError
 from service.logs import configure_logs, flush_logs
-from service.ports import Campaigns, Ledger, Payments
+from service.ports import Campaigns, Ledger, Limits, Payments
 from service.settings import Settings, from_environment
 from service.upkeep import Upkeep
 from service.web import stripe_webhook
@@ -56,18 +60,27 @@ def create_app(
     campaigns: Campaigns | None = None,
     ledger: Ledger | None = None,
     payments: Payments | None = None,
+    limits: Limits | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Starlette:
     """Raises Misconfigured, with every fault, when a campaign file is wrong."""
     files = campaigns or CampaignFiles(settings.campaigns, publication_every=settings.publication_every)
     stripe = payments or stripe_payments(settings)
     donations = Donations(files, ledger or redis_ledger(settings), stripe, clock)
-    checkout = Checkout(donations, stripe, SignedTokens(settings.secret_keys))
+    admission = Admission(
+        donations,
+        limits or RedisLimits(settings.redis_url),
+        MemoryLimits(),
+        ProofOfWork(settings.secret_keys),
+        settings.workers,
+    )
+    donations.heard = admission.hear
+    checkout = Checkout(donations, stripe, SignedTokens(settings.secret_keys), admission)
     assets = Assets()
     pages = Pages(settings, assets)
     board = Board(donations, pages, assets.ready)
     tally = Tally()
-    upkeep = Upkeep(donations, board, tally)
+    upkeep = Upkeep(donations, board, admission, tally)
     problems = Problems(pages)
     webhook = Timed(WebhookEndpoint(donations, problems.expected), stripe_webhook.PATH)
     operator = Operator(settings.metrics_token)
@@ -76,7 +89,7 @@ def create_app(
     def reasons() -> dict[str, str | None]:
         return upkeep.reasons() | {"payments": checkout.refused}
 
-    readiness = Readiness(reasons, upkeep.ages, upkeep.private_ages, operator)
+    readiness = Readiness(reasons, upkeep.ages, upkeep.private_ages, operator, lambda: str(admission.mode))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

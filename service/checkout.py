@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from service import metrics
+from service.admission import Admission, Visitor
 from service.domain.campaign import Campaign
+from service.domain.limits import Bucket, Counts, Rate
 from service.domain.money import Money
-from service.donations import SESSION_LIFETIME, Donations
+from service.donations import SESSION_LIFETIME, Donations, way_on
 from service.errors import Conflict, FailureKept, Invalid, KeyRefused, NotFound, PaymentsUnavailable, RateLimited
 from service.ports import CheckoutSession, FormToken, Handle, Order, Payments, SessionStatus, Shape, Tokens
 
@@ -18,7 +20,13 @@ CHANGES_PER_TOKEN: Final = 5
 """Different orders one token may start."""
 
 READ_INTERVAL: Final = 2.0
-"""Seconds between two reads of the same session from Stripe, whose reads are budgeted."""
+"""Seconds between two reads of the same session from Stripe, whose reads are budgeted; doubled after every ten."""
+
+READS: Final = Rate(every=100, burst=20)
+"""All reads: ten a second, well under the 25 that Stripe takes at one endpoint."""
+
+READS_OF_ONE: Final = Rate(every=2_000, burst=5)
+"""For one intention to give, whichever sessions it names: the address of thanks can be made to name any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +59,42 @@ class Intention:
 
 
 @dataclass(slots=True)
+class Reading:
+    """A session as it was last read from Stripe, or is being read."""
+
+    asked: float
+    found: asyncio.Task[CheckoutSession]
+    reads: int
+
+    def good(self, now: float) -> bool:
+        if not self.found.done():
+            return True
+        if self.found.exception():
+            return False
+        settled = self.found.result().status in {SessionStatus.PAID, SessionStatus.EXPIRED}
+        return settled or now - self.asked < READ_INTERVAL * 2 ** min(self.reads // 10, 5)
+
+
+@dataclass(slots=True)
 class Checkout:
     donations: Donations
     payments: Payments
     tokens: Tokens
+    admission: Admission
     refused: str | None = None
     """Why no session can be opened with the key that we have; None while none was refused."""
     _intentions: OrderedDict[str, Intention] = field(default_factory=OrderedDict)
-    _read: OrderedDict[str, tuple[float, asyncio.Task[CheckoutSession]]] = field(default_factory=OrderedDict)
+    _read: OrderedDict[str, Reading] = field(default_factory=OrderedDict)
+    _reads: Counts = field(default_factory=lambda: Counts(10_000))
 
     async def start(
-        self, token: FormToken, amount: Money, terms: Terms, *, replaces: Handle | None = None
+        self, token: FormToken, amount: Money, terms: Terms, visitor: Visitor, *, replaces: Handle | None = None
     ) -> CheckoutSession:
         """Open the checkout session of this intention to give; the same press twice is the same session.
 
         Raises Conflict (`campaign_closed`, `already_paid`), Invalid (`amount_*`, `token_forged`), RateLimited
-        (`too_many_changes`) and PaymentsUnavailable (evidence: `campaign`, and its `fallback_url` if it has one).
+        (`too_many_changes`, and as `Admission.admit`) and PaymentsUnavailable (evidence: `campaign`, and its
+        `fallback_url` if it has one).
         """
         campaign = self.donations.campaign(token.campaign)
         if not self.donations.accepts(campaign):
@@ -90,13 +118,15 @@ class Checkout:
         if replaces is not None and (replaces.campaign, replaces.nonce) != (token.campaign, token.nonce):
             raise Invalid("token_forged")
         try:
+            replaced = f"{token.nonce}/replaced" if replaces else ""
+            await self.admission.admit(campaign, visitor, replaces=replaced)
             for earlier in {replaces and replaces.session_id, intention.superseded_by(order)} - {None}:
                 await self._give_up(str(earlier))
             session = await self._open(order, intention, first)
         except PaymentsUnavailable as error:
             metrics.sessions.labels("failed").inc()
             self.refused = str(error) if isinstance(error, KeyRefused) else self.refused
-            error.evidence |= _way_on(campaign)
+            error.evidence |= way_on(campaign)
             raise
         self.refused = None
         intention.latest = order, session.id
@@ -144,7 +174,7 @@ class Checkout:
         PaymentsUnavailable (`payment_unread`): it may well be paid, so nobody is told that nothing was taken.
         """
         try:
-            session = await self._read_seldom(session_id)
+            session = await self._read_seldom(session_id, nonce)
         except PaymentsUnavailable as error:
             raise PaymentsUnavailable("payment_unread") from error
         if (session.campaign, session.nonce) != (campaign, nonce):
@@ -152,22 +182,26 @@ class Checkout:
         await self.donations.record_if_paid(session)
         return session
 
-    async def _read_seldom(self, session_id: str) -> CheckoutSession:
-        """One read per session and interval, shared by everybody who asks meanwhile."""
+    async def _read_seldom(self, session_id: str, nonce: str) -> CheckoutSession:
+        """One read per session and interval, shared by everybody who asks meanwhile; none once it is settled.
+
+        Where the budget is spent the last answer is as good as any; without one, PaymentsUnavailable.
+        """
         now = asyncio.get_running_loop().time()
-        asked, reading = self._read.get(session_id, (float("-inf"), None))
-        if reading is None or now - asked >= READ_INTERVAL or (reading.done() and reading.exception()):
-            reading = asyncio.create_task(self.payments.read(session_id))
-            self._read[session_id] = (now, reading)
-            self._read.move_to_end(session_id)
-            while len(self._read) > 1_000:
-                self._read.popitem(last=False)
-        return await asyncio.shield(reading)
-
-
-def _way_on(campaign: Campaign) -> dict[str, str | int]:
-    """Where a donor goes whom Stripe did not answer: to the form again, or to another way to give."""
-    return {"campaign": campaign.id, **({"fallback_url": campaign.fallback_url} if campaign.fallback_url else {})}
+        reading = self._read.get(session_id)
+        if reading is None or not reading.good(now):
+            workers = self.admission.workers
+            budgets = Bucket("reads", READS.shared(workers)), Bucket(nonce, READS_OF_ONE.shared(workers))
+            if not self._reads.take(budgets, int(now * 1_000)):
+                reads = reading.reads + 1 if reading else 1
+                reading = Reading(now, asyncio.create_task(self.payments.read(session_id)), reads)
+                self._read[session_id] = reading
+                self._read.move_to_end(session_id)
+                while len(self._read) > 1_000:
+                    self._read.popitem(last=False)
+            elif reading is None or reading.found.exception():
+                raise PaymentsUnavailable(reason="reads_spent")
+        return await asyncio.shield(reading.found)
 
 
 def _within_terms(campaign: Campaign, amount: Money) -> None:

@@ -1,4 +1,4 @@
-"""The command line: serve · demo · check · rebuild · totals · snippet · exposure."""
+"""The command line: serve · demo · check · rebuild · totals · attack-mode · snippet · exposure."""
 
 from __future__ import annotations
 
@@ -179,6 +179,30 @@ def _table(compared: Sequence[Comparison], currencies: Mapping[str, str]) -> Ite
         payments = f"{had.payments} → {found.payments}" if had and had != found else str(found.payments)
         note = "  sums of single sites differ" if each.differs and had == found else ""
         yield f"{each.campaign:24} {before:>20} {shown(found.raised):>20} {change:>16} {payments:>16}{note}"
+
+
+@commands.command("attack-mode")
+@click.argument("wanted", type=click.Choice(["on", "off", "auto"]), required=False)
+def attack_mode(wanted: str | None) -> None:
+    """Show whether a proof of work is asked of everybody, or force it ON, OFF, or back to what is heard of declines.
+
+    Every worker follows within a second or two.
+    """
+    click.echo(asyncio.run(_attack_mode(_settings(), wanted)))
+
+
+async def _attack_mode(settings: Settings, wanted: str | None) -> str:
+    from service.adapters.redis_limits import RedisLimits
+
+    limits = RedisLimits(settings.redis_url, deadline=2)
+    try:
+        async with _donations(settings) as donations:
+            account = await donations.account()
+        if wanted:
+            await limits.force(account, "" if wanted == "auto" else wanted)
+        return str((await limits.take(account, ())).mode)
+    finally:
+        await limits.close()
 
 
 @asynccontextmanager

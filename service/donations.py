@@ -25,6 +25,7 @@ from service.ports import (
     Account,
     Campaigns,
     CheckoutSession,
+    Declined,
     Joined,
     Ledger,
     Origin,
@@ -50,6 +51,8 @@ class Donations:
     payments: Payments
     clock: Callable[[], datetime]
     figures: dict[str, Progress] = field(default_factory=dict)
+    heard: Callable[[Told | Declined], None] = lambda told: None
+    """Told of everything that a webhook says."""
     active: float = 0.0
     """UTC seconds of this worker's last checkout session or webhook."""
     _account: Account | None = field(default=None, init=False)
@@ -194,11 +197,19 @@ class Donations:
         """Apply a webhook: verify, translate, join. Raises Invalid, NotOurEvent, and Unavailable to be sent again."""
         now = self.clock()
         told = self.payments.event(body, signature, now, await self.account())
+        self.heard(told)
+        if isinstance(told, Declined):
+            raise NotOurEvent("payment_declined")
         self.active = now.timestamp()
         metrics.last_webhook.set(self.active)
         if isinstance(told, CheckoutSession) and told.campaign and told.status is SessionStatus.EXPIRED:
             metrics.sessions.labels("expired").inc()
         return await self.record(told, "webhook")
+
+
+def way_on(campaign: Campaign) -> dict[str, str | int]:
+    """Where a donor goes who cannot pay now: to the form again, or to another way to give."""
+    return {"campaign": campaign.id, **({"fallback_url": campaign.fallback_url} if campaign.fallback_url else {})}
 
 
 def _progress(campaign: Campaign, published: Published) -> Progress:

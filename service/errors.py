@@ -7,7 +7,7 @@
     │   ├── Invalid          request_malformed, language_malformed, amount_*, token_*, …     400
     │   ├── TooLarge         body_too_large                                                  413
     │   ├── Conflict         already_paid, campaign_closed                                   409
-    │   └── RateLimited      rate_limited                                                    429
+    │   └── RateLimited      rate_limited, challenge_required, too_many_changes              429
     ├── Unavailable          a part we depend on does not answer; trying again helps          503
     │   ├── LedgerUnavailable    ledger_unavailable
     │   ├── FigureUnknown        figure_unknown
@@ -108,7 +108,7 @@ class KeyRefused(PaymentsUnavailable):
 
 
 class NotOurEvent(DonationCardError):
-    """`code` says why: other_account, other_mode, other_product, unhandled_type, wrong_currency."""
+    """`code` says why: other_account, other_mode, other_product, payment_declined, unhandled_type, wrong_currency."""
 
     status = 200
     code = "unhandled_type"

@@ -8,8 +8,10 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
+from service.domain.attack import SILENCE, Mode, Signals
 from service.domain.campaign import Campaign
 from service.domain.ledger import Kind, State, Totals, payment
+from service.domain.limits import Bucket
 from service.domain.money import Money
 from service.domain.publication import Published, Rule
 
@@ -224,6 +226,11 @@ Told = CheckoutSession | Reversal
 """What Stripe tells us of money, in a webhook or when asked."""
 
 
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A card was declined on a session of ours: nothing happened to money, and it is a signal of card testing."""
+
+
 class Payments(Protocol):
     """Every method that asks Stripe raises PaymentsUnavailable when it does not answer in time."""
 
@@ -250,10 +257,53 @@ class Payments(Protocol):
         """What the events since `changed` tell: hints of late changes. Never all there is: Stripe keeps them for 30
         days, and some are never made."""
 
-    def event(self, body: bytes, signature: bytes, now: datetime, account: Account) -> Told:
+    def event(self, body: bytes, signature: bytes, now: datetime, account: Account) -> Told | Declined:
         """Verify and translate a webhook. Raises Invalid (not signed by Stripe, unreadable) and NotOurEvent."""
 
     async def close(self) -> None: ...
+
+
+# ── limits ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Verdict(Enum):
+    """`SPENT`: what may be used once was used before; nothing was taken."""
+
+    TAKEN = "taken"
+    FULL = "full"
+    SPENT = "spent"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """`wait`: milliseconds until there is one more in every bucket. `mode`: what held at that moment."""
+
+    verdict: Verdict
+    wait: int
+    mode: Mode
+
+
+class Limits(Protocol):
+    """Counted for all workers together. Every method raises LedgerUnavailable. Nothing here is about a person."""
+
+    async def take(
+        self, account: Account, buckets: Sequence[Bucket], *, spend: str = "", signals: Signals = SILENCE
+    ) -> Taken:
+        """One out of every bucket or out of none; `spend` names what may be used once. Signals are counted first."""
+
+    async def force(self, account: Account, forced: str) -> None:
+        """`on`, `off`, or empty: by itself."""
+
+    async def close(self) -> None: ...
+
+
+class Challenges(Protocol):
+    """Proofs of work. `form`: a hash of the form's token, for which alone a solution is good."""
+
+    def make(self, form: str, level: int) -> dict[str, object]: ...
+
+    def solved(self, proof: str, form: str) -> str | None:
+        """The name of the challenge that this solves, to be spent; None: it solves none of ours, or too late."""
 
 
 # ── campaigns and tokens ───────────────────────────────────────────────────────────────────────────────────────

@@ -12,8 +12,9 @@ from prometheus_client.core import Metric
 from starlette.applications import Starlette
 
 from service.adapters.redis_ledger import STALE_AFTER
+from service.admission import Admission
 from service.donations import Donations
-from service.errors import LedgerUnavailable, Unavailable
+from service.errors import LedgerUnavailable, PaymentsUnavailable, Unavailable
 from service.metrics import gauge, last_webhook_at, ready_reads
 from service.ports import Rounds
 from service.reconciliation import Reconciliation
@@ -28,6 +29,9 @@ ROLL_INTERVAL: Final = 1.0
 FIRST_LOOK: Final = 3.0
 """Seconds that a worker which starts may take to know its figures before it answers: a restart shows nobody a gap."""
 
+WATCH_INTERVAL: Final = 1.0
+"""Seconds between telling the other workers what was heard of declined cards, and learning what holds."""
+
 PASS_INTERVAL: Final = 2.0
 """Seconds between two looks whether a pass over what Stripe knows is due."""
 
@@ -35,8 +39,8 @@ PASS_INTERVAL: Final = 2.0
 class Upkeep:
     """What a worker does on its own: read changed campaign files, roll the figures, reconcile with Stripe."""
 
-    def __init__(self, donations: Donations, board: Board, tally: Tally) -> None:
-        self._donations, self._board, self._tally = donations, board, tally
+    def __init__(self, donations: Donations, board: Board, admission: Admission, tally: Tally) -> None:
+        self._donations, self._board, self._admission, self._tally = donations, board, admission, tally
         self._reconciliation = Reconciliation(donations)
         self._reconciled: str | None = "not reconciled with Stripe yet"
         self._ledger: str | None = "not asked yet"
@@ -47,6 +51,7 @@ class Upkeep:
         tasks = [
             asyncio.create_task(_forever(self._look, ROLL_INTERVAL)),
             asyncio.create_task(_forever(self._reconcile, PASS_INTERVAL)),
+            asyncio.create_task(_forever(self._watch, WATCH_INTERVAL)),
         ]
         try:
             with contextlib.suppress(TimeoutError):
@@ -57,6 +62,7 @@ class Upkeep:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self._admission.limits.close()
             await self._donations.ledger.close()
             await self._donations.payments.close()
 
@@ -125,6 +131,10 @@ class Upkeep:
             self._ledger = str(error)
         await self._board.refresh(ask=self._ledger is None)
         self._looked.set()
+
+    async def _watch(self) -> None:
+        with contextlib.suppress(PaymentsUnavailable):  # `_reconcile` says so
+            await self._admission.look()
 
     async def _reconcile(self) -> None:
         try:

@@ -74,7 +74,14 @@ interface GivingPage {
   complete_event: boolean;
   needs: { share: number; filled: number }[];
   reach: { title: string; missing: number; text: string }[];
-  texts: Record<'beyond' | 'continue' | 'continue_with' | 'paying' | 'amount_missing' | 'failed', string>;
+  solver: string;
+  texts: Record<'beyond' | 'continue' | 'continue_with' | 'paying' | 'amount_missing' | 'failed' | 'checking' | 'unchecked', string>;
+}
+
+/** A proof of work, in ALTCHA's format (version 2). */
+interface Challenge {
+  parameters: { nonce: string; salt: string; cost: number; keyPrefix: string };
+  signature: string;
 }
 
 interface Window {

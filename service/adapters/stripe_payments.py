@@ -21,7 +21,7 @@ from service.adapters.stripe_client import RefusedByStripe, answered_by_stripe, 
 from service.domain.ledger import State, dispute, refund
 from service.domain.money import Money
 from service.errors import Invalid, NotFound, NotOurEvent, PaymentsUnavailable
-from service.ports import Account, CheckoutSession, Order, Origin, Reversal, SessionStatus, Shape, Told
+from service.ports import Account, CheckoutSession, Declined, Order, Origin, Reversal, SessionStatus, Shape, Told
 
 log = structlog.get_logger()
 
@@ -47,6 +47,9 @@ EVENTS: Final = {
 }
 """The events a webhook endpoint has to send, and which object each carries. `charge.refunded` is not among them: a
 charge tells the sum of its refunds, and a refund that fails later would never be seen."""
+
+SIGNAL: Final = "payment_intent.payment_failed"
+"""Sent too, and never applied: it is a signal of card testing."""
 
 
 class StripePayments:
@@ -124,7 +127,7 @@ class StripePayments:
             if (told := _readable(EVENTS[event.type], event.data.object.to_dict())) is not None:
                 yield told
 
-    def event(self, body: bytes, signature: bytes, now: datetime, account: Account) -> Told:
+    def event(self, body: bytes, signature: bytes, now: datetime, account: Account) -> Told | Declined:
         webhook_signature.verify(body, signature, self._webhook_secrets, now)
         try:
             event = json.loads(body)
@@ -133,14 +136,15 @@ class StripePayments:
         if not isinstance(event, dict):
             raise Invalid("event_malformed")
         kind = EVENTS.get(event["type"]) if isinstance(event.get("type"), str) else None
-        if kind is None:
+        if kind is None and event.get("type") != SIGNAL:
             raise NotOurEvent("unhandled_type")
         if event.get("livemode") is not self._livemode:
             raise NotOurEvent("other_mode")
         if event.get("account") and event["account"] != account.id:
             raise NotOurEvent("other_account")
         data = event.get("data")
-        return _READERS[kind](data.get("object") if isinstance(data, dict) else None)
+        subject = data.get("object") if isinstance(data, dict) else None
+        return _READERS[kind](subject) if kind else _declined(subject)
 
     async def close(self) -> None:
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the library left it untyped
@@ -225,6 +229,13 @@ def _dispute(data: Any) -> Reversal:
             for _, amount, currency in moved
         ]
         return _reversal(data, dispute("-", data["id"], movements))
+
+
+def _declined(data: Any) -> Declined:
+    with _told_by_stripe():
+        if _origin(data) is None:
+            raise NotOurEvent("other_product")
+        return Declined()
 
 
 def _reversal(data: Any, state: State) -> Reversal:

@@ -167,21 +167,43 @@ const complain = (text, code = '') => {
   else own.removeAttribute('aria-invalid');
   part('retry', HTMLElement).hidden = !/^token|^too_many/.test(code);
   const another = document.getElementById('another'); // only where the campaign names another way to give
-  if (another) another.hidden = !/^(payments_unavailable|unreachable|internal)$/.test(code);
+  if (another) another.hidden = !/^(payments_unavailable|unreachable|internal|rate_limited|challenge_required)$/.test(code);
   if (!text) return;
   const radio = chosenRadio();
   (about ? (radio && radio.value !== 'own' ? radio : own) : problem).focus();
 };
 
-/** Asks for a session. @param {string} amount @returns {Promise<CheckoutSession | Problem>} */
-const order = async (amount) => {
-  const body = JSON.stringify({ token, amount, shape: 'embedded', lang, ...(last && { replaces: last }) });
+/** Asks for a session. @param {string} amount @param {string} [proof] @returns {Promise<CheckoutSession | Problem>} */
+const order = async (amount, proof = '') => {
+  const body = JSON.stringify({ token, amount, shape: 'embedded', lang, ...(last && { replaces: last }), ...(proof && { proof }) });
   try {
     const answer = await fetch(form.action, { method: 'POST', body, headers: { 'Content-Type': 'application/json', Accept: 'application/json' } });
     return await answer.json();
   } catch {
     return { type: 'about:blank', title: '', status: 0, code: 'unreachable', detail: page.texts.failed };
   }
+};
+
+/** Whether this browser cannot do the work that is asked for: the form then goes where it goes without this script. */
+let plain = false;
+
+/** Asks for a session, and does the work first where that is asked for. @param {string} amount */
+const orderWithProof = async (amount) => {
+  let session = await order(amount);
+  for (let tries = 0; tries < 2 && 'code' in session && session.code === 'challenge_required'; tries++) {
+    const checking = part('checking', HTMLElement);
+    checking.textContent = page.texts.checking;
+    try {
+      const { prove } = await import(page.solver);
+      session = await order(amount, await prove(token));
+    } catch {
+      plain = true;
+      session = { ...session, detail: page.texts.unchecked };
+    }
+    checking.textContent = '';
+    if (plain) break;
+  }
+  return session;
 };
 
 /** @param {boolean} on */
@@ -191,12 +213,13 @@ const setPending = (on) => {
 };
 
 form.addEventListener('submit', async (event) => {
+  if (plain) return;
   event.preventDefault();
   if (pending) return;
   const amount = chosenAmount();
   if (!amount) return complain(page.texts.amount_missing, 'amount_missing');
   setPending(true);
-  const session = await order(amount);
+  const session = await orderWithProof(amount);
   setPending(false);
   if ('handle' in session) await pay(session);
   else complain(session.detail || page.texts.failed, session.code);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Final, Literal
 from urllib.parse import urlencode
@@ -11,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from service.admission import Visitor
 from service.checkout import Checkout, Terms
 from service.domain.campaign import Campaign
 from service.domain.money import Money, parse_amount
@@ -37,6 +39,7 @@ class Order(BaseModel):
     shape: Literal["embedded", "hosted"] = "embedded"
     replaces: str = Field(default="", max_length=600)
     lang: str = Field(default="", max_length=100)
+    proof: str = Field(default="", max_length=2_000)
 
 
 class CheckoutEndpoints:
@@ -58,9 +61,10 @@ class CheckoutEndpoints:
         order = _order(await read(request.scope, request.receive, FORM_LIMIT))
         token = self.tokens.form(order.token)
         campaign = self.donations.campaign(token.campaign)
-        words = _words(campaign, order.lang)
+        words = request.state.words = _words(campaign, order.lang)
+        visitor = Visitor(_address(request), scripted=True, proof=order.proof, form=form_name(order.token))
         amount = parse_amount(order.amount, campaign.currency, decimals=campaign.giving.decimals)
-        session = await self._open(campaign, words, token, amount, Shape(order.shape), order.replaces, back="")
+        session = await self._open(campaign, words, token, amount, visitor, Shape(order.shape), order.replaces)
         handle = self.tokens.handle(Handle(session.id, campaign.id, token.nonce))
         return JSONResponse(_made(session, amount, handle, order.shape), 201, NO_STORE)
 
@@ -69,11 +73,13 @@ class CheckoutEndpoints:
         given = form(await read(request.scope, request.receive, FORM_LIMIT))
         token = self.tokens.form(given.get("token", ""))
         campaign = self.donations.campaign(token.campaign)
-        words = _words(campaign, given.get("lang", ""))
+        words = request.state.words = _words(campaign, given.get("lang", ""))
+        visitor = Visitor(_address(request), scripted=False)
         back = way_back(campaign, given.get("back", ""))
         try:
             amount = _chosen(given, campaign, words)
-            session = await self._open(campaign, words, token, amount, Shape.HOSTED, given.get("replaces", ""), back)
+            earlier = given.get("replaces", "")
+            session = await self._open(campaign, words, token, amount, visitor, Shape.HOSTED, earlier, back)
         except Invalid as error:
             if not error.code.startswith("amount_"):
                 raise
@@ -97,9 +103,10 @@ class CheckoutEndpoints:
         words: Texts,
         token: FormToken,
         amount: Money,
+        visitor: Visitor,
         shape: Shape,
         replaces: str,
-        back: str,
+        back: str = "",
     ) -> CheckoutSession:
         base = f"{self.public_url}/c/{campaign.id}"
         returning = f"return={self.tokens.returning(campaign.id, token.nonce, back)}&lang={words.language}"
@@ -114,7 +121,7 @@ class CheckoutEndpoints:
             cancel_url=f"{base}/give?lang={words.language}{named}" if hosted else None,
         )
         earlier = self.tokens.read_handle(replaces) if replaces else None
-        return await self.checkout.start(token, amount, terms, replaces=earlier)
+        return await self.checkout.start(token, amount, terms, visitor, replaces=earlier)
 
     async def follow(self, request: Request) -> Response:
         handle = self.tokens.read_handle(request.path_params["handle"])
@@ -123,6 +130,16 @@ class CheckoutEndpoints:
         session = await self.checkout.follow(handle.session_id, handle.campaign, handle.nonce)
         figure = self.donations.shown(campaign)
         return JSONResponse(view.thanks(campaign, figure, words, session.status.value, session.amount), 200, NO_STORE)
+
+
+def form_name(token: str) -> str:
+    """What a proof of work is bound to: the form it was made for, without telling its token."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def _address(request: Request) -> str | None:
+    """The client's, as uvicorn says: a proxy is believed where `FORWARDED_ALLOW_IPS` names it, a header never."""
+    return request.client.host if request.client else None
 
 
 def _order(body: bytes) -> Order:

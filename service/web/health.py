@@ -34,10 +34,14 @@ async def alive(_: Request) -> Response:
 
 
 class Readiness:
-    """`ages` of what everybody may know, `private` ones for the operator."""
+    """`ages` of what everybody may know, `private` ones for the operator. `attack_mode` is told beside the parts: a
+    service under attack is ready."""
 
-    def __init__(self, reasons: Reasons, ages: Ages, private: Ages, operator: Operator) -> None:
+    def __init__(
+        self, reasons: Reasons, ages: Ages, private: Ages, operator: Operator, attack_mode: Callable[[], str]
+    ) -> None:
         self.reasons, self.ages, self.private, self.operator = reasons, ages, private, operator
+        self.attack_mode = attack_mode
 
     async def show(self, request: Request) -> Response:
         reasons, ages = self.reasons(), self.ages()
@@ -49,5 +53,5 @@ class Readiness:
             | ({"age": ages[name]} if name in ages else {})
             for name in reasons | ages
         }
-        ready = not any(reasons.values())
-        return JSONResponse({"ready": ready, "parts": parts}, 200 if ready else 503, NO_STORE)
+        told = {"ready": not any(reasons.values()), "parts": parts, "attack_mode": self.attack_mode()}
+        return JSONResponse(told, 200 if told["ready"] else 503, NO_STORE)

@@ -197,7 +197,7 @@ class Pages:
         """Framed as the card is; a 303 to Stripe counts as a form target."""
         settings = self.settings
         framed = policy(
-            script=(*self._ours("give.js"), *settings.stripe_origins("script")),
+            script=(*self._ours("give.js"), *self._ours("solve.js"), *settings.stripe_origins("script")),
             connect=settings.stripe_origins("connect"),
             frame=settings.stripe_origins("frame"),
             image=settings.stripe_origins("img"),

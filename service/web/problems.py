@@ -7,6 +7,7 @@ their language and are never shown what went on inside.
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import cast
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -50,9 +51,10 @@ class Problems:
     def answer(self, request: Request, error: DonationCardError, headers: Headers | None = None) -> Response:
         words = _language(request)
         problem = describe(error, words) | {"request_id": request.scope["request_id"]}
-        headers = {**NO_STORE, **({"retry-after": "5"} if error.status in {429, 503} else {}), **(headers or {})}
+        wait = {"retry-after": str(error.evidence.get("retry_after", 5))} if error.status in {429, 503} else {}
+        headers = {**NO_STORE, **wait, **(headers or {})}
         if _wants_page(request):
-            return self.pages.problem(problem, words, retry_url=_retry(error), headers=headers)
+            return self.pages.problem(problem, words, retry_url=_retry(error, words), headers=headers)
         if request.url.path.startswith(("/v1/campaigns/", "/oembed")):
             headers["access-control-allow-origin"] = "*"
         return JSONResponse(problem, error.status, headers, media_type="application/problem+json")
@@ -67,10 +69,11 @@ def describe(error: DonationCardError, words: Texts) -> dict[str, object]:
         "code": error.code,
         "detail": sentence(error, words),
     }
-    if isinstance(error, Refused) and error.evidence:
-        problem["evidence"] = error.evidence
-    elif "fallback_url" in error.evidence:
-        problem["fallback_url"] = error.evidence["fallback_url"]
+    evidence = dict(error.evidence)
+    if "fallback_url" in evidence:
+        problem["fallback_url"] = evidence.pop("fallback_url")
+    if isinstance(error, Refused) and evidence:
+        problem["evidence"] = evidence
     return problem
 
 
@@ -85,6 +88,9 @@ def sentence(error: DonationCardError, words: Texts) -> str:
 
 
 def _language(request: Request) -> Texts:
+    """What the endpoint found out already, else what the address or the browser asks for."""
+    if found := getattr(request.state, "words", None):
+        return cast("Texts", found)
     try:
         preferred = texts.wanted(request.query_params.get("lang", ""))
     except Invalid:
@@ -104,6 +110,6 @@ def _endpoint(request: Request) -> str:
     return getattr(request.scope.get("endpoint"), "__qualname__", "")
 
 
-def _retry(error: DonationCardError) -> str | None:
+def _retry(error: DonationCardError, words: Texts) -> str | None:
     campaign = error.evidence.get("campaign")
-    return f"/c/{campaign}/give" if campaign else None
+    return f"/c/{campaign}/give?lang={words.language}" if campaign else None

@@ -13,6 +13,7 @@ from service.checkout import Checkout
 from service.web import health, stripe_webhook, widget
 from service.web.answers import Answer
 from service.web.campaigns import PICTURES, Board, CampaignEndpoints
+from service.web.challenge import ChallengeEndpoint
 from service.web.checkout_sessions import CheckoutEndpoints
 from service.web.embed import EmbedEndpoints
 from service.web.headers import fresh
@@ -39,6 +40,7 @@ def routes(
         _get("/v1/campaigns/{id}/progress", campaigns.progress),
         _route("/v1/checkout-sessions", sessions.start, "POST"),
         _get("/v1/checkout-sessions/{handle}", sessions.follow),
+        _get("/v1/challenge", ChallengeEndpoint(checkout.admission).make),
         Route(stripe_webhook.PATH, webhook, methods=["POST"]),
         _get("/healthz", health.alive),
         _get("/readyz", readiness.show),

@@ -74,6 +74,8 @@ def test_every_documented_answer_was_seen(stack):
         "/metrics",
         "/openapi.yaml",
         "/v1/checkout-sessions/forged",
+        f"/v1/challenge?form={'0' * 64}",
+        "/v1/challenge?form=x",
         "/?lang=!",
         "/c/vitaly/qr.svg",
         "/c/nobody/qr.svg",

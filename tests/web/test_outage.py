@@ -120,7 +120,7 @@ def test_the_page_of_an_outage_leads_to_the_other_way_to_give_and_back_to_the_fo
     page = linked.submit(token=token, amount="own", own="20", lang="en")
     assert page.status_code == 503
     assert f'href="{ANOTHER_WAY}"' in page.text
-    assert 'href="/c/roof/give"' in page.text
+    assert 'href="/c/roof/give?lang=en"' in page.text
 
 
 def test_without_another_way_to_give_the_page_of_an_outage_leads_back_to_the_form(alone):
@@ -129,7 +129,7 @@ def test_without_another_way_to_give_the_page_of_an_outage_leads_back_to_the_for
     page = alone.submit(token=token, amount="25")
     clear(alone)
     assert page.status_code == 503
-    assert 'href="/c/vitaly/give"' in page.text
+    assert 'href="/c/vitaly/give?lang=en"' in page.text
 
 
 def test_whoever_may_have_paid_is_not_led_to_paying_another_way(linked, broken):

@@ -1,0 +1,74 @@
+"""Limits in Redis: shared by all workers, by its clock, in one script. Who asks is not known here."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from redis.exceptions import RedisError
+
+from service.adapters.redis_connection import Script, connect
+from service.domain import attack
+from service.domain.attack import SILENCE, Mode, Signals
+from service.domain.limits import Bucket
+from service.errors import LedgerUnavailable
+from service.ports import Account, Taken, Verdict
+
+SPENT_FOR: Final = 15 * 60_000
+"""Milliseconds that something stays spent: longer than a challenge can be solved for."""
+
+_RULE: Final = (attack.WINDOW, attack.RISE, attack.TOP, attack.DECLINES, attack.EXPIRIES, attack.CALM)
+
+
+class RedisLimits:
+    """Implements `service.ports.Limits`. `deadline` in seconds: a donor waits for it, and paying never needs Redis."""
+
+    def __init__(self, url: str, *, deadline: float = 0.3, connections: int = 8) -> None:
+        self._deadline = deadline
+        self._free = asyncio.Semaphore(connections)
+        self._redis = connect(url, connections=connections, deadline=deadline)
+
+    async def take(
+        self, account: Account, buckets: Sequence[Bucket], *, spend: str = "", signals: Signals = SILENCE
+    ) -> Taken:
+        key = _key(account, "limits")
+        rates = (part for bucket in buckets for part in (bucket.name, bucket.rate.every, bucket.rate.burst))
+        heard = (signals.declined, signals.expired, signals.paid)
+        once = (secrets.token_hex(8), SPENT_FOR if spend else 0)
+        async with self._answered():
+            verdict, wait, level, forced = await self._redis.run(
+                _script(), (key, _key(account, f"spent:{spend}") if spend else key), (*heard, *_RULE, *once, *rates)
+            )
+        return Taken(Verdict(verdict), int(wait), Mode(int(level), forced))
+
+    async def force(self, account: Account, forced: str) -> None:
+        async with self._answered():
+            await self._redis.command("HSET", _key(account, "limits"), "forced", forced)
+
+    async def close(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._deadline):
+                await self._redis.close()
+
+    @asynccontextmanager
+    async def _answered(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._deadline), self._free:
+                yield
+        except (RedisError, OSError, ValueError) as error:  # asyncio's TimeoutError is an OSError
+            raise LedgerUnavailable(reason=type(error).__name__) from error
+
+
+def _key(account: Account, name: str) -> str:
+    """All in one slot of a cluster, which the braces name."""
+    return f"donation-card:{{{account.id}/{account.mode}}}:{name}"
+
+
+@cache
+def _script() -> Script:
+    return Script.of(files(__package__).joinpath("limits.lua").read_text(encoding="utf-8"))

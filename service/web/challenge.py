@@ -1,0 +1,29 @@
+"""The challenge: the proof of work that a giving page's script solves when it is asked for one."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from service.admission import Admission
+from service.errors import Invalid
+from service.web.headers import NO_STORE
+
+_FORM: Final = re.compile("[0-9a-f]{64}")
+
+
+class ChallengeEndpoint:
+    """`/v1/challenge`. Nothing of it is kept here: it is signed, and remembered once it is spent."""
+
+    def __init__(self, admission: Admission) -> None:
+        self.admission = admission
+
+    async def make(self, request: Request) -> Response:
+        form = request.query_params.get("form", "")
+        if not _FORM.fullmatch(form):
+            raise Invalid(field="form")
+        challenge = self.admission.challenges.make(form, self.admission.mode.effective)
+        return JSONResponse(challenge, 200, NO_STORE)

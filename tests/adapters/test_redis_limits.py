@@ -1,0 +1,180 @@
+"""Limits in Redis are the rule of the domain, kept for all workers at once and by the server's clock."""
+
+import asyncio
+import time
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from service.adapters.embedded_valkey import EmbeddedValkey
+from service.adapters.memory_limits import MemoryLimits
+from service.adapters.redis_limits import RedisLimits
+from service.domain.attack import CALM, DECLINES, RISE, SILENCE, TOP, WINDOW, Mode, Signals, Watch, heard
+from service.domain.limits import Bucket, Rate, take
+from service.errors import LedgerUnavailable
+from service.ports import Verdict
+from tests.adapters.conftest import new_account
+
+pytestmark = pytest.mark.anyio
+HOUR = 3_600_000
+slow = [Bucket("b", Rate(HOUR, 3))]
+
+
+@pytest.fixture
+async def limits(place, anyio_backend):
+    limits = RedisLimits(place.url, deadline=10)
+    yield limits
+    await limits.close()
+
+
+@pytest.fixture(params=["shared", "alone"])
+async def either(request, redis_url, anyio_backend):
+    """The limits of all and those of a worker that is alone keep the same promises."""
+    limits = RedisLimits(redis_url, deadline=10) if request.param == "shared" else MemoryLimits()
+    yield limits
+    await limits.close()
+
+
+async def test_a_bucket_gives_its_burst_and_then_says_how_long_to_wait(either, account):
+    for _ in range(3):
+        assert (await either.take(account, slow)).verdict is Verdict.TAKEN
+    refused = await either.take(account, slow)
+    assert refused.verdict is Verdict.FULL
+    assert HOUR - 60_000 < refused.wait <= HOUR
+
+
+async def test_nothing_is_taken_from_one_bucket_when_another_is_empty(either, account):
+    empty, other = Bucket("empty", Rate(HOUR, 1)), Bucket("other", Rate(HOUR, 1))
+    assert (await either.take(account, [empty])).verdict is Verdict.TAKEN
+    assert (await either.take(account, [empty, other])).verdict is Verdict.FULL
+    assert (await either.take(account, [other])).verdict is Verdict.TAKEN
+
+
+async def test_what_is_spent_is_spent_once_and_a_replay_takes_nothing(either, account):
+    one = [Bucket("b", Rate(HOUR, 2))]
+    assert (await either.take(account, one, spend="proof")).verdict is Verdict.TAKEN
+    assert (await either.take(account, one, spend="proof")).verdict is Verdict.SPENT
+    assert (await either.take(account, one, spend="another")).verdict is Verdict.TAKEN
+
+
+async def test_a_proof_that_finds_no_room_is_not_spent(either, account):
+    full, free = Bucket("full", Rate(HOUR, 1)), Bucket("free", Rate(HOUR, 1))
+    await either.take(account, [full])
+    assert (await either.take(account, [full], spend="proof")).verdict is Verdict.FULL
+    assert (await either.take(account, [free], spend="proof")).verdict is Verdict.TAKEN
+
+
+async def test_accounts_never_meet(limits, account):
+    await limits.take(account, slow, spend="proof", signals=Signals(declined=DECLINES))
+    other = await limits.take(new_account(), slow, spend="proof")
+    assert (other.verdict, other.mode) == (Verdict.TAKEN, Mode())
+
+
+async def test_two_workers_share_one_burst_and_one_spent_list(place, limits, account):
+    other = RedisLimits(place.url, deadline=10)
+    answers = await asyncio.gather(*(each.take(account, slow) for each in [limits, other] * 10))
+    assert [each.verdict for each in answers].count(Verdict.TAKEN) == 3
+    replays = await asyncio.gather(*(each.take(account, (), spend="proof") for each in [limits, other] * 10))
+    assert [each.verdict for each in replays].count(Verdict.TAKEN) == 1
+    await other.close()
+
+
+async def test_what_one_worker_hears_all_know(place, limits, account):
+    other = RedisLimits(place.url, deadline=10)
+    for _ in range(DECLINES):
+        await limits.take(account, (), signals=Signals(declined=1))
+    assert (await other.take(account, ())).mode == Mode(1)
+    await other.close()
+
+
+async def test_an_operator_forces_it_and_lets_it_go(either, account):
+    await either.force(account, "on")
+    assert (await either.take(account, ())).mode == Mode(0, "on")
+    await either.force(account, "")
+    assert (await either.take(account, ())).mode == Mode()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.integers(0, TOP),
+    st.integers(0, 2 * WINDOW),
+    st.integers(0, CALM),
+    st.builds(Signals, st.integers(0, 30), st.integers(0, 200), st.integers(0, 30)),
+    st.builds(Signals, st.integers(0, 30), st.integers(0, 200), st.integers(0, 30)),
+)
+def test_the_script_judges_as_the_domain_does(redis_url, level, age, calm, before, news):
+    assume(all(abs(age - boundary) > 20_000 for boundary in (RISE, WINDOW)))
+
+    async def judged():
+        limits, account = RedisLimits(redis_url, deadline=10), new_account()
+        key, now = f"donation-card:{{{account.id}/test}}:limits", time.time_ns() // 1_000_000
+        fields = {"level": level, "began": now - age, "calm": calm}
+        fields |= {"declined": before.declined, "expired": before.expired, "paid": before.paid}
+        await limits._redis.command("HSET", key, *(word for pair in fields.items() for word in pair))
+        await limits.take(account, (), signals=news)
+        names = ("level", "began", "calm", "declined", "expired", "paid")
+        held = [int(value) for value in await limits._redis.command("HMGET", key, *names)]
+        await limits.close()
+        return now, Watch(*held[:3], Signals(*held[3:]))
+
+    now, found = asyncio.run(judged())
+    wanted = heard(Watch(level, now - age, calm, before), news, now)
+    assert (found.level, found.calm, found.signals) == (wanted.level, wanted.calm, wanted.signals)
+    assert abs(found.began - wanted.began) < 20_000
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(st.integers(100_000, HOUR), st.integers(1, 5), st.integers(-10, 10).map(lambda n: n * 500_000)),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_the_script_takes_as_the_domain_does(redis_url, wanted):
+    async def taken():
+        limits, account = RedisLimits(redis_url, deadline=10), new_account()
+        key, now = f"donation-card:{{{account.id}/test}}:limits", time.time_ns() // 1_000_000
+        buckets = [Bucket(str(n), Rate(every, burst)) for n, (every, burst, _) in enumerate(wanted)]
+        held = {str(n): now + ahead for n, (_, _, ahead) in enumerate(wanted)}
+        await limits._redis.command("HSET", key, *(w for n, at in held.items() for w in (f"bucket:{n}", at)))
+        answer = await limits.take(account, buckets)
+        then = await limits._redis.command("HMGET", key, *(f"bucket:{bucket.name}" for bucket in buckets))
+        await limits.close()
+        return answer, list(map(int, then)), take(buckets, held, now), held
+
+    answer, found, (longest, then), held = asyncio.run(taken())
+    assume(longest == 0 or longest > 20_000)
+    assert answer.verdict is (Verdict.FULL if longest else Verdict.TAKEN)
+    assert abs(answer.wait - longest) < 20_000
+    assert all(abs(a - b) < 20_000 for a, b in zip(found, (held | then).values(), strict=True))
+
+
+async def test_what_is_kept_about_limits_is_numbers_and_what_is_spent_goes_by_itself(limits, account, raw):
+    await limits.take(account, slow, spend="proof", signals=Signals(paid=1))
+    prefix = f"donation-card:{{{account.id}/test}}:"
+    held = raw.hgetall(f"{prefix}limits")
+    assert set(held) <= {b"level", b"began", b"calm", b"declined", b"expired", b"paid", b"bucket:b"}
+    assert all(value.isdigit() for value in held.values())
+    assert 0 < raw.pttl(f"{prefix}spent:proof") <= 15 * 60_000
+
+
+async def test_a_server_that_is_gone_is_said_in_time(tmp_path, account):
+    with EmbeddedValkey(tmp_path) as server:
+        limits = RedisLimits(server.url)
+        await limits.take(account, slow)
+    with pytest.raises(LedgerUnavailable):
+        await limits.take(account, slow)
+    await limits.close()
+
+
+async def test_a_worker_that_is_alone_goes_on_judging(account):
+    now = 0
+    alone = MemoryLimits(now=lambda: now)
+    await alone.take(account, (), signals=Signals(declined=DECLINES))
+    assert (await alone.take(account, ())).mode == Mode(1)
+    for _ in range(CALM + 1):
+        now += WINDOW
+        last = await alone.take(account, (), signals=SILENCE)
+    assert last.mode == Mode()

@@ -1,0 +1,105 @@
+"""A bucket never lets through more than its rate, and a network is what one site is given."""
+
+import ipaddress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.limits import Bucket, Counts, Rate, network, take
+
+rates = st.builds(Rate, st.integers(1, 10_000), st.integers(1, 30))
+instants = st.lists(st.integers(0, 100_000), max_size=80).map(sorted)
+
+
+def taken(rate, times):
+    counts = Counts(10)
+    return [at for at in times if not counts.take([Bucket("b", rate)], at)]
+
+
+@given(rates, instants)
+def test_in_no_stretch_of_time_more_than_burst_and_rate_get_through(rate, times):
+    through = taken(rate, times)
+    for first, start in enumerate(through):
+        for n, end in enumerate(through[first:], 1):
+            assert n <= rate.burst + (end - start) // rate.every
+
+
+@given(rates, instants)
+def test_whoever_waits_as_long_as_told_gets_through(rate, times):
+    counts, bucket = Counts(10), [Bucket("b", rate)]
+    for at in times:
+        if wait := counts.take(bucket, at):
+            assert Counts(10, counts.full_at.copy()).take(bucket, at + wait - 1) == 1
+            assert Counts(10, counts.full_at.copy()).take(bucket, at + wait) == 0
+
+
+@given(rates, rates, instants)
+def test_one_is_taken_out_of_every_bucket_or_out_of_none(some, others, times):
+    held = {}
+    buckets = [Bucket("some", some), Bucket("others", others)]
+    for at in times:
+        longest, then = take(buckets, held, at)
+        assert (longest == 0) == (then.keys() == {"some", "others"})
+        assert longest == 0 or then == {}
+        held |= then
+
+
+@given(rates, st.integers(0, 10**9))
+def test_a_clock_that_is_set_back_closes_a_bucket_no_longer_than_it_takes_to_fill(rate, ahead):
+    counts, bucket = Counts(10), [Bucket("b", rate)]
+    counts.take(bucket, ahead)
+    assert counts.take(bucket, 0) <= rate.every * rate.burst
+
+
+@given(rates, st.integers(1, 64))
+def test_shares_together_are_the_whole_or_one_for_each(rate, workers):
+    share = rate.shared(workers)
+    assert rate.burst <= share.burst * workers < rate.burst + workers
+    assert share.every == rate.every * workers
+
+
+@given(st.lists(st.integers(0, 20), max_size=60))
+def test_memory_is_bounded_and_forgets_whoever_was_away_for_longest(names):
+    counts = Counts(5)
+    for at, name in enumerate(names):
+        counts.take([Bucket(str(name), Rate(1, 1))], at)
+    assert len(counts.full_at) <= 5
+    assert set(counts.full_at) == {str(name) for name in list(dict.fromkeys(reversed(names)))[:5]}
+
+
+@pytest.mark.parametrize(("every", "burst"), [(0, 1), (1, 0), (-1, 1)])
+def test_a_rate_that_lets_nothing_or_everything_through_is_none(every, burst):
+    with pytest.raises(ValueError, match="at least 1"):
+        Rate(every, burst)
+
+
+@given(st.ip_addresses())
+def test_neighbours_are_one_network_and_an_address_that_is_not_public_is_none(address):
+    found = network(str(address))
+    mapped = getattr(address, "ipv4_mapped", None)
+    assert (found is not None) == (mapped or address).is_global
+    if found is not None:
+        neighbour = ipaddress.ip_address(int(address) ^ 1)
+        assert network(str(neighbour)) in {found, None}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("11.1.2.3", "11.1.2.250", True),
+        ("11.1.2.3", "11.1.3.3", False),
+        ("11.1.2.3", "::ffff:11.1.2.99", True),
+        ("2a02:1:2:3::4", "2a02:1:2:ffff::9", True),
+        ("2a02:1:2:3::4", "2a02:1:3:3::4", False),
+    ],
+)
+def test_a_network_is_24_bits_of_the_old_addresses_and_48_of_the_new(one, other, same):
+    assert (network(one) == network(other)) is same
+
+
+@pytest.mark.parametrize(
+    "address", [None, "", "testclient", "127.0.0.1", "::1", "10.1.2.3", "fe80::1%eth0", "1.2.3", "11.1.2.3, 11.1.2.4"]
+)
+def test_what_is_no_public_address_names_no_network(address):
+    assert network(address) is None

@@ -1,0 +1,335 @@
+"""Abusers are stopped and donors are not: limits, the proof of work, and what each of them is told."""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import re
+import time
+from base64 import b64decode, b64encode
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import altcha
+import httpx
+import pytest
+
+from service.adapters import proof_of_work
+from service.adapters.embedded_valkey import EmbeddedValkey
+from service.adapters.redis_limits import RedisLimits
+from service.admission import NETWORK, RESERVED_NETWORK
+from service.app import create_app
+from service.cli import _attack_mode
+from service.domain.attack import DECLINES
+from service.ports import Account
+from tests import contract
+from tests.stack import DECLINED, eventually, processes, running
+from tests.web.test_webhook import outcome, post, session_event
+
+networks = (f"11.{n // 250}.{n % 250}.7" for n in range(60_000))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def easy():
+    """Challenges that take milliseconds; how much work they are is no question here."""
+    before, proof_of_work.TRIES = proof_of_work.TRIES, 4
+    yield
+    proof_of_work.TRIES = before
+
+
+@pytest.fixture
+def attacked(stack):
+    """The installation in attack mode, as an operator forces it."""
+    force(stack, "on")
+    yield stack
+    force(stack, "auto")
+
+
+def force(stack, wanted):
+    with ThreadPoolExecutor(1) as thread:
+        said = thread.submit(lambda: asyncio.run(_attack_mode(stack.settings, wanted))).result()
+    eventually(lambda: mode(stack) == said, "the workers know")
+    return said
+
+
+def mode(stack):
+    return stack.client.get("/readyz").json()["attack_mode"]
+
+
+def order(stack, network=None, *, amount="25", token=None, proof=None, **more):
+    """`network`: an address that the proxy says; the test's own names none."""
+    body = {"token": token or stack.token(), "amount": amount, **({"proof": proof} if proof else {}), **more}
+    headers = {"x-forwarded-for": network} if network else {}
+    return stack.client.post("/v1/checkout-sessions", json=body, headers=headers)
+
+
+def submit(stack, network=None, *, token=None, **fields):
+    headers = {"accept": "text/html", **({"x-forwarded-for": network} if network else {})}
+    fields = {"token": token or stack.token(), "amount": "25", **fields}
+    return stack.client.post("/v1/checkout-sessions", data=fields, headers=headers)
+
+
+def code(answer):
+    return answer.status_code, answer.json().get("code", "")
+
+
+def solve(stack, token):
+    """What `solve.js` does."""
+    form = hashlib.sha256(token.encode()).hexdigest()
+    challenge = stack.client.get("/v1/challenge", params={"form": form}).raise_for_status().json()
+    solution = altcha.solve_challenge(altcha.Challenge.from_dict(challenge))
+    found = {"counter": solution.counter, "derivedKey": solution.derived_key}
+    return b64encode(json.dumps({"challenge": challenge, "solution": found}).encode()).decode()
+
+
+def use_up(stack, network):
+    for n in range(NETWORK.burst):
+        assert order(stack, network).status_code == 201, n
+
+
+def test_a_network_that_asked_too_often_is_asked_for_a_proof_and_others_are_not(stack):
+    crowded, token = next(networks), stack.token()
+    use_up(stack, crowded)
+    refused = order(stack, crowded, token=token)
+    assert code(refused) == (429, "challenge_required")
+    assert refused.json()["evidence"] == {"campaign": "vitaly"}
+    assert order(stack, next(networks)).status_code == 201
+    assert order(stack, crowded, token=token, proof=solve(stack, token)).status_code == 201, "a proof lifts the limit"
+    assert code(order(stack, crowded)) == (429, "challenge_required"), "for one session"
+
+
+def test_a_donor_without_javascript_behind_a_crowded_address_has_a_quota_of_their_own(stack):
+    crowded = next(networks)
+    use_up(stack, crowded)
+    for _ in range(RESERVED_NETWORK.burst):
+        assert submit(stack, crowded).status_code == 303
+    token = stack.token()
+    page = submit(stack, crowded, token=token, lang="be")
+    assert page.status_code == 429
+    assert 'data-code="rate_limited"' in page.text
+    assert 'lang="be"' in page.text, "in the form's language, not the browser's"
+    assert 'href="/c/vitaly/give?lang=be"' in page.text, "never a dead end"
+    assert int(page.headers["retry-after"]) > 0
+
+
+def test_a_header_that_no_trusted_proxy_sent_changes_nothing(stack):
+    async def statuses():
+        app = create_app(stack.settings)
+        transport = httpx.ASGITransport(app, client=("11.99.1.1", 4711))
+        async with httpx.AsyncClient(transport=transport, base_url=stack.service) as client:
+            found = []
+            for n in range(NETWORK.burst + 1):
+                body = {"token": stack.token(), "amount": "25"}
+                told = {"x-forwarded-for": f"11.98.{n}.1", "x-real-ip": f"11.98.{n}.1", "forwarded": f"for=11.98.{n}.1"}
+                found.append((await client.post("/v1/checkout-sessions", json=body, headers=told)).status_code)
+            return found
+
+    with ThreadPoolExecutor(1) as thread:
+        found = thread.submit(lambda: asyncio.run(statuses())).result()
+    assert found == [201] * NETWORK.burst + [429]
+
+
+def test_in_an_attack_a_proof_is_asked_of_everybody_and_is_good_once(attacked):
+    token = attacked.token()
+    assert code(order(attacked, token=token)) == (429, "challenge_required")
+    proof = solve(attacked, token)
+    assert order(attacked, token=token, proof=proof).status_code == 201
+    assert code(order(attacked, token=token, proof=proof)) == (429, "challenge_required"), "replayed"
+    assert code(order(attacked, token=token, proof=proof, amount="30")) == (429, "challenge_required"), "replayed"
+
+
+def test_a_proof_is_good_for_its_own_form_alone(attacked):
+    mine, theirs = attacked.token(), attacked.token()
+    assert code(order(attacked, token=mine, proof=solve(attacked, theirs))) == (429, "challenge_required")
+
+
+def changed(proof, **parameters):
+    found = json.loads(b64decode(proof))
+    found["challenge"]["parameters"] |= parameters
+    return b64encode(json.dumps(found).encode()).decode()
+
+
+def test_a_proof_that_was_made_easier_or_younger_is_none(attacked):
+    token = attacked.token()
+    proof = solve(attacked, token)
+    for change in ({"keyPrefix": "00"}, {"cost": 1}, {"expiresAt": int(time.time()) + 9_999}, {"data": {}}):
+        assert code(order(attacked, token=token, proof=changed(proof, **change))) == (429, "challenge_required")
+    guessed = json.loads(b64decode(proof))
+    guessed["solution"]["derivedKey"] = "00" * 32
+    guess = b64encode(json.dumps(guessed).encode()).decode()
+    assert code(order(attacked, token=token, proof=guess)) == (429, "challenge_required")
+    assert order(attacked, token=token, proof=proof).status_code == 201
+
+
+def test_a_proof_that_comes_too_late_is_none(attacked, monkeypatch):
+    token = attacked.token()
+    with monkeypatch.context() as earlier:
+        earlier.setattr(proof_of_work, "LIFETIME", -1)
+        late = solve(attacked, token)
+    assert code(order(attacked, token=token, proof=late)) == (429, "challenge_required")
+
+
+@pytest.mark.parametrize("proof", ["x", "e30=", "W10=", b64encode(b"\xff{").decode(), "п" * 20, "=" * 1_999])
+def test_what_is_no_proof_breaks_nothing(attacked, proof):
+    assert code(order(attacked, proof=proof)) == (429, "challenge_required")
+
+
+def test_the_new_tab_of_a_gift_begun_here_needs_no_second_proof_but_a_third_one_does(attacked):
+    token = attacked.token()
+    inline = order(attacked, token=token, proof=solve(attacked, token)).json()["handle"]
+    assert submit(attacked, token=token, replaces=inline).status_code == 303
+    assert code(order(attacked, token=token, amount="30", replaces=inline)) == (429, "challenge_required")
+
+
+def test_an_operator_sees_and_forces_the_mode(stack):
+    assert mode(stack) == "off"
+    assert force(stack, "on") == "on, level 1 of 4 (forced)"
+    assert code(order(stack)) == (429, "challenge_required")
+    assert force(stack, "off") == "off (forced)"
+    assert order(stack).status_code == 201
+    assert force(stack, "auto") == "off"
+
+
+def test_declined_cards_turn_it_on_for_every_campaign_and_move_no_figure(redis_url, tmp_path):
+    with running(redis_url, tmp_path) as stack:
+        stack.until_ready()
+        for _ in range(2):
+            url = order(stack, shape="hosted").json()["url"]
+            for _ in range(DECLINES // 2):
+                stack.pay(url, DECLINED)
+        eventually(lambda: mode(stack) == "on, level 1 of 4", "it turned itself on")
+        assert code(order(stack)) == (429, "challenge_required")
+        assert stack.totals().raised == 0
+        force(stack, "off")
+        assert order(stack).status_code == 201, "an operator may know better"
+
+
+def test_a_declined_payment_is_counted_and_never_applied(stack):
+    payment = {"id": "pi_declined", "object": "payment_intent", "metadata": {"campaign": "vitaly", "site": "other"}}
+    event = session_event(stack, kind="payment_intent.payment_failed") | {"data": {"object": payment}}
+    answer = post(stack, event)
+    assert (outcome(answer), answer.json()["reason"]) == ("ignored", "payment_declined")
+    strange = event | {"data": {"object": payment | {"metadata": {}}}}
+    assert post(stack, strange).json()["reason"] == "other_product"
+    for broken in (None, [], {"metadata": 3}):
+        assert post(stack, event | {"data": {"object": broken}}).status_code == 400
+
+
+@pytest.fixture(scope="module")
+def linked(redis_url, tmp_path_factory):
+    """An installation whose campaign names another way to give."""
+    campaigns = tmp_path_factory.mktemp("campaigns")
+    text = Path("tests/roof.toml").read_text("utf-8")
+    (campaigns / "roof.toml").write_text(f'fallback_url = "https://donate.example.org/roof"\n{text}', "utf-8")
+    with running(redis_url, tmp_path_factory.mktemp("sandbox"), campaigns=campaigns) as stack:
+        stack.until_ready()
+        stack.client.event_hooks["response"] = [lambda response: (response.read(), contract.hold(response))]
+        yield stack
+
+
+def test_in_an_attack_a_form_without_javascript_is_led_to_the_other_way_to_give(linked):
+    force(linked, "on")
+    page = submit(linked, token=linked.token("roof"), lang="be")
+    assert page.status_code == 429
+    assert 'data-code="challenge_required"' in page.text
+    assert 'href="https://donate.example.org/roof"' in page.text
+    assert order(linked, token=linked.token("roof")).json()["fallback_url"] == "https://donate.example.org/roof"
+
+
+def test_while_redis_is_away_limits_and_the_spent_list_go_on_in_memory_and_a_donor_pays(tmp_path):
+    with contextlib.ExitStack() as redis:
+        url = redis.enter_context(EmbeddedValkey(tmp_path / "valkey")).url
+        with running(url, tmp_path / "sandbox") as stack:
+            stack.until_ready()
+            force(stack, "on")
+            earlier = stack.token()
+            spent = solve(stack, earlier)
+            assert order(stack, token=earlier, proof=spent).status_code == 201
+            redis.close()
+            eventually(lambda: stack.client.get("/readyz").status_code == 503, "it is noticed")
+            assert mode(stack) == "on, level 1 of 4 (forced)", "nothing is turned off by an outage"
+            token = stack.token()
+            assert code(order(stack, token=token)) == (429, "challenge_required")
+            proof = solve(stack, token)
+            assert order(stack, token=token, proof=proof).status_code == 201
+            assert code(order(stack, token=token, proof=proof)) == (429, "challenge_required"), "replayed"
+            assert code(order(stack, token=earlier, proof=spent)) == (429, "challenge_required"), "replayed"
+
+
+def test_two_workers_know_one_mode_and_one_spent_list(redis_url, tmp_path, roof):
+    with processes(redis_url, tmp_path, roof, workers=2) as (stack, _):
+        force(stack, "on")
+        eventually(lambda: {mode_of_any(stack) for _ in range(12)} == {"on, level 1 of 4 (forced)"}, "both know")
+        token = stack.token("roof")
+        body = {"token": token, "amount": "25", "proof": solve(stack, token)}
+        with ThreadPoolExecutor(6) as threads:  # each on a connection of its own, to whichever worker takes it
+            answers = list(
+                threads.map(lambda _: httpx.post(f"{stack.service}/v1/checkout-sessions", json=body), range(12))
+            )
+        assert sorted(answer.status_code for answer in answers) == [201] + [429] * 11
+        force(stack, "auto")
+
+
+def mode_of_any(stack):
+    return httpx.get(f"{stack.service}/readyz").json()["attack_mode"]
+
+
+class Reads:
+    """Counts what the sandbox is asked about single sessions."""
+
+    def __init__(self):
+        self.paths = []
+
+    def __call__(self, stripe):
+        async def app(scope, receive, send):
+            if scope["type"] == "http" and scope["method"] == "GET" and "/checkout/sessions/" in scope["path"]:
+                self.paths.append(scope["path"])
+            await stripe(scope, receive, send)
+
+        return app
+
+
+def test_nobody_can_spend_the_read_budget(redis_url, tmp_path):
+    reads = Reads()
+    with running(redis_url, tmp_path, between=reads) as stack:
+        stack.until_ready()
+        handle = order(stack).json()["handle"]
+        for _ in range(20):
+            assert stack.client.get(f"/v1/checkout-sessions/{handle}").json()["status"] == "open"
+        assert len(reads.paths) <= 2, "one for the session and interval"
+
+        hosted = submit(stack).headers["location"]
+        session = httpx.URL(hosted).path.rsplit("/", 1)[1]
+        found = httpx.get(f"{stack.sandbox}/v1/checkout/sessions/{session}", auth=("sk_test_x", "")).json()
+        page = found["success_url"].removeprefix(stack.service).replace("{CHECKOUT_SESSION_ID}", session)
+        reads.paths.clear()
+        statuses = {
+            stack.client.get(re.sub(r"session=[^&]+", f"session=cs_test_{n}", page)).status_code for n in range(30)
+        }
+        assert statuses == {404, 503}
+        assert len(reads.paths) <= 7, "an address of thanks names any session, and is read as seldom as one"
+
+        stack.pay(hosted)
+        eventually(lambda: stack.client.get(page).status_code == 200, "the donor is thanked", seconds=20)
+        reads.paths.clear()
+        time.sleep(2.5)
+        assert stack.client.get(page).status_code == 200
+        assert reads.paths == [], "what is settled is not read again"
+
+
+@pytest.mark.parametrize("form", ["", "x", "0" * 63, "G" * 64])
+def test_a_challenge_for_no_form_is_refused(stack, form):
+    assert stack.client.get("/v1/challenge", params={"form": form}).status_code == 400
+
+
+def test_the_account_of_the_limits_is_the_one_of_the_money(stack):
+    account = httpx.get(f"{stack.sandbox}/v1/account", auth=("sk_test_x", "")).json()["id"]
+
+    async def taken():
+        limits = RedisLimits(stack.settings.redis_url)
+        before = (await limits.take(Account(account, livemode=False), ())).mode
+        await limits.close()
+        return before
+
+    with ThreadPoolExecutor(1) as thread:
+        assert str(thread.submit(lambda: asyncio.run(taken())).result()) == mode(stack)
