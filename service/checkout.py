@@ -38,6 +38,7 @@ class Terms:
     locale: str
     success_url: str | None = None
     cancel_url: str | None = None
+    notice: str | None = None
 
 
 @dataclass(slots=True)
@@ -112,6 +113,7 @@ class Checkout:
             expires_at=token.issued + SESSION_LIFETIME,
             success_url=terms.success_url,
             cancel_url=terms.cancel_url,
+            notice=terms.notice,
         )
         intention = self._intention(token.nonce)
         first = intention.first_attempt(order)  # before an earlier session is given up for an order that is refused

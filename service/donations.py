@@ -209,7 +209,10 @@ class Donations:
 
 def way_on(campaign: Campaign) -> dict[str, str | int]:
     """Where a donor goes who cannot pay now: to the form again, or to another way to give."""
-    return {"campaign": campaign.id, **({"fallback_url": campaign.fallback_url} if campaign.fallback_url else {})}
+    if not campaign.fallback_url:
+        return {"campaign": campaign.id}
+    warned = ",".join(campaign.warn_banks_of)
+    return {"campaign": campaign.id, "fallback_url": campaign.fallback_url, "warn_banks_of": warned}
 
 
 def _progress(campaign: Campaign, published: Published) -> Progress:

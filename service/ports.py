@@ -172,6 +172,8 @@ class Order:
     expires_at: int
     success_url: str | None = None
     cancel_url: str | None = None
+    notice: str | None = None
+    """What stands on the payment provider's page, above its button."""
 
 
 @dataclass(frozen=True, slots=True)

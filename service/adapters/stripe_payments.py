@@ -173,6 +173,8 @@ def _params(order: Order) -> Any:
         "locale": order.locale,
         "expires_at": order.expires_at,
     }
+    if order.notice:
+        params["custom_text"] = {"submit": {"message": order.notice}}
     if order.shape is Shape.EMBEDDED:
         return params | {"ui_mode": "embedded_page", "redirect_on_completion": "never"}
     return params | {"ui_mode": "hosted_page", "success_url": order.success_url, "cancel_url": order.cancel_url}

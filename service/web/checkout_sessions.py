@@ -119,6 +119,7 @@ class CheckoutEndpoints:
             # Stripe fills the braces in; encoded they would stay
             success_url=f"{base}/thanks?session={{CHECKOUT_SESSION_ID}}&{returning}" if hosted else None,
             cancel_url=f"{base}/give?lang={words.language}{named}" if hosted else None,
+            notice=_notice(campaign, words),
         )
         earlier = self.tokens.read_handle(replaces) if replaces else None
         return await self.checkout.start(token, amount, terms, visitor, replaces=earlier)
@@ -168,6 +169,12 @@ def _chosen(given: dict[str, str], campaign: Campaign, words: Texts) -> Money:
 
 def _words(campaign: Campaign, lang: str) -> Texts:
     return texts.texts(campaign.language(texts.wanted(lang)))
+
+
+def _notice(campaign: Campaign, words: Texts) -> str | None:
+    """The warning in our words on Stripe's page, which speaks neither Belarusian nor Ukrainian."""
+    warning = view.warning(campaign.warn_banks_of, words)
+    return f"{warning['title']} {warning['text']}" if warning else None
 
 
 def _made(session: CheckoutSession, amount: Money, handle: str, shape: str) -> dict[str, object]:

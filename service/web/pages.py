@@ -58,7 +58,7 @@ class Pages:
             card=card,
             recipient=campaign.recipient,
             give_url=f"/c/{campaign.id}/give?lang={words.language}",
-            warning=view.warning(campaign, words),
+            warning=view.warning(campaign.warn_banks_of, words),
             need_details={need.id: need.text[words.language].detail for need in campaign.needs},
             above=above,
             below=below,
@@ -139,7 +139,7 @@ class Pages:
                 recipient=campaign.recipient.short_name,
                 purpose=campaign.text[words.language].purpose,
             ),
-            warning=view.warning(campaign, words),
+            warning=view.warning(campaign.warn_banks_of, words),
             token=token,
             action="/v1/checkout-sessions",
             framed=framed,
@@ -181,7 +181,16 @@ class Pages:
         )
         return HTMLResponse(body, 200, {**NO_STORE, **policy()})
 
-    def problem(self, problem: view.Json, words: Texts, *, retry_url: str | None, headers: Headers) -> Response:
+    def problem(
+        self,
+        problem: view.Json,
+        words: Texts,
+        *,
+        retry_url: str | None,
+        warned: tuple[str, ...] = (),
+        headers: Headers,
+    ) -> Response:
+        """`warned`: states whose banks a donor must not pay from, where a way to pay is offered."""
         body = self._render(
             "problem.html",
             words,
@@ -189,6 +198,7 @@ class Pages:
             problem=problem,
             retry_url=retry_url,
             fallback_url=problem.get("fallback_url"),
+            warning=view.warning(warned, words),
             robots="noindex",
         )
         return HTMLResponse(body, problem["status"], {**headers, **policy()})

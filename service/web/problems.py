@@ -54,7 +54,9 @@ class Problems:
         wait = {"retry-after": str(error.evidence.get("retry_after", 5))} if error.status in {429, 503} else {}
         headers = {**NO_STORE, **wait, **(headers or {})}
         if _wants_page(request):
-            return self.pages.problem(problem, words, retry_url=_retry(error, words), headers=headers)
+            return self.pages.problem(
+                problem, words, retry_url=_retry(error, words), warned=_warned(error), headers=headers
+            )
         if request.url.path.startswith(("/v1/campaigns/", "/oembed")):
             headers["access-control-allow-origin"] = "*"
         return JSONResponse(problem, error.status, headers, media_type="application/problem+json")
@@ -69,7 +71,7 @@ def describe(error: DonationCardError, words: Texts) -> dict[str, object]:
         "code": error.code,
         "detail": sentence(error, words),
     }
-    evidence = dict(error.evidence)
+    evidence = {name: value for name, value in error.evidence.items() if name != "warn_banks_of"}  # for a page
     if "fallback_url" in evidence:
         problem["fallback_url"] = evidence.pop("fallback_url")
     if isinstance(error, Refused) and evidence:
@@ -113,3 +115,8 @@ def _endpoint(request: Request) -> str:
 def _retry(error: DonationCardError, words: Texts) -> str | None:
     campaign = error.evidence.get("campaign")
     return f"/c/{campaign}/give?lang={words.language}" if campaign else None
+
+
+def _warned(error: DonationCardError) -> tuple[str, ...]:
+    """States whose banks a donor must not pay from, where another way to give is offered."""
+    return tuple(filter(None, str(error.evidence.get("warn_banks_of", "")).split(",")))

@@ -105,11 +105,11 @@ def notice(campaign: Campaign, figure: Progress | None, words: Texts, *, open_no
     return words.t("status.funded_open") if funded else None
 
 
-def warning(campaign: Campaign, words: Texts) -> Json | None:
-    if not campaign.warn_banks_of:
+def warning(states: tuple[str, ...], words: Texts) -> Json | None:
+    """Not from a bank of these states (a campaign's `warn_banks_of`): wherever there is a way to pay, before it."""
+    if not states:
         return None
-    countries = words.countries(campaign.warn_banks_of)
-    return {"title": words.t("warning.title", countries=countries), "text": words.t("warning.text")}
+    return {"title": words.t("warning.title", countries=words.countries(states)), "text": words.t("warning.text")}
 
 
 def beyond(campaign: Campaign, words: Texts) -> tuple[str, str]:

@@ -145,7 +145,7 @@ def test_without_a_warning_thanks_list_no_traces():
     calm = replace(VITALY, warn_banks_of=())
     said = view.thanks(calm, figure(0), texts("en"), "paid", Money(2_500, "EUR"))
     assert len(said["paragraphs"]) == 2
-    assert view.warning(calm, texts("en")) is None
+    assert view.warning(calm.warn_banks_of, texts("en")) is None
 
 
 def test_the_needs_a_gift_can_reach_are_those_not_funded_yet():
