@@ -1,4 +1,4 @@
-"""The command line: serve · demo · check · rebuild · totals · attack-mode · snippet · exposure."""
+"""The command line: what there is to run, one function a command; longer ones are in `service/commands`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ import click
 
 from service import __version__
 from service.beside import beside
+from service.commands import environment
+from service.commands.doctor import doctor
+from service.commands.stripe import stripe
 from service.errors import DonationCardError, Fault, Misconfigured
 from service.settings import Settings, from_environment
 
@@ -24,8 +27,6 @@ if TYPE_CHECKING:  # a command imports what it needs when it runs: `--help` wait
 DRAIN: Final = 8
 """Seconds that requests in flight have left when the service is told to stop. With what comes before and after, the
 process is gone within ten, which is how long `docker stop` waits."""
-
-_DEMO_ENVIRONMENT = Path("data/environment")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -279,12 +280,11 @@ def exposure(
 
 
 def _settings() -> Settings:
-    """Of the environment; without any, of the demo that runs in this folder."""
-    if "REDIS_URL" in os.environ or not _DEMO_ENVIRONMENT.exists():
-        return from_environment(os.environ)
-    click.echo("(the demo's settings, from data/environment)", err=True)
-    lines = _DEMO_ENVIRONMENT.read_text().splitlines()
-    return from_environment(dict(line.split("=", 1) for line in lines))
+    return from_environment(environment())
+
+
+commands.add_command(doctor)
+commands.add_command(stripe)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -72,8 +72,11 @@ class Settings:
         return (self.stripe_api_base,) if self.stripe_api_base else STRIPE_ORIGINS[use]
 
 
-def from_environment(environment: Mapping[str, str]) -> Settings:
-    """Raises Misconfigured with one fault for each variable that is missing or wrong."""
+def from_environment(environment: Mapping[str, str], *, needs: Collection[str] | None = None) -> Settings:
+    """Raises Misconfigured with one fault for each variable that is missing or wrong.
+
+    `needs`: the only ones that matter, for commands that come before the others can be known.
+    """
     faults: list[Fault] = []
 
     def read(name: str, allowed: str, good: Callable[[str], bool], default: str | None = None) -> str:
@@ -159,6 +162,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
             else None
         ),
     )
+    if needs is not None:
+        faults = [fault for fault in faults if fault.field in needs]
     if faults:
         raise Misconfigured(faults)
     return settings

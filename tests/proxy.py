@@ -57,11 +57,11 @@ def written(folder: Path, service: str, port: int) -> Path:
     return path
 
 
-def certificate(folder: Path) -> ssl.SSLContext:
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+def certificate(folder: Path, days: int) -> ssl.SSLContext:
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -days"
     names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
     files = ["-keyout", str(folder / "privkey.pem"), "-out", str(folder / "fullchain.pem")]
-    subprocess.run([*command.split(), *names, *files], check=True, capture_output=True)
+    subprocess.run([*command.split(), str(days), *names, *files], check=True, capture_output=True)
     return ssl.create_default_context(cafile=str(folder / "fullchain.pem"))
 
 
@@ -70,10 +70,10 @@ def command(folder: Path, config: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def proxied(folder: Path, service: str, port: int) -> Iterator[Proxy]:
-    """In front of `service`, on `https://localhost:port`."""
+def proxied(folder: Path, service: str, port: int, *, days: int = 90) -> Iterator[Proxy]:
+    """In front of `service`, on `https://localhost:port`; its certificate is good for `days`."""
     folder.mkdir(parents=True, exist_ok=True)
-    trust = certificate(folder)
+    trust = certificate(folder, days)
     config = written(folder, service, port)
     with (folder / "log").open("w") as log:
         ours = "daemon off;" + ("user root;" if os.geteuid() == 0 else "")  # a test's folders are for nobody else
@@ -101,6 +101,6 @@ if __name__ == "__main__":  # `make check`: nginx -t
 
     with tempfile.TemporaryDirectory() as name:
         here = Path(name)
-        certificate(here)
+        certificate(here, 1)
         config = written(here, "http://127.0.0.1:8000", 8443)
         sys.exit(subprocess.run([*command(here, config), "-t", "-q"]).returncode)

@@ -1,0 +1,104 @@
+"""`stripe setup` makes what is missing, once; what it makes is what a gift needs."""
+
+import re
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from service.adapters.stripe_setup import HEARD
+from service.cli import commands
+from service.demo import environment
+from tests.stack import eventually, running
+
+
+@pytest.fixture
+def installed(redis_url, tmp_path, roof):
+    """An installation that nobody has set up at Stripe: the sandbox has nowhere to send its webhooks."""
+    with running(redis_url, tmp_path / "sandbox", campaigns=roof, webhooks=False) as stack:
+        stack.until_ready()
+        yield stack
+
+
+def setup(stack):
+    done = CliRunner().invoke(commands, ["stripe", "setup"], env=variables(stack), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def variables(stack):
+    return dict(line.split("=", 1) for line in environment(stack.settings).splitlines())
+
+
+def there(stack, path):
+    return httpx.get(f"{stack.sandbox}/v1/{path}", auth=("sk_test_x", "")).json()["data"]
+
+
+def everything(stack):
+    return [there(stack, path) for path in ("webhook_endpoints", "payment_links", "payment_method_domains")]
+
+
+def test_the_endpoint_has_exactly_the_events_that_we_read_and_its_secret_is_told_once(installed):
+    first = setup(installed)
+    [endpoint] = there(installed, "webhook_endpoints")
+    assert endpoint["url"] == f"{installed.service}/v1/stripe/webhook"
+    assert set(endpoint["enabled_events"]) == set(HEARD)
+    assert len(re.findall(r"STRIPE_WEBHOOK_SECRET=whsec_\w+", first)) == 1
+    before = everything(installed)
+    second = setup(installed)
+    assert "whsec_" not in second
+    assert "made" not in second
+    assert "changed" not in second
+    assert everything(installed) == before
+
+
+def test_what_was_changed_by_hand_is_put_right(installed):
+    setup(installed)
+    for path, changes in (
+        ("webhook_endpoints", {"enabled_events[0]": "refund.created", "disabled": "true"}),
+        ("payment_links", {"payment_intent_data[metadata][campaign]": "another"}),
+    ):
+        [one] = there(installed, path)
+        httpx.post(f"{installed.sandbox}/v1/{path}/{one['id']}", data=changes, auth=("sk_test_x", ""))
+    before = everything(installed)
+    assert setup(installed).count("changed") == 2
+    after = everything(installed)
+    assert after != before
+    [endpoint] = after[0]
+    assert (endpoint["status"], set(endpoint["enabled_events"])) == ("enabled", set(HEARD))
+    assert after[1][0]["payment_intent_data"]["metadata"]["campaign"] == "roof"
+
+
+def test_a_gift_through_the_link_counts_for_its_campaign_and_a_refund_of_it_too(installed):
+    link = re.search(r'fallback_url = "([^"]+)"', setup(installed))[1]
+    onward = httpx.post(link, data={"amount": "40"})
+    httpx.post(onward.headers["location"], data={"number": "4242 4242 4242 4242", "email": "ada@example.org"})
+    [payment] = there(installed, "payment_intents")
+    assert payment["metadata"] == {"campaign": "roof", "site": "fallback"}
+    [session] = there(installed, "checkout/sessions")
+    heard = _deliver(installed, "checkout.session.completed", session)
+    assert heard == {"outcome": "applied"}
+    eventually(lambda: installed.totals("roof").raised == 40_00, "the gift counts")
+    refund = installed.operate("refunds", payment_intent=payment["id"], amount=15_00)
+    assert _deliver(installed, "refund.created", refund.get("refund", refund)) == {"outcome": "applied"}
+    assert installed.totals("roof").raised == 25_00
+
+
+def _deliver(stack, kind, thing):
+    from tests.web.test_webhook import post
+
+    return post(stack, {"id": "evt_1", "type": kind, "livemode": False, "data": {"object": thing}}).json()
+
+
+def test_a_hidden_campaign_gets_no_link_and_sites_are_registered_for_wallets(installed, roof):
+    text = (roof / "roof.toml").read_text("utf-8")
+    (roof / "roof.toml").write_text('sites = ["news.example.org"]\n' + text, "utf-8")
+    (roof / "shed.toml").write_text(text.replace('status = "open"', 'status = "hidden"'), "utf-8")
+    setup(installed)
+    assert [link["metadata"]["campaign"] for link in there(installed, "payment_links")] == ["roof"]
+    assert [domain["domain_name"] for domain in there(installed, "payment_method_domains")] == ["news.example.org"]
+
+
+def test_a_key_that_may_not_says_so_and_a_missing_setting_is_named(installed):
+    refused = CliRunner().invoke(commands, ["stripe", "setup"], env={"CAMPAIGNS": "campaigns", "STRIPE_SECRET_KEY": ""})
+    assert {fault.field for fault in refused.exception.faults} == {"STRIPE_SECRET_KEY", "PUBLIC_URL"}
