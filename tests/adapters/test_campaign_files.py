@@ -177,7 +177,7 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
     "every 30s": ('every = "6h"', 'every = "30s"', "publication.every", '"30s"', "equal parts of a day"),
     "every as a number": ('every = "6h"', "every = 6", "publication.every", "6", '"6h"'),
     "step 0": ("step = 100 ", "step = 0 ", "publication.step", "0", "above 0"),
-    "min_gifts": ("min_gifts = 3", "min_gifts = -1", "publication.min_gifts", "-1", "from 0 to 1000"),
+    "min_gifts": ("min_gifts = 0", "min_gifts = -1", "publication.min_gifts", "-1", "from 0 to 1000"),
     "yes": ("decimals = false", 'decimals = "no"', "giving.decimals", '"no"', "true or false"),
     "country": ('["BY", "RU"]', '["BY", "XX"]', "warn_banks_of[1]", '"XX"', "ISO 3166"),
     "country twice": ('["BY", "RU"]', '["BY", "BY"]', "warn_banks_of[1]", '"BY"', "each one once"),
