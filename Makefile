@@ -75,6 +75,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.ledger
 	$(BIN)/python -m bench.card
+	$(BIN)/python -m bench.campaigns
 
 torture: .venv/dev.stamp
 	@tools/need $(BROWSER) firefox-esr webkit2gtk-driver xvfb xauth

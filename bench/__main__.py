@@ -82,7 +82,8 @@ class Service:
 
 
 @contextlib.contextmanager
-def service_running(folder: Path, workers: int = 1) -> Iterator[Service]:
+def service_running(folder: Path, workers: int = 1, campaigns: Path = Path("campaigns")) -> Iterator[Service]:
+    folder.mkdir(exist_ok=True)
     port, sandbox_port = free_port(), free_port()
     webhook = f"http://127.0.0.1:{port}/v1/stripe/webhook"
     sandbox = [
@@ -98,6 +99,7 @@ def service_running(folder: Path, workers: int = 1) -> Iterator[Service]:
             "REDIS_URL": valkey.url,
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
             "SECRET_KEYS": "0123456789abcdef" * 2,
+            "CAMPAIGNS": str(campaigns),
             "PORT": str(port),
             "LOG_LEVEL": "error",
             "WEB_CONCURRENCY": str(workers),

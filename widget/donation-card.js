@@ -1,20 +1,20 @@
 /**
- * <donation-card> 0.1.0: what one fundraiser needs, how far it has come, and the way to give, inside somebody else's article.
+ * <donation-card> 0.1.0: what one fundraiser needs, how far it has come, and the way to give, in somebody else's article.
  *
  *   <script async src="https://HOST/widget/v1/donation-card.js"></script>
  *   <donation-card campaign="vitaly"><a href="https://HOST/c/vitaly">Give</a></donation-card>
  *
- * A guest: no cookie, no storage, no global, one request. What a donor does happens in a frame of HOST, closed to this page's
- * scripts. The link works before the card, without it and after it fails.
+ * A guest: no cookie, no storage, no global, one request. What a donor does happens in a frame of HOST, closed to this page.
+ * The link works before the card, without it and after it fails.
  * Attributes, events, custom properties and parts: docs/embed.md.
  */
 'use strict';
 {
-  // `all: initial` ends what the article hands down; `1em` keeps its size of text. The browser's own colours follow the page's `color-scheme`.
+  // `1em` keeps the article's size of text; the browser's own colours follow its `color-scheme`.
   const CSS = `
 :host{display:block;width:-moz-available;width:-webkit-fill-available}
 :host([hidden]),:is(p,small,a,details):empty{display:none!important}
-*{box-sizing:border-box;margin:0;padding:0}
+*{box-sizing:border-box;margin:0;padding:0;overflow-wrap:anywhere}
 .box{all:initial;display:block;container-type:inline-size;color-scheme:inherit;font:clamp(16px,1em,18px)/1.5 var(--donation-card-font,system-ui,sans-serif)}
 :host([theme=dark]) .box{color-scheme:dark}
 :host([theme=light]) .box{color-scheme:light}
@@ -31,7 +31,7 @@ display:grid;position:relative;overflow:hidden;font-variant-numeric:tabular-nums
 small{font-size:.8125em;color:var(--soft);display:block}
 .ribbon,.notice{background:var(--note);color:var(--ink);padding:.5em .8em;border-radius:6px}
 h2{font:600 1.5em/1.25 var(--serif);text-wrap:balance;margin-top:-.4em}
-p,li{overflow-wrap:break-word;hyphens:auto}
+p,li{hyphens:auto}
 summary{color:var(--accent);cursor:pointer;padding:.3em 0}
 details p{margin-top:1em}
 .figure{display:flex;flex-wrap:wrap;align-items:baseline;gap:0 .5em;color:var(--soft)}
@@ -121,7 +121,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
     /** @type {HTMLIFrameElement | undefined} */ #frame;
     /** @type {MessagePort | undefined} */ #port;
     #near = false;
-    #linkOnly = parent !== window || crossOriginIsolated; // no room to grow; no frame
+    #linkOnly = (parent !== window && !this.hasAttribute('grows')) || crossOriginIsolated; // no room; no frame
     #chosen = ''; // language
     #request = 0; // the newest wins
     #poll = 0;
@@ -140,7 +140,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       story: make('summary'),
       when: make('small'),
       notice: make('p', { class: 'notice' }),
-      donate: make('a', { class: 'donate', part: 'donate', target: '_blank', referrerpolicy: 'strict-origin' }),
+      donate: make('a', { class: 'donate', part: 'donate', target: 'donation-card', referrerpolicy: 'strict-origin' }),
       foot: make('span'),
       frame: make('small', { id: 'frame' }),
     };
@@ -188,7 +188,6 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
     attributeChangedCallback() {
       if (!this.#card) return;
       this.#dropFrame();
-      this.#dialog.close();
       this.#load();
     }
 
@@ -197,7 +196,6 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       this.#near = false;
       clearTimeout(this.#poll);
       this.#dropFrame();
-      this.#dialog.close();
     }
 
     /** After an unclosed tag the article's links are our children too. @returns {HTMLAnchorElement | null} */
@@ -282,7 +280,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       this.#needs.setAttribute('aria-label', labels.needs);
       this.#needs.replaceChildren(...needs.map(({ title, amount, note, state, share, filled }, n) => {
         const item = make('li', { class: state }, make('i'), make('b', {}, title), make('span', {}, amount), make('small', {}, note));
-        const segment = /** @type {HTMLElement} */ (this.#bar.children[n] ?? this.#bar.appendChild(make('i', {}, make('b')))); // kept: it glides
+        const segment = /** @type {HTMLElement} */ (this.#bar.children[n] ?? this.#bar.appendChild(make('i', {}, make('b'))));
         segment.style.cssText = item.style.cssText = `--share:${share * 100};--filled:${filled * 100}%`;
         return item;
       }));
@@ -304,11 +302,15 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
 
     /** @param {MouseEvent} event */
     #open(event) {
-      if (this.#linkOnly || event.metaKey || event.ctrlKey || event.shiftKey) return; // a plain link
+      if (event.metaKey || event.ctrlKey || event.shiftKey) return; // a plain link
+      if (this.#linkOnly) {
+        if (!open('', 'donation-card')) this.#donate.textContent = this.#giveUrl; // a sandbox
+        return;
+      }
       event.preventDefault();
       if (!this.#tell('open')) return;
       this.#warm();
-      if (this.#box.clientWidth < 480) this.#dialog.showModal();
+      if (this.#box.clientWidth < 480 && parent === window) this.#dialog.showModal();
       else this.#dialog.show();
       if (this.#sheet.getBoundingClientRect().top < 0) this.#sheet.scrollIntoView();
       this.#frame?.focus();
@@ -326,6 +328,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
     }
 
     #dropFrame() {
+      this.#dialog.close();
       clearTimeout(this.#deadline);
       removeEventListener('message', this);
       document.removeEventListener('securitypolicyviolation', this);
@@ -338,7 +341,6 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       this.#linkOnly = true;
       if (this.#card) this.#draw(this.#card);
       this.#fail(`the giving page was not framed (CSP: frame-src ${this.#origin})`);
-      this.#dialog.close();
       this.#dropFrame();
     }
 
@@ -368,7 +370,7 @@ iframe{flex:1 0 auto;min-height:36em;width:100%;border:0}
       this.#tell('error');
     }
 
-    /** @param {'ready' | 'open' | 'error' | 'complete'} what */
+    /** @param {string} what */
     #tell(what) {
       return this.dispatchEvent(new CustomEvent(`donation-card-${what}`, { bubbles: true, composed: true, cancelable: what === 'open' }));
     }

@@ -33,6 +33,7 @@ STRIPE_LOCALES: Final = frozenset({
 _NO_STATES: Final = frozenset({"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"})
 """Codes that CLDR names although they are no states."""
 _BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_BREAKS: Final = re.compile(r"[ \t\r\n]{2,}|[\t\r\n]")  # a lone space may stay: most texts have no other
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 _LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
@@ -70,7 +71,7 @@ def words(longest: int) -> Is:
     """Text of 1 to `longest` characters. The file's line breaks are spaces; a non-breaking space stays one."""
 
     def check(value: object, _: ValidationInfo) -> str:
-        text = re.sub(r"[ \t\r\n]+", " ", _text(value)).strip()
+        text = _BREAKS.sub(" ", _text(value)).strip()
         for sign in "" if text.replace("\u00a0", " ").isprintable() else text:
             if unicodedata.category(sign) in _CONTROLS or sign in _BIDI:
                 raise refused(f"text without control characters; there is a U+{ord(sign):04X}: retype that place")

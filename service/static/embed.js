@@ -30,6 +30,7 @@ form.addEventListener('change', async () => {
 addEventListener('message', ({ source, origin, data }) => {
   if (source !== preview.contentWindow || origin !== location.origin || data?.type !== 'donation-card:height') return;
   preview.height = `${data.height}`;
+  preview.contentWindow?.postMessage({ type: 'donation-card:grows' }, location.origin);
 });
 
 copy.addEventListener('click', async () => {

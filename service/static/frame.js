@@ -18,9 +18,21 @@ const followOutside = (/** @type {MouseEvent} */ event) => {
   const link = event.composedPath().find((element) => element instanceof HTMLAnchorElement);
   if (!(link instanceof HTMLAnchorElement)) return;
   event.preventDefault(); // its sandbox allows no tab
+  event.stopPropagation();
   tell({ message: 'link', value: link.href, secret });
 };
 
+/** The page around answers that it gives this frame the height it is told: then there is room to give in place. */
+const grow = () => {
+  const card = document.querySelector('donation-card:not([grows])');
+  card?.setAttribute('grows', '');
+  card?.replaceWith(card.cloneNode(true)); // it looks once, when it is made
+};
+
 new ResizeObserver(tellHeight).observe(document.body);
-addEventListener('message', ({ data }) => data?.message === 'ready' && tellHeight());
-if (secret) addEventListener('click', followOutside);
+addEventListener('message', ({ source, data }) => {
+  if (source !== parent) return;
+  if (data?.message === 'ready') tellHeight();
+  if (data?.type === 'donation-card:grows') grow();
+});
+if (secret) addEventListener('click', followOutside, true);

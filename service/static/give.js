@@ -297,6 +297,7 @@ const thank = async (handle) => {
     const { title, paragraphs } = state;
     part('outcome', HTMLElement).replaceChildren(...paragraphs.map(paragraph));
     stages.thanks.querySelector('h1')?.replaceChildren(title);
+    if (state.status === 'paid' || state.status === 'processing') part('outcome', HTMLElement).firstElementChild?.after(...document.querySelectorAll('#bar, #reach'));
   }
   show('thanks');
   if (page.complete_event && (state?.status === 'paid' || state?.status === 'processing')) tell({ type: 'done' });

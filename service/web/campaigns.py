@@ -143,10 +143,10 @@ class Board:
         return _made(shelf.made, ("page", lang), make)
 
     def list(self, lang: str) -> Answer:
-        """The campaigns that take gifts now."""
-        opened = [shelf for shelf in map(self.shelf, self._donations.visible()) if shelf.open_now]
+        """The campaigns that take gifts; looked at again by each `refresh`, not by each reader."""
 
         def make() -> Answer:
+            opened = [shelf for shelf in map(self.shelf, self._donations.visible()) if shelf.open_now]
             cards = [self._drawn(shelf, shelf.campaign.language((lang,))) for shelf in opened]
             return _page(self._pages.campaigns(cards, texts.texts(lang)), live=any(shelf.live for shelf in opened))
 

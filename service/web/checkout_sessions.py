@@ -59,9 +59,10 @@ class CheckoutEndpoints:
 
     async def _start_json(self, request: Request) -> Response:
         order = _order(await read(request.scope, request.receive, FORM_LIMIT))
+        request.state.lang = order.lang  # a problem, too, is told in the language of the page
         token = self.tokens.form(order.token)
         campaign = self.donations.campaign(token.campaign)
-        words = request.state.words = _words(campaign, order.lang)
+        words = _words(campaign, order.lang)
         visitor = Visitor(_address(request), scripted=True, proof=order.proof, form=form_name(order.token))
         amount = parse_amount(order.amount, campaign.currency, decimals=campaign.giving.decimals)
         session = await self._open(campaign, words, token, amount, visitor, Shape(order.shape), order.replaces)
@@ -71,9 +72,10 @@ class CheckoutEndpoints:
     async def _start_form(self, request: Request) -> Response:
         """Without JavaScript: to the hosted page, or the form again with what is wrong and nothing lost."""
         given = form(await read(request.scope, request.receive, FORM_LIMIT))
+        request.state.lang = given.get("lang", "")
         token = self.tokens.form(given.get("token", ""))
         campaign = self.donations.campaign(token.campaign)
-        words = request.state.words = _words(campaign, given.get("lang", ""))
+        words = _words(campaign, given.get("lang", ""))
         visitor = Visitor(_address(request), scripted=False)
         back = way_back(campaign, given.get("back", ""))
         try:

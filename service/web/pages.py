@@ -91,7 +91,9 @@ class Pages:
             card_script=card,
         )
         scripts = (*self._named(*card), *self._ours("frame.js"))
-        headers = policy(script=scripts, style=ours, connect=ours, ancestors=self._framers(campaign)) | OPENED_BY_ANYONE
+        framing = ("'self'", *ours)
+        headers = policy(script=scripts, style=ours, connect=ours, frame=framing, ancestors=self._framers(campaign))
+        headers |= OPENED_BY_ANYONE | permissions(paying=True)  # on to the giving page, where that opens in place
         shared = {"cross-origin-resource-policy": "cross-origin", "vary": "accept-language"}
         return HTMLResponse(body, 200, fresh(30, live=False) | shared | headers)
 

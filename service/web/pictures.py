@@ -37,6 +37,9 @@ _LINE: Final = ("#e2dfd8", "#2e2b25")
 _ACCENT: Final = ("#0a6654", "#6ac7b5")
 _NOTE: Final = ("#faf2e0", "#312916")
 
+_RIBBON: Final = 8
+"""Pixels by which a badge moves up, so that the ribbon of the demo has room below it."""
+
 _SAFE: Final = 1.15
 """A reader's own font may be this much wider than ours."""
 
@@ -46,23 +49,23 @@ def badge_svg(card: Card) -> bytes:
     figure, goal = _figures(card)
     said = ", ".join(filter(None, (card["kicker"], f"{figure} {goal}".strip(), card["ribbon"])))
     size = _fitting(_SANS, 15, 328, _SAFE, card["kicker"])
-    lines = [f'<text class="soft" x="16" y="26" font-size="{size}">{escape(card["kicker"])}</text>']
+    up = _RIBBON if card["ribbon"] else 0
+    lines = [f'<text class="soft" x="16" y="{26 - up}" font-size="{size}">{escape(card["kicker"])}</text>']
     if card["ribbon"]:
         small = _fitting(_SANS, 10, 328, _SAFE, card["ribbon"])
-        lines.append(f'<text class="soft" x="16" y="92" font-size="{small}">{escape(card["ribbon"])}</text>')
+        lines.append(f'<text class="soft" x="16" y="86" font-size="{small}">{escape(card["ribbon"])}</text>')
     if figure:
         big = _fitting(_SERIF, 22, 328 - _width(_SANS, 15, goal) * _SAFE - 8, _SAFE, figure)
-        at = 16 + _width(_SERIF, big, figure) * _SAFE + 8
-        lines += [
-            f'<text x="16" y="54" font-size="{big}" font-weight="600" font-family="ui-serif,Georgia,serif">'
-            f"{escape(figure)}</text>",
-            f'<text class="soft" x="{at:.0f}" y="54" font-size="15">{escape(goal)}</text>',
-        ]
+        lines.append(
+            f'<text x="16" y="{54 - up}" font-size="{big}" font-weight="600" font-family="ui-serif,Georgia,serif">'
+            f'{escape(figure)}<tspan class="soft" dx="8" font-size="15" font-weight="400"'
+            f' font-family="system-ui,sans-serif">{escape(goal)}</tspan></text>'
+        )
     if card["notice"] and not figure:
         size = _fitting(_SANS, 15, 328, _SAFE, card["notice"])
-        lines.append(f'<text x="16" y="56" font-size="{size}">{escape(card["notice"])}</text>')
+        lines.append(f'<text x="16" y="{56 - up}" font-size="{size}">{escape(card["notice"])}</text>')
     lines += [
-        f'<rect class="{kind}" x="{x:.2f}" y="68" width="{width:.2f}" height="10"/>'
+        f'<rect class="{kind}" x="{x:.2f}" y="{68 - up}" width="{width:.2f}" height="10"/>'
         for kind, x, width in _segments(card, 16, 328, 2)
     ]
     dark = "".join(
@@ -83,7 +86,7 @@ def badge_svg(card: Card) -> bytes:
         f' lang="{card["lang"]}" font-family="system-ui,sans-serif" aria-labelledby="title desc">'
         f'<title id="title">{escape(card["labels"]["frame"])}</title><desc id="desc">{escape(said)}</desc>'
         f"<style>{light}@media(prefers-color-scheme:dark){{{dark}}}</style>"
-        '<clipPath id="round"><rect x="16" y="68" width="328" height="10" rx="5"/></clipPath>'
+        f'<clipPath id="round"><rect x="16" y="{68 - up}" width="328" height="10" rx="5"/></clipPath>'
         f'<rect class="paper" width="360" height="96" rx="12"/>{"".join(lines[: _texts(lines)])}'
         f'<g clip-path="url(#round)">{"".join(lines[_texts(lines) :])}</g></svg>'
     ).encode()
@@ -93,16 +96,17 @@ def badge_png(card: Card) -> bytes:
     """The same, twice as large, for where no SVG is shown."""
     picture, draw = _paper(720, 192)
     figure, goal = _figures(card)
-    _text(draw, (32, 52), _SANS, _fitting(_SANS, 30, 656, 1, card["kicker"]), _SOFT[0], card["kicker"])
+    up = 2 * _RIBBON if card["ribbon"] else 0
+    _text(draw, (32, 52 - up), _SANS, _fitting(_SANS, 30, 656, 1, card["kicker"]), _SOFT[0], card["kicker"])
     if figure:
         size = _fitting(_SERIF, 44, 656 - _width(_SANS, 30, goal) - 16, 1, figure)
-        _text(draw, (32, 108), _SERIF, size, _INK[0], figure)
-        _text(draw, (32 + _width(_SERIF, size, figure) + 16, 108), _SANS, 30, _SOFT[0], goal)
+        _text(draw, (32, 108 - up), _SERIF, size, _INK[0], figure)
+        _text(draw, (32 + _width(_SERIF, size, figure) + 16, 108 - up), _SANS, 30, _SOFT[0], goal)
     elif card["notice"]:
-        _text(draw, (32, 112), _SANS, _fitting(_SANS, 30, 656, 1, card["notice"]), _INK[0], card["notice"])
-    _bar(picture, card, (32, 136, 656, 20))
+        _text(draw, (32, 112 - up), _SANS, _fitting(_SANS, 30, 656, 1, card["notice"]), _INK[0], card["notice"])
+    _bar(picture, card, (32, 136 - up, 656, 20))
     if card["ribbon"]:
-        _text(draw, (32, 184), _SANS, _fitting(_SANS, 20, 656, 1, card["ribbon"]), _SOFT[0], card["ribbon"])
+        _text(draw, (32, 172), _SANS, _fitting(_SANS, 20, 656, 1, card["ribbon"]), _SOFT[0], card["ribbon"])
     return _png(picture)
 
 
@@ -233,16 +237,29 @@ def _fitting(name: str, size: int, wide: float, spare: float, text: str) -> int:
 def _wrapped(name: str, sizes: tuple[int, ...], wide: int, most: int, text: str) -> tuple[int, list[str]]:
     """The first of the sizes in which the text takes no more than `most` lines; in the last, what fits."""
     for size in sizes:
-        lines = [""]
-        for word in text.split(" "):
-            longer = f"{lines[-1]} {word}".strip()
-            if lines[-1] and _width(name, size, longer) > wide:
-                lines.append(word)
-            else:
-                lines[-1] = longer
+        lines = _lines(name, size, wide, text)
         if len(lines) <= most and all(_width(name, size, line) <= wide for line in lines):
-            return size, lines
+            return size, _balanced(name, size, wide, lines)
     return size, [_cut(name, size, wide, line) for line in lines[:most]]
+
+
+def _lines(name: str, size: int, wide: float, text: str) -> list[str]:
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and _width(name, size, longer) > wide:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _balanced(name: str, size: int, wide: float, lines: list[str]) -> list[str]:
+    """As many lines, as equally long as they can be: no word stands alone in the last."""
+    found = lines
+    while len(narrower := _lines(name, size, wide, " ".join(lines))) == len(lines) and wide > 0:
+        found, wide = narrower, wide - size / 2
+    return found
 
 
 def _cut(name: str, size: int, wide: int, line: str) -> str:

@@ -7,7 +7,6 @@ their language and are never shown what went on inside.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import cast
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -90,11 +89,9 @@ def sentence(error: DonationCardError, words: Texts) -> str:
 
 
 def _language(request: Request) -> Texts:
-    """What the endpoint found out already, else what the address or the browser asks for."""
-    if found := getattr(request.state, "words", None):
-        return cast("Texts", found)
+    """That of the body, once it was read; else of the address; else the browser's."""
     try:
-        preferred = texts.wanted(request.query_params.get("lang", ""))
+        preferred = texts.wanted(getattr(request.state, "lang", "") or request.query_params.get("lang", ""))
     except Invalid:
         preferred = ()
     return texts.best(preferred or texts.accepted(request.headers.get("accept-language", "")))

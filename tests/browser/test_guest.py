@@ -145,6 +145,17 @@ def test_inside_a_sandboxed_frame_of_fixed_height_giving_opens_in_a_new_tab(page
     expect(opened.value.locator("#give-title")).to_be_visible()
 
 
+def test_in_a_sandbox_without_tabs_donate_shows_its_address_to_be_copied(page, context, stack, site):
+    inner = site.publish(article(stack))
+    page.set_viewport_size(NARROW)
+    page.goto(site.publish(f'<iframe src="{inner}" sandbox="allow-scripts" width=300 height=600></iframe>'))
+    donate = page.frame_locator("iframe").locator("donation-card .donate")
+    donate.click()
+    expect(donate).to_have_text(f"{stack.service}/c/vitaly/give?lang=en")
+    assert donate.evaluate("link => link.scrollWidth <= link.clientWidth"), "nothing is cut off"
+    assert len(context.pages) == 1
+
+
 @pytest.mark.parametrize("blocked", ["connect-src 'none'", "script-src 'none'"])
 def test_where_the_script_or_its_request_is_blocked_the_link_stays(page, stack, site, blocked):
     csp = f"default-src 'self' 'unsafe-inline' {stack.service}; {blocked}"
@@ -157,17 +168,54 @@ def test_where_the_script_or_its_request_is_blocked_the_link_stays(page, stack, 
     assert page.url == f"{stack.service}/c/vitaly"
 
 
-@pytest.mark.parametrize("status", [404, 500, 200])
-def test_where_the_service_answers_nonsense_the_link_stays_and_nothing_is_invented(page, stack, site, status):
-    page.route("**/v1/campaigns/**", lambda route: route.fulfill(status=status, body="<html>Wi-Fi log-in</html>"))
+NONSENSE = {
+    "nowhere": (404, "<html>Wi-Fi log-in</html>"),
+    "broken": (500, "{}"),
+    "another page": (200, "<html>Wi-Fi log-in</html>"),
+    "another object": (200, '{"title": "A", "progress": {"percent": null}}'),
+    "half": (200, '{"title": "A safe new st'),
+    "huge": (200, f"[{'0,' * 4_000_000}0]"),
+}
+
+
+@pytest.mark.parametrize("kind", NONSENSE)
+def test_where_the_service_answers_nonsense_the_link_stays_and_nothing_is_invented(page, stack, site, kind):
+    status, body = NONSENSE[kind]
+    allowed = {"access-control-allow-origin": "*"}
+    asked = []
+
+    def answer(route):
+        asked.append(route.request.url)
+        route.fulfill(status=status, body=body, headers=allowed)
+
+    page.route("**/v1/campaigns/**", answer)
     complaints = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(site.publish(article(stack)))
-    page.wait_for_timeout(2500)
+    page.on("console", lambda said: complaints.append(said.text) if "donation-card" in said.text else None)
+    failed = (
+        "<script>addEventListener('donation-card-error', () => { window.failed = 1 + (window.failed || 0) })</script>"
+    )
+    page.goto(site.publish(article(stack, head=failed)))
+    page.wait_for_function("window.failed")
+    assert (len(asked), page.evaluate("failed")) == (2, 1), "once more, and no further"
     expect(page.get_by_role("link", name="Give to BYSOL")).to_be_visible()
     assert "NaN" not in page.locator("body").inner_text()
     assert "€0" not in page.locator("body").inner_text()
     assert complaints == []
+
+
+def test_a_question_that_is_never_answered_is_given_up_and_asked_once_more(page, stack, site):
+    asked = []
+
+    def answer(route):
+        asked.append(route.request.url)
+        if len(asked) > 1:
+            route.continue_()
+
+    page.route("**/v1/campaigns/**", answer)
+    page.goto(site.publish(article(stack)))
+    expect(page.locator("donation-card .donate")).to_be_visible(timeout=30_000)
+    assert len(asked) == 2
 
 
 def test_a_strict_policy_with_trusted_types_is_enough_room(page, stack, site):

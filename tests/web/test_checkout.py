@@ -2,12 +2,15 @@
 
 import re
 import time
+from html import unescape
 
 import httpx
 import pytest
 from itsdangerous import TimestampSigner
 
 from service.adapters.tokens import FORM_LIFETIME, SignedTokens
+from service.domain.money import Money
+from service.web.texts import texts
 from tests.stack import DECLINED, PAYS, SETTLES_LATER, eventually, running
 
 
@@ -122,6 +125,18 @@ def test_an_amount_that_cannot_be_taken_is_told_why(stack, amount, problem):
     answer = stack.order(amount)
     assert code(answer) == (400, problem)
     assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize("lang", ["be", "de"])
+def test_what_is_wrong_is_told_in_the_language_of_the_page_and_not_of_the_browser(stack, lang):
+    words, address, english = texts(lang), "/v1/checkout-sessions", {"accept": "text/html", "accept-language": "en"}
+    order = {"token": stack.token(), "amount": "4", "lang": lang}
+    told = stack.client.post(address, json=order, headers=english).json()["detail"]
+    assert told == words.t("problem.amount_below_minimum", minimum=words.money(Money(500, "EUR")))
+    page = stack.client.post(address, data=order | {"token": "forged"}, headers=english)
+    assert words.t("problem.token_forged") in unescape(page.text)
+    malformed = stack.client.post(address, json=order | {"token": "forged", "lang": "<b>"}, headers=english)
+    assert malformed.json()["detail"] == texts("en").t("problem.token_forged")
 
 
 def test_limits_are_told_as_money_in_the_readers_language(stack):

@@ -333,6 +333,7 @@ def test_a_hidden_campaign_is_redacted_on_every_surface(redis_url, tmp_path, lan
             )
             assert kept <= 60 or "/embed" in str(answer.url), answer.url
         (folder / "vitaly.toml").write_text(text.replace('status = "open"', 'status = "hidden"', 1), "utf-8")
+        (folder / "other.toml").unlink()
         eventually(lambda: stack.client.get("/c/vitaly", headers=HTML).status_code == 404, "it is hidden")
         neutral = texts(lang).t("problem.campaign_hidden")
         for path in surfaces(lang):
@@ -355,6 +356,7 @@ def test_a_hidden_campaign_is_redacted_on_every_surface(redis_url, tmp_path, lan
 def surfaces(lang):
     paths = ["", "/give", "/frame", "/embed", "/updates.atom", *(f"/{name}" for name in PICTURES)]
     return [f"/c/vitaly{path}?lang={lang}" for path in paths] + [
+        f"/?lang={lang}",
         f"/v1/campaigns/vitaly?lang={lang}",
         "/v1/campaigns/vitaly/progress",
     ]

@@ -1,0 +1,56 @@
+"""`python -m bench.campaigns`: what a thousand campaign files cost, to load and at each request.
+
+Loading is CPU time of one process. Requests are a ratio: the same address of a service with a thousand campaigns and
+of one with a single campaign, in interleaved rounds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from bench.__main__ import requests_per_second, service_running
+from service.adapters.campaign_files import CampaignFiles
+
+MANY, ROUNDS = 1000, 3
+VITALY = Path("campaigns/vitaly.toml")
+ADDRESSES = ("/v1/campaigns/vitaly?lang=be", "/c/vitaly?lang=be", "/c/vitaly/give?lang=be", "/c/vitaly/frame?lang=be")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        many = campaigns(Path(folder) / "many", MANY)
+        print(f"\n{MANY} campaign files load in {statistics.median(loaded(many) for _ in range(3)):.2f} s of CPU\n")
+        one = campaigns(Path(folder) / "one", 1)
+        services = [
+            stack.enter_context(service_running(Path(folder) / f"of-{found.name}", campaigns=found))
+            for found in (one, many)
+        ]
+        print(f"{'':32}{'1 campaign':>12}{MANY:>8} campaigns{'ratio':>8}")
+        for address in ADDRESSES:
+            rounds = [[requests_per_second(each.url + address) for each in services] for _ in range(ROUNDS)]
+            alone, among = (statistics.median(rates) for rates in zip(*rounds, strict=True))
+            ratio = statistics.median(among / alone for alone, among in rounds)
+            print(f"{address:32}{alone:>10,.0f}/s{among:>16,.0f}/s{ratio:>8.2f}")
+
+
+def campaigns(folder: Path, number: int) -> Path:
+    folder.mkdir()
+    text = VITALY.read_text("utf-8")
+    for name in (VITALY.stem, *(f"another-{n}" for n in range(1, number))):
+        (folder / f"{name}.toml").write_text(text, "utf-8")
+    return folder
+
+
+def loaded(folder: Path) -> float:
+    """Seconds of CPU that one process needs to read the folder."""
+    begun = time.process_time()
+    CampaignFiles(folder)
+    return time.process_time() - begun
+
+
+if __name__ == "__main__":
+    main()
