@@ -159,6 +159,20 @@ class Donations:
                 raise NotOurEvent("wrong_currency")
         return state
 
+    def look_at_bank(self, told: Told, since: int, until: int) -> None:
+        """An alarm where a gift came from a bank that its campaign warns of. It names the campaign and nothing else.
+
+        `since` and `until`, in UTC seconds of the charge: passes overlap, and each gift is told once.
+        """
+        if not isinstance(told, CheckoutSession) or told.campaign is None or told.charge is None:
+            return
+        if since <= told.charge.created < until:
+            with suppress(NotFound):
+                campaign = self.campaigns.get(told.campaign)
+                if told.charge.country in campaign.warn_banks_of:
+                    log.error("card_country_warned", campaign=campaign.id)
+                    metrics.warned_banks.labels(campaign.id).inc()
+
     async def _origin(self, told: Reversal) -> Origin:
         """A refund or a dispute knows its payment only, and the payment knows its campaign."""
         payment = told.payment_intent

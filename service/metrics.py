@@ -73,6 +73,7 @@ webhooks = _counter(
 )
 joins = _counter("joins", "States joined into the ledger, by who told of them: webhook, donor, pass.", "source", "kind")
 differences = _counter("ledger_differences", "Ledgers that the daily check found built and wrong.", "campaign")
+warned_banks = _counter("warned_banks", "Gifts from a bank of a state that their campaign warns of.", "campaign")
 sessions = _counter("checkout_sessions", "Checkout sessions: created, failed (Stripe did not), paid, expired.", "event")
 limiter_decisions = _counter("limiter_decisions", "What the limits on asking decided.", "decision")
 attack_mode = _gauge("attack_mode", "1 while new sessions ask for a proof of work.")

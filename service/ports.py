@@ -177,8 +177,19 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Charge:
+    """Where the bank of a card or an account is (ISO 3166), and when it paid (UTC seconds). Nothing else of it."""
+
+    country: str
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
 class CheckoutSession:
-    """A checkout session as Stripe last told it. `replayed`: the answer to a repeated idempotency key."""
+    """A checkout session as Stripe last told it. `replayed`: the answer to a repeated idempotency key.
+
+    `charge`: told in the listings of passes only, where it costs no further question.
+    """
 
     id: str
     status: SessionStatus
@@ -192,6 +203,7 @@ class CheckoutSession:
     client_secret: str | None = None
     url: str | None = None
     replayed: bool = False
+    charge: Charge | None = None
 
     @property
     def state(self) -> State | None:

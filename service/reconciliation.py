@@ -31,6 +31,9 @@ LONGEST_INTERVAL: Final = 3_600
 OVERLAP: Final = SESSION_LIFETIME + 600
 """Seconds that a pass looks back beyond the cursor: a session made before it may be paid as long as it lives."""
 
+SHOWN_AFTER: Final = 60
+"""Seconds after which a charge is in what Stripe lists."""
+
 CHECK_INTERVAL: Final = 86_400
 """Seconds between two rebuilds that nothing asked for."""
 
@@ -151,9 +154,16 @@ class Reconciliation:
         """Join what is new since then; gives how many states were news."""
         payments, start, news = self.donations.payments, max(0, since - OVERLAP), 0
         for stream in (payments.created_since(start), self._hints(start)):
-            async for state in self._states(stream):
+            async for state in self._states(self._watched(stream, since)):
                 news += await self.donations.join(account, state, "pass") is Joined.APPLIED
         return news
+
+    async def _watched(self, stream: AsyncIterator[Told], since: int) -> AsyncIterator[Told]:
+        """A pass watches the time from where the last one began; a little later, for a charge shows up by then."""
+        until = self._now()
+        async for told in stream:
+            self.donations.look_at_bank(told, since - SHOWN_AFTER, until - SHOWN_AFTER)
+            yield told
 
     async def _states(self, stream: AsyncIterator[Told]) -> AsyncIterator[State]:
         async for told in stream:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,7 +21,18 @@ from service.adapters.stripe_client import RefusedByStripe, answered_by_stripe, 
 from service.domain.ledger import State, dispute, refund
 from service.domain.money import Money
 from service.errors import Invalid, NotFound, NotOurEvent, PaymentsUnavailable
-from service.ports import Account, CheckoutSession, Declined, Order, Origin, Reversal, SessionStatus, Shape, Told
+from service.ports import (
+    Account,
+    Charge,
+    CheckoutSession,
+    Declined,
+    Order,
+    Origin,
+    Reversal,
+    SessionStatus,
+    Shape,
+    Told,
+)
 
 log = structlog.get_logger()
 
@@ -110,9 +121,11 @@ class StripePayments:
 
     async def created_since(self, created: int) -> AsyncIterator[Told]:
         v1, since = self._client.v1, {"created": {"gte": created}, "limit": 100}
+        # a pass looks where banks are; a rebuild, which lists all there ever was, does not
+        with_charge = since | {"expand": ["data.payment_intent.latest_charge"]} if created else since
         with_payment = since | {"expand": ["data.payment_intent"]}  # its metadata, without a question for each
         lists: list[tuple[str, Callable[[Any], Awaitable[Any]], Any]] = [
-            ("session", v1.checkout.sessions.list_async, since),
+            ("session", v1.checkout.sessions.list_async, with_charge),
             ("refund", v1.refunds.list_async, with_payment),
             ("dispute", v1.disputes.list_async, with_payment),
         ]
@@ -199,7 +212,19 @@ def _session(data: Any, *, replayed: bool = False) -> CheckoutSession:
             client_secret=data.get("client_secret"),
             url=data.get("url"),
             replayed=replayed,
+            charge=_charge(data.get("payment_intent")),
         )
+
+
+def _charge(payment_intent: Any) -> Charge | None:
+    """None where it was not asked for, and where the way of paying tells no country. It never stops the counting."""
+    with suppress(AttributeError, KeyError, TypeError):
+        charge = payment_intent["latest_charge"]
+        details = charge["payment_method_details"]
+        country, created = details[details["type"]]["country"], charge["created"]
+        if isinstance(country, str) and type(created) is int:
+            return Charge(country, created)
+    return None
 
 
 def _refund(data: Any) -> Reversal:

@@ -25,7 +25,7 @@ from service.sandbox.errors import ApiError, no_such
 from service.sandbox.forms import Tree
 from service.sandbox.ids import new_id
 from service.sandbox.lists import page
-from service.sandbox.objects import DISPUTE, EVENT, PAYMENT, REFUND, SESSION, Json, new_account
+from service.sandbox.objects import DISPUTE, EVENT, PAYMENT, REFUND, SESSION, Json, new_account, new_charge
 from service.sandbox.parameters import check
 from service.sandbox.reversals import Reversals
 from service.sandbox.store import Store, Stored
@@ -34,7 +34,11 @@ MOST_EVENT_TYPES = 20
 """https://docs.stripe.com/api/events/list."""
 
 MOST_LINE_ITEMS_SHOWN = 10
-EXPANDABLE = {SESSION: ("line_items", "payment_intent"), REFUND: ("payment_intent",), DISPUTE: ("payment_intent",)}
+EXPANDABLE = {
+    SESSION: ("line_items", "payment_intent", "payment_intent.latest_charge"),
+    REFUND: ("payment_intent",),
+    DISPUTE: ("payment_intent",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +158,11 @@ class Api:
             url = f"/v1/checkout/sessions/{stored.id}/line_items"
             shown, more = items[:MOST_LINE_ITEMS_SHOWN], len(items) > MOST_LINE_ITEMS_SHOWN
             body["line_items"] = {"object": "list", "data": shown, "has_more": more, "url": url}
-        if "payment_intent" in expand and body["payment_intent"]:
-            body["payment_intent"] = self._one(PAYMENT, body["payment_intent"], "intent").body
+        if body.get("payment_intent") and any(name.startswith("payment_intent") for name in expand):
+            payment = self._one(PAYMENT, body["payment_intent"], "intent")
+            body["payment_intent"] = dict(payment.body)
+            if "payment_intent.latest_charge" in expand and payment.body["latest_charge"]:
+                body["payment_intent"]["latest_charge"] = new_charge(payment.body, payment.hidden)
         return body
 
 

@@ -181,6 +181,7 @@ class Checkout:
         charge = new_id("py_" if payment.body["payment_method_types"] == ["sepa_debit"] else "ch_")
         payment.body.update(status="succeeded", amount_received=payment.body["amount"], latest_charge=charge)
         payment.body["last_payment_error"] = None
+        payment.hidden["charged"] = int(self._clock.now())
         self._events.record("payment_intent.succeeded", payment.body)
 
     def _fail(self, payment: Stored, error: Json) -> None:

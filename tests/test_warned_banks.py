@@ -1,0 +1,116 @@
+"""A gift from a bank that the campaign warns of is an alarm, once, which names the campaign and nothing else."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from service import metrics
+from service.adapters.stripe_payments import _charge
+from service.ports import Charge
+from service.reconciliation import CHECK_INTERVAL, INTERVAL
+from tests.sandbox.conftest import sandbox_with
+from tests.world import World
+
+FROM_BELARUS = "4000 0011 2000 0005"
+"""https://docs.stripe.com/testing#international-cards."""
+
+
+@pytest.fixture
+def world(redis_url: str, roof: Path) -> Iterator[World]:
+    file = roof / "roof.toml"
+    file.write_text(file.read_text("utf-8").replace("warn_banks_of = []", 'warn_banks_of = ["BY", "RU"]'), "utf-8")
+    with sandbox_with(clock=time.time, seed=None) as sandbox:
+        found = World(sandbox, redis_url, roof)
+        found.pass_()  # the first one builds
+        yield found
+
+
+def pay(world: World, number: str) -> None:
+    world.sandbox.pay(world.sandbox.create(), number)
+
+
+def counted() -> float:
+    found = re.search(rb'warned_banks_total\{campaign="roof"\} ([\d.]+)', metrics.exposition([]))
+    return float(found[1]) if found else 0.0
+
+
+def alarms(world: World, *, after: float = INTERVAL) -> list[dict]:
+    world.advance(after)
+    with capture_logs() as lines:
+        world.pass_()
+    return [line for line in lines if line["event"] == "card_country_warned"]
+
+
+def test_it_is_told_once_by_the_pass_that_finds_it(world: World) -> None:
+    before = counted()
+    pay(world, FROM_BELARUS)
+    assert alarms(world) == [{"event": "card_country_warned", "campaign": "roof", "log_level": "error"}]
+    assert counted() == before + 1
+    assert alarms(world) == []
+    assert alarms(world, after=CHECK_INTERVAL) == [], "nor by the daily check"
+    assert counted() == before + 1
+
+
+def test_each_such_gift_is_told_and_no_other(world: World) -> None:
+    for number in (FROM_BELARUS, "4242 4242 4242 4242", FROM_BELARUS):
+        pay(world, number)
+    assert len(alarms(world)) == 2
+
+
+def test_a_gift_of_the_last_moment_is_told_by_the_next_pass(world: World) -> None:
+    world.advance(INTERVAL)
+    pay(world, FROM_BELARUS)
+    assert len(alarms(world, after=0)) + len(alarms(world)) == 1
+
+
+def test_where_a_campaign_warns_of_nothing_no_country_is_looked_at(world: World) -> None:
+    file = world.campaigns / "roof.toml"
+    file.write_text(file.read_text("utf-8").replace('["BY", "RU"]', "[]"), "utf-8")
+    pay(world, FROM_BELARUS)
+    assert alarms(world) == []
+
+
+def test_it_costs_no_question_more(world: World) -> None:
+    """What a pass asks for is in the sandbox's own words: three lists, and the events."""
+    asked: list[str] = []
+    worker = world.worker()
+    pay(world, FROM_BELARUS)
+    client = worker.donations.payments._client._requestor._get_http_client()  # what the official client sends with
+    send = client.request_async
+
+    async def told(method: str, url: str, *rest: object, **more: object) -> object:
+        asked.append(url.removeprefix(world.sandbox.url).partition("?")[0])
+        return await send(method, url, *rest, **more)
+
+    client.request_async = told
+    world.advance(INTERVAL)
+    world.run(world.once(worker))
+    assert sorted(asked) == ["/v1/account", "/v1/checkout/sessions", "/v1/disputes", "/v1/events", "/v1/refunds"]
+
+
+def charge(kind: str, **details: object) -> dict:
+    return {"latest_charge": {"created": 7, "payment_method_details": {"type": kind, kind: details}}}
+
+
+@pytest.mark.parametrize(
+    ("intent", "found"),
+    [
+        (charge("card", country="BY"), Charge("BY", 7)),
+        (charge("sepa_debit", country="AT"), Charge("AT", 7)),
+        (charge("paypal"), None),
+        (charge("card", country=None), None),
+        ({"latest_charge": "ch_1"}, None),
+        ({"latest_charge": None}, None),
+        ({"latest_charge": {"payment_method_details": []}}, None),
+        ("pi_1", None),
+        (None, None),
+    ],
+)
+def test_of_a_charge_country_and_time_are_read_and_nothing_else(intent: object, found: Charge | None) -> None:
+    assert _charge(intent) == found
