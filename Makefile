@@ -6,13 +6,14 @@ PATH_WITH_NODE := $(PATH):$(CURDIR)/.venv/bin
 BROWSER := chromium fonts-dejavu-core libatomic1
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: help install run test check check-deploy wheel sbom bench torture sheet format lock
+.PHONY: help install run test check check-deploy wheel sbom bench torture live-check sheet format lock
 help:
 	@echo "make run      the demo: an article with the card, the service, the sandbox and an embedded Valkey"
 	@echo "make test     all tests, with real servers and a real browser"
 	@echo "make check    format, lint, types, imports, scripts, deploy files"
 	@echo "make bench    speed, as ratios"
 	@echo "make torture  the long versions of the tests"
+	@echo "make live-check  with a Stripe test key: does Stripe still answer as the sandbox does?"
 	@echo "make sheet    the contact sheets of docs/images: every state, theme, width and language"
 	@echo "make wheel    the package, in dist/; make sbom  what is in it"
 	@echo "make install  what the above need (they call it themselves)"
@@ -88,6 +89,10 @@ torture: .venv/dev.stamp
 	$(BIN)/python -m tests.other_browsers
 	$(BIN)/python -m tests.torture
 	$(BIN)/python -m tests.fuzz
+
+live-check: .venv/dev.stamp
+	@tools/need $(BROWSER)
+	@$(BIN)/python -m tests.live_check
 
 sheet: .venv/dev.stamp
 	@tools/need $(BROWSER)
