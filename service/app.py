@@ -83,7 +83,7 @@ def create_app(
     upkeep = Upkeep(donations, board, admission, tally)
     problems = Problems(pages)
     webhook = Timed(WebhookEndpoint(donations, problems.expected), stripe_webhook.PATH)
-    operator = Operator(settings.metrics_token)
+    operator = Operator(settings.metrics_tokens)
     metrics = MetricsEndpoint(operator, lambda: upkeep.gauges(reasons()))
 
     def reasons() -> dict[str, str | None]:

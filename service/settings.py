@@ -30,7 +30,8 @@ _PLACEHOLDER = re.compile(
     r"change.?me|replace|example|your|secret$|password|xxx|\.\.\.|^(sk|pk|rk|whsec)_(test_|live_)?$", re.I
 )
 
-_HIDDEN = re.compile("SECRET|TOKEN")
+_HIDDEN = re.compile("SECRET|TOKEN|KEY|REDIS_URL")
+"""What a message about a wrong value never repeats: it may be a secret, also one that was put into the wrong place."""
 
 _HOSTS = r"([^@/\s]+@)?[A-Za-z0-9._-]+(:\d{1,5})?(,[A-Za-z0-9._-]+(:\d{1,5})?)*"
 _SEVERAL = re.compile(rf"rediss?\+(sentinel://{_HOSTS}/[A-Za-z0-9._-]+(/\d+)?|cluster://{_HOSTS}/?)")
@@ -54,7 +55,7 @@ class Settings:
     workers: int = 1
     forwarded_allow_ips: str = "127.0.0.1"
     log_level: str = "info"
-    metrics_token: str | None = None
+    metrics_tokens: tuple[str, ...] = ()
     article_origin: str | None = None
     publication_every: str | None = None
 
@@ -152,14 +153,15 @@ def from_environment(environment: Mapping[str, str], *, needs: Collection[str] |
             lambda v: v in {"debug", "info", "warning", "error"},
             default="info",
         ),
-        metrics_token=(
-            read(
+        metrics_tokens=(
+            listed(
                 "METRICS_TOKEN",
-                "random text of 32 characters or more, without spaces; leave it out, and nobody reads the metrics",
+                "random text of 32 characters or more, without spaces, comma-separated while you rotate it; "
+                "leave it out, and nobody reads the metrics",
                 lambda v: _filled(v) and len(v) >= 32 and len(set(v)) > 7 and v.isascii() and " " not in v,
             )
             if environment.get("METRICS_TOKEN")
-            else None
+            else ()
         ),
     )
     if needs is not None:

@@ -167,7 +167,7 @@ def running(
         campaigns=campaigns,
         stripe_api_base=sandbox,
         article_origin=article_origin,
-        metrics_token=METRICS_TOKEN,
+        metrics_tokens=(METRICS_TOKEN,),
         publication_every=publication_every,
     )
     settings = replace(settings, **(settings_options or {}))

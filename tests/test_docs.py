@@ -73,6 +73,31 @@ def test_every_metric_is_documented_and_no_other():
     assert documented == set(told)
 
 
+RIGHTS = {
+    "accounts": "the account",
+    "checkout.sessions": "Checkout Sessions",
+    "payment_intents": "PaymentIntents",
+    "refunds": "Charges and Refunds",
+    "disputes": "Disputes",
+    "events": "Events",
+}
+"""What of Stripe's API we use → how its dashboard calls the right to it."""
+
+
+def test_the_rights_of_the_restricted_key_are_those_we_use_and_no_other():
+    used = set(re.findall(r"v1\.((?:checkout\.)?\w+)\.(\w+?)_async", read("service/adapters/stripe_payments.py")))
+    assert {resource for resource, _ in used} == set(RIGHTS)
+    writes = {resource for resource, verb in used if verb in {"create", "expire", "update", "cancel", "delete"}}
+    assert writes == {"checkout.sessions"}
+    (line,) = re.findall(r"\*\*A restricted key\*\* \([^)]*\): (.*?\*read\*)", read("docs/operate.md"), re.S)
+    written, read_only = " ".join(line.split()).split(" *write*; ")
+    assert written == RIGHTS["checkout.sessions"]
+    rights = [RIGHTS[resource] for resource in sorted(set(RIGHTS) - writes)]
+    assert all(right in read_only for right in rights)
+    left = re.sub("|".join(rights), "", read_only)
+    assert re.sub(r"[\s,]|and|\*read\*", "", left) == ""
+
+
 def test_the_snippet_in_the_docs_is_the_one_that_is_printed():
     printed = snippet("https://HOST", read_campaign(Path("campaigns/vitaly.toml")), texts("en"))
     for page in ("README.md", "docs/embed.md"):

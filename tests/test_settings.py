@@ -78,6 +78,34 @@ def test_a_secret_that_is_wrong_is_not_shown():
     assert "sk_live_abc" not in str(faults(STRIPE_SECRET_KEY="xk_live_abc_sk_live_abc"))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STRIPE_PUBLISHABLE_KEY", "sk_live_51Hmisplaced"),
+        ("REDIS_URL", "http://card:misplaced@127.0.0.1"),
+        ("SECRET_KEYS", "misplaced"),
+        ("METRICS_TOKEN", "misplaced"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_0123456789abcdef,misplaced"),
+    ],
+)
+def test_no_secret_is_repeated_also_where_it_was_put_into_the_wrong_place(name, value):
+    assert "misplaced" not in str(faults(**{name: value}))
+
+
+def test_several_of_a_kind_are_taken_while_they_rotate():
+    two = {"SECRET_KEYS": "n0123456789abcdef" * 2, "METRICS_TOKEN": "m0123456789abcdef" * 2}
+    several = {name: f"{value},{value[::-1]}" for name, value in two.items()}
+    settings = from_environment(
+        GOOD | several | {"STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef,whsec_fedcba9876543210"}
+    )
+    assert [len(each) for each in (settings.secret_keys, settings.metrics_tokens, settings.stripe_webhook_secrets)] == [
+        2
+    ] * 3
+    assert settings.secret_keys[0] == two["SECRET_KEYS"]
+    for name, value in several.items():
+        assert faults(**{name: f"{value},"}).keys() == {name}
+
+
 def test_the_script_is_of_the_same_release_as_the_client():
     assert STRIPE_SCRIPT.split("/")[-2] == stripe.api_version.partition(".")[2]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -19,14 +19,14 @@ Ages = Callable[[], dict[str, int | None]]
 
 
 class Operator:
-    """Who may see what tells gifts apart by their time: whoever bears `token`; without one, nobody."""
+    """Who may see what tells gifts apart by their time: whoever bears one of `tokens`; without any, nobody."""
 
-    def __init__(self, token: str | None) -> None:
-        self._expected = f"Bearer {token}".encode() if token else None
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self._expected = [f"Bearer {token}".encode() for token in tokens]
 
     def asks(self, request: Request) -> bool:
         given = request.headers.get("authorization", "").encode("latin-1")
-        return self._expected is not None and hmac.compare_digest(given, self._expected)
+        return any(hmac.compare_digest(given, expected) for expected in self._expected)
 
 
 async def alive(_: Request) -> Response:

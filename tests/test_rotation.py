@@ -1,0 +1,118 @@
+"""Each secret is changed while donors give: what was begun with the old one is finished with the new one."""
+
+import contextlib
+import re
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+import httpx
+import pytest
+from redis import Redis
+
+from service.adapters.embedded_valkey import EmbeddedValkey
+from service.app import create_app
+from tests.stack import METRICS_TOKEN, Stack, eventually, listening, running, served
+from tests.web.test_webhook import outcome, post, session_event
+
+OLD, NEW = "o0123456789abcdef" * 2, "n0123456789abcdef" * 2
+
+
+@contextlib.contextmanager
+def beside(stack: Stack, **changed: object):
+    """Another instance of the same installation, with other secrets."""
+    bound = listening()
+    url = f"http://localhost:{bound.getsockname()[1]}"
+    settings = replace(stack.settings, **changed)
+    with served((create_app(settings), bound)), httpx.Client(base_url=url, timeout=15) as client:
+        other = Stack(settings, url, stack.sandbox, client)
+        other.until_ready()
+        yield other
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a donor holds after the first half of a gift."""
+
+    token: str
+    handle: str
+    thanks: str
+
+
+def begin(stack: Stack) -> Begun:
+    order = stack.order("25", shape="hosted").raise_for_status().json()
+    return Begun(stack.token(), order["handle"], stack.pay(order["url"]).headers["location"])
+
+
+def finishes(stack: Stack, begun: Begun) -> bool:
+    answers = [
+        stack.order("30", token=begun.token),
+        stack.client.get(f"/v1/checkout-sessions/{begun.handle}"),
+        stack.client.get(begun.thanks.replace(stack.settings.public_url, "")),
+    ]
+    return [answer.status_code for answer in answers] == [201, 200, 200]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [((OLD,), (OLD, NEW)), ((OLD, NEW), (NEW, OLD)), ((NEW, OLD), (NEW,))],
+    ids=["the new one behind", "the new one in front", "the old one dropped"],
+)
+def test_at_each_step_two_instances_understand_each_other(stack, before, after):
+    """The recipe of docs/operate.md. Behind a proxy the next request may come to either of them."""
+    with beside(stack, secret_keys=before) as one, beside(stack, secret_keys=after) as other:
+        assert finishes(other, begin(one))
+        assert finishes(one, begin(other))
+
+
+def test_a_key_that_was_dropped_opens_nothing(stack):
+    with beside(stack, secret_keys=(OLD,)) as one, beside(stack, secret_keys=(NEW,)) as other:
+        begun = begin(one)
+        assert not finishes(other, begun)
+        assert other.order("30", token=begun.token).json()["code"] == "token_forged"
+
+
+def test_a_webhook_signed_with_either_secret_is_applied(stack):
+    old, new = "whsec_old0123456789abcd", "whsec_new0123456789abcd"
+    with beside(stack, stripe_webhook_secrets=(new, old)) as other:
+        for secret in (old, new):
+            assert outcome(post(other, session_event(other), secret=secret)) == "applied"
+        assert post(other, session_event(other), secret="whsec_neither0123456789").status_code == 400
+    with beside(stack, stripe_webhook_secrets=(new,)) as other:
+        assert post(other, session_event(other), secret=old).status_code == 400
+
+
+def test_a_gift_begun_with_one_key_of_stripes_is_counted_with_the_next(stack):
+    before = stack.totals()
+    begun = begin(stack)
+    with beside(stack, stripe_secret_key="rk_test_next0123456789") as other:
+        assert finishes(other, begun)
+        eventually(lambda: other.totals().raised == before.raised + 2500, "it is counted, in the same ledger")
+
+
+def test_metrics_are_read_with_either_token(stack):
+    with beside(stack, metrics_tokens=(NEW, METRICS_TOKEN)) as other:
+        statuses = [
+            other.client.get("/metrics", headers={"authorization": f"Bearer {token}"}).status_code
+            for token in (METRICS_TOKEN, NEW, OLD, "x")
+        ]
+    assert statuses == [200, 200, 404, 404]
+
+
+def test_the_password_of_redis_is_changed_under_a_service_that_runs(tmp_path):
+    with EmbeddedValkey(tmp_path / "valkey") as valkey:
+        raw = Redis.from_url(valkey.url)
+        raw.execute_command("ACL", "SETUSER", "card", "on", f">{OLD}", "~donation-card:*", "+@all")
+        with running(url_for(valkey, OLD), tmp_path / "sandbox") as stack:
+            stack.until_ready()
+            raw.execute_command("ACL", "SETUSER", "card", f">{NEW}")
+            with beside(stack, redis_url=url_for(valkey, NEW)) as other:
+                raw.execute_command("ACL", "SETUSER", "card", f"<{OLD}")
+                assert outcome(post(other, session_event(other))) == "applied"
+                assert finishes(other, begin(stack))
+                eventually(lambda: other.progress()["raised"] == 2500 + 2500, "both are counted")
+        with pytest.raises(Exception, match="invalid username-password"):
+            Redis.from_url(url_for(valkey, OLD)).ping()
+
+
+def url_for(valkey: EmbeddedValkey, password: str) -> str:
+    return re.sub("^unix://", f"unix://card:{quote(password)}@", valkey.url)
