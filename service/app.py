@@ -46,12 +46,14 @@ from service.web.widget import Assets
 class Service(Starlette):
     """An application with what stands `around` even its own handling of errors."""
 
-    def __init__(self, around: Callable[[ASGIApp], ASGIApp], **parts: Any) -> None:
+    def __init__(self, around: Callable[[ASGIApp], Prepared], **parts: Any) -> None:
         super().__init__(**parts)
         self._around = around
 
     def build_middleware_stack(self) -> ASGIApp:
-        return self._around(super().build_middleware_stack())
+        prepared = self._around(super().build_middleware_stack())
+        self.by_heart = prepared.by_heart  # for `service.protocol`
+        return prepared
 
 
 def create_app(
@@ -99,7 +101,7 @@ def create_app(
 
     ids = RequestIds(settings.forwarded_allow_ips)
 
-    def around(app: ASGIApp) -> ASGIApp:
+    def around(app: ASGIApp) -> Prepared:
         behind_proxies = ProxyHeadersMiddleware(app, settings.forwarded_allow_ips)  # type: ignore[arg-type]
         return Prepared(
             Named(cast(ASGIApp, behind_proxies), ids),

@@ -21,12 +21,16 @@ from service.errors import DonationCardError, Fault, Misconfigured
 from service.settings import Settings, from_environment
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs: `--help` waits for nothing
+    from service.domain.campaign import Campaign
     from service.donations import Donations
     from service.ports import Comparison
 
 DRAIN: Final = 8
 """Seconds that requests in flight have left when the service is told to stop. With what comes before and after, the
 process is gone within ten, which is how long `docker stop` waits."""
+
+START: Final = 30
+"""Seconds that a worker may take to start on a busy machine before SIGHUP gives up on replacing the old one."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,12 +44,11 @@ def serve() -> None:
     """Serve with the settings of the environment; refuse to start with a wrong one."""
     import uvicorn
 
-    from service.adapters.campaign_files import CampaignFiles
     from service.logs import configure_logs
     from service.metrics import shared
+    from service.protocol import KEEP_ALIVE, Protocol
 
-    settings = from_environment(os.environ)
-    CampaignFiles(settings.campaigns)  # every fault of every file now, once, and not from each worker
+    settings, _ = _checked()  # now, once, and not from each worker
     configure_logs(settings.log_level)
     with shared(settings.workers):
         uvicorn.run(
@@ -55,14 +58,16 @@ def serve() -> None:
             host=settings.host,
             port=settings.port,
             workers=settings.workers,
+            http=Protocol,
+            ws="none",
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_worker_healthcheck=START,
             proxy_headers=False,  # the application looks at them itself
             log_config=None,  # its lines go where ours go
             log_level=settings.log_level,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=DRAIN,
-            http="service.protocol:Protocol",
-            ws="none",
         )
 
 
@@ -94,21 +99,32 @@ def check(campaigns: Path | None) -> None:
     """Check settings and campaign files, and name every mistake."""
     from service.adapters.campaign_files import CampaignFiles
 
-    faults: list[Fault] = []
-    folder = campaigns or Path(os.environ.get("CAMPAIGNS", "campaigns"))
     if campaigns is None:
-        try:
-            from_environment(os.environ)
-        except Misconfigured as error:
-            faults += error.faults
-    try:
-        found = CampaignFiles(folder).all()
-    except Misconfigured as error:
-        faults += error.faults
-    if faults:
-        raise Misconfigured(faults)
+        _, found = _checked()
+    else:
+        found = CampaignFiles(campaigns).all()
     for campaign in found:
         click.echo(f"{campaign.id}: {campaign.goal}, {len(campaign.needs)} needs, {', '.join(campaign.languages)}")
+
+
+def _checked() -> tuple[Settings, Sequence[Campaign]]:
+    """Raises Misconfigured with every fault of the environment and of every campaign file."""
+    from service.adapters.campaign_files import CampaignFiles
+
+    faults: list[Fault] = []
+    settings: Settings | None = None
+    found: Sequence[Campaign] = []
+    try:
+        settings = from_environment(os.environ)
+    except Misconfigured as error:
+        faults += error.faults
+    try:
+        found = CampaignFiles(Path(os.environ.get("CAMPAIGNS", "campaigns"))).all()
+    except Misconfigured as error:
+        faults += error.faults
+    if faults or settings is None:
+        raise Misconfigured(faults)
+    return settings, found
 
 
 @commands.command()

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -25,7 +25,7 @@ from prometheus_client import (
     values,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
 from service import __version__
@@ -39,16 +39,20 @@ def _place() -> str:
 
     So a new worker goes on counting in the files of a dead one, and there are never more files than workers.
     """
-    folder = os.environ[FOLDER]
-    for number in count():  # pragma: no branch
-        descriptor = os.open(f"{folder}/{number}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-        else:
-            return str(number)  # the descriptor stays open, and with it the lock
-    raise AssertionError
+    held = str(next(number for number in count() if _lock(f"{os.environ[FOLDER]}/{number}.lock") is not None))
+    mark_process_dead(held)  # type: ignore[no-untyped-call]  # what the one before measured; not what it counted
+    return held  # the descriptor stays open, and with it the lock
+
+
+def _lock(path: str) -> int | None:
+    """The descriptor of the file, locked until it is closed; None where somebody else has it."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 if FOLDER in os.environ:  # as the library itself decides, when it is imported
@@ -63,9 +67,9 @@ def _counter(name: str, told: str, *labels: str) -> Counter:
     return Counter(f"donation_card_{name}", told, labels, registry=_REGISTRY)
 
 
-def _gauge(name: str, told: str, *labels: str) -> Gauge:
-    """Of all workers the highest value is told."""
-    return Gauge(f"donation_card_{name}", told, labels, registry=_REGISTRY, multiprocess_mode="max")
+def _gauge(name: str, told: str, *labels: str, of: Literal["max", "livemax"] = "max") -> Gauge:
+    """The highest value of all workers there were is told, or of all that live."""
+    return Gauge(f"donation_card_{name}", told, labels, registry=_REGISTRY, multiprocess_mode=of)
 
 
 webhooks = _counter(
@@ -76,7 +80,7 @@ differences = _counter("ledger_differences", "Ledgers that the daily check found
 warned_banks = _counter("warned_banks", "Gifts from a bank of a state that their campaign warns of.", "campaign")
 sessions = _counter("checkout_sessions", "Checkout sessions: created, failed (Stripe did not), paid, expired.", "event")
 limiter_decisions = _counter("limiter_decisions", "What the limits on asking decided.", "decision")
-attack_mode = _gauge("attack_mode", "1 while new sessions ask for a proof of work.")
+attack_mode = _gauge("attack_mode", "1 while new sessions ask for a proof of work.", of="livemax")
 _LAST_WEBHOOK: Final = "donation_card_last_webhook_timestamp_seconds"
 last_webhook = _gauge("last_webhook_timestamp_seconds", "When an event of Stripe's last arrived; 0: not yet.")
 ready_reads = _counter("ready_reads", "Reads answered before routing, from bytes made beforehand.")
@@ -87,7 +91,6 @@ durations = Histogram(
     registry=_REGISTRY,
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-attack_mode.set(0)  # whatever the worker before this one left behind
 _gauge("build_info", "Always 1; the label says which release runs.", "version").labels(__version__).set(1)
 
 
@@ -116,7 +119,13 @@ def last_webhook_at() -> float:
 
 
 def _counted() -> Collector:
-    return MultiProcessCollector(None) if FOLDER in os.environ else _REGISTRY  # type: ignore[no-untyped-call]
+    if FOLDER not in os.environ:
+        return _REGISTRY
+    for path in Path(os.environ[FOLDER]).glob("*.lock"):
+        if (descriptor := _lock(str(path))) is not None:  # nobody has it
+            mark_process_dead(path.stem)  # type: ignore[no-untyped-call]
+            os.close(descriptor)
+    return MultiProcessCollector(None)  # type: ignore[no-untyped-call]
 
 
 def gauge(name: str, told: str, label: str, held: Mapping[str, float]) -> Metric:

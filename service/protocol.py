@@ -1,78 +1,147 @@
-"""The wire: uvicorn's own HTTP protocol, with two things that the fuzzer found missing in it (tests/fuzz/wire.py).
+"""The wire: uvicorn's own HTTP protocol, with limits on how long, how large and how late, and one shortcut.
 
-A limit on the head of a request: httptools keeps an unfinished header for as long as it comes (RFC 9110, 5.4, leaves
-the limit to the server). And an end for what is being answered when its connection is closed: uvicorn tells only the
-last of several requests on one connection; the others write to a closed socket, and that looks like an error of ours.
+uvicorn leaves a connection alone that never finishes its request or never reads its answer, and httptools keeps a head
+for as long as it comes (RFC 9110, 5.4, leaves the limit to the server). When a connection is closed, uvicorn tells only
+the last of several requests on it; the others write to a closed socket, and that looks like an error of ours. And
+between the socket and bytes that were made beforehand it puts a task and two messages.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import asyncio
+from typing import Any, Final
 
-import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-if TYPE_CHECKING:
-    from uvicorn._types import ASGI3Application
-    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+PATIENCE: Final = 9.0
+"""Seconds that a request may take to arrive, from its first byte to its last, and that a client may read nothing."""
 
 LARGEST_HEAD: Final = 32 * 1024
-"""Bytes of a request's line and headers together; the longest that is of use is a signature header of 4 KiB."""
+"""Bytes of a request's line and header fields together; browsers and proxies stay below 16 KB."""
+
+KEEP_ALIVE: Final = 75
+"""Seconds that an idle connection is kept: longer than a proxy keeps its own (nginx: 60), so that the proxy ends it."""
+
+LINGER: Final = 1.0
+"""Seconds that an idle connection is kept when the service stops: a request that is on its way already is answered."""
 
 
 class Protocol(HttpToolsProtocol):
-    """Answers 400 to a head that is too large and closes the connection, before the application hears of it."""
+    """One connection. The application may know answers to reads by heart (`web.answers.Prepared`)."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._in_head, self._unfinished, self._size = True, 0, 0
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._waiting_since: float | None = None  # for the rest of a request
+        self._stalled_since: float | None = None  # for the client to read
+        self._in_head, self._fed, self._chunk = False, 0, 0
+        self._patience: asyncio.TimerHandle | None = None
+        self._draining = False
         self._answering: RequestResponseCycle | None = None
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._waiting_since = self.loop.time()
+        self._patience = self.loop.call_later(PATIENCE, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        self._give_up()
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
-        self._unfinished += len(data)
+        self._chunk = len(data)
+        self._fed += self._chunk
         super().data_received(data)
-        if self._in_head and self._unfinished > LARGEST_HEAD and not self.transport.is_closing():
-            self.send_400_response("Headers too large.")
+        if self._in_head and self._fed > LARGEST_HEAD:
+            self._refuse(b"431 Request Header Fields Too Large")
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._in_head, self._size = True, 0
+    def _look(self) -> None:
+        """Once in a while, so that a request costs no timer of its own."""
+        now = self.loop.time()
+        if self._stalled_since is not None and now - self._stalled_since >= PATIENCE:
+            self.transport.abort()
+            return
+        if self._waiting_since is not None and now - self._waiting_since >= PATIENCE:
+            self._refuse(b"408 Request Timeout" if self._fed else b"")
+            return
+        since = min((each for each in (self._stalled_since, self._waiting_since) if each is not None), default=now)
+        self._patience = self.loop.call_later(max(since + PATIENCE - now, 0.01), self._look)
 
-    def on_url(self, url: bytes) -> None:
-        super().on_url(url)
-        self._grown(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        self._grown(len(name) + len(value))
-
-    def _grown(self, by: int) -> None:
-        """A whole head may come in one piece. Raises what `data_received` answers with 400."""
-        self._size += by
-        if self._size > LARGEST_HEAD:
-            raise httptools.HttpParserError
-
-    def on_headers_complete(self) -> None:
-        self._in_head, self._unfinished = False, 0
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        self._in_head, self._unfinished = True, 0
-        super().on_message_complete()
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._answering = cycle
-        super()._start_asgi_task(cycle, app)
+    def _refuse(self, status: bytes) -> None:
+        if status and not self.transport.is_closing() and (self.cycle is None or not self.cycle.response_started):
+            self._give_up()
+            self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         self._give_up()
         super().send_400_response(msg)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._give_up()
-        super().connection_lost(exc)
-
     def _give_up(self) -> None:
+        """Tell what is being answered that nobody waits for it any more."""
         if self._answering is not None and not self._answering.response_complete:
             self._answering.disconnected = True
             self._answering.message_event.set()
+
+    # ── one request ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def on_message_begin(self) -> None:
+        self._waiting_since = self.loop.time()
+        self._in_head, self._fed = True, self._chunk
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._fed > LARGEST_HEAD and len(self.url) + sum(len(a) + len(b) for a, b in self.headers) > LARGEST_HEAD:
+            self.app = _head_too_large  # of this connection, which ends with it
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._waiting_since = None
+        super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self._draining:
+            cycle.keep_alive = False
+        known = getattr(app, "by_heart", None)
+        answer = known(cycle.scope) if known and not self.flow.write_paused else None
+        if answer is None:
+            self._answering = cycle
+            super()._start_asgi_task(cycle, app)
+            return
+        end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        date = b"".join(b"%b: %b\r\n" % field for field in self.server_state.default_headers)
+        self.transport.write(b"".join((answer[0], date, end, answer[1])))
+        cycle.response_started = cycle.response_complete = True
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    # ── the reader, and the end ───────────────────────────────────────────────────────────────────────────────
+
+    def pause_writing(self) -> None:
+        self._stalled_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._stalled_since = None
+        super().resume_writing()
+
+    def shutdown(self) -> None:
+        self._draining = True
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(LINGER, self._end)
+        else:
+            self.cycle.keep_alive = False
+
+    def _end(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+
+async def _head_too_large(scope: Scope, receive: Receive, send: Send) -> None:
+    headers = [(b"content-length", b"0"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 431, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

@@ -25,6 +25,7 @@ from service.app import create_app
 from service.domain.ledger import Totals
 from service.logs import configure_logs
 from service.ports import Account
+from service.protocol import Protocol
 from service.sandbox import SandboxSettings, create_sandbox
 from service.settings import Settings, from_environment
 
@@ -250,7 +251,13 @@ def ready(client: httpx.Client) -> bool:
 @contextlib.contextmanager
 def served(*apps: tuple[object, socket.socket]) -> Iterator[None]:
     """Real servers on real sockets, in a thread with a loop of its own."""
-    told = {"access_log": False, "log_level": "warning", "server_header": False, "proxy_headers": False}
+    told = {
+        "access_log": False,
+        "log_level": "warning",
+        "server_header": False,
+        "proxy_headers": False,
+        "http": Protocol,
+    }
     configs = [uvicorn.Config(app, **told) for app, _ in apps]
     servers = [uvicorn.Server(config) for config in configs]
 

@@ -37,10 +37,10 @@ def told(port, *pieces):
 def test_a_head_that_is_too_large_is_refused_in_one_piece_or_in_many(served, head):
     port, _ = served
     whole = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + head
-    assert told(port, whole + b"\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert told(port, whole + b"\r\n\r\n").startswith(b"HTTP/1.1 431 ")
     pieces = [whole[at : at + 1_000] for at in range(0, len(whole), 1_000)]
-    assert told(port, *pieces)[:13] in {b"HTTP/1.1 400 ", b""}  # it never ends, and is cut off
-    assert told(port, b"GET /" + b"a" * 2 * LARGEST_HEAD).startswith(b"HTTP/1.1 400 ")
+    assert told(port, *pieces)[:13] in {b"HTTP/1.1 431 ", b""}  # it never ends, and is cut off
+    assert told(port, b"GET /" + b"a" * 2 * LARGEST_HEAD).startswith(b"HTTP/1.1 431 ")
 
 
 def test_a_long_body_is_none_of_the_heads_business(served):

@@ -22,6 +22,7 @@ from service.adapters.embedded_valkey import EmbeddedValkey
 from service.app import create_app
 from service.demo.article import create_article
 from service.errors import Fault, Misconfigured
+from service.protocol import Protocol
 from service.sandbox import SandboxSettings, create_sandbox
 from service.settings import Settings
 
@@ -133,7 +134,15 @@ class _Server(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def _served(apps: Sequence[ASGIApp], sockets: list[socket.socket]) -> AsyncIterator[None]:
     configs = [
-        uvicorn.Config(app, access_log=False, log_level="warning", server_header=False, timeout_graceful_shutdown=3)
+        uvicorn.Config(
+            app,
+            http=Protocol,
+            proxy_headers=False,
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=3,
+        )
         for app in apps
     ]
     servers = [_Server(config) for config in configs]

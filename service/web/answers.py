@@ -1,6 +1,6 @@
 """Answers: bytes made once per change and sent many times, compressed and tagged beforehand.
 
-An `Answer` is itself an ASGI application; a read of it allocates no request, no response and no Redis call.
+An `Answer` is itself an ASGI application; a read of it makes no request, no response and no Redis call.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import gzip
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from http import HTTPStatus
+from typing import Final, NamedTuple
 
 import brotli
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +22,24 @@ _REFUSED: Final = re.compile(rb";\s*q=0(\.0*)?\s*$")
 
 _WORTH_PACKING: Final = 500
 """Bytes; below this, packing saves nothing that a packet would notice."""
+
+
+class Variant(NamedTuple):
+    """One form of an answer: as messages, and as the bytes that these become on the wire, up to the last field."""
+
+    start: Message
+    body: Message
+    head: bytes
+
+    @classmethod
+    def of(cls, status: int, headers: Headers, body: bytes) -> Variant:
+        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode(), *(b"%b: %b" % field for field in fields)]
+        return cls(
+            {"type": "http.response.start", "status": status, "headers": fields},
+            {"type": "http.response.body", "body": body},
+            b"\r\n".join([*lines, b""]),
+        )
 
 
 class Answer:
@@ -37,24 +56,20 @@ class Answer:
         bodies = {b"": body}
         if packed:
             bodies |= {b"br": brotli.compress(body, quality=quality), b"gzip": gzip.compress(body, 9, mtime=0)}
-        self.variants: dict[bytes, tuple[Message, Message]] = {
-            encoding: (
-                _start(200, {**common, "content-type": media_type, **_encoding(encoding, len(variant))}),
-                {"type": "http.response.body", "body": variant},
+        self.variants = {
+            encoding: Variant.of(
+                200, {**common, "content-type": media_type, **_encoding(encoding, len(variant))}, variant
             )
             for encoding, variant in bodies.items()
         }
-        self.not_modified: tuple[Message, Message] = (
-            _start(304, common),
-            {"type": "http.response.body", "body": b""},
-        )
+        self.not_modified = Variant.of(304, common, b"")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        start, body = self.to(scope)
-        await send(start)
-        await send(body)
+        chosen = self.to(scope)
+        await send(chosen.start)
+        await send(chosen.body)
 
-    def to(self, scope: Scope) -> tuple[Message, Message]:
+    def to(self, scope: Scope) -> Variant:
         """What this reader is sent."""
         chosen = self.variants[b""]
         for name, value in scope["headers"]:
@@ -99,28 +114,35 @@ class Prepared:
         self.app, self.answers, self.posts, self.ids, self.tally = app, answers, posts, ids, tally
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = scope.get("method")
-        if method == "GET" or method == "HEAD":  # uvicorn sends no body for a HEAD
-            answer = self.answers.get(asked(scope))
-            if answer is not None:
-                self.tally.reads += 1
-                start, body = answer.to(scope)
-                await send(named(start, self.ids.of(scope)))
-                await send(body)
-                return
-        app = self.posts.get(scope["path"], self.app) if method == "POST" else self.app
+        if (chosen := self._chosen(scope)) is not None:
+            await send(named(chosen.start, self.ids.of(scope)))
+            await send(chosen.body)
+            return
+        app = self.posts.get(scope["path"], self.app) if scope.get("method") == "POST" else self.app
         await app(scope, receive, send)
+
+    def by_heart(self, scope: Scope) -> tuple[bytes, bytes] | None:
+        """The same for a server that has a use for it: the head, but for what the server adds, and the body."""
+        if (chosen := self._chosen(scope)) is None:
+            return None
+        head = b"%bx-request-id: %b\r\n" % (chosen.head, self.ids.of(scope))
+        return head, b"" if scope["method"] == "HEAD" else chosen.body["body"]
+
+    def _chosen(self, scope: Scope) -> Variant | None:
+        method = scope.get("method")
+        if method != "GET" and method != "HEAD":
+            return None
+        answer = self.answers.get(asked(scope))
+        if answer is None:
+            return None
+        self.tally.reads += 1
+        return answer.to(scope)
 
 
 def asked(scope: Scope) -> str:
     """The path, and where there is one the query as it was written."""
     path: str = scope["path"]
     return f"{path}?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else path
-
-
-def _start(status: int, headers: Headers) -> Message:
-    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    return {"type": "http.response.start", "status": status, "headers": raw}
 
 
 def _encoding(encoding: bytes, length: int) -> Headers:
