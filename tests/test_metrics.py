@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -102,6 +104,18 @@ def test_workers_count_together_and_a_dead_ones_counts_are_kept_and_taken_over(r
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
         assert not folder.exists()
+
+
+def test_what_a_dead_worker_measured_is_not_told_any_more_and_what_it_counted_is(tmp_path):
+    def worker(does):
+        code = f"from service import metrics, __version__; {does}"
+        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+        return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+
+    worker("metrics.attack_mode.set(1); metrics.ready_reads.inc(3); metrics.last_webhook.set(7)")
+    told = worker("print(metrics.exposition([]).decode())").stdout
+    for line in ("attack_mode 0.0", "ready_reads_total 3.0", "last_webhook_timestamp_seconds 7.0"):
+        assert f"\ndonation_card_{line}\n" in told
 
 
 def send(stack, events):

@@ -1,5 +1,10 @@
 """A wrong setting stops the start and says which, what was given, and where to set it."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import stripe
 
@@ -128,3 +133,17 @@ def test_another_stripe_base_replaces_every_origin_of_stripes():
 )
 def test_redis_may_be_several_servers(url):
     assert from_environment(GOOD | {"REDIS_URL": url, "REDIS_REPLICAS": "2"}).redis_replicas == 2
+
+
+def test_every_fault_of_settings_and_files_is_named_at_once_and_nothing_starts(tmp_path):
+    for name in ("roof", "well"):
+        (tmp_path / f"{name}.toml").write_text(
+            Path("tests/roof.toml").read_text("utf-8").replace("goal = 900", "goal = 901")
+        )
+    wrong = GOOD | {"PATH": os.environ["PATH"], "CAMPAIGNS": str(tmp_path), "PORT": "0", "SECRET_KEYS": "short"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "service", "serve"], env=wrong, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 2
+    for named in ("PORT", "SECRET_KEYS", "roof.toml", "well.toml"):
+        assert named in ended.stderr

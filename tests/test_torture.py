@@ -12,6 +12,7 @@ SHORT = {
     "hangs": 0.05,
     "outage": 0.05,
     "canaries": 0.015,
+    "restarts": 0.05,
 }
 
 

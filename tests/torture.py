@@ -1,4 +1,4 @@
-"""`make torture`: real processes are killed, emptied, hung and cut off under load, and the sandbox says what is right.
+"""`make torture`: processes are killed, emptied, hung, cut off, replaced under load; the sandbox says what is true.
 
     python -m tests.torture [part…] [--scale 0.1] [--seed 7]
 
@@ -36,6 +36,7 @@ from service.sandbox import WebhookFaults
 from service.sandbox.reversals import DISPUTE_MOVES, REFUND_MOVES
 from tests import canary_story
 from tests.redis_servers import sentinels
+from tests.restarts import restarts
 from tests.stack import PAYS, Stack, eventually, processes
 
 ROOF = Path(__file__).parent / "roof.toml"
@@ -404,6 +405,7 @@ PARTS: dict[str, tuple[Callable[[Path, random.Random, int], str], int]] = {
     "wipes": (wipes, 200),
     "kills": (kills, 1_000),
     "canaries": (canary_story.story, 1_000),
+    "restarts": (restarts, 100_000),
 }
 
 
