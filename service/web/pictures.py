@@ -37,7 +37,7 @@ _LINE: Final = ("#e2dfd8", "#2e2b25")
 _ACCENT: Final = ("#0a6654", "#6ac7b5")
 _NOTE: Final = ("#faf2e0", "#312916")
 
-_RIBBON: Final = 8
+_RIBBON: Final = 5
 """Pixels by which a badge moves up, so that the ribbon of the demo has room below it."""
 
 _SAFE: Final = 1.15
@@ -53,7 +53,7 @@ def badge_svg(card: Card) -> bytes:
     lines = [f'<text class="soft" x="16" y="{26 - up}" font-size="{size}">{escape(card["kicker"])}</text>']
     if card["ribbon"]:
         small = _fitting(_SANS, 10, 328, _SAFE, card["ribbon"])
-        lines.append(f'<text class="soft" x="16" y="86" font-size="{small}">{escape(card["ribbon"])}</text>')
+        lines.append(f'<text class="soft" x="16" y="88" font-size="{small}">{escape(card["ribbon"])}</text>')
     if figure:
         big = _fitting(_SERIF, 22, 328 - _width(_SANS, 15, goal) * _SAFE - 8, _SAFE, figure)
         lines.append(
@@ -106,7 +106,7 @@ def badge_png(card: Card) -> bytes:
         _text(draw, (32, 112 - up), _SANS, _fitting(_SANS, 30, 656, 1, card["notice"]), _INK[0], card["notice"])
     _bar(picture, card, (32, 136 - up, 656, 20))
     if card["ribbon"]:
-        _text(draw, (32, 172), _SANS, _fitting(_SANS, 20, 656, 1, card["ribbon"]), _SOFT[0], card["ribbon"])
+        _text(draw, (32, 176), _SANS, _fitting(_SANS, 20, 656, 1, card["ribbon"]), _SOFT[0], card["ribbon"])
     return _png(picture)
 
 
