@@ -25,8 +25,8 @@ MARKERS = {
     "card": "478612999",  # typed where no card belongs; Stripe's test numbers are looked for beside it
     "user agent": "CanaryBrowser/77",
     "referrer": "canary-path",
-    "IPv4": "203.0.113.",  # for documentation, RFC 5737
-    "IPv6": "2001:db8:ca4a:",  # RFC 3849
+    "IPv4": "198.18.",  # for measurements, RFC 2544: enough networks for everybody
+    "IPv6": "2001:db8:",  # for documentation, RFC 3849
     "cookie": "canary-cookie",
     "query": "canary-query",
     "message": "canary-message",
@@ -73,7 +73,8 @@ class Donor:
     dice: random.Random
 
     def value(self, kind: str) -> str:
-        return f"{MARKERS[kind]}{self.number % 250 if kind == 'IPv4' else self.number}"
+        after = {"IPv4": f"{self.number % 250}.{self.number // 250 + 1}", "IPv6": f"{self.number:x}::7"}
+        return MARKERS[kind] + after.get(kind, str(self.number))
 
     @property
     def card(self) -> str:
@@ -92,7 +93,7 @@ class Donor:
         return {
             "user-agent": f"Mozilla/5.0 ({self.value('user agent')})",
             "referer": referrer,
-            "x-forwarded-for": f"{ip}, 10.0.0.1",
+            "x-forwarded-for": f"192.0.2.1, {ip}",
             "forwarded": f'for="[{self.value("IPv6")}]";proto=https',
             "x-real-ip": ip,
             "true-client-ip": ip,

@@ -53,6 +53,7 @@ def story(folder: Path, dice: random.Random, count: int) -> str:
             for donor in donors:
                 Visit(stack, donor).whole()
             _while_the_ledger_is_full(stack, raw, donors[0])
+            _while_stripe_is_away(stack, donors[-1])
             _not_even_http(stack, donors[0])
             eventually(lambda: _agreed(stack), "the ledger says what the sandbox says", 60)
             search = Search(donors, _ids(stack))
@@ -187,6 +188,18 @@ def _while_the_ledger_is_full(stack: Stack, raw: Any, donor: Donor) -> None:
         session = visit.pay_hosted()
     raw.config_set("maxmemory", 0)
     assert session
+
+
+def _while_stripe_is_away(stack: Stack, donor: Donor) -> None:
+    """A donor asks what became of the gift, by a handle in the address; the log says that nobody knows."""
+    visit = Visit(stack, donor)
+    with visit.client:
+        order = {"token": visit.token(), "amount": "5"}
+        made = visit.client.post("/v1/checkout-sessions", json=order).json()
+        stack.operate("faults", api={"kind": "500", "next": 50, "executed": False})
+        asked = visit.client.get(f"/v1/checkout-sessions/{made['handle']}")
+        httpx.delete(f"{stack.sandbox}/sandbox/faults").raise_for_status()
+    assert asked.status_code == 503, asked.text
 
 
 def _not_even_http(stack: Stack, donor: Donor) -> None:

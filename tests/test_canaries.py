@@ -8,6 +8,7 @@ import random
 import pytest
 
 from tests.canaries import MARKERS, Donor, Search, encodings
+from tests.torture import run
 
 DONOR = Donor(7, random.Random(7))
 SEARCH = Search([DONOR], ["pi_3Qx"])
@@ -47,3 +48,8 @@ def test_files_are_searched_with_their_names(tmp_path):
     (tmp_path / "b").write_bytes(NOISE + DONOR.card.encode())
     assert len(SEARCH.folder(tmp_path)) == 2
     assert SEARCH.folder(tmp_path, but=(tmp_path / "a",)) != []
+
+
+def test_of_some_gifts_no_canary_is_left_anywhere():
+    """`python -m tests.torture canaries` gives a thousand."""
+    print(run("canaries", 0.012, seed=1))
