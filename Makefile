@@ -78,9 +78,6 @@ sbom: .venv/dev.stamp
 bench: .venv/dev.stamp
 	@tools/need wrk $(BROWSER)
 	$(BIN)/python -m bench
-	$(BIN)/python -m bench.ledger
-	$(BIN)/python -m bench.card
-	$(BIN)/python -m bench.campaigns
 
 torture: .venv/dev.stamp
 	@tools/need $(BROWSER) firefox-esr webkit2gtk-driver xvfb xauth

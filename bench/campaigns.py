@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.__main__ import requests_per_second, service_running
+from bench.running import requests_per_second, service_running
 from service.adapters.campaign_files import CampaignFiles
 
 MANY, ROUNDS = 1000, 3

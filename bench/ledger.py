@@ -1,7 +1,5 @@
 """The ledger under load: webhooks joined a second, the cost of a join, of a rebuild, and the memory of a donation.
 
-    python -m bench.ledger [webhooks | joins | rebuild]
-
 What is compared is measured side by side in one run; absolute figures are reported, and are this machine's.
 """
 
@@ -26,7 +24,7 @@ import uvloop
 from redis import Redis
 from stripe import WebhookSignature
 
-from bench.__main__ import SECRET, free_port, process, service_running
+from bench.running import SECRET, Row, app_running, compared, free_port, process, service_running
 from service.adapters.embedded_valkey import EmbeddedValkey
 from service.adapters.redis_ledger import RedisLedger
 from service.domain.ledger import payment
@@ -39,13 +37,12 @@ ROUNDS, EVENTS, SENDERS = 4, 3_000, 24
 # ── webhooks ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def webhooks() -> None:
+def webhooks() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        service = stack.enter_context(service_running(Path(folder), workers=2))
         targets = {
-            "joined": service.url,
-            "signature only, an endpoint": stack.enter_context(only_verifying("endpoint")),
-            "signature only, bare ASGI": stack.enter_context(only_verifying("app")),
+            "joined": stack.enter_context(service_running(Path(folder))).url,
+            "endpoint": stack.enter_context(app_running("verifying:endpoint", {"SECRET": SECRET})),
+            "bare": stack.enter_context(app_running("verifying:app", {"SECRET": SECRET})),
         }
         for url in targets.values():
             posted(url)  # nobody is cold
@@ -53,20 +50,8 @@ def webhooks() -> None:
         for _ in range(ROUNDS):
             for name, url in targets.items():
                 rates[name].append(posted(url))
-    print(f"\nwebhooks, {ROUNDS} rounds of {EVENTS} distinct events, two workers, {SENDERS} connections\n")
-    print(f"{'':30}{'a second':>10}{'joined beside it':>20}{'spread':>16}")
-    for name, values in rates.items():
-        ratios = [joined / other for joined, other in zip(rates["joined"], values, strict=True)]
-        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        print(f"{name:30}{statistics.median(values):>10,.0f}{statistics.median(ratios):>20.2f}{spread:>16}")
-
-
-@contextlib.contextmanager
-def only_verifying(app: str) -> Iterator[str]:
-    port = free_port()
-    command = [sys.executable, "-m", "uvicorn", f"bench.verifying:{app}", "--port", str(port), "--workers", "2"]
-    with process([*command, "--no-access-log", "--log-level", "error"], {"SECRET": SECRET}, port):
-        yield f"http://127.0.0.1:{port}"
+    yield compared("webhook joined, beside an endpoint that verifies the signature", rates, "joined", "endpoint")
+    yield compared("webhook joined, beside a bare app that verifies the signature", rates, "joined", "bare")
 
 
 def posted(url: str) -> float:
@@ -224,15 +209,3 @@ def rebuild() -> None:
                 print(
                     f"{count:>10,}{seconds:>10.1f}{cpu:>10.1f}{cpu / count * 1e6:>20.0f}{used.ru_maxrss / 1024:>10.0f}"
                 )
-
-
-PARTS = {"webhooks": webhooks, "joins": joins, "rebuild": rebuild}
-
-
-def main() -> None:
-    for part in sys.argv[1:] or PARTS:
-        PARTS[part]()
-
-
-if __name__ == "__main__":
-    main()

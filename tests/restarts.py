@@ -59,7 +59,8 @@ class Load:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 if address not in kept:
                     kept[address] = await asyncio.open_connection(*address.split(":"))
-                return await asyncio.wait_for(exchange(path, address, kept), 30)
+                status = await asyncio.wait_for(exchange(path, address, kept), 30)
+                return status if status == 200 else f"{status} of {address} to {path}"
             kept.pop(address, None)
             self.lost[address] += 1
         return "none"
@@ -89,6 +90,7 @@ def restarts(folder: Path, dice: random.Random, count: int) -> str:
             replace_workers(process)
             done["SIGHUP"] += 1
             with processes(valkey.url, folder / "b", campaigns, workers=dice.choice([1, 2])) as (other, ending):
+                eventually(lambda: each_worker_knows(other.service), "each worker has learnt another account's figure")
                 load.addresses = [first, address(other.service)]
                 time.sleep(dice.uniform(0.5, 2))
                 ending.send_signal(signal.SIGTERM)
@@ -101,6 +103,11 @@ def restarts(folder: Path, dice: random.Random, count: int) -> str:
     assert not load.lost[first], "an instance that replaces its workers is never away"
     told = ", ".join(f"{number} × {name}" for name, number in done.items())
     return f"{load.answers.total():,} requests, {told}, 0 failed; {load.lost.total()} went to the other instance"
+
+
+def each_worker_knows(url: str) -> bool:
+    """Every connection may meet another worker."""
+    return all(httpx.get(f"{url}{ASKED[0]}").status_code == 200 for _ in range(20))
 
 
 def replace_workers(process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,185 @@
+"""What the parts of the bench have in common: processes on loopback that end with it, wrk, and a row of the table."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.adapters.embedded_valkey import EmbeddedValkey
+from tests import proxy
+
+SECONDS, CONNECTIONS = 2, 32
+SECRET = "whsec_0123456789abcdef"
+PROGRESS = "/v1/campaigns/vitaly/progress"
+
+
+@dataclass(frozen=True)
+class Row:
+    """`measured` and `beside` say how much; `ratio` is the median of the rounds, and what the aim is about."""
+
+    what: str
+    measured: str
+    beside: str
+    ratio: str
+    aim: str = ""
+
+
+def compared(what: str, rates: Mapping[str, Sequence[float]], one: str, other: str, aim: str = "") -> Row:
+    """Two targets of the same interleaved rounds."""
+    ratios = [mine / its for mine, its in zip(rates[one], rates[other], strict=True)]
+    told = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    return Row(what, a_second(rates[one]), a_second(rates[other]), told, aim)
+
+
+def a_second(rates: Sequence[float]) -> str:
+    return f"{statistics.median(rates):,.0f}/s"
+
+
+def interleaved(targets: Mapping[str, str], rounds: int) -> dict[str, list[float]]:
+    rates: dict[str, list[float]] = {name: [] for name in targets}
+    for _ in range(rounds):
+        for name, url in targets.items():
+            rates[name].append(requests_per_second(url))
+    return rates
+
+
+def requests_per_second(url: str) -> float:
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", wrk(url))[1])
+
+
+def wrk(url: str, seconds: int = SECONDS) -> str:
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", url]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "Non-2xx" not in printed, printed
+    return printed
+
+
+class Service:
+    """A running `serve`: its address, its first process, the settings it was given, and seconds to its first answer."""
+
+    def __init__(self, url: str, pid: int, environment: dict[str, str], answered: float) -> None:
+        self.url, self.pid, self.environment, self.answered = url, pid, environment, answered
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def resident_megabytes(self) -> float:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+
+
+@contextlib.contextmanager
+def service_running(folder: Path, workers: int = 1, campaigns: Path = Path("campaigns")) -> Iterator[Service]:
+    folder.mkdir(exist_ok=True)
+    port, sandbox_port = free_port(), free_port()
+    webhook = f"http://127.0.0.1:{port}/v1/stripe/webhook"
+    sandbox = [
+        *(sys.executable, "-m", "service.sandbox", "--port", str(sandbox_port), "--data", str(folder / "sandbox")),
+        *("--webhook-url", webhook, "--webhook-secret", SECRET),
+    ]
+    with EmbeddedValkey(folder / "valkey") as valkey, process(sandbox, None, sandbox_port):
+        environment = {
+            "STRIPE_SECRET_KEY": "sk_test_bench",
+            "STRIPE_PUBLISHABLE_KEY": "pk_test_bench",
+            "STRIPE_WEBHOOK_SECRET": SECRET,
+            "STRIPE_API_BASE": f"http://127.0.0.1:{sandbox_port}",
+            "REDIS_URL": valkey.url,
+            "PUBLIC_URL": f"http://127.0.0.1:{port}",
+            "SECRET_KEYS": "0123456789abcdef" * 2,
+            "CAMPAIGNS": str(campaigns),
+            "PORT": str(port),
+            "LOG_LEVEL": "error",
+            "WEB_CONCURRENCY": str(workers),
+        }
+        began = time.perf_counter()
+        with process([sys.executable, "-m", "service", "serve"], environment, port) as pid:
+            url = f"http://127.0.0.1:{port}"
+            until(lambda: fetch(url + "/healthz"), pause=0.01)
+            answered = time.perf_counter() - began
+            until(lambda: fetch(url + "/readyz"))
+            yield Service(url, pid, environment, answered)
+
+
+@contextlib.contextmanager
+def app_running(app: str, environment: dict[str, str]) -> Iterator[str]:
+    """Another app on the same uvicorn, with everything off that the service has off."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", f"bench.{app}", "--port", str(port), "--log-level", "error"]
+    with process([*command, "--no-access-log", "--no-proxy-headers", "--no-server-header"], environment, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def nginx_running(folder: Path) -> Iterator[str]:
+    """nginx with files: one worker, no log, no TLS."""
+    port = free_port()
+    folder.mkdir(exist_ok=True)
+    (folder / "nginx.conf").write_text(
+        "daemon off; worker_processes 1; pid nginx.pid; error_log stderr crit;\n"
+        f"{'user root;' if os.geteuid() == 0 else ''} events {{ worker_connections 1024; }}\n"
+        "http { access_log off; default_type application/json; keepalive_requests 1000000;\n"
+        f"  server {{ listen 127.0.0.1:{port}; root {folder}; }} }}\n"
+    )
+    (folder / "logs").mkdir(exist_ok=True)
+    with process(proxy.command(folder, folder / "nginx.conf"), None, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def proxy_running(folder: Path, service: str) -> Iterator[str]:
+    """The shipped proxy with its micro-cache, one worker, without TLS: the other side has none either."""
+    port = free_port()
+    (folder / "cache").mkdir(parents=True)
+    (folder / "logs").mkdir()
+    config = proxy.written(folder, service, port)
+    text = config.read_text().replace("worker_processes auto", "worker_processes 1")
+    text = text.replace(f"listen 127.0.0.1:{port} ssl", f"listen 127.0.0.1:{port}")
+    config.write_text("\n".join(line for line in text.splitlines() if "ssl_" not in line and "http2 on" not in line))
+    ours = "daemon off;" + ("user root;" if os.geteuid() == 0 else "")
+    with process([*proxy.command(folder, config), "-g", ours], None, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def process(command: list[str], environment: dict[str, str] | None, port: int) -> Iterator[int]:
+    running = subprocess.Popen(command, env=os.environ | (environment or {}))
+    try:
+        until(lambda: socket.create_connection(("127.0.0.1", port), 1).close(), pause=0.01)
+        yield running.pid
+    finally:
+        running.terminate()
+        running.wait(15)
+
+
+def until(attempt: Callable[[], object], seconds: float = 60, pause: float = 0.1) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            attempt()
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(pause)
+
+
+def fetch(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return answer.read()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

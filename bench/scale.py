@@ -1,0 +1,154 @@
+"""Scale: workers, campaigns, open connections, memory and the start."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.campaigns import campaigns
+from bench.running import (
+    PROGRESS,
+    SECONDS,
+    Row,
+    compared,
+    fetch,
+    interleaved,
+    requests_per_second,
+    service_running,
+    wrk,
+)
+
+ROUNDS = 3
+OPEN = 10_000
+STARTS = 3
+
+
+def workers() -> Iterator[Row]:
+    """All share the processors with wrk: with two of them, two workers are what there is room for."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        running = {
+            str(number): stack.enter_context(service_running(Path(folder) / str(number), workers=number))
+            for number in (1, 2, 4)
+        }
+        rates = interleaved({name: each.url + PROGRESS for name, each in running.items()}, ROUNDS)
+        for name in ("2", "4"):
+            yield compared(f"progress read, {name} workers beside one", rates, name, "1")
+
+
+def many_campaigns() -> Iterator[Row]:
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        running = {
+            str(number): stack.enter_context(
+                service_running(folder / f"of-{number}", campaigns=campaigns(folder / str(number), number))
+            )
+            for number in (1, 1_000)
+        }
+        rates = interleaved({name: each.url + PROGRESS for name, each in running.items()}, ROUNDS)
+        yield compared("progress read, 1,000 campaigns beside one", rates, "1000", "1")
+        memory = running["1000"].resident_megabytes()
+        yield Row("worker's memory with 1,000 campaigns", f"{memory:.0f} MB", "", "")
+
+
+def memory() -> Iterator[Row]:
+    with tempfile.TemporaryDirectory() as folder, service_running(Path(folder)) as service:
+        for path in (PROGRESS, "/c/vitaly?lang=be", "/c/vitaly/give", "/c/vitaly/share.png"):
+            fetch(service.url + path)
+        asked = 0
+        while asked < 10_000:
+            asked += round(requests_per_second(service.url + PROGRESS) * SECONDS)
+        yield Row("worker's memory after 10,000 requests", f"{service.resident_megabytes():.0f} MB", "", "", "110 MB")
+
+
+def start() -> Iterator[Row]:
+    """From the command to the first answer, less what Python needs to import the same modules."""
+    imports = [sys.executable, "-c", "import service.cli, service.app, service.protocol, uvicorn, uvloop, httptools"]
+    loading, whole = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(STARTS):
+            began = time.perf_counter()
+            subprocess.run(imports, check=True)
+            loading.append(time.perf_counter() - began)
+            with service_running(Path(folder) / str(number)) as service:
+                whole.append(service.answered)
+    took, needed = statistics.median(whole), statistics.median(loading)
+    yield Row(
+        "start to the first answer, less imports", f"{took:.2f} s", f"{needed:.2f} s", f"{took - needed:.2f} s", "1 s"
+    )
+
+
+def connections() -> Iterator[Row]:
+    """Reads while ten thousand others hold connections that they have asked on once."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    number = min(OPEN, most - 500)
+    without, beside = [], []
+    with tempfile.TemporaryDirectory() as folder, service_running(Path(folder)) as service:
+        url = service.url + PROGRESS
+        wrk(url)
+        for _ in range(ROUNDS):
+            without.append(latency(wrk(url, 5)))
+            with holding(service.url, number):
+                beside.append(latency(wrk(url, 5)))
+    for place, name, aim in ((0, "p50", ""), (1, "p99", "3")):
+        ours, alone = ([pair[place] for pair in pairs] for pairs in (beside, without))
+        ratio = statistics.median(one / other for one, other in zip(ours, alone, strict=True))
+        yield Row(
+            f"{name} of reads with {number:,} idle connections, beside none",
+            f"{statistics.median(ours):.1f} ms",
+            f"{statistics.median(alone):.1f} ms",
+            f"{ratio:.2f}",
+            aim,
+        )
+
+
+def latency(printed: str) -> tuple[float, float]:
+    """p50 and p99 in milliseconds."""
+    unit = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+    found = (re.search(rf"{share}%\s+([\d.]+)(us|ms|s)", printed) for share in (50, 99))
+    return tuple(float(each[1]) * unit[each[2]] for each in found)
+
+
+@contextlib.contextmanager
+def holding(url: str, number: int) -> Iterator[None]:
+    """A process of its own holds them, and lets go by itself after a minute."""
+    context = multiprocessing.get_context("spawn")
+    held, let_go = context.Event(), context.Event()
+    process = context.Process(target=hold, args=(url.removeprefix("http://"), number, held, let_go))
+    process.start()
+    try:
+        assert held.wait(60), "the connections could not be opened"
+        yield
+    finally:
+        let_go.set()
+        process.join(60)
+
+
+def hold(host: str, number: int, held: object, let_go: object) -> None:
+    async def main() -> None:
+        writers = []
+        for start in range(0, number, 200):
+            opened = await asyncio.gather(
+                *(asyncio.open_connection(*host.split(":")) for _ in range(min(200, number - start)))
+            )
+            for _, writer in opened:
+                writer.write(f"GET {PROGRESS} HTTP/1.1\r\nhost: {host}\r\n\r\n".encode())
+            await asyncio.gather(*(reader.readuntil(b"\r\n\r\n") for reader, _ in opened))
+            writers += [writer for _, writer in opened]
+        held.set()
+        await asyncio.get_running_loop().run_in_executor(None, let_go.wait, 60)
+        assert not any(writer.is_closing() for writer in writers)
+        for writer in writers:
+            writer.close()
+
+    asyncio.run(main())

@@ -1,0 +1,75 @@
+"""A checkout session: what it costs us beside what the official client costs anybody, in CPU."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from bench.running import Row, Service, service_running
+from service.adapters.stripe_payments import StripePayments
+from service.domain.money import Money
+from service.ports import Order, Shape
+
+EACH = 200
+
+
+def rows() -> Iterator[Row]:
+    with tempfile.TemporaryDirectory() as folder, service_running(Path(folder)) as service:
+        ours = through_the_service(service)
+        alone = asyncio.run(through_the_client(service.environment["STRIPE_API_BASE"]))
+    share = f"{ours - alone:.1f} ms our own"
+    yield Row("session create, CPU, beside the client alone", f"{ours:.1f} ms", f"{alone:.1f} ms", share, "3 ms")
+
+
+def through_the_service(service: Service) -> float:
+    """Milliseconds of the worker's CPU for each session; every donor comes from a network of their own."""
+    with httpx.Client(base_url=service.url, timeout=20) as client:
+        tokens = []
+        for number in range(EACH + 20):
+            page = client.get("/c/vitaly/give", headers=donor(number)).text
+            tokens.append(re.search(r'name="token"[^>]*value="([^"]+)"', page)[1])
+        for number, token in enumerate(tokens):
+            if number == 20:  # nobody is cold
+                began = service.cpu_seconds()
+            body = {"token": token, "amount": "25"}
+            answer = client.post("/v1/checkout-sessions", json=body, headers=donor(number))
+            assert answer.status_code == 201, answer.text
+    return (service.cpu_seconds() - began) / EACH * 1000
+
+
+def donor(number: int) -> dict[str, str]:
+    return {"x-forwarded-for": f"2001:db8:{number:x}::1"}
+
+
+async def through_the_client(sandbox: str) -> float:
+    """The same calls by the official client as we set it up, and nothing around it."""
+    payments = StripePayments("sk_test_bench", [], api_base=sandbox)
+    for number in range(EACH + 20):
+        if number == 20:
+            began = time.process_time()
+        await payments.create(order(), uuid.uuid4().hex)
+    spent = time.process_time() - began
+    await payments.close()
+    return spent / EACH * 1000
+
+
+def order() -> Order:
+    return Order(
+        campaign="vitaly",
+        site="other",
+        nonce=uuid.uuid4().hex,
+        amount=Money(25_00, "EUR"),
+        shape=Shape.EMBEDDED,
+        description="Donation",
+        locale="en",
+        expires_at=int(time.time()) + 91 * 60,
+        success_url=None,
+        cancel_url=None,
+    )
