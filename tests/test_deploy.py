@@ -8,6 +8,7 @@ import httpx
 import pytest
 import yaml
 
+from service.domain.campaign import LANGUAGES
 from service.errors import Misconfigured
 from service.settings import from_environment
 from tests.stack import METRICS_TOKEN
@@ -91,6 +92,11 @@ def test_containers_run_as_nobody_with_nothing_to_write_to():
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
     assert "USER 10001" in Path("deploy/Dockerfile").read_text()
+
+
+def test_the_image_keeps_every_language_that_a_campaign_can_speak():
+    kept = re.search(r"\.\*/\\\((.*?)\\\)\\\(_", Path("deploy/Dockerfile").read_text())[1]
+    assert set(kept.split(r"\|")) == {"root", *LANGUAGES}
 
 
 def test_what_draining_needs_is_granted_everywhere():
