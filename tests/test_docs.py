@@ -7,6 +7,7 @@ from random import Random
 
 from service.adapters.campaign_files import read_campaign
 from service.adapters.stripe_payments import EVENTS
+from service.adapters.tokens import FORM_LIFETIME, HANDLE_LIFETIME
 from service.domain.exposure import Traffic, gains
 from service.metrics import exposition
 from service.web.snippet import RESERVED, snippet
@@ -136,6 +137,35 @@ def test_the_table_of_what_a_watcher_gains_is_what_the_command_prints():
         assert abs(float(told) - gain.value) < 3 * gain.error + 0.02
     assert len(rows) == 4
     assert f"`step = {campaign.publication.step // 100}`, `min_gifts = {campaign.publication.min_gifts}`" in page
+
+
+def test_privacy_names_tests_that_there_are_and_lives_that_things_have():
+    page, there = read("docs/privacy.md"), set()
+    for path in Path("tests").rglob("test_*.py"):
+        there |= set(re.findall(r"^(?:async )?def (test_\w+)", path.read_text("utf-8"), re.M))
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert len(named) > 10
+    assert named - there == set()
+    assert f"token {FORM_LIFETIME // 60} min" in page
+    assert f"its handle, {HANDLE_LIFETIME // 3600} h" in page
+
+
+def test_privacy_names_every_log_line_with_an_id_of_stripe_s():
+    """Whatever is logged under one of these names came from Stripe as an id."""
+    calls = re.findall(
+        r'log\.\w+\(\s*"(\w+)"([^\n]*)', read(*Path("service").glob("*.py"), *Path("service/adapters").glob("*.py"))
+    )
+    calls += re.findall(r'log\.\w+\(\s*"(\w+)"([^\n]*)', read(*Path("service/web").glob("*.py")))
+    with_id = {event for event, rest in calls if re.search(r"\b(object|refund|session|payment|dispute|charge)=", rest)}
+    paragraph = re.search(r"A log line names an object.*?\n\n", read("docs/privacy.md"), re.S)[0]
+    assert len(calls) > 15
+    assert with_id == set(re.findall(r"`(\w+)`", paragraph))
+
+
+def test_the_paragraph_to_quote_is_the_same_for_publishers_and_in_privacy():
+    quoted = [re.findall(r"(?:^> .*\n)+", read(page), re.M)[-1] for page in ("docs/embed.md", "docs/privacy.md")]
+    assert quoted[0] == quoted[1]
+    assert "IP address" in quoted[0]
 
 
 def test_every_decision_is_in_the_list():
