@@ -88,6 +88,7 @@ torture: .venv/dev.stamp
 	HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest tests/domain tests/adapters tests/sandbox tests/test_story.py
 	$(BIN)/python -m tests.planted
 	$(BIN)/python -m tests.other_browsers
+	$(BIN)/python -m tests.card_testing
 	$(BIN)/python -m tests.torture
 	$(BIN)/python -m tests.fuzz
 

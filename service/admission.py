@@ -17,7 +17,7 @@ import structlog
 from service import metrics
 from service.domain.attack import OFF, SILENCE, Mode, Signals
 from service.domain.campaign import Campaign
-from service.domain.limits import Bucket, Rate
+from service.domain.limits import Bucket, Counts, Rate
 from service.donations import Donations, way_on
 from service.errors import LedgerUnavailable, RateLimited
 from service.networks import Networks
@@ -30,11 +30,10 @@ TOTAL: Final = Rate(every=83, burst=10)
 default, retries included (https://docs.stripe.com/rate-limits)."""
 
 CAMPAIGN: Final = Rate(every=100, burst=10)
-"""Of one campaign: an attack on it leaves room for the others."""
+"""Of one campaign, ten a second: an attack on it leaves room for the others."""
 
-UNPROVEN: Final = Rate(every=166, burst=10)
-"""Of those, without a proof of work: half, so that whoever proves something finds room, also before anybody knows of an
-attack."""
+UNPROVEN: Final = Rate(every=250, burst=10)
+"""Of those, without a proof of work: whoever proves something finds room, also before anybody knows of an attack."""
 
 NETWORK: Final = Rate(every=60_000, burst=10)
 """Without a proof, of one network: an office or a household, each donor changing the amount a few times."""
@@ -45,6 +44,9 @@ other way to give: six a minute, whoever gets them."""
 
 RESERVED_NETWORK: Final = Rate(every=20 * 60_000, burst=2)
 """Of those, for one network."""
+
+ONCE: Final = Rate(every=60 * 60_000, burst=1)
+"""A proof that found no room is heard of once, however often it is shown again."""
 
 STRICTER: Final = 2
 """While Redis is away every worker counts alone, and lets through this part of its share."""
@@ -72,6 +74,7 @@ class Admission:
     now: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
     mode: Mode = OFF
     _networks: Networks = field(default_factory=Networks)
+    _crowd: Counts = field(default_factory=lambda: Counts(10_000))
     _heard: Signals = SILENCE
     _shared: Mode = OFF
 
@@ -87,12 +90,14 @@ class Admission:
             if taken.verdict is Verdict.TAKEN:
                 return _decided("proven")
             if taken.verdict is Verdict.FULL:
+                if not self._crowd.take([Bucket(proven, ONCE)], self.now()):
+                    self._heard += Signals(crowded=1)
                 raise self._limited(campaign, taken.wait)
         if not self.mode.effective and self._networks.take(
             visitor.address, "session", self._share(NETWORK), self.now()
         ):
-            unproven = (Bucket("unproven", UNPROVEN), Bucket(f"unproven/{campaign.id}", UNPROVEN))
-            if (await self._take((*everybody, *unproven))).verdict is Verdict.TAKEN:
+            unproven = Bucket(f"unproven/{campaign.id}", UNPROVEN)
+            if (await self._take((*everybody, unproven))).verdict is Verdict.TAKEN:
                 return _decided("unproven")
         if visitor.scripted or campaign.fallback_url:
             _decided("challenged")

@@ -120,7 +120,7 @@ class Checkout:
         if replaces is not None and (replaces.campaign, replaces.nonce) != (token.campaign, token.nonce):
             raise Invalid("token_forged")
         try:
-            replaced = f"{token.nonce}/replaced" if replaces else ""
+            replaced = self.tokens.idempotency_key(token.nonce, "replaced") if replaces else ""
             await self.admission.admit(campaign, visitor, replaces=replaced)
             for earlier in {replaces and replaces.session_id, intention.superseded_by(order)} - {None}:
                 await self._give_up(str(earlier))

@@ -19,10 +19,12 @@ from service.domain.limits import Bucket
 from service.errors import LedgerUnavailable
 from service.ports import Account, Taken, Verdict
 
-SPENT_FOR: Final = 15 * 60_000
-"""Milliseconds that something stays spent: longer than a challenge can be solved for."""
+SPENT_FOR: Final = 65 * 60_000
+"""Milliseconds that something stays spent: longer than a challenge can be solved for, and a form's token lives."""
 
-_RULE: Final = (attack.WINDOW, attack.RISE, attack.TOP, attack.DECLINES, attack.EXPIRIES, attack.CALM)
+_RULE: Final = tuple(
+    getattr(attack, name) for name in ("WINDOW", "LULL", "RISE", "CROWD", "TOP", "DECLINES", "EXPIRIES", "CALM")
+)
 
 
 class RedisLimits:
@@ -38,7 +40,7 @@ class RedisLimits:
     ) -> Taken:
         key = _key(account, "limits")
         rates = (part for bucket in buckets for part in (bucket.name, bucket.rate.every, bucket.rate.burst))
-        heard = (signals.declined, signals.expired, signals.paid)
+        heard = (signals.declined, signals.expired, signals.paid, signals.crowded)
         once = (secrets.token_hex(8), SPENT_FOR if spend else 0)
         async with self._answered():
             verdict, wait, level, forced = await self._redis.run(

@@ -187,22 +187,31 @@ const order = async (amount, proof = '') => {
 /** Whether this browser cannot do the work that is asked for: the form then goes where it goes without this script. */
 let plain = false;
 
-/** Asks for a session, and does the work first where that is asked for. @param {string} amount */
+/**
+ * Asks for a session, does the work first where that is asked for, and shows it again where it finds no room: in an attack
+ * there is some every few moments.
+ * @param {string} amount
+ */
 const orderWithProof = async (amount) => {
+  const checking = part('checking', HTMLElement);
   let session = await order(amount);
-  for (let tries = 0; tries < 2 && 'code' in session && session.code === 'challenge_required'; tries++) {
-    const checking = part('checking', HTMLElement);
-    checking.textContent = page.texts.checking;
-    try {
-      const { prove } = await import(page.solver);
-      session = await order(amount, await prove(token));
-    } catch {
-      plain = true;
-      session = { ...session, detail: page.texts.unchecked };
-    }
-    checking.textContent = '';
-    if (plain) break;
+  let proof = '';
+  for (let tries = 0; tries < 20 && 'code' in session; tries++) {
+    if (session.code === 'challenge_required') {
+      checking.textContent = page.texts.checking;
+      try {
+        const { prove } = await import(page.solver);
+        proof = await prove(token);
+      } catch {
+        plain = true;
+        session = { ...session, detail: page.texts.unchecked };
+        break;
+      }
+    } else if (session.code === 'rate_limited' && proof) await seconds(2);
+    else break;
+    session = await order(amount, proof);
   }
+  checking.textContent = '';
   return session;
 };
 

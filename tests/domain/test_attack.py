@@ -3,9 +3,24 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.attack import CALM, DECLINES, EXPIRIES, OFF, RISE, SILENCE, TOP, WINDOW, Mode, Signals, Watch, heard
+from service.domain.attack import (
+    CALM,
+    CROWD,
+    DECLINES,
+    EXPIRIES,
+    LULL,
+    OFF,
+    RISE,
+    SILENCE,
+    TOP,
+    WINDOW,
+    Mode,
+    Signals,
+    Watch,
+    heard,
+)
 
-signals = st.builds(Signals, st.integers(0, 40), st.integers(0, 200), st.integers(0, 40))
+signals = st.builds(Signals, st.integers(0, 40), st.integers(0, 200), st.integers(0, 40), st.integers(0, 40))
 steps = st.lists(st.tuples(signals, st.integers(0, 2 * WINDOW)), max_size=40)
 LONG_ENOUGH = CALM + TOP + 2
 
@@ -59,19 +74,30 @@ def test_sessions_never_paid_are_an_attack_only_where_next_to_nobody_gives():
 
 
 @given(st.integers(1, TOP))
-def test_while_cards_are_declined_it_stays_and_rises_to_the_top(level):
+def test_while_cards_are_declined_it_stays_on(level):
     watch, now = Watch(level), 0
-    for _ in range(2 * CALM * WINDOW // RISE):
-        now += RISE
+    for _ in range(3 * CALM):
+        now += WINDOW
         watch = heard(watch, Signals(declined=DECLINES), now)
-        assert watch.level >= level
-    assert watch.level == TOP
+        assert watch.level >= 1
 
 
-def test_two_rises_are_half_a_minute_apart():
-    for seconds, level in ((1, 1), (30, 1), (31, 2), (60, 2), (61, 3)):
-        watch, _ = after([(Signals(declined=DECLINES), 1_000)] * seconds)
-        assert watch.level == level
+@given(st.integers(1, TOP - 1))
+def test_a_crowd_of_proofs_doubles_the_work_until_there_is_room(level):
+    watch, now = after([(SILENCE, 1), (Signals(crowded=CROWD), RISE)], Watch(level))
+    assert watch.level == level + 1
+    watch, now = after([(Signals(crowded=CROWD - 1), LULL - 1_000), (SILENCE, 1_000)], watch, now)
+    assert watch.level == level
+    assert after([(Signals(crowded=CROWD), RISE)] * TOP, watch, now)[0].level == TOP
+
+
+def test_a_crowd_alone_turns_nothing_on():
+    assert after([(Signals(crowded=1_000), RISE)] * 10)[0].level == 0
+
+
+def test_proofs_that_find_no_room_now_and_then_are_no_crowd():
+    watch, _ = after([(Signals(crowded=1), 1_100)] * 100, Watch(2))
+    assert watch.level == 2
 
 
 def test_it_stays_on_while_half_as_many_cards_are_declined():
@@ -96,10 +122,10 @@ def test_a_clock_that_is_set_back_neither_turns_it_on_nor_holds_it():
 def test_an_operator_can_force_it_on_and_off_and_what_is_heard_goes_on_counting():
     assert [str(Mode(level, forced)) for level in (0, 3) for forced in ("", "on", "off")] == [
         "off",
-        "on, level 1 of 4 (forced)",
+        f"on, level 1 of {TOP} (forced)",
         "off (forced)",
-        "on, level 3 of 4",
-        "on, level 3 of 4 (forced)",
+        f"on, level 3 of {TOP}",
+        f"on, level 3 of {TOP} (forced)",
         "off (forced)",
     ]
     assert not OFF.effective

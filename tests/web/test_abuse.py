@@ -183,7 +183,7 @@ def test_the_new_tab_of_a_gift_begun_here_needs_no_second_proof_but_a_third_one_
 
 def test_an_operator_sees_and_forces_the_mode(stack):
     assert mode(stack) == "off"
-    assert force(stack, "on") == "on, level 1 of 4 (forced)"
+    assert force(stack, "on") == "on, level 1 of 5 (forced)"
     assert code(order(stack)) == (429, "challenge_required")
     assert force(stack, "off") == "off (forced)"
     assert order(stack).status_code == 201
@@ -197,7 +197,7 @@ def test_declined_cards_turn_it_on_for_every_campaign_and_move_no_figure(redis_u
             url = order(stack, shape="hosted").json()["url"]
             for _ in range(DECLINES // 2):
                 stack.pay(url, DECLINED)
-        eventually(lambda: mode(stack) == "on, level 1 of 4", "it turned itself on")
+        eventually(lambda: mode(stack) == "on, level 1 of 5", "it turned itself on")
         assert code(order(stack)) == (429, "challenge_required")
         assert stack.totals().raised == 0
         force(stack, "off")
@@ -247,7 +247,7 @@ def test_while_redis_is_away_limits_and_the_spent_list_go_on_in_memory_and_a_don
             assert order(stack, token=earlier, proof=spent).status_code == 201
             redis.close()
             eventually(lambda: stack.client.get("/readyz").status_code == 503, "it is noticed")
-            assert mode(stack) == "on, level 1 of 4 (forced)", "nothing is turned off by an outage"
+            assert mode(stack) == "on, level 1 of 5 (forced)", "nothing is turned off by an outage"
             token = stack.token()
             assert code(order(stack, token=token)) == (429, "challenge_required")
             proof = solve(stack, token)
@@ -259,7 +259,7 @@ def test_while_redis_is_away_limits_and_the_spent_list_go_on_in_memory_and_a_don
 def test_two_workers_know_one_mode_and_one_spent_list(redis_url, tmp_path, roof):
     with processes(redis_url, tmp_path, roof, workers=2) as (stack, _):
         force(stack, "on")
-        eventually(lambda: {mode_of_any(stack) for _ in range(12)} == {"on, level 1 of 4 (forced)"}, "both know")
+        eventually(lambda: {mode_of_any(stack) for _ in range(12)} == {"on, level 1 of 5 (forced)"}, "both know")
         token = stack.token("roof")
         body = {"token": token, "amount": "25", "proof": solve(stack, token)}
         with ThreadPoolExecutor(6) as threads:  # each on a connection of its own, to whichever worker takes it
