@@ -98,8 +98,8 @@ def card(*of: object) -> bytes:
 
 def giving_stages(browser: Browser, stack: Stack, site: Site, lang: str, width: int, theme: str) -> Iterator[Picture]:
     page = opened(browser, stack, site, "begun", lang, width, theme)
-    if width < 480:
-        page.set_viewport_size({"width": width, "height": 1150})
+    # the whole card in one window: a picture that scrolls loses parts of the frame
+    page.set_viewport_size({"width": width, "height": 1150 if width < 480 else 1400})
     frame = open_card(page, page.url)
     choose(frame, "25")
     yield f"chosen · {lang}", shot(page, theme)

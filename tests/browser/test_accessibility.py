@@ -38,6 +38,17 @@ def test_the_card_and_the_giving_page_in_it_are_clean(page, stack, site, scheme,
     assert_clean(page, "donation-card")
 
 
+@pytest.mark.parametrize("lang", ["en", "be", "de"])
+def test_thanks_after_the_hosted_page_are_clean(page, stack, lang):
+    started = stack.submit(token=stack.token(), amount="25", lang=lang)
+    page.set_viewport_size(NARROW)
+    page.goto(stack.pay(started.headers["location"]).headers["location"])
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert_clean(page)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= NARROW["width"], "nothing is cut off"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("lang", ["en", "be", "de"])
 @pytest.mark.parametrize(
