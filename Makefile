@@ -60,7 +60,7 @@ check-deploy: .venv/dev.stamp
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
 	$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes.yaml
 	$(BIN)/python -m tests.proxy
-	$(BIN)/shellcheck tools/need .ci/run deploy/mirror.sh
+	$(BIN)/shellcheck tools/need .ci/run deploy/mirror.sh deploy/donation-card
 	@systemd-analyze security --offline=yes --threshold=20 --no-pager deploy/donation-card.service >/dev/null \
 	 || { echo "deploy/donation-card.service: its exposure is 2.0 or more"; exit 1; }
 

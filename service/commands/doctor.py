@@ -215,8 +215,7 @@ async def _public(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("TLS", BAD if settings.live else LOOK, "PUBLIC_URL is not https: browsers show no wallet there")
     try:
         async with httpx.AsyncClient(base_url=settings.public_url, timeout=10) as client:
-            alive = await client.get("/healthz")
-            version = alive.json()["version"]
+            version = (await client.get("/healthz")).raise_for_status().json()["version"]
             closed = (await client.get("/metrics")).status_code == 404
             body, headers = _signed_event(settings)
             heard = await client.post(PATH, content=body, headers=headers)
