@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from service import __version__
 from service.adapters.campaign_files import CampaignFiles
 from service.adapters.memory_limits import MemoryLimits
 from service.adapters.proof_of_work import ProofOfWork
@@ -28,6 +29,7 @@ from service.errors import DonationCardError
 from service.logs import configure_logs, flush_logs
 from service.ports import Campaigns, Ledger, Limits, Payments
 from service.settings import Settings, from_environment
+from service.tracing import spans
 from service.upkeep import Upkeep
 from service.web import stripe_webhook
 from service.web.answers import Prepared, Tally
@@ -97,16 +99,18 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with upkeep.lifespan(app):
             yield
+        end_tracing()
         flush_logs()  # the signal that ends a worker leaves no time for it
 
     ids = RequestIds(settings.forwarded_allow_ips)
+    span, end_tracing = spans(settings.otlp_endpoint, __version__)
 
     def around(app: ASGIApp) -> Prepared:
         behind_proxies = ProxyHeadersMiddleware(app, settings.forwarded_allow_ips)  # type: ignore[arg-type]
         return Prepared(
-            Named(cast(ASGIApp, behind_proxies), ids),
+            Named(cast(ASGIApp, behind_proxies), ids, span),
             answers=assets.ready,
-            posts={stripe_webhook.PATH: Named(webhook, ids)},
+            posts={stripe_webhook.PATH: Named(webhook, ids, span)},
             ids=ids,
             tally=tally,
         )

@@ -29,7 +29,7 @@ DRAIN: Final = 8
 """Seconds that requests in flight have left when the service is told to stop. With what comes before and after, the
 process is gone within ten, which is how long `docker stop` waits."""
 
-START: Final = 30
+START: Final = 60
 """Seconds that a worker may take to start on a busy machine before SIGHUP gives up on replacing the old one."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from service import tracing
 from service.errors import Fault, Misconfigured
 
 STRIPE_ORIGINS: Final = {
@@ -56,6 +57,7 @@ class Settings:
     forwarded_allow_ips: str = "127.0.0.1"
     log_level: str = "info"
     metrics_tokens: tuple[str, ...] = ()
+    otlp_endpoint: str | None = None
     article_origin: str | None = None
     publication_every: str | None = None
 
@@ -152,6 +154,15 @@ def from_environment(environment: Mapping[str, str], *, needs: Collection[str] |
             "debug, info, warning or error",
             lambda v: v in {"debug", "info", "warning", "error"},
             default="info",
+        ),
+        otlp_endpoint=(
+            read(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "the address of a collector (HTTP) without a path, and the extra otel installed: donation-card[otel]",
+                lambda v: _origin(v) and tracing.installed(),
+            ).rstrip("/")
+            if environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+            else None
         ),
         metrics_tokens=(
             listed(

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 ROLL_INTERVAL: Final = 1.0
 """Seconds between two looks at the clock, the ledger and the campaign files."""
 
-FIRST_LOOK: Final = 3.0
+FIRST_LOOK: Final = 10.0
 """Seconds that a worker which starts may take to know its figures before it answers: a restart shows nobody a gap."""
 
 WATCH_INTERVAL: Final = 1.0

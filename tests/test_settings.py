@@ -56,6 +56,7 @@ def test_an_empty_environment_names_everything_that_is_missing_at_once():
         ("SECRET_KEYS", "a" * 40),
         ("SECRET_KEYS", "change-me-change-me-change-me-change-me"),
         ("METRICS_TOKEN", "0123456789abcdef"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
         ("METRICS_TOKEN", "0123456789abcdef 0123456789abcdef"),
         ("PUBLIC_URL", "give.foundation.eu"),
         ("PUBLIC_URL", "https://give.foundation.eu/path"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
@@ -14,6 +15,8 @@ from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.tracing import Span
 
 HEADER: Final = b"x-request-id"
 
@@ -38,10 +41,10 @@ class RequestIds:
 
 
 class Named:
-    """Pure ASGI middleware: names a request in its answer, and in every log line until then."""
+    """Pure ASGI middleware: names a request in its answer, in every log line until then, and in its span."""
 
-    def __init__(self, app: ASGIApp, ids: RequestIds) -> None:
-        self.app, self.ids = app, ids
+    def __init__(self, app: ASGIApp, ids: RequestIds, span: Span | None = None) -> None:
+        self.app, self.ids, self.span = app, ids, span
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,10 +54,19 @@ class Named:
         scope["request_id"] = request_id.decode()
         structlog.contextvars.bind_contextvars(request_id=scope["request_id"])  # a request has a context of its own
 
-        async def send_named(message: Message) -> None:
-            await send(named(message, request_id) if message["type"] == "http.response.start" else message)
+        began, status = time.time_ns(), 500
 
-        await self.app(scope, receive, send_named)
+        async def send_named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status, message = message["status"], named(message, request_id)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_named)
+        finally:
+            if self.span is not None and (route := scope["state"].get("route")):
+                self.span(scope["method"], route, status, scope["request_id"], began, time.time_ns())
 
 
 def named(start: Message, request_id: bytes) -> Message:
