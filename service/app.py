@@ -93,7 +93,7 @@ def create_app(
     def reasons() -> dict[str, str | None]:
         return upkeep.reasons() | {"payments": checkout.refused}
 
-    readiness = Readiness(reasons, upkeep.ages, upkeep.private_ages, operator, lambda: str(admission.mode))
+    readiness = Readiness(reasons, upkeep.ages, operator, lambda: str(admission.mode))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

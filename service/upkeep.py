@@ -75,17 +75,19 @@ class Upkeep:
         }
 
     def ages(self) -> dict[str, int | None]:
-        """Seconds since the last complete pass began, this worker's or another one's."""
-        rounds = self._reconciliation.rounds
-        return {"reconcile": None if rounds is None or rounds.reconciled is None else self._since(rounds.reconciled)}
+        """Seconds since the last complete pass began and since the last webhook came, whichever worker had it.
 
-    def private_ages(self) -> dict[str, int | None]:
-        """Since the last webhook, whichever worker had it; it comes with a gift and tells when."""
+        A webhook comes with a gift, and passes come more often while gifts do: both tell when.
+        """
         heard = last_webhook_at()
-        return {"webhook": self._since(heard) if heard else None}
+        return {"reconcile": self._age_of_pass(), "webhook": self._since(heard) if heard else None}
+
+    def _age_of_pass(self) -> int | None:
+        rounds = self._reconciliation.rounds
+        return None if rounds is None or rounds.reconciled is None else self._since(rounds.reconciled)
 
     def _overdue(self) -> str | None:
-        age = self.ages()["reconcile"]
+        age = self._age_of_pass()
         return f"the last pass began {age} s ago" if age is not None and age > STALE_AFTER else None
 
     def _since(self, instant: float) -> int:

@@ -34,19 +34,13 @@ async def alive(_: Request) -> Response:
 
 
 class Readiness:
-    """`ages` of what everybody may know, `private` ones for the operator. `attack_mode` is told beside the parts: a
-    service under attack is ready."""
+    """`ages` are for the operator. `attack_mode` is told beside the parts: a service under attack is ready."""
 
-    def __init__(
-        self, reasons: Reasons, ages: Ages, private: Ages, operator: Operator, attack_mode: Callable[[], str]
-    ) -> None:
-        self.reasons, self.ages, self.private, self.operator = reasons, ages, private, operator
-        self.attack_mode = attack_mode
+    def __init__(self, reasons: Reasons, ages: Ages, operator: Operator, attack_mode: Callable[[], str]) -> None:
+        self.reasons, self.ages, self.operator, self.attack_mode = reasons, ages, operator, attack_mode
 
     async def show(self, request: Request) -> Response:
-        reasons, ages = self.reasons(), self.ages()
-        if self.operator.asks(request):
-            ages |= self.private()
+        reasons, ages = self.reasons(), self.ages() if self.operator.asks(request) else {}
         parts = {
             name: {"ready": not reasons.get(name)}
             | ({"reason": reason} if (reason := reasons.get(name)) else {})
