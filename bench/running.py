@@ -101,6 +101,7 @@ def service_running(folder: Path, workers: int = 1, campaigns: Path = Path("camp
             "PORT": str(port),
             "LOG_LEVEL": "error",
             "WEB_CONCURRENCY": str(workers),
+            "STRIPE_RATE": "2500",  # the sandbox takes it
         }
         began = time.perf_counter()
         with process([sys.executable, "-m", "service", "serve"], environment, port) as pid:

@@ -25,15 +25,28 @@ from service.ports import Challenges, CheckoutSession, Declined, Limits, Session
 
 log = structlog.get_logger()
 
-TOTAL: Final = Rate(every=83, burst=10)
-"""Sessions of all campaigns: 12 a second and 10 at once, under the 25 a second that Stripe takes at one endpoint by
-default, retries included (https://docs.stripe.com/rate-limits)."""
 
-CAMPAIGN: Final = Rate(every=100, burst=10)
-"""Of one campaign, ten a second: an attack on it leaves room for the others."""
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """How many sessions are opened: of `total`, `campaign` has a part, so that an attack on it leaves room for the
+    others; and of that those who proved no work another, so that whoever proves some finds room. And how many `reads`
+    there are of what became of them."""
 
-UNPROVEN: Final = Rate(every=250, burst=10)
-"""Of those, without a proof of work: whoever proves something finds room, also before anybody knows of an attack."""
+    total: Rate
+    campaign: Rate
+    unproven: Rate
+    reads: Rate
+
+    @classmethod
+    def under(cls, stripe_rate: int) -> Budgets:
+        """`stripe_rate`: requests a second that Stripe takes at one endpoint, 25 by default
+        (https://docs.stripe.com/rate-limits). In no second may more of them be asked for, retries included: of 25, 12
+        a second and 10 at once; 10 a second for a campaign, 4 without a proof; 10 reads.
+        """
+        shares = (12, 10, 4, 10)
+        burst = max(1, stripe_rate * 10 // 25)
+        return cls(*(Rate(max(1, 25_000 // (share * stripe_rate)), burst) for share in shares))
+
 
 NETWORK: Final = Rate(every=60_000, burst=10)
 """Without a proof, of one network: an office or a household, each donor changing the amount a few times."""
@@ -70,6 +83,7 @@ class Admission:
     memory: Limits
     """In place of `limits` while Redis is away."""
     challenges: Challenges
+    budgets: Budgets
     workers: int = 1
     now: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
     mode: Mode = OFF
@@ -84,7 +98,8 @@ class Admission:
         Raises RateLimited: `challenge_required`, or `rate_limited` with the seconds to wait; `fallback_url` in both.
         """
         proven = self.challenges.solved(visitor.proof, visitor.form) if visitor.proof else replaces
-        everybody = (Bucket("total", TOTAL), Bucket(f"campaign/{campaign.id}", CAMPAIGN))
+        budgets = self.budgets
+        everybody = (Bucket("total", budgets.total), Bucket(f"campaign/{campaign.id}", budgets.campaign))
         if proven:
             taken = await self._take(everybody, spend=proven)
             if taken.verdict is Verdict.TAKEN:
@@ -96,7 +111,7 @@ class Admission:
         if not self.mode.effective and self._networks.take(
             visitor.address, "session", self._share(NETWORK), self.now()
         ):
-            unproven = Bucket(f"unproven/{campaign.id}", UNPROVEN)
+            unproven = Bucket(f"unproven/{campaign.id}", budgets.unproven)
             if (await self._take((*everybody, unproven))).verdict is Verdict.TAKEN:
                 return _decided("unproven")
         if visitor.scripted or campaign.fallback_url:

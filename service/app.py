@@ -22,7 +22,7 @@ from service.adapters.redis_ledger import RedisLedger
 from service.adapters.redis_limits import RedisLimits
 from service.adapters.stripe_payments import StripePayments
 from service.adapters.tokens import SignedTokens
-from service.admission import Admission
+from service.admission import Admission, Budgets
 from service.checkout import Checkout
 from service.donations import Donations
 from service.errors import DonationCardError
@@ -76,6 +76,7 @@ def create_app(
         limits or RedisLimits(settings.redis_url),
         MemoryLimits(),
         ProofOfWork(settings.secret_keys),
+        Budgets.under(settings.stripe_rate),
         settings.workers,
     )
     donations.heard = admission.hear

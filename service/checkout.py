@@ -22,9 +22,6 @@ CHANGES_PER_TOKEN: Final = 5
 READ_INTERVAL: Final = 2.0
 """Seconds between two reads of the same session from Stripe, whose reads are budgeted; doubled after every ten."""
 
-READS: Final = Rate(every=100, burst=20)
-"""All reads: ten a second, well under the 25 that Stripe takes at one endpoint."""
-
 READS_OF_ONE: Final = Rate(every=2_000, burst=5)
 """For one intention to give, whichever sessions it names: the address of thanks can be made to name any."""
 
@@ -193,7 +190,10 @@ class Checkout:
         reading = self._read.get(session_id)
         if reading is None or not reading.good(now):
             workers = self.admission.workers
-            budgets = Bucket("reads", READS.shared(workers)), Bucket(nonce, READS_OF_ONE.shared(workers))
+            budgets = (
+                Bucket("reads", self.admission.budgets.reads.shared(workers)),
+                Bucket(nonce, READS_OF_ONE.shared(workers)),
+            )
             if not self._reads.take(budgets, int(now * 1_000)):
                 reads = reading.reads + 1 if reading else 1
                 reading = Reading(now, asyncio.create_task(self.payments.read(session_id)), reads)

@@ -50,6 +50,7 @@ class Settings:
     secret_keys: tuple[str, ...]
     campaigns: Path = Path("campaigns")
     redis_replicas: int = 0
+    stripe_rate: int = 25
     stripe_api_base: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
@@ -139,6 +140,16 @@ def from_environment(environment: Mapping[str, str], *, needs: Collection[str] |
         ),
         campaigns=Path(
             read("CAMPAIGNS", "a folder of campaign files", lambda v: Path(v).is_dir(), default="campaigns")
+        ),
+        stripe_rate=int(
+            _number(
+                read(
+                    "STRIPE_RATE",
+                    "requests a second that Stripe takes from your account at one endpoint, 5 to 5000",
+                    _number_up_to(5_000, 5),
+                    default="25",
+                )
+            )
         ),
         stripe_api_base=(
             read("STRIPE_API_BASE", "an address without a path; leave it out for Stripe itself", _origin)

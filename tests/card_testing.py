@@ -26,11 +26,12 @@ from pathlib import Path
 from service.adapters.campaign_files import read_campaign
 from service.adapters.memory_limits import MemoryLimits
 from service.adapters.proof_of_work import TRIES
-from service.admission import CAMPAIGN, RESERVED, UNPROVEN, Admission, Visitor
+from service.admission import RESERVED, Admission, Budgets, Visitor
 from service.domain.attack import TOP
 from service.errors import RateLimited
 from service.ports import Account, CheckoutSession, Declined, SessionStatus
 
+BUDGETS = Budgets.under(25)
 PREFIXES = 10_000
 DONORS_A_SECOND = 0.5
 NATIVE, LAPTOP, PHONE = 650, 400, 120
@@ -103,8 +104,8 @@ class Run:
         self.prefixes = [f"11.{n // 256}.{n % 256}.1" for n in range(PREFIXES)]
         self.campaign = read_campaign(Path(__file__).parent / "roof.toml")
         limits, alone = MemoryLimits(now=self.now), MemoryLimits(now=self.now)
-        self.admission = Admission(Bank(), limits, alone, Work(), now=self.now)  # type: ignore[arg-type]
-        self.outcome = Outcome(budget=UNPROVEN.burst + RESERVED.burst)
+        self.admission = Admission(Bank(), limits, alone, Work(), BUDGETS, now=self.now)  # type: ignore[arg-type]
+        self.outcome = Outcome(budget=BUDGETS.unproven.burst + RESERVED.burst)
 
     def now(self) -> int:
         return int(self.at * 1_000)
@@ -133,8 +134,8 @@ class Run:
         if level and self.outcome.noticed_after is None:
             self.outcome.noticed_after = self.at - self.attack[0]
         if self.attack[0] <= self.at < self.attack[1]:
-            open_to_all = RESERVED if level else UNPROVEN
-            self.outcome.budget += 1_000 / (CAMPAIGN if self.scenario.cores else open_to_all).every
+            open_to_all = RESERVED if level else BUDGETS.unproven
+            self.outcome.budget += 1_000 / (BUDGETS.campaign if self.scenario.cores else open_to_all).every
         self.later(1, self.look)
 
     async def ask(self, address: str, *, scripted: bool, proof: str = "", replaces: str = "") -> tuple[str, float]:

@@ -9,24 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from service import admission
 from service.adapters.embedded_valkey import EmbeddedValkey
-from service.domain.limits import Rate
 from tests import contract
 from tests.stack import Stack, running
 
 settings.register_profile("default", deadline=None)  # these machines are shared; a slow moment is no finding
 settings.register_profile("torture", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def brisk() -> Iterator[None]:
-    """Tests press faster than a public does; the limits that are theirs alone stay as they are."""
-    with pytest.MonkeyPatch.context() as hurry:
-        for name in ("TOTAL", "CAMPAIGN", "UNPROVEN"):
-            hurry.setattr(admission, name, Rate(every=1, burst=1_000))
-        yield
 
 
 @pytest.fixture(scope="session")

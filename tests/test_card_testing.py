@@ -2,16 +2,7 @@
 
 import pytest
 
-from service import admission
-from service.admission import CAMPAIGN, TOTAL, UNPROVEN
 from tests.card_testing import SCENARIOS, run, table
-
-
-@pytest.fixture(autouse=True)
-def as_they_are(monkeypatch):
-    """The limits that `conftest.brisk` widens for other tests."""
-    for name, rate in {"TOTAL": TOTAL, "CAMPAIGN": CAMPAIGN, "UNPROVEN": UNPROVEN}.items():
-        monkeypatch.setattr(admission, name, rate)
 
 
 @pytest.mark.parametrize("scenario", ["none", "patient", "forms", "cores-16"])

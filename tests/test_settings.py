@@ -67,6 +67,8 @@ def test_an_empty_environment_names_everything_that_is_missing_at_once():
         ("REDIS_URL", "redis+cluster://one:6379/0"),
         ("REDIS_REPLICAS", "-1"),
         ("REDIS_REPLICAS", "9"),
+        ("STRIPE_RATE", "4"),
+        ("STRIPE_RATE", "fast"),
         ("REDIS_REPLICAS", "one"),
         ("PORT", "0"),
         ("PORT", "eighty"),

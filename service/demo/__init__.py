@@ -53,6 +53,7 @@ async def run(port: int, data: Path, campaigns: Path) -> None:
     webhook_secret = _kept(data / "webhook-secret", lambda: "whsec_" + secrets.token_hex(16))
     with EmbeddedValkey(data / "valkey") as valkey:
         settings = Settings(
+            stripe_rate=2_500,  # the sandbox takes it
             stripe_secret_key="sk_test_" + "sandbox",
             stripe_publishable_key="pk_test_" + "sandbox",
             stripe_webhook_secrets=(webhook_secret,),
