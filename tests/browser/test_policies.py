@@ -111,3 +111,22 @@ def test_before_a_card_number_is_asked_for_recipient_and_amount_are_in_view(page
     expect(frame.locator(".kicker").first).to_contain_text("BYSOL")
     above = "element => element.getBoundingClientRect().top"
     assert frame.locator(".kicker").first.evaluate(above) < frame.locator("#payment").evaluate(above)
+
+
+COUNT = "document.querySelector('donation-card').shadowRoot.querySelector('iframe').contentWindow.length"
+"""What a script of any origin may ask of a frame (https://xsleaks.dev/docs/attacks/frame-counting/)."""
+
+
+def test_a_publisher_who_counts_frames_sees_an_amount_submitted_and_never_a_gift_made(page, stack, site):
+    frame = open_card(page, site.publish(article(stack)))
+    choose(frame, "25")
+    assert page.evaluate(COUNT) == 0
+    frame.locator("#submit").click()
+    number = giving_frame(page).frame_locator("#payment iframe").locator("[name=number]")
+    expect(number).to_be_visible()
+    paying = page.evaluate(COUNT)
+    assert paying > 0
+    pay_inline(frame, PAYS)
+    expect(frame.locator("#thanks h1")).to_have_text("Thank you", timeout=20_000)
+    expect(number).to_be_hidden()
+    assert page.evaluate(COUNT) == paying

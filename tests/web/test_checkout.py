@@ -291,3 +291,11 @@ def stack_session(made):
 
 def swap(url, session):
     return re.sub(r"session=[^&]+", f"session={session}", url)
+
+
+def test_a_form_field_that_comes_twice_is_refused(stack):
+    fields = f"token={stack.token()}&amount=25&amount=50"
+    kind = {"content-type": "application/x-www-form-urlencoded", "accept": "text/html"}
+    page = stack.client.post("/v1/checkout-sessions", content=fields, headers=kind)
+    assert page.status_code == 400
+    assert 'data-code="request_malformed"' in page.text
