@@ -108,7 +108,8 @@ def test_a_route_says_who_may_frame_read_open_and_script_it(answers, route):
     assert headers["cache-control"].startswith(wanted["cache-control"])
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
-    lent = {"payment=*", "publickey-credentials-get=*"} if route == "GET /c/{id}/give" else set()
+    paying = route in {"GET /c/{id}/give", "GET /c/{id}/frame"}  # the latter hands it on to the former
+    lent = {"payment=*", "publickey-credentials-get=*"} if paying else set()
     assert {power for power in headers["permissions-policy"].split(", ") if not power.endswith("=()")} == lent
     assert {"payment", "camera", "microphone", "geolocation"} <= set(
         re.findall(r"([a-z-]+)=", headers["permissions-policy"])
