@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,6 +75,9 @@ def test_an_installed_wheel_runs_the_demo_in_an_empty_folder(installed, tmp_path
         )
         assert httpx.get(f"{service}/openapi.yaml").content == Path("openapi.yaml").read_bytes()
         assert httpx.get(f"{service}/c/vitaly/share.png").headers["content-type"] == "image/png"
+        shutil.rmtree(Path(where.stdout.strip()).parent / "templates")
+        given = httpx.get(f"{service}/c/vitaly/give")
+        assert given.status_code == 200, "an upgrade replaces files under a worker that still serves"
         eventually(lambda: "<donation-card" in httpx.get(f"http://127.0.0.1:{port + 1}/").text, "the article is there")
     finally:
         demo.send_signal(signal.SIGINT)

@@ -42,10 +42,13 @@ class Pages:
             loader=jinja2.FileSystemLoader(_TEMPLATES),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
+            auto_reload=False,  # an upgrade puts other files there, for other code
             trim_blocks=True,
             lstrip_blocks=True,
         )
         self._environment.globals |= {"asset": assets.url, "integrity": assets.integrity}
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)
         self.assets = assets
 
     def campaign(self, campaign: Campaign, figure: Progress | None, words: Texts, *, open_now: bool) -> str:
