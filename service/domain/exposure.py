@@ -2,9 +2,9 @@
 
 The gain is the total variation distance between the series with that gift and the series without it: 0 tells nothing,
 1 everything; nobody who guesses from the series is right more often than 50 % + gain ÷ 2. The watcher is assumed to
-know the rule, how many gifts come on average and of which amounts, and to see every figure from long before until
-long after; not to know which other gifts came. What is decided in each epoch is decided by `publication.decide`
-itself, so a rule that leaks leaks here.
+know the rule, how many gifts come on average and of which amounts, and to see every figure while two steps' worth of
+gifts come before, and two after; not to know which other gifts came. What is decided in each epoch is decided by
+`publication.decide` itself, so a rule that leaks leaks here.
 
 The distance is an expectation over series. Each is drawn, and its likelihood with and without the gift computed exactly
 by a forward filter over what is hidden: the sum held back, and the gifts since the figure moved.

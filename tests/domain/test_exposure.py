@@ -8,8 +8,10 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
+from click.testing import CliRunner
 
 from service.adapters.campaign_files import read_campaign
+from service.cli import commands
 from service.domain import exposure
 from service.domain.exposure import Gain, Hidden, Traffic, gains
 from service.domain.publication import Rule
@@ -65,6 +67,24 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
 def test_a_figure_that_is_live_tells_everything() -> None:
     with pytest.raises(ValueError, match="at once"):
         gains(Rule(0, 1, 0, VILNIUS), Traffic(4, SUGGESTED), [5_00], Random(1).random, draws=2)
+
+
+def test_the_command_prints_the_same_table_again_and_takes_another_rule() -> None:
+    def printed(*options: str) -> str:
+        result = CliRunner().invoke(commands, ["exposure", "vitaly", "--draws", "3", *options])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    assert printed() == printed()
+    assert printed() != printed("--seed", "2")
+    assert "every 24 h, step 200.00 EUR, min_gifts 1" in printed("--every", "1d", "--step", "200", "--min-gifts", "1")
+
+
+@pytest.mark.parametrize("every", ["7h", "0", "soon"])
+def test_the_command_refuses_a_rule_that_it_cannot_measure(every: str) -> None:
+    result = CliRunner().invoke(commands, ["exposure", "vitaly", "--every", every])
+    assert result.exit_code == 2
+    assert every in result.output or "at once" in result.output
 
 
 def test_what_is_within_allows_for_the_estimate_and_no_more() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from service.adapters.campaign_files import read_campaign
 from service.domain.campaign import LANGUAGES
+from service.donations import way_on
 from service.web.texts import texts
 from tests.stack import running
 
@@ -72,6 +74,11 @@ def test_beside_another_way_to_give_when_stripe_is_away(linked, lang):
     assert page.status_code == 503
     assert ANOTHER_WAY in page.text
     assert stands_before_every_way_to_pay(page.text, lang)
+
+
+def test_whoever_is_led_to_another_way_when_limits_close_is_warned_as_well():
+    vitaly = replace(read_campaign(Path("campaigns/vitaly.toml")), fallback_url=ANOTHER_WAY)
+    assert way_on(vitaly) == {"campaign": "vitaly", "fallback_url": ANOTHER_WAY, "warn_banks_of": "BY,RU"}
 
 
 @pytest.mark.parametrize("lang", ["en", "be", "ru", "uk"])
