@@ -10,6 +10,7 @@ import yaml
 
 from service.domain.campaign import LANGUAGES
 from service.errors import Misconfigured
+from service.protocol import KEEP_ALIVE
 from service.settings import from_environment
 from tests.stack import METRICS_TOKEN
 
@@ -97,6 +98,11 @@ def test_containers_run_as_nobody_with_nothing_to_write_to():
 def test_the_image_keeps_every_language_that_a_campaign_can_speak():
     kept = re.search(r"\.\*/\\\((.*?)\\\)\\\(_", Path("deploy/Dockerfile").read_text())[1]
     assert set(kept.split(r"\|")) == {"root", *LANGUAGES}
+
+
+def test_the_proxy_gives_up_an_idle_connection_before_the_service_does():
+    kept = re.search(r"upstream card \{.*?keepalive_timeout (\d+)s;", Path("deploy/nginx.conf").read_text(), re.S)
+    assert int(kept[1]) < KEEP_ALIVE
 
 
 def test_what_draining_needs_is_granted_everywhere():

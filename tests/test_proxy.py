@@ -116,20 +116,26 @@ def test_browsers_may_speak_http_2(behind):
 
 def test_slow_clients_are_hung_up_on_and_the_others_are_served(behind):
     stack, _, proxy = behind
-    body = b"POST /v1/checkout-sessions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\ntoken="
+    head = b"POST /v1/checkout-sessions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n"
+    body = head + b"content-type: application/x-www-form-urlencoded\r\n\r\ntoken="
     with contextlib.ExitStack() as kept:
-        poll, waiting = select.poll(), {}
-        for number in range(700):
+        poll, waiting, dripping = select.poll(), {}, []
+        for number in range(720):
             plain = socket.create_connection(proxy.place, 10)
             slow = kept.enter_context(proxy.trust.wrap_socket(plain, server_hostname="localhost"))
             slow.sendall(b"GET / HTTP/1.1\r\nhost:" if number < 500 else body)
             poll.register(slow, select.POLLIN | select.POLLHUP)
             waiting[slow.fileno()] = slow
+            if number >= 700:
+                dripping.append(slow)  # a byte now and then: it is the service that ends these
         began = time.monotonic()
         while waiting:
             assert time.monotonic() < began + 3 * CLOSED_WITHIN, f"{len(waiting)} are still open"
             assert stack.client.get("/v1/campaigns/roof/progress").status_code == 200
             assert stack.client.get("/c/roof/give").status_code == 200
+            for slow in dripping:
+                with contextlib.suppress(OSError):
+                    slow.send(b"x")
             for descriptor, _ in poll.poll(100):
                 if ended(waiting[descriptor]):
                     poll.unregister(waiting.pop(descriptor))
