@@ -29,7 +29,7 @@ _POWERS: Final = (
     *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer", "microphone", "midi"),
     *("payment", "publickey-credentials-get", "serial", "usb", "xr-spatial-tracking"),
 )
-"""What a browser lends to a page: ours need none of it, and only the giving page hands `payment` on, to Stripe."""
+"""What a browser lends to a page: ours need none of it, and only on the way to Stripe is paying handed on."""
 
 
 def permissions(*, paying: bool = False) -> Headers:
