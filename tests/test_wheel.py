@@ -21,10 +21,17 @@ from tests.test_demo import three_free_ports
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dist")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), "."]
-    subprocess.run(build, check=True, capture_output=True)
-    return next(folder.glob("*.whl"))
+    """Built from what the image copies, and from nothing else."""
+    folder = tmp_path_factory.mktemp("context")
+    admitted = {line.removeprefix("!") for line in Path(".dockerignore").read_text().split() if line.startswith("!")}
+    for line in re.findall(r"^COPY (?!--)(.*) \S+$", Path("deploy/Dockerfile").read_text(), re.M):
+        for name in line.split():
+            assert name in admitted, f".dockerignore keeps {name} from the image"
+            copy = shutil.copytree if Path(name).is_dir() else shutil.copy
+            copy(name, folder / name)
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", "dist", "."]
+    subprocess.run(build, cwd=folder, check=True, capture_output=True)
+    return next((folder / "dist").glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
