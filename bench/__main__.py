@@ -2,9 +2,10 @@
 
     python -m bench [part…]
 
-What is compared is measured side by side, in interleaved rounds of one run, for these machines are shared and only that
-can be compared; the median is told, and from where to where the rounds went. Everything talks to loopback and stops
-by itself. Parts without a ratio (joins, rebuild, campaigns, card) print what they found by themselves.
+What is compared is measured side by side, in interleaved rounds of one run; the median is told, and from where to where
+the rounds went. Rates are requests for each second of CPU that the server used, unless a row says otherwise: on a
+machine that is shared, a clock says more of the others. Everything talks to loopback and stops by itself. Parts without
+a ratio (joins, rebuild, campaigns, card) print what they found by themselves.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.running import (
     PROGRESS,
     Row,
+    Targets,
     app_running,
     compared,
     fetch,
@@ -35,14 +36,14 @@ def rows() -> Iterator[Row]:
             file.write_bytes(body)
             told = {"BODY": str(file), "REDIS_URL": service.environment["REDIS_URL"]}
             with app_running("bare:app", told) as bare, app_running(naively, told) as naive:
-                targets = {
-                    "ours": service.url + path,
-                    "bare": bare + path,
-                    "naive": naive + path,
-                    "file": f"{nginx}/{file.name}",
-                    "cached": proxy + path,
+                targets: Targets = {
+                    "ours": (service.url + path, [service]),
+                    "bare": (bare.url + path, [bare]),
+                    "naive": (naive.url + path, [naive]),
+                    "file": (f"{nginx.url}/{file.name}", [nginx]),
+                    "cached": (proxy.url + path, [proxy, service]),
                 }
-                for url in targets.values():
+                for url, _ in targets.values():
                     assert fetch(url) == body, f"{url} does not send the same bytes"
                 rates = interleaved(targets, ROUNDS)
             yield compared(f"{what}, beside a bare ASGI app", rates, "ours", "bare", "0.9")

@@ -45,11 +45,37 @@ def a_second(rates: Sequence[float]) -> str:
     return f"{statistics.median(rates):,.0f}/s"
 
 
-def interleaved(targets: Mapping[str, str], rounds: int) -> dict[str, list[float]]:
+@dataclass(frozen=True)
+class Server:
+    """A process that was started, with those that it started, and its address."""
+
+    url: str
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """Used up so far, by all of them."""
+        return sum(map(_cpu_seconds, _tree(self.pid)))
+
+    def resident_megabytes(self) -> float:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+
+
+Targets = Mapping[str, tuple[str, Sequence[Server]]]
+"""A name → the address that is asked, and the servers that work for the answer."""
+
+
+def interleaved(targets: Targets, rounds: int) -> dict[str, list[float]]:
+    """Requests for each second of CPU that the servers used, in each round.
+
+    On a machine that is shared, requests a second say more of the others than of the server.
+    """
     rates: dict[str, list[float]] = {name: [] for name in targets}
     for _ in range(rounds):
-        for name, url in targets.items():
-            rates[name].append(requests_per_second(url))
+        for name, (url, servers) in targets.items():
+            before = sum(server.cpu_seconds() for server in servers)
+            requests = int(re.search(r"(\d+) requests in", wrk(url))[1])
+            rates[name].append(requests / (sum(server.cpu_seconds() for server in servers) - before))
     return rates
 
 
@@ -64,19 +90,22 @@ def wrk(url: str, seconds: int = SECONDS) -> str:
     return printed
 
 
-class Service:
-    """A running `serve`: its address, its first process, the settings it was given, and seconds to its first answer."""
+def _tree(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in children for each in _tree(int(child)))]
 
-    def __init__(self, url: str, pid: int, environment: dict[str, str], answered: float) -> None:
-        self.url, self.pid, self.environment, self.answered = url, pid, environment, answered
 
-    def cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(") ")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def resident_megabytes(self) -> float:
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+
+@dataclass(frozen=True)
+class Service(Server):
+    """`serve`, the settings it was given, and how many seconds it took to its first answer."""
+
+    environment: Mapping[str, str]
+    answered: float
 
 
 @contextlib.contextmanager
@@ -113,16 +142,16 @@ def service_running(folder: Path, workers: int = 1, campaigns: Path = Path("camp
 
 
 @contextlib.contextmanager
-def app_running(app: str, environment: dict[str, str]) -> Iterator[str]:
+def app_running(app: str, environment: dict[str, str]) -> Iterator[Server]:
     """Another app on the same uvicorn, with everything off that the service has off."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", f"bench.{app}", "--port", str(port), "--log-level", "error"]
-    with process([*command, "--no-access-log", "--no-proxy-headers", "--no-server-header"], environment, port):
-        yield f"http://127.0.0.1:{port}"
+    with process([*command, "--no-access-log", "--no-proxy-headers", "--no-server-header"], environment, port) as pid:
+        yield Server(f"http://127.0.0.1:{port}", pid)
 
 
 @contextlib.contextmanager
-def nginx_running(folder: Path) -> Iterator[str]:
+def nginx_running(folder: Path) -> Iterator[Server]:
     """nginx with files: one worker, no log, no TLS."""
     port = free_port()
     folder.mkdir(exist_ok=True)
@@ -133,12 +162,12 @@ def nginx_running(folder: Path) -> Iterator[str]:
         f"  server {{ listen 127.0.0.1:{port}; root {folder}; }} }}\n"
     )
     (folder / "logs").mkdir(exist_ok=True)
-    with process(proxy.command(folder, folder / "nginx.conf"), None, port):
-        yield f"http://127.0.0.1:{port}"
+    with process(proxy.command(folder, folder / "nginx.conf"), None, port) as pid:
+        yield Server(f"http://127.0.0.1:{port}", pid)
 
 
 @contextlib.contextmanager
-def proxy_running(folder: Path, service: str) -> Iterator[str]:
+def proxy_running(folder: Path, service: str) -> Iterator[Server]:
     """The shipped proxy with its micro-cache, one worker, without TLS: the other side has none either."""
     port = free_port()
     (folder / "cache").mkdir(parents=True)
@@ -148,8 +177,8 @@ def proxy_running(folder: Path, service: str) -> Iterator[str]:
     text = text.replace(f"listen 127.0.0.1:{port} ssl", f"listen 127.0.0.1:{port}")
     config.write_text("\n".join(line for line in text.splitlines() if "ssl_" not in line and "http2 on" not in line))
     ours = "daemon off;" + ("user root;" if os.geteuid() == 0 else "")
-    with process([*proxy.command(folder, config), "-g", ours], None, port):
-        yield f"http://127.0.0.1:{port}"
+    with process([*proxy.command(folder, config), "-g", ours], None, port) as pid:
+        yield Server(f"http://127.0.0.1:{port}", pid)
 
 
 @contextlib.contextmanager
