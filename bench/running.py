@@ -167,6 +167,22 @@ def nginx_running(folder: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
+def smallest_cache_running(folder: Path, service: str) -> Iterator[Server]:
+    """nginx with a cache of one second and nothing else: what a cache on a disk can do at best."""
+    port = free_port()
+    (folder / "logs").mkdir(parents=True)
+    (folder / "nginx.conf").write_text(
+        "daemon off; worker_processes 1; pid nginx.pid; error_log stderr crit;\n"
+        f"{'user root;' if os.geteuid() == 0 else ''} events {{ worker_connections 1024; }}\n"
+        f"http {{ access_log off; keepalive_requests 1000000; proxy_cache_path {folder}/cache keys_zone=card:8m;\n"
+        f"  server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {service}; proxy_cache card; "
+        "proxy_cache_valid 200 1s; proxy_ignore_headers Cache-Control; proxy_cache_use_stale updating; } } }\n"
+    )
+    with process(proxy.command(folder, folder / "nginx.conf"), None, port) as pid:
+        yield Server(f"http://127.0.0.1:{port}", pid)
+
+
+@contextlib.contextmanager
 def proxy_running(folder: Path, service: str) -> Iterator[Server]:
     """The shipped proxy with its micro-cache, one worker, without TLS: the other side has none either."""
     port = free_port()
