@@ -288,6 +288,8 @@ def test_a_donor_is_led_back_to_the_article_on_a_listed_site(told):
         "https://news.example.org@evil.example/",
         "https://evil.example\\@news.example.org/",
         "https://news.example.org:8443/",
+        "https://evilnews.example.org/",
+        "https://user@news.example.org/",
         "javascript:alert(1)//news.example.org",
         "https://news.example.org/" + "x" * 300,
         "https://news.example.org/\x00",
