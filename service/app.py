@@ -26,8 +26,9 @@ from service.admission import Admission, Budgets
 from service.checkout import Checkout
 from service.donations import Donations
 from service.errors import DonationCardError
+from service.intentions import Intentions
 from service.logs import configure_logs, flush_logs
-from service.ports import Campaigns, Ledger, Limits, Payments
+from service.ports import Campaigns, Ledger, Payments
 from service.settings import Settings, from_environment
 from service.tracing import spans
 from service.upkeep import Upkeep
@@ -64,23 +65,24 @@ def create_app(
     campaigns: Campaigns | None = None,
     ledger: Ledger | None = None,
     payments: Payments | None = None,
-    limits: Limits | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Starlette:
     """Raises Misconfigured, with every fault, when a campaign file is wrong."""
     files = campaigns or CampaignFiles(settings.campaigns, publication_every=settings.publication_every)
     stripe = payments or stripe_payments(settings)
     donations = Donations(files, ledger or redis_ledger(settings), stripe, clock)
+    shared = RedisLimits(settings.redis_url)
+    tokens = SignedTokens(settings.secret_keys)
     admission = Admission(
         donations,
-        limits or RedisLimits(settings.redis_url),
+        shared,
         MemoryLimits(),
         ProofOfWork(settings.secret_keys),
         Budgets.under(settings.stripe_rate),
         settings.workers,
     )
     donations.heard = admission.hear
-    checkout = Checkout(donations, stripe, SignedTokens(settings.secret_keys), admission)
+    checkout = Checkout(donations, stripe, tokens, admission, Intentions(donations, shared, tokens))
     assets = Assets()
     pages = Pages(settings, assets)
     board = Board(donations, pages, assets.ready)

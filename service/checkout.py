@@ -14,10 +14,8 @@ from service.domain.limits import Bucket, Counts, Rate
 from service.domain.money import Money
 from service.donations import SESSION_LIFETIME, Donations, way_on
 from service.errors import Conflict, FailureKept, Invalid, KeyRefused, NotFound, PaymentsUnavailable, RateLimited
+from service.intentions import CHANGES_PER_TOKEN, Intention, Intentions
 from service.ports import CheckoutSession, FormToken, Handle, Order, Payments, SessionStatus, Shape, Tokens
-
-CHANGES_PER_TOKEN: Final = 5
-"""Different orders one token may start."""
 
 READ_INTERVAL: Final = 2.0
 """Seconds between two reads of the same session from Stripe, whose reads are budgeted; doubled after every ten."""
@@ -36,24 +34,6 @@ class Terms:
     success_url: str | None = None
     cancel_url: str | None = None
     notice: str | None = None
-
-
-@dataclass(slots=True)
-class Intention:
-    """What this worker remembers of one form token: the attempt each order is at, and the session opened last."""
-
-    attempts: dict[Order, int] = field(default_factory=dict)
-    latest: tuple[Order, str] | None = None
-
-    def first_attempt(self, order: Order) -> int:
-        """The attempt to begin this order with. Raises RateLimited: a token is good for a few orders only."""
-        if order not in self.attempts and len(self.attempts) >= CHANGES_PER_TOKEN:
-            raise RateLimited("too_many_changes")
-        return self.attempts.setdefault(order, 0)
-
-    def superseded_by(self, order: Order) -> str | None:
-        """The session that this order is instead of, also where the donor's page cannot name it: a new tab's."""
-        return self.latest[1] if self.latest and self.latest[0] != order else None
 
 
 @dataclass(slots=True)
@@ -79,9 +59,9 @@ class Checkout:
     payments: Payments
     tokens: Tokens
     admission: Admission
+    intentions: Intentions
     refused: str | None = None
     """Why no session can be opened with the key that we have; None while none was refused."""
-    _intentions: OrderedDict[str, Intention] = field(default_factory=OrderedDict)
     _read: OrderedDict[str, Reading] = field(default_factory=OrderedDict)
     _reads: Counts = field(default_factory=lambda: Counts(10_000))
 
@@ -112,34 +92,33 @@ class Checkout:
             cancel_url=terms.cancel_url,
             notice=terms.notice,
         )
-        intention = self._intention(token.nonce)
-        first = intention.first_attempt(order)  # before an earlier session is given up for an order that is refused
+        instead_of = await self.intentions.press(order)  # before anything is given up for an order that is refused
         if replaces is not None and (replaces.campaign, replaces.nonce) != (token.campaign, token.nonce):
             raise Invalid("token_forged")
         try:
             replaced = self.tokens.idempotency_key(token.nonce, "replaced") if replaces else ""
             await self.admission.admit(campaign, visitor, replaces=replaced)
-            for earlier in {replaces and replaces.session_id, intention.superseded_by(order)} - {None}:
-                await self._give_up(str(earlier))
-            session = await self._open(order, intention, first)
+            instead_of |= {replaces.session_id} if replaces else set()
+            for earlier in instead_of:
+                await self._give_up(earlier)
+            session = await self._open(order, self.intentions.of(order.nonce))
+            for meanwhile in await self.intentions.opened(order, session.id) - instead_of:
+                try:
+                    await self._give_up(meanwhile)
+                except Conflict:
+                    await self.payments.expire(session.id)
+                    raise
         except PaymentsUnavailable as error:
             metrics.sessions.labels("failed").inc()
             self.refused = str(error) if isinstance(error, KeyRefused) else self.refused
             error.evidence |= way_on(campaign)
             raise
         self.refused = None
-        intention.latest = order, session.id
         return session
 
-    def _intention(self, nonce: str) -> Intention:
-        intention = self._intentions.setdefault(nonce, Intention())
-        self._intentions.move_to_end(nonce)
-        while len(self._intentions) > 10_000:
-            self._intentions.popitem(last=False)
-        return intention
-
-    async def _open(self, order: Order, intention: Intention, first: int) -> CheckoutSession:
+    async def _open(self, order: Order, intention: Intention) -> CheckoutSession:
         """The order's session, or a new one where the earlier one was given up (25, then 30, then 25 again)."""
+        first = intention.first_attempt(order)
         for attempt in range(first, first + CHANGES_PER_TOKEN):
             try:
                 session = await self.payments.create(order, self.tokens.idempotency_key(order.nonce, order, attempt))

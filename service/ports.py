@@ -311,6 +311,16 @@ class Limits(Protocol):
     async def close(self) -> None: ...
 
 
+class Forms(Protocol):
+    """What all workers know of one form, under a name that only its own token leads to. Raises LedgerUnavailable."""
+
+    async def press(self, account: Account, form: str, order: str, most: int) -> str | None:
+        """Begin an order of a form; gives the text that was kept for the form last. None: it has begun too many."""
+
+    async def opened(self, account: Account, form: str, sealed: str) -> str:
+        """Keep a text for a form; gives the one before, or nothing."""
+
+
 class Challenges(Protocol):
     """Proofs of work. `form`: a hash of the form's token, for which alone a solution is good."""
 
@@ -373,6 +383,12 @@ class Tokens(Protocol):
         """
 
     def read_returning(self, text: str) -> tuple[str, str, str]: ...
+
+    def seal(self, nonce: str, text: str) -> str:
+        """Readable by whoever has the nonce: the form's own token, and Stripe."""
+
+    def unseal(self, nonce: str, sealed: str) -> str:
+        """Nothing where it is none of ours."""
 
     def idempotency_key(self, nonce: str, *parameters: object) -> str:
         """HMAC of the nonce and everything that makes the order what it is; nothing personal in it."""

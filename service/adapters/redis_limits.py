@@ -16,11 +16,15 @@ from service.adapters.redis_connection import Script, connect
 from service.domain import attack
 from service.domain.attack import SILENCE, Mode, Signals
 from service.domain.limits import Bucket
+from service.donations import SESSION_LIFETIME
 from service.errors import LedgerUnavailable
 from service.ports import Account, Taken, Verdict
 
 SPENT_FOR: Final = 65 * 60_000
 """Milliseconds that something stays spent: longer than a challenge can be solved for, and a form's token lives."""
+
+KEPT_FOR: Final = SESSION_LIFETIME * 1_000
+"""Milliseconds that a form's latest session is kept: as long as it can be paid."""
 
 _RULE: Final = tuple(
     getattr(attack, name) for name in ("WINDOW", "LULL", "RISE", "CROWD", "TOP", "DECLINES", "EXPIRIES", "CALM")
@@ -28,7 +32,10 @@ _RULE: Final = tuple(
 
 
 class RedisLimits:
-    """Implements `service.ports.Limits`. `deadline` in seconds: a donor waits for it, and paying never needs Redis."""
+    """Implements `service.ports.Limits` and `Forms`.
+
+    `deadline` in seconds: a donor waits for it, and paying never needs Redis.
+    """
 
     def __init__(self, url: str, *, deadline: float = 0.3, connections: int = 8) -> None:
         self._deadline = deadline
@@ -43,10 +50,22 @@ class RedisLimits:
         heard = (signals.declined, signals.expired, signals.paid, signals.crowded)
         once = (secrets.token_hex(8), SPENT_FOR if spend else 0)
         async with self._answered():
-            verdict, wait, level, forced = await self._redis.run(
-                _script(), (key, _key(account, f"spent:{spend}") if spend else key), (*heard, *_RULE, *once, *rates)
-            )
+            keys = (key, _key(account, f"spent:{spend}") if spend else key)
+            values = (*heard, *_RULE, *once, *rates)
+            verdict, wait, level, forced = await self._redis.run(_script("limits"), keys, values)
         return Taken(Verdict(verdict), int(wait), Mode(int(level), forced))
+
+    async def press(self, account: Account, form: str, order: str, most: int) -> str | None:
+        answer, latest = await self._about(account, form, order, most, "")
+        return latest if answer == "fine" else None
+
+    async def opened(self, account: Account, form: str, sealed: str) -> str:
+        return (await self._about(account, form, "", 0, sealed))[1]
+
+    async def _about(self, account: Account, form: str, order: str, most: int, sealed: str) -> list[str]:
+        key = _key(account, f"form:{form}")
+        async with self._answered():
+            return await self._redis.run(_script("form"), (key,), (order, most, sealed, KEPT_FOR))
 
     async def force(self, account: Account, forced: str) -> None:
         async with self._answered():
@@ -72,5 +91,5 @@ def _key(account: Account, name: str) -> str:
 
 
 @cache
-def _script() -> Script:
-    return Script.of(files(__package__).joinpath("limits.lua").read_text(encoding="utf-8"))
+def _script(name: str) -> Script:
+    return Script.of(files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8"))

@@ -182,3 +182,21 @@ async def test_a_worker_that_is_alone_goes_on_judging(account):
         now += WINDOW
         last = await alone.take(account, (), signals=SILENCE)
     assert last.mode == Mode()
+
+
+async def test_all_workers_count_the_orders_of_a_form_and_know_what_it_opened_last(place, limits, account):
+    other = RedisLimits(place.url, deadline=10)
+    assert await limits.press(account, "form", "25", 2) == ""
+    assert await other.opened(account, "form", "sealed 1") == ""
+    assert await limits.press(account, "form", "30", 2) == "sealed 1"
+    assert await limits.opened(account, "form", "sealed 2") == "sealed 1"
+    assert await other.press(account, "form", "25", 2) == "sealed 2", "what was begun can be pressed again"
+    assert await other.press(account, "form", "35", 2) is None
+    assert await other.press(account, "another", "35", 2) == ""
+    await other.close()
+
+
+async def test_a_form_is_forgotten_when_its_session_can_no_longer_be_paid(limits, account, raw):
+    await limits.press(account, "form", "25", 5)
+    await limits.opened(account, "form", "sealed")
+    assert 90 * 60_000 < raw.pttl(f"donation-card:{{{account.id}/test}}:form:form") <= 91 * 60_000

@@ -79,3 +79,17 @@ def test_the_idempotency_key_depends_on_every_parameter_and_on_nothing_else():
     keys = {tokens.idempotency_key(*args) for args in [("n", "a", "b"), ("m", "a", "b"), ("n", "ab", ""), ("n", "a")]}
     assert len(keys) == 4
     assert all(len(key) <= 255 for key in keys)
+
+
+@given(st.text("abcdefghijklmnopqrstuvwxyz0123456789_ ", max_size=200), st.text(min_size=1, max_size=40))
+def test_what_is_sealed_is_read_with_its_nonce_alone_and_never_looks_the_same_twice(text, other):
+    tokens = SignedTokens(["k" * 32])
+    sealed = tokens.seal("nonce", text)
+    assert tokens.unseal("nonce", sealed) == text
+    assert text == "" or sealed != tokens.seal("nonce", text)
+    assert len(text) < 8 or other == "nonce" or tokens.unseal(other, sealed) != text
+
+
+@given(st.text(max_size=80))
+def test_what_was_never_sealed_breaks_nothing(text):
+    assert isinstance(SignedTokens(["k" * 32]).unseal("nonce", text), str)
