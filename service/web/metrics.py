@@ -39,7 +39,7 @@ class Timed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, status = time.perf_counter(), 500
-        scope["state"]["route"] = self.route
+        scope.setdefault("state", {})["route"] = self.route
 
         async def watched(message: Message) -> None:
             nonlocal status
