@@ -126,6 +126,7 @@ class Upkeep:
     async def _look(self) -> None:
         ready_reads.inc(self._tally.taken())
         self._donations.campaigns.reload()
+        self._board.settle()
         try:
             await self._donations.ledger.ping()
             self._ledger = None

@@ -73,15 +73,19 @@ class Board:
 
         Without asking, where the ledger is known to be away, every figure is doubted at once: each question would wait.
         """
-        campaigns = self._donations.visible()
-        for campaign in campaigns:
+        for campaign in self._donations.visible():
             if ask:
                 await self._donations.refresh(campaign)
             else:
                 self._donations.doubt(campaign)
             self.shelf(campaign)
-        gone = self._shelves.keys() - {campaign.id for campaign in campaigns}
-        for campaign_id in gone:
+
+    def settle(self) -> None:
+        """Forget at once what campaign files say no longer, and ask for no figure: what is hidden must be gone."""
+        campaigns = self._donations.visible()
+        for campaign in campaigns:
+            self.shelf(campaign)
+        for campaign_id in self._shelves.keys() - {campaign.id for campaign in campaigns}:
             self._clear(self._shelves.pop(campaign_id))
 
     def shelf(self, campaign: Campaign) -> Shelf:
