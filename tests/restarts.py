@@ -85,12 +85,13 @@ def restarts(folder: Path, dice: random.Random, count: int) -> str:
     with EmbeddedValkey(folder / "valkey") as valkey, processes(valkey.url, folder, campaigns) as (stack, process):
         first = address(stack.service)
         load.addresses = [first]
+        eventually(lambda: each_worker_knows(stack.service), "each worker has learnt the first figure")
         load.thread.start()
         while not load.done:
             replace_workers(process)
             done["SIGHUP"] += 1
             with processes(valkey.url, folder / "b", campaigns, workers=dice.choice([1, 2])) as (other, ending):
-                eventually(lambda: each_worker_knows(other.service), "each worker has learnt another account's figure")
+                eventually(lambda: each_worker_knows(other.service), "each worker has learnt the first figure")
                 load.addresses = [first, address(other.service)]
                 time.sleep(dice.uniform(0.5, 2))
                 ending.send_signal(signal.SIGTERM)
