@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,16 +13,15 @@ import click
 
 from service import __version__
 from service.beside import beside
-from service.commands import environment
+from service.commands import environment, opened
 from service.commands.doctor import doctor
+from service.commands.rebuild import rebuild
 from service.commands.stripe import stripe
 from service.errors import DonationCardError, Fault, Misconfigured
 from service.settings import Settings, from_environment
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs: `--help` waits for nothing
     from service.domain.campaign import Campaign
-    from service.donations import Donations
-    from service.ports import Comparison
 
 DRAIN: Final = 8
 """Seconds that requests in flight have left when the service is told to stop. With what comes before and after, the
@@ -137,7 +135,7 @@ def totals(campaign: str) -> None:
 async def _totals(settings: Settings, campaign_id: str) -> None:
     from service.domain.money import Money
 
-    async with _donations(settings) as donations:
+    async with opened(settings) as donations:
         campaign = donations.campaigns.get(campaign_id)
         account = await donations.account()
         found = await donations.ledger.totals(account, campaign.id)
@@ -148,54 +146,6 @@ async def _totals(settings: Settings, campaign_id: str) -> None:
     click.echo(f"raised    {Money(found.raised, campaign.currency)} before fees")
     click.echo(f"payments  {found.payments}")
     click.echo(f"goal      {campaign.goal}")
-
-
-@commands.command()
-@click.option("--dry-run", is_flag=True, help="Compare only; the ledger stays as it is.")
-def rebuild(dry_run: bool) -> None:
-    """Build the ledger anew from what Stripe says, and show what it had, what is true, and the difference.
-
-    The service may go on meanwhile: it loses nothing, and readers see the last published figure.
-    """
-    if not asyncio.run(_rebuild(_settings(), dry_run)):
-        sys.exit(1)
-
-
-async def _rebuild(settings: Settings, dry_run: bool) -> bool:
-    """Whether the ledger said what Stripe says."""
-    from service.reconciliation import Reconciliation
-
-    async with _donations(settings) as donations:
-        account = await donations.account()
-        with click.progressbar(
-            length=0, show_pos=True, show_percent=False, label="payments, refunds and disputes"
-        ) as bar:
-
-            def forward(done: int) -> None:
-                bar.update(done - bar.pos)
-
-            compared = await Reconciliation(donations).rebuild(account, dry_run=dry_run, on_progress=forward)
-        currencies = {campaign.id: campaign.currency for campaign in donations.campaigns.all()}
-    for line in _table(compared, currencies):
-        click.echo(line)
-    return not any(comparison.differs for comparison in compared)
-
-
-def _table(compared: Sequence[Comparison], currencies: Mapping[str, str]) -> Iterator[str]:
-    from service.domain.money import Money
-
-    yield f"{'campaign':24} {'the ledger had':>20} {'Stripe says':>20} {'difference':>16} {'payments':>16}"
-    for each in compared:
-        currency, had, found = currencies.get(each.campaign), each.had, each.found
-
-        def shown(amount: int, currency: str | None = currency) -> str:
-            return str(Money(amount, currency)) if currency else f"{amount} (no file)"
-
-        before = shown(had.raised) if had else "unknown"
-        change = shown(found.raised - had.raised) if had else ""
-        payments = f"{had.payments} → {found.payments}" if had and had != found else str(found.payments)
-        note = "  sums of single sites differ" if each.differs and had == found else ""
-        yield f"{each.campaign:24} {before:>20} {shown(found.raised):>20} {change:>16} {payments:>16}{note}"
 
 
 @commands.command("attack-mode")
@@ -213,31 +163,13 @@ async def _attack_mode(settings: Settings, wanted: str | None) -> str:
 
     limits = RedisLimits(settings.redis_url, deadline=2)
     try:
-        async with _donations(settings) as donations:
+        async with opened(settings) as donations:
             account = await donations.account()
         if wanted:
             await limits.force(account, "" if wanted == "auto" else wanted)
         return str((await limits.take(account, ())).mode)
     finally:
         await limits.close()
-
-
-@asynccontextmanager
-async def _donations(settings: Settings) -> AsyncIterator[Donations]:
-    """The verbs, beside a running service or without one."""
-    from datetime import UTC, datetime
-
-    from service.adapters.campaign_files import CampaignFiles
-    from service.app import redis_ledger, stripe_payments
-    from service.donations import Donations
-
-    files = CampaignFiles(settings.campaigns, publication_every=settings.publication_every)
-    donations = Donations(files, redis_ledger(settings), stripe_payments(settings), lambda: datetime.now(UTC))
-    try:
-        yield donations
-    finally:
-        await donations.ledger.close()
-        await donations.payments.close()
 
 
 @commands.command()
@@ -300,6 +232,7 @@ def _settings() -> Settings:
 
 
 commands.add_command(doctor)
+commands.add_command(rebuild)
 commands.add_command(stripe)
 
 

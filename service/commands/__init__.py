@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
+
+from service.settings import Settings
+
+if TYPE_CHECKING:  # a command imports what it needs when it runs: `--help` waits for nothing
+    from service.donations import Donations
 
 _DEMO_ENVIRONMENT: Final = Path("data/environment")
 
@@ -18,3 +24,21 @@ def environment() -> Mapping[str, str]:
         return os.environ
     click.echo("(the demo's settings, from data/environment)", err=True)
     return dict(line.split("=", 1) for line in _DEMO_ENVIRONMENT.read_text().splitlines())
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Donations]:
+    """The verbs, beside a running service or without one."""
+    from datetime import UTC, datetime
+
+    from service.adapters.campaign_files import CampaignFiles
+    from service.app import redis_ledger, stripe_payments
+    from service.donations import Donations
+
+    files = CampaignFiles(settings.campaigns, publication_every=settings.publication_every)
+    donations = Donations(files, redis_ledger(settings), stripe_payments(settings), lambda: datetime.now(UTC))
+    try:
+        yield donations
+    finally:
+        await donations.ledger.close()
+        await donations.payments.close()
