@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.campaigns import campaigns
@@ -29,6 +29,7 @@ from bench.running import (
 
 ROUNDS = 3
 OPEN = 10_000
+SLOW_HEADS, SLOW_BODIES = 500, 200
 STARTS = 3
 
 
@@ -92,28 +93,35 @@ def start() -> Iterator[Row]:
 
 
 def connections() -> Iterator[Row]:
-    """Reads while ten thousand others hold connections that they have asked on once."""
+    """Reads while ten thousand hold connections that they have asked on once, and while some never end asking."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     number = min(OPEN, most - 500)
-    without, beside = [], []
+    others = {
+        f"{number:,} idle connections": (hold, number, "3"),
+        f"{SLOW_HEADS} slow heads and {SLOW_BODIES} slow bodies": (stall, SLOW_HEADS + SLOW_BODIES, "100 ms"),
+    }
+    without: list[tuple[float, float]] = []
+    beside: dict[str, list[tuple[float, float]]] = {name: [] for name in others}
     with tempfile.TemporaryDirectory() as folder, service_running(Path(folder)) as service:
         url = service.url + PROGRESS
         wrk(url)
         for _ in range(ROUNDS):
             without.append(latency(wrk(url, 5)))
-            with holding(service.url, number):
-                beside.append(latency(wrk(url, 5)))
-    for place, name, aim in ((0, "p50", ""), (1, "p99", "3")):
-        ours, alone = ([pair[place] for pair in pairs] for pairs in (beside, without))
-        ratio = statistics.median(one / other for one, other in zip(ours, alone, strict=True))
-        yield Row(
-            f"{name} of reads with {number:,} idle connections, beside none",
-            f"{statistics.median(ours):.1f} ms",
-            f"{statistics.median(alone):.1f} ms",
-            f"{ratio:.2f}",
-            aim,
-        )
+            for name, (how, many, _) in others.items():
+                with holding(how, service.url, many):
+                    beside[name].append(latency(wrk(url, 5)))
+    for name, (_, _, aim) in others.items():
+        for place, share in enumerate(("p50", "p99")):
+            ours, alone = ([pair[place] for pair in pairs] for pairs in (beside[name], without))
+            ratio = statistics.median(one / other for one, other in zip(ours, alone, strict=True))
+            yield Row(
+                f"{share} of reads with {name}, beside none",
+                f"{statistics.median(ours):.1f} ms",
+                f"{statistics.median(alone):.1f} ms",
+                f"{ratio:.2f}",
+                aim if place else "",
+            )
 
 
 def latency(printed: str) -> tuple[float, float]:
@@ -124,11 +132,11 @@ def latency(printed: str) -> tuple[float, float]:
 
 
 @contextlib.contextmanager
-def holding(url: str, number: int) -> Iterator[None]:
+def holding(how: Callable[..., None], url: str, number: int) -> Iterator[None]:
     """A process of its own holds them, and lets go by itself after a minute."""
     context = multiprocessing.get_context("spawn")
     held, let_go = context.Event(), context.Event()
-    process = context.Process(target=hold, args=(url.removeprefix("http://"), number, held, let_go))
+    process = context.Process(target=how, args=(url.removeprefix("http://"), number, held, let_go))
     process.start()
     try:
         assert held.wait(60), "the connections could not be opened"
@@ -152,6 +160,25 @@ def hold(host: str, number: int, held: object, let_go: object) -> None:
         held.set()
         await asyncio.get_running_loop().run_in_executor(None, let_go.wait, 60)
         assert not any(writer.is_closing() for writer in writers)
+        for writer in writers:
+            writer.close()
+
+    asyncio.run(main())
+
+
+def stall(host: str, number: int, held: object, let_go: object) -> None:
+    """Heads, and then bodies, that never end; the service hangs up on all of them in the end."""
+
+    async def main() -> None:
+        head = f"POST /v1/checkout-sessions HTTP/1.1\r\nhost: {host}\r\ncontent-length: 1000\r\n"
+        body = f"{head}content-type: application/json\r\n\r\n{{"
+        writers = []
+        for begun in range(number):
+            _, writer = await asyncio.open_connection(*host.split(":"))
+            writer.write((head if begun < SLOW_HEADS else body).encode())
+            writers.append(writer)
+        held.set()
+        await asyncio.get_running_loop().run_in_executor(None, let_go.wait, 60)
         for writer in writers:
             writer.close()
 
