@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -16,16 +17,21 @@ from service.web.headers import IMMUTABLE, SHARED, Headers, digest
 
 _STATIC: Final = Path(__file__).parent.parent / "static"
 _WIDGET: Final = beside("widget")
-_NEWEST: Final = _WIDGET / "donation-card.js"
 _TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 CARD: Final = "/widget/v1/donation-card.js"
 
 
+@cache
+def _newest() -> bytes:
+    """Read once: what a worker names and what it serves stay the same while an upgrade replaces the file beneath it."""
+    return (_WIDGET / "donation-card.js").read_bytes()
+
+
+@cache
 def pinned_card() -> tuple[str, str]:
     """The immutable address of the newest card, and its `integrity` (https://www.w3.org/TR/sri/)."""
-    body = _NEWEST.read_bytes()
-    return _address(body), _integrity(body)
+    return _address(_newest()), _integrity(_newest())
 
 
 def _integrity(body: bytes) -> str:
@@ -48,7 +54,7 @@ class Assets:
             self._urls[path.name] = f"/static/{digest(body)}/{path.name}"
             self._integrity[path.name] = _integrity(body)
             self._add(self._urls[path.name], body, SHARED | IMMUTABLE)  # a sandboxed frame is of no origin
-        newest = _NEWEST.read_bytes()
+        newest = _newest()
         self._add(CARD, newest, SHARED | {"cache-control": "public, max-age=600, stale-while-revalidate=86400"})
         for card in (newest, *(path.read_bytes() for path in sorted((_WIDGET / "releases").glob("*.js")))):
             self._add(_address(card), card, SHARED | IMMUTABLE)
