@@ -120,7 +120,7 @@ def create_app(
 
     return Service(
         around,
-        routes=routes(checkout, board, pages, webhook, metrics, settings.public_url, readiness),
+        routes=routes(checkout, board, pages, webhook, metrics, settings.public_url, readiness, assets),
         middleware=[Middleware(SafeByDefault), Middleware(OneAddress, public_url=settings.public_url)],
         exception_handlers={
             DonationCardError: problems.expected,

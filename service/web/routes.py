@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from service.beside import beside
 from service.checkout import Checkout
-from service.web import health, stripe_webhook, widget
+from service.web import health, stripe_webhook
 from service.web.answers import Answer
 from service.web.campaigns import PICTURES, Board, CampaignEndpoints
 from service.web.challenge import ChallengeEndpoint
@@ -20,6 +20,7 @@ from service.web.headers import fresh
 from service.web.health import Readiness
 from service.web.metrics import MetricsEndpoint, Timed
 from service.web.pages import PageEndpoints, Pages
+from service.web.widget import CARD, Assets
 
 
 def routes(
@@ -30,6 +31,7 @@ def routes(
     metrics: MetricsEndpoint,
     public_url: str,
     readiness: Readiness,
+    assets: Assets,
 ) -> list[Route]:
     campaigns = CampaignEndpoints(checkout.donations, board)
     sessions = CheckoutEndpoints(checkout, pages, public_url)
@@ -45,8 +47,9 @@ def routes(
         _get("/healthz", health.alive),
         _get("/readyz", readiness.show),
         _get("/metrics", metrics.show),
-        _get("/widget/{hash}/donation-card.js", widget.missing),
-        _get("/static/{hash}/{name}", widget.missing),
+        _get(CARD, assets.file),
+        _get("/widget/{hash}/donation-card.js", assets.file),
+        _get("/static/{hash}/{name}", assets.file),
         _get("/", page.campaigns),
         _get("/c/{id}", page.campaign),
         _get("/c/{id}/give", page.give),

@@ -66,10 +66,11 @@ class Assets:
         """For the `integrity` of a script's tag (https://www.w3.org/TR/sri/)."""
         return self._integrity[name]
 
+    async def file(self, request: Request) -> Answer:
+        """What is not answered before routing: a publisher's system adds its own query (`?ver=6.7`)."""
+        if (answer := self.ready.get(request.url.path)) is None:
+            raise NotFound
+        return answer
+
     def _add(self, url: str, body: bytes, headers: Headers) -> None:
         self.ready[url] = Answer(body, _TYPES[PurePosixPath(url).suffix], headers, quality=11)
-
-
-async def missing(_: Request) -> None:
-    """Every file that exists is answered before routing; what arrives here does not exist."""
-    raise NotFound

@@ -59,6 +59,7 @@ TABLE = {
     "GET /readyz": ("/readyz", data()),
     "GET /metrics": ("/metrics", data()),
     "GET /openapi.yaml": ("/openapi.yaml", data(cached="public")),
+    "GET /widget/v1/donation-card.js": ("/widget/v1/donation-card.js?ver=6.7", data(ANYONE, "public, max-age=600")),
     "GET /widget/{hash}/donation-card.js": ("{card}", data(ANYONE, "public, max-age=31536000, immutable")),
     "GET /static/{hash}/{name}": ("{asset}", data(ANYONE, "public, max-age=31536000, immutable")),
 }
