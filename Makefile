@@ -76,7 +76,7 @@ sbom: .venv/dev.stamp
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file dist/sbom.json requirements.lock
 
 bench: .venv/dev.stamp
-	@tools/need wrk $(BROWSER)
+	@tools/need wrk nginx $(BROWSER)
 	$(BIN)/python -m bench
 
 torture: .venv/dev.stamp

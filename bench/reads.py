@@ -18,7 +18,6 @@ from bench.running import (
     nginx_running,
     proxy_running,
     service_running,
-    smallest_cache_running,
 )
 
 ROUNDS = 5
@@ -31,7 +30,6 @@ def rows() -> Iterator[Row]:
         service = stack.enter_context(service_running(folder))
         nginx = stack.enter_context(nginx_running(folder / "files"))
         proxy = stack.enter_context(proxy_running(folder / "proxy", service.url))
-        smallest = stack.enter_context(smallest_cache_running(folder / "smallest", service.url))
         for what, path, naively in (("progress read", PROGRESS, "naive:endpoint"), ("card file", CARD, "naive:static")):
             body = fetch(service.url + path)
             file = folder / "files" / path.rpartition("/")[2]
@@ -44,7 +42,6 @@ def rows() -> Iterator[Row]:
                     "naive": (naive.url + path, [naive]),
                     "file": (f"{nginx.url}/{file.name}", [nginx]),
                     "cached": (proxy.url + path, [proxy, service]),
-                    "smallest": (smallest.url + path, [smallest, service]),
                 }
                 for url, _ in targets.values():
                     assert fetch(url) == body, f"{url} does not send the same bytes"
@@ -55,4 +52,3 @@ def rows() -> Iterator[Row]:
             yield compared(
                 f"{what} through the shipped proxy, beside nginx with a file", rates, "cached", "file", "0.7"
             )
-            yield compared(f"{what} through it, beside the smallest cache", rates, "cached", "smallest")

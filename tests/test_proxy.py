@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -74,6 +75,31 @@ def test_what_is_public_is_kept_for_a_second_and_says_the_same(behind):
             for name in ("etag", "cache-control", "vary", "content-type", "content-security-policy"):
                 assert answer.headers[name] == direct.headers[name], (path, name)
         assert stack.client.get(path, headers={"if-none-match": direct.headers["etag"]}).status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("takes", "sent"),
+    [
+        ("gzip, deflate, br, zstd", "br"),
+        ("br;q=1.0, gzip;q=0.8, *;q=0.1", "br"),
+        ("gzip,br", "br"),
+        ("gzip", "gzip"),
+        ("br;q=0, gzip", "gzip"),
+        ("br; q=0.0,deflate, gzip;q=0.001", "gzip"),
+        ("identity", None),
+        ("gzip;q=0", None),
+        ("zebra, x-gzip", None),
+    ],
+)
+def test_a_browser_is_sent_what_it_takes_and_however_it_says_so_one_kept_answer_serves(behind, takes, sent):
+    stack, _, _ = behind
+
+    address = f"/widget/v1/donation-card.js?first-asked-for={quote(takes)}"
+    for accepted, kept in ((sent or "identity", False), (takes, True)):
+        answer = stack.client.get(address, headers={"accept-encoding": accepted})
+        assert answer.headers.get("content-encoding") == sent
+        assert answer.content == Path("widget/donation-card.js").read_bytes()
+        assert (cache(answer) != "MISS") is kept
 
 
 def test_each_language_of_a_page_is_kept_for_itself(behind):
