@@ -58,6 +58,9 @@ other way to give: six a minute, whoever gets them."""
 RESERVED_NETWORK: Final = Rate(every=20 * 60_000, burst=2)
 """Of those, for one network."""
 
+CHALLENGES: Final = Rate(every=2_000, burst=30)
+"""Of one network: each is some milliseconds of work for us and seconds for whoever solves it."""
+
 ONCE: Final = Rate(every=60 * 60_000, burst=1)
 """A proof that found no room is heard of once, however often it is shown again."""
 
@@ -122,6 +125,12 @@ class Admission:
             if taken.verdict is Verdict.TAKEN:
                 return _decided("reserved")
         raise self._limited(campaign, RESERVED.every)
+
+    def challenge(self, address: str | None, form: str) -> dict[str, object]:
+        """Work for this form, as much as the mode asks for. Raises RateLimited."""
+        if not self._networks.take(address, "challenge", self._share(CHALLENGES), self.now()):
+            raise RateLimited(retry_after=-(-CHALLENGES.every * self.workers // 1000))
+        return self.challenges.make(form, self.mode.effective)
 
     def hear(self, told: Told | Declined) -> None:
         """What Stripe says of how sessions end; told to all workers by the next `look`."""

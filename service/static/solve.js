@@ -28,8 +28,13 @@ const derive = async ({ nonce, salt, cost }, counter) => {
  */
 export const prove = async (token) => {
   const form = hex(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(token)));
+  let answer = await fetch(`/v1/challenge?form=${form}`);
+  for (let tries = 1; answer.status === 429 && tries < 10; tries++) { // a network with many who ask: wait for a turn
+    await new Promise((done) => setTimeout(done, 1000 * Number(answer.headers.get('retry-after'))));
+    answer = await fetch(`/v1/challenge?form=${form}`);
+  }
   /** @type {Challenge} */
-  const challenge = await (await fetch(`/v1/challenge?form=${form}`)).json();
+  const challenge = await answer.json();
   for (let first = 0; ; first += TOGETHER) {
     const keys = await Promise.all(Array.from({ length: TOGETHER }, (_, n) => derive(challenge.parameters, first + n)));
     const n = keys.findIndex((key) => key.startsWith(challenge.parameters.keyPrefix));

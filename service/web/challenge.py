@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from service.admission import Admission
 from service.errors import Invalid
+from service.web.checkout_sessions import client_address
 from service.web.headers import NO_STORE
 
 _FORM: Final = re.compile("[0-9a-f]{64}")
@@ -25,5 +26,4 @@ class ChallengeEndpoint:
         form = request.query_params.get("form", "")
         if not _FORM.fullmatch(form):
             raise Invalid(field="form")
-        challenge = self.admission.challenges.make(form, self.admission.mode.effective)
-        return JSONResponse(challenge, 200, NO_STORE)
+        return JSONResponse(self.admission.challenge(client_address(request), form), 200, NO_STORE)

@@ -63,7 +63,7 @@ class CheckoutEndpoints:
         token = self.tokens.form(order.token)
         campaign = self.donations.campaign(token.campaign)
         words = _words(campaign, order.lang)
-        visitor = Visitor(_address(request), scripted=True, proof=order.proof, form=form_name(order.token))
+        visitor = Visitor(client_address(request), scripted=True, proof=order.proof, form=form_name(order.token))
         amount = parse_amount(order.amount, campaign.currency, decimals=campaign.giving.decimals)
         session = await self._open(campaign, words, token, amount, visitor, Shape(order.shape), order.replaces)
         handle = self.tokens.handle(Handle(session.id, campaign.id, token.nonce))
@@ -76,7 +76,7 @@ class CheckoutEndpoints:
         token = self.tokens.form(given.get("token", ""))
         campaign = self.donations.campaign(token.campaign)
         words = _words(campaign, given.get("lang", ""))
-        visitor = Visitor(_address(request), scripted=False)
+        visitor = Visitor(client_address(request), scripted=False)
         back = way_back(campaign, given.get("back", ""))
         try:
             amount = _chosen(given, campaign, words)
@@ -140,7 +140,7 @@ def form_name(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
-def _address(request: Request) -> str | None:
+def client_address(request: Request) -> str | None:
     """The client's, as uvicorn says: a proxy is believed where `FORWARDED_ALLOW_IPS` names it, a header never."""
     return request.client.host if request.client else None
 

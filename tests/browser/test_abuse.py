@@ -34,6 +34,23 @@ def test_a_donor_gives_inline_after_a_check_that_runs_by_itself(page, stack, sit
     assert asked.count("/v1/challenge") == 1
 
 
+def test_where_many_of_a_network_ask_the_check_waits_for_its_turn(page, stack, site):
+    turns = iter([True, True])
+
+    def crowded(route):
+        if next(turns, False):
+            route.fulfill(status=429, headers={"retry-after": "1"}, json={"code": "rate_limited"})
+        else:
+            route.continue_()
+
+    page.route("**/v1/challenge?*", crowded)
+    frame = open_card(page, site.publish(article(stack)))
+    choose(frame, "25")
+    frame.locator("#submit").click()
+    expect(frame.frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()
+    assert next(turns, None) is None
+
+
 def test_the_new_tab_opens_without_another_check(page, context, stack, site):
     frame = open_card(page, site.publish(article(stack)))
     choose(frame, "25")

@@ -17,7 +17,7 @@ import pytest
 from service.adapters import proof_of_work
 from service.adapters.embedded_valkey import EmbeddedValkey
 from service.adapters.redis_limits import RedisLimits
-from service.admission import NETWORK, RESERVED_NETWORK
+from service.admission import CHALLENGES, NETWORK, RESERVED_NETWORK
 from service.app import create_app
 from service.cli import _attack_mode
 from service.domain.attack import DECLINES
@@ -157,6 +157,21 @@ def test_a_proof_that_was_made_easier_or_younger_is_none(attacked):
     guess = b64encode(json.dumps(guessed).encode()).decode()
     assert code(order(attacked, token=token, proof=guess)) == (429, "challenge_required")
     assert order(attacked, token=token, proof=proof).status_code == 201
+
+
+def test_a_network_that_asks_for_more_work_than_anybody_solves_waits_and_others_do_not(attacked):
+    def ask(network):
+        told = {"form": "0" * 64}
+        return attacked.client.get("/v1/challenge", params=told, headers={"x-forwarded-for": network})
+
+    greedy = next(networks)
+    answers = [ask(greedy) for _ in range(CHALLENGES.burst * 2)]
+    assert {answer.status_code for answer in answers[: CHALLENGES.burst]} == {200}
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert code(refused) == (429, "rate_limited")
+    assert int(refused.headers["retry-after"]) == CHALLENGES.every // 1_000
+    assert ask(next(networks)).status_code == 200
+    assert ask("127.0.0.1").status_code == 200, "an onion's visitors have no network"
 
 
 def test_a_proof_that_comes_too_late_is_none(attacked, monkeypatch):
