@@ -38,7 +38,7 @@ least so many epochs."""
 _NEVER: Final = 1e-7
 _PARTS: Final = (5, 10, 25, 50, 75, 100)
 """Gifts of the table, in percent of a step."""
-_PER_DAY: Final = (1, 4, 16, 64)
+_PER_DAY: Final = {0.25: "1 in 4 days", 1: "1 a day", 4: "4 a day", 16: "16 a day"}
 
 
 class Hidden(NamedTuple):
@@ -101,7 +101,7 @@ def gains(rule: Rule, traffic: Traffic, gifts: Iterable[int], chance: Chance, *,
 
 
 def table(rule: Rule, suggested: Sequence[int], currency: str, chance: Chance, *, draws: int) -> Iterator[str]:
-    """The gains for gifts up to a step and from one gift a day to many, in lines to be read. Raises ValueError."""
+    """The gains for gifts up to a step and from one in four days to many, in lines to be read. Raises ValueError."""
     usual = suggested[len(suggested) // 2]
     mixes = {
         "amounts as suggested, each as often as the others": {amount: 1 / len(suggested) for amount in suggested},
@@ -113,7 +113,7 @@ def table(rule: Rule, suggested: Sequence[int], currency: str, chance: Chance, *
     for title, amounts in mixes.items():
         columns = [gains(rule, Traffic(each, amounts), gifts, chance, draws=draws) for each in _PER_DAY]
         yield f"\n{title}"
-        yield f"{'gift':>14}{'gift/step':>11}" + "".join(f"{f'{each} a day':>16}" for each in _PER_DAY)
+        yield f"{'gift':>14}{'gift/step':>11}" + "".join(f"{each:>16}" for each in _PER_DAY.values())
         for gift, row in zip(gifts, zip(*columns, strict=True), strict=True):
             cells = [f"{each.value:.2f} ± {each.error:.2f}{' ' if each.within else '*'}" for each in row]
             yield f"{Money(gift, currency)!s:>14}{row[0].bound:>11.2f}" + "".join(f"{cell:>16}" for cell in cells)

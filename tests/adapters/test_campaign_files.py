@@ -113,7 +113,7 @@ def test_it_speaks_seven_languages_completely(vitaly: Campaign) -> None:
 def test_it_protects_donors(vitaly: Campaign) -> None:
     assert vitaly.warn_banks_of == ("BY", "RU")
     assert not vitaly.complete_event
-    assert (vitaly.publication.every, vitaly.publication.step, vitaly.publication.min_gifts) == (6 * 3600, 10_000, 0)
+    assert (vitaly.publication.every, vitaly.publication.step, vitaly.publication.min_gifts) == (86_400, 10_000, 0)
     assert vitaly.publication.timezone.key == "Europe/Vilnius"
     assert (vitaly.above_goal, vitaly.below_goal, vitaly.status) == (Beyond.UNDECIDED, Beyond.UNDECIDED, Status.OPEN)
     assert vitaly.stripe_locales == {"be": "en", "uk": "en"}
@@ -173,9 +173,9 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
     "timezone": ('"Europe/Vilnius"', '"Europe/Wilno"', "publication.timezone", '"Europe/Wilno"', "IANA"),
     "timezone outside": ('"Europe/Vilnius"', '"../../etc/passwd"', "publication.timezone", "passwd", "IANA"),
     "timezone folder": ('"Europe/Vilnius"', '"America/Indiana"', "publication.timezone", '"America/Indiana"', "IANA"),
-    "every 7h": ('every = "6h"', 'every = "7h"', "publication.every", '"7h"', "equal parts of a day"),
-    "every 30s": ('every = "6h"', 'every = "30s"', "publication.every", '"30s"', "equal parts of a day"),
-    "every as a number": ('every = "6h"', "every = 6", "publication.every", "6", '"6h"'),
+    "every 7h": ('every = "1d"', 'every = "7h"', "publication.every", '"7h"', "equal parts of a day"),
+    "every 30s": ('every = "1d"', 'every = "30s"', "publication.every", '"30s"', "equal parts of a day"),
+    "every as a number": ('every = "1d"', "every = 6", "publication.every", "6", '"6h"'),
     "step 0": ("step = 100 ", "step = 0 ", "publication.step", "0", "above 0"),
     "min_gifts": ("min_gifts = 0", "min_gifts = -1", "publication.min_gifts", "-1", "from 0 to 1000"),
     "yes": ("decimals = false", 'decimals = "no"', "giving.decimals", '"no"', "true or false"),
