@@ -116,10 +116,11 @@ def _checked() -> tuple[Settings, Sequence[Campaign]]:
         settings = from_environment(os.environ)
     except Misconfigured as error:
         faults += error.faults
-    try:
-        found = CampaignFiles(Path(os.environ.get("CAMPAIGNS", "campaigns"))).all()
-    except Misconfigured as error:
-        faults += error.faults
+    if "CAMPAIGNS" not in [fault.field for fault in faults]:
+        try:
+            found = CampaignFiles(Path(os.environ.get("CAMPAIGNS", "campaigns"))).all()
+        except Misconfigured as error:
+            faults += error.faults
     if faults or settings is None:
         raise Misconfigured(faults)
     return settings, found

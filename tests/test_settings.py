@@ -150,3 +150,14 @@ def test_every_fault_of_settings_and_files_is_named_at_once_and_nothing_starts(t
     assert ended.returncode == 2
     for named in ("PORT", "SECRET_KEYS", "roof.toml", "well.toml"):
         assert named in ended.stderr
+
+
+def test_a_folder_that_is_not_there_is_named_once(tmp_path):
+    wrong = GOOD | {"PATH": os.environ["PATH"], "CAMPAIGNS": str(tmp_path / "gone")}
+    ended = subprocess.run(
+        [sys.executable, "-m", "service", "serve"], env=wrong, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 2
+    assert [line for line in ended.stderr.splitlines() if "gone" in line] == [
+        f"environment: CAMPAIGNS: given '{tmp_path / 'gone'}'; allowed: a folder of campaign files"
+    ]
