@@ -16,6 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from service.admission import CHALLENGES
 from service.app import create_app
 from service.errors import NotOffered
 from service.web.campaigns import PICTURES
@@ -121,6 +122,8 @@ def test_every_documented_answer_was_seen(stack):
     crowded = stack.token()
     for amount in range(10, 16):
         stack.order(str(amount), token=crowded)
+    for _ in range(CHALLENGES.burst * 2):
+        client.get("/v1/challenge", params={"form": "0" * 64}, headers={"x-forwarded-for": "11.97.1.1"})
     client.post("/v1/checkout-sessions", content=b"x" * 9000, headers={"content-type": "application/json"})
     client.post("/v1/checkout-sessions", content=b"x", headers={"content-type": "text/plain"})
     post(stack, session_event(stack))
