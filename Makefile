@@ -6,7 +6,7 @@ PATH_WITH_NODE := $(PATH):$(CURDIR)/.venv/bin
 BROWSER := chromium fonts-dejavu-core libatomic1
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: help install run test check check-deploy wheel release sbom bench torture live-check sheet format lock
+.PHONY: help install run test test-browser test-others check check-deploy wheel release sbom bench torture live-check sheet format lock
 help:
 	@echo "make run      the demo: an article with the card, the service, the sandbox and an embedded Valkey"
 	@echo "make test     all tests, with real servers and a real browser"
@@ -40,9 +40,16 @@ tools/node_modules/.stamp: tools/package-lock.json .venv/dev.stamp
 run: .venv/run.stamp
 	@$(BIN)/python -m service demo
 
+# The browser's tests beside all others: both halves wait more than they work.
 test: install
 	@tools/need $(BROWSER)
-	$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-browser test-others
+
+test-browser:
+	$(BIN)/python -m pytest tests/browser
+
+test-others:
+	$(BIN)/python -m pytest --ignore=tests/browser
 
 check: install
 	$(BIN)/ruff format --check .

@@ -5,7 +5,7 @@ import pytest
 from tests.torture import run
 
 SHORT = {
-    "kills": 0.05,
+    "kills": 0.02,
     "wipes": 0.05,
     "failovers": 0.02,
     "replies": 0.02,
