@@ -6,7 +6,7 @@ PATH_WITH_NODE := $(PATH):$(CURDIR)/.venv/bin
 BROWSER := chromium fonts-dejavu-core libatomic1
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: help install run test test-browser test-others check check-deploy wheel release sbom bench torture live-check sheet format lock
+.PHONY: help install run test test-parts test-processes test-browser check check-deploy wheel release sbom bench torture live-check sheet format lock
 help:
 	@echo "make run      the demo: an article with the card, the service, the sandbox and an embedded Valkey"
 	@echo "make test     all tests, with real servers and a real browser"
@@ -40,16 +40,19 @@ tools/node_modules/.stamp: tools/package-lock.json .venv/dev.stamp
 run: .venv/run.stamp
 	@$(BIN)/python -m service demo
 
-# The browser's tests beside all others: both halves wait more than they work.
+# Two at a time, for they wait more than they work: the parts, the whole as processes, the whole in a browser.
 test: install
 	@tools/need $(BROWSER)
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-browser test-others
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-parts test-processes test-browser
+
+test-parts:
+	$(BIN)/python -m pytest --ignore=tests/browser --ignore-glob='tests/test_*.py'
+
+test-processes:
+	$(BIN)/python -m pytest tests/test_*.py
 
 test-browser:
 	$(BIN)/python -m pytest tests/browser
-
-test-others:
-	$(BIN)/python -m pytest --ignore=tests/browser
 
 check: install
 	$(BIN)/ruff format --check .
