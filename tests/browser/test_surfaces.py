@@ -69,6 +69,9 @@ def test_in_a_frame_that_grows_with_it_a_gift_is_made_in_place(page, stack, site
     page.goto(site.publish(following(printed(stack, kind="iframe")["code"])))
     card = page.frame_locator("iframe").locator("donation-card")
     expect(card.locator(".donate")).to_have_text("Donate")
+    framed = next(each for each in page.frames if "/frame" in each.url)
+    whole = "() => document.documentElement.scrollHeight <= innerHeight"
+    eventually(lambda: framed.evaluate(whole), "the card is seen whole")
     around = "frame => frame.clientHeight"
     before = page.locator("iframe").evaluate(around)
     card.locator(".donate").click()
@@ -79,9 +82,7 @@ def test_in_a_frame_that_grows_with_it_a_gift_is_made_in_place(page, stack, site
     pay_inline(frame, PAYS)
     expect(frame.locator("#thanks h1")).to_be_focused()
     giving = next(each for each in page.frames if "/give" in each.url)
-    whole = "() => document.documentElement.scrollHeight <= innerHeight"
     eventually(lambda: giving.evaluate(whole), "the thanks are seen whole")
-    framed = next(each for each in page.frames if "/frame" in each.url)
     eventually(lambda: framed.evaluate(whole), "and nothing scrolls in the frame around them")
     close_thanks(frame)
     expect(card.locator(".donate")).to_be_focused()
