@@ -128,8 +128,9 @@ class Admission:
 
     def challenge(self, address: str | None, form: str) -> dict[str, object]:
         """Work for this form, as much as the mode asks for. Raises RateLimited."""
-        if not self._networks.take(address, "challenge", self._share(CHALLENGES), self.now()):
-            raise RateLimited(retry_after=-(-CHALLENGES.every * self.workers // 1000))
+        rate = self._share(CHALLENGES)
+        if not self._networks.take(address, "challenge", rate, self.now()):
+            raise RateLimited(retry_after=_seconds(rate.every))
         return self.challenges.make(form, self.mode.effective)
 
     def hear(self, told: Told | Declined) -> None:
@@ -168,8 +169,13 @@ class Admission:
 
     def _limited(self, campaign: Campaign, wait: int) -> RateLimited:
         _decided("limited")
-        return RateLimited("rate_limited", retry_after=-(-wait // 1000), **way_on(campaign))
+        return RateLimited("rate_limited", retry_after=_seconds(wait), **way_on(campaign))
 
 
 def _decided(decision: str) -> None:
     metrics.limiter_decisions.labels(decision).inc()
+
+
+def _seconds(milliseconds: int) -> int:
+    """Whole ones, none too few (`Retry-After`, RFC 9110, 10.2.3)."""
+    return -(-milliseconds // 1000)

@@ -138,26 +138,28 @@ def test_redis_may_be_several_servers(url):
     assert from_environment(GOOD | {"REDIS_URL": url, "REDIS_REPLICAS": "2"}).redis_replicas == 2
 
 
+def refused(environment):
+    """What `serve` says instead of starting."""
+    command = [sys.executable, "-m", "service", "serve"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    return ended.stderr
+
+
 def test_every_fault_of_settings_and_files_is_named_at_once_and_nothing_starts(tmp_path):
     for name in ("roof", "well"):
         (tmp_path / f"{name}.toml").write_text(
             Path("tests/roof.toml").read_text("utf-8").replace("goal = 900", "goal = 901")
         )
     wrong = GOOD | {"PATH": os.environ["PATH"], "CAMPAIGNS": str(tmp_path), "PORT": "0", "SECRET_KEYS": "short"}
-    ended = subprocess.run(
-        [sys.executable, "-m", "service", "serve"], env=wrong, capture_output=True, text=True, timeout=60
-    )
-    assert ended.returncode == 2
+    told = refused(wrong)
     for named in ("PORT", "SECRET_KEYS", "roof.toml", "well.toml"):
-        assert named in ended.stderr
+        assert named in told
 
 
 def test_a_folder_that_is_not_there_is_named_once(tmp_path):
     wrong = GOOD | {"PATH": os.environ["PATH"], "CAMPAIGNS": str(tmp_path / "gone")}
-    ended = subprocess.run(
-        [sys.executable, "-m", "service", "serve"], env=wrong, capture_output=True, text=True, timeout=60
-    )
-    assert ended.returncode == 2
-    assert [line for line in ended.stderr.splitlines() if "gone" in line] == [
+    told = refused(wrong)
+    assert [line for line in told.splitlines() if "gone" in line] == [
         f"environment: CAMPAIGNS: given '{tmp_path / 'gone'}'; allowed: a folder of campaign files"
     ]

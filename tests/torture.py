@@ -196,6 +196,8 @@ def wipes(folder: Path, dice: random.Random, count: int) -> str:
                         if keys := list(raw.scan_iter("donation-card:*")):
                             raw.delete(dice.choice(keys))
                     else:
+                        # one of this generation may look like a ledger whose next gifts are still to come: what it lost
+                        # is found by the next pass, ten minutes later at most (docs/failure-model.md)
                         older = [each for each in backups if generations(each) != generations(backups[-1])]
                         raw.flushall()
                         if how == "old backup" and older:
@@ -234,8 +236,7 @@ def copy(raw: Any) -> dict[bytes, Any]:
 
 
 def generations(backup: dict[bytes, Any]) -> set[bytes | None]:
-    """A backup of the live generation, a moment old, may look like a ledger whose next gifts are still to come: what it
-    lost is found by the next pass, ten minutes later at most (docs/failure-model.md)."""
+    """The live ones in it."""
     return {held.get(b"live") for key, held in backup.items() if key.endswith(b":meta")}
 
 

@@ -28,10 +28,11 @@ const derive = async ({ nonce, salt, cost }, counter) => {
  */
 export const prove = async (token) => {
   const form = hex(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(token)));
-  let answer = await fetch(`/v1/challenge?form=${form}`);
+  const ask = () => fetch(`/v1/challenge?form=${form}`);
+  let answer = await ask();
   for (let tries = 1; answer.status === 429 && tries < 10; tries++) { // a network with many who ask: wait for a turn
     await new Promise((done) => setTimeout(done, 1000 * Number(answer.headers.get('retry-after'))));
-    answer = await fetch(`/v1/challenge?form=${form}`);
+    answer = await ask();
   }
   /** @type {Challenge} */
   const challenge = await answer.json();
