@@ -1,4 +1,4 @@
-"""Lock files carry versions and hashes, and name no registry's address."""
+"""Lock files carry versions and hashes, and no address: of npm's, `funding` is taken out, too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def main() -> None:
         f"{lock}:{number}: {line.strip()}"
         for lock in LOCKS
         for number, line in enumerate(lock.read_text().splitlines(), 1)
-        if re.search(r"https?://|--index-url", line) and '"url"' not in line
+        if re.search(r"https?://|--index-url", line)
     ]
     if faults:
         sys.exit("addresses in lock files:\n" + "\n".join(faults))
