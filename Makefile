@@ -4,6 +4,8 @@ BIN := .venv/bin
 PATH_WITH_NODE := $(PATH):$(CURDIR)/.venv/bin
 # The browser, letters for it, and a library that Playwright's driver is linked with.
 BROWSER := chromium fonts-dejavu-core libatomic1
+COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+THIS_CHECKOUT := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
 .PHONY: help install run test test-parts test-processes test-browser check check-deploy wheel release sbom bench torture live-check sheet format lock
@@ -25,12 +27,14 @@ install: .venv/dev.stamp tools/node_modules/.stamp
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; say which: make PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "the module venv is missing: apt-get install python3-venv"; exit 1; }
 
-.venv/run.stamp: requirements.lock | .venv/bin/python
-	$(PIP_INSTALL) requirements.lock
+.venv/run.stamp: requirements-demo.lock pyproject.toml | .venv/bin/python
+	$(PIP_INSTALL) requirements-demo.lock
+	$(THIS_CHECKOUT)
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.lock | .venv/bin/python
+.venv/dev.stamp: requirements-dev.lock pyproject.toml | .venv/bin/python
 	$(PIP_INSTALL) requirements-dev.lock
+	$(THIS_CHECKOUT)
 	@touch .venv/run.stamp $@
 
 tools/node_modules/.stamp: tools/package-lock.json .venv/dev.stamp
@@ -38,7 +42,7 @@ tools/node_modules/.stamp: tools/package-lock.json .venv/dev.stamp
 	@touch $@
 
 run: .venv/run.stamp
-	@$(BIN)/python -m service demo
+	@$(BIN)/donation-card demo
 
 # Two at a time, for they wait more than they work: the parts, the whole as processes, the whole in a browser.
 test: install
@@ -115,5 +119,6 @@ format: .venv/dev.stamp
 	$(BIN)/ruff check --fix .
 
 lock: .venv/dev.stamp
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --group dev -o requirements-dev.lock
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) pyproject.toml --extra demo --group build -o requirements-demo.lock
+	$(COMPILE) pyproject.toml --extra demo --group build --group dev -o requirements-dev.lock

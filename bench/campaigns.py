@@ -12,8 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from donation_card.adapters.campaign_files.loader import CampaignFiles
+
 from bench.running import requests_per_second, service_running
-from service.adapters.campaign_files import CampaignFiles
 
 MANY, ROUNDS = 1000, 3
 VITALY = Path("campaigns/vitaly.toml")

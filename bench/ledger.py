@@ -21,14 +21,14 @@ from pathlib import Path
 
 import httpx
 import uvloop
+from donation_card.adapters.redis.totals_store import RedisLedger
+from donation_card.application.ports import Account
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from donation_card.domain.totals import payment
 from redis import Redis
 from stripe import WebhookSignature
 
 from bench.running import SECRET, Row, app_running, compared, free_port, process, service_running
-from service.adapters.embedded_valkey import EmbeddedValkey
-from service.adapters.redis_ledger import RedisLedger
-from service.domain.ledger import payment
-from service.ports import Account
 
 ACCOUNT = Account("acct_bench", livemode=False)
 ROUNDS, EVENTS, SENDERS = 4, 3_000, 24
@@ -183,7 +183,7 @@ def rebuild() -> None:
             sandbox = [
                 sys.executable,
                 "-m",
-                "service.sandbox",
+                "stripe_sandbox",
                 "--port",
                 str(sandbox_port),
                 "--data",
@@ -203,7 +203,7 @@ def rebuild() -> None:
                     "SECRET_KEYS": "0123456789abcdef" * 2,
                 }
                 began = time.perf_counter()
-                child = subprocess.Popen([sys.executable, "-m", "service", "rebuild"], env=environment, stdout=-3)
+                child = subprocess.Popen([sys.executable, "-m", "donation_card", "rebuild"], env=environment, stdout=-3)
                 _, code, used = os.wait4(child.pid, 0)
                 child.returncode = os.waitstatus_to_exitcode(code)
                 assert child.returncode == 0

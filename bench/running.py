@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.adapters.embedded_valkey import EmbeddedValkey
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+
 from tests import proxy
 
 NGINX = "/usr/sbin/nginx"
@@ -117,7 +118,7 @@ def service_running(folder: Path, workers: int = 1, campaigns: Path = Path("camp
     port, sandbox_port = free_port(), free_port()
     webhook = f"http://127.0.0.1:{port}/v1/stripe/webhook"
     sandbox = [
-        *(sys.executable, "-m", "service.sandbox", "--port", str(sandbox_port), "--data", str(folder / "sandbox")),
+        *(sys.executable, "-m", "stripe_sandbox", "--port", str(sandbox_port), "--data", str(folder / "sandbox")),
         *("--webhook-url", webhook, "--webhook-secret", SECRET),
     ]
     with EmbeddedValkey(folder / "valkey") as valkey, process(sandbox, None, sandbox_port):
@@ -136,7 +137,7 @@ def service_running(folder: Path, workers: int = 1, campaigns: Path = Path("camp
             "STRIPE_RATE": "2500",  # the sandbox takes it
         }
         began = time.perf_counter()
-        with process([sys.executable, "-m", "service", "serve"], environment, port) as pid:
+        with process([sys.executable, "-m", "donation_card", "serve"], environment, port) as pid:
             url = f"http://127.0.0.1:{port}"
             until(lambda: fetch(url + "/healthz"), pause=0.01)
             answered = time.perf_counter() - began

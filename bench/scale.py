@@ -75,7 +75,11 @@ def memory() -> Iterator[Row]:
 
 def start() -> Iterator[Row]:
     """CPU from the command to the first answer, less what Python needs to import the same modules."""
-    imports = [sys.executable, "-c", "import service.cli, service.app, service.protocol, uvicorn, uvloop, httptools"]
+    imports = [
+        sys.executable,
+        "-c",
+        "import donation_card.cli.main, donation_card.app, donation_card.server.http_protocol, uvloop, httptools",
+    ]
     loading, whole, waited = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(STARTS):

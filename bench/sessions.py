@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+from donation_card.adapters.stripe.payments import StripePayments
+from donation_card.application.ports import Order, Shape
+from donation_card.domain.money import Money
 
 from bench.running import Row, Service, service_running
-from service.adapters.stripe_payments import StripePayments
-from service.domain.money import Money
-from service.ports import Order, Shape
 
 WARM, EACH = 10, 60
 PAUSE = 0.3

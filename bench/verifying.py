@@ -6,12 +6,11 @@ Twice: as an endpoint of the framework that the service uses, and as the smalles
 import os
 from datetime import UTC, datetime
 
+from donation_card.adapters.stripe import webhook_signature
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-
-from service.adapters import webhook_signature
 
 SECRETS = (os.environ["SECRET"],)
 BODY = b'{"outcome":"applied"}'

@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from donation_card.demo.embedded_valkey import EmbeddedValkey
 from redis import Redis
 from stripe import WebhookSignature
 
-from service.adapters.embedded_valkey import EmbeddedValkey
 from tests.canaries import Donor, Search
 from tests.stack import DECLINED, METRICS_TOKEN, PAYS, WEBHOOK_SECRET, Stack, eventually, processes
 

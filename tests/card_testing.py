@@ -23,13 +23,13 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from service.adapters.campaign_files import read_campaign
-from service.adapters.memory_limits import MemoryLimits
-from service.adapters.proof_of_work import TRIES
-from service.admission import RESERVED, Admission, Budgets, Visitor
-from service.domain.attack import TOP
-from service.errors import RateLimited
-from service.ports import Account, CheckoutSession, Declined, SessionStatus
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.adapters.memory_rate_limiter import MemoryLimits
+from donation_card.adapters.proof_of_work import TRIES
+from donation_card.application.ports import Account, CheckoutSession, Declined, SessionStatus
+from donation_card.application.session_limits import RESERVED, Admission, Budgets, Visitor
+from donation_card.domain.attack_detection import TOP
+from donation_card.errors import RateLimited
 
 BUDGETS = Budgets.under(25)
 PREFIXES = 10_000

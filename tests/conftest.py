@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from donation_card.demo.embedded_valkey import EmbeddedValkey
 from hypothesis import settings
 
-from service.adapters.embedded_valkey import EmbeddedValkey
 from tests import contract
 from tests.stack import Stack, running
 

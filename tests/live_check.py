@@ -22,14 +22,14 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 import stripe
+from donation_card.adapters.stripe.payments import EVENTS, _params
+from donation_card.application.ports import Order, Shape
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from donation_card.domain.money import Money
+from donation_card.settings import STRIPE_ORIGINS
 from stripe._encode import _api_encode
+from stripe_sandbox import SandboxSettings, create_sandbox
 
-from service.adapters.embedded_valkey import EmbeddedValkey
-from service.adapters.stripe_payments import EVENTS, _params
-from service.domain.money import Money
-from service.ports import Order, Shape
-from service.sandbox import SandboxSettings, create_sandbox
-from service.settings import STRIPE_ORIGINS
 from tests.stack import listening, served
 
 STRIPE = "https://api.stripe.com"

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from donation_card.demo.embedded_valkey import EmbeddedValkey, _binary
 from redis import Redis, RedisCluster
 from redis.cluster import ClusterNode
 from redis.exceptions import RedisError
 
-from service.adapters.embedded_valkey import EmbeddedValkey, _binary
 from tests.stack import eventually, listening
 
 TOPOLOGIES = ["one server", "replicated", "Sentinel", "Cluster"]

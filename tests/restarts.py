@@ -13,8 +13,8 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
+from donation_card.demo.embedded_valkey import EmbeddedValkey
 
-from service.adapters.embedded_valkey import EmbeddedValkey
 from tests.stack import eventually, processes
 
 ASKED = (

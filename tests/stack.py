@@ -19,15 +19,14 @@ from pathlib import Path
 
 import httpx
 import uvicorn
-
-from service.adapters.redis_ledger import RedisLedger
-from service.app import create_app
-from service.domain.ledger import Totals
-from service.logs import configure_logs
-from service.ports import Account
-from service.protocol import Protocol
-from service.sandbox import SandboxSettings, create_sandbox
-from service.settings import Settings, from_environment
+from donation_card.adapters.redis.totals_store import RedisLedger
+from donation_card.app import create_app
+from donation_card.application.ports import Account
+from donation_card.domain.totals import Totals
+from donation_card.observability.logs import configure_logs
+from donation_card.server.http_protocol import Protocol
+from donation_card.settings import Settings, from_environment
+from stripe_sandbox import SandboxSettings, create_sandbox
 
 WEBHOOK_SECRET = "whsec_0123456789abcdef0123"
 METRICS_TOKEN = "0123456789abcdef" * 2
@@ -204,7 +203,7 @@ def processes(
     between: Callable = lambda sandbox: sandbox,
     more: dict[str, str] | None = None,
 ) -> Iterator[tuple[Stack, subprocess.Popen[bytes]]]:
-    """`python -m service serve` as an operator runs it, against a sandbox; its log is `folder / "log"`, or `output`.
+    """`donation-card serve` as an operator runs it, against a sandbox; its log is `folder / "log"`, or `output`.
 
     `more`: further variables of its environment.
     """
@@ -234,7 +233,7 @@ def processes(
     )
     app = between(create_sandbox(replace(settings, **(sandbox_options or {}))))
     with served((app, sandbox_socket)), (folder / "log").open("w") as log:
-        command = [sys.executable, "-m", "service", "serve"]
+        command = [sys.executable, "-m", "donation_card", "serve"]
         process = subprocess.Popen(command, env=environment, stdout=output or log, stderr=subprocess.STDOUT)
         try:
             with httpx.Client(base_url=service, timeout=15) as client:

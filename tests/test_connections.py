@@ -7,8 +7,8 @@ import time
 
 import httpx
 import pytest
+from donation_card.server.http_protocol import LARGEST_HEAD, PATIENCE
 
-from service.protocol import LARGEST_HEAD, PATIENCE
 from tests.stack import eventually, processes
 
 CLOSED_WITHIN = 3 * 10

@@ -17,7 +17,7 @@ GIFTS = 200
 
 @contextlib.contextmanager
 def demo(folder, port, end=signal.SIGTERM):
-    command = [sys.executable, "-m", "service", "demo", "--port", str(port), "--data", str(folder)]
+    command = [sys.executable, "-m", "donation_card", "demo", "--port", str(port), "--data", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             service, sandbox = f"http://localhost:{port}", f"http://127.0.0.1:{port + 2}"
@@ -39,9 +39,9 @@ def answers(client):
 
 
 def totals(folder):
-    """What `python -m service totals vitaly` prints beside a running demo's `data`, in minor units."""
+    """What `donation-card totals vitaly` prints beside a running demo's `data`, in minor units."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.getcwd()}
-    command = [sys.executable, "-m", "service", "totals", "vitaly"]
+    command = [sys.executable, "-m", "donation_card", "totals", "vitaly"]
     printed = subprocess.run(
         command, env=environment, cwd=folder.parent, capture_output=True, text=True, check=True
     ).stdout
@@ -94,7 +94,7 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path):
     with listening() as taken:
         taken.listen()
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "service", "demo", "--port", port, "--data", str(tmp_path)]
+        command = [sys.executable, "-m", "donation_card", "demo", "--port", port, "--data", str(tmp_path)]
         tried = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert tried.returncode == 2
     assert f"PORT: given {port}, which is in use" in tried.stderr
@@ -104,7 +104,7 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path):
 def test_serve_without_settings_refuses_to_start_and_names_them_all():
     environment = {"PATH": os.environ["PATH"]}
     tried = subprocess.run(
-        [sys.executable, "-m", "service", "serve"], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "donation_card", "serve"], env=environment, capture_output=True, text=True, timeout=60
     )
     assert tried.returncode == 2
     for name in ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "SECRET_KEYS", "PUBLIC_URL", "REDIS_URL"):
@@ -114,14 +114,14 @@ def test_serve_without_settings_refuses_to_start_and_names_them_all():
 
 def test_check_and_snippet_say_what_they_found():
     checked = subprocess.run(
-        [sys.executable, "-m", "service", "check", "--campaigns", "campaigns"],
+        [sys.executable, "-m", "donation_card", "check", "--campaigns", "campaigns"],
         capture_output=True,
         text=True,
         check=True,
     )
     assert "vitaly: 3000.00 EUR, 4 needs" in checked.stdout
     printed = subprocess.run(
-        [sys.executable, "-m", "service", "snippet", "vitaly", "--lang", "be", "--url", "https://give.example"],
+        [sys.executable, "-m", "donation_card", "snippet", "vitaly", "--lang", "be", "--url", "https://give.example"],
         capture_output=True,
         text=True,
         check=True,

@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from donation_card.domain.campaign import LANGUAGES
+from donation_card.errors import Misconfigured
+from donation_card.server.http_protocol import KEEP_ALIVE
+from donation_card.settings import from_environment
 
-from service.domain.campaign import LANGUAGES
-from service.errors import Misconfigured
-from service.protocol import KEEP_ALIVE
-from service.settings import from_environment
 from tests.stack import METRICS_TOKEN
 
 
@@ -63,7 +63,9 @@ def test_the_dashboard_has_a_picture_for_each_question():
 
 
 def test_every_setting_that_is_deployed_is_one_that_the_service_reads():
-    known = set(re.findall(r'(?:read|listed|get)\(\s*"([A-Z_]+)"', Path("service/settings.py").read_text()))
+    known = set(
+        re.findall(r'(?:read|listed|get)\(\s*"([A-Z_]+)"', Path("service/donation_card/settings.py").read_text())
+    )
     manifests = list(yaml.safe_load_all(Path("deploy/kubernetes.yaml").read_text()))
     deployed = {
         name
@@ -106,7 +108,7 @@ def test_the_proxy_gives_up_an_idle_connection_before_the_service_does():
 
 
 def test_what_draining_needs_is_granted_everywhere():
-    from service.cli import DRAIN
+    from donation_card.cli.main import DRAIN
 
     seconds = [
         int(read("compose.yaml")["services"]["service"]["stop_grace_period"].removesuffix("s")),

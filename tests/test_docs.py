@@ -5,13 +5,13 @@ import re
 from pathlib import Path
 from random import Random
 
-from service.adapters.campaign_files import read_campaign
-from service.adapters.stripe_payments import EVENTS
-from service.adapters.tokens import FORM_LIFETIME, HANDLE_LIFETIME
-from service.domain.exposure import Traffic, gains
-from service.metrics import exposition
-from service.web.snippet import RESERVED, snippet
-from service.web.texts import texts
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.adapters.stripe.payments import EVENTS
+from donation_card.adapters.tokens import FORM_LIFETIME, HANDLE_LIFETIME
+from donation_card.analysis.disclosure_risk import Traffic, gains
+from donation_card.observability.metrics import exposition
+from donation_card.web.presentation.snippet import RESERVED, snippet
+from donation_card.web.presentation.translations import texts
 
 CARD = Path("widget/donation-card.js").read_text()
 
@@ -21,7 +21,7 @@ def read(*names):
 
 
 def test_every_setting_is_documented_and_no_other():
-    read_by_code = set(re.findall(r'(?:read|listed|get)\(\s*"([A-Z_]+)"', read("service/settings.py")))
+    read_by_code = set(re.findall(r'(?:read|listed|get)\(\s*"([A-Z_]+)"', read("service/donation_card/settings.py")))
     documented = set(re.findall(r"`([A-Z][A-Z_]{3,})`", read("docs/operate.md")))
     assert read_by_code - documented == set()
     assert documented - read_by_code == set()
@@ -40,17 +40,17 @@ def test_every_attribute_event_property_and_part_of_the_card_is_documented():
 
 
 def test_every_error_code_that_can_be_answered_has_a_sentence():
-    told = {key.removeprefix("problem.") for key in json.loads(read("service/locales/en.json"))}
+    told = {key.removeprefix("problem.") for key in json.loads(read("service/donation_card/web/locales/en.json"))}
     sources = [
-        *Path("service/web").glob("*.py"),
-        Path("service/donations.py"),
-        Path("service/checkout.py"),
-        *Path("service/domain").glob("*.py"),
+        *Path("service/donation_card/web").rglob("*.py"),
+        Path("service/donation_card/application/donations.py"),
+        Path("service/donation_card/application/checkout.py"),
+        *Path("service/donation_card/domain").glob("*.py"),
     ]
     sources += [
-        Path("service/errors.py"),
-        Path("service/adapters/tokens.py"),
-        Path("service/adapters/stripe_payments.py"),
+        Path("service/donation_card/errors.py"),
+        Path("service/donation_card/adapters/tokens.py"),
+        Path("service/donation_card/adapters/stripe/payments.py"),
     ]
     raised = set()
     for source in sources:
@@ -68,7 +68,7 @@ def test_the_events_an_endpoint_must_send_are_those_we_read():
 def test_every_metric_is_documented_and_no_other():
     told = re.findall(r"^donation_card_(\w+?)(?:_bucket|_sum|_count)?[{ ]", exposition([]).decode(), re.M)
     told += re.findall(r"^# TYPE donation_card_(\w+)", exposition([]).decode(), re.M)
-    told += re.findall(r'gauge\(\s*"(\w+)"', read("service/upkeep.py"))
+    told += re.findall(r'gauge\(\s*"(\w+)"', read("service/donation_card/background_tasks.py"))
     table = read("docs/operate.md").partition("| metric |")[2].partition("\n\n")[0]
     documented = set(re.findall(r"`(\w+)(?:\{[\w,]+\})?`", "".join(re.findall(r"^\| (.*?) \|", table, re.M))))
     assert documented == set(told)
@@ -86,7 +86,9 @@ RIGHTS = {
 
 
 def test_the_rights_of_the_restricted_key_are_those_we_use_and_no_other():
-    used = set(re.findall(r"v1\.((?:checkout\.)?\w+)\.(\w+?)_async", read("service/adapters/stripe_payments.py")))
+    used = set(
+        re.findall(r"v1\.((?:checkout\.)?\w+)\.(\w+?)_async", read("service/donation_card/adapters/stripe/payments.py"))
+    )
     assert {resource for resource, _ in used} == set(RIGHTS)
     writes = {resource for resource, verb in used if verb in {"create", "expire", "update", "cancel", "delete"}}
     assert writes == {"checkout.sessions"}
@@ -157,10 +159,8 @@ def test_privacy_names_tests_that_there_are_and_lives_that_things_have():
 
 def test_privacy_names_every_log_line_with_an_id_of_stripe_s():
     """Whatever is logged under one of these names came from Stripe as an id."""
-    calls = re.findall(
-        r'log\.\w+\(\s*"(\w+)"([^\n]*)', read(*Path("service").glob("*.py"), *Path("service/adapters").glob("*.py"))
-    )
-    calls += re.findall(r'log\.\w+\(\s*"(\w+)"([^\n]*)', read(*Path("service/web").glob("*.py")))
+    modules = sorted(Path("service/donation_card").rglob("*.py"))
+    calls = re.findall(r'log\.\w+\(\s*"(\w+)"([^\n]*)', read(*modules))
     with_id = {event for event, rest in calls if re.search(r"\b(object|refund|session|payment|dispute|charge)=", rest)}
     paragraph = re.search(r"A log line names an object.*?\n\n", read("docs/privacy.md"), re.S)[0]
     assert len(calls) > 15

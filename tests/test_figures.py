@@ -9,13 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from donation_card.app import create_app
+from donation_card.application.ports import Account
+from donation_card.application.reconciliation import Reconciliation
+from donation_card.domain.progress import Progress
+from donation_card.domain.totals import payment
+from donation_card.errors import LedgerUnavailable, PaymentsUnavailable
 
-from service.app import create_app
-from service.domain.ledger import payment
-from service.domain.progress import Progress
-from service.errors import LedgerUnavailable, PaymentsUnavailable
-from service.ports import Account
-from service.reconciliation import Reconciliation
 from tests.sandbox.conftest import sandbox_with
 from tests.stack import running
 from tests.world import World

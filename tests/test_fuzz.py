@@ -71,5 +71,8 @@ def test_the_fuzzer_knows_a_deliberate_refusal_from_an_accident(status, body, wr
 
 
 def test_every_code_that_is_called_deliberate_is_one_of_ours():
-    errors = Path("service/errors.py").read_text() + Path("service/checkout.py").read_text()
+    errors = (
+        Path("service/donation_card/errors.py").read_text()
+        + Path("service/donation_card/application/checkout.py").read_text()
+    )
     assert set(re.findall(r'"([a-z_]+)"', errors)) >= wire.UNAVAILABLE

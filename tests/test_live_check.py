@@ -8,8 +8,8 @@ import sys
 
 import httpx
 import pytest
+from stripe_sandbox import SandboxSettings, create_sandbox
 
-from service.sandbox import SandboxSettings, create_sandbox
 from tests import live_check
 from tests.stack import listening, served
 

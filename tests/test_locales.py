@@ -9,13 +9,12 @@ from string import Formatter
 
 import pytest
 from babel import Locale
-
-from service.adapters.campaign_files import read_campaign
-from service.domain.campaign import LANGUAGES
-from service.web.texts import Texts
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.domain.campaign import LANGUAGES
+from donation_card.web.presentation.translations import Texts
 
 ROOT = Path(__file__).parent.parent
-FOLDER = ROOT / "service" / "locales"
+FOLDER = ROOT / "service" / "donation_card" / "web" / "locales"
 CATALOGUES = {language: json.loads((FOLDER / f"{language}.json").read_text("utf-8")) for language in LANGUAGES}
 ENGLISH = CATALOGUES["en"]
 OTHERS = [language for language in LANGUAGES if language != "en"]

@@ -9,8 +9,8 @@ import sys
 import threading
 
 import pytest
+from donation_card.observability.logs import Outlet
 
-from service.logs import Outlet
 from tests.stack import eventually, processes
 from tests.web.test_webhook import post
 
@@ -60,7 +60,10 @@ def test_a_reader_that_has_gone_is_not_waited_for(pipe):
 
 def test_a_process_ends_though_its_last_lines_are_never_read(pipe):
     _, written = pipe
-    program = "from service.logs import Outlet\nout = Outlet(1)\nfor _ in range(1000): out.write('x' * 99 + chr(10))"
+    program = (
+        "from donation_card.observability.logs import Outlet\n"
+        "out = Outlet(1)\nfor _ in range(1000): out.write('x' * 99 + chr(10))"
+    )
     ended = subprocess.run([sys.executable, "-c", program], stdout=written, timeout=30)
     assert ended.returncode == 0
 
@@ -68,7 +71,7 @@ def test_a_process_ends_though_its_last_lines_are_never_read(pipe):
 def test_a_library_speaks_json_too_and_the_http_client_tells_no_address(tmp_path):
     program = (
         "import logging\n"
-        "from service.logs import configure_logs\n"
+        "from donation_card.observability.logs import configure_logs\n"
         "configure_logs('info'); configure_logs('info')\n"
         "logging.getLogger('uvicorn.error').setLevel('INFO')\n"
         "logging.getLogger('uvicorn.error').info('Started %s', 'it')\n"
@@ -85,7 +88,7 @@ def test_a_library_speaks_json_too_and_the_http_client_tells_no_address(tmp_path
 def test_an_error_is_told_by_its_kind_and_place_and_never_in_its_own_words():
     program = (
         "import logging, structlog\n"
-        "from service.logs import configure_logs\n"
+        "from donation_card.observability.logs import configure_logs\n"
         "configure_logs('info')\n"
         "def read(typed):\n"
         "    try:\n"

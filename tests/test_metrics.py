@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
+from donation_card import __version__
 
-from service import __version__
 from tests.stack import METRICS_TOKEN, eventually, processes
 from tests.torture import workers
 from tests.web.test_webhook import post, session_event
@@ -108,7 +108,7 @@ def test_workers_count_together_and_a_dead_ones_counts_are_kept_and_taken_over(r
 
 def test_what_a_dead_worker_measured_is_not_told_any_more_and_what_it_counted_is(tmp_path):
     def worker(does):
-        code = f"from service import metrics, __version__; {does}"
+        code = f"from donation_card import __version__; from donation_card.observability import metrics; {does}"
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
         return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
 

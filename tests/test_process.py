@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import httpx
+from donation_card.demo.embedded_valkey import EmbeddedValkey
 from redis import Redis
 
-from service.adapters.embedded_valkey import EmbeddedValkey
 from tests.stack import eventually, processes, running
 from tests.torture import workers
 from tests.web.test_webhook import post, session_event

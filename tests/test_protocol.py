@@ -4,8 +4,8 @@ import socket
 from pathlib import Path
 
 import pytest
+from donation_card.server.http_protocol import LARGEST_HEAD
 
-from service.protocol import LARGEST_HEAD
 from tests.stack import processes
 
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import httpx
 import pytest
 from click.testing import CliRunner
+from donation_card.adapters.stripe.payments import StripePayments
+from donation_card.application.ports import Rounds, Told
+from donation_card.application.reconciliation import CHECK_INTERVAL
+from donation_card.cli.main import commands
+from donation_card.domain.totals import Totals
+from donation_card.observability import metrics
 from redis import Redis
 from structlog.testing import capture_logs
 
-from service import metrics
-from service.adapters.stripe_payments import StripePayments
-from service.cli import commands
-from service.domain.ledger import Totals
-from service.ports import Rounds, Told
-from service.reconciliation import CHECK_INTERVAL
 from tests.sandbox.conftest import KEY, sandbox_with
 from tests.stack import Stack, eventually, running
 from tests.world import World

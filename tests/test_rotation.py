@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from donation_card.app import create_app
+from donation_card.demo.embedded_valkey import EmbeddedValkey
 from redis import Redis
 
-from service.adapters.embedded_valkey import EmbeddedValkey
-from service.app import create_app
 from tests.stack import METRICS_TOKEN, Stack, eventually, listening, running, served
 from tests.web.test_webhook import outcome, post, session_event
 

@@ -11,7 +11,7 @@ from tests.stack import WEBHOOK_SECRET, eventually, processes, running
 
 @pytest.fixture
 def serving(redis_url, tmp_path, roof):
-    """`python -m service serve` with two workers, against a sandbox; gives its stack, and its log."""
+    """`donation-card serve` with two workers, against a sandbox; gives its stack, and its log."""
     with processes(redis_url, tmp_path, roof) as (stack, process):
         yield stack, tmp_path / "log"
         process.send_signal(signal.SIGTERM)

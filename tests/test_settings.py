@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 import stripe
-
-from service.errors import Misconfigured
-from service.settings import STRIPE_SCRIPT, from_environment
+from donation_card.errors import Misconfigured
+from donation_card.settings import STRIPE_SCRIPT, from_environment
 
 GOOD = {
     "STRIPE_SECRET_KEY": "rk_test_51Habcdefghijk",
@@ -140,7 +139,7 @@ def test_redis_may_be_several_servers(url):
 
 def refused(environment):
     """What `serve` says instead of starting."""
-    command = [sys.executable, "-m", "service", "serve"]
+    command = [sys.executable, "-m", "donation_card", "serve"]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2
     return ended.stderr

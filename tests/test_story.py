@@ -13,16 +13,16 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from donation_card.application.reconciliation import CHECK_INTERVAL, Reconciliation
+from donation_card.domain.totals import Totals
+from donation_card.errors import LedgerUnavailable, NotOurEvent
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from redis import Redis
 from stripe import WebhookSignature
+from stripe_sandbox.reversals import DISPUTE_MOVES, REFUND_MOVES
 
-from service.domain.ledger import Totals
-from service.errors import LedgerUnavailable, NotOurEvent
-from service.reconciliation import CHECK_INTERVAL, Reconciliation
-from service.sandbox.reversals import DISPUTE_MOVES, REFUND_MOVES
 from tests.sandbox.conftest import amount, sandbox_with
 from tests.world import WEBHOOK_SECRET, World
 

@@ -62,7 +62,7 @@ def test_a_collector_that_is_away_keeps_no_request_and_no_end_waiting(redis_url,
 
 
 def test_without_a_collector_nothing_is_exported_or_even_imported():
-    code = "import sys, service.app, service.cli; sys.exit('opentelemetry.exporter' in sys.modules)"
+    code = "import sys, donation_card.app, donation_card.cli.main; sys.exit('opentelemetry.exporter' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

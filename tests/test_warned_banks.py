@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from donation_card.adapters.stripe.payments import _charge
+from donation_card.application.ports import Charge
+from donation_card.application.reconciliation import CHECK_INTERVAL, INTERVAL
+from donation_card.observability import metrics
 from structlog.testing import capture_logs
 
-from service import metrics
-from service.adapters.stripe_payments import _charge
-from service.ports import Charge
-from service.reconciliation import CHECK_INTERVAL, INTERVAL
 from tests.sandbox.conftest import sandbox_with
 from tests.world import World
 

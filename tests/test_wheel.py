@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from donation_card import __version__
 
-from service import __version__
 from tests.stack import eventually
 from tests.test_demo import three_free_ports
 
@@ -50,9 +50,9 @@ def test_everything_that_is_no_module_is_in_the_wheel(wheel):
     with zipfile.ZipFile(wheel) as packed:
         names = set(packed.namelist())
     files = [path for path in Path("service").rglob("*.*") if path.is_file() and path.suffix != ".pyc"]
-    assert {str(path) for path in files} - names == set()
+    assert {str(path.relative_to("service")) for path in files} - names == set()
     beside = [path for folder in ("widget", "campaigns") for path in Path(folder).rglob("*.*") if path.is_file()]
-    assert {f"service/_beside/{path}" for path in [*beside, Path("openapi.yaml")]} - names == set()
+    assert {f"donation_card/_beside/{path}" for path in [*beside, Path("openapi.yaml")]} - names == set()
     assert f"donation_card-{__version__}.dist-info/licenses/LICENSE" in names
     assert not [name for name in names if name.startswith("tests/")]
 
@@ -60,13 +60,16 @@ def test_everything_that_is_no_module_is_in_the_wheel(wheel):
 def test_an_installed_wheel_runs_the_demo_in_an_empty_folder(installed, tmp_path):
     port = three_free_ports()
     where = subprocess.run(
-        [installed, "-c", "import service; print(service.__file__)"], cwd=tmp_path, capture_output=True, text=True
+        [installed, "-c", "import donation_card; print(donation_card.__file__)"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
     assert str(installed.parent.parent) in where.stdout
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     with (tmp_path / "log").open("w") as log:
         demo = subprocess.Popen(
-            [installed, "-m", "service", "demo", "--port", str(port)],
+            [installed, "-m", "donation_card", "demo", "--port", str(port)],
             cwd=tmp_path,
             env=environment,
             stdout=log,
@@ -82,7 +85,7 @@ def test_an_installed_wheel_runs_the_demo_in_an_empty_folder(installed, tmp_path
         )
         assert httpx.get(f"{service}/openapi.yaml").content == Path("openapi.yaml").read_bytes()
         assert httpx.get(f"{service}/c/vitaly/share.png").headers["content-type"] == "image/png"
-        shutil.rmtree(Path(where.stdout.strip()).parent / "templates")
+        shutil.rmtree(Path(where.stdout.strip()).parent / "web" / "templates")
         given = httpx.get(f"{service}/c/vitaly/give")
         assert given.status_code == 200, "an upgrade replaces files under a worker that still serves"
         eventually(lambda: "<donation-card" in httpx.get(f"http://127.0.0.1:{port + 1}/").text, "the article is there")

@@ -25,15 +25,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from donation_card.adapters.redis.totals_store import RedisLedger
+from donation_card.application.ports import Account, Joined
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from donation_card.domain.totals import Totals, payment, refund, total
+from donation_card.errors import LedgerUnavailable
 from redis import Redis
+from stripe_sandbox import WebhookFaults
+from stripe_sandbox.reversals import DISPUTE_MOVES, REFUND_MOVES
 
-from service.adapters.embedded_valkey import EmbeddedValkey
-from service.adapters.redis_ledger import RedisLedger
-from service.domain.ledger import Totals, payment, refund, total
-from service.errors import LedgerUnavailable
-from service.ports import Account, Joined
-from service.sandbox import WebhookFaults
-from service.sandbox.reversals import DISPUTE_MOVES, REFUND_MOVES
 from tests import canary_story
 from tests.redis_servers import sentinels
 from tests.restarts import restarts

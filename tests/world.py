@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from service.adapters.campaign_files import CampaignFiles
-from service.adapters.redis_ledger import RedisLedger
-from service.adapters.stripe_payments import StripePayments
-from service.domain.ledger import Totals
-from service.donations import Donations
-from service.ports import Origin, Told
-from service.reconciliation import Reconciliation
+from donation_card.adapters.campaign_files.loader import CampaignFiles
+from donation_card.adapters.redis.totals_store import RedisLedger
+from donation_card.adapters.stripe.payments import StripePayments
+from donation_card.application.donations import Donations
+from donation_card.application.ports import Origin, Told
+from donation_card.application.reconciliation import Reconciliation
+from donation_card.domain.totals import Totals
+
 from tests.sandbox.conftest import KEY, Sandbox
 
 WEBHOOK_SECRET = "whsec_0123456789abcdef0123"

@@ -10,7 +10,7 @@ CARD, KEPT = Path("widget/donation-card.js"), Path("widget/releases")
 
 
 def main() -> None:
-    version = re.search(r'__version__ = "([^"]+)"', Path("service/__init__.py").read_text())[1]
+    version = re.search(r'__version__ = "([^"]+)"', Path("service/donation_card/__init__.py").read_text())[1]
     body = CARD.read_bytes()
     if f"<donation-card> {version}:".encode() not in body:
         sys.exit(f"{CARD} does not say that it is {version}")

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from donation_card.adapters.redis.totals_store import RedisLedger
+from donation_card.application.ports import Account
+from donation_card.demo.embedded_valkey import EmbeddedValkey
 from redis import Redis
 
-from service.adapters.embedded_valkey import EmbeddedValkey
-from service.adapters.redis_ledger import RedisLedger
-from service.ports import Account
 from tests.redis_servers import TOPOLOGIES, Topology, topology
 
 _numbers = itertools.count()

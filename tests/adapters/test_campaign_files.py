@@ -9,16 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from donation_card.adapters.campaign_files.fields import STRIPE_LOCALES
+from donation_card.adapters.campaign_files.loader import LARGEST_FILE, CampaignFiles, read_campaign
+from donation_card.domain.campaign import LANGUAGES, Beyond, Campaign, Status
+from donation_card.domain.money import Money
+from donation_card.errors import Fault, Misconfigured, NotFound
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from stripe.params.checkout import SessionCreateParams
 from structlog.testing import capture_logs
-
-from service.adapters.campaign_files import LARGEST_FILE, CampaignFiles, read_campaign
-from service.adapters.campaign_values import STRIPE_LOCALES
-from service.domain.campaign import LANGUAGES, Beyond, Campaign, Status
-from service.domain.money import Money
-from service.errors import Fault, Misconfigured, NotFound
 
 SHIPPED = Path(__file__).parents[2] / "campaigns" / "vitaly.toml"
 GOOD = SHIPPED.read_text("utf-8")

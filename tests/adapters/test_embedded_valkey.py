@@ -10,11 +10,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from donation_card.demo import embedded_valkey
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from donation_card.errors import Misconfigured
 from redis import Redis
 
-from service.adapters import embedded_valkey
-from service.adapters.embedded_valkey import EmbeddedValkey
-from service.errors import Misconfigured
 from tests.stack import eventually
 
 
@@ -68,7 +68,7 @@ def test_after_a_clean_stop_nothing_runs_and_no_socket_is_left(tmp_path: Path) -
 OWNER = """
 import sys, time
 from redis import Redis
-from service.adapters.embedded_valkey import EmbeddedValkey
+from donation_card.demo.embedded_valkey import EmbeddedValkey
 with EmbeddedValkey(sys.argv[1]) as server:
     client = Redis.from_url(server.url)
     client.set("campaign", "roof")

@@ -14,13 +14,12 @@ from pathlib import Path
 from random import Random
 
 import uvloop
+from donation_card.adapters.redis.totals_store import RedisLedger
+from donation_card.application.ports import Account
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from donation_card.domain.totals import State, dispute, payment, refund, total
+from donation_card.errors import LedgerUnavailable
 from redis.asyncio import Redis
-
-from service.adapters.embedded_valkey import EmbeddedValkey
-from service.adapters.redis_ledger import RedisLedger
-from service.domain.ledger import State, dispute, payment, refund, total
-from service.errors import LedgerUnavailable
-from service.ports import Account
 
 STORIES = int(os.environ.get("STORIES", "50000"))
 SEED = int(os.environ.get("SEED", "20261124"))

@@ -7,14 +7,14 @@ import random
 import time
 
 import pytest
+from donation_card.adapters.redis.totals_store import RedisLedger, _script
+from donation_card.application.ports import Account, Comparison, Joined, Rounds
+from donation_card.domain.totals import Kind, State, Totals, dispute, payment, refund, total
+from donation_card.errors import LedgerUnavailable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from service.adapters.redis_ledger import RedisLedger, _script
-from service.domain.ledger import Kind, State, Totals, dispute, payment, refund, total
-from service.errors import LedgerUnavailable
-from service.ports import Account, Comparison, Joined, Rounds
 from tests.adapters.conftest import Connect, new_account
 
 pytestmark = pytest.mark.anyio

@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+from donation_card.adapters.redis.totals_store import RedisLedger
+from donation_card.application.ports import Account, Joined
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from donation_card.domain.totals import Totals
+from donation_card.errors import LedgerUnavailable
 from redis import Redis
 
-from service.adapters.embedded_valkey import EmbeddedValkey
-from service.adapters.redis_ledger import RedisLedger
-from service.domain.ledger import Totals
-from service.errors import LedgerUnavailable
-from service.ports import Account, Joined
 from tests.adapters.test_redis_ledger import ADA, BORIS, build, snapshot
 from tests.adapters.test_redis_ledger_roll import gift, roll
 

@@ -9,15 +9,15 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from donation_card.adapters.redis.totals_store import STALE_AFTER, RedisLedger
+from donation_card.application.ports import Account
+from donation_card.domain.publication import Published, Rule, decide, epochs_around
+from donation_card.domain.totals import State, Totals, payment, refund, total
+from donation_card.errors import LedgerUnavailable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from service.adapters.redis_ledger import STALE_AFTER, RedisLedger
-from service.domain.ledger import State, Totals, payment, refund, total
-from service.domain.publication import Published, Rule, decide, epochs_around
-from service.errors import LedgerUnavailable
-from service.ports import Account
 from tests.adapters.conftest import Connect, new_account
 from tests.adapters.test_redis_ledger import build, key, live, snapshot
 

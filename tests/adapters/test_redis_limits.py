@@ -4,16 +4,28 @@ import asyncio
 import time
 
 import pytest
+from donation_card.adapters.memory_rate_limiter import MemoryLimits
+from donation_card.adapters.redis.rate_limiter import SPENT_FOR, RedisLimits
+from donation_card.application.ports import Verdict
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from donation_card.domain.attack_detection import (
+    CALM,
+    DECLINES,
+    LULL,
+    RISE,
+    SILENCE,
+    TOP,
+    WINDOW,
+    Mode,
+    Signals,
+    Watch,
+    heard,
+)
+from donation_card.domain.rate_limits import Bucket, Rate, take
+from donation_card.errors import LedgerUnavailable
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from service.adapters.embedded_valkey import EmbeddedValkey
-from service.adapters.memory_limits import MemoryLimits
-from service.adapters.redis_limits import SPENT_FOR, RedisLimits
-from service.domain.attack import CALM, DECLINES, LULL, RISE, SILENCE, TOP, WINDOW, Mode, Signals, Watch, heard
-from service.domain.limits import Bucket, Rate, take
-from service.errors import LedgerUnavailable
-from service.ports import Verdict
 from tests.adapters.conftest import new_account
 
 pytestmark = pytest.mark.anyio

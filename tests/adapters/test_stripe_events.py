@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from donation_card.adapters.stripe.payments import EVENTS, StripePayments
+from donation_card.application.ports import Account, CheckoutSession, Told
+from donation_card.domain.money import LARGEST
+from donation_card.errors import Invalid, NotOurEvent
 from hypothesis import given
 from hypothesis import strategies as st
 from stripe import WebhookSignature
-
-from service.adapters.stripe_payments import EVENTS, StripePayments
-from service.domain.money import LARGEST
-from service.errors import Invalid, NotOurEvent
-from service.ports import Account, CheckoutSession, Told
 
 SECRET, ACCOUNT = "whsec_0123456789abcdef", Account("acct_1", livemode=False)
 PAYMENTS = StripePayments("sk_test_x", [SECRET])

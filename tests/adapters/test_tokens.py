@@ -3,13 +3,12 @@
 import time
 
 import pytest
+from donation_card.adapters.tokens import FORM_LIFETIME, SignedTokens
+from donation_card.application.ports import Handle
+from donation_card.errors import Invalid
 from hypothesis import given
 from hypothesis import strategies as st
 from itsdangerous import TimestampSigner
-
-from service.adapters.tokens import FORM_LIFETIME, SignedTokens
-from service.errors import Invalid
-from service.ports import Handle
 
 OLD, NEW = "o" * 32, "n" * 32
 tokens = SignedTokens([NEW])

@@ -3,12 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from donation_card.adapters.stripe.webhook_signature import TOLERANCE, verify
+from donation_card.errors import Invalid
 from hypothesis import given
 from hypothesis import strategies as st
 from stripe import WebhookSignature
-
-from service.adapters.webhook_signature import TOLERANCE, verify
-from service.errors import Invalid
 
 SECRET, OTHER = "whsec_" + "a" * 20, "whsec_" + "b" * 20
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

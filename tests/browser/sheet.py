@@ -12,10 +12,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from donation_card.domain.campaign import LANGUAGES
 from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
 
-from service.adapters.embedded_valkey import EmbeddedValkey
-from service.domain.campaign import LANGUAGES
 from tests.browser.conftest import CHROMIUM, Site, beside_a_site, choose, open_card, pay_inline
 from tests.browser.states import STATES, THEMES, cards, write_states
 from tests.stack import DECLINED, PAYS, SETTLES_LATER, Stack

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from service.domain.campaign import LANGUAGES
+from donation_card.domain.campaign import LANGUAGES
+
 from tests.stack import Stack
 
 VITALY = Path("campaigns/vitaly.toml")

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from donation_card.web.presentation.snippet import RESERVED
 from playwright.sync_api import expect
 
-from service.web.snippet import RESERVED
 from tests.browser.conftest import giving_frame
 
 FOLDER = Path("widget/examples")

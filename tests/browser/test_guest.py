@@ -4,13 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.web.assets import pinned_card
+from donation_card.web.presentation.snippet import RESERVED
+from donation_card.web.presentation.snippet import snippet as printed
+from donation_card.web.presentation.translations import texts
 from playwright.sync_api import expect
 
-from service.adapters.campaign_files import read_campaign
-from service.web.snippet import RESERVED
-from service.web.snippet import snippet as printed
-from service.web.texts import texts
-from service.web.widget import pinned_card
 from tests.browser.conftest import NARROW, WIDE, article, choose, giving_frame, open_card, pay_inline, snippet
 from tests.stack import PAYS, eventually
 

@@ -5,9 +5,9 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from donation_card.web.http.headers import digest
 from playwright.sync_api import expect
 
-from service.web.headers import digest
 from tests.browser.conftest import article, choose, open_card, pay_inline
 from tests.stack import PAYS
 

@@ -1,9 +1,9 @@
 """Every state of a campaign, on a timetable as in earnest: accessible everywhere, sparing with requests."""
 
 import pytest
+from donation_card.domain.campaign import LANGUAGES
 from playwright.sync_api import expect
 
-from service.domain.campaign import LANGUAGES
 from tests.browser.conftest import NARROW, beside_a_site, choose, open_card, pay_inline
 from tests.browser.states import STATES, THEMES, cards, write_states
 from tests.browser.test_accessibility import assert_clean

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from donation_card.web.presentation.translations import texts
 from playwright.sync_api import expect
 
-from service.web.texts import texts
 from tests.browser.conftest import NARROW, article, choose, open_card
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import httpx
 import pytest
 from click.testing import CliRunner
+from donation_card.adapters.stripe.provisioning import Identity
+from donation_card.cli.doctor import of_account
+from donation_card.cli.main import commands
+from donation_card.demo.embedded_valkey import EmbeddedValkey
 from redis import Redis
 
-from service.adapters.embedded_valkey import EmbeddedValkey
-from service.adapters.stripe_setup import Identity
-from service.cli import commands
-from service.commands.doctor import of_account
 from tests.commands.test_setup import setup, there, variables
 from tests.proxy import proxied
 from tests.stack import listening, running
@@ -128,7 +128,7 @@ def test_an_endpoint_without_our_events_is_mended_by_setup(patient):
     stack, _, _ = patient
     with endpoint(stack, **{"enabled_events[0]": "refund.created", "enabled_events[1]": "customer.created"}):
         _, todo, _ = examine(stack)
-    assert "python -m service stripe setup; charge.dispute.closed" in todo
+    assert "donation-card stripe setup; charge.dispute.closed" in todo
     assert "customer.created (needless)" in todo
     assert "webhook endpoint" not in examine(stack)[1]
 

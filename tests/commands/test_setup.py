@@ -5,10 +5,10 @@ import re
 import httpx
 import pytest
 from click.testing import CliRunner
+from donation_card.adapters.stripe.provisioning import HEARD
+from donation_card.cli.main import commands
+from donation_card.demo.launcher import environment
 
-from service.adapters.stripe_setup import HEARD
-from service.cli import commands
-from service.demo import environment
 from tests.stack import eventually, running
 
 

@@ -1,9 +1,6 @@
 """Attack mode turns itself on by what Stripe tells, never by gifts, and always off again."""
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from service.domain.attack import (
+from donation_card.domain.attack_detection import (
     CALM,
     CROWD,
     DECLINES,
@@ -19,6 +16,8 @@ from service.domain.attack import (
     Watch,
     heard,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 signals = st.builds(Signals, st.integers(0, 40), st.integers(0, 200), st.integers(0, 40), st.integers(0, 40))
 steps = st.lists(st.tuples(signals, st.integers(0, 2 * WINDOW)), max_size=40)

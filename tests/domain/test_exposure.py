@@ -9,12 +9,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner
-
-from service.adapters.campaign_files import read_campaign
-from service.cli import commands
-from service.domain import exposure
-from service.domain.exposure import Gain, Hidden, Traffic, gains
-from service.domain.publication import Rule
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.analysis import disclosure_risk as exposure
+from donation_card.analysis.disclosure_risk import Gain, Hidden, Traffic, gains
+from donation_card.cli.main import commands
+from donation_card.domain.publication import Rule
 
 VILNIUS = ZoneInfo("Europe/Vilnius")
 VITALY = read_campaign(Path("campaigns/vitaly.toml"))

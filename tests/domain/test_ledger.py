@@ -6,11 +6,10 @@ import random
 from itertools import permutations
 
 import pytest
+from donation_card.domain.money import LARGEST
+from donation_card.domain.totals import State, Totals, dispute, payment, refund, total
 from hypothesis import given
 from hypothesis import strategies as st
-
-from service.domain.ledger import State, Totals, dispute, payment, refund, total
-from service.domain.money import LARGEST
 
 
 def gift(number: int = 1, amount: int = 25_00, *, paid: bool = True) -> State:

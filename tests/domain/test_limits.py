@@ -3,10 +3,9 @@
 import ipaddress
 
 import pytest
+from donation_card.domain.rate_limits import Bucket, Counts, Rate, network, take
 from hypothesis import given
 from hypothesis import strategies as st
-
-from service.domain.limits import Bucket, Counts, Rate, network, take
 
 rates = st.builds(Rate, st.integers(1, 10_000), st.integers(1, 30))
 instants = st.lists(st.integers(0, 100_000), max_size=80).map(sorted)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from donation_card.domain.money import EXPONENTS, LARGEST, Money, parse_amount
+from donation_card.errors import Invalid
 from hypothesis import given
 from hypothesis import strategies as st
-
-from service.domain.money import EXPONENTS, LARGEST, Money, parse_amount
-from service.errors import Invalid
 
 CODES = {"amount_missing", "amount_not_a_number", "amount_whole_units", "amount_ambiguous", "amount_too_large"}
 

@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from donation_card.domain.campaign import Beyond, Campaign, CampaignText, Giving, Need, NeedText, Recipient, Status
+from donation_card.domain.money import Money
+from donation_card.domain.progress import NeedState, Progress, Stage, progress
+from donation_card.domain.publication import Rule
 from hypothesis import given
 from hypothesis import strategies as st
-
-from service.domain.campaign import Beyond, Campaign, CampaignText, Giving, Need, NeedText, Recipient, Status
-from service.domain.money import Money
-from service.domain.progress import NeedState, Progress, Stage, progress
-from service.domain.publication import Rule
 
 FUNDED, NEXT, TO_COME = NeedState.FUNDED, NeedState.NEXT, NeedState.TO_COME
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)

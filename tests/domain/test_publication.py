@@ -7,11 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from donation_card.domain.publication import DAY, Published, Rule, boundaries, decide, epochs_around, next_boundary
+from donation_card.domain.totals import Totals
 from hypothesis import given
 from hypothesis import strategies as st
-
-from service.domain.ledger import Totals
-from service.domain.publication import DAY, Published, Rule, boundaries, decide, epochs_around, next_boundary
 
 VILNIUS = ZoneInfo("Europe/Vilnius")
 RULE = Rule(every=6 * 3600, step=100_00, min_gifts=3, timezone=VILNIUS)

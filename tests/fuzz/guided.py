@@ -32,7 +32,7 @@ def main() -> None:
     import atheris
 
     name, seconds, seed = sys.argv[1], sys.argv[2], sys.argv[3]
-    with atheris.instrument_imports(include=["service", "itsdangerous", "tomli"]):
+    with atheris.instrument_imports(include=["donation_card", "itsdangerous", "tomli"]):
         from tests.fuzz.parsers import PARSERS, SEEDS
     with tempfile.TemporaryDirectory(prefix="guided-") as folder:
         for number, seed_bytes in enumerate(SEEDS[name]):

@@ -10,26 +10,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from donation_card.adapters.campaign_files.loader import CampaignFiles, read_campaign
+from donation_card.adapters.redis.totals_store import RedisLedger
+from donation_card.adapters.stripe.payments import StripePayments
+from donation_card.adapters.stripe.webhook_signature import verify
+from donation_card.adapters.tokens import SignedTokens
+from donation_card.application.donations import Donations
+from donation_card.application.ports import Account
+from donation_card.domain.campaign import Campaign
+from donation_card.domain.money import LARGEST, parse_amount
+from donation_card.errors import Invalid, Misconfigured, NotFound, NotOurEvent
+from donation_card.settings import Settings
+from donation_card.web.api.checkout_sessions import _order
+from donation_card.web.assets import Assets
+from donation_card.web.http.request_body import form
+from donation_card.web.pages.campaign import Pages, _referring_host, way_back
+from donation_card.web.pages.embed import EmbedEndpoints, _look, _size
+from donation_card.web.presentation import translations as texts
 from starlette.requests import Request
 from stripe import WebhookSignature
-
-from service.adapters.campaign_files import CampaignFiles, read_campaign
-from service.adapters.redis_ledger import RedisLedger
-from service.adapters.stripe_payments import StripePayments
-from service.adapters.tokens import SignedTokens
-from service.adapters.webhook_signature import verify
-from service.domain.campaign import Campaign
-from service.domain.money import LARGEST, parse_amount
-from service.donations import Donations
-from service.errors import Invalid, Misconfigured, NotFound, NotOurEvent
-from service.ports import Account
-from service.settings import Settings
-from service.web import texts
-from service.web.bodies import form
-from service.web.checkout_sessions import _order
-from service.web.embed import EmbedEndpoints, _look, _size
-from service.web.pages import Pages, _referring_host, way_back
-from service.web.widget import Assets
 
 SECRET, KEY, OURS = "whsec_0123456789abcdef0123", "0123456789abcdef" * 2, "https://give.example.org"
 BODY = b'{"id": "evt_1"}'

@@ -8,8 +8,9 @@ import random
 from collections import Counter
 from datetime import UTC, datetime
 
-from service.adapters.webhook_signature import TOLERANCE, verify
-from service.errors import Invalid
+from donation_card.adapters.stripe.webhook_signature import TOLERANCE, verify
+from donation_card.errors import Invalid
+
 from tests.fuzz.requests import changed
 
 SECRETS = ("whsec_" + "n" * 20, "whsec_" + "o" * 20)

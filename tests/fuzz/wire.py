@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.adapters.embedded_valkey import EmbeddedValkey
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+
 from tests.fuzz.requests import Request, good, mutated, raw
 from tests.stack import Stack, processes
 
@@ -116,7 +117,7 @@ async def throw(port: int, seeds: list[Request], count: int, dice: random.Random
 
 @contextlib.contextmanager
 def installation(workers: int = 2) -> Iterator[tuple[Stack, Path]]:
-    """`python -m service serve` with Valkey and the sandbox; gives its log, too."""
+    """`donation-card serve` with Valkey and the sandbox; gives its log, too."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as temporary:
         folder = Path(temporary)
         with (

@@ -22,8 +22,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-
-from service.sandbox import SandboxSettings, create_sandbox
+from stripe_sandbox import SandboxSettings, create_sandbox
 
 KEY = "sk_test_ada"
 SECRET = "whsec_ada"

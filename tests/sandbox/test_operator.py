@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 import stripe
+from stripe_sandbox import ApiFault
 
-from service.sandbox import ApiFault
 from tests.sandbox.conftest import NOON, Sandbox, amount, embedded, gift, sandbox_with
 
 

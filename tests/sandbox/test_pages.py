@@ -223,14 +223,14 @@ def test_the_script_may_be_loaded_by_other_origins(shared: Sandbox, path: str) -
 
 
 def test_the_script_bears_the_name_of_the_packages_release() -> None:
-    from service.sandbox import RELEASE_TRAIN
-    from service.sandbox.app import ASSETS
+    from stripe_sandbox import RELEASE_TRAIN
+    from stripe_sandbox.app import ASSETS
 
     assert f'Stripe.version = "{RELEASE_TRAIN}"' in (ASSETS / "stripe.js").read_text()
 
 
 def test_every_language_has_every_text() -> None:
-    from service.sandbox.texts import ENGLISH, TRANSLATED
+    from stripe_sandbox.texts import ENGLISH, TRANSLATED
 
     for words in TRANSLATED.values():
         assert words.keys() == ENGLISH.keys()

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from stripe import RequestOptions
 from stripe._encode import _api_encode
 from stripe.params.checkout import SessionCreateParams, SessionListParams
-
-from service.sandbox.errors import ApiError
-from service.sandbox.forms import decode
-from service.sandbox.parameters import SCALARS, check, fields
+from stripe_sandbox.errors import ApiError
+from stripe_sandbox.forms import decode
+from stripe_sandbox.parameters import SCALARS, check, fields
 
 
 def kinds(hint: Any, seen: set[Any]) -> set[Any]:

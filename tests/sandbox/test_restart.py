@@ -74,7 +74,7 @@ def test_no_number_is_ever_stored(folder: Path) -> None:
 
 
 def test_it_runs_alone(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "service.sandbox", "--port", "0", "--data", str(tmp_path / "data")]
+    command = [sys.executable, "-m", "stripe_sandbox", "--port", "0", "--data", str(tmp_path / "data")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout
@@ -90,8 +90,7 @@ def test_it_runs_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [["--webhook-url", "http://127.0.0.1:1/"], ["--public-url", "here"]])
 def test_it_says_what_is_wrong_with_its_options(arguments: list[str]) -> None:
     from click.testing import CliRunner
-
-    from service.sandbox.__main__ import main
+    from stripe_sandbox.__main__ import main
 
     result = CliRunner().invoke(main, ["--port", "0", *arguments])
     assert result.exit_code == 1

@@ -7,8 +7,8 @@ import pytest
 import stripe
 from stripe._encode import _api_encode
 from stripe.params.checkout import SessionCreateParams
+from stripe_sandbox.parameters import fields
 
-from service.sandbox.parameters import fields
 from tests.sandbox.conftest import NOON, Sandbox, amount, embedded, gift
 
 SUFFIX = "payment_intent_data[statement_descriptor_suffix]"

@@ -4,8 +4,8 @@ import json
 
 import pytest
 import stripe
+from stripe_sandbox import SandboxSettings, WebhookFaults
 
-from service.sandbox import SandboxSettings, WebhookFaults
 from tests.sandbox.conftest import NOON, SECRET, Inbox, Sandbox, sandbox_with, until
 
 

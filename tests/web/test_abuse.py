@@ -13,15 +13,15 @@ from pathlib import Path
 import altcha
 import httpx
 import pytest
+from donation_card.adapters import proof_of_work
+from donation_card.adapters.redis.rate_limiter import RedisLimits
+from donation_card.app import create_app
+from donation_card.application.ports import Account
+from donation_card.application.session_limits import CHALLENGES, NETWORK, RESERVED_NETWORK
+from donation_card.cli.main import _attack_mode
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from donation_card.domain.attack_detection import DECLINES
 
-from service.adapters import proof_of_work
-from service.adapters.embedded_valkey import EmbeddedValkey
-from service.adapters.redis_limits import RedisLimits
-from service.admission import CHALLENGES, NETWORK, RESERVED_NETWORK
-from service.app import create_app
-from service.cli import _attack_mode
-from service.domain.attack import DECLINES
-from service.ports import Account
 from tests import contract
 from tests.stack import DECLINED, eventually, listening, processes, running, served
 from tests.web.test_webhook import outcome, post, session_event

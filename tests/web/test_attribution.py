@@ -6,8 +6,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from donation_card.adapters.tokens import SignedTokens
 
-from service.adapters.tokens import SignedTokens
 from tests.stack import Stack, running
 
 LISTED = "news.example.org"

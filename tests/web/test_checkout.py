@@ -6,11 +6,11 @@ from html import unescape
 
 import httpx
 import pytest
+from donation_card.adapters.tokens import FORM_LIFETIME, SignedTokens
+from donation_card.domain.money import Money
+from donation_card.web.presentation.translations import texts
 from itsdangerous import TimestampSigner
 
-from service.adapters.tokens import FORM_LIFETIME, SignedTokens
-from service.domain.money import Money
-from service.web.texts import texts
 from tests.stack import DECLINED, PAYS, SETTLES_LATER, eventually, running
 
 

@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 import schemathesis
+from donation_card.app import create_app
+from donation_card.application.session_limits import CHALLENGES
+from donation_card.errors import NotOffered
+from donation_card.web.api.campaigns import PICTURES
+from donation_card.web.presentation.translations import texts
 from hypothesis import HealthCheck, settings
 from openapi_spec_validator import validate
 from schemathesis.checks import not_a_server_error
@@ -16,11 +21,6 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from service.admission import CHALLENGES
-from service.app import create_app
-from service.errors import NotOffered
-from service.web.campaigns import PICTURES
-from service.web.texts import texts
 from tests import contract
 from tests.web.test_webhook import post, session_event
 
@@ -156,7 +156,7 @@ UNSEEN = {
 
 
 def card_hash():
-    from service.web.headers import digest
+    from donation_card.web.http.headers import digest
 
     return digest(Path("widget/donation-card.js").read_bytes())
 

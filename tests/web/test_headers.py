@@ -5,10 +5,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-
-from service.app import create_app
-from service.settings import STRIPE_ORIGINS
-from service.web.campaigns import PICTURES
+from donation_card.app import create_app
+from donation_card.settings import STRIPE_ORIGINS
+from donation_card.web.api.campaigns import PICTURES
 
 HTML = {"accept": "text/html"}
 DATA = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"

@@ -1,8 +1,8 @@
 """Each part says what it can do and since when; no probe asks Stripe; a webhook's instant is the operator's."""
 
 import httpx
+from donation_card import __version__
 
-from service import __version__
 from tests.stack import METRICS_TOKEN, running
 from tests.web.test_webhook import post, session_event
 

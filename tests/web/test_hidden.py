@@ -8,10 +8,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from donation_card.domain.campaign import LANGUAGES
+from donation_card.web.api.campaigns import PICTURES
 from redis import Redis
 
-from service.domain.campaign import LANGUAGES
-from service.web.campaigns import PICTURES
 from tests.stack import running
 from tests.web.test_webhook import post, session_event
 

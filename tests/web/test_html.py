@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from service.web.campaigns import PICTURES
+from donation_card.web.api.campaigns import PICTURES
 
 TOOLS = Path("tools/node_modules/.bin/html-validate").absolute()
 PATHS = {

@@ -14,8 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
-
-from service.app import create_app
+from donation_card.app import create_app
 
 TOOLS = Path("tools/node_modules/@mdn/mdn-http-observatory")
 HOST = "https://give.example.org"

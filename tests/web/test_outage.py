@@ -5,9 +5,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from donation_card.adapters.stripe import client as stripe_client
+from stripe_sandbox import ApiFault
 
-from service.adapters import stripe_client
-from service.sandbox import ApiFault
 from tests import contract
 from tests.stack import eventually, running
 

@@ -6,11 +6,12 @@ from xml.etree import ElementTree
 
 import pytest
 import segno
+from donation_card.domain.campaign import LANGUAGES, Status
+from donation_card.web.presentation import card as view
+from donation_card.web.presentation import images as pictures
+from donation_card.web.presentation.translations import texts
 from PIL import Image, ImageChops
 
-from service.domain.campaign import LANGUAGES, Status
-from service.web import pictures, view
-from service.web.texts import texts
 from tests.web.test_view import VITALY, card, figure
 
 STAGES = {"started": 0, "begun": 140_000, "funded": 350_000}

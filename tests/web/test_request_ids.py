@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from donation_card.web.middleware.request_id import RequestIds
 
-from service.web.request_ids import RequestIds
 from tests.stack import processes
 from tests.web.test_webhook import post, session_event
 

@@ -8,8 +8,8 @@ import uuid
 
 import httpx
 import pytest
+from donation_card.domain.totals import Totals
 
-from service.domain.ledger import Totals
 from tests.stack import SETTLES_LATER, eventually, running
 from tests.web.test_webhook import outcome, post
 

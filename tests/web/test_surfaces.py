@@ -8,11 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
 
 import pytest
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.domain.campaign import LANGUAGES
+from donation_card.web.api.campaigns import PICTURES
+from donation_card.web.presentation.translations import texts
 
-from service.adapters.campaign_files import read_campaign
-from service.domain.campaign import LANGUAGES
-from service.web.campaigns import PICTURES
-from service.web.texts import texts
 from tests.stack import eventually, running
 
 VITALY = Path("campaigns/vitaly.toml")

@@ -4,13 +4,12 @@ import contextlib
 from datetime import UTC, datetime
 
 import pytest
+from donation_card.domain.campaign import LANGUAGES
+from donation_card.domain.money import Money
+from donation_card.errors import Invalid
+from donation_card.web.presentation.translations import accepted, best, texts, wanted
 from hypothesis import given
 from hypothesis import strategies as st
-
-from service.domain.campaign import LANGUAGES
-from service.domain.money import Money
-from service.errors import Invalid
-from service.web.texts import accepted, best, texts, wanted
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.domain.campaign import LANGUAGES, Beyond, OfflineDonation, Status
+from donation_card.domain.money import Money
+from donation_card.domain.progress import progress
+from donation_card.web.presentation import card as view
+from donation_card.web.presentation.translations import texts
 
-from service.adapters.campaign_files import read_campaign
-from service.domain.campaign import LANGUAGES, Beyond, OfflineDonation, Status
-from service.domain.money import Money
-from service.domain.progress import progress
-from service.web import view
-from service.web.texts import texts
 from tests import contract
 
 VITALY = read_campaign(Path("campaigns/vitaly.toml"))

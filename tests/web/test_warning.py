@@ -9,11 +9,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.application.donations import way_on
+from donation_card.domain.campaign import LANGUAGES
+from donation_card.web.presentation.translations import texts
 
-from service.adapters.campaign_files import read_campaign
-from service.domain.campaign import LANGUAGES
-from service.donations import way_on
-from service.web.texts import texts
 from tests.stack import running
 
 ANOTHER_WAY = "https://donate.example.org/vitaly"

@@ -5,10 +5,10 @@ import time
 import uuid
 
 import pytest
+from donation_card.demo.embedded_valkey import EmbeddedValkey
 from redis import Redis
 from stripe import WebhookSignature
 
-from service.adapters.embedded_valkey import EmbeddedValkey
 from tests.stack import WEBHOOK_SECRET, eventually, running
 
 

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from donation_card.app import create_app
 
-from service.app import create_app
 from tests.stack import listening, served
 
 

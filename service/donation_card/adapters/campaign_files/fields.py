@@ -1,0 +1,262 @@
+"""The single values of a campaign file: each a check, and the sentence that a wrong one is answered with."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+from functools import cache
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from pydantic import GetCoreSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from donation_card.domain.campaign import LANGUAGES
+from donation_card.domain.money import EXPONENTS, LARGEST, Money, parse_amount
+from donation_card.errors import Invalid
+
+# fmt: off
+STRIPE_LOCALES: Final = frozenset({
+    "auto", "bg", "cs", "da", "de", "el", "en", "en-GB", "es", "es-419", "et", "fi", "fil", "fr", "fr-CA", "hi-IN",
+    "hr", "hu", "id", "it", "ja", "ko", "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl",
+    "sv", "th", "tr", "vi", "zh", "zh-HK", "zh-TW",
+})
+# fmt: on
+"""What `SessionCreateParams.locale` of the stripe package takes; a test compares the two."""
+
+_NO_STATES: Final = frozenset({"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"})
+"""Codes that CLDR names although they are no states."""
+_BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_BREAKS: Final = re.compile(r"[ \t\r\n]{2,}|[\t\r\n]")  # a lone space may stay: most texts have no other
+_CONTROLS: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
+_LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
+_DAY: Final = 86_400
+
+
+def refused(allowed: str) -> PydanticCustomError:
+    """An error whose only content is what is allowed; where and what was given, pydantic knows."""
+    return PydanticCustomError("refused", "{allowed}", {"allowed": allowed})
+
+
+@dataclass(frozen=True, slots=True)
+class Is:
+    """Annotates a field with its check (which returns the value, or raises ValueError) and with what is allowed.
+
+    A check that knows a better sentence raises `refused` itself.
+    """
+
+    allowed: str
+    check: Callable[[Any, ValidationInfo], Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(self._validate)
+
+    def _validate(self, value: object, info: ValidationInfo) -> Any:
+        try:
+            return self.check(value, info)
+        except PydanticCustomError:
+            raise
+        except (ValueError, KeyError, OSError):
+            raise refused(self.allowed) from None
+
+
+def words(longest: int) -> Is:
+    """Text of 1 to `longest` characters. The file's line breaks are spaces; a non-breaking space stays one."""
+
+    def check(value: object, _: ValidationInfo) -> str:
+        text = _BREAKS.sub(" ", _text(value)).strip()
+        for sign in "" if text.replace("\u00a0", " ").isprintable() else text:
+            if unicodedata.category(sign) in _CONTROLS or sign in _BIDI:
+                raise refused(f"text without control characters; there is a U+{ord(sign):04X}: retype that place")
+        if not 1 <= len(text) <= longest:
+            raise ValueError
+        return text
+
+    return Is(f"a text of 1 to {longest} characters", check)
+
+
+def member(kind: type[Enum]) -> Is:
+    return Is(_one_of(f'"{each.value}"' for each in kind), lambda value, _: kind(_text(value)))
+
+
+def _one_of(choices: Any) -> str:
+    return "one of " + ", ".join(choices)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def _yes_or_no(value: object, _: ValidationInfo) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _count(value: object, _: ValidationInfo) -> int:
+    if type(value) is not int or not 0 <= value <= 1000:
+        raise ValueError
+    return value
+
+
+def _amount(value: object, info: ValidationInfo) -> Money:
+    currency: str = info.context["currency"] if info.context else "EUR"
+    if isinstance(value, float):
+        raise refused(f"{_AMOUNT}: a number with a decimal point cannot hold every cent exactly")
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError
+    most = LARGEST // Money(0, currency).unit
+    if isinstance(value, int) and value > most:
+        raise refused(f"at most {most} {currency}")
+    if (isinstance(value, int) and value <= 0) or str(value).lstrip().startswith(("-", "\u2212")):
+        raise refused("an amount above 0")
+    try:
+        money = parse_amount(str(value), currency, decimals=True)
+    except Invalid as error:
+        raise refused(
+            {
+                "amount_too_large": f"at most {most} {currency}",
+                "amount_ambiguous": f"{_AMOUNT}; this can be read in two ways",
+                "amount_whole_units": f"a whole amount: {currency} has no smaller unit",
+            }.get(error.code, _AMOUNT)
+        ) from error
+    if money.amount == 0:
+        raise refused("an amount above 0")
+    if not money.chargeable:
+        raise refused(f"a rounder amount: {currency} cannot be charged as finely as {money}")
+    return money
+
+
+def _currency(value: object, _: ValidationInfo) -> str:
+    if _text(value) not in EXPONENTS:
+        raise ValueError
+    return _text(value)
+
+
+def _language(value: object, _: ValidationInfo) -> str:
+    if value not in LANGUAGES:
+        raise ValueError
+    return _text(value)
+
+
+def _timezone(value: object, _: ValidationInfo) -> ZoneInfo:
+    name = _text(value)
+    if "/" not in name and name != "UTC":
+        raise ValueError
+    return ZoneInfo(name)
+
+
+def seconds(value: object, _: ValidationInfo | None = None) -> int:
+    """Seconds between publications. Raises ValueError unless they part a day equally."""
+    match = re.fullmatch(r"([1-9][0-9]{0,3})([mhd])|0", _text(value))
+    every = int(match[1]) * _SECONDS[match[2]] if match and match[1] else 0
+    if not match or (every and _DAY % every):
+        raise ValueError
+    return every
+
+
+@cache
+def _states() -> frozenset[str]:
+    codes = {str(code) for code in Locale.parse("en").territories}
+    return frozenset(code for code in codes if re.fullmatch("[A-Z]{2}", code)) - _NO_STATES
+
+
+def _state(value: object, _: ValidationInfo) -> str:
+    if _text(value) not in _states():
+        raise ValueError
+    return _text(value)
+
+
+def _host(value: object, _: ValidationInfo | None = None) -> str:
+    """In the form in which a browser sends it: lower case, IDNA."""
+    name = _text(value).encode("idna").decode("ascii").lower()
+    if len(name) > 253 or not re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", name):
+        raise ValueError
+    return name
+
+
+def _https(value: object, _: ValidationInfo | None = None) -> str:
+    parts = urlsplit(_text(value))
+    if parts.scheme != "https" or "@" in parts.netloc or parts.port == 0 or not _host(parts.hostname):
+        raise ValueError
+    if re.search(r"[^!-~]", _text(value)) or len(_text(value)) > 500:
+        raise ValueError
+    return _text(value)
+
+
+def _contact(value: object, _: ValidationInfo) -> str:
+    name, at, host = _text(value).rpartition("@")
+    if not at or "/" in name:
+        return _https(value)
+    if not re.fullmatch(r"[A-Za-z0-9._%+-]{1,64}", name) or "." not in _host(host):
+        raise ValueError
+    return _text(value)
+
+
+def _descriptor(value: object, _: ValidationInfo) -> str:
+    """https://docs.stripe.com/get-started/account/statement-descriptors"""
+    text = _text(value)
+    if not re.fullmatch(r"(?=.*[A-Za-z])[!-~]([ -~]{3,20})[!-~]", text) or set(text) & set("<>\\'\"*"):
+        raise ValueError
+    return text
+
+
+def _stripe_locale(value: object, _: ValidationInfo) -> str:
+    if value not in STRIPE_LOCALES:
+        raise ValueError
+    return _text(value)
+
+
+def _need_id(value: object, _: ValidationInfo) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", _text(value)):
+        raise ValueError
+    return _text(value)
+
+
+def _ends(value: object, _: ValidationInfo) -> date:
+    if not isinstance(value, date) or not 2020 <= value.year <= 2100:
+        raise ValueError
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise ValueError
+    return value
+
+
+def _day_of(value: object, _: ValidationInfo) -> date:
+    if not isinstance(value, date) or isinstance(value, datetime) or not 2020 <= value.year <= 2100:
+        raise ValueError
+    return value
+
+
+_AMOUNT: Final = 'whole units such as 1200, or a text such as "0.50" where cents are needed'
+
+Amount = Annotated[Money, Is(_AMOUNT, _amount)]
+YesOrNo = Annotated[bool, Is("true or false", _yes_or_no)]
+Count = Annotated[int, Is("a whole number from 0 to 1000", _count)]
+Currency = Annotated[str, Is("a currency that can be charged, three capital letters such as EUR", _currency)]
+Language = Annotated[str, Is(_one_of(LANGUAGES), _language)]
+Timezone = Annotated[ZoneInfo, Is("a time zone of the IANA list, such as Europe/Vilnius", _timezone)]
+Every = Annotated[
+    int, Is('"30m", "6h", "1d" or the like, equal parts of a day; "0" publishes exactly and at once', seconds)
+]
+State = Annotated[str, Is("two capital letters of ISO 3166, such as BY", _state)]
+Host = Annotated[str, Is("a host name such as news.example.org, without https:// and without a path", _host)]
+Https = Annotated[str, Is("an address that begins with https://", _https)]
+Contact = Annotated[str, Is("an e-mail address, or an address that begins with https://", _contact)]
+Descriptor = Annotated[
+    str, Is("5 to 22 Latin letters, digits or signs, at least one letter, none of < > \\ ' \" *", _descriptor)
+]
+StripeLocale = Annotated[str, Is("a locale of Stripe: " + ", ".join(sorted(STRIPE_LOCALES)), _stripe_locale)]
+NeedId = Annotated[str, Is("1 to 32 of a-z, 0-9 and -, a letter or digit first", _need_id)]
+Day = Annotated[date, Is("without quotes: a day such as 2027-06-30", _day_of)]
+Ends = Annotated[
+    date, Is("without quotes: a day such as 2027-06-30, or an instant such as 2027-06-30T18:00:00+03:00", _ends)
+]

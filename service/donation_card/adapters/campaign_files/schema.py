@@ -1,0 +1,283 @@
+"""The shape of a campaign file, and its mistakes in plain words.
+
+Every section is read by itself, so that one mistake does not hide the others; what concerns several fields at once
+is in `campaign_rules.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, time, timedelta
+from difflib import get_close_matches
+from functools import cache
+from typing import Annotated, Any, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from donation_card.adapters.campaign_files.fields import (
+    STRIPE_LOCALES,
+    Amount,
+    Contact,
+    Count,
+    Currency,
+    Day,
+    Descriptor,
+    Ends,
+    Every,
+    Host,
+    Https,
+    Is,
+    Language,
+    NeedId,
+    State,
+    StripeLocale,
+    Timezone,
+    YesOrNo,
+    member,
+    words,
+)
+from donation_card.domain.campaign import (
+    Beyond,
+    Campaign,
+    CampaignText,
+    Giving,
+    Need,
+    NeedText,
+    OfflineDonation,
+    Recipient,
+    Status,
+    Update,
+)
+from donation_card.domain.money import EXPONENTS
+from donation_card.domain.publication import Rule
+from donation_card.errors import Fault
+
+_LIST = "a list in square brackets"
+_TABLE = "a table of its own"
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class RecipientSection(Section):
+    short_name: Annotated[str, words(40)]
+    legal_name: Annotated[str, words(120)]
+    contact: Contact
+    statement_descriptor: Descriptor
+
+
+class GivingSection(Section):
+    suggested: list[Amount] = Field(min_length=1, max_length=6, description=f"{_LIST} of 1 to 6 amounts, ascending")
+    minimum: Amount
+    maximum: Amount
+    decimals: YesOrNo = False
+    after_goal: YesOrNo
+
+
+class PublicationSection(Section):
+    every: Every
+    step: Amount
+    min_gifts: Count
+    timezone: Timezone
+
+
+class NeedSection(Section):
+    id: NeedId
+    amount: Amount
+    title: dict[Language, Annotated[str, words(60)]] = Field(description=f"{_TABLE}: language = a short text")
+    detail: dict[Language, Annotated[str, words(160)]] = Field({}, description=f"{_TABLE}: language = a sentence")
+
+
+class OfflineSection(Section):
+    date: Day
+    amount: Amount
+    source: dict[Language, Annotated[str, words(60)]] = Field(description=f"{_TABLE}: language = a short text")
+
+
+class UpdateSection(Section):
+    date: Day
+    text: dict[Language, Annotated[str, words(160)]] = Field(description=f"{_TABLE}: language = a sentence")
+
+
+class TextSection(Section):
+    title: Annotated[str, words(80)]
+    purpose: Annotated[str, words(60)]
+    summary: Annotated[str, words(400)]
+    story: list[Annotated[str, words(1000)]] = Field(
+        min_length=1, max_length=12, description=f"{_LIST} of 1 to 12 paragraphs"
+    )
+
+
+class CampaignFile(Section):
+    status: Annotated[Status, member(Status)]
+    currency: Currency
+    goal: Amount
+    default_language: Language
+    above_goal: Annotated[Beyond, member(Beyond)]
+    below_goal: Annotated[Beyond, member(Beyond)]
+    warn_banks_of: list[State] = Field(max_length=50, description=f"{_LIST} of country codes; [] for no warning")
+    sites: list[Host] = Field([], max_length=200, description=f"{_LIST} of at most 200 host names")
+    fallback_url: Https | None = None
+    complete_event: YesOrNo = False
+    ends: Ends | None = None
+    recipient: RecipientSection = Field(description=f"{_TABLE}, [recipient]")
+    giving: GivingSection = Field(description=f"{_TABLE}, [giving]")
+    publication: PublicationSection = Field(description=f"{_TABLE}, [publication]")
+    stripe_locales: dict[Language, StripeLocale] = Field({}, description=f"{_TABLE}: language = a locale of Stripe")
+    needs: list[NeedSection] = Field(min_length=1, max_length=12, description="1 to 12 tables, [[needs]] each")
+    offline: list[OfflineSection] = Field([], max_length=500, description="at most 500 tables, [[offline]] each")
+    updates: list[UpdateSection] = Field([], max_length=200, description="at most 200 tables, [[updates]] each")
+    text: dict[Language, TextSection] = Field(min_length=1, description=f"{_TABLE} for each language, [text.en]")
+
+
+def campaign(file: CampaignFile, campaign_id: str, *, every: int | None) -> Campaign:
+    """The campaign a sound file means. `every` (seconds) overrides the file's timetable."""
+    publication = file.publication
+    ends = file.ends
+    if ends is not None and not isinstance(ends, datetime):  # the whole day, where the campaign is at home
+        ends = datetime.combine(ends + timedelta(days=1), time(), publication.timezone)
+    return Campaign(
+        id=campaign_id,
+        status=file.status,
+        goal=file.goal,
+        needs=tuple(
+            Need(
+                need.id,
+                need.amount,
+                {language: NeedText(title, need.detail.get(language, "")) for language, title in need.title.items()},
+            )
+            for need in file.needs
+        ),
+        text={
+            language: CampaignText(text.title, text.purpose, text.summary, tuple(text.story))
+            for language, text in file.text.items()
+        },
+        default_language=file.default_language,
+        recipient=Recipient(**dict(file.recipient)),
+        giving=Giving(**dict(file.giving) | {"suggested": tuple(file.giving.suggested)}),
+        publication=Rule(
+            publication.every if every is None else every,
+            publication.step.amount,
+            publication.min_gifts,
+            publication.timezone,
+        ),
+        above_goal=file.above_goal,
+        below_goal=file.below_goal,
+        warn_banks_of=tuple(file.warn_banks_of),
+        sites=tuple(file.sites),
+        stripe_locales={tag: "en" for tag in file.text if tag not in STRIPE_LOCALES} | file.stripe_locales,
+        fallback_url=file.fallback_url,
+        complete_event=file.complete_event,
+        ends=ends,
+        offline=tuple(OfflineDonation(each.date, each.amount, each.source) for each in file.offline),
+        updates=tuple(
+            Update(each.date, each.text) for each in sorted(file.updates, key=lambda update: update.date, reverse=True)
+        ),
+    )
+
+
+def read_shape(raw: Mapping[str, Any], source: str) -> tuple[CampaignFile, frozenset[str], list[Fault]]:
+    """The sections that are sound, the names of those that are not, and every mistake in them.
+
+    What is broken is absent from the returned object: only `campaign_rules` may touch it then, and knows.
+    """
+    currency = raw.get("currency")
+    known = isinstance(currency, str) and currency in EXPONENTS
+    # with an unknown currency, amounts are still read, as if in euro: their own mistakes show as well
+    context = {"currency": currency if known else "EUR"}
+    sound: dict[str, Any] = {}
+    faults = [_unknown_key((key,), CampaignFile, source) for key in raw if key not in CampaignFile.model_fields]
+    for name, field in CampaignFile.model_fields.items():
+        if name not in raw:
+            if field.is_required():
+                faults.append(Fault(source, name, "nothing", _allowed(field)))
+            else:
+                sound[name] = field.get_default(call_default_factory=True)
+            continue
+        try:
+            sound[name] = _adapter(name).validate_python(raw[name], context=context)
+        except ValidationError as error:
+            faults += [_fault((name, *each["loc"]), each, source) for each in error.errors(include_url=False)]
+    return CampaignFile.model_construct(**sound), frozenset(CampaignFile.model_fields.keys() - sound.keys()), faults
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    field = CampaignFile.model_fields[name]
+    kind: Any = field.annotation
+    return TypeAdapter(Annotated[kind, *field.metadata] if field.metadata else kind)
+
+
+def _fault(at: tuple[str | int, ...], error: ErrorDetails, source: str) -> Fault:
+    at = tuple(part for part in at if part != "[key]")
+    model, field = _field(at)
+    if error["type"] == "extra_forbidden":
+        return _unknown_key(at, model, source)
+    missing = error["type"] == "missing"
+    allowed = error["msg"] if error["type"] == "refused" else _allowed(field)
+    return Fault(source, path(at), "nothing" if missing else given(error["input"]), allowed)
+
+
+def _unknown_key(at: tuple[str | int, ...], model: type[BaseModel], source: str) -> Fault:
+    known, key = list(model.model_fields), str(at[-1])
+    close = get_close_matches(key[:60], known, n=1)
+    meant = f"did you mean “{close[0]}”? " if close else ""
+    return Fault(source, path(at), "an unknown field", f"{meant}known here: {', '.join(known)}")
+
+
+def _field(at: tuple[str | int, ...]) -> tuple[type[BaseModel], FieldInfo | None]:
+    """The last model on the way along `at` from the file's top, and the last field that has a name of its own."""
+    model: type[BaseModel] = CampaignFile
+    field: FieldInfo | None = None
+    inside: Any = CampaignFile
+    for part in at:
+        if isinstance(inside, type) and issubclass(inside, BaseModel):
+            model = inside
+            field = model.model_fields.get(str(part))
+            inside = field.annotation if field else None
+        else:  # list[item] or dict[key, item]
+            inside = next(reversed(get_args(inside)), None)
+    return model, field
+
+
+def _allowed(field: FieldInfo | None) -> str:
+    if field is None:
+        return _TABLE
+    return next((each.allowed for each in field.metadata if isinstance(each, Is)), field.description or _TABLE)
+
+
+def path(at: tuple[str | int, ...]) -> str:
+    """`needs[1].title.be`, counted from 0; strange keys are quoted, so that they cannot forge a line of the log."""
+    text = ""
+    for part in at:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += ("." if text else "") + (part if re.fullmatch(r"[\w-]{1,60}", part) else given(part))
+    return text
+
+
+def given(value: object) -> str:
+    """What stands in the file, in one short line."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        shown = "".join(_visible(sign) for sign in value[:60])
+        return _quoted(shown) if len(value) <= 60 else f"{_quoted(shown[:40] + '…')} ({len(value)} characters)"
+    if isinstance(value, int):
+        return str(value) if value.bit_length() <= 128 else "a number of very many digits"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return "a table" if isinstance(value, dict) else str(value)
+
+
+def _visible(sign: str) -> str:
+    return sign if sign.isprintable() or sign == "\u00a0" else f"\\u{ord(sign):04x}"
+
+
+def _quoted(text: str) -> str:
+    return f"'{text}'" if '"' in text else f'"{text}"'

@@ -1,0 +1,101 @@
+"""Tokens: what leaves us and comes back unchanged, signed with itsdangerous, so that nothing about it is stored.
+
+`SECRET_KEYS` are tried newest first, so a key can be replaced while forms signed with the old one are still open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from itsdangerous import BadSignature, SignatureExpired, URLSafeSerializer, URLSafeTimedSerializer
+
+from donation_card.application.ports import FormToken, Handle
+from donation_card.errors import Invalid
+
+FORM_LIFETIME: Final = 60 * 60
+"""Seconds a form token lives."""
+
+HANDLE_LIFETIME: Final = 24 * 60 * 60
+"""Seconds a checkout session's handle lives."""
+
+
+class SignedTokens:
+    """Implements `ports.Tokens`."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        oldest_first = list(reversed(keys))  # itsdangerous signs with the last of a list
+        kwargs: dict[str, Any] = {"signer_kwargs": {"digest_method": hashlib.sha256, "key_derivation": "hmac"}}
+        self._form = URLSafeTimedSerializer(oldest_first, salt="donation-card/form", **kwargs)
+        self._handle = URLSafeTimedSerializer(oldest_first, salt="donation-card/handle", **kwargs)
+        self._return = URLSafeSerializer(oldest_first, salt="donation-card/return", **kwargs)
+
+    def mint(self, campaign: str, site: str) -> str:
+        return _text(self._form.dumps([campaign, site, secrets.token_urlsafe(16)]))
+
+    def form(self, token: str) -> FormToken:
+        """Raises `token_expired` with the campaign it was for, so that the donor can be led back."""
+        (campaign, site, nonce), issued = _read(lambda: self._form.loads(token, return_timestamp=True), token, 3)
+        if time.time() - issued.timestamp() > FORM_LIFETIME:
+            raise Invalid("token_expired", campaign=campaign)
+        return FormToken(campaign, site, nonce, int(issued.timestamp()))
+
+    def handle(self, handle: Handle) -> str:
+        return _text(self._handle.dumps([handle.session_id, handle.campaign, handle.nonce]))
+
+    def read_handle(self, text: str) -> Handle:
+        (session_id, campaign, nonce), _ = _read(
+            lambda: self._handle.loads(text, max_age=HANDLE_LIFETIME, return_timestamp=True), text, 3
+        )
+        return Handle(session_id, campaign, nonce)
+
+    def returning(self, campaign: str, nonce: str, back: str) -> str:
+        return _text(self._return.dumps([campaign, nonce, back]))
+
+    def read_returning(self, text: str) -> tuple[str, str, str]:
+        (campaign, nonce, back), _ = _read(lambda: (self._return.loads(text), None), text, 3)
+        return campaign, nonce, back
+
+    def seal(self, nonce: str, text: str) -> str:
+        salt, plain = secrets.token_bytes(16), text.encode()
+        return (salt + _mask(nonce, salt, plain)).hex()
+
+    def unseal(self, nonce: str, sealed: str) -> str:
+        try:
+            held = bytes.fromhex(sealed)
+            return _mask(nonce, held[:16], held[16:]).decode("ascii")
+        except ValueError:
+            return ""
+
+    def idempotency_key(self, nonce: str, *parameters: object) -> str:
+        message = "\x1f".join(str(parameter) for parameter in parameters)
+        return hmac.new(nonce.encode(), message.encode(), hashlib.sha256).hexdigest()
+
+
+def _mask(nonce: str, salt: bytes, text: bytes) -> bytes:
+    """XOR with what HMAC makes of the nonce, a salt used once and a counter (SP 800-108, 4.1): its own inverse."""
+    blocks = (hmac.digest(nonce.encode(), salt + bytes([n]), "sha256") for n in range(len(text) // 32 + 1))
+    return bytes(a ^ b for a, b in zip(text, b"".join(blocks), strict=False))
+
+
+def _text(signed: str | bytes) -> str:
+    return signed.decode() if isinstance(signed, bytes) else signed
+
+
+def _read(load: Any, given: str, length: int) -> tuple[list[str], Any]:
+    """The one place where itsdangerous' errors become ours."""
+    if not given:
+        raise Invalid("token_missing")
+    try:
+        values, stamp = load()
+    except SignatureExpired as error:
+        raise Invalid("token_expired") from error
+    except (BadSignature, ValueError) as error:  # ValueError: text that is not ASCII
+        raise Invalid("token_forged") from error
+    if not (isinstance(values, list) and len(values) == length and all(isinstance(v, str) for v in values)):
+        raise Invalid("token_forged")
+    return values, stamp

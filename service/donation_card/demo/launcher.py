@@ -1,0 +1,172 @@
+"""The demo: everything on one machine, with no key and no Redis, and each layer the real one.
+
+An article on an origin of its own, the service, and the sandbox that stands for Stripe, on three ports; the ledger in
+an embedded Valkey. What it keeps is in `data/` and survives a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+from stripe_sandbox import SandboxSettings, create_sandbox
+
+from donation_card.app import create_app
+from donation_card.demo.article import create_article
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from donation_card.errors import Fault, Misconfigured
+from donation_card.server.http_protocol import Protocol
+from donation_card.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Three origins that a browser holds apart: other ports, and another host name for the service."""
+
+    port: int
+
+    @property
+    def service(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    @property
+    def article(self) -> str:
+        return f"http://127.0.0.1:{self.port + 1}"
+
+    @property
+    def sandbox(self) -> str:
+        return f"http://127.0.0.1:{self.port + 2}"
+
+
+async def run(port: int, data: Path, campaigns: Path) -> None:
+    """Serve until SIGINT or SIGTERM. Raises Misconfigured when a port is taken or a campaign file is wrong."""
+    addresses = Addresses(port)
+    sockets = [_listen(port + offset) for offset in range(3)]
+    webhook_secret = _kept(data / "webhook-secret", lambda: "whsec_" + secrets.token_hex(16))
+    with EmbeddedValkey(data / "valkey") as valkey:
+        settings = Settings(
+            stripe_rate=2_500,  # the sandbox takes it
+            stripe_secret_key="sk_test_" + "sandbox",
+            stripe_publishable_key="pk_test_" + "sandbox",
+            stripe_webhook_secrets=(webhook_secret,),
+            redis_url=valkey.url,
+            public_url=addresses.service,
+            secret_keys=(_kept(data / "secret-key", lambda: secrets.token_hex(32)),),
+            campaigns=campaigns,
+            stripe_api_base=addresses.sandbox,
+            port=port,
+            article_origin=addresses.article,
+            publication_every="0",
+        )
+        sandbox = create_sandbox(
+            SandboxSettings(
+                data=data / "sandbox",
+                public_url=addresses.sandbox,
+                webhook_url=f"{addresses.service}/v1/stripe/webhook",
+                webhook_secret=webhook_secret,
+            )
+        )
+        (data / "environment").write_text(environment(settings))
+        apps = [create_app(settings), create_article(addresses.service), sandbox]
+        async with _served(apps, sockets):
+            print(_welcome(addresses), flush=True)  # noqa: T201 - the one address that the demo prints
+            await _interrupted()
+
+
+def environment(settings: Settings) -> str:
+    """The demo's settings as the commands read them, so that `totals` can look into a running demo."""
+    values = {
+        "STRIPE_SECRET_KEY": settings.stripe_secret_key,
+        "STRIPE_PUBLISHABLE_KEY": settings.stripe_publishable_key,
+        "STRIPE_WEBHOOK_SECRET": settings.stripe_webhook_secrets[0],
+        "STRIPE_API_BASE": settings.stripe_api_base or "",
+        "REDIS_URL": settings.redis_url,
+        "PUBLIC_URL": settings.public_url,
+        "SECRET_KEYS": settings.secret_keys[0],
+        "CAMPAIGNS": str(settings.campaigns.resolve()),
+    }
+    return "".join(f"{name}={value}\n" for name, value in values.items())
+
+
+def _welcome(addresses: Addresses) -> str:
+    return (
+        f"\n  Donation Card is running. Open the demo article:\n\n      {addresses.article}\n\n"
+        "  No real money moves: give with card number 4242 4242 4242 4242. Here the public figure follows at once;\n"
+        "  a real campaign's moves on its timetable and in steps. Ctrl+C stops it; data/ keeps what was given.\n"
+        f"  Refunds, disputes and webhooks that go astray: {addresses.sandbox}/sandbox\n"
+    )
+
+
+def _listen(port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(("127.0.0.1", port))
+    except OSError as error:
+        allowed = "a PORT such that it and the two above it are free"
+        raise Misconfigured([Fault("environment", "PORT", f"{port}, which is in use", allowed)]) from error
+    return listening
+
+
+def _kept(path: Path, make: Callable[[], str]) -> str:
+    """A secret made once and kept beside the data it belongs to."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(make())
+    return path.read_text()
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Three servers in one process: the demo listens for signals once, for all of them."""
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _served(apps: Sequence[ASGIApp], sockets: list[socket.socket]) -> AsyncIterator[None]:
+    configs = [
+        uvicorn.Config(
+            app,
+            http=Protocol,
+            proxy_headers=False,
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=3,
+        )
+        for app in apps
+    ]
+    servers = [_Server(config) for config in configs]
+    tasks = [
+        asyncio.create_task(server.serve(sockets=[listening]))
+        for server, listening in zip(servers, sockets, strict=True)
+    ]
+    try:
+        while not all(server.started for server in servers):
+            for task in tasks:
+                if task.done():
+                    task.result()
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(*tasks)
+
+
+async def _interrupted() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()

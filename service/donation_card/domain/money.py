@@ -1,0 +1,125 @@
+"""Money: an integer of minor units and an ISO 4217 currency, exact from the donor's keyboard to the ledger.
+
+How many decimals a currency has, and which amounts Stripe can charge, is a table, never a guess:
+https://docs.stripe.com/currencies (zero-decimal, three-decimal and special-case currencies).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from donation_card.errors import Invalid
+
+_TWO: Final = (
+    "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CNY "
+    "COP CRC CVE CZK DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR "
+    "ISK JMD KES KGS KHR KYD KZT LAK LBP LKR LRD LSL MAD MDL MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD "
+    "NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SEK SGD SHP SLE SOS SRD STD "
+    "SZL THB TJS TOP TRY TTD TWD TZS UAH UGX USD UYU UZS WST XCD YER ZAR ZMW"
+)
+_ZERO: Final = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"
+_THREE: Final = "BHD JOD KWD OMR TND"
+
+EXPONENTS: Final[dict[str, int]] = (
+    dict.fromkeys(_TWO.split(), 2) | dict.fromkeys(_ZERO.split(), 0) | dict.fromkeys(_THREE.split(), 3)
+)
+"""Decimals of each currency as Stripe counts minor units."""
+
+_GRAIN: Final[dict[str, int]] = dict.fromkeys(_THREE.split(), 10) | {"ISK": 100, "UGX": 100}
+"""Charges must be a multiple of this many minor units (three-decimal currencies end in 0; ISK and UGX in 00)."""
+
+LARGEST: Final = 10**12
+"""Minor units. Above any donation, and far below 2**53, where Redis' scripts would lose the last cent."""
+
+
+@dataclass(frozen=True, slots=True, order=False)
+class Money:
+    """An amount in minor units (cents for EUR) of one currency. Raises ValueError when it cannot be one."""
+
+    amount: int
+    currency: str
+
+    def __post_init__(self) -> None:
+        if type(self.amount) is not int:
+            raise ValueError(f"an amount is a whole number of minor units, not {self.amount!r}")
+        if abs(self.amount) > LARGEST:
+            raise ValueError(f"an amount is at most {LARGEST} minor units, not {self.amount}")
+        if self.currency not in EXPONENTS:
+            raise ValueError(f"{self.currency!r} is not a currency that can be charged")
+
+    @property
+    def exponent(self) -> int:
+        return EXPONENTS[self.currency]
+
+    @property
+    def unit(self) -> int:
+        """Minor units in one whole unit: 100 for EUR, 1 for JPY, 1000 for KWD."""
+        return int(10**self.exponent)
+
+    @property
+    def whole(self) -> bool:
+        return self.amount % self.unit == 0
+
+    @property
+    def chargeable(self) -> bool:
+        return self.amount > 0 and self.amount % _GRAIN.get(self.currency, 1) == 0
+
+    def __add__(self, other: Money) -> Money:
+        return Money(self.amount + self._same(other), self.currency)
+
+    def __sub__(self, other: Money) -> Money:
+        return Money(self.amount - self._same(other), self.currency)
+
+    def __lt__(self, other: Money) -> bool:
+        return self.amount < self._same(other)
+
+    def __le__(self, other: Money) -> bool:
+        return self.amount <= self._same(other)
+
+    def __str__(self) -> str:
+        """Plain digits for logs and machines, `25.00 EUR`; readers get `texts.money`."""
+        sign, digits = "-" * (self.amount < 0), str(abs(self.amount)).rjust(self.exponent + 1, "0")
+        cut = len(digits) - self.exponent
+        return f"{sign}{digits[:cut]}{'.' if self.exponent else ''}{digits[cut:]} {self.currency}"
+
+    def _same(self, other: Money) -> int:
+        if other.currency != self.currency:
+            raise ValueError(f"{self.currency} and {other.currency} do not add up")
+        return other.amount
+
+
+_TYPED = re.compile(r"([0-9]+|[0-9]{1,3}(?:\s[0-9]{3})+)(?:([.,])([0-9]*))?")
+"""A space groups thousands and nothing else: "12 50" may be meant as 12.50. `\\s` takes the no-break spaces too."""
+
+
+def parse_amount(text: str, currency: str, *, decimals: bool) -> Money:
+    """Read what a donor typed. Comma and point are both a decimal sign; a guess is never made.
+
+    Raises Invalid: `amount_missing`, `amount_not_a_number`, `amount_whole_units` (decimals where the campaign
+    takes none), `amount_ambiguous` ("1,234" may be one or a thousand: the decimals do not fit the currency),
+    `amount_too_large`.
+    """
+    typed = text.strip()
+    given = typed[:40]
+    if not typed:
+        raise Invalid("amount_missing")
+    match = _TYPED.fullmatch(typed)
+    if not match:
+        code = "amount_ambiguous" if re.fullmatch(r"[0-9]+(?:[.,\s]+[0-9]+)+", typed) else "amount_not_a_number"
+        raise Invalid(code, given=given)
+    units, sign, fraction = re.sub(r"\s", "", match[1]), match[2], match[3] or ""
+    if len(units) > 15:
+        raise Invalid("amount_too_large", given=given)
+    exponent = EXPONENTS[currency]
+    if sign and len(fraction) == 3 and not (exponent == 3 and decimals):
+        raise Invalid("amount_ambiguous", given=given)
+    if fraction.strip("0") and (not decimals or exponent == 0):
+        raise Invalid("amount_whole_units", given=given)
+    if len(fraction) > exponent and fraction.strip("0"):
+        raise Invalid("amount_not_a_number", given=given)
+    minor = int(units + fraction[:exponent].ljust(exponent, "0"))
+    if minor > LARGEST:
+        raise Invalid("amount_too_large", given=given)
+    return Money(minor, currency)

@@ -1,0 +1,94 @@
+"""Progress: the public figure laid over the needs, filled in their order.
+
+Everything a reader sees (bar, states, percent, badge, ETag) derives from this and from nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from donation_card.domain.campaign import Campaign
+from donation_card.domain.money import Money
+
+
+class NeedState(Enum):
+    FUNDED = "funded"
+    NEXT = "next"
+    TO_COME = "to_come"
+
+
+class Stage(Enum):
+    JUST_STARTED = "just_started"
+    UNDER_WAY = "under_way"
+    FUNDED = "funded"
+
+
+@dataclass(frozen=True, slots=True)
+class NeedProgress:
+    id: str
+    amount: Money
+    funded: Money
+    state: NeedState
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`offline`: the part of `raised` that did not come through Stripe.
+
+    `as_of`: the boundary the figure was decided at; `next_change`: the next one, None where it is live.
+    """
+
+    goal: Money
+    raised: Money
+    offline: Money
+    needs: tuple[NeedProgress, ...]
+    as_of: datetime
+    next_change: datetime | None
+    stale: bool = False
+
+    @property
+    def percent(self) -> int:
+        """0 to 100, rounded down: 100 only when the goal is reached."""
+        return min(100, self.raised.amount * 100 // self.goal.amount)
+
+    @property
+    def stage(self) -> Stage:
+        if self.raised.amount >= self.goal.amount:
+            return Stage.FUNDED
+        return Stage.UNDER_WAY if self.raised.amount > 0 else Stage.JUST_STARTED
+
+    @property
+    def missing(self) -> Money:
+        return Money(max(0, self.goal.amount - self.raised.amount), self.goal.currency)
+
+
+def progress(
+    campaign: Campaign,
+    raised: int,
+    *,
+    offline: int = 0,
+    as_of: datetime,
+    next_change: datetime | None,
+    stale: bool = False,
+) -> Progress:
+    """`raised` and its part `offline` in minor units; what goes beyond the goal stays in the figure, in no need."""
+    needs, left, next_seen = [], max(0, raised), False
+    for need in campaign.needs:
+        funded = min(left, need.amount.amount)
+        left -= funded
+        if funded == need.amount.amount:
+            state = NeedState.FUNDED
+        else:
+            state, next_seen = (NeedState.TO_COME if next_seen else NeedState.NEXT), True
+        needs.append(NeedProgress(need.id, need.amount, Money(funded, campaign.currency), state))
+    return Progress(
+        goal=campaign.goal,
+        raised=Money(max(0, raised), campaign.currency),
+        offline=Money(offline, campaign.currency),
+        needs=tuple(needs),
+        as_of=as_of,
+        next_change=next_change,
+        stale=stale,
+    )

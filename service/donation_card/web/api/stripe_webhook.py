@@ -1,0 +1,54 @@
+"""The webhook: verify, translate, join, answer. 200 means applied; anything else makes Stripe send it again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from donation_card.application.donations import Donations
+from donation_card.application.ports import Joined
+from donation_card.errors import DonationCardError, NotOurEvent, Unavailable
+from donation_card.observability.metrics import webhooks
+from donation_card.web.http.headers import NO_STORE, SAFE, SafeByDefault
+from donation_card.web.http.request_body import EVENT_LIMIT, read
+
+log = structlog.get_logger()
+
+PATH: Final = "/v1/stripe/webhook"
+
+_HEADERS: Final = {**SAFE, **NO_STORE}
+_TOLD: Final = {joined: JSONResponse({"outcome": joined.value}, 200, _HEADERS) for joined in Joined}
+
+
+class WebhookEndpoint:
+    """An ASGI application: what a framework does around an endpoint costs more than the join."""
+
+    def __init__(self, donations: Donations, problem: Callable[[Request, Exception], Awaitable[Response]]) -> None:
+        self.donations, self.problem = donations, problem
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            joined = await self._receive(scope, receive)
+        except NotOurEvent as reason:
+            webhooks.labels("ignored", reason.code).inc()
+            log.info("event_ignored", reason=reason.code)
+            answer = JSONResponse({"outcome": "ignored", "reason": reason.code}, 200, _HEADERS)
+        except DonationCardError as error:
+            webhooks.labels("unavailable" if isinstance(error, Unavailable) else "bad", error.code).inc()
+            scope["endpoint"] = type(self)
+            await SafeByDefault(await self.problem(Request(scope), error))(scope, receive, send)
+            return
+        else:
+            webhooks.labels(joined.value, "").inc()
+            answer = _TOLD[joined]
+        await answer(scope, receive, send)
+
+    async def _receive(self, scope: Scope, receive: Receive) -> Joined:
+        body = await read(scope, receive, EVENT_LIMIT)
+        signature = next((value for name, value in scope["headers"] if name == b"stripe-signature"), b"")
+        return await self.donations.receive(body, signature)

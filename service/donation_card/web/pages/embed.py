@@ -1,0 +1,133 @@
+"""Embedding: the card as a frame, the page that prints snippets, and oEmbed, by which other systems find the frame."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from donation_card.application.donations import Donations
+from donation_card.domain.campaign import Campaign
+from donation_card.errors import Invalid, NotFound, NotOffered
+from donation_card.web.api.campaigns import language
+from donation_card.web.http.headers import SHARED, fresh
+from donation_card.web.pages.campaign import Pages
+from donation_card.web.presentation import images as pictures
+from donation_card.web.presentation import snippet
+from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation.snippet import KINDS, LAYOUTS, THEMES, Look
+from donation_card.web.presentation.translations import Texts
+
+_SIZES: Final = (100, 10_000)
+"""Pixels that an oEmbed consumer may name."""
+
+_QR_SIZES: Final = (64, 2_048)
+_WIDTH: Final = 600
+"""Pixels of an oEmbed frame whose consumer names no width."""
+
+_OURS: Final = re.compile(r"/c/([a-z0-9][a-z0-9-]{0,63})/?")
+
+
+class EmbedEndpoints:
+    """`/c/{id}/frame`, `/c/{id}/embed`, `/c/{id}/qr.svg` and `/oembed`."""
+
+    def __init__(self, donations: Donations, pages: Pages) -> None:
+        self.donations, self.pages = donations, pages
+        self.public_url = pages.settings.public_url
+
+    async def frame(self, request: Request) -> Response:
+        """Also of a hidden campaign: nothing of it is in this page, and the card draws the neutral line."""
+        campaign = self.donations.campaigns.get(request.path_params["id"])
+        words = texts.texts(language(request, campaign))
+        return self.pages.frame(campaign, words, _look(request))
+
+    async def generator(self, request: Request) -> Response:
+        campaign = self.donations.campaign(request.path_params["id"])
+        words = texts.texts(language(request, campaign))
+        kind, look = _choice(request, "kind", KINDS), _look(request)
+        pinned = _choice(request, "pinned", ("", "1")) == "1"
+        printed = self._printed(campaign, words, kind, look, pinned=pinned)
+        if "application/json" in request.headers.get("accept", ""):
+            return JSONResponse(printed, 200, fresh(300, live=False) | {"vary": "accept, accept-language"})
+        chosen = {"lang": words.language, "kind": kind, "theme": look.theme, "layout": look.layout, "pinned": pinned}
+        return self.pages.generator(campaign, words, printed, chosen)
+
+    def _printed(self, campaign: Campaign, words: Texts, kind: str, look: Look, *, pinned: bool) -> dict[str, Any]:
+        code = {
+            "script": lambda: snippet.snippet(self.public_url, campaign, words, look, pinned=pinned),
+            "iframe": lambda: snippet.frame_snippet(self.public_url, campaign, words, look),
+            "link": lambda: snippet.link_snippet(self.public_url, campaign, words),
+        }[kind]()
+        return {
+            "code": code,
+            "policy": snippet.policy_lines(kind, self.public_url),
+            "preview": snippet.frame_url("", campaign, words, look),
+            "min_height": snippet.ROOM[look.shown],
+        }
+
+    async def oembed(self, request: Request) -> Response:
+        """https://oembed.com: a frame that fits into what the consumer allows."""
+        if request.query_params.get("format", "json") != "json":
+            raise NotOffered("format_unknown")
+        campaign, words = self._addressed(request.query_params.get("url", ""))
+        width = min(_WIDTH, _size(request, "maxwidth", _SIZES, _WIDTH))
+        room = _size(request, "maxheight", _SIZES, _SIZES[1])
+        layout = next((each for each in snippet.ROOM if snippet.height(each, width) <= room), "button")
+        tall = min(room, snippet.height(layout, width))
+        look = Look(layout=layout)
+        answer = {
+            "version": "1.0",
+            "type": "rich",
+            "title": words.t("card.frame", recipient=campaign.recipient.short_name),
+            "provider_name": campaign.recipient.short_name,
+            "provider_url": self.public_url,
+            "cache_age": 3600,
+            "html": snippet.oembed_frame(self.public_url, campaign, words, look, width, tall),
+            "width": width,
+            "height": tall,
+        }
+        return JSONResponse(answer, 200, SHARED | fresh(300, live=False))
+
+    def _addressed(self, address: str) -> tuple[Campaign, Texts]:
+        """The campaign of one of our addresses, in the language it names. Raises NotFound (`address_elsewhere`)."""
+        try:
+            parts = urlsplit(address)
+            page = _OURS.fullmatch(parts.path)
+            wanted = texts.wanted(parse_qs(parts.query, max_num_fields=20).get("lang", [""])[0])
+        except (ValueError, Invalid) as error:
+            raise NotFound("address_elsewhere") from error
+        if page is None or f"{parts.scheme}://{parts.netloc}" != self.public_url:
+            raise NotFound("address_elsewhere")
+        campaign = self.donations.campaign(page[1])
+        return campaign, texts.texts(campaign.language(wanted))
+
+    async def qr(self, request: Request) -> Response:
+        """Holds the address of the campaign's page, and nothing about the campaign."""
+        campaign = self.donations.campaigns.get(request.path_params["id"])
+        size = _size(request, "size", _QR_SIZES, 256)
+        body = pictures.qr_svg(f"{self.public_url}/c/{campaign.id}", size)
+        headers = SHARED | fresh(300, live=False) | {"content-security-policy": pictures.POLICY}
+        return Response(body, 200, headers, "image/svg+xml")
+
+
+def _choice(request: Request, name: str, allowed: tuple[str, ...]) -> str:
+    """The first of `allowed` where nothing was chosen. Raises Invalid (`choice_unknown`)."""
+    given = request.query_params.get(name, allowed[0])
+    if given not in allowed:
+        raise Invalid("choice_unknown", field=name, given=given[:40], allowed=", ".join(filter(None, allowed)))
+    return given
+
+
+def _look(request: Request) -> Look:
+    return Look(_choice(request, "theme", THEMES), _choice(request, "layout", LAYOUTS))
+
+
+def _size(request: Request, name: str, limits: tuple[int, int], default: int) -> int:
+    """Raises Invalid (`size_out_of_range`)."""
+    given, (low, high) = request.query_params.get(name, str(default)), limits
+    if not re.fullmatch(r"[0-9]{1,5}", given, re.ASCII) or not low <= int(given) <= high:
+        raise Invalid("size_out_of_range", field=name, given=given[:40], minimum=low, maximum=high)
+    return int(given)

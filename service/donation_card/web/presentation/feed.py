@@ -1,0 +1,41 @@
+"""The feed: a campaign's updates as Atom (RFC 4287). Its title stays on readers' servers and names no person."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+from xml.etree import ElementTree
+
+from donation_card.domain.campaign import Campaign
+from donation_card.web.presentation.translations import Texts
+
+_NOTHING_YET: Final = date(1970, 1, 1)
+
+
+def atom(campaign: Campaign, words: Texts, public_url: str) -> bytes:
+    """Newest first; a feed without updates is a feed."""
+    page = f"{public_url}/c/{campaign.id}?lang={words.language}"
+    feed = ElementTree.Element("feed", {"xmlns": "http://www.w3.org/2005/Atom", "xml:lang": words.language})
+    newest = campaign.updates[0].date if campaign.updates else _NOTHING_YET
+    _head(feed, page, words.t("card.kicker", recipient=campaign.recipient.short_name), newest)
+    _link(feed, "self", f"{public_url}/c/{campaign.id}/updates.atom?lang={words.language}")
+    _link(feed, "alternate", page)
+    ElementTree.SubElement(ElementTree.SubElement(feed, "author"), "name").text = campaign.recipient.legal_name
+    for number, update in zip(range(len(campaign.updates), 0, -1), campaign.updates, strict=True):
+        entry = ElementTree.SubElement(feed, "entry")
+        address = f"{page}#update-{number}"
+        _head(entry, address, update.text[words.language], update.date)
+        _link(entry, "alternate", address)
+        ElementTree.SubElement(entry, "content", {"type": "text"}).text = update.text[words.language]
+    body: bytes = ElementTree.tostring(feed, "utf-8", xml_declaration=True)
+    return body
+
+
+def _head(parent: ElementTree.Element, address: str, title: str, day: date) -> None:
+    ElementTree.SubElement(parent, "id").text = address
+    ElementTree.SubElement(parent, "title").text = title
+    ElementTree.SubElement(parent, "updated").text = f"{day.isoformat()}T00:00:00Z"
+
+
+def _link(parent: ElementTree.Element, rel: str, href: str) -> None:
+    ElementTree.SubElement(parent, "link", {"rel": rel, "href": href})

@@ -1,0 +1,288 @@
+"""Pictures: a campaign as a badge, as what messengers show beside a link, and as a code for posters.
+
+Pure: the card's finished text in, bytes out; the same text, the same bytes. The badge lives on other people's pages and
+names the foundation alone. Pillow and the letters are loaded with the first picture: most workers never draw one.
+"""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+from xml.sax.saxutils import escape
+
+from donation_card.web.http.headers import NO_PAGE
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont
+
+Card = dict[str, Any]
+"""The answer of `/v1/campaigns/{id}`; see `view.card`."""
+
+POLICY: Final = f"{NO_PAGE}; style-src 'unsafe-inline'"
+"""For a picture that is opened by itself: nothing runs, nothing is fetched; an SVG brings its own colours."""
+
+_FONTS: Final = Path(__file__).parent.parent / "fonts"
+_SERIF, _SANS = "PTSerif-Bold.ttf", "PTSans-Regular.ttf"
+
+# The card's colours, mixed (widget/donation-card.js): light, dark.
+_INK: Final = ("#16130e", "#ece9e5")
+_SOFT: Final = ("#655b44", "#a69a82")
+_PAPER: Final = ("#ffffff", "#121212")
+_LINE: Final = ("#e2dfd8", "#2e2b25")
+_ACCENT: Final = ("#0a6654", "#6ac7b5")
+_NOTE: Final = ("#faf2e0", "#312916")
+
+_RIBBON: Final = 5
+"""Pixels by which a badge moves up, so that the ribbon of the demo has room below it."""
+
+_SAFE: Final = 1.15
+"""A reader's own font may be this much wider than ours."""
+
+
+def badge_svg(card: Card) -> bytes:
+    """360 × 96 pixels; text is text, and its description says what the bar shows."""
+    figure, goal = _figures(card)
+    said = ", ".join(filter(None, (card["kicker"], f"{figure} {goal}".strip(), card["ribbon"])))
+    size = _fitting(_SANS, 15, 328, _SAFE, card["kicker"])
+    up = _RIBBON if card["ribbon"] else 0
+    lines = [f'<text class="soft" x="16" y="{26 - up}" font-size="{size}">{escape(card["kicker"])}</text>']
+    if card["ribbon"]:
+        small = _fitting(_SANS, 10, 328, _SAFE, card["ribbon"])
+        lines.append(f'<text class="soft" x="16" y="88" font-size="{small}">{escape(card["ribbon"])}</text>')
+    if figure:
+        big = _fitting(_SERIF, 22, 328 - _width(_SANS, 15, goal) * _SAFE - 8, _SAFE, figure)
+        lines.append(
+            f'<text x="16" y="{54 - up}" font-size="{big}" font-weight="600" font-family="ui-serif,Georgia,serif">'
+            f'{escape(figure)}<tspan class="soft" dx="8" font-size="15" font-weight="400"'
+            f' font-family="system-ui,sans-serif">{escape(goal)}</tspan></text>'
+        )
+    if card["notice"] and not figure:
+        size = _fitting(_SANS, 15, 328, _SAFE, card["notice"])
+        lines.append(f'<text x="16" y="{56 - up}" font-size="{size}">{escape(card["notice"])}</text>')
+    lines += [
+        f'<rect class="{kind}" x="{x:.2f}" y="{68 - up}" width="{width:.2f}" height="10"/>'
+        for kind, x, width in _segments(card, 16, 328, 2)
+    ]
+    dark = "".join(
+        f"{name}{{fill:{colours[1]}}}"
+        for name, colours in (
+            (".paper", _PAPER),
+            ("text", _INK),
+            (".soft", _SOFT),
+            (".line", _LINE),
+            (".full", _ACCENT),
+        )
+    )
+    light = dark
+    for colours in (_PAPER, _INK, _SOFT, _LINE, _ACCENT):
+        light = light.replace(colours[1], colours[0])
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="360" height="96" viewBox="0 0 360 96" role="img"'
+        f' lang="{card["lang"]}" font-family="system-ui,sans-serif" aria-labelledby="title desc">'
+        f'<title id="title">{escape(card["labels"]["frame"])}</title><desc id="desc">{escape(said)}</desc>'
+        f"<style>{light}@media(prefers-color-scheme:dark){{{dark}}}</style>"
+        f'<clipPath id="round"><rect x="16" y="{68 - up}" width="328" height="10" rx="5"/></clipPath>'
+        f'<rect class="paper" width="360" height="96" rx="12"/>{"".join(lines[: _texts(lines)])}'
+        f'<g clip-path="url(#round)">{"".join(lines[_texts(lines) :])}</g></svg>'
+    ).encode()
+
+
+def badge_png(card: Card) -> bytes:
+    """The same, twice as large, for where no SVG is shown."""
+    picture, draw = _paper(720, 192)
+    figure, goal = _figures(card)
+    up = 2 * _RIBBON if card["ribbon"] else 0
+    _text(draw, (32, 52 - up), _SANS, _fitting(_SANS, 30, 656, 1, card["kicker"]), _SOFT[0], card["kicker"])
+    if figure:
+        size = _fitting(_SERIF, 44, 656 - _width(_SANS, 30, goal) - 16, 1, figure)
+        _text(draw, (32, 108 - up), _SERIF, size, _INK[0], figure)
+        _text(draw, (32 + _width(_SERIF, size, figure) + 16, 108 - up), _SANS, 30, _SOFT[0], goal)
+    elif card["notice"]:
+        _text(draw, (32, 112 - up), _SANS, _fitting(_SANS, 30, 656, 1, card["notice"]), _INK[0], card["notice"])
+    _bar(picture, card, (32, 136 - up, 656, 20))
+    if card["ribbon"]:
+        _text(draw, (32, 176), _SANS, _fitting(_SANS, 20, 656, 1, card["ribbon"]), _SOFT[0], card["ribbon"])
+    return _png(picture)
+
+
+def share_png(card: Card) -> bytes:
+    """1200 × 630 pixels, what Open Graph asks for: the card's upper half, in letters that a messenger does not lose."""
+    picture, draw = _paper(1200, 630)
+    left, wide = 80, 1040
+    _text(draw, (left, 106), _SANS, _fitting(_SANS, 34, wide, 1, card["kicker"]), _SOFT[0], card["kicker"])
+    hidden = card["status"] == "hidden"
+    headline = (card["notice"] or "") if hidden else card["title"]
+    size, lines = _wrapped(_SERIF, (84, 76, 68, 60, 52, 44, 36), wide, 3, headline)
+    at = 130
+    for line in lines:
+        at += round(size * 1.16)
+        _text(draw, (left, at), _SERIF, size, _INK[0], line)
+    if not hidden:
+        figure, goal = _figures(card)
+        if at < 300:
+            _needs(draw, card, left, at + 72, wide)
+        if figure:
+            _text(draw, (left, 478), _SERIF, 68, _INK[0], figure)
+            _text(draw, (left + _width(_SERIF, 68, figure) + 20, 478), _SANS, 38, _SOFT[0], goal)
+        _bar(picture, card, (left, 506, wide, 28))
+        when = card["progress"]["when"] if card["progress"] else ""
+        _text(draw, (left, 582), _SANS, _fitting(_SANS, 28, wide, 1, when), _SOFT[0], when)
+    if card["ribbon"]:
+        _ribbon(draw, card["ribbon"])
+    return _png(picture)
+
+
+def qr_svg(url: str, size: int) -> bytes:
+    """Error level M, the quiet zone of four modules that ISO/IEC 18004 asks for, dark on white: `size` pixels wide."""
+    import segno
+
+    out = io.BytesIO()
+    code = segno.make(url, error="m", micro=False)
+    code.save(
+        out, kind="svg", border=4, light="#fff", title=f"QR · {urlsplit(url).netloc}", xmldecl=False, omitsize=True
+    )
+    return out.getvalue().replace(b"<svg ", f'<svg width="{size}" height="{size}" '.encode(), 1)
+
+
+# ── what is drawn ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _figures(card: Card) -> tuple[str, str]:
+    """The figure and what stands beside it; neither where it is unknown or hidden: unknown is not zero."""
+    progress = card["progress"]
+    if progress is None or card["status"] == "hidden":
+        return "", ""
+    return progress["figure"], progress["goal"]
+
+
+def _segments(card: Card, left: float, wide: float, gap: float) -> list[tuple[str, float, float]]:
+    """(kind, x, width) of the bar, one track and one filling for each need."""
+    found, room = [], wide - gap * (len(card["needs"]) - 1)
+    x = left
+    for need in card["needs"]:
+        width = need["share"] * room
+        found += [("line", x, width), ("full", x, width * need["filled"])]
+        x += width + gap
+    return [each for each in found if each[2] > 0]
+
+
+def _texts(lines: list[str]) -> int:
+    return next((at for at, line in enumerate(lines) if line.startswith("<rect")), len(lines))
+
+
+def _bar(picture: Image, card: Card, box: tuple[int, int, int, int]) -> None:
+    from PIL import Image, ImageDraw
+
+    left, top, wide, tall = box
+    if not card["needs"]:
+        return
+    fine = 4  # drawn larger and made smaller: round ends without steps
+    bar, mask = Image.new("RGB", (wide * fine, tall * fine), _PAPER[0]), Image.new("L", (wide * fine, tall * fine))
+    draw = ImageDraw.Draw(bar)
+    for kind, x, width in _segments(card, 0, wide * fine, tall * fine / 6):
+        draw.rectangle((x, 0, x + width - 1, tall * fine), fill=(_LINE if kind == "line" else _ACCENT)[0])
+    ImageDraw.Draw(mask).rounded_rectangle((0, 0, wide * fine - 1, tall * fine - 1), tall * fine // 2, fill=255)
+    small = (wide, tall)
+    picture.paste(
+        bar.resize(small, Image.Resampling.LANCZOS), (left, top), mask.resize(small, Image.Resampling.LANCZOS)
+    )
+
+
+def _needs(draw: ImageDraw, card: Card, left: int, top: int, wide: int) -> None:
+    """Up to four, in two columns; what does not fit is left out rather than cut."""
+    column = (wide - 48) // 2
+    for at, need in enumerate(card["needs"][:4]):
+        x, y = left + (at % 2) * (column + 48), top + (at // 2) * 48
+        amount = _width(_SANS, 28, need["amount"])
+        title = need["title"]
+        if _width(_SANS, 28, title) + amount + 24 > column:
+            continue
+        colour = _SOFT[0] if need["state"] == "funded" else _INK[0]
+        _text(draw, (x, y), _SANS, 28, colour, title)
+        _text(draw, (x + column - amount, y), _SANS, 28, _SOFT[0], need["amount"])
+
+
+def _ribbon(draw: ImageDraw, text: str) -> None:
+    width = _width(_SANS, 22, text)
+    draw.rounded_rectangle((1200 - width - 64, 24, 1200 - 24, 64), 8, fill=_NOTE[0])
+    _text(draw, (1200 - width - 44, 52), _SANS, 22, _INK[0], text)
+
+
+# ── letters ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@cache
+def _font(name: str, size: int) -> FreeTypeFont:
+    from PIL import ImageFont
+
+    return ImageFont.truetype(_FONTS / name, size, layout_engine=ImageFont.Layout.BASIC)
+
+
+def _width(name: str, size: int, text: str) -> float:
+    return _font(name, size).getlength(text)
+
+
+def _fitting(name: str, size: int, wide: float, spare: float, text: str) -> int:
+    """The largest size, from `size` down, in which the text is no wider."""
+    while size > 6 and _width(name, size, text) * spare > wide:
+        size -= 1
+    return size
+
+
+def _wrapped(name: str, sizes: tuple[int, ...], wide: int, most: int, text: str) -> tuple[int, list[str]]:
+    """The first of the sizes in which the text takes no more than `most` lines; in the last, what fits."""
+    for size in sizes:
+        lines = _lines(name, size, wide, text)
+        if len(lines) <= most and all(_width(name, size, line) <= wide for line in lines):
+            return size, _balanced(name, size, wide, lines)
+    return size, [_cut(name, size, wide, line) for line in lines[:most]]
+
+
+def _lines(name: str, size: int, wide: float, text: str) -> list[str]:
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and _width(name, size, longer) > wide:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _balanced(name: str, size: int, wide: float, lines: list[str]) -> list[str]:
+    """As many lines, as equally long as they can be: no word stands alone in the last."""
+    found = lines
+    while len(narrower := _lines(name, size, wide, " ".join(lines))) == len(lines) and wide > 0:
+        found, wide = narrower, wide - size / 2
+    return found
+
+
+def _cut(name: str, size: int, wide: int, line: str) -> str:
+    """The line, or as much of it as fits before an ellipsis."""
+    if _width(name, size, line) <= wide:
+        return line
+    return next(cut for end in range(len(line), -1, -1) if _width(name, size, cut := f"{line[:end].rstrip()}…") <= wide)
+
+
+def _text(draw: ImageDraw, at: tuple[float, float], name: str, size: int, colour: str, text: str) -> None:
+    """`at`: where the baseline begins."""
+    draw.text(at, text, font=_font(name, size), fill=colour, anchor="ls")
+
+
+def _paper(wide: int, tall: int) -> tuple[Image, ImageDraw]:
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("RGB", (wide, tall), _PAPER[0])
+    return picture, ImageDraw.Draw(picture)
+
+
+def _png(picture: Image) -> bytes:
+    """64 colours are all that a picture of text and bars needs."""
+    out = io.BytesIO()
+    picture.quantize(64).save(out, "PNG", optimize=True)
+    return out.getvalue()

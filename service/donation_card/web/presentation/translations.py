@@ -1,0 +1,111 @@
+"""Texts: one set of catalogues for the card, the pages and every other surface; amounts and times from CLDR.
+
+Nothing is formatted in a browser (Chromium knows no Belarusian); what leaves here is ready to be shown.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from babel import Locale
+from babel.dates import format_date, get_timezone_location
+from babel.numbers import parse_pattern
+
+from donation_card.domain.campaign import LANGUAGES
+from donation_card.domain.money import Money
+from donation_card.errors import Invalid
+
+_LOCALES: Final = Path(__file__).parent.parent / "locales"
+_ENGLISH: Final = Locale.parse("en")
+_TAG: Final = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
+_LONGEST_LIST: Final = 100
+
+
+def wanted(lang: str) -> tuple[str, ...]:
+    """The primary subtags of a list such as `uk-UA,be`, in order. Raises Invalid (`language_malformed`)."""
+    if not lang:
+        return ()
+    tags = lang.split(",")
+    if len(lang) > _LONGEST_LIST or not all(_TAG.fullmatch(tag) for tag in tags):
+        raise Invalid("language_malformed", given=lang[:40])
+    return tuple(tag.partition("-")[0].lower() for tag in tags)
+
+
+def accepted(header: str) -> tuple[str, ...]:
+    """The primary subtags of an Accept-Language header, best first (RFC 9110, 12.5.4). Never raises."""
+    ranked: list[tuple[float, str]] = []
+    for part in header[:1000].split(","):
+        tag, _, quality = part.strip().partition(";")
+        weight = re.fullmatch(r"\s*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\s*", quality)
+        if _TAG.fullmatch(tag):
+            ranked.append((-float(weight[1]) if weight else -1.0, tag.partition("-")[0].lower()))
+    return tuple(tag for _, tag in sorted(ranked, key=lambda pair: pair[0]))
+
+
+class Texts:
+    """One language: its catalogue, its numbers, its dates. `t(key, **values)` raises KeyError on a missing key."""
+
+    def __init__(self, language: str, catalogue: Mapping[str, str | Mapping[str, str]]) -> None:
+        self.language = language
+        self.locale = Locale.parse(language)
+        self.dir = "rtl" if self.locale.text_direction == "rtl" else "ltr"
+        self._catalogue = catalogue
+
+    def t(self, key: str, **values: object) -> str:
+        text = self._catalogue[key]
+        if not isinstance(text, str):
+            text = text[self.locale.plural_form(int(str(values["n"])))]
+        return text.format_map(values) if values else text
+
+    def money(self, money: Money) -> str:
+        """`€1,400`, `1 400 €`: without decimals where the amount is whole."""
+        parsed = parse_pattern(self.locale.currency_formats["standard"].pattern)
+        decimals = 0 if money.whole else money.exponent
+        parsed.frac_prec = (decimals, decimals)
+        text: str = parsed.apply(
+            Decimal(money.amount).scaleb(-money.exponent), self.locale, currency=money.currency, currency_digits=False
+        )
+        # CLDR writes "EUR" in Ukrainian; a sign that everybody knows is calmer
+        return text.replace(money.currency, _ENGLISH.currency_symbols.get(money.currency, money.currency))
+
+    def amount_pattern(self, currency: str) -> dict[str, str]:
+        """How a browser writes a whole amount that a donor is typing: `{n}` stands for the digits."""
+        one = self.money(Money(7 * Money(0, currency).unit, currency))
+        symbols = self.locale.number_symbols["latn"]
+        return {"pattern": one.replace("7", "{n}"), "group": symbols["group"], "decimal": symbols["decimal"]}
+
+    def time(self, instant: dt.datetime) -> str:
+        return instant.strftime("%H:%M")
+
+    def moment(self, instant: dt.datetime, *, today: dt.date | None = None) -> str:
+        """The time alone on the day itself, else with its day."""
+        if today == instant.date():
+            return self.time(instant)
+        return f"{format_date(instant.date(), 'd MMM', locale=self.locale)} {self.time(instant)}"
+
+    def day(self, date: dt.date) -> str:
+        return str(format_date(date, locale=self.locale))
+
+    def city(self, timezone: str) -> str:
+        return get_timezone_location(timezone, locale=self.locale, return_city=True)
+
+    def countries(self, codes: tuple[str, ...]) -> str:
+        return ", ".join(self.locale.territories[code] for code in codes)
+
+
+@cache
+def texts(language: str) -> Texts:
+    """The catalogue of one of `LANGUAGES`, read once."""
+    return Texts(language, json.loads((_LOCALES / f"{language}.json").read_text("utf-8")))
+
+
+def best(preferred: tuple[str, ...]) -> Texts:
+    """For pages about no campaign: the first preferred language there is, else English."""
+    return texts(next((tag for tag in preferred if tag in LANGUAGES), "en"))

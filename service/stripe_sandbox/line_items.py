@@ -1,0 +1,119 @@
+"""What a session charges for: its line items, checked, and their sum."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from stripe_sandbox import currencies
+from stripe_sandbox.errors import ApiError, missing, no_such, unmodelled
+from stripe_sandbox.ids import new_id
+from stripe_sandbox.session_rules import check_positive
+
+MOST = 100
+
+
+def priced(items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int, str]:
+    """The line items as the API shows them, their total in minor units, and their currency.
+
+    Raises ApiError (400), also when the total is below or above what can be charged.
+    """
+    if len(items) > MOST:
+        raise ApiError(f"You can pass up to {MOST} line items.", param="line_items")
+    shown = [_item(item, f"line_items[{position}]") for position, item in enumerate(items)]
+    used = {item["currency"] for item in shown}
+    if len(used) > 1:
+        raise ApiError(
+            f"All line items must be in one currency; you passed {', '.join(sorted(used))}.", param="line_items"
+        )
+    currency = used.pop()
+    total = sum(item["amount_total"] for item in shown)
+    _check_total(total, currency)
+    return shown, total, currency
+
+
+def _item(item: dict[str, Any], path: str) -> dict[str, Any]:
+    if "price" in item and "price_data" in item:
+        raise ApiError("You may only specify one of these parameters: price, price_data.", param=path)
+    if "price" in item:
+        raise no_such("price", item["price"], f"{path}[price]", status=400)
+    if "price_data" not in item:
+        raise missing(f"{path}[price_data]")
+    if "quantity" not in item:
+        raise ApiError(
+            f"Quantity is required. Add `quantity` to `{path}`.", code="parameter_missing", param=f"{path}[quantity]"
+        )
+    check_positive(item["quantity"], f"{path}[quantity]", 1)
+    for name in ("adjustable_quantity", "tax_rates"):
+        if name in item and item[name] != {"enabled": False}:
+            raise unmodelled(f"{path}[{name}]")
+    price, quantity = _price(item["price_data"], f"{path}[price_data]"), item["quantity"]
+    amount = int((Decimal(price["unit_amount_decimal"]) * quantity).to_integral_value(ROUND_HALF_UP))
+    return {
+        "id": new_id("li_"),
+        "object": "item",
+        "amount_discount": 0,
+        "amount_subtotal": amount,
+        "amount_tax": 0,
+        "amount_total": amount,
+        "currency": price["currency"],
+        "description": item["price_data"]["product_data"]["name"],
+        "metadata": item.get("metadata", {}),
+        "price": price,
+        "quantity": quantity,
+    }
+
+
+def _price(data: dict[str, Any], path: str) -> dict[str, Any]:
+    _exactly_one(data, "product", "product_data", path)
+    _exactly_one(data, "unit_amount", "unit_amount_decimal", path)
+    if "product" in data:
+        raise no_such("product", data["product"], f"{path}[product]", status=400)
+    if "recurring" in data:
+        raise ApiError(
+            "You specified `payment` mode but passed a recurring price. "
+            "Either switch to `subscription` mode or use only one-time prices.",
+            param=f"{path}[recurring]",
+        )
+    currency = data["currency"].lower()
+    if currency not in currencies.SUPPORTED:
+        raise ApiError(f"Invalid currency: {currency[:20]}. Stripe does not support it.", param=f"{path}[currency]")
+    given = "unit_amount" if "unit_amount" in data else "unit_amount_decimal"
+    check_positive(data[given], f"{path}[{given}]", 0)
+    step = currencies.granularity(currency)
+    if step > 1 and data[given] % step:
+        raise ApiError(f"Invalid amount: {currency} amounts must be multiples of {step}.", param=f"{path}[{given}]")
+    return {
+        "id": new_id("price_"),
+        "object": "price",
+        "active": False,
+        "currency": currency,
+        "livemode": False,
+        "product": new_id("prod_"),
+        "recurring": None,
+        "type": "one_time",
+        "unit_amount": data.get("unit_amount"),
+        "unit_amount_decimal": str(data[given]),
+    }
+
+
+def _exactly_one(data: dict[str, Any], one: str, other: str, path: str) -> None:
+    if one in data and other in data:
+        raise ApiError(f"You may only specify one of these parameters: {one}, {other}.", param=f"{path}[{other}]")
+    if one not in data and other not in data:
+        raise missing(f"{path}[{one}]")
+
+
+def _check_total(total: int, currency: str) -> None:
+    smallest = currencies.SMALLEST.get(currency, 1)
+    if total < smallest:
+        least = currencies.major(smallest, currency)
+        raise ApiError(
+            f"The Checkout Session's total amount due must add up to at least {least} {currency}",
+            code="amount_too_small",
+        )
+    if total > currencies.LARGEST:
+        most = currencies.major(currencies.LARGEST, currency)
+        raise ApiError(
+            f"The Checkout Session's total amount must be no more than {most} {currency}", code="amount_too_large"
+        )

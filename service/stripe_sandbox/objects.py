@@ -1,0 +1,247 @@
+"""Makes the objects the API shows, with the fields of the real ones that clients use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import stripe
+
+from stripe_sandbox.ids import new_id
+
+SESSION = "checkout.session"
+PAYMENT = "payment_intent"
+EVENT = "event"
+REFUND = "refund"
+DISPUTE = "dispute"
+ENDPOINT = "webhook_endpoint"
+PRICE = "price"
+LINK = "payment_link"
+DOMAIN = "payment_method_domain"
+
+Json = dict[str, Any]
+
+# Fields of a session that we hand back as they came, and show as null when they did not.
+ECHOED = """adaptive_pricing allowed_payment_method_types billing_address_collection branding_settings cancel_url
+    client_reference_id consent_collection customer_creation customer_email excluded_payment_method_types
+    integration_identifier locale name_collection origin_context payment_method_options permissions
+    redirect_on_completion return_url saved_payment_method_options submit_type success_url wallet_options""".split()  # noqa: SIM905
+NOTHING_YET = """after_expiration allow_promotion_codes collected_information consent currency_conversion customer
+    customer_account customer_details discounts invoice invoice_creation managed_payments optional_items payment_link
+    payment_method_configuration_details presentment_details recovered_from setup_intent shipping_address_collection
+    shipping_cost subscription tax_id_collection""".split()  # noqa: SIM905
+
+
+def new_session(params: Json, amount: int, currency: str, now: int, public_url: str) -> tuple[Json, str]:
+    """A session and its client secret, which outlives its showing in the object."""
+    ui_mode = params.get("ui_mode", "hosted_page")
+    id = new_id("cs_test_", 58)
+    secret = f"{id}_secret_{new_id('', 50)}"
+    session = dict.fromkeys(NOTHING_YET) | {name: params.get(name) for name in ECHOED}
+    if ui_mode == "embedded_page":
+        session["redirect_on_completion"] = params.get("redirect_on_completion", "always")
+    session |= {
+        "id": id,
+        "object": SESSION,
+        "amount_subtotal": amount,
+        "amount_total": amount,
+        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+        "client_secret": secret if ui_mode == "embedded_page" else None,
+        "created": now,
+        "currency": currency,
+        "custom_fields": params.get("custom_fields", []),
+        "custom_text": dict.fromkeys(["after_submit", "shipping_address", "submit", "terms_of_service_acceptance"])
+        | params.get("custom_text", {}),
+        "customer_creation": params.get("customer_creation", "if_required"),
+        "expires_at": params.get("expires_at", now + 24 * 3600),
+        "livemode": False,
+        "metadata": params.get("metadata", {}),
+        "mode": params["mode"],
+        "payment_intent": None,
+        "payment_method_collection": "if_required",
+        "payment_method_types": _method_types(params, currency),
+        "payment_status": "unpaid",
+        "phone_number_collection": params.get("phone_number_collection", {"enabled": False}),
+        "shipping_options": [],
+        "status": "open",
+        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+        "ui_mode": ui_mode,
+        "url": f"{public_url}/pay/{id}" if ui_mode == "hosted_page" else None,
+    }
+    return session, secret
+
+
+def _method_types(params: Json, currency: str) -> list[str]:
+    """What the account has switched on, as far as the session lets it in."""
+    on = ["card", "sepa_debit"] if currency == "eur" else ["card"]
+    allowed, excluded = params.get("allowed_payment_method_types", on), params.get("excluded_payment_method_types", [])
+    return [type for type in on if type in allowed and type not in excluded]
+
+
+def new_payment(data: Json, amount: int, currency: str, now: int) -> Json:
+    """`data` is the session's `payment_intent_data`; metadata comes from there alone, as with Stripe."""
+    id = new_id("pi_")
+    nothing = """amount_details application application_fee_amount automatic_payment_methods canceled_at
+        cancellation_reason customer customer_account hooks last_payment_error latest_charge next_action on_behalf_of
+        payment_method processing review setup_future_usage shipping source statement_descriptor
+        transfer_data""".split()  # noqa: SIM905
+    return dict.fromkeys(nothing) | {
+        "id": id,
+        "object": PAYMENT,
+        "amount": amount,
+        "amount_capturable": 0,
+        "amount_received": 0,
+        "capture_method": data.get("capture_method", "automatic_async"),
+        "client_secret": f"{id}_secret_{new_id('')}",
+        "confirmation_method": "automatic",
+        "created": now,
+        "currency": currency,
+        "description": data.get("description"),
+        "livemode": False,
+        "metadata": data.get("metadata", {}),
+        "payment_method_options": {},
+        "payment_method_types": ["card"],
+        "receipt_email": data.get("receipt_email"),
+        "statement_descriptor_suffix": data.get("statement_descriptor_suffix"),
+        "status": "requires_payment_method",
+        "transfer_group": data.get("transfer_group"),
+    }
+
+
+def new_charge(payment: Json, hidden: Json) -> Json:
+    """The charge of a payment that went through, for whoever expands it; no card number, as everywhere here."""
+    return {
+        "id": payment["latest_charge"],
+        "object": "charge",
+        "amount": payment["amount_received"],
+        "captured": True,
+        "created": hidden["charged"],
+        "currency": payment["currency"],
+        "livemode": False,
+        "metadata": payment["metadata"],
+        "paid": True,
+        "payment_intent": payment["id"],
+        "payment_method": payment["payment_method"],
+        "payment_method_details": hidden["method"],
+        "status": "succeeded",
+    }
+
+
+def new_event(type: str, subject: Json, now: int, request: Json, webhooks: int) -> Json:
+    return {
+        "id": new_id("evt_"),
+        "object": EVENT,
+        "api_version": stripe.api_version,
+        "created": now,
+        "data": {"object": subject},
+        "livemode": False,
+        "pending_webhooks": webhooks,
+        "request": request,
+        "type": type,
+    }
+
+
+def new_account(id: str, created: int) -> Json:
+    return {
+        "id": id,
+        "object": "account",
+        "business_profile": {"name": "Sandbox", "url": None},
+        "business_type": None,
+        "capabilities": {"card_payments": "active", "sepa_debit_payments": "active", "transfers": "active"},
+        "charges_enabled": True,
+        "country": "LT",
+        "created": created,
+        "default_currency": "eur",
+        "details_submitted": True,
+        "email": None,
+        "metadata": {},
+        "payouts_enabled": True,
+        "settings": {
+            "dashboard": {"display_name": "Sandbox", "timezone": "Etc/UTC"},
+            "payments": {"statement_descriptor": "SANDBOX"},
+        },
+        "type": "standard",
+    }
+
+
+def new_endpoint(params: Json, now: int) -> Json:
+    return {
+        "id": new_id("we_"),
+        "object": ENDPOINT,
+        "api_version": params.get("api_version"),
+        "application": None,
+        "created": now,
+        "description": params.get("description"),
+        "enabled_events": params["enabled_events"],
+        "livemode": False,
+        "metadata": params.get("metadata", {}),
+        "status": "enabled",
+        "url": params["url"],
+    }
+
+
+def new_price(params: Json, now: int) -> Json:
+    asked = params["custom_unit_amount"]
+    return {
+        "id": new_id("price_"),
+        "object": PRICE,
+        "active": True,
+        "billing_scheme": "per_unit",
+        "created": now,
+        "currency": params["currency"],
+        "custom_unit_amount": {name: asked.get(name) for name in ("maximum", "minimum", "preset")},
+        "livemode": False,
+        "lookup_key": None,
+        "metadata": params.get("metadata", {}),
+        "nickname": params.get("nickname"),
+        "product": new_id("prod_", 14),
+        "recurring": None,
+        "tax_behavior": "unspecified",
+        "tiers_mode": None,
+        "transform_quantity": None,
+        "type": "one_time",
+        "unit_amount": None,
+        "unit_amount_decimal": None,
+    }
+
+
+def new_link(params: Json, currency: str, public_url: str) -> Json:
+    nothing = """application application_fee_amount application_fee_percent consent_collection inactive_message
+        invoice_creation on_behalf_of optional_items payment_method_types restrictions shipping_address_collection
+        subscription_data transfer_data""".split()  # noqa: SIM905
+    data = dict.fromkeys(
+        ["capture_method", "description", "setup_future_usage", "statement_descriptor", "statement_descriptor_suffix"]
+    )
+    return dict.fromkeys(nothing) | {
+        "id": new_id("plink_"),
+        "object": LINK,
+        "active": True,
+        "after_completion": {"hosted_confirmation": {"custom_message": None}, "type": "hosted_confirmation"},
+        "allow_promotion_codes": False,
+        "automatic_tax": {"enabled": False, "liability": None},
+        "billing_address_collection": "auto",
+        "currency": currency,
+        "custom_fields": [],
+        "custom_text": dict.fromkeys(["after_submit", "shipping_address", "submit", "terms_of_service_acceptance"]),
+        "customer_creation": params.get("customer_creation", "if_required"),
+        "livemode": False,
+        "metadata": params.get("metadata", {}),
+        "payment_intent_data": data | {"metadata": {}, "transfer_group": None} | params.get("payment_intent_data", {}),
+        "payment_method_collection": "always",
+        "phone_number_collection": {"enabled": False},
+        "shipping_options": [],
+        "submit_type": params.get("submit_type", "auto"),
+        "tax_id_collection": {"enabled": False, "required": "never"},
+        "url": f"{public_url}/link/test_{new_id('', 20)}",
+    }
+
+
+def new_domain(name: str, now: int, *, enabled: bool) -> Json:
+    methods = ("amazon_pay", "apple_pay", "google_pay", "klarna", "link", "paypal")
+    return {method: {"status": "active"} for method in methods} | {
+        "id": new_id("pmd_"),
+        "object": DOMAIN,
+        "created": now,
+        "domain_name": name,
+        "enabled": enabled,
+        "livemode": False,
+    }
