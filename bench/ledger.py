@@ -21,7 +21,7 @@ from pathlib import Path
 
 import httpx
 import uvloop
-from donation_card.adapters.redis.totals_store import RedisLedger
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.application.ports import Account
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.totals import payment
@@ -124,11 +124,11 @@ def joins() -> None:
 
 
 async def measured_joins(url: str, raw: Redis) -> None:
-    ledger = RedisLedger(url, deadline=60)
+    ledger = RedisTotalsStore(url, deadline=60)
     small = Account("acct_small", livemode=False)
     for account in (ACCOUNT, small):
-        shadow = await ledger.open_shadow(account, "roof")
-        await ledger.flip(account, shadow, int(time.time()))
+        shadow = await ledger.begin_rebuild(account, "roof")
+        await ledger.promote_rebuild(account, shadow, int(time.time()))
     empty, have = raw.info("memory")["used_memory"], 0
     for donations in (1_000, 100_000, 1_000_000):
         fill(raw, donations - have)
@@ -144,10 +144,10 @@ async def measured_joins(url: str, raw: Redis) -> None:
     await ledger.close()
 
 
-async def rate(ledger: RedisLedger, account: Account, count: int = 500) -> float:
+async def rate(ledger: RedisTotalsStore, account: Account, count: int = 500) -> float:
     began = time.perf_counter()
     for _ in range(count):
-        await ledger.join(account, payment("roof", f"pi_{uuid.uuid4().hex}", 2500, paid=True))
+        await ledger.apply(account, payment("roof", f"pi_{uuid.uuid4().hex}", 2500, paid=True))
     return count / (time.perf_counter() - began)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 from donation_card.adapters.stripe.payments import StripePayments
-from donation_card.application.ports import Order, Shape
+from donation_card.application.ports import CheckoutOrder, UiMode
 from donation_card.domain.money import Money
 
 from bench.running import Row, Service, service_running
@@ -59,20 +59,20 @@ async def through_the_client(sandbox: str) -> float:
     for number in range(WARM + EACH):
         if number == WARM:
             began = time.process_time()
-        await payments.create(order(), uuid.uuid4().hex)
+        await payments.create_session(order(), uuid.uuid4().hex)
         await asyncio.sleep(PAUSE)  # as cold as ours
     spent = time.process_time() - began
     await payments.close()
     return spent / EACH * 1000
 
 
-def order() -> Order:
-    return Order(
+def order() -> CheckoutOrder:
+    return CheckoutOrder(
         campaign="vitaly",
         site="other",
-        nonce=uuid.uuid4().hex,
+        attempt_id=uuid.uuid4().hex,
         amount=Money(25_00, "EUR"),
-        shape=Shape.EMBEDDED,
+        ui_mode=UiMode.EMBEDDED,
         description="Donation",
         locale="en",
         expires_at=int(time.time()) + 91 * 60,

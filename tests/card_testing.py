@@ -24,14 +24,14 @@ from itertools import count
 from pathlib import Path
 
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.adapters.memory_rate_limiter import MemoryLimits
-from donation_card.adapters.proof_of_work import TRIES
-from donation_card.application.ports import Account, CheckoutSession, Declined, SessionStatus
-from donation_card.application.session_limits import RESERVED, Admission, Budgets, Visitor
-from donation_card.domain.attack_detection import TOP
+from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
+from donation_card.adapters.proof_of_work import MEAN_ATTEMPTS
+from donation_card.application.ports import Account, CheckoutSession, PaymentDeclined, SessionStatus
+from donation_card.application.session_limits import WITHOUT_JS, Budgets, Client, SessionLimits
+from donation_card.domain.attack_detection import MAX_LEVEL
 from donation_card.errors import RateLimited
 
-BUDGETS = Budgets.under(25)
+BUDGETS = Budgets.from_stripe_limit(25)
 PREFIXES = 10_000
 DONORS_A_SECOND = 0.5
 NATIVE, LAPTOP, PHONE = 650, 400, 120
@@ -103,9 +103,9 @@ class Run:
         self.due: list[tuple[float, int, Callable[[], Awaitable[None]]]] = []
         self.prefixes = [f"11.{n // 256}.{n % 256}.1" for n in range(PREFIXES)]
         self.campaign = read_campaign(Path(__file__).parent / "roof.toml")
-        limits, alone = MemoryLimits(now=self.now), MemoryLimits(now=self.now)
-        self.admission = Admission(Bank(), limits, alone, Work(), BUDGETS, now=self.now)  # type: ignore[arg-type]
-        self.outcome = Outcome(budget=BUDGETS.unproven.burst + RESERVED.burst)
+        limits, alone = MemoryRateLimiter(now=self.now), MemoryRateLimiter(now=self.now)
+        self.admission = SessionLimits(Bank(), limits, alone, Work(), BUDGETS, now_ms=self.now)  # type: ignore[arg-type]
+        self.outcome = Outcome(budget=BUDGETS.unproven.burst + WITHOUT_JS.burst)
 
     def now(self) -> int:
         return int(self.at * 1_000)
@@ -123,32 +123,32 @@ class Run:
         while self.due and self.due[0][0] < self.end:
             self.at, _, what = heapq.heappop(self.due)
             await what()
-        self.outcome.off_at_the_end = not self.admission.mode.effective
+        self.outcome.off_at_the_end = not self.admission.attack_status.effective_level
         return self.outcome
 
     async def look(self) -> None:
         """What `Upkeep` does once a second; and the budget that the limits in force leave to whoever comes."""
-        await self.admission.look()
-        level = self.admission.mode.effective
+        await self.admission.sync_attack_status()
+        level = self.admission.attack_status.effective_level
         self.outcome.levels[level] += 1
         if level and self.outcome.noticed_after is None:
             self.outcome.noticed_after = self.at - self.attack[0]
         if self.attack[0] <= self.at < self.attack[1]:
-            open_to_all = RESERVED if level else BUDGETS.unproven
-            self.outcome.budget += 1_000 / (BUDGETS.campaign if self.scenario.cores else open_to_all).every
+            open_to_all = WITHOUT_JS if level else BUDGETS.unproven
+            self.outcome.budget += 1_000 / (BUDGETS.campaign if self.scenario.cores else open_to_all).interval_ms
         self.later(1, self.look)
 
     async def ask(self, address: str, *, scripted: bool, proof: str = "", replaces: str = "") -> tuple[str, float]:
         try:
-            visitor = Visitor(address, scripted, proof, "form")
+            visitor = Client(address, scripted, proof, "form")
             await self.admission.admit(self.campaign, visitor, replaces=replaces)
         except RateLimited as error:
-            return error.code, float(error.evidence.get("retry_after", 0))
+            return error.code, float(error.params.get("retry_after", 0))
         return "session", 0
 
     def work(self, speed: float) -> float:
         """Seconds that the challenge of this moment takes."""
-        tries = TRIES << (max(self.admission.mode.effective, 1) - 1)
+        tries = MEAN_ATTEMPTS << (max(self.admission.attack_status.effective_level, 1) - 1)
         return tries * self.dice.uniform(0.5, 1.5) / speed
 
     # ── donors ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -196,10 +196,10 @@ class Run:
             self.later(max(wait, 2), again)
 
     async def gift_paid(self) -> None:
-        self.admission.hear(PAID)
+        self.admission.record_signal(PAID)
 
     async def card_declined(self) -> None:
-        self.admission.hear(Declined())
+        self.admission.record_signal(PaymentDeclined())
 
     # ── attackers ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -235,7 +235,7 @@ class Run:
             self.later(2, again)
         if answer != "session":
             return
-        if how == "replayed" and not self.admission.mode.effective:
+        if how == "replayed" and not self.admission.attack_status.effective_level:
             how = "unproven"  # nobody is asked for a proof now, so an old one is as good as none
         self.outcome.attackers[how] += 1
         for _ in range(5):
@@ -252,10 +252,10 @@ class Bank:
 class Work:
     """Who shows a proof has done it: `Run.work` let the time go by."""
 
-    def make(self, form: str, level: int) -> dict[str, object]:
+    def issue(self, form: str, level: int) -> dict[str, object]:
         raise NotImplementedError
 
-    def solved(self, proof: str, form: str) -> str | None:
+    def verify(self, proof: str, form: str) -> str | None:
         return proof
 
 
@@ -279,7 +279,7 @@ def table(outcomes: dict[str, Outcome]) -> Iterator[str]:
             f"{name:10} {each.donors['all', 'came']:7} {each.served:8.2%} {each.share('attacked'):9.2%} "
             f"{each.share('shared'):8.2%} {each.share('no script'):10.0%} {wait:>12} {each.attackers['asked']:8} "
             f"{each.sessions:9} {each.budget:8.0f} {each.attackers['replayed']:9} {noticed:>8}  "
-            f"{' '.join(str(each.levels[level]) for level in range(TOP + 1))}"
+            f"{' '.join(str(each.levels[level]) for level in range(MAX_LEVEL + 1))}"
         )
 
 

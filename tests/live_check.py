@@ -22,8 +22,8 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 import stripe
-from donation_card.adapters.stripe.payments import EVENTS, _params
-from donation_card.application.ports import Order, Shape
+from donation_card.adapters.stripe.payments import HANDLED_EVENTS, _create_params
+from donation_card.application.ports import CheckoutOrder, UiMode
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.money import Money
 from donation_card.settings import STRIPE_ORIGINS
@@ -96,27 +96,27 @@ def differences(ours: Any, theirs: Any, where: str = "", *, words: bool = True) 
         yield f"{where}: the sandbox says {ours!r}, Stripe {theirs!r}"
 
 
-def order(shape: Shape) -> Any:
+def order(shape: UiMode) -> Any:
     """The parameters that the service itself would send."""
     hosted = {"success_url": "https://give.example.org/thanks", "cancel_url": "https://give.example.org/"}
-    return _params(
-        Order(
+    return _create_params(
+        CheckoutOrder(
             campaign="live-check",
             site="other",
-            nonce="live-check",
+            attempt_id="live-check",
             amount=Money(2500, "EUR"),
-            shape=shape,
+            ui_mode=shape,
             description="Donation",
             locale="en",
             expires_at=int(time.time()) + 91 * 60,
-            **(hosted if shape is Shape.HOSTED else {}),
+            **(hosted if shape is UiMode.HOSTED else {}),
         )
     )
 
 
 def steps() -> Iterator[tuple[str, Callable[[Side], httpx.Response]]]:
     """Each is done on both sides, in this order."""
-    sessions, embedded, hosted = "/v1/checkout/sessions", order(Shape.EMBEDDED), order(Shape.HOSTED)
+    sessions, embedded, hosted = "/v1/checkout/sessions", order(UiMode.EMBEDDED), order(UiMode.HOSTED)
     key = f"donation-card-live-check-{uuid.uuid4().hex}"
 
     def first(side: Side) -> str:
@@ -141,7 +141,7 @@ def steps() -> Iterator[tuple[str, Callable[[Side], httpx.Response]]]:
     for name, change in wrong:
         yield name, lambda side, change=change: side.call("POST", sessions, embedded | change)
     for path, name in LISTED.items():
-        wanted = {"limit": 1} | ({"types": list(EVENTS)} if path == "/v1/events" else {})
+        wanted = {"limit": 1} | ({"types": list(HANDLED_EVENTS)} if path == "/v1/events" else {})
         yield name, lambda side, path=path, wanted=wanted: side.call("GET", path, wanted)
     yield "nobody's address", lambda side: side.call("GET", "/v1/nothing")
 
@@ -152,7 +152,7 @@ LISTED = {path: f"a list: {path}" for path in ("/v1/payment_intents", "/v1/refun
 
 def live(ours: Side) -> None:
     """A gift, half of it refunded, then disputed; the operator's switches do what no API can."""
-    made = ours.call("POST", "/v1/checkout/sessions", order(Shape.HOSTED)).json()
+    made = ours.call("POST", "/v1/checkout/sessions", order(UiMode.HOSTED)).json()
     ours.sessions.clear()
     httpx.post(made["url"], data={"number": "4242 4242 4242 4242", "email": "ada@example.org"})
     payment = ours.call("GET", "/v1/payment_intents").json()["data"][0]["id"]

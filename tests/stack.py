@@ -19,12 +19,12 @@ from pathlib import Path
 
 import httpx
 import uvicorn
-from donation_card.adapters.redis.totals_store import RedisLedger
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.app import create_app
 from donation_card.application.ports import Account
 from donation_card.domain.totals import Totals
 from donation_card.observability.logs import configure_logs
-from donation_card.server.http_protocol import Protocol
+from donation_card.server.http_protocol import LimitedHttpProtocol
 from donation_card.settings import Settings, from_environment
 from stripe_sandbox import SandboxSettings, create_sandbox
 
@@ -116,7 +116,7 @@ class Stack:
         account = httpx.get(f"{self.sandbox}/v1/account", auth=("sk_test_x", "")).json()["id"]
 
         async def read() -> Totals | None:
-            ledger = RedisLedger(self.settings.redis_url)
+            ledger = RedisTotalsStore(self.settings.redis_url)
             try:
                 return await ledger.totals(Account(account, livemode=False), campaign)
             finally:
@@ -149,7 +149,7 @@ def running(
     folder: Path,
     *,
     campaigns: Path = Path("campaigns"),
-    publication_every: str | None = "0",
+    demo_publication_interval: str | None = "0",
     article_origin: str | None = None,
     sandbox_options: dict | None = None,
     webhooks: bool = True,
@@ -165,14 +165,14 @@ def running(
         stripe_publishable_key="pk_test_0123456789",
         stripe_webhook_secrets=(WEBHOOK_SECRET,),
         redis_url=redis_url,
-        stripe_rate=BRISK,
+        stripe_rate_limit=BRISK,
         public_url=service,
         secret_keys=("0123456789abcdef" * 2,),
-        campaigns=campaigns,
+        campaigns_dir=campaigns,
         stripe_api_base=sandbox,
-        article_origin=article_origin,
+        demo_article_origin=article_origin,
         metrics_tokens=(METRICS_TOKEN,),
-        publication_every=publication_every,
+        demo_publication_interval=demo_publication_interval,
     )
     settings = replace(settings, **(settings_options or {}))
     sandbox_settings = SandboxSettings(
@@ -260,7 +260,7 @@ def served(*apps: tuple[object, socket.socket]) -> Iterator[None]:
         "log_level": "warning",
         "server_header": False,
         "proxy_headers": False,
-        "http": Protocol,
+        "http": LimitedHttpProtocol,
     }
     configs = [uvicorn.Config(app, **told) for app, _ in apps]
     servers = [uvicorn.Server(config) for config in configs]

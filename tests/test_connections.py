@@ -7,7 +7,7 @@ import time
 
 import httpx
 import pytest
-from donation_card.server.http_protocol import LARGEST_HEAD, PATIENCE
+from donation_card.server.http_protocol import MAX_HEADER_BYTES, REQUEST_TIMEOUT
 
 from tests.stack import eventually, processes
 
@@ -47,7 +47,7 @@ def test_slow_heads_and_slow_bodies_are_closed_and_readers_served_meanwhile(redi
             slow.sendall(b"GET / HTTP/1.1\r\n")
         drip.start()
         try:
-            while time.monotonic() - began < PATIENCE - 2:
+            while time.monotonic() - began < REQUEST_TIMEOUT - 2:
                 assert stack.client.get("/v1/campaigns/roof/progress").status_code == 200
             for each in heads + bodies:
                 each.settimeout(CLOSED_WITHIN)
@@ -103,9 +103,9 @@ def test_a_head_beyond_the_limit_is_refused_whole_or_in_pieces_and_one_below_is_
     def head(size):
         return b"GET /healthz HTTP/1.1\r\nhost: h\r\nconnection: close\r\nx-filler: " + b"x" * size
 
-    assert told(stack, head(LARGEST_HEAD - 200) + b"\r\n\r\n").startswith(b"HTTP/1.1 200 ")
-    assert told(stack, head(LARGEST_HEAD) + b"\r\n\r\n").startswith(b"HTTP/1.1 431 ")
-    assert told(stack, head(LARGEST_HEAD)).startswith(b"HTTP/1.1 431 "), "it need not end"
+    assert told(stack, head(MAX_HEADER_BYTES - 200) + b"\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+    assert told(stack, head(MAX_HEADER_BYTES) + b"\r\n\r\n").startswith(b"HTTP/1.1 431 ")
+    assert told(stack, head(MAX_HEADER_BYTES)).startswith(b"HTTP/1.1 431 "), "it need not end"
 
 
 @pytest.mark.parametrize("headers", [{}, {"accept-encoding": "br"}, {"accept-encoding": "gzip, br;q=0"}])

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import yaml
 from donation_card.domain.campaign import LANGUAGES
-from donation_card.errors import Misconfigured
+from donation_card.errors import ConfigurationError
 from donation_card.server.http_protocol import KEEP_ALIVE
 from donation_card.settings import from_environment
 
@@ -80,7 +80,7 @@ def test_every_setting_that_is_deployed_is_one_that_the_service_reads():
 
 def test_the_service_refuses_the_examples_as_they_are():
     lines = re.findall(r"^([A-Z_]+)=(.*)$", Path("deploy/environment.example").read_text(), re.M)
-    with pytest.raises(Misconfigured, match="STRIPE_SECRET_KEY") as refused:
+    with pytest.raises(ConfigurationError, match="STRIPE_SECRET_KEY") as refused:
         from_environment(dict(lines) | {"REDIS_URL": "redis://ledger"})
     assert len(refused.value.faults) >= 4
 
@@ -108,11 +108,11 @@ def test_the_proxy_gives_up_an_idle_connection_before_the_service_does():
 
 
 def test_what_draining_needs_is_granted_everywhere():
-    from donation_card.cli.main import DRAIN
+    from donation_card.cli.main import SHUTDOWN_TIMEOUT
 
     seconds = [
         int(read("compose.yaml")["services"]["service"]["stop_grace_period"].removesuffix("s")),
         int(re.search(r"TimeoutStopSec=(\d+)", Path("deploy/donation-card.service").read_text())[1]),
         int(re.search(r"terminationGracePeriodSeconds: (\d+)", Path("deploy/kubernetes.yaml").read_text())[1]) - 4,
     ]
-    assert min(seconds) > DRAIN
+    assert min(seconds) > SHUTDOWN_TIMEOUT

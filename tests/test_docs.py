@@ -6,12 +6,12 @@ from pathlib import Path
 from random import Random
 
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.adapters.stripe.payments import EVENTS
+from donation_card.adapters.stripe.payments import HANDLED_EVENTS
 from donation_card.adapters.tokens import FORM_LIFETIME, HANDLE_LIFETIME
-from donation_card.analysis.disclosure_risk import Traffic, gains
-from donation_card.observability.metrics import exposition
-from donation_card.web.presentation.snippet import RESERVED, snippet
-from donation_card.web.presentation.translations import texts
+from donation_card.analysis.disclosure_risk import DonationProcess, advantages
+from donation_card.observability.metrics import render
+from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE, script_snippet
+from donation_card.web.presentation.translations import translations_for
 
 CARD = Path("widget/donation-card.js").read_text()
 
@@ -62,12 +62,12 @@ def test_every_error_code_that_can_be_answered_has_a_sentence():
 
 def test_the_events_an_endpoint_must_send_are_those_we_read():
     documented = set(re.findall(r"`((?:checkout\.session|refund|charge)\.[a-z_.]+)`", read("docs/operate.md")))
-    assert documented == set(EVENTS)
+    assert documented == set(HANDLED_EVENTS)
 
 
 def test_every_metric_is_documented_and_no_other():
-    told = re.findall(r"^donation_card_(\w+?)(?:_bucket|_sum|_count)?[{ ]", exposition([]).decode(), re.M)
-    told += re.findall(r"^# TYPE donation_card_(\w+)", exposition([]).decode(), re.M)
+    told = re.findall(r"^donation_card_(\w+?)(?:_bucket|_sum|_count)?[{ ]", render([]).decode(), re.M)
+    told += re.findall(r"^# TYPE donation_card_(\w+)", render([]).decode(), re.M)
     told += re.findall(r'gauge\(\s*"(\w+)"', read("service/donation_card/background_tasks.py"))
     table = read("docs/operate.md").partition("| metric |")[2].partition("\n\n")[0]
     documented = set(re.findall(r"`(\w+)(?:\{[\w,]+\})?`", "".join(re.findall(r"^\| (.*?) \|", table, re.M))))
@@ -102,11 +102,11 @@ def test_the_rights_of_the_restricted_key_are_those_we_use_and_no_other():
 
 
 def test_the_snippet_in_the_docs_is_the_one_that_is_printed():
-    printed = snippet("https://HOST", read_campaign(Path("campaigns/vitaly.toml")), texts("en"))
+    printed = script_snippet("https://HOST", read_campaign(Path("campaigns/vitaly.toml")), translations_for("en"))
     for page in ("README.md", "docs/embed.md"):
         assert printed in read(page), page
-    assert RESERVED["card"] in printed
-    assert all(room in read("docs/embed.md") for room in RESERVED.values())
+    assert PLACEHOLDER_STYLE["card"] in printed
+    assert all(room in read("docs/embed.md") for room in PLACEHOLDER_STYLE.values())
 
 
 def test_the_docs_show_every_contact_sheet_and_name_every_example():
@@ -131,19 +131,19 @@ def test_the_table_of_what_a_watcher_gains_is_what_the_command_prints():
     page, campaign = read("docs/privacy.md"), read_campaign(Path("campaigns/vitaly.toml"))
     mixed = {money.amount: 1 / len(campaign.giving.suggested) for money in campaign.giving.suggested}
     rows = re.findall(r"^\| EUR (\d+) \| ([\d.]+) \| ([\d.]+) \|", page, re.M)
-    found = gains(
+    found = advantages(
         campaign.publication,
-        Traffic(0.25, mixed),
+        DonationProcess(0.25, mixed),
         [int(gift) * 100 for gift, _, _ in rows],
         Random(2).random,
-        draws=150,
+        samples=150,
     )
     for (_, bound, told), gain in zip(rows, found, strict=True):
         assert float(bound) == gain.bound
         assert abs(float(told) - gain.value) < 3 * gain.error + 0.02
     assert len(rows) == 4
-    assert f'every = "{campaign.publication.every // 86_400}d"' in page
-    assert f"`step = {campaign.publication.step // 100}`, `min_gifts = {campaign.publication.min_gifts}`" in page
+    assert f'every = "{campaign.publication.interval_seconds // 86_400}d"' in page
+    assert f"`step = {campaign.publication.step // 100}`, `min_gifts = {campaign.publication.min_donations}`" in page
 
 
 def test_privacy_names_tests_that_there_are_and_lives_that_things_have():

@@ -14,7 +14,7 @@ from donation_card.application.ports import Account
 from donation_card.application.reconciliation import Reconciliation
 from donation_card.domain.progress import Progress
 from donation_card.domain.totals import payment
-from donation_card.errors import LedgerUnavailable, PaymentsUnavailable
+from donation_card.errors import PaymentsUnavailable, TotalsUnavailable
 
 from tests.sandbox.conftest import sandbox_with
 from tests.stack import running
@@ -32,16 +32,16 @@ async def looked(worker: Reconciliation, *, gifts: int = 0) -> Progress | None:
     donations = worker.donations
     for number in range(gifts):
         state = payment("roof", f"pi_{time.monotonic_ns()}_{number}", 90_00, paid=True)
-        await donations.ledger.join(await donations.account(), state)
+        await donations.totals_store.apply(await donations.account(), state)
     campaign = donations.campaign("roof")
     await donations.refresh(campaign)
-    return donations.shown(campaign)
+    return donations.public_progress(campaign)
 
 
 def test_gifts_do_not_move_the_figure_before_its_time(world: World) -> None:
     async def story() -> list[int]:
         worker = world.worker(every=None)
-        await worker.once(await worker.donations.account())
+        await worker.run(await worker.donations.account())
         return [(await looked(worker, gifts=gifts)).raised.amount for gifts in (0, 1, 5)]
 
     assert world.run(story()) == [0, 0, 0]
@@ -50,7 +50,7 @@ def test_gifts_do_not_move_the_figure_before_its_time(world: World) -> None:
 def test_a_live_figure_follows_every_gift(world: World) -> None:
     async def story() -> list[int]:
         worker = world.worker()
-        await worker.once(await worker.donations.account())
+        await worker.run(await worker.donations.account())
         return [(await looked(worker, gifts=gifts)).raised.amount for gifts in (0, 1, 2)]
 
     assert world.run(story()) == [0, 90_00, 270_00]
@@ -61,14 +61,14 @@ def test_while_the_ledger_is_away_the_last_figure_is_shown_and_marked(
 ) -> None:
     async def story() -> tuple[Progress | None, Progress | None, Progress | None]:
         worker = world.worker()
-        await worker.once(await worker.donations.account())
+        await worker.run(await worker.donations.account())
         before = await looked(worker, gifts=1)
 
         async def away(*_: object, **__: object) -> None:
-            raise LedgerUnavailable
+            raise TotalsUnavailable
 
         with monkeypatch.context() as broken:
-            broken.setattr(worker.donations.ledger, "roll", away)
+            broken.setattr(worker.donations.totals_store, "publish_if_due", away)
             during = await looked(worker)
         return before, during, await looked(worker)
 
@@ -86,12 +86,12 @@ def test_of_two_stale_figures_the_newer_is_kept(world: World) -> None:
     async def story() -> tuple[int, bool]:
         worker = world.worker()
         account: Account = await worker.donations.account()
-        await worker.once(account)
+        await worker.run(account)
         await looked(worker, gifts=1)
-        raw = worker.donations.ledger
+        raw = worker.donations.totals_store
         key = f"donation-card:{{{account.id}/test/roof}}:published"
-        await raw._redis.command("HSET", key, "epoch", 1, "online", 0)
-        await raw._redis.command("DEL", key.replace("published", "meta"))
+        await raw._redis.execute("HSET", key, "epoch", 1, "online", 0)
+        await raw._redis.execute("DEL", key.replace("published", "meta"))
         shown = await looked(worker)
         return shown.raised.amount, shown.stale
 
@@ -104,7 +104,7 @@ def test_a_paid_session_that_cannot_be_joined_for_want_of_stripe_is_no_error_to_
 
     async def story() -> str | None:
         donations = world.worker().donations
-        session = await donations.payments.read(listed["id"])
+        session = await donations.payments.get_session(listed["id"])
 
         async def away() -> None:
             raise PaymentsUnavailable

@@ -11,7 +11,7 @@ import pytest
 from babel import Locale
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.domain.campaign import LANGUAGES
-from donation_card.web.presentation.translations import Texts
+from donation_card.web.presentation.translations import Translations
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "service" / "donation_card" / "web" / "locales"
@@ -92,12 +92,12 @@ def test_no_text_is_empty_or_ragged(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_text_formats(language: str) -> None:
-    texts = Texts(language, CATALOGUES[language])
+    texts = Translations(language, CATALOGUES[language])
     for key, text in ENGLISH.items():
         names = set().union(*(placeholders(each) for each in forms("en", key)))
         values = {name: f"<{name}>" for name in names}
         for n in WHOLE_NUMBERS if isinstance(text, dict) else (0,):
-            said = texts.t(key, **(values | {"n": n} if "n" in names else values))
+            said = texts.translate(key, **(values | {"n": n} if "n" in names else values))
             assert "{" not in said
             assert all(value in said for name, value in values.items() if name != "n"), key
 

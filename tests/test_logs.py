@@ -9,7 +9,7 @@ import sys
 import threading
 
 import pytest
-from donation_card.observability.logs import Outlet
+from donation_card.observability.logs import NonBlockingStream
 
 from tests.stack import eventually, processes
 from tests.web.test_webhook import post
@@ -28,7 +28,7 @@ def pipe():
 
 def test_lines_come_out_whole_and_in_order(pipe):
     unread, written = pipe
-    outlet = Outlet(written.fileno())
+    outlet = NonBlockingStream(written.fileno())
     for number in range(100):
         outlet.write(f"{number}\n")
     outlet.drain(10)
@@ -37,7 +37,7 @@ def test_lines_come_out_whole_and_in_order(pipe):
 
 def test_what_does_not_fit_is_dropped_and_its_number_told_when_the_reader_is_back(pipe):
     unread, written = pipe
-    outlet = Outlet(written.fileno(), room=50)
+    outlet = NonBlockingStream(written.fileno(), room=50)
     for _ in range(1_000):
         outlet.write(LINE)
     lines = read_until(unread, b"log_lines_dropped")
@@ -51,7 +51,7 @@ def test_what_does_not_fit_is_dropped_and_its_number_told_when_the_reader_is_bac
 
 def test_a_reader_that_has_gone_is_not_waited_for(pipe):
     unread, written = pipe
-    outlet = Outlet(written.fileno())
+    outlet = NonBlockingStream(written.fileno())
     unread.close()
     for _ in range(1_000):
         outlet.write(LINE)
@@ -61,8 +61,8 @@ def test_a_reader_that_has_gone_is_not_waited_for(pipe):
 def test_a_process_ends_though_its_last_lines_are_never_read(pipe):
     _, written = pipe
     program = (
-        "from donation_card.observability.logs import Outlet\n"
-        "out = Outlet(1)\nfor _ in range(1000): out.write('x' * 99 + chr(10))"
+        "from donation_card.observability.logs import NonBlockingStream\n"
+        "out = NonBlockingStream(1)\nfor _ in range(1000): out.write('x' * 99 + chr(10))"
     )
     ended = subprocess.run([sys.executable, "-c", program], stdout=written, timeout=30)
     assert ended.returncode == 0

@@ -112,8 +112,8 @@ def test_what_a_dead_worker_measured_is_not_told_any_more_and_what_it_counted_is
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
         return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
 
-    worker("metrics.attack_mode.set(1); metrics.ready_reads.inc(3); metrics.last_webhook.set(7)")
-    told = worker("print(metrics.exposition([]).decode())").stdout
+    worker("metrics.attack_mode.set(1); metrics.cached_reads.inc(3); metrics.last_webhook.set(7)")
+    told = worker("print(metrics.render([]).decode())").stdout
     for line in ("attack_mode 0.0", "ready_reads_total 3.0", "last_webhook_timestamp_seconds 7.0"):
         assert f"\ndonation_card_{line}\n" in told
 

@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from donation_card.server.http_protocol import LARGEST_HEAD
+from donation_card.server.http_protocol import MAX_HEADER_BYTES
 
 from tests.stack import processes
 
@@ -32,7 +32,7 @@ def told(port, *pieces):
 
 
 @pytest.mark.parametrize(
-    "head", [b"x: " + b"a" * LARGEST_HEAD, b"x: y\r\n" * (LARGEST_HEAD // 2), b"x" * LARGEST_HEAD + b": y"]
+    "head", [b"x: " + b"a" * MAX_HEADER_BYTES, b"x: y\r\n" * (MAX_HEADER_BYTES // 2), b"x" * MAX_HEADER_BYTES + b": y"]
 )
 def test_a_head_that_is_too_large_is_refused_in_one_piece_or_in_many(served, head):
     port, _ = served
@@ -40,12 +40,12 @@ def test_a_head_that_is_too_large_is_refused_in_one_piece_or_in_many(served, hea
     assert told(port, whole + b"\r\n\r\n").startswith(b"HTTP/1.1 431 ")
     pieces = [whole[at : at + 1_000] for at in range(0, len(whole), 1_000)]
     assert told(port, *pieces)[:13] in {b"HTTP/1.1 431 ", b""}  # it never ends, and is cut off
-    assert told(port, b"GET /" + b"a" * 2 * LARGEST_HEAD).startswith(b"HTTP/1.1 431 ")
+    assert told(port, b"GET /" + b"a" * 2 * MAX_HEADER_BYTES).startswith(b"HTTP/1.1 431 ")
 
 
 def test_a_long_body_is_none_of_the_heads_business(served):
     port, _ = served
-    body = b"x" * 3 * LARGEST_HEAD
+    body = b"x" * 3 * MAX_HEADER_BYTES
     post = b"POST /v1/stripe/webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body)
     assert told(port, post + body).startswith(b"HTTP/1.1 413 ")
     small = b"POST /v1/stripe/webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: 40000\r\n\r\n" + b"x" * 40_000

@@ -36,7 +36,7 @@ def behind(redis_url, tmp_path_factory):
             redis_url,
             here / "sandbox",
             campaigns=campaigns,
-            publication_every="6h",
+            demo_publication_interval="6h",
             settings_options={"public_url": f"https://localhost:{port}"},
         ) as stack,
         proxied(here / "nginx", stack.service, port) as proxy,
@@ -219,7 +219,7 @@ def test_a_static_mirror_shows_the_last_figure_and_leads_on_to_the_service(redis
         server = server.replace(shipped, here)
     options = "user root;" if os.geteuid() == 0 else ""
     conf.write_text(f"{options} daemon off; pid {tmp_path}/pid; events {{}} http {{ {server} }}")
-    with running(redis_url, tmp_path / "sandbox", campaigns=roof, publication_every="6h") as stack:
+    with running(redis_url, tmp_path / "sandbox", campaigns=roof, demo_publication_interval="6h") as stack:
         stack.until_ready()
         copying[1] = stack.service
         subprocess.run(copying, check=True)

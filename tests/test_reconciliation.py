@@ -12,9 +12,9 @@ import httpx
 import pytest
 from click.testing import CliRunner
 from donation_card.adapters.stripe.payments import StripePayments
-from donation_card.application.ports import Rounds, Told
-from donation_card.application.reconciliation import CHECK_INTERVAL
-from donation_card.cli.main import commands
+from donation_card.application.ports import StripeRecord, SyncHistory
+from donation_card.application.reconciliation import REBUILD_INTERVAL
+from donation_card.cli.main import cli
 from donation_card.domain.totals import Totals
 from donation_card.observability import metrics
 from redis import Redis
@@ -83,15 +83,17 @@ def test_a_late_change_of_an_old_refund_is_found_within_the_next_pass(world: Wor
 def test_without_the_right_to_read_events_all_the_rest_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = world.worker()
 
-    async def refused(changed: int) -> AsyncIterator[Told]:
-        async for told in StripePayments("sk_test_wrong", [], api_base=f"{world.sandbox.url}/nowhere").changed_since(0):
+    async def refused(changed: int) -> AsyncIterator[StripeRecord]:
+        async for told in StripePayments(
+            "sk_test_wrong", [], api_base=f"{world.sandbox.url}/nowhere"
+        ).list_changed_since(0):
             yield told
 
     world.pass_()
     world.give()
-    monkeypatch.setattr(worker.donations.payments, "changed_since", refused)
+    monkeypatch.setattr(worker.donations.payments, "list_changed_since", refused)
     with alarms() as said:
-        assert world.run(world.once(worker)) == Totals(25_00, 1)
+        assert world.run(world.sync(worker)) == Totals(25_00, 1)
     assert said == ["late_changes_not_read"]
 
 
@@ -103,18 +105,18 @@ def test_a_late_change_that_no_event_told_is_found_within_a_day_and_is_an_alarm(
     world.sandbox.operate("faults", webhooks={"unmade": 1.0})
     world.sandbox.operate(f"refunds/{refund['id']}", status="failed")
     assert world.pass_() == Totals(20_00, 1)
-    world.advance(CHECK_INTERVAL)
-    counted = metrics.exposition([])
+    world.advance(REBUILD_INTERVAL)
+    counted = metrics.render([])
     with alarms() as said:
         assert world.pass_() == Totals(25_00, 1)
     assert said == ["ledger_differed"]
-    assert b'ledger_differences_total{campaign="roof"}' in metrics.exposition([])
-    assert counted != metrics.exposition([])
+    assert b'ledger_differences_total{campaign="roof"}' in metrics.render([])
+    assert counted != metrics.render([])
 
 
 def test_a_gift_whose_webhook_is_on_its_way_is_no_alarm_of_the_daily_check(world: World) -> None:
     world.pass_()
-    world.advance(CHECK_INTERVAL)
+    world.advance(REBUILD_INTERVAL)
     world.give()
     with alarms() as said:
         assert world.pass_() == Totals(25_00, 1)
@@ -127,12 +129,12 @@ def test_a_campaign_without_a_file_is_counted_under_its_name_and_is_an_alarm(wor
     with alarms() as said:
         assert world.pass_() == Totals(0, 0)
     assert set(said) == {"campaign_unknown"}
-    world.advance(CHECK_INTERVAL)
+    world.advance(REBUILD_INTERVAL)
     world.pass_()
 
     async def found() -> Totals | None:
         donations = world.worker().donations
-        return await donations.ledger.totals(await donations.account(), "no-file")
+        return await donations.totals_store.totals(await donations.account(), "no-file")
 
     assert world.run(found()) == Totals(25_00, 1)
 
@@ -144,8 +146,8 @@ def test_refunds_of_another_product_are_asked_about_once(world: World) -> None:
 
     async def twice() -> int:
         account = await worker.donations.account()
-        await worker.once(account)
-        await worker.once(account)
+        await worker.run(account)
+        await worker.run(account)
         return worker.donations.payments.lookups
 
     assert world.run(twice()) == 1
@@ -157,27 +159,27 @@ def test_refunds_of_another_product_are_asked_about_once(world: World) -> None:
 @pytest.mark.parametrize(
     ("rounds", "active", "due"),
     [
-        (Rounds(), None, 0),
-        (Rounds(1_000, 1_000, 0), None, 600),
-        (Rounds(1_000, 1_000, 1), None, 1_200),
-        (Rounds(1_000, 1_000, 2), None, 2_400),
-        (Rounds(1_000, 1_000, 3), None, 3_600),
-        (Rounds(1_000, 1_000, 10**6), None, 3_600),
-        (Rounds(1_000, 1_000, 3), 1_100, 600),
+        (SyncHistory(), None, 0),
+        (SyncHistory(1_000, 1_000, 0), None, 600),
+        (SyncHistory(1_000, 1_000, 1), None, 1_200),
+        (SyncHistory(1_000, 1_000, 2), None, 2_400),
+        (SyncHistory(1_000, 1_000, 3), None, 3_600),
+        (SyncHistory(1_000, 1_000, 10**6), None, 3_600),
+        (SyncHistory(1_000, 1_000, 3), 1_100, 600),
     ],
 )
 def test_an_account_where_nothing_happens_is_looked_at_less_and_less(
-    world: World, rounds: Rounds, active: int | None, due: int
+    world: World, rounds: SyncHistory, active: int | None, due: int
 ) -> None:
     world.ahead = -time.time()
     worker = world.worker()
-    worker.donations.active = active or -(10**9)
+    worker.donations.last_activity_at = active or -(10**9)
     for campaign in worker.donations.visible():
-        worker.donations.figures[campaign.id] = SETTLED
+        worker.donations.progress_by_campaign[campaign.id] = SETTLED
 
     def is_due(at: float) -> bool:
         world.ahead = at - time.time()
-        return worker._due(rounds)
+        return worker._is_due(rounds)
 
     assert [is_due(1_000 + due - 5), is_due(1_000 + due + 5)] == [due == 0, True]
 
@@ -190,7 +192,7 @@ def test_of_many_workers_one_reconciles(world: World) -> None:
     workers = [world.worker() for _ in range(5)]
 
     async def together() -> list[int]:
-        await asyncio.gather(*(worker.when_due() for worker in workers))
+        await asyncio.gather(*(worker.run_if_due() for worker in workers))
         return sorted(worker.donations.payments.listings for worker in workers)
 
     assert world.run(together()) == [0, 0, 0, 0, 1]
@@ -203,8 +205,8 @@ def test_two_that_reconcile_at_once_are_right_too(world: World) -> None:
     async def together() -> Totals | None:
         workers = [world.worker() for _ in range(3)]
         account = await workers[0].donations.account()
-        await asyncio.gather(*(worker.once(account) for worker in workers), return_exceptions=True)
-        return await world.once()
+        await asyncio.gather(*(worker.run(account) for worker in workers), return_exceptions=True)
+        return await world.sync()
 
     assert world.run(together()) == Totals(25_00, 1)
 
@@ -219,8 +221,8 @@ def test_a_rebuild_that_is_killed_midway_marks_nothing_and_leaves_nothing(world:
     async def killed() -> Totals | None:
         account = await worker.donations.account()
         with pytest.raises(asyncio.CancelledError):
-            await worker.once(account)
-        return await worker.donations.ledger.totals(account, "roof")
+            await worker.run(account)
+        return await worker.donations.totals_store.totals(account, "roof")
 
     assert world.run(killed()) is None
     assert world.pass_() == Totals(75_00, 3)
@@ -241,7 +243,7 @@ def rebuild(world: World, *options: str) -> tuple[int, list[str]]:
         "SECRET_KEYS": "0123456789abcdef" * 2,
         "CAMPAIGNS": str(world.campaigns),
     }
-    result = CliRunner().invoke(commands, ["rebuild", *options], env=environment)
+    result = CliRunner().invoke(cli, ["rebuild", *options], env=environment)
     lines = [line for line in result.output.splitlines() if line.startswith("roof")]
     assert lines, result.output
     return result.exit_code, lines[0].split()

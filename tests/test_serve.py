@@ -38,7 +38,7 @@ def test_two_workers_take_gifts_and_keep_their_secrets_out_of_the_log(serving):
 def test_an_edit_is_shown_within_seconds_and_a_bad_one_keeps_the_campaign(redis_url, tmp_path, roof):
     file = roof / "roof.toml"
     good = file.read_text("utf-8")
-    with running(redis_url, tmp_path / "sandbox", campaigns=roof, publication_every=None) as stack:
+    with running(redis_url, tmp_path / "sandbox", campaigns=roof, demo_publication_interval=None) as stack:
         stack.until_ready()
 
         def title():
@@ -68,7 +68,7 @@ def test_an_edit_is_shown_within_seconds_and_a_bad_one_keeps_the_campaign(redis_
 def test_on_a_timetable_the_figure_does_not_move_with_a_gift_and_the_donor_is_told_when_it_may(
     redis_url, tmp_path, roof
 ):
-    with running(redis_url, tmp_path / "sandbox", campaigns=roof, publication_every=None) as stack:
+    with running(redis_url, tmp_path / "sandbox", campaigns=roof, demo_publication_interval=None) as stack:
         stack.until_ready()
         before = stack.client.get("/v1/campaigns/roof/progress")
         for _ in range(3):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import stripe
-from donation_card.errors import Misconfigured
+from donation_card.errors import ConfigurationError
 from donation_card.settings import STRIPE_SCRIPT, from_environment
 
 GOOD = {
@@ -22,19 +22,19 @@ GOOD = {
 
 
 def faults(**changes):
-    with pytest.raises(Misconfigured) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         from_environment(GOOD | changes)
     return {fault.field: str(fault) for fault in caught.value.faults}
 
 
 def test_a_complete_environment_is_taken():
     settings = from_environment(GOOD | {"WEB_CONCURRENCY": "4"})
-    assert (settings.workers, settings.port, settings.live) == (4, 8000, False)
+    assert (settings.workers, settings.port, settings.livemode) == (4, 8000, False)
     assert settings.stripe_origins("connect") == ("https://api.stripe.com", "https://checkout.stripe.com")
 
 
 def test_an_empty_environment_names_everything_that_is_missing_at_once():
-    with pytest.raises(Misconfigured) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         from_environment({})
     missing = {fault.field for fault in caught.value.faults}
     assert missing >= GOOD.keys() - {"CAMPAIGNS"}
@@ -134,7 +134,7 @@ def test_another_stripe_base_replaces_every_origin_of_stripes():
     ],
 )
 def test_redis_may_be_several_servers(url):
-    assert from_environment(GOOD | {"REDIS_URL": url, "REDIS_REPLICAS": "2"}).redis_replicas == 2
+    assert from_environment(GOOD | {"REDIS_URL": url, "REDIS_REPLICAS": "2"}).redis_min_replicas_ack == 2
 
 
 def refused(environment):

@@ -13,9 +13,9 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from donation_card.application.reconciliation import CHECK_INTERVAL, Reconciliation
+from donation_card.application.reconciliation import REBUILD_INTERVAL, Reconciliation
 from donation_card.domain.totals import Totals
-from donation_card.errors import LedgerUnavailable, NotOurEvent
+from donation_card.errors import IgnoredEvent, TotalsUnavailable
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -87,7 +87,7 @@ class Story(RuleBasedStateMachine):
     def move_a_dispute(self, dice: random.Random) -> None:
         self.move(dice, "disputes", DISPUTE_MOVES)
 
-    @rule(seconds=st.sampled_from([60, 2 * 3_600, CHECK_INTERVAL]))
+    @rule(seconds=st.sampled_from([60, 2 * 3_600, REBUILD_INTERVAL]))
     def time_goes_by(self, seconds: int) -> None:
         self.world.advance(seconds)
 
@@ -146,7 +146,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(worker=workers)
     def a_pass(self, worker: int) -> None:
-        self.world.run(self.workers[worker].once(self.account))
+        self.world.run(self.workers[worker].run(self.account))
         self.went_back = False
 
     @rule(worker=workers, dry_run=st.booleans())
@@ -175,7 +175,7 @@ class Story(RuleBasedStateMachine):
             for event in arriving:
                 await self.received(0, event)
             for failure in await asyncio.gather(*rebuilds, return_exceptions=True):
-                assert isinstance(failure, list | LedgerUnavailable), failure
+                assert isinstance(failure, list | TotalsUnavailable), failure
 
         self.world.run(together())
 
@@ -183,7 +183,7 @@ class Story(RuleBasedStateMachine):
 
     @invariant()
     def a_ledger_that_claims_to_know_has_all_that_was_acknowledged_and_nothing_else(self) -> None:
-        held = self.world.run(self.workers[0].donations.ledger.totals(self.account, "roof"))
+        held = self.world.run(self.workers[0].donations.totals_store.totals(self.account, "roof"))
         if held is not None:
             assert held.payments <= self.oracle().payments
             assert held.payments >= len(self.acknowledged) or self.went_back
@@ -194,21 +194,21 @@ class Story(RuleBasedStateMachine):
             donations = worker.donations
             campaign = donations.campaign("roof")
             self.world.run(donations.refresh(campaign))
-            held = self.world.run(donations.ledger.totals(self.account, "roof"))
-            if figure := donations.shown(campaign):
+            held = self.world.run(donations.totals_store.totals(self.account, "roof"))
+            if figure := donations.public_progress(campaign):
                 assert figure.raised.amount >= 0
                 assert figure.stale or held is not None, "what nobody knows is marked stale"
                 assert figure.stale or figure.raised.amount == max(0, held.raised)
 
     def all_is_quiet(self) -> None:
         """The promise: within a pass for what is listed, within a day for what no event told."""
-        self.world.advance(CHECK_INTERVAL)
-        self.world.run(self.workers[0].once(self.account))
-        held = self.world.run(self.workers[1].donations.ledger.totals(self.account, "roof"))
+        self.world.advance(REBUILD_INTERVAL)
+        self.world.run(self.workers[0].run(self.account))
+        held = self.world.run(self.workers[1].donations.totals_store.totals(self.account, "roof"))
         assert held == self.oracle()
         self.readers_never_see_less_than_nothing_nor_a_guess()
         for worker in self.workers:
-            figure = worker.donations.shown(worker.donations.campaign("roof"))
+            figure = worker.donations.public_progress(worker.donations.campaign("roof"))
             assert figure
             assert not figure.stale
             assert figure.raised.amount == max(0, held.raised)
@@ -250,19 +250,19 @@ class Story(RuleBasedStateMachine):
         signed_at = int(donations.clock().timestamp())
         signature = WebhookSignature.generate_signature_header(text, WEBHOOK_SECRET, signed_at)
         try:
-            await donations.receive(text.encode(), signature.encode())
+            await donations.handle_webhook(text.encode(), signature.encode())
             if event["data"]["object"].get("payment_status") == "paid":
                 self.acknowledged.add(event["data"]["object"]["payment_intent"])
-        except NotOurEvent:
+        except IgnoredEvent:
             pass
-        except LedgerUnavailable:  # Stripe would send it again
+        except TotalsUnavailable:  # Stripe would send it again
             self.on_their_way.append(event)
 
     def receive(self, worker: int, event: dict[str, object]) -> None:
         self.world.run(self.received(worker, event))
 
     def leave(self, worker: Reconciliation) -> None:
-        self.world.run(worker.donations.ledger.close())
+        self.world.run(worker.donations.totals_store.close())
         self.world.run(worker.donations.payments.close())
 
     def keys(self) -> list[bytes]:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from donation_card.adapters.stripe.payments import _charge
-from donation_card.application.ports import Charge
-from donation_card.application.reconciliation import CHECK_INTERVAL, INTERVAL
+from donation_card.adapters.stripe.payments import _parse_charge_country
+from donation_card.application.ports import ChargeCountry
+from donation_card.application.reconciliation import REBUILD_INTERVAL, SYNC_INTERVAL
 from donation_card.observability import metrics
 from structlog.testing import capture_logs
 
@@ -36,11 +36,11 @@ def pay(world: World, number: str) -> None:
 
 
 def counted() -> float:
-    found = re.search(rb'warned_banks_total\{campaign="roof"\} ([\d.]+)', metrics.exposition([]))
+    found = re.search(rb'warned_banks_total\{campaign="roof"\} ([\d.]+)', metrics.render([]))
     return float(found[1]) if found else 0.0
 
 
-def alarms(world: World, *, after: float = INTERVAL) -> list[dict]:
+def alarms(world: World, *, after: float = SYNC_INTERVAL) -> list[dict]:
     world.advance(after)
     with capture_logs() as lines:
         world.pass_()
@@ -53,7 +53,7 @@ def test_it_is_told_once_by_the_pass_that_finds_it(world: World) -> None:
     assert alarms(world) == [{"event": "card_country_warned", "campaign": "roof", "log_level": "error"}]
     assert counted() == before + 1
     assert alarms(world) == []
-    assert alarms(world, after=CHECK_INTERVAL) == [], "nor by the daily check"
+    assert alarms(world, after=REBUILD_INTERVAL) == [], "nor by the daily check"
     assert counted() == before + 1
 
 
@@ -64,7 +64,7 @@ def test_each_such_gift_is_told_and_no_other(world: World) -> None:
 
 
 def test_a_gift_of_the_last_moment_is_told_by_the_next_pass(world: World) -> None:
-    world.advance(INTERVAL)
+    world.advance(SYNC_INTERVAL)
     pay(world, FROM_BELARUS)
     assert len(alarms(world, after=0)) + len(alarms(world)) == 1
 
@@ -89,8 +89,8 @@ def test_it_costs_no_question_more(world: World) -> None:
         return await send(method, url, *rest, **more)
 
     client.request_async = told
-    world.advance(INTERVAL)
-    world.run(world.once(worker))
+    world.advance(SYNC_INTERVAL)
+    world.run(world.sync(worker))
     assert sorted(asked) == ["/v1/account", "/v1/checkout/sessions", "/v1/disputes", "/v1/events", "/v1/refunds"]
 
 
@@ -101,8 +101,8 @@ def charge(kind: str, **details: object) -> dict:
 @pytest.mark.parametrize(
     ("intent", "found"),
     [
-        (charge("card", country="BY"), Charge("BY", 7)),
-        (charge("sepa_debit", country="AT"), Charge("AT", 7)),
+        (charge("card", country="BY"), ChargeCountry("BY", 7)),
+        (charge("sepa_debit", country="AT"), ChargeCountry("AT", 7)),
         (charge("paypal"), None),
         (charge("card", country=None), None),
         ({"latest_charge": "ch_1"}, None),
@@ -112,5 +112,5 @@ def charge(kind: str, **details: object) -> dict:
         (None, None),
     ],
 )
-def test_of_a_charge_country_and_time_are_read_and_nothing_else(intent: object, found: Charge | None) -> None:
-    assert _charge(intent) == found
+def test_of_a_charge_country_and_time_are_read_and_nothing_else(intent: object, found: ChargeCountry | None) -> None:
+    assert _parse_charge_country(intent) == found

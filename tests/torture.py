@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from donation_card.adapters.redis.totals_store import RedisLedger
-from donation_card.application.ports import Account, Joined
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
+from donation_card.application.ports import Account, ApplyResult
 from donation_card.demo.embedded_valkey import EmbeddedValkey
-from donation_card.domain.totals import Totals, payment, refund, total
-from donation_card.errors import LedgerUnavailable
+from donation_card.domain.totals import Totals, expected_totals, payment, refund
+from donation_card.errors import TotalsUnavailable
 from redis import Redis
 from stripe_sandbox import WebhookFaults
 from stripe_sandbox.reversals import DISPUTE_MOVES, REFUND_MOVES
@@ -132,7 +132,7 @@ def quiet(stack: Stack) -> None:
 
 
 def totals(stack: Stack) -> Totals | None:
-    with contextlib.suppress(LedgerUnavailable):
+    with contextlib.suppress(TotalsUnavailable):
         return stack.totals("roof")
     return None
 
@@ -252,9 +252,9 @@ def failovers(folder: Path, dice: random.Random, count: int) -> str:
     async def story() -> str:
         with sentinels(folder) as watched:
             account, said, asked, number = Account("acct_torture", livemode=False), 0, 0, 0
-            ledger = RedisLedger(watched.url, replicas=2)
-            shadow = await ledger.open_shadow(account, "roof")
-            assert await ledger.flip(account, shadow, int(time.time()))
+            ledger = RedisTotalsStore(watched.url, replicas=2)
+            shadow = await ledger.begin_rebuild(account, "roof")
+            assert await ledger.promote_rebuild(account, shadow, int(time.time()))
             acknowledged: list[Any] = []
             stopping = False
 
@@ -266,8 +266,8 @@ def failovers(folder: Path, dice: random.Random, count: int) -> str:
                     while not made and not stopping:
                         asked += 1
                         try:
-                            await ledger.join(account, state)
-                        except LedgerUnavailable:
+                            await ledger.apply(account, state)
+                        except TotalsUnavailable:
                             await asyncio.sleep(0.1)
                         else:
                             made = True
@@ -283,14 +283,14 @@ def failovers(folder: Path, dice: random.Random, count: int) -> str:
                 stopping = True
                 await asyncio.gather(*donors)
                 for state in acknowledged[-200:]:
-                    again = await patiently(partial(ledger.join, account, state))
-                    assert again is Joined.UNCHANGED, f"{state.object_id} was acknowledged, and lost"
+                    again = await patiently(partial(ledger.apply, account, state))
+                    assert again is ApplyResult.UNCHANGED, f"{state.object_id} was acknowledged, and lost"
                 held = await patiently(partial(ledger.totals, account, "roof"))
                 assert held is not None
                 assert held.payments >= len(acknowledged)
                 await asyncio.to_thread(eventually, watched.settled, "the replicas follow", 60)
             held = await patiently(partial(ledger.totals, account, "roof"))
-            missing = total(acknowledged).payments - held.payments
+            missing = expected_totals(acknowledged).payments - held.payments
             await ledger.close()
             return f"{count} primaries killed, {said} gifts acknowledged of {asked} attempts, {max(0, missing)} lost"
 
@@ -302,7 +302,7 @@ async def patiently(attempt: Callable[[], Any], seconds: float = 30) -> Any:
     while True:
         try:
             return await attempt()
-        except LedgerUnavailable:
+        except TotalsUnavailable:
             assert time.monotonic() < end
             await asyncio.sleep(0.05)
 
@@ -332,23 +332,23 @@ def replies(folder: Path, dice: random.Random, count: int) -> str:
 
         with EmbeddedValkey(folder / "valkey") as valkey:
             proxy = await asyncio.start_unix_server(serve, str(folder / "lossy"))
-            account, ledger = Account("acct_torture", livemode=False), RedisLedger(f"unix://{folder}/lossy")
+            account, ledger = Account("acct_torture", livemode=False), RedisTotalsStore(f"unix://{folder}/lossy")
             states = [payment("roof", f"pi_{n}", dice.randint(1, 300_00), paid=True) for n in range(count)]
             states += [refund("roof", f"re_{n}", 1, dice.choice(["pending", "failed"])) for n in range(count // 5)]
             dice.shuffle(states)
-            shadow = await patiently(partial(ledger.open_shadow, account, "roof"))
-            compared = await patiently(partial(ledger.flip, account, shadow, int(time.time())))
+            shadow = await patiently(partial(ledger.begin_rebuild, account, "roof"))
+            compared = await patiently(partial(ledger.promote_rebuild, account, shadow, int(time.time())))
             assert compared
             for start in range(0, len(states), 50):
                 batch = states[start : start + 50]
-                await asyncio.gather(*(patiently(partial(ledger.join, account, state)) for state in batch))
-            honest = RedisLedger(valkey.url)
-            assert await honest.totals(account, "roof") == total(states)
-            shadow = await patiently(partial(ledger.open_shadow, account, "roof"))
+                await asyncio.gather(*(patiently(partial(ledger.apply, account, state)) for state in batch))
+            honest = RedisTotalsStore(valkey.url)
+            assert await honest.totals(account, "roof") == expected_totals(states)
+            shadow = await patiently(partial(ledger.begin_rebuild, account, "roof"))
             for state in states[: count // 2]:
-                assert await patiently(partial(ledger.fill, account, shadow, state))
-            await patiently(partial(ledger.drop, account, shadow))
-            assert await honest.totals(account, "roof") == total(states)
+                assert await patiently(partial(ledger.apply_to_rebuild, account, shadow, state))
+            await patiently(partial(ledger.discard_rebuild, account, shadow))
+            assert await honest.totals(account, "roof") == expected_totals(states)
             proxy.close()
             await ledger.close()
             await honest.close()

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from donation_card.adapters.campaign_files.loader import CampaignFiles
-from donation_card.adapters.redis.totals_store import RedisLedger
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.application.donations import Donations
-from donation_card.application.ports import Origin, Told
+from donation_card.application.ports import Attribution, StripeRecord
 from donation_card.application.reconciliation import Reconciliation
 from donation_card.domain.totals import Totals
 
@@ -27,18 +27,18 @@ class Watched(StripePayments):
         super().__init__(KEY, [WEBHOOK_SECRET], api_base=url)
         self.listings, self.lookups, self.stop_after = 0, 0, 10**9
 
-    async def created_since(self, created: int) -> AsyncIterator[Told]:
+    async def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
         self.listings += 1
         seen = 0
-        async for told in super().created_since(created):
+        async for told in super().list_created_since(created):
             if seen == self.stop_after:
                 raise asyncio.CancelledError
             seen += 1
             yield told
 
-    async def origin(self, payment_intent: str) -> Origin | None:
+    async def attribution(self, payment_intent: str) -> Attribution | None:
         self.lookups += 1
-        return await super().origin(payment_intent)
+        return await super().attribution(payment_intent)
 
 
 class World:
@@ -63,17 +63,17 @@ class World:
             return datetime.now(UTC) + timedelta(seconds=self.ahead)
 
         files = CampaignFiles(self.campaigns, publication_every=every)
-        return Reconciliation(Donations(files, RedisLedger(self.redis_url), Watched(self.sandbox.url), clock))
+        return Reconciliation(Donations(files, RedisTotalsStore(self.redis_url), Watched(self.sandbox.url), clock))
 
-    async def once(self, worker: Reconciliation | None = None) -> Totals | None:
+    async def sync(self, worker: Reconciliation | None = None) -> Totals | None:
         worker = worker or self.worker()
         donations = worker.donations
         account = await donations.account()
-        await worker.once(account)
-        found = await donations.ledger.totals(account, "roof")
-        await donations.ledger.close()
+        await worker.run(account)
+        found = await donations.totals_store.totals(account, "roof")
+        await donations.totals_store.close()
         await donations.payments.close()
         return found
 
     def pass_(self) -> Totals | None:
-        return self.run(self.once())
+        return self.run(self.sync())

@@ -16,32 +16,32 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from donation_card import __version__
 from donation_card.adapters.campaign_files.loader import CampaignFiles
-from donation_card.adapters.memory_rate_limiter import MemoryLimits
+from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
 from donation_card.adapters.proof_of_work import ProofOfWork
-from donation_card.adapters.redis.rate_limiter import RedisLimits
-from donation_card.adapters.redis.totals_store import RedisLedger
+from donation_card.adapters.redis.rate_limiter import RedisRateLimiter
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.adapters.tokens import SignedTokens
 from donation_card.application.checkout import Checkout
 from donation_card.application.donations import Donations
-from donation_card.application.form_sessions import Intentions
-from donation_card.application.ports import Campaigns, Ledger, Payments
-from donation_card.application.session_limits import Admission, Budgets
-from donation_card.background_tasks import Upkeep
+from donation_card.application.form_sessions import FormSessions
+from donation_card.application.ports import Campaigns, Payments, TotalsStore
+from donation_card.application.session_limits import Budgets, SessionLimits
+from donation_card.background_tasks import BackgroundTasks
 from donation_card.errors import DonationCardError
 from donation_card.observability.logs import configure_logs, flush_logs
-from donation_card.observability.tracing import spans
+from donation_card.observability.tracing import configure_tracing
 from donation_card.settings import Settings, from_environment
 from donation_card.web.api import stripe_webhook
-from donation_card.web.api.campaigns import Board
-from donation_card.web.api.health import Operator, Readiness
-from donation_card.web.api.metrics import MetricsEndpoint, Timed
+from donation_card.web.api.campaigns import CampaignResponseCache
+from donation_card.web.api.health import BearerAuth, Readiness
+from donation_card.web.api.metrics import MetricsEndpoint, RouteMetricsMiddleware
 from donation_card.web.api.stripe_webhook import WebhookEndpoint
 from donation_card.web.assets import Assets
-from donation_card.web.http.cached_response import Prepared, Tally
-from donation_card.web.http.headers import OneAddress, SafeByDefault
-from donation_card.web.middleware.request_id import Named, RequestIds
-from donation_card.web.pages.campaign import Pages
+from donation_card.web.http.cached_response import CachedResponseMiddleware, ReadCounter
+from donation_card.web.http.headers import PublicURLMiddleware, SecurityHeadersMiddleware
+from donation_card.web.middleware.request_id import RequestIDMiddleware, RequestIds
+from donation_card.web.pages.campaign import PageRenderer
 from donation_card.web.problems import Problems
 from donation_card.web.routes import routes
 
@@ -49,13 +49,13 @@ from donation_card.web.routes import routes
 class Service(Starlette):
     """An application with what stands `around` even its own handling of errors."""
 
-    def __init__(self, around: Callable[[ASGIApp], Prepared], **parts: Any) -> None:
+    def __init__(self, around: Callable[[ASGIApp], CachedResponseMiddleware], **parts: Any) -> None:
         super().__init__(**parts)
         self._around = around
 
     def build_middleware_stack(self) -> ASGIApp:
         prepared = self._around(super().build_middleware_stack())
-        self.by_heart = prepared.by_heart  # for `donation_card.server.http_protocol`
+        self.by_heart = prepared.raw_response  # for `donation_card.server.http_protocol`
         return prepared
 
 
@@ -63,40 +63,40 @@ def create_app(
     settings: Settings,
     *,
     campaigns: Campaigns | None = None,
-    ledger: Ledger | None = None,
+    ledger: TotalsStore | None = None,
     payments: Payments | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Starlette:
     """Raises Misconfigured, with every fault, when a campaign file is wrong."""
-    files = campaigns or CampaignFiles(settings.campaigns, publication_every=settings.publication_every)
+    files = campaigns or CampaignFiles(settings.campaigns_dir, publication_every=settings.demo_publication_interval)
     stripe = payments or stripe_payments(settings)
     donations = Donations(files, ledger or redis_ledger(settings), stripe, clock)
-    shared = RedisLimits(settings.redis_url)
+    shared = RedisRateLimiter(settings.redis_url)
     tokens = SignedTokens(settings.secret_keys)
-    admission = Admission(
+    admission = SessionLimits(
         donations,
         shared,
-        MemoryLimits(),
+        MemoryRateLimiter(),
         ProofOfWork(settings.secret_keys),
-        Budgets.under(settings.stripe_rate),
+        Budgets.from_stripe_limit(settings.stripe_rate_limit),
         settings.workers,
     )
-    donations.heard = admission.hear
-    checkout = Checkout(donations, stripe, tokens, admission, Intentions(donations, shared, tokens))
+    donations.on_event = admission.record_signal
+    checkout = Checkout(donations, stripe, tokens, admission, FormSessions(donations, shared, tokens))
     assets = Assets()
-    pages = Pages(settings, assets)
-    board = Board(donations, pages, assets.ready)
-    tally = Tally()
-    upkeep = Upkeep(donations, board, admission, tally)
+    pages = PageRenderer(settings, assets)
+    response_cache = CampaignResponseCache(donations, pages, assets.responses)
+    tally = ReadCounter()
+    upkeep = BackgroundTasks(donations, response_cache, admission, tally)
     problems = Problems(pages)
-    webhook = Timed(WebhookEndpoint(donations, problems.expected), stripe_webhook.PATH)
-    operator = Operator(settings.metrics_tokens)
+    webhook = RouteMetricsMiddleware(WebhookEndpoint(donations, problems.expected), stripe_webhook.PATH)
+    operator = BearerAuth(settings.metrics_tokens)
     metrics = MetricsEndpoint(operator, lambda: upkeep.gauges(reasons()))
 
     def reasons() -> dict[str, str | None]:
-        return upkeep.reasons() | {"payments": checkout.refused}
+        return upkeep.readiness() | {"payments": checkout.key_error}
 
-    readiness = Readiness(reasons, upkeep.ages, operator, lambda: str(admission.mode))
+    readiness = Readiness(reasons, upkeep.ages, operator, lambda: str(admission.attack_status))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -106,22 +106,25 @@ def create_app(
         flush_logs()  # the signal that ends a worker leaves no time for it
 
     ids = RequestIds(settings.forwarded_allow_ips)
-    span, end_tracing = spans(settings.otlp_endpoint, __version__)
+    span, end_tracing = configure_tracing(settings.otlp_endpoint, __version__)
 
-    def around(app: ASGIApp) -> Prepared:
+    def around(app: ASGIApp) -> CachedResponseMiddleware:
         behind_proxies = ProxyHeadersMiddleware(app, settings.forwarded_allow_ips)  # type: ignore[arg-type]
-        return Prepared(
-            Named(cast(ASGIApp, behind_proxies), ids, span),
-            answers=assets.ready,
-            posts={stripe_webhook.PATH: Named(webhook, ids, span)},
+        return CachedResponseMiddleware(
+            RequestIDMiddleware(cast(ASGIApp, behind_proxies), ids, span),
+            answers=assets.responses,
+            posts={stripe_webhook.PATH: RequestIDMiddleware(webhook, ids, span)},
             ids=ids,
             tally=tally,
         )
 
     return Service(
         around,
-        routes=routes(checkout, board, pages, webhook, metrics, settings.public_url, readiness, assets),
-        middleware=[Middleware(SafeByDefault), Middleware(OneAddress, public_url=settings.public_url)],
+        routes=routes(checkout, response_cache, pages, webhook, metrics, settings.public_url, readiness, assets),
+        middleware=[
+            Middleware(SecurityHeadersMiddleware),
+            Middleware(PublicURLMiddleware, public_url=settings.public_url),
+        ],
         exception_handlers={
             DonationCardError: problems.expected,
             HTTPException: problems.http,
@@ -137,8 +140,8 @@ def stripe_payments(settings: Settings) -> StripePayments:
     )
 
 
-def redis_ledger(settings: Settings) -> RedisLedger:
-    return RedisLedger(settings.redis_url, replicas=settings.redis_replicas)
+def redis_ledger(settings: Settings) -> RedisTotalsStore:
+    return RedisTotalsStore(settings.redis_url, replicas=settings.redis_min_replicas_ack)
 
 
 def worker() -> Starlette:

@@ -13,65 +13,76 @@ from starlette.applications import Starlette
 
 from donation_card.adapters.redis.totals_store import STALE_AFTER
 from donation_card.application.donations import Donations
-from donation_card.application.ports import Rounds
+from donation_card.application.ports import SyncHistory
 from donation_card.application.reconciliation import Reconciliation
-from donation_card.application.session_limits import Admission
-from donation_card.errors import LedgerUnavailable, PaymentsUnavailable, Unavailable
-from donation_card.observability.metrics import gauge, last_webhook_at, ready_reads
-from donation_card.web.api.campaigns import Board
-from donation_card.web.http.cached_response import Tally
+from donation_card.application.session_limits import SessionLimits
+from donation_card.errors import PaymentsUnavailable, TotalsUnavailable, Unavailable
+from donation_card.observability.metrics import cached_reads, gauge, last_webhook_at
+from donation_card.web.api.campaigns import CampaignResponseCache
+from donation_card.web.http.cached_response import ReadCounter
 
 log = structlog.get_logger()
 
-ROLL_INTERVAL: Final = 1.0
+REFRESH_INTERVAL: Final = 1.0
 """Seconds between two looks at the clock, the ledger and the campaign files."""
 
-FIRST_LOOK: Final = 10.0
+STARTUP_TIMEOUT: Final = 10.0
 """Seconds that a worker which starts may take to know its figures before it answers: a restart shows nobody a gap."""
 
-WATCH_INTERVAL: Final = 1.0
+ATTACK_STATUS_INTERVAL: Final = 1.0
 """Seconds between telling the other workers what was heard of declined cards, and learning what holds."""
 
-PASS_INTERVAL: Final = 2.0
+SYNC_POLL_INTERVAL: Final = 2.0
 """Seconds between two looks whether a pass over what Stripe knows is due."""
 
 
-class Upkeep:
+class BackgroundTasks:
     """What a worker does on its own: read changed campaign files, roll the figures, reconcile with Stripe."""
 
-    def __init__(self, donations: Donations, board: Board, admission: Admission, tally: Tally) -> None:
-        self._donations, self._board, self._admission, self._tally = donations, board, admission, tally
+    def __init__(
+        self,
+        donations: Donations,
+        response_cache: CampaignResponseCache,
+        session_limits: SessionLimits,
+        tally: ReadCounter,
+    ) -> None:
+        self._donations, self._response_cache, self._session_limits, self._tally = (
+            donations,
+            response_cache,
+            session_limits,
+            tally,
+        )
         self._reconciliation = Reconciliation(donations)
-        self._reconciled: str | None = "not reconciled with Stripe yet"
-        self._ledger: str | None = "not asked yet"
-        self._looked = asyncio.Event()
+        self._sync_error: str | None = "not reconciled with Stripe yet"
+        self._totals_error: str | None = "not asked yet"
+        self._refreshed = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         tasks = [
-            asyncio.create_task(_forever(self._look, ROLL_INTERVAL)),
-            asyncio.create_task(_forever(self._reconcile, PASS_INTERVAL)),
-            asyncio.create_task(_forever(self._watch, WATCH_INTERVAL)),
+            asyncio.create_task(_run_periodically(self._refresh_progress, REFRESH_INTERVAL)),
+            asyncio.create_task(_run_periodically(self._reconcile, SYNC_POLL_INTERVAL)),
+            asyncio.create_task(_run_periodically(self._sync_attack_status, ATTACK_STATUS_INTERVAL)),
         ]
         try:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FIRST_LOOK):
-                    await self._looked.wait()
+                async with asyncio.timeout(STARTUP_TIMEOUT):
+                    await self._refreshed.wait()
             yield
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._admission.limits.close()
-            await self._donations.ledger.close()
+            await self._session_limits.limiter.close()
+            await self._donations.totals_store.close()
             await self._donations.payments.close()
 
-    def reasons(self) -> dict[str, str | None]:
+    def readiness(self) -> dict[str, str | None]:
         return {
-            "campaigns": self._donations.campaigns.refused(),
-            "ledger": self._ledger,
-            "figures": ", ".join(self._donations.unsettled()) or None,
-            "reconcile": self._reconciled or self._overdue(),
+            "campaigns": self._donations.campaigns.load_errors(),
+            "ledger": self._totals_error,
+            "figures": ", ".join(self._donations.stale_campaigns()) or None,
+            "reconcile": self._sync_error or self._overdue(),
         }
 
     def ages(self) -> dict[str, int | None]:
@@ -79,15 +90,15 @@ class Upkeep:
 
         A webhook comes with a gift, and passes come more often while gifts do: both tell when.
         """
-        heard = last_webhook_at()
-        return {"reconcile": self._age_of_pass(), "webhook": self._since(heard) if heard else None}
+        webhook_at = last_webhook_at()
+        return {"reconcile": self._sync_age(), "webhook": self._since(webhook_at) if webhook_at else None}
 
-    def _age_of_pass(self) -> int | None:
-        rounds = self._reconciliation.rounds
-        return None if rounds is None or rounds.reconciled is None else self._since(rounds.reconciled)
+    def _sync_age(self) -> int | None:
+        history = self._reconciliation.history
+        return None if history is None or history.last_sync_at is None else self._since(history.last_sync_at)
 
     def _overdue(self) -> str | None:
-        age = self._age_of_pass()
+        age = self._sync_age()
         return f"the last pass began {age} s ago" if age is not None and age > STALE_AFTER else None
 
     def _since(self, instant: float) -> int:
@@ -95,11 +106,15 @@ class Upkeep:
 
     def gauges(self, reasons: Mapping[str, str | None]) -> Iterator[Metric]:
         """For Prometheus, as this worker knows it; instants are UTC seconds."""
-        figures = self._donations.figures
-        shown = {each.id: figures[each.id] for each in self._donations.visible() if each.id in figures}
-        due = {name: figure.next_change.timestamp() for name, figure in shown.items() if figure.next_change}
-        rounds = self._reconciliation.rounds or Rounds()
-        ends = {"pass": rounds.reconciled, "rebuild": rounds.rebuilt}
+        progress_by_campaign = self._donations.progress_by_campaign
+        shown = {
+            each.id: progress_by_campaign[each.id]
+            for each in self._donations.visible()
+            if each.id in progress_by_campaign
+        }
+        due = {name: progress.next_update_at.timestamp() for name, progress in shown.items() if progress.next_update_at}
+        history = self._reconciliation.history or SyncHistory()
+        ends = {"pass": history.last_sync_at, "rebuild": history.last_rebuild_at}
         yield gauge(
             "ready", "1 where the part can do its work.", "part", {part: not why for part, why in reasons.items()}
         )
@@ -107,14 +122,14 @@ class Upkeep:
             "publication_timestamp_seconds",
             "When the public figure was decided.",
             "campaign",
-            {name: figure.as_of.timestamp() for name, figure in shown.items()},
+            {name: progress.as_of.timestamp() for name, progress in shown.items()},
         )
         yield gauge("publication_due_timestamp_seconds", "When it is to be decided next.", "campaign", due)
         yield gauge(
             "publication_stale",
             "1 where the ledger does not answer for the figure.",
             "campaign",
-            {name: figure.stale for name, figure in shown.items()},
+            {name: progress.stale for name, progress in shown.items()},
         )
         yield gauge(
             "reconcile_timestamp_seconds",
@@ -123,34 +138,34 @@ class Upkeep:
             {name: instant for name, instant in ends.items() if instant is not None},
         )
 
-    async def _look(self) -> None:
-        ready_reads.inc(self._tally.taken())
+    async def _refresh_progress(self) -> None:
+        cached_reads.inc(self._tally.drain())
         self._donations.campaigns.reload()
-        self._board.settle()
+        self._response_cache.evict_hidden()
         try:
-            await self._donations.ledger.ping()
-            self._ledger = None
-        except LedgerUnavailable as error:
-            self._ledger = str(error)
-        await self._board.refresh(ask=self._ledger is None)
-        self._looked.set()
+            await self._donations.totals_store.ping()
+            self._totals_error = None
+        except TotalsUnavailable as error:
+            self._totals_error = str(error)
+        await self._response_cache.refresh(query=self._totals_error is None)
+        self._refreshed.set()
 
-    async def _watch(self) -> None:
+    async def _sync_attack_status(self) -> None:
         with contextlib.suppress(PaymentsUnavailable):  # `_reconcile` says so
-            await self._admission.look()
+            await self._session_limits.sync_attack_status()
 
     async def _reconcile(self) -> None:
         try:
-            await self._reconciliation.when_due()
-            rounds = self._reconciliation.rounds
-            if rounds and rounds.reconciled is not None:  # by this worker or another one
-                self._reconciled = None
+            await self._reconciliation.run_if_due()
+            history = self._reconciliation.history
+            if history and history.last_sync_at is not None:  # by this worker or another one
+                self._sync_error = None
         except Unavailable as error:
-            self._reconciled = str(error)
+            self._sync_error = str(error)
             raise
 
 
-async def _forever(work: Callable[[], Awaitable[None]], pause: float) -> None:
+async def _run_periodically(work: Callable[[], Awaitable[None]], pause: float) -> None:
     """A worker that cannot do its upkeep still serves what it has: this survives everything but cancelling."""
     while True:
         try:

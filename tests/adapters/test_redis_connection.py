@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from donation_card.adapters.redis.totals_store import RedisLedger
-from donation_card.application.ports import Account, Joined
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
+from donation_card.application.ports import Account, ApplyResult
 from donation_card.domain.totals import Totals
-from donation_card.errors import LedgerUnavailable
+from donation_card.errors import TotalsUnavailable
 from redis import Redis
 
 from tests.adapters.conftest import new_account
@@ -32,7 +32,7 @@ async def soon(attempt: Callable[[], Awaitable[object]], seconds: float = 30) ->
     while True:
         try:
             return await attempt()
-        except LedgerUnavailable:
+        except TotalsUnavailable:
             assert time.monotonic() < end, "this never came true"
             await asyncio.sleep(0.05)
 
@@ -49,15 +49,15 @@ def pair(tmp_path: Path) -> Iterator[Topology]:
 async def test_a_join_that_too_few_replicas_have_is_not_acknowledged_and_counts_once(
     pair: Topology, account: Account
 ) -> None:
-    ledger = RedisLedger(pair.url, deadline=DEADLINE, replicas=1)
+    ledger = RedisTotalsStore(pair.url, deadline=DEADLINE, replicas=1)
     await build(ledger, account)
-    assert await ledger.join(account, ADA) is Joined.APPLIED
+    assert await ledger.apply(account, ADA) is ApplyResult.APPLIED
     pair.servers[1].signal(signal.SIGSTOP)
     for _ in range(2):
-        with pytest.raises(LedgerUnavailable, match="NotReplicated"):
-            await ledger.join(account, BORIS)
+        with pytest.raises(TotalsUnavailable, match="NotReplicated"):
+            await ledger.apply(account, BORIS)
     pair.servers[1].signal(signal.SIGCONT)
-    assert await soon(lambda: ledger.join(account, BORIS)) is Joined.UNCHANGED
+    assert await soon(lambda: ledger.apply(account, BORIS)) is ApplyResult.UNCHANGED
     assert await ledger.totals(account, "roof") == Totals(135_00, 2)
     assert pair.servers[1].client().hget(key(account, "meta"), "joins") == b"4"
     await ledger.close()
@@ -66,20 +66,20 @@ async def test_a_join_that_too_few_replicas_have_is_not_acknowledged_and_counts_
 async def test_a_repetition_on_another_connection_waits_for_the_write_that_it_repeats(
     pair: Topology, account: Account
 ) -> None:
-    first, second = (RedisLedger(pair.url, deadline=DEADLINE, replicas=1) for _ in range(2))
+    first, second = (RedisTotalsStore(pair.url, deadline=DEADLINE, replicas=1) for _ in range(2))
     await build(first, account)
-    await second.join(account, ADA)
+    await second.apply(account, ADA)
     pair.servers[1].signal(signal.SIGSTOP)
     for ledger in (first, second):
-        with pytest.raises(LedgerUnavailable, match="NotReplicated"):
-            await ledger.join(account, BORIS)
+        with pytest.raises(TotalsUnavailable, match="NotReplicated"):
+            await ledger.apply(account, BORIS)
     pair.servers[1].signal(signal.SIGCONT)
     await first.close()
     await second.close()
 
 
 async def test_reading_waits_for_no_replica(pair: Topology, account: Account) -> None:
-    ledger = RedisLedger(pair.url, deadline=DEADLINE, replicas=1)
+    ledger = RedisTotalsStore(pair.url, deadline=DEADLINE, replicas=1)
     await build(ledger, account)
     pair.servers[1].signal(signal.SIGSTOP)
     assert await ledger.totals(account, "roof") == Totals(0, 0)
@@ -88,9 +88,9 @@ async def test_reading_waits_for_no_replica(pair: Topology, account: Account) ->
 
 
 async def test_the_write_and_its_wait_go_on_one_connection(pair: Topology, account: Account) -> None:
-    ledger = RedisLedger(pair.url, replicas=1)
+    ledger = RedisTotalsStore(pair.url, replicas=1)
     await build(ledger, account)
-    await ledger.join(account, ADA)
+    await ledger.apply(account, ADA)
     seen: list[tuple[str, str]] = []
 
     def watch() -> None:
@@ -107,7 +107,7 @@ async def test_the_write_and_its_wait_go_on_one_connection(pair: Topology, accou
     watching = threading.Thread(target=watch)
     watching.start()
     started.wait()
-    await asyncio.gather(*(ledger.join(account, gift(number)) for number in range(20)))
+    await asyncio.gather(*(ledger.apply(account, gift(number)) for number in range(20)))
     Redis(port=pair.servers[0].port).get("the end")
     watching.join(10)
     waits = [at for at, (word, _) in enumerate(seen) if word == "WAIT"]
@@ -125,15 +125,15 @@ async def test_after_a_failover_everything_acknowledged_is_there_and_writing_goe
     tmp_path: Path, account: Account
 ) -> None:
     with sentinels(tmp_path) as watched:
-        ledger = RedisLedger(watched.url, deadline=DEADLINE, replicas=2)
+        ledger = RedisTotalsStore(watched.url, deadline=DEADLINE, replicas=2)
         await build(ledger, account)
         acknowledged = 0
         for number in range(50):
-            acknowledged += await ledger.join(account, gift(number)) is Joined.APPLIED
+            acknowledged += await ledger.apply(account, gift(number)) is ApplyResult.APPLIED
         new = await asyncio.to_thread(watched.failover)
         held = await soon(lambda: ledger.totals(account, "roof"))
         assert held == Totals(acknowledged * 50_00, 50)
-        assert await soon(lambda: ledger.join(account, ADA)) in Joined
+        assert await soon(lambda: ledger.apply(account, ADA)) in ApplyResult
         assert await soon(ledger.ping) is None
         assert new.client().hget(key(account, "meta"), "joins") is not None
         await ledger.close()
@@ -141,7 +141,7 @@ async def test_after_a_failover_everything_acknowledged_is_there_and_writing_goe
 
 async def test_a_primary_that_was_demoted_is_left_for_the_new_one(tmp_path: Path, account: Account) -> None:
     with sentinels(tmp_path) as watched:
-        ledger = RedisLedger(watched.url, deadline=DEADLINE)
+        ledger = RedisTotalsStore(watched.url, deadline=DEADLINE)
         await build(ledger, account)
         old = watched.primary()
         watched.sentinels[0].client().execute_command("SENTINEL", "FAILOVER", "donations")
@@ -150,10 +150,10 @@ async def test_a_primary_that_was_demoted_is_left_for_the_new_one(tmp_path: Path
         await ledger.close()
 
 
-async def joined_elsewhere(ledger: RedisLedger, account: Account, watched: Topology, old: object) -> None:
+async def joined_elsewhere(ledger: RedisTotalsStore, account: Account, watched: Topology, old: object) -> None:
     if watched.primary() is old:
-        raise LedgerUnavailable
-    await ledger.join(account, ADA)
+        raise TotalsUnavailable
+    await ledger.apply(account, ADA)
 
 
 @pytest.mark.parametrize("trouble", [signal.SIGKILL, signal.SIGSTOP])
@@ -162,7 +162,7 @@ async def test_one_sentinel_of_three_may_be_gone_or_hang(
 ) -> None:
     with sentinels(tmp_path) as watched:
         watched.sentinels[0].signal(trouble)
-        ledger = RedisLedger(watched.url, deadline=DEADLINE)
+        ledger = RedisTotalsStore(watched.url, deadline=DEADLINE)
         await build(ledger, account, ADA)
         assert await ledger.totals(account, "roof") == Totals(25_00, 1)
         await ledger.close()
@@ -178,14 +178,14 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topology]:
 
 
 async def test_a_slot_that_moves_takes_its_campaign_with_it(three: Topology) -> None:
-    account, ledger = new_account(), RedisLedger(three.url, deadline=30)  # it is no question of time
+    account, ledger = new_account(), RedisTotalsStore(three.url, deadline=30)  # it is no question of time
     await build(ledger, account, ADA)
     slot = three.raw.keyslot(key(account, "meta"))
     ports = [node.port for node in (three.raw.get_node_from_key(key(account, "meta")),)]
     source = next(server for server in three.servers if server.port in ports)
     target = next(server for server in three.servers if server is not source)
     move_slot(three, slot, source.client(), target.client(), target.port)
-    assert await soon(lambda: ledger.join(account, BORIS)) is Joined.APPLIED
+    assert await soon(lambda: ledger.apply(account, BORIS)) is ApplyResult.APPLIED
     assert await ledger.totals(account, "roof") == Totals(135_00, 2)
     await ledger.close()
 
@@ -201,12 +201,12 @@ def move_slot(three: Topology, slot: int, source: Redis, target: Redis, port: in
 
 
 async def test_a_policy_that_may_evict_keys_is_refused_on_whichever_node_it_is(three: Topology) -> None:
-    ledger = RedisLedger(three.url, deadline=DEADLINE)
+    ledger = RedisTotalsStore(three.url, deadline=DEADLINE)
     await ledger.ping()
     careless = three.servers[2].client()
     careless.config_set("maxmemory-policy", "allkeys-lru")
     careless.config_set("maxmemory", 100_000_000)
-    with pytest.raises(LedgerUnavailable, match="allkeys-lru"):
+    with pytest.raises(TotalsUnavailable, match="allkeys-lru"):
         await ledger.ping()
     careless.config_set("maxmemory", 0)
     await ledger.ping()
@@ -215,7 +215,7 @@ async def test_a_policy_that_may_evict_keys_is_refused_on_whichever_node_it_is(t
 
 async def test_a_node_that_is_gone_is_an_error_in_time_and_never_a_zero(tmp_path: Path) -> None:
     with cluster(tmp_path) as three:
-        ledger = RedisLedger(three.url, deadline=DEADLINE)
+        ledger = RedisTotalsStore(three.url, deadline=DEADLINE)
         accounts = [new_account() for _ in range(12)]
         for account in accounts:
             await build(ledger, account, ADA)
@@ -225,6 +225,6 @@ async def test_a_node_that_is_gone_is_an_error_in_time_and_never_a_zero(tmp_path
             *(ledger.totals(account, "roof") for account in accounts), return_exceptions=True
         )
         assert time.monotonic() - began < 3 * DEADLINE
-        assert all(isinstance(each, LedgerUnavailable) or each == Totals(25_00, 1) for each in answers)
-        assert any(isinstance(each, LedgerUnavailable) for each in answers)
+        assert all(isinstance(each, TotalsUnavailable) or each == Totals(25_00, 1) for each in answers)
+        assert any(isinstance(each, TotalsUnavailable) for each in answers)
         await ledger.close()

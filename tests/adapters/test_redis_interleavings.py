@@ -14,11 +14,11 @@ from pathlib import Path
 from random import Random
 
 import uvloop
-from donation_card.adapters.redis.totals_store import RedisLedger
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.application.ports import Account
 from donation_card.demo.embedded_valkey import EmbeddedValkey
-from donation_card.domain.totals import State, dispute, payment, refund, total
-from donation_card.errors import LedgerUnavailable
+from donation_card.domain.totals import ObjectState, dispute, expected_totals, payment, refund
+from donation_card.errors import TotalsUnavailable
 from redis.asyncio import Redis
 
 STORIES = int(os.environ.get("STORIES", "50000"))
@@ -26,7 +26,7 @@ SEED = int(os.environ.get("SEED", "20261124"))
 AT_ONCE = 40
 
 
-def truth(dice: Random) -> list[list[State]]:
+def truth(dice: Random) -> list[list[ObjectState]]:
     """A few objects at Stripe, each with the states it went through."""
     objects = [[payment("roof", "pi_1", dice.randint(1, 99_00), paid=True, site=dice.choice(["a.example", "other"]))]]
     if dice.random() < 0.6:
@@ -38,24 +38,24 @@ def truth(dice: Random) -> list[list[State]]:
     return objects
 
 
-async def story(ledgers: list[RedisLedger], raw: Redis, account: Account, seed: int) -> None:
+async def story(ledgers: list[RedisTotalsStore], raw: Redis, account: Account, seed: int) -> None:
     dice = Random(seed)
     objects = truth(dice)
     final = [states[-1] for states in objects]
 
-    async def webhooks(ledger: RedisLedger) -> None:
+    async def webhooks(ledger: RedisTotalsStore) -> None:
         heard = [state for states in objects for state in states if dice.random() < 0.7]
         dice.shuffle(heard)
         for state in heard:
-            await ledger.join(account, state)
+            await ledger.apply(account, state)
 
-    async def rebuild(ledger: RedisLedger) -> None:
-        shadow = await ledger.open_shadow(account, "roof")
+    async def rebuild(ledger: RedisTotalsStore) -> None:
+        shadow = await ledger.begin_rebuild(account, "roof")
         for state in dice.sample(final, len(final)):
-            if not await ledger.fill(account, shadow, state):
+            if not await ledger.apply_to_rebuild(account, shadow, state):
                 return
         if dice.random() < 0.8:  # else it is killed
-            await ledger.flip(account, shadow, int(time.time()))
+            await ledger.promote_rebuild(account, shadow, int(time.time()))
 
     async def loss() -> None:
         for _ in range(dice.randint(0, 8)):
@@ -73,21 +73,21 @@ async def story(ledgers: list[RedisLedger], raw: Redis, account: Account, seed: 
         actors.append(loss())
     dice.shuffle(actors)
     for failure in await asyncio.gather(*actors, return_exceptions=True):
-        assert failure is None or (isinstance(failure, LedgerUnavailable) and "moved" in str(failure)), failure
+        assert failure is None or (isinstance(failure, TotalsUnavailable) and "moved" in str(failure)), failure
     held = [await ledger.totals(account, "roof") for ledger in ledgers]
     assert held[0] == held[1], "two workers see one ledger"
     if held[0] is not None:
-        assert held[0] == total(final), "what claims to be built is what Stripe says"
+        assert held[0] == expected_totals(final), "what claims to be built is what Stripe says"
         return
-    shadow = await ledgers[1].open_shadow(account, "roof")
+    shadow = await ledgers[1].begin_rebuild(account, "roof")
     for state in final:
-        assert await ledgers[1].fill(account, shadow, state)
-    await ledgers[1].flip(account, shadow, int(time.time()))
-    assert await ledgers[0].totals(account, "roof") == total(final)
+        assert await ledgers[1].apply_to_rebuild(account, shadow, state)
+    await ledgers[1].promote_rebuild(account, shadow, int(time.time()))
+    assert await ledgers[0].totals(account, "roof") == expected_totals(final)
 
 
 async def told(first: int, count: int, url: str) -> None:
-    ledgers = [RedisLedger(url, deadline=30) for _ in range(2)]
+    ledgers = [RedisTotalsStore(url, deadline=30) for _ in range(2)]
     raw = Redis.from_url(url)
     waiting = iter(range(first, first + count))
 

@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
-from donation_card.adapters.redis.totals_store import RedisLedger
-from donation_card.application.ports import Account, Joined
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
+from donation_card.application.ports import Account, ApplyResult
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.totals import Totals
-from donation_card.errors import LedgerUnavailable
+from donation_card.errors import TotalsUnavailable
 from redis import Redis
 
 from tests.adapters.test_redis_ledger import ADA, BORIS, build, snapshot
@@ -37,127 +37,131 @@ def stopped(raw: Redis) -> Iterator[None]:
 
 
 async def test_a_hung_server_costs_each_caller_its_deadline_and_the_pool_survives_it(
-    fragile: RedisLedger, raw_server: Redis, account: Account
+    fragile: RedisTotalsStore, raw_server: Redis, account: Account
 ) -> None:
     await build(fragile, account, BORIS)
     with stopped(raw_server):
         for _ in range(2):
             began = time.monotonic()
             failures = await asyncio.gather(
-                *(fragile.join(account, ADA) for _ in range(100)), roll(fragile, account), return_exceptions=True
+                *(fragile.apply(account, ADA) for _ in range(100)), roll(fragile, account), return_exceptions=True
             )
             assert time.monotonic() - began < 3 * DEADLINE
-            assert {type(failure) for failure in failures} == {LedgerUnavailable}
-    answers = await asyncio.gather(*(fragile.join(account, gift(number)) for number in range(16)))
-    assert set(answers) == {Joined.APPLIED}
-    await fragile.join(account, ADA)
+            assert {type(failure) for failure in failures} == {TotalsUnavailable}
+    answers = await asyncio.gather(*(fragile.apply(account, gift(number)) for number in range(16)))
+    assert set(answers) == {ApplyResult.APPLIED}
+    await fragile.apply(account, ADA)
     assert await fragile.totals(account, "roof") == Totals(110_00 + 25_00 + 16 * 50_00, 18), "Ada counts once"
 
 
 async def test_a_cancelled_caller_leaves_no_answer_behind_for_the_next(
     server: EmbeddedValkey, raw_server: Redis, account: Account
 ) -> None:
-    ledger = RedisLedger(server.url, connections=1)
+    ledger = RedisTotalsStore(server.url, connections=1)
     await build(ledger, account, BORIS)
     with stopped(raw_server):
-        caller = asyncio.create_task(ledger.join(account, ADA))
+        caller = asyncio.create_task(ledger.apply(account, ADA))
         await asyncio.sleep(0.05)
         caller.cancel()
         await asyncio.wait([caller])
     assert await ledger.totals(account, "roof") is not None
-    assert await ledger.join(account, ADA) in Joined
+    assert await ledger.apply(account, ADA) in ApplyResult
     assert await ledger.totals(account, "roof") == Totals(135_00, 2)
     await ledger.close()
 
 
 async def test_a_server_that_is_down_is_an_error_with_a_reason_and_a_cause(tmp_path: Path, account: Account) -> None:
-    ledger = RedisLedger(f"unix://{tmp_path}/nobody", deadline=30)  # it is no question of time
+    ledger = RedisTotalsStore(f"unix://{tmp_path}/nobody", deadline=30)  # it is no question of time
     calls = [
-        ledger.join(account, ADA),
+        ledger.apply(account, ADA),
         roll(ledger, account),
         ledger.totals(account, "roof"),
-        ledger.begin_pass(account, "roof"),
+        ledger.begin_sync(account, "roof"),
         ledger.ping(),
     ]
     for call in calls:
-        with pytest.raises(LedgerUnavailable) as caught:
+        with pytest.raises(TotalsUnavailable) as caught:
             await call
-        assert caught.value.evidence["reason"] == "ConnectionError"
+        assert caught.value.params["reason"] == "ConnectionError"
         assert caught.value.__cause__ is not None
     await ledger.close()
 
 
 async def test_a_restarted_server_goes_on_where_it_was(tmp_path: Path, account: Account) -> None:
     with EmbeddedValkey(tmp_path) as server:
-        ledger = RedisLedger(server.url)
+        ledger = RedisTotalsStore(server.url)
         await build(ledger, account, ADA)
         figure = await roll(ledger, account)
     with EmbeddedValkey(tmp_path):
-        assert await ledger.join(account, ADA) is Joined.UNCHANGED
+        assert await ledger.apply(account, ADA) is ApplyResult.UNCHANGED
         assert await ledger.totals(account, "roof") == Totals(25_00, 1)
         assert await roll(ledger, account) == figure
     await ledger.close()
 
 
 async def test_a_server_that_forgot_the_scripts_is_given_them_again(
-    fragile: RedisLedger, raw_server: Redis, account: Account
+    fragile: RedisTotalsStore, raw_server: Redis, account: Account
 ) -> None:
     await build(fragile, account, ADA)
     raw_server.script_flush()
-    assert await fragile.join(account, BORIS) is Joined.APPLIED
+    assert await fragile.apply(account, BORIS) is ApplyResult.APPLIED
     assert await fragile.totals(account, "roof") == Totals(135_00, 2)
 
 
-async def test_a_full_server_refuses_the_join_whole(fragile: RedisLedger, raw_server: Redis, account: Account) -> None:
+async def test_a_full_server_refuses_the_join_whole(
+    fragile: RedisTotalsStore, raw_server: Redis, account: Account
+) -> None:
     await build(fragile, account, ADA)
     before = snapshot(raw_server, account)
     raw_server.config_set("maxmemory", 1)
-    with pytest.raises(LedgerUnavailable):
-        await fragile.join(account, BORIS)
+    with pytest.raises(TotalsUnavailable):
+        await fragile.apply(account, BORIS)
     assert await fragile.totals(account, "roof") == Totals(25_00, 1), "reading goes on"
     raw_server.config_set("maxmemory", 0)
     assert snapshot(raw_server, account) == before
-    assert await fragile.join(account, BORIS) is Joined.APPLIED
+    assert await fragile.apply(account, BORIS) is ApplyResult.APPLIED
 
 
-async def test_a_full_server_opens_no_generation(fragile: RedisLedger, raw_server: Redis, account: Account) -> None:
+async def test_a_full_server_opens_no_generation(
+    fragile: RedisTotalsStore, raw_server: Redis, account: Account
+) -> None:
     raw_server.config_set("maxmemory", 1)
-    with pytest.raises(LedgerUnavailable):
-        await fragile.join(account, BORIS)
+    with pytest.raises(TotalsUnavailable):
+        await fragile.apply(account, BORIS)
     assert snapshot(raw_server, account) == {}
 
 
 async def test_a_replica_refuses_the_join_and_still_tells_the_figure(
-    fragile: RedisLedger, raw_server: Redis, account: Account
+    fragile: RedisTotalsStore, raw_server: Redis, account: Account
 ) -> None:
     await build(fragile, account, ADA)
     figure = await roll(fragile, account)
     before = snapshot(raw_server, account)
     raw_server.execute_command("REPLICAOF", "127.0.0.1", "1")
-    with pytest.raises(LedgerUnavailable, match="ReadOnlyError"):
-        await fragile.join(account, BORIS)
+    with pytest.raises(TotalsUnavailable, match="ReadOnlyError"):
+        await fragile.apply(account, BORIS)
     assert await roll(fragile, account) == figure
-    with pytest.raises(LedgerUnavailable, match="not_a_primary"):
+    with pytest.raises(TotalsUnavailable, match="not_a_primary"):
         await fragile.ping()
     raw_server.execute_command("REPLICAOF", "NO", "ONE")
     assert snapshot(raw_server, account) == before
-    assert await fragile.join(account, BORIS) is Joined.APPLIED
+    assert await fragile.apply(account, BORIS) is ApplyResult.APPLIED
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu", "allkeys-random"])
 async def test_a_policy_that_may_evict_our_keys_is_refused_with_its_name(
-    fragile: RedisLedger, raw_server: Redis, policy: str
+    fragile: RedisTotalsStore, raw_server: Redis, policy: str
 ) -> None:
     raw_server.config_set("maxmemory-policy", policy)
     await fragile.ping()  # no limit, so nothing is ever evicted
     raw_server.config_set("maxmemory", 100_000_000)
-    with pytest.raises(LedgerUnavailable, match=policy):
+    with pytest.raises(TotalsUnavailable, match=policy):
         await fragile.ping()
 
 
 @pytest.mark.parametrize("policy", ["noeviction", "volatile-lru", "volatile-ttl"])
 async def test_a_policy_that_spares_keys_without_expiry_is_fine(
-    fragile: RedisLedger, raw_server: Redis, account: Account, policy: str
+    fragile: RedisTotalsStore, raw_server: Redis, account: Account, policy: str
 ) -> None:
     raw_server.config_set("maxmemory-policy", policy)
     raw_server.config_set("maxmemory", 100_000_000)
@@ -171,10 +175,10 @@ async def test_an_answer_lost_on_the_way_counts_nothing_twice(
     server: EmbeddedValkey, tmp_path: Path, account: Account
 ) -> None:
     async with losing_answers(server.directory / "s", tmp_path / "lossy", every=4) as url:
-        ledger = RedisLedger(url, connections=3)
+        ledger = RedisTotalsStore(url, connections=3)
         gifts = [gift(number) for number in range(40)]
         await build(ledger, account, *gifts)
-        await asyncio.gather(*(ledger.join(account, state) for state in gifts))
+        await asyncio.gather(*(ledger.apply(account, state) for state in gifts))
         assert await ledger.totals(account, "roof") == Totals(40 * 50_00, 40)
         await ledger.close()
 
@@ -224,9 +228,9 @@ async def test_whatever_a_server_answers_instead_is_unavailable_and_never_a_figu
         writer.close()
 
     server = await asyncio.start_unix_server(serve, str(tmp_path / "s"))
-    ledger = RedisLedger(f"unix://{tmp_path}/s", deadline=DEADLINE)
-    for call in (ledger.join(account, ADA), roll(ledger, account), ledger.totals(account, "roof"), ledger.ping()):
-        with pytest.raises(LedgerUnavailable):
+    ledger = RedisTotalsStore(f"unix://{tmp_path}/s", deadline=DEADLINE)
+    for call in (ledger.apply(account, ADA), roll(ledger, account), ledger.totals(account, "roof"), ledger.ping()):
+        with pytest.raises(TotalsUnavailable):
             await call
     await ledger.close()
     server.close()

@@ -43,7 +43,7 @@ def installation() -> Iterator[tuple[Stack, Site]]:
         tempfile.TemporaryDirectory() as files,
     ):
         campaigns = write_states(Path(files))
-        with beside_a_site(valkey.url, Path(sandbox), campaigns=campaigns, publication_every=None) as found:
+        with beside_a_site(valkey.url, Path(sandbox), campaigns=campaigns, demo_publication_interval=None) as found:
             yield found
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from donation_card.web.presentation.snippet import RESERVED
+from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE
 from playwright.sync_api import expect
 
 from tests.browser.conftest import giving_frame
@@ -37,7 +37,7 @@ def test_every_event_is_told_and_open_can_be_prevented(example):
 def test_every_layout_takes_the_room_that_the_docs_print(example):
     page = example("layouts.html")
     text = (FOLDER / "layouts.html").read_text("utf-8").replace("min-height: ", "min-height:")
-    for layout, reserved in RESERVED.items():
+    for layout, reserved in PLACEHOLDER_STYLE.items():
         assert reserved.partition(";")[2].replace(",", ", ") in text.replace(",  ", ", "), layout
         card = page.locator(f"donation-card[layout={layout}]")
         card.scroll_into_view_if_needed()

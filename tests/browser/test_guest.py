@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.web.assets import pinned_card
-from donation_card.web.presentation.snippet import RESERVED
-from donation_card.web.presentation.snippet import snippet as printed
-from donation_card.web.presentation.translations import texts
+from donation_card.web.assets import current_release
+from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE
+from donation_card.web.presentation.snippet import script_snippet as printed
+from donation_card.web.presentation.translations import translations_for
 from playwright.sync_api import expect
 
 from tests.browser.conftest import NARROW, WIDE, article, choose, giving_frame, open_card, pay_inline, snippet
@@ -284,7 +284,7 @@ def test_a_base_address_elsewhere_changes_nothing(page, stack, site):
 
 
 def test_two_versions_of_the_file_and_one_that_a_consent_manager_adds_late_are_one_card(page, stack, site):
-    pinned = stack.service + pinned_card()[0]
+    pinned = stack.service + current_release()[0]
     _, tag = snippet(stack).split("\n")
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -299,7 +299,7 @@ def test_two_versions_of_the_file_and_one_that_a_consent_manager_adds_late_are_o
 
 
 def test_a_pinned_card_runs_and_one_byte_more_is_refused(page, stack, site):
-    lines = printed(stack.service, read_campaign(Path("campaigns/vitaly.toml")), texts("en"), pinned=True)
+    lines = printed(stack.service, read_campaign(Path("campaigns/vitaly.toml")), translations_for("en"), pinned=True)
     page.goto(site.publish(f"<!doctype html><html lang=en>{lines}</html>"))
     drawn(page)
     card = Path("widget/donation-card.js").read_text("utf-8") + " "
@@ -454,7 +454,7 @@ def test_with_the_printed_min_height_nothing_moves_when_the_card_comes_or_the_fr
     page, stack, site, size, lang
 ):
     page.set_viewport_size(size)
-    page.goto(site.publish(article(stack, lang, attributes=f'style="{RESERVED["card"]}"')))
+    page.goto(site.publish(article(stack, lang, attributes=f'style="{PLACEHOLDER_STYLE["card"]}"')))
     drawn(page)
     assert page.evaluate(SHIFTS) == 0
     page.locator("donation-card .donate").click()
@@ -467,12 +467,12 @@ def test_with_the_printed_min_height_nothing_moves_when_the_card_comes_or_the_fr
 @pytest.mark.parametrize("lang", ["en", "be", "pl"])
 def test_the_smaller_layouts_keep_their_printed_room_too(page, stack, site, size, layout, lang):
     page.set_viewport_size(size)
-    page.goto(site.publish(article(stack, lang, attributes=f'layout="{layout}" style="{RESERVED[layout]}"')))
+    page.goto(site.publish(article(stack, lang, attributes=f'layout="{layout}" style="{PLACEHOLDER_STYLE[layout]}"')))
     drawn(page)
     assert page.evaluate(SHIFTS) == 0
 
 
-@pytest.mark.parametrize(("style", "most"), [(RESERVED["card"], 0), ("", 0.1)])
+@pytest.mark.parametrize(("style", "most"), [(PLACEHOLDER_STYLE["card"], 0), ("", 0.1)])
 @pytest.mark.parametrize("size", [NARROW, WIDE])
 def test_who_lands_below_the_card_is_not_moved(page, stack, site, size, style, most):
     page.set_viewport_size(size)

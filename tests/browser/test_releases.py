@@ -5,7 +5,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from donation_card.web.http.headers import digest
+from donation_card.web.http.headers import content_hash
 from playwright.sync_api import expect
 
 from tests.browser.conftest import article, choose, open_card, pay_inline
@@ -25,7 +25,7 @@ def test_a_release_never_changes():
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.stem)
 def test_a_released_card_shows_the_campaign_and_gives(page, stack, site, release):
-    pinned = f"/widget/{digest(release.read_bytes())}/donation-card.js"
+    pinned = f"/widget/{content_hash(release.read_bytes())}/donation-card.js"
     served = stack.client.get(pinned)
     assert served.content == release.read_bytes()
     assert "immutable" in served.headers["cache-control"]

@@ -14,7 +14,7 @@ from tests.stack import PAYS, SETTLES_LATER
 def installed(redis_url, tmp_path_factory):
     campaigns = write_states(tmp_path_factory.mktemp("campaigns"))
     sandbox = tmp_path_factory.mktemp("sandbox")
-    with beside_a_site(redis_url, sandbox, campaigns=campaigns, publication_every=None) as found:
+    with beside_a_site(redis_url, sandbox, campaigns=campaigns, demo_publication_interval=None) as found:
         yield found
 
 

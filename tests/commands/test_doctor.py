@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 from click.testing import CliRunner
-from donation_card.adapters.stripe.provisioning import Identity
-from donation_card.cli.doctor import of_account
-from donation_card.cli.main import commands
+from donation_card.adapters.stripe.provisioning import AccountInfo
+from donation_card.cli.doctor import account_checks
+from donation_card.cli.main import cli
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from redis import Redis
 
@@ -21,7 +21,7 @@ from tests.stack import listening, running
 
 def examine(stack, **changes):
     """Exit code, and what stands under “To do”."""
-    done = CliRunner().invoke(commands, ["doctor"], env=variables(stack) | changes, catch_exceptions=False)
+    done = CliRunner().invoke(cli, ["doctor"], env=variables(stack) | changes, catch_exceptions=False)
     _, _, todo = done.output.partition("To do, in this order:\n")
     return done.exit_code, todo.partition("To look at")[0], done.output
 
@@ -108,9 +108,9 @@ def test_each_right_that_a_key_lacks_is_named(patient):
 
 def test_a_clock_that_is_wrong_is_told_from_stripes_and_so_is_an_account_that_is_not_ready():
     now = datetime.now(UTC)
-    assert [each.state for each in of_account(Identity("acct_1", now, True, None), [])] == ["ok"]
-    late = of_account(Identity("acct_1", now + timedelta(hours=1), False, None), [])
-    assert [each.what for each in late if each.state == "BAD"] == ["the clock", "the account"]
+    assert [each.level for each in account_checks(AccountInfo("acct_1", now, True, None), [])] == ["ok"]
+    late = account_checks(AccountInfo("acct_1", now + timedelta(hours=1), False, None), [])
+    assert [each.name for each in late if each.level == "BAD"] == ["the clock", "the account"]
 
 
 @contextlib.contextmanager

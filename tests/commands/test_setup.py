@@ -5,8 +5,8 @@ import re
 import httpx
 import pytest
 from click.testing import CliRunner
-from donation_card.adapters.stripe.provisioning import HEARD
-from donation_card.cli.main import commands
+from donation_card.adapters.stripe.provisioning import WEBHOOK_EVENTS
+from donation_card.cli.main import cli
 from donation_card.demo.launcher import environment
 
 from tests.stack import eventually, running
@@ -21,7 +21,7 @@ def installed(redis_url, tmp_path, roof):
 
 
 def setup(stack):
-    done = CliRunner().invoke(commands, ["stripe", "setup"], env=variables(stack), catch_exceptions=False)
+    done = CliRunner().invoke(cli, ["stripe", "setup"], env=variables(stack), catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -42,7 +42,7 @@ def test_the_endpoint_has_exactly_the_events_that_we_read_and_its_secret_is_told
     first = setup(installed)
     [endpoint] = there(installed, "webhook_endpoints")
     assert endpoint["url"] == f"{installed.service}/v1/stripe/webhook"
-    assert set(endpoint["enabled_events"]) == set(HEARD)
+    assert set(endpoint["enabled_events"]) == set(WEBHOOK_EVENTS)
     assert len(re.findall(r"STRIPE_WEBHOOK_SECRET=whsec_\w+", first)) == 1
     before = everything(installed)
     second = setup(installed)
@@ -65,7 +65,7 @@ def test_what_was_changed_by_hand_is_put_right(installed):
     after = everything(installed)
     assert after != before
     [endpoint] = after[0]
-    assert (endpoint["status"], set(endpoint["enabled_events"])) == ("enabled", set(HEARD))
+    assert (endpoint["status"], set(endpoint["enabled_events"])) == ("enabled", set(WEBHOOK_EVENTS))
     assert after[1][0]["payment_intent_data"]["metadata"]["campaign"] == "roof"
 
 
@@ -100,5 +100,5 @@ def test_a_hidden_campaign_gets_no_link_and_sites_are_registered_for_wallets(ins
 
 
 def test_a_key_that_may_not_says_so_and_a_missing_setting_is_named(installed):
-    refused = CliRunner().invoke(commands, ["stripe", "setup"], env={"CAMPAIGNS": "campaigns", "STRIPE_SECRET_KEY": ""})
+    refused = CliRunner().invoke(cli, ["stripe", "setup"], env={"CAMPAIGNS": "campaigns", "STRIPE_SECRET_KEY": ""})
     assert {fault.field for fault in refused.exception.faults} == {"STRIPE_SECRET_KEY", "PUBLIC_URL"}

@@ -11,23 +11,27 @@ import pytest
 from click.testing import CliRunner
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.analysis import disclosure_risk as exposure
-from donation_card.analysis.disclosure_risk import Gain, Hidden, Traffic, gains
-from donation_card.cli.main import commands
-from donation_card.domain.publication import Rule
+from donation_card.analysis.disclosure_risk import Advantage, DonationProcess, HiddenState, advantages
+from donation_card.cli.main import cli
+from donation_card.domain.publication import PublicationPolicy
 
 VILNIUS = ZoneInfo("Europe/Vilnius")
 VITALY = read_campaign(Path("campaigns/vitaly.toml"))
 SUGGESTED = {money.amount: 1 / len(VITALY.giving.suggested) for money in VITALY.giving.suggested}
 
 
-def rule(*, min_gifts: int = 0, hours: int = 6, step: int = 100_00) -> Rule:
-    return Rule(hours * 3600, step, min_gifts, VILNIUS)
+def rule(*, min_gifts: int = 0, hours: int = 6, step: int = 100_00) -> PublicationPolicy:
+    return PublicationPolicy(hours * 3600, step, min_gifts, VILNIUS)
 
 
 @pytest.mark.parametrize("per_day", [0.3, 1, 4, 16])
 def test_the_first_campaign_tells_of_a_gift_at_most_its_part_of_a_step(per_day: float) -> None:
-    found = gains(
-        VITALY.publication, Traffic(per_day, SUGGESTED), [5_00, 25_00, 50_00, 100_00], Random(1).random, draws=80
+    found = advantages(
+        VITALY.publication,
+        DonationProcess(per_day, SUGGESTED),
+        [5_00, 25_00, 50_00, 100_00],
+        Random(1).random,
+        samples=80,
     )
     assert all(each.within for each in found), found
     assert all(each.error < 0.04 for each in found), "so few draws say something"
@@ -37,40 +41,45 @@ def test_the_first_campaign_tells_of_a_gift_at_most_its_part_of_a_step(per_day: 
 def test_a_number_of_gifts_that_gates_the_figure_tells_small_gifts_apart() -> None:
     """Two gifts wait for a third; the smallest one lets the figure move. Hence no such gate in the first campaign."""
     gated, free = (
-        gains(rule(min_gifts=n), Traffic(4, SUGGESTED), [5_00], Random(2).random, draws=60)[0] for n in (3, 0)
+        advantages(rule(min_gifts=n), DonationProcess(4, SUGGESTED), [5_00], Random(2).random, samples=60)[0]
+        for n in (3, 0)
     )
     assert free.within
     assert not gated.within
-    assert VITALY.publication.min_gifts == 0
+    assert VITALY.publication.min_donations == 0
 
 
 def test_a_larger_step_and_a_longer_epoch_tell_less() -> None:
-    def told(changed: Rule) -> float:
-        return gains(changed, Traffic(8, SUGGESTED), [25_00], Random(3).random, draws=100)[0].value
+    def told(changed: PublicationPolicy) -> float:
+        return advantages(changed, DonationProcess(8, SUGGESTED), [25_00], Random(3).random, samples=100)[0].value
 
     assert told(rule(step=200_00)) < told(rule()) < told(rule(step=50_00))
     assert told(rule(hours=24)) < told(rule(hours=6))
 
 
 def test_a_whole_step_in_a_quiet_campaign_is_seen() -> None:
-    (found,) = gains(rule(), Traffic(0.4, SUGGESTED), [100_00], Random(4).random, draws=40)
+    (found,) = advantages(rule(), DonationProcess(0.4, SUGGESTED), [100_00], Random(4).random, samples=40)
     assert found.value > 0.9
 
 
 def test_the_same_seed_gives_the_same_numbers() -> None:
-    one, again, other = (gains(rule(), Traffic(8, SUGGESTED), [25_00], Random(n).random, draws=20) for n in (5, 5, 6))
+    one, again, other = (
+        advantages(rule(), DonationProcess(8, SUGGESTED), [25_00], Random(n).random, samples=20) for n in (5, 5, 6)
+    )
     assert one == again
     assert one != other
 
 
 def test_a_figure_that_is_live_tells_everything() -> None:
     with pytest.raises(ValueError, match="at once"):
-        gains(Rule(0, 1, 0, VILNIUS), Traffic(4, SUGGESTED), [5_00], Random(1).random, draws=2)
+        advantages(
+            PublicationPolicy(0, 1, 0, VILNIUS), DonationProcess(4, SUGGESTED), [5_00], Random(1).random, samples=2
+        )
 
 
 def test_the_command_prints_the_same_table_again_and_takes_another_rule() -> None:
     def printed(*options: str) -> str:
-        result = CliRunner().invoke(commands, ["exposure", "vitaly", "--draws", "3", *options])
+        result = CliRunner().invoke(cli, ["exposure", "vitaly", "--draws", "3", *options])
         assert result.exit_code == 0, result.output
         return result.output
 
@@ -81,26 +90,26 @@ def test_the_command_prints_the_same_table_again_and_takes_another_rule() -> Non
 
 @pytest.mark.parametrize("every", ["7h", "0", "soon"])
 def test_the_command_refuses_a_rule_that_it_cannot_measure(every: str) -> None:
-    result = CliRunner().invoke(commands, ["exposure", "vitaly", "--every", every])
+    result = CliRunner().invoke(cli, ["exposure", "vitaly", "--every", every])
     assert result.exit_code == 2
     assert every in result.output or "at once" in result.output
 
 
 def test_what_is_within_allows_for_the_estimate_and_no_more() -> None:
-    assert Gain(25_00, 0.28, 0.0, 0.25).within
-    assert not Gain(25_00, 0.30, 0.005, 0.25).within
+    assert Advantage(25_00, 0.28, 0.0, 0.25).within
+    assert not Advantage(25_00, 0.30, 0.005, 0.25).within
 
 
 @pytest.mark.parametrize("min_gifts", [0, 2])
 def test_the_estimate_is_the_distance_as_all_series_of_three_epochs_give_it(min_gifts: int) -> None:
     found = rule(min_gifts=min_gifts)
     plain = exposure._arrivals(found, 0.8, {25_00: 0.6, 60_00: 0.4})
-    once_more = exposure._with(found, plain, 40_00)
-    decided = exposure._decided_by(found)
+    once_more = exposure._with_donation(found, plain, 40_00)
+    decided = exposure._transitions_of(found)
     states = exposure._reachable(decided, [plain, once_more])
-    usual, with_gift = (exposure._Epoch(decided, arrivals, states) for arrivals in (plain, once_more))
+    usual, with_gift = (exposure._Period(decided, arrivals, states) for arrivals in (plain, once_more))
     start = [0.0] * len(states)
-    start[states[Hidden(0, 0)]] = 1.0
+    start[states[HiddenState(0, 0)]] = 1.0
     distance = 0.0
     for moves in product(sorted({*usual.moves, *with_gift.moves}), repeat=3):
         shares = []
@@ -111,6 +120,6 @@ def test_the_estimate_is_the_distance_as_all_series_of_three_epochs_give_it(min_
             shares.append(sum(belief))
         distance += abs(shares[1] - shares[0]) / 2
     chance = Random(7).random
-    told = [exposure._told(start, usual, with_gift, 2, chance) for _ in range(1_500)]
+    told = [exposure._distance(start, usual, with_gift, 2, chance) for _ in range(1_500)]
     assert sum(told) / len(told) == pytest.approx(distance, abs=0.03)
     assert distance > 0.2

@@ -3,7 +3,7 @@
 import ipaddress
 
 import pytest
-from donation_card.domain.rate_limits import Bucket, Counts, Rate, network, take
+from donation_card.domain.rate_limits import Bucket, BucketStore, Rate, acquire_all, network_prefix
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,8 +12,8 @@ instants = st.lists(st.integers(0, 100_000), max_size=80).map(sorted)
 
 
 def taken(rate, times):
-    counts = Counts(10)
-    return [at for at in times if not counts.take([Bucket("b", rate)], at)]
+    counts = BucketStore(10)
+    return [at for at in times if not counts.retry_after([Bucket("b", rate)], at)]
 
 
 @given(rates, instants)
@@ -21,16 +21,16 @@ def test_in_no_stretch_of_time_more_than_burst_and_rate_get_through(rate, times)
     through = taken(rate, times)
     for first, start in enumerate(through):
         for n, end in enumerate(through[first:], 1):
-            assert n <= rate.burst + (end - start) // rate.every
+            assert n <= rate.burst + (end - start) // rate.interval_ms
 
 
 @given(rates, instants)
 def test_whoever_waits_as_long_as_told_gets_through(rate, times):
-    counts, bucket = Counts(10), [Bucket("b", rate)]
+    counts, bucket = BucketStore(10), [Bucket("b", rate)]
     for at in times:
-        if wait := counts.take(bucket, at):
-            assert Counts(10, counts.full_at.copy()).take(bucket, at + wait - 1) == 1
-            assert Counts(10, counts.full_at.copy()).take(bucket, at + wait) == 0
+        if wait := counts.retry_after(bucket, at):
+            assert BucketStore(10, counts.tat_ms.copy()).retry_after(bucket, at + wait - 1) == 1
+            assert BucketStore(10, counts.tat_ms.copy()).retry_after(bucket, at + wait) == 0
 
 
 @given(rates, rates, instants)
@@ -38,7 +38,7 @@ def test_one_is_taken_out_of_every_bucket_or_out_of_none(some, others, times):
     held = {}
     buckets = [Bucket("some", some), Bucket("others", others)]
     for at in times:
-        longest, then = take(buckets, held, at)
+        longest, then = acquire_all(buckets, held, at)
         assert (longest == 0) == (then.keys() == {"some", "others"})
         assert longest == 0 or then == {}
         held |= then
@@ -46,25 +46,25 @@ def test_one_is_taken_out_of_every_bucket_or_out_of_none(some, others, times):
 
 @given(rates, st.integers(0, 10**9))
 def test_a_clock_that_is_set_back_closes_a_bucket_no_longer_than_it_takes_to_fill(rate, ahead):
-    counts, bucket = Counts(10), [Bucket("b", rate)]
-    counts.take(bucket, ahead)
-    assert counts.take(bucket, 0) <= rate.every * rate.burst
+    counts, bucket = BucketStore(10), [Bucket("b", rate)]
+    counts.retry_after(bucket, ahead)
+    assert counts.retry_after(bucket, 0) <= rate.interval_ms * rate.burst
 
 
 @given(rates, st.integers(1, 64))
 def test_shares_together_are_the_whole_or_one_for_each(rate, workers):
-    share = rate.shared(workers)
+    share = rate.split(workers)
     assert rate.burst <= share.burst * workers < rate.burst + workers
-    assert share.every == rate.every * workers
+    assert share.interval_ms == rate.interval_ms * workers
 
 
 @given(st.lists(st.integers(0, 20), max_size=60))
 def test_memory_is_bounded_and_forgets_whoever_was_away_for_longest(names):
-    counts = Counts(5)
+    counts = BucketStore(5)
     for at, name in enumerate(names):
-        counts.take([Bucket(str(name), Rate(1, 1))], at)
-    assert len(counts.full_at) <= 5
-    assert set(counts.full_at) == {str(name) for name in list(dict.fromkeys(reversed(names)))[:5]}
+        counts.retry_after([Bucket(str(name), Rate(1, 1))], at)
+    assert len(counts.tat_ms) <= 5
+    assert set(counts.tat_ms) == {str(name) for name in list(dict.fromkeys(reversed(names)))[:5]}
 
 
 @pytest.mark.parametrize(("every", "burst"), [(0, 1), (1, 0), (-1, 1)])
@@ -75,12 +75,12 @@ def test_a_rate_that_lets_nothing_or_everything_through_is_none(every, burst):
 
 @given(st.ip_addresses())
 def test_neighbours_are_one_network_and_an_address_that_is_not_public_is_none(address):
-    found = network(str(address))
+    found = network_prefix(str(address))
     mapped = getattr(address, "ipv4_mapped", None)
     assert (found is not None) == (mapped or address).is_global
     if found is not None:
         neighbour = ipaddress.ip_address(int(address) ^ 1)
-        assert network(str(neighbour)) in {found, None}
+        assert network_prefix(str(neighbour)) in {found, None}
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,11 @@ def test_neighbours_are_one_network_and_an_address_that_is_not_public_is_none(ad
     ],
 )
 def test_a_network_is_24_bits_of_the_old_addresses_and_48_of_the_new(one, other, same):
-    assert (network(one) == network(other)) is same
+    assert (network_prefix(one) == network_prefix(other)) is same
 
 
 @pytest.mark.parametrize(
     "address", [None, "", "testclient", "127.0.0.1", "::1", "10.1.2.3", "fe80::1%eth0", "1.2.3", "11.1.2.3, 11.1.2.4"]
 )
 def test_what_is_no_public_address_names_no_network(address):
-    assert network(address) is None
+    assert network_prefix(address) is None

@@ -6,14 +6,23 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from donation_card.domain.campaign import Beyond, Campaign, CampaignText, Giving, Need, NeedText, Recipient, Status
+from donation_card.domain.campaign import (
+    Campaign,
+    CampaignText,
+    DonationTerms,
+    Need,
+    NeedText,
+    Recipient,
+    Status,
+    SurplusPolicy,
+)
 from donation_card.domain.money import Money
-from donation_card.domain.progress import NeedState, Progress, Stage, progress
-from donation_card.domain.publication import Rule
+from donation_card.domain.progress import NeedStatus, Progress, ProgressStage, calculate_progress
+from donation_card.domain.publication import PublicationPolicy
 from hypothesis import given
 from hypothesis import strategies as st
 
-FUNDED, NEXT, TO_COME = NeedState.FUNDED, NeedState.NEXT, NeedState.TO_COME
+FUNDED, NEXT, TO_COME = NeedStatus.FUNDED, NeedStatus.NEXT, NeedStatus.TO_COME
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
 
@@ -30,15 +39,15 @@ def roof(*needs: int) -> Campaign:
         text={"en": CampaignText("A roof for Ada", "for Ada", "Her roof leaks.", ())},
         default_language="en",
         recipient=Recipient("Roofs", "Roofs Association", "roofs@example.org", "ROOFS"),
-        giving=Giving((euro(25),), euro(1), euro(5000), decimals=False, after_goal=True),
-        publication=Rule(0, 1, 0, ZoneInfo("Europe/Vilnius")),
-        above_goal=Beyond.UNDECIDED,
-        below_goal=Beyond.UNDECIDED,
+        giving=DonationTerms((euro(25),), euro(1), euro(5000), allow_minor_units=False, accept_above_goal=True),
+        publication=PublicationPolicy(0, 1, 0, ZoneInfo("Europe/Vilnius")),
+        on_surplus=SurplusPolicy.UNDECIDED,
+        on_shortfall=SurplusPolicy.UNDECIDED,
     )
 
 
 def at(raised: int, *needs: int) -> Progress:
-    return progress(roof(*needs), raised * 100, as_of=NOON, next_change=None)
+    return calculate_progress(roof(*needs), raised * 100, as_of=NOON, next_update_at=None)
 
 
 @pytest.mark.parametrize(
@@ -52,35 +61,41 @@ def at(raised: int, *needs: int) -> Progress:
         (900, [100, 200, 300], [FUNDED, FUNDED, FUNDED]),
     ],
 )
-def test_needs_are_filled_in_their_order(raised: int, funded: list[int], states: list[NeedState]) -> None:
+def test_needs_are_filled_in_their_order(raised: int, funded: list[int], states: list[NeedStatus]) -> None:
     found = at(raised, 100, 200, 300)
     assert [need.funded for need in found.needs] == [euro(amount) for amount in funded]
-    assert [need.state for need in found.needs] == states
+    assert [need.status for need in found.needs] == states
 
 
 @given(raised=st.integers(-500, 5_000), needs=st.lists(st.integers(1, 500), min_size=1, max_size=6))
 def test_the_parts_add_up_to_the_figure_as_far_as_the_goal(raised: int, needs: list[int]) -> None:
     found = at(raised, *needs)
     assert sum(need.funded.amount for need in found.needs) == min(max(0, raised), sum(needs)) * 100
-    assert sum(need.state is NEXT for need in found.needs) == (raised < sum(needs))
+    assert sum(need.status is NEXT for need in found.needs) == (raised < sum(needs))
     assert found.raised.amount == max(0, raised) * 100
     assert found.missing.amount == max(0, sum(needs) - max(0, raised)) * 100
     assert 0 <= found.percent <= 100
-    assert (found.percent == 100) == (raised >= sum(needs)) == (found.stage is Stage.FUNDED)
+    assert (found.percent == 100) == (raised >= sum(needs)) == (found.stage is ProgressStage.FUNDED)
 
 
 def test_one_hundred_percent_is_never_told_too_early() -> None:
-    assert progress(roof(100), 99_99, as_of=NOON, next_change=None).percent == 99
+    assert calculate_progress(roof(100), 99_99, as_of=NOON, next_update_at=None).percent == 99
 
 
 @pytest.mark.parametrize(
     ("raised", "stage"),
-    [(0, Stage.JUST_STARTED), (1, Stage.UNDER_WAY), (99, Stage.UNDER_WAY), (100, Stage.FUNDED), (101, Stage.FUNDED)],
+    [
+        (0, ProgressStage.JUST_STARTED),
+        (1, ProgressStage.UNDER_WAY),
+        (99, ProgressStage.UNDER_WAY),
+        (100, ProgressStage.FUNDED),
+        (101, ProgressStage.FUNDED),
+    ],
 )
-def test_a_stage_begins_with_its_first_unit(raised: int, stage: Stage) -> None:
+def test_a_stage_begins_with_its_first_unit(raised: int, stage: ProgressStage) -> None:
     assert at(raised, 100).stage is stage
 
 
 def test_a_figure_below_zero_is_shown_as_just_started() -> None:
     found = at(-5, 100)
-    assert (found.raised, found.stage, found.percent) == (euro(0), Stage.JUST_STARTED, 0)
+    assert (found.raised, found.stage, found.percent) == (euro(0), ProgressStage.JUST_STARTED, 0)

@@ -7,20 +7,28 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from donation_card.domain.publication import DAY, Published, Rule, boundaries, decide, epochs_around, next_boundary
+from donation_card.domain.publication import (
+    DAY,
+    PublicationPolicy,
+    PublishedTotal,
+    next_period_start,
+    next_published_total,
+    period_starts,
+    periods_around,
+)
 from donation_card.domain.totals import Totals
 from hypothesis import given
 from hypothesis import strategies as st
 
 VILNIUS = ZoneInfo("Europe/Vilnius")
-RULE = Rule(every=6 * 3600, step=100_00, min_gifts=3, timezone=VILNIUS)
+RULE = PublicationPolicy(interval_seconds=6 * 3600, step=100_00, min_donations=3, timezone=VILNIUS)
 SPRING, AUTUMN = [date(2026, 3, 29), date(2027, 3, 28)], [date(2026, 10, 25), date(2027, 10, 31)]
 
 rules = st.builds(
-    Rule,
-    every=st.sampled_from([900, 1800, 3600, 7200, 3 * 3600, 6 * 3600, 8 * 3600, 12 * 3600, DAY]),
+    PublicationPolicy,
+    interval_seconds=st.sampled_from([900, 1800, 3600, 7200, 3 * 3600, 6 * 3600, 8 * 3600, 12 * 3600, DAY]),
     step=st.sampled_from([1, 7, 100_00]),
-    min_gifts=st.integers(0, 5),
+    min_donations=st.integers(0, 5),
     timezone=st.sampled_from([VILNIUS, ZoneInfo("UTC"), ZoneInfo("America/Havana"), ZoneInfo("Australia/Lord_Howe")]),
 )
 near_a_change = st.builds(
@@ -35,8 +43,8 @@ any_time = near_a_change | st.datetimes(
 )
 
 
-def walls(rule: Rule, day: date) -> list[str]:
-    return [datetime.fromtimestamp(at, rule.timezone).strftime("%H:%M") for at in boundaries(rule, day)]
+def walls(rule: PublicationPolicy, day: date) -> list[str]:
+    return [datetime.fromtimestamp(at, rule.timezone).strftime("%H:%M") for at in period_starts(rule, day)]
 
 
 @pytest.mark.parametrize("day", [*SPRING, *AUTUMN, date(2026, 7, 1)])
@@ -47,47 +55,56 @@ def test_every_six_hours_means_the_same_hours_on_every_day(day: date) -> None:
 @pytest.mark.parametrize(("days", "hours"), [(SPRING, 23), (AUTUMN, 25)])
 def test_the_day_of_the_change_is_an_hour_shorter_or_longer(days: list[date], hours: int) -> None:
     for day in days:
-        midnight, following = (next(boundaries(RULE, day + timedelta(days=n))) for n in (0, 1))
+        midnight, following = (next(period_starts(RULE, day + timedelta(days=n))) for n in (0, 1))
         assert following - midnight == hours * 3600
 
 
 @pytest.mark.parametrize("day", SPRING)
 def test_in_spring_the_hour_that_does_not_exist_is_merged_with_the_next(day: date) -> None:
-    assert walls(replace(RULE, every=3600), day)[2:5] == ["02:00", "04:00", "05:00"]
+    assert walls(replace(RULE, interval_seconds=3600), day)[2:5] == ["02:00", "04:00", "05:00"]
 
 
 @pytest.mark.parametrize("day", AUTUMN)
 def test_in_autumn_the_hour_that_comes_twice_has_one_boundary(day: date) -> None:
-    assert walls(replace(RULE, every=3600), day).count("03:00") == 1
+    assert walls(replace(RULE, interval_seconds=3600), day).count("03:00") == 1
 
 
 @given(rule=rules, day=st.sampled_from(SPRING + AUTUMN), days=st.integers(-2, 2))
-def test_boundaries_ascend_within_a_day_and_over_midnight(rule: Rule, day: date, days: int) -> None:
+def test_boundaries_ascend_within_a_day_and_over_midnight(rule: PublicationPolicy, day: date, days: int) -> None:
     first = day + timedelta(days=days)
-    instants = [*boundaries(rule, first), *boundaries(rule, first + timedelta(days=1))]
+    instants = [*period_starts(rule, first), *period_starts(rule, first + timedelta(days=1))]
     assert instants == sorted(set(instants))
 
 
 @given(rule=rules, now=any_time)
-def test_around_any_instant_there_are_two_boundaries_on_each_side(rule: Rule, now: datetime) -> None:
-    around = epochs_around(rule, now)
+def test_around_any_instant_there_are_two_boundaries_on_each_side(rule: PublicationPolicy, now: datetime) -> None:
+    around = periods_around(rule, now)
     assert list(around) == sorted(set(around))
     assert [at <= now.timestamp() for at in around] == [True, True, False, False]
 
 
 @given(rule=rules, now=any_time)
-def test_the_next_boundary_lies_ahead_and_then_becomes_the_current_one(rule: Rule, now: datetime) -> None:
-    following = next_boundary(rule, now)
+def test_the_next_boundary_lies_ahead_and_then_becomes_the_current_one(rule: PublicationPolicy, now: datetime) -> None:
+    following = next_period_start(rule, now)
     assert following is not None
-    assert now < following <= now + timedelta(seconds=2 * rule.every + 3600)
-    assert epochs_around(rule, following)[1] == following.timestamp()
+    assert now < following <= now + timedelta(seconds=2 * rule.interval_seconds + 3600)
+    assert periods_around(rule, following)[1] == following.timestamp()
 
 
 def test_a_live_figure_has_no_next_boundary() -> None:
-    assert next_boundary(replace(RULE, every=0), datetime.now(UTC)) is None
+    assert next_period_start(replace(RULE, interval_seconds=0), datetime.now(UTC)) is None
 
 
-@pytest.mark.parametrize("wrong", [{"every": -1}, {"every": 7000}, {"every": 2 * DAY}, {"step": 0}, {"min_gifts": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"interval_seconds": -1},
+        {"interval_seconds": 7000},
+        {"interval_seconds": 2 * DAY},
+        {"step": 0},
+        {"min_donations": -1},
+    ],
+)
 def test_a_rule_that_cannot_be_kept_is_no_rule(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"divides a day|step is at least"):
         replace(RULE, **wrong)
@@ -102,64 +119,74 @@ moments = st.tuples(
 
 @given(rule=rules, story=st.lists(moments, max_size=30))
 def test_it_moves_at_most_once_per_epoch_in_whole_steps_after_enough_gifts_and_never_below_zero(
-    rule: Rule, story: list[tuple[int, int, int, int, bool]]
+    rule: PublicationPolicy, story: list[tuple[int, int, int, int, bool]]
 ) -> None:
-    figure: Published | None = None
+    figure: PublishedTotal | None = None
     raised = payments = epoch = 0
     for passed, given_now, gifts, offline, ended in story:
         epoch, raised, payments = epoch + passed - 2, raised + given_now, payments + gifts
         before, figure = (
             figure,
-            decide(rule, figure, Totals(raised, payments), epoch=epoch, offline=offline, ended=ended),
+            next_published_total(
+                rule, figure, Totals(raised, payments), period_start=epoch, offline=offline, ended=ended
+            ),
         )
-        assert figure.online >= 0
-        assert figure.online % rule.step == 0
+        assert figure.via_stripe >= 0
+        assert figure.via_stripe % rule.step == 0
         if before is None:
             continue
-        assert figure.epoch >= before.epoch
-        if figure.epoch == before.epoch:
+        assert figure.period_start >= before.period_start
+        if figure.period_start == before.period_start:
             assert figure == before
-        if figure.online != before.online:
-            assert ended or payments - before.payments_at_move >= rule.min_gifts
-            assert figure.payments_at_move == payments
+        if figure.via_stripe != before.via_stripe:
+            assert ended or payments - before.payments_at_last_change >= rule.min_donations
+            assert figure.payments_at_last_change == payments
         else:
-            assert figure.payments_at_move == before.payments_at_move
+            assert figure.payments_at_last_change == before.payments_at_last_change
 
 
 @given(totals=st.builds(Totals, st.integers(-900_00, 900_00), st.integers(0, 9)), offline=st.sampled_from([0, 5_00]))
 def test_deciding_again_in_the_same_epoch_changes_nothing(totals: Totals, offline: int) -> None:
-    figure = decide(RULE, None, Totals(0, 0), epoch=7, offline=0, ended=False)
-    assert decide(RULE, figure, totals, epoch=7, offline=offline, ended=True) == figure
-    assert decide(RULE, figure, totals, epoch=6, offline=offline, ended=True) == figure
+    figure = next_published_total(RULE, None, Totals(0, 0), period_start=7, offline=0, ended=False)
+    assert next_published_total(RULE, figure, totals, period_start=7, offline=offline, ended=True) == figure
+    assert next_published_total(RULE, figure, totals, period_start=6, offline=offline, ended=True) == figure
 
 
 def test_too_few_gifts_are_marked_decided_and_counted_towards_the_next_time() -> None:
-    figure = decide(RULE, None, Totals(0, 0), epoch=1, offline=0, ended=False)
-    figure = decide(RULE, figure, Totals(300_00, 2), epoch=2, offline=0, ended=False)
-    assert (figure.online, figure.epoch, figure.payments_at_move) == (0, 2, 0)
-    figure = decide(RULE, figure, Totals(350_00, 3), epoch=3, offline=0, ended=False)
-    assert (figure.online, figure.payments_at_move) == (300_00, 3)
+    figure = next_published_total(RULE, None, Totals(0, 0), period_start=1, offline=0, ended=False)
+    figure = next_published_total(RULE, figure, Totals(300_00, 2), period_start=2, offline=0, ended=False)
+    assert (figure.via_stripe, figure.period_start, figure.payments_at_last_change) == (0, 2, 0)
+    figure = next_published_total(RULE, figure, Totals(350_00, 3), period_start=3, offline=0, ended=False)
+    assert (figure.via_stripe, figure.payments_at_last_change) == (300_00, 3)
 
 
 def test_the_end_of_a_campaign_tells_what_was_held_back() -> None:
-    figure = decide(RULE, None, Totals(0, 0), epoch=1, offline=0, ended=False)
-    assert decide(RULE, figure, Totals(350_00, 1), epoch=2, offline=0, ended=True).online == 300_00
+    figure = next_published_total(RULE, None, Totals(0, 0), period_start=1, offline=0, ended=False)
+    assert (
+        next_published_total(RULE, figure, Totals(350_00, 1), period_start=2, offline=0, ended=True).via_stripe
+        == 300_00
+    )
 
 
 def test_the_offline_part_changes_at_any_boundary_and_is_stored_apart() -> None:
-    figure = decide(RULE, None, Totals(150_00, 5), epoch=1, offline=0, ended=False)
-    figure = decide(RULE, figure, Totals(150_00, 5), epoch=2, offline=77_00, ended=False)
-    assert (figure.online, figure.offline, figure.raised) == (100_00, 77_00, 177_00)
+    figure = next_published_total(RULE, None, Totals(150_00, 5), period_start=1, offline=0, ended=False)
+    figure = next_published_total(RULE, figure, Totals(150_00, 5), period_start=2, offline=77_00, ended=False)
+    assert (figure.via_stripe, figure.offline, figure.raised) == (100_00, 77_00, 177_00)
 
 
 def test_below_one_step_the_figure_is_zero() -> None:
-    assert decide(RULE, None, Totals(99_99, 9), epoch=1, offline=0, ended=False).raised == 0
+    assert next_published_total(RULE, None, Totals(99_99, 9), period_start=1, offline=0, ended=False).raised == 0
 
 
 def test_live_follows_every_cent_and_keeps_the_instant_of_its_last_change() -> None:
-    live = replace(RULE, every=0)
-    figure = decide(live, None, Totals(25_00, 1), epoch=100, offline=0, ended=False)
-    assert decide(live, figure, Totals(25_00, 2), epoch=200, offline=0, ended=False) == figure
-    assert decide(live, figure, Totals(25_01, 2), epoch=200, offline=0, ended=False) == Published(200, 25_01, 0, 2)
-    assert decide(live, figure, Totals(25_01, 2), epoch=50, offline=0, ended=False).epoch == 100
-    assert decide(live, figure, Totals(-1, 2), epoch=300, offline=0, ended=False).online == 0
+    live = replace(RULE, interval_seconds=0)
+    figure = next_published_total(live, None, Totals(25_00, 1), period_start=100, offline=0, ended=False)
+    assert next_published_total(live, figure, Totals(25_00, 2), period_start=200, offline=0, ended=False) == figure
+    assert next_published_total(
+        live, figure, Totals(25_01, 2), period_start=200, offline=0, ended=False
+    ) == PublishedTotal(200, 25_01, 0, 2)
+    assert (
+        next_published_total(live, figure, Totals(25_01, 2), period_start=50, offline=0, ended=False).period_start
+        == 100
+    )
+    assert next_published_total(live, figure, Totals(-1, 2), period_start=300, offline=0, ended=False).via_stripe == 0

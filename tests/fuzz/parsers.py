@@ -11,21 +11,21 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from donation_card.adapters.campaign_files.loader import CampaignFiles, read_campaign
-from donation_card.adapters.redis.totals_store import RedisLedger
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.adapters.stripe.webhook_signature import verify
 from donation_card.adapters.tokens import SignedTokens
 from donation_card.application.donations import Donations
 from donation_card.application.ports import Account
 from donation_card.domain.campaign import Campaign
-from donation_card.domain.money import LARGEST, parse_amount
-from donation_card.errors import Invalid, Misconfigured, NotFound, NotOurEvent
+from donation_card.domain.money import MAX_MINOR_UNITS, parse_amount
+from donation_card.errors import ConfigurationError, IgnoredEvent, Invalid, NotFound
 from donation_card.settings import Settings
-from donation_card.web.api.checkout_sessions import _order
+from donation_card.web.api.checkout_sessions import _parse_request
 from donation_card.web.assets import Assets
-from donation_card.web.http.request_body import form
-from donation_card.web.pages.campaign import Pages, _referring_host, way_back
-from donation_card.web.pages.embed import EmbedEndpoints, _look, _size
+from donation_card.web.http.request_body import parse_form
+from donation_card.web.pages.campaign import PageRenderer, _referring_host, validate_return_url
+from donation_card.web.pages.embed import EmbedEndpoints, _appearance, _size
 from donation_card.web.presentation import translations as texts
 from starlette.requests import Request
 from stripe import WebhookSignature
@@ -50,8 +50,8 @@ def embed() -> EmbedEndpoints:
     roof()
     settings = Settings("sk_test_x", "pk_test_x", (SECRET,), "redis://127.0.0.1:1", OURS, (KEY,))
     files = CampaignFiles(Path(FOLDER.name, "roof.toml"))
-    donations = Donations(files, RedisLedger(settings.redis_url), PAYMENTS, lambda: datetime.now(UTC))
-    return EmbedEndpoints(donations, Pages(settings, Assets()))
+    donations = Donations(files, RedisTotalsStore(settings.redis_url), PAYMENTS, lambda: datetime.now(UTC))
+    return EmbedEndpoints(donations, PageRenderer(settings, Assets()))
 
 
 def asked(data: bytes, header: str) -> Request:
@@ -74,22 +74,22 @@ def signature(data: bytes) -> None:
 def event(data: bytes) -> None:
     now = datetime.now(UTC)
     signed = WebhookSignature.generate_signature_header(text(data), SECRET, int(now.timestamp())).encode()
-    with contextlib.suppress(Invalid, NotOurEvent):
-        PAYMENTS.event(text(data).encode(), signed, now, Account("acct_1", livemode=False))
+    with contextlib.suppress(Invalid, IgnoredEvent):
+        PAYMENTS.parse_event(text(data).encode(), signed, now, Account("acct_1", livemode=False))
 
 
 def form_fields(data: bytes) -> None:
     with contextlib.suppress(Invalid):
-        assert all(isinstance(value, str) for value in form(data).values())
+        assert all(isinstance(value, str) for value in parse_form(data).values())
 
 
 def order(data: bytes) -> None:
     with contextlib.suppress(Invalid):
-        assert len(_order(data).token) <= 600
+        assert len(_parse_request(data).token) <= 600
 
 
 def token(data: bytes) -> None:
-    for read in (TOKENS.form, TOKENS.read_handle, TOKENS.read_returning):
+    for read in (TOKENS.read_form_token, TOKENS.read_handle, TOKENS.read_return_token):
         for given in {text(data), data.decode("utf-8", "replace")}:
             with contextlib.suppress(Invalid):
                 read(given)
@@ -99,48 +99,48 @@ def token(data: bytes) -> None:
 def campaign_file(data: bytes) -> None:
     file = Path(FOLDER.name, "other.toml")
     file.write_bytes(data)
-    with contextlib.suppress(Misconfigured):
+    with contextlib.suppress(ConfigurationError):
         assert read_campaign(file).needs
 
 
 def lang(data: bytes) -> None:
     with contextlib.suppress(Invalid):
-        assert all(tag.isascii() and tag.isalpha() for tag in texts.wanted(text(data)))
+        assert all(tag.isascii() and tag.isalpha() for tag in texts.parse_lang_param(text(data)))
 
 
 def accept_language(data: bytes) -> None:
-    assert all(tag.isascii() and tag.isalpha() for tag in texts.accepted(text(data)))
+    assert all(tag.isascii() and tag.isalpha() for tag in texts.parse_accept_language(text(data)))
 
 
 def amount(data: bytes) -> None:
     for given in {text(data), data.decode("utf-8", "replace")}:
         for currency in ("EUR", "JPY", "KWD"):
             with contextlib.suppress(Invalid):
-                assert 0 <= parse_amount(given, currency, decimals=True).amount <= LARGEST
+                assert 0 <= parse_amount(given, currency, allow_minor_units=True).amount <= MAX_MINOR_UNITS
 
 
 def referer(data: bytes) -> None:
-    assert roof().site(_referring_host(asked(data, "referer"))) in {SITE, "other"}
+    assert roof().site_label(_referring_host(asked(data, "referer"))) in {SITE, "other"}
 
 
 def oembed(data: bytes) -> None:
     for given in (text(data), f"{OURS}/c/{text(data)}"):
         with contextlib.suppress(NotFound):
-            assert embed()._addressed(given)[0].id == "roof"
+            assert embed()._campaign_at_url(given)[0].id == "roof"
             assert given.startswith(OURS)
 
 
 def back(data: bytes) -> None:
     for given in (text(data), f"https://{SITE}{text(data)}"):
         with contextlib.suppress(Invalid):
-            led = urlsplit(way_back(roof(), given))
+            led = urlsplit(validate_return_url(roof(), given))
             assert not given or (led.scheme, led.hostname, led.port) == ("https", SITE, None)
 
 
 def choices(data: bytes) -> None:
     request = asked(data, "accept")
     with contextlib.suppress(Invalid):
-        _look(request)
+        _appearance(request)
         assert 64 <= _size(request, "size", (64, 2048), 256) <= 2048
 
 
@@ -165,7 +165,10 @@ SEEDS: dict[str, list[bytes]] = {
     ],
     "form_fields": [b"token=x&amount=own&own=25%2C50&lang=be&back=https%3A%2F%2Fnews.example.org%2F&replaces=y"],
     "order": [b'{"token":"x","amount":"25","shape":"hosted","replaces":"y","lang":"be"}'],
-    "token": [TOKENS.mint("roof", "other").encode()[:-4], TOKENS.returning("roof", "n", "").encode()[:-4]],
+    "token": [
+        TOKENS.issue_form_token("roof", "other").encode()[:-4],
+        TOKENS.issue_return_token("roof", "n", "").encode()[:-4],
+    ],
     "campaign_file": [Path("tests/roof.toml").read_bytes(), b'status = "open"\n'],
     "lang": [b"be,ru-RU,en", b"uk-UA-x-private"],
     "accept_language": [b"be, ru-RU;q=0.8, en;q=0.5, *;q=0.1"],

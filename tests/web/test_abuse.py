@@ -14,13 +14,13 @@ import altcha
 import httpx
 import pytest
 from donation_card.adapters import proof_of_work
-from donation_card.adapters.redis.rate_limiter import RedisLimits
+from donation_card.adapters.redis.rate_limiter import RedisRateLimiter
 from donation_card.app import create_app
 from donation_card.application.ports import Account
-from donation_card.application.session_limits import CHALLENGES, NETWORK, RESERVED_NETWORK
+from donation_card.application.session_limits import CHALLENGES_PER_NETWORK, PER_NETWORK, WITHOUT_JS_PER_NETWORK
 from donation_card.cli.main import _attack_mode
 from donation_card.demo.embedded_valkey import EmbeddedValkey
-from donation_card.domain.attack_detection import DECLINES
+from donation_card.domain.attack_detection import DECLINE_THRESHOLD
 
 from tests import contract
 from tests.stack import DECLINED, eventually, listening, processes, running, served
@@ -32,9 +32,9 @@ networks = (f"11.{n // 250}.{n % 250}.7" for n in range(60_000))
 @pytest.fixture(scope="module", autouse=True)
 def easy():
     """Challenges that take milliseconds; how much work they are is no question here."""
-    before, proof_of_work.TRIES = proof_of_work.TRIES, 4
+    before, proof_of_work.MEAN_ATTEMPTS = proof_of_work.MEAN_ATTEMPTS, 4
     yield
-    proof_of_work.TRIES = before
+    proof_of_work.MEAN_ATTEMPTS = before
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def solve(stack, token):
 
 
 def use_up(stack, network):
-    for n in range(NETWORK.burst):
+    for n in range(PER_NETWORK.burst):
         assert order(stack, network).status_code == 201, n
 
 
@@ -101,7 +101,7 @@ def test_a_network_that_asked_too_often_is_asked_for_a_proof_and_others_are_not(
 def test_a_donor_without_javascript_behind_a_crowded_address_has_a_quota_of_their_own(stack):
     crowded = next(networks)
     use_up(stack, crowded)
-    for _ in range(RESERVED_NETWORK.burst):
+    for _ in range(WITHOUT_JS_PER_NETWORK.burst):
         assert submit(stack, crowded).status_code == 303
     token = stack.token()
     page = submit(stack, crowded, token=token, lang="be")
@@ -120,11 +120,11 @@ def test_a_header_that_no_trusted_proxy_sent_changes_nothing(stack):
 
     port, found = listening(), []
     with served((from_a_stranger, port)):
-        for n in range(NETWORK.burst + 1):
+        for n in range(PER_NETWORK.burst + 1):
             told = {"x-forwarded-for": f"11.98.{n}.1", "x-real-ip": f"11.98.{n}.1", "forwarded": f"for=11.98.{n}.1"}
             body, origin = {"token": stack.token(), "amount": "25"}, f"http://localhost:{port.getsockname()[1]}"
             found.append(httpx.post(f"{origin}/v1/checkout-sessions", json=body, headers=told).status_code)
-    assert found == [201] * NETWORK.burst + [429]
+    assert found == [201] * PER_NETWORK.burst + [429]
 
 
 def test_in_an_attack_a_proof_is_asked_of_everybody_and_is_good_once(attacked):
@@ -165,11 +165,11 @@ def test_a_network_that_asks_for_more_work_than_anybody_solves_waits_and_others_
         return attacked.client.get("/v1/challenge", params=told, headers={"x-forwarded-for": network})
 
     greedy = next(networks)
-    answers = [ask(greedy) for _ in range(CHALLENGES.burst * 2)]
-    assert {answer.status_code for answer in answers[: CHALLENGES.burst]} == {200}
+    answers = [ask(greedy) for _ in range(CHALLENGES_PER_NETWORK.burst * 2)]
+    assert {answer.status_code for answer in answers[: CHALLENGES_PER_NETWORK.burst]} == {200}
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert code(refused) == (429, "rate_limited")
-    assert int(refused.headers["retry-after"]) == CHALLENGES.every // 1_000
+    assert int(refused.headers["retry-after"]) == CHALLENGES_PER_NETWORK.interval_ms // 1_000
     assert ask(next(networks)).status_code == 200
     assert ask("127.0.0.1").status_code == 200, "an onion's visitors have no network"
 
@@ -177,7 +177,7 @@ def test_a_network_that_asks_for_more_work_than_anybody_solves_waits_and_others_
 def test_a_proof_that_comes_too_late_is_none(attacked, monkeypatch):
     token = attacked.token()
     with monkeypatch.context() as earlier:
-        earlier.setattr(proof_of_work, "LIFETIME", -1)
+        earlier.setattr(proof_of_work, "CHALLENGE_LIFETIME", -1)
         late = solve(attacked, token)
     assert code(order(attacked, token=token, proof=late)) == (429, "challenge_required")
 
@@ -208,7 +208,7 @@ def test_declined_cards_turn_it_on_for_every_campaign_and_move_no_figure(redis_u
         stack.until_ready()
         for _ in range(2):
             url = order(stack, shape="hosted").json()["url"]
-            for _ in range(DECLINES // 2):
+            for _ in range(DECLINE_THRESHOLD // 2):
                 stack.pay(url, DECLINED)
         eventually(lambda: mode(stack) == "on, level 1 of 5", "it turned itself on")
         assert code(order(stack)) == (429, "challenge_required")
@@ -339,8 +339,8 @@ def test_the_account_of_the_limits_is_the_one_of_the_money(stack):
     account = httpx.get(f"{stack.sandbox}/v1/account", auth=("sk_test_x", "")).json()["id"]
 
     async def taken():
-        limits = RedisLimits(stack.settings.redis_url)
-        before = (await limits.take(Account(account, livemode=False), ())).mode
+        limits = RedisRateLimiter(stack.settings.redis_url)
+        before = (await limits.acquire(Account(account, livemode=False), ())).attack_status
         await limits.close()
         return before
 

@@ -50,7 +50,7 @@ def token_from(stack: Stack, referrer: str | None) -> str:
 )
 def test_a_gift_is_counted_under_a_listed_host_or_as_other(attributed, referrer, site):
     token = token_from(attributed, referrer)
-    assert SignedTokens(attributed.settings.secret_keys).form(token).site == site
+    assert SignedTokens(attributed.settings.secret_keys).read_form_token(token).site == site
 
 
 def test_stripe_is_told_the_host_and_nothing_of_the_address(attributed):

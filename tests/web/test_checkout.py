@@ -8,7 +8,7 @@ import httpx
 import pytest
 from donation_card.adapters.tokens import FORM_LIFETIME, SignedTokens
 from donation_card.domain.money import Money
-from donation_card.web.presentation.translations import texts
+from donation_card.web.presentation.translations import translations_for
 from itsdangerous import TimestampSigner
 
 from tests.stack import DECLINED, PAYS, SETTLES_LATER, eventually, running
@@ -129,14 +129,18 @@ def test_an_amount_that_cannot_be_taken_is_told_why(stack, amount, problem):
 
 @pytest.mark.parametrize("lang", ["be", "de"])
 def test_what_is_wrong_is_told_in_the_language_of_the_page_and_not_of_the_browser(stack, lang):
-    words, address, english = texts(lang), "/v1/checkout-sessions", {"accept": "text/html", "accept-language": "en"}
+    words, address, english = (
+        translations_for(lang),
+        "/v1/checkout-sessions",
+        {"accept": "text/html", "accept-language": "en"},
+    )
     order = {"token": stack.token(), "amount": "4", "lang": lang}
     told = stack.client.post(address, json=order, headers=english).json()["detail"]
-    assert told == words.t("problem.amount_below_minimum", minimum=words.money(Money(500, "EUR")))
+    assert told == words.translate("problem.amount_below_minimum", minimum=words.format_money(Money(500, "EUR")))
     page = stack.client.post(address, data=order | {"token": "forged"}, headers=english)
-    assert words.t("problem.token_forged") in unescape(page.text)
+    assert words.translate("problem.token_forged") in unescape(page.text)
     malformed = stack.client.post(address, json=order | {"token": "forged", "lang": "<b>"}, headers=english)
-    assert malformed.json()["detail"] == texts("en").t("problem.token_forged")
+    assert malformed.json()["detail"] == translations_for("en").translate("problem.token_forged")
 
 
 def test_limits_are_told_as_money_in_the_readers_language(stack):
@@ -226,7 +230,7 @@ def test_an_expired_form_leads_back_to_its_campaign(stack, monkeypatch):
     an_hour_ago = int(time.time()) - FORM_LIFETIME - 1
     with monkeypatch.context() as earlier:
         earlier.setattr(TimestampSigner, "get_timestamp", lambda _: an_hour_ago)
-        token = SignedTokens(stack.settings.secret_keys).mint("vitaly", "other")
+        token = SignedTokens(stack.settings.secret_keys).issue_form_token("vitaly", "other")
     page = stack.submit(token=token, amount="25")
     assert page.status_code == 400
     assert "open for over an hour" in page.text

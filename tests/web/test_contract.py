@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import schemathesis
 from donation_card.app import create_app
-from donation_card.application.session_limits import CHALLENGES
-from donation_card.errors import NotOffered
-from donation_card.web.api.campaigns import PICTURES
-from donation_card.web.presentation.translations import texts
+from donation_card.application.session_limits import CHALLENGES_PER_NETWORK
+from donation_card.errors import UnsupportedFormat
+from donation_card.web.api.campaigns import IMAGES
+from donation_card.web.presentation.translations import translations_for
 from hypothesis import HealthCheck, settings
 from openapi_spec_validator import validate
 from schemathesis.checks import not_a_server_error
@@ -52,7 +52,7 @@ def test_whatever_is_sent_the_answer_is_a_documented_one(case, stack):
     thrown[case.meta.generation.mode] += 1
     response = case.call(base_url=stack.service)
     checks = [status_code_conformance, content_type_conformance, response_schema_conformance]
-    if response.status_code != NotOffered.status:  # that one oEmbed asks for
+    if response.status_code != UnsupportedFormat.status:  # that one oEmbed asks for
         checks.append(not_a_server_error)
     case.validate_response(response, checks=checks)
 
@@ -69,7 +69,7 @@ def test_every_documented_answer_was_seen(stack):
     client, token = stack.client, stack.token()
     unknown_hash = "0" * 16
     page = {"accept": "text/html"}
-    pictures = [f"/c/vitaly/{name}" for name in PICTURES]
+    pictures = [f"/c/vitaly/{name}" for name in IMAGES]
     cached = ["/v1/campaigns/vitaly", "/v1/campaigns/vitaly/progress", "/c/vitaly", "/", "/c/vitaly/updates.atom"]
     for path in (*cached, *pictures, "/widget/v1/donation-card.js"):
         client.get(path, headers={"if-none-match": client.get(path).headers["etag"]})
@@ -101,8 +101,8 @@ def test_every_documented_answer_was_seen(stack):
         f"/oembed?url={stack.settings.public_url}/c/vitaly&maxwidth=-1",
         "/oembed?url=https://elsewhere.example/c/vitaly",
         "/oembed?format=xml",
-        *(f"/c/nobody/{name}" for name in (*PICTURES, "frame", "embed", "updates.atom")),
-        *(f"/c/vitaly/{name}?lang=!" for name in (*PICTURES, "frame", "embed", "updates.atom")),
+        *(f"/c/nobody/{name}" for name in (*IMAGES, "frame", "embed", "updates.atom")),
+        *(f"/c/vitaly/{name}?lang=!" for name in (*IMAGES, "frame", "embed", "updates.atom")),
         "/c/vitaly/frame",
         "/c/vitaly/embed",
     ):
@@ -122,7 +122,7 @@ def test_every_documented_answer_was_seen(stack):
     crowded = stack.token()
     for amount in range(10, 16):
         stack.order(str(amount), token=crowded)
-    for _ in range(CHALLENGES.burst * 2):
+    for _ in range(CHALLENGES_PER_NETWORK.burst * 2):
         client.get("/v1/challenge", params={"form": "0" * 64}, headers={"x-forwarded-for": "11.97.1.1"})
     client.post("/v1/checkout-sessions", content=b"x" * 9000, headers={"content-type": "application/json"})
     client.post("/v1/checkout-sessions", content=b"x", headers={"content-type": "text/plain"})
@@ -156,9 +156,9 @@ UNSEEN = {
 
 
 def card_hash():
-    from donation_card.web.http.headers import digest
+    from donation_card.web.http.headers import content_hash
 
-    return digest(Path("widget/donation-card.js").read_bytes())
+    return content_hash(Path("widget/donation-card.js").read_bytes())
 
 
 @pytest.mark.parametrize("path", ["/v1/campaigns/vitaly", "/healthz", "/nowhere", "/c/vitaly"])
@@ -172,5 +172,5 @@ def test_a_page_about_a_mistake_speaks_the_readers_language(stack):
     page = stack.client.get("/c/nobody", headers={"accept": "text/html", "accept-language": "be, en;q=0.5"})
     assert page.status_code == 404
     assert 'lang="be"' in page.text
-    assert texts("be").t("problem.campaign_unknown") in page.text
+    assert translations_for("be").translate("problem.campaign_unknown") in page.text
     assert "Not Found" not in page.text

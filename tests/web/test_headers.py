@@ -7,7 +7,7 @@ import httpx
 import pytest
 from donation_card.app import create_app
 from donation_card.settings import STRIPE_ORIGINS
-from donation_card.web.api.campaigns import PICTURES
+from donation_card.web.api.campaigns import IMAGES
 
 HTML = {"accept": "text/html"}
 DATA = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
@@ -46,7 +46,7 @@ TABLE = {
     "GET /c/{id}/embed": ("/c/vitaly/embed", page(("embed.js",))),
     "GET /c/{id}/updates.atom": ("/c/vitaly/updates.atom", data(ANYONE, "public")),
     "GET /c/{id}/qr.svg": ("/c/vitaly/qr.svg", data(ANYONE, "public", PICTURE)),
-    **{f"GET /c/{{id}}/{name}": (f"/c/vitaly/{name}", data(ANYONE, "public", PICTURE)) for name in PICTURES},
+    **{f"GET /c/{{id}}/{name}": (f"/c/vitaly/{name}", data(ANYONE, "public", PICTURE)) for name in IMAGES},
     "GET /oembed": ("/oembed?url={public}/c/vitaly", data(ANYONE, "public")),
     "GET /v1/campaigns/{id}": ("/v1/campaigns/vitaly", data(ANYONE, "public")),
     "GET /v1/campaigns/{id}/progress": ("/v1/campaigns/vitaly/progress", data(ANYONE, "public")),

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from donation_card.domain.campaign import LANGUAGES
-from donation_card.web.api.campaigns import PICTURES
+from donation_card.web.api.campaigns import IMAGES
 from redis import Redis
 
 from tests.stack import running
@@ -27,7 +27,9 @@ def kept(redis_url, tmp_path_factory):
     folder = tmp_path_factory.mktemp("campaigns")
     text = Path("campaigns/vitaly.toml").read_text("utf-8").replace('every = "1d"', WITHIN_AN_EPOCH)
     (folder / "vitaly.toml").write_text(text, "utf-8")
-    with running(redis_url, tmp_path_factory.mktemp("sandbox"), campaigns=folder, publication_every=None) as found:
+    with running(
+        redis_url, tmp_path_factory.mktemp("sandbox"), campaigns=folder, demo_publication_interval=None
+    ) as found:
         found.until_ready()
         yield found
 
@@ -40,7 +42,7 @@ def surfaces(stack):
         paths += [
             f"/c/vitaly{path}?lang={lang}" for path in ("", "/give", "/frame", "/embed", "/updates.atom", "/qr.svg")
         ]
-        paths += [f"/c/vitaly/{picture}?lang={lang}" for picture in PICTURES]
+        paths += [f"/c/vitaly/{picture}?lang={lang}" for picture in IMAGES]
     return paths
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from donation_card.web.api.campaigns import PICTURES
+from donation_card.web.api.campaigns import IMAGES
 
 TOOLS = Path("tools/node_modules/.bin/html-validate").absolute()
 PATHS = {
@@ -42,5 +42,5 @@ def test_every_page_is_valid(stack, tmp_path, lang):
 
 def test_no_address_or_file_name_gives_an_ad_blocker_a_reason(stack):
     """What lists of advertisements stop: words of theirs in a path."""
-    for path in [*PATHS.values(), *(f"/c/vitaly/{name}" for name in PICTURES), "/widget/v1/donation-card.js"]:
+    for path in [*PATHS.values(), *(f"/c/vitaly/{name}" for name in IMAGES), "/widget/v1/donation-card.js"]:
         assert not any(word in path for word in ("/ad", "banner", "track", "pixel", "sponsor", "popup", "analytic"))

@@ -9,14 +9,14 @@ import segno
 from donation_card.domain.campaign import LANGUAGES, Status
 from donation_card.web.presentation import card as view
 from donation_card.web.presentation import images as pictures
-from donation_card.web.presentation.translations import texts
+from donation_card.web.presentation.translations import translations_for
 from PIL import Image, ImageChops
 
 from tests.web.test_view import VITALY, card, figure
 
 STAGES = {"started": 0, "begun": 140_000, "funded": 350_000}
 SVG = "{http://www.w3.org/2000/svg}"
-PNGS = {pictures.badge_png: ((720, 192), 20_000), pictures.share_png: ((1200, 630), 80_000)}
+PNGS = {pictures.badge_png: ((720, 192), 20_000), pictures.open_graph_png: ((1200, 630), 80_000)}
 
 
 def drawn(lang, stage="begun", *, ribbon=True):
@@ -25,8 +25,8 @@ def drawn(lang, stage="begun", *, ribbon=True):
     else:
         campaign = replace(VITALY, status=Status.HIDDEN) if stage == "hidden" else VITALY
         shown = figure(140_000) if stage == "hidden" else None
-        made = view.card(campaign, shown, texts(lang), open_now=stage != "hidden", test=False)
-    return made | {"ribbon": texts(lang).t("card.ribbon") if ribbon else None}
+        made = view.card_json(campaign, shown, translations_for(lang), open_now=stage != "hidden", test=False)
+    return made | {"ribbon": translations_for(lang).translate("card.ribbon") if ribbon else None}
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -61,7 +61,7 @@ def test_nothing_is_cut_off_and_the_file_is_small(draw, lang, stage):
     assert len(body) < most
     paper = Image.new("RGB", size, picture.getpixel((1, 1)))
     left, top, right, bottom = ImageChops.difference(picture, paper).getbbox()
-    margin = 20 if draw is pictures.share_png else 4
+    margin = 20 if draw is pictures.open_graph_png else 4
     assert min(left, top, size[0] - right, size[1] - bottom) >= margin
 
 
@@ -75,14 +75,16 @@ def test_hidden_draws_the_same_whatever_the_campaign_says():
     other = replace(
         VITALY, status=Status.HIDDEN, text={tag: replace(text, title="Another") for tag, text in VITALY.text.items()}
     )
-    made = view.card(other, None, texts("en"), open_now=False, test=True)
+    made = view.card_json(other, None, translations_for("en"), open_now=False, test=True)
     for draw in (*PNGS, pictures.badge_svg):
         assert draw(made) == draw(drawn("en", "hidden"))
 
 
 @pytest.mark.parametrize("title", ["W" * 80, "Ж " * 40, "a" * 40 + " " + "b" * 39, "x", "Ein " * 20])
 def test_a_long_title_is_shrunk_or_ends_in_an_ellipsis_and_never_runs_out(title):
-    picture = Image.open(io.BytesIO(pictures.share_png(drawn("en", ribbon=False) | {"title": title}))).convert("RGB")
+    picture = Image.open(io.BytesIO(pictures.open_graph_png(drawn("en", ribbon=False) | {"title": title}))).convert(
+        "RGB"
+    )
     _, _, right, _ = ImageChops.difference(picture, Image.new("RGB", picture.size, picture.getpixel((1, 1)))).getbbox()
     assert right <= 1200 - 70
 

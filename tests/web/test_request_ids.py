@@ -40,7 +40,7 @@ def test_a_proxys_id_is_taken_over_if_it_is_short_and_plain(stack, path):
 )
 def test_only_a_trusted_proxys_id_is_believed(proxies, client, believed):
     scope = {"headers": [(b"x-request-id", b"given-by-proxy")], "client": (client, 1)}
-    assert (RequestIds(proxies).of(scope) == b"given-by-proxy") is believed
+    assert (RequestIds(proxies).for_request(scope) == b"given-by-proxy") is believed
 
 
 def test_a_problem_and_the_log_name_the_request(redis_url, tmp_path, roof):

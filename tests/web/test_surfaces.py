@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.domain.campaign import LANGUAGES
-from donation_card.web.api.campaigns import PICTURES
-from donation_card.web.presentation.translations import texts
+from donation_card.web.api.campaigns import IMAGES
+from donation_card.web.presentation.translations import translations_for
 
 from tests.stack import eventually, running
 
@@ -60,7 +60,7 @@ def test_the_page_tells_searchers_and_messengers_what_it_is(stack, lang):
         text.summary,
     )
     assert metas["og:image"] == f"{url}/c/vitaly/share.png?lang={lang}"
-    assert metas["og:image:alt"] == texts(lang).t("card.frame", recipient="BYSOL")
+    assert metas["og:image:alt"] == translations_for(lang).translate("card.frame", recipient="BYSOL")
     links = attributes(html, "link")
     assert [each["href"] for each in links if each["rel"] == "canonical"] == [f"{url}/c/vitaly?lang={lang}"]
     alternates = {each["hreflang"]: each["href"] for each in links if "hreflang" in each}
@@ -172,7 +172,7 @@ def test_a_frame_fits_into_what_the_consumer_allows(stack, more, width, most):
 )
 def test_every_address_of_a_campaign_is_known(stack, address):
     spoken = "be" if "lang=be" in address else "en"
-    assert oembed(stack, address).json()["title"] == texts(spoken).t("card.frame", recipient="BYSOL")
+    assert oembed(stack, address).json()["title"] == translations_for(spoken).translate("card.frame", recipient="BYSOL")
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_updates_stand_on_the_card_the_page_and_in_the_feed_newest_first(told, l
     ids = [each.text for each in feed.iter(f"{ATOM}id")]
     assert len(set(ids)) == 3
     assert all(f'id="{address.partition("#")[2]}"' in page for address in ids[1:])
-    assert feed.findtext(f"{ATOM}title") == texts(lang).t("card.kicker", recipient="BYSOL")
+    assert feed.findtext(f"{ATOM}title") == translations_for(lang).translate("card.kicker", recipient="BYSOL")
 
 
 def test_a_feed_without_updates_is_a_feed(stack):
@@ -249,7 +249,7 @@ def test_the_list_leads_to_every_open_campaign(stack, lang):
     assert read_campaign(VITALY).text[lang].title in unescape(html)
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", IMAGES)
 def test_a_picture_is_made_once_and_any_site_may_show_it(stack, name):
     first, again = (stack.client.get(f"/c/vitaly/{name}?lang=be") for _ in range(2))
     assert first.content == again.content
@@ -275,7 +275,7 @@ def test_a_donor_is_led_back_to_the_article_on_a_listed_site(told):
     paid = stack.pay(started.headers["location"])
     thanks = stack.client.get(paid.headers["location"])
     assert {"href": article} in [{"href": each.get("href")} for each in attributes(thanks.text, "a")]
-    assert texts("en").t("page.back_to", site="news.example.org") in thanks.text
+    assert translations_for("en").translate("page.back_to", site="news.example.org") in thanks.text
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def test_a_hidden_campaign_is_redacted_on_every_surface(redis_url, tmp_path, lan
         (folder / "vitaly.toml").write_text(text.replace('status = "open"', 'status = "hidden"', 1), "utf-8")
         (folder / "other.toml").unlink()
         eventually(lambda: stack.client.get("/c/vitaly", headers=HTML).status_code == 404, "it is hidden")
-        neutral = texts(lang).t("problem.campaign_hidden")
+        neutral = translations_for(lang).translate("problem.campaign_hidden")
         for path in surfaces(lang):
             answer = stack.client.get(path, headers=HTML)
             assert not personal(answer, lang), path
@@ -350,13 +350,13 @@ def test_a_hidden_campaign_is_redacted_on_every_surface(redis_url, tmp_path, lan
         assert oembed(stack).json()["code"] == "campaign_hidden"
         assert stack.submit(token=token, amount="30").status_code == 404
         thanks = stack.client.get(stack.pay(location).headers["location"])  # who was paying is thanked, and counted
-        assert texts("en").t("thanks.paid.title") in thanks.text
+        assert translations_for("en").translate("thanks.paid.title") in thanks.text
         assert not personal(thanks, "en")
         eventually(lambda: stack.totals().raised == 2500, "what was paid is counted")
 
 
 def surfaces(lang):
-    paths = ["", "/give", "/frame", "/embed", "/updates.atom", *(f"/{name}" for name in PICTURES)]
+    paths = ["", "/give", "/frame", "/embed", "/updates.atom", *(f"/{name}" for name in IMAGES)]
     return [f"/c/vitaly{path}?lang={lang}" for path in paths] + [
         f"/?lang={lang}",
         f"/v1/campaigns/vitaly?lang={lang}",

@@ -7,7 +7,12 @@ import pytest
 from donation_card.domain.campaign import LANGUAGES
 from donation_card.domain.money import Money
 from donation_card.errors import Invalid
-from donation_card.web.presentation.translations import accepted, best, texts, wanted
+from donation_card.web.presentation.translations import (
+    best_match,
+    parse_accept_language,
+    parse_lang_param,
+    translations_for,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,50 +30,52 @@ from hypothesis import strategies as st
     ],
 )
 def test_an_amount_is_written_as_its_language_writes_it(language, whole, cents):
-    words = texts(language)
-    assert (words.money(Money(140_000, "EUR")), words.money(Money(140_050, "EUR"))) == (whole, cents)
+    words = translations_for(language)
+    assert (words.format_money(Money(140_000, "EUR")), words.format_money(Money(140_050, "EUR"))) == (whole, cents)
 
 
 def test_currencies_without_and_with_three_decimals_keep_theirs():
-    assert "1,400" in texts("en").money(Money(1_400, "JPY"))
-    assert "1.250" in texts("en").money(Money(1_250, "KWD"))
+    assert "1,400" in translations_for("en").format_money(Money(1_400, "JPY"))
+    assert "1.250" in translations_for("en").format_money(Money(1_250, "KWD"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_pattern_for_the_browser_writes_what_the_server_writes(language):
-    words = texts(language)
-    how = words.amount_pattern("EUR")
-    assert how["pattern"].replace("{n}", "25") == words.money(Money(2_500, "EUR"))
-    assert how["pattern"].replace("{n}", f"12{how['group']}345") == words.money(Money(1_234_500, "EUR"))
+    words = translations_for(language)
+    how = words.amount_format("EUR")
+    assert how["pattern"].replace("{n}", "25") == words.format_money(Money(2_500, "EUR"))
+    assert how["pattern"].replace("{n}", f"12{how['group']}345") == words.format_money(Money(1_234_500, "EUR"))
 
 
 def test_countries_and_cities_have_their_own_names_in_each_language():
-    assert texts("de").countries(("BY", "RU")) == "Belarus, Russland"
-    assert texts("pl").city("Europe/Vilnius") == "Wilno"
+    assert translations_for("de").country_list(("BY", "RU")) == "Belarus, Russland"
+    assert translations_for("pl").city_name("Europe/Vilnius") == "Wilno"
 
 
 def test_a_moment_says_its_day_only_where_it_is_not_today():
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
-    assert texts("en").moment(noon, today=noon.date()) == "12:00"
-    assert texts("en").moment(noon) == "23 Nov 12:00"
+    assert translations_for("en").format_datetime(noon, today=noon.date()) == "12:00"
+    assert translations_for("en").format_datetime(noon) == "23 Nov 12:00"
 
 
 @pytest.mark.parametrize(("n", "form"), [(1, "one"), (2, "few"), (5, "many"), (21, "one"), (0, "many")])
 def test_belarusian_counts_in_its_own_forms(n, form):
-    words = texts("be")
-    assert words.t("card.needs_funded", n=n, of=4) == words._catalogue["card.needs_funded"][form].format(n=n, of=4)
+    words = translations_for("be")
+    assert words.translate("card.needs_funded", n=n, of=4) == words._catalogue["card.needs_funded"][form].format(
+        n=n, of=4
+    )
 
 
 @given(st.text(max_size=120))
 def test_a_list_of_languages_is_read_or_refused_and_never_breaks(text):
     with contextlib.suppress(Invalid):
-        assert all(tag.isascii() and tag.islower() for tag in wanted(text))
+        assert all(tag.isascii() and tag.islower() for tag in parse_lang_param(text))
 
 
 @given(st.text(max_size=200))
 def test_the_browsers_languages_are_taken_as_they_come(header):
-    assert best(accepted(header)).language in LANGUAGES
+    assert best_match(parse_accept_language(header)).language in LANGUAGES
 
 
 def test_the_browsers_best_language_wins():
-    assert accepted("ru;q=0.5, be-BY, en;q=0.9, *;q=0.1") == ("be", "en", "ru")
+    assert parse_accept_language("ru;q=0.5, be-BY, en;q=0.9, *;q=0.1") == ("be", "en", "ru")

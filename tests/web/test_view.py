@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.domain.campaign import LANGUAGES, Beyond, OfflineDonation, Status
+from donation_card.domain.campaign import LANGUAGES, OfflineDonation, Status, SurplusPolicy
 from donation_card.domain.money import Money
-from donation_card.domain.progress import progress
+from donation_card.domain.progress import calculate_progress
 from donation_card.web.presentation import card as view
-from donation_card.web.presentation.translations import texts
+from donation_card.web.presentation.translations import translations_for
 
 from tests import contract
 
@@ -21,11 +21,11 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Europe/Vilnius"))
 
 def figure(raised, *, live=False, stale=False, offline=0):
     following = None if live else NOON + timedelta(hours=6)
-    return progress(VITALY, raised, offline=offline, as_of=NOON, next_change=following, stale=stale)
+    return calculate_progress(VITALY, raised, offline=offline, as_of=NOON, next_update_at=following, stale=stale)
 
 
 def card(raised, lang="en", campaign=VITALY, *, open_now=True, **how):
-    return view.card(campaign, figure(raised, **how), texts(lang), open_now=open_now, test=False)
+    return view.card_json(campaign, figure(raised, **how), translations_for(lang), open_now=open_now, test=False)
 
 
 def test_below_one_step_it_has_just_started_and_no_zero_is_shown():
@@ -58,9 +58,9 @@ MARKET = replace(CONCERT, date=date(2026, 11, 22), amount=Money(62_50, "EUR"))
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_what_came_offline_is_said_in_every_language(lang):
-    drawn = view.card(VITALY, figure(140_000, offline=437_50), texts(lang), open_now=True, test=False)
+    drawn = view.card_json(VITALY, figure(140_000, offline=437_50), translations_for(lang), open_now=True, test=False)
     said, following = drawn["progress"]["when"].split("\u00a0· ")
-    assert texts(lang).money(CONCERT.amount) in said
+    assert translations_for(lang).format_money(CONCERT.amount) in said
     assert following == card(140_000, lang)["progress"]["when"]
 
 
@@ -76,18 +76,18 @@ def test_where_nothing_came_offline_nothing_is_said_of_it():
 
 
 def test_offline_donations_are_listed_newest_first_once_the_figure_counts_them():
-    listed = replace(VITALY, offline=(CONCERT, MARKET))
-    assert view.offline_donations(listed, figure(900_00, offline=500_00), texts("en")) == [
+    listed = replace(VITALY, offline_donations=(CONCERT, MARKET))
+    assert view.offline_donations(listed, figure(900_00, offline=500_00), translations_for("en")) == [
         {"date": "Nov 22, 2026", "source": "Concert (en)", "amount": "€62.50"},
         {"date": "Nov 20, 2026", "source": "Concert (en)", "amount": "€437.50"},
     ]
     for other in (None, figure(900_00), figure(900_00, offline=437_50)):
-        assert view.offline_donations(listed, other, texts("en")) == []
+        assert view.offline_donations(listed, other, translations_for("en")) == []
 
 
 def test_a_funded_campaign_that_takes_no_more_says_so():
-    full = replace(VITALY, giving=replace(VITALY.giving, after_goal=False))
-    assert not full.accepts(NOON, 300_000)
+    full = replace(VITALY, giving=replace(VITALY.giving, accept_above_goal=False))
+    assert not full.accepts_donations(NOON, 300_000)
     assert "no further gifts" in card(300_000, campaign=full, open_now=False)["notice"]
 
 
@@ -95,8 +95,8 @@ def test_paused_closed_and_ended_each_say_so():
     paused = replace(VITALY, status=Status.PAUSED)
     assert card(0, campaign=paused, open_now=False)["status"] == "paused"
     assert "paused" in card(0, campaign=paused, open_now=False)["notice"]
-    ended = replace(VITALY, ends=NOON)
-    assert not ended.accepts(NOON, 0)
+    ended = replace(VITALY, ends_at=NOON)
+    assert not ended.accepts_donations(NOON, 0)
     assert card(0, campaign=ended, open_now=False)["status"] == "closed"
     assert "ended" in card(0, campaign=ended, open_now=False)["notice"]
 
@@ -112,27 +112,29 @@ def test_a_stale_figure_says_from_when_it_is():
 @pytest.mark.parametrize("how", [{}, {"live": True}, {"stale": True}])
 def test_every_state_in_every_language_is_a_card_of_the_contract(lang, raised, how):
     contract.fits({"$ref": "#/components/schemas/Card"}, card(raised, lang, **how), f"{lang} {raised}")
-    contract.fits({"$ref": "#/components/schemas/Progress"}, view.progress(VITALY, figure(raised, **how)), f"{raised}")
+    contract.fits(
+        {"$ref": "#/components/schemas/Progress"}, view.progress_json(VITALY, figure(raised, **how)), f"{raised}"
+    )
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize("beyond", Beyond)
+@pytest.mark.parametrize("beyond", SurplusPolicy)
 def test_what_happens_above_and_below_the_goal_is_said_in_every_language(lang, beyond):
-    campaign = replace(VITALY, above_goal=beyond, below_goal=beyond)
-    assert all(view.details(campaign, texts(lang)))
+    campaign = replace(VITALY, on_surplus=beyond, on_shortfall=beyond)
+    assert all(view.donation_details(campaign, translations_for(lang)))
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("status", ["open", "processing", "paid", "expired"])
 def test_thanks_say_what_is_true_and_nothing_more(lang, status):
-    said = view.thanks(VITALY, figure(100_000), texts(lang), status, Money(2_500, "EUR"))
+    said = view.checkout_status_json(VITALY, figure(100_000), translations_for(lang), status, Money(2_500, "EUR"))
     text = " ".join(said["paragraphs"])
     assert ("25" in text) == (status in {"paid", "processing"})
     assert ("18:00" in text) == (status == "paid")
 
 
 def test_thanks_name_the_next_review_the_step_and_the_traces():
-    said = view.thanks(VITALY, figure(100_000), texts("en"), "paid", Money(2_500, "EUR"))
+    said = view.checkout_status_json(VITALY, figure(100_000), translations_for("en"), "paid", Money(2_500, "EUR"))
     assert said["paragraphs"] == [
         "Your gift of €25 is counted.",
         "The public figure is next reviewed about 18:00 (Vilnius) and moves in steps of €100.",
@@ -142,19 +144,19 @@ def test_thanks_name_the_next_review_the_step_and_the_traces():
 
 
 def test_without_a_warning_thanks_list_no_traces():
-    calm = replace(VITALY, warn_banks_of=())
-    said = view.thanks(calm, figure(0), texts("en"), "paid", Money(2_500, "EUR"))
+    calm = replace(VITALY, warned_bank_countries=())
+    said = view.checkout_status_json(calm, figure(0), translations_for("en"), "paid", Money(2_500, "EUR"))
     assert len(said["paragraphs"]) == 2
-    assert view.warning(calm.warn_banks_of, texts("en")) is None
+    assert view.bank_warning(calm.warned_bank_countries, translations_for("en")) is None
 
 
 def test_the_needs_a_gift_can_reach_are_those_not_funded_yet():
-    reached = view.reach(VITALY, figure(140_000), texts("en"))
+    reached = view.fundable_needs(VITALY, figure(140_000), translations_for("en"))
     assert [need["missing"] for need in reached] == [50_000, 60_000, 50_000]
     assert reached[0]["text"].startswith("Your gift reaches: Restoring his driving licence (€500")
-    assert view.reach(VITALY, figure(300_000), texts("en")) == []
+    assert view.fundable_needs(VITALY, figure(300_000), translations_for("en")) == []
 
 
 def test_times_are_told_in_the_campaigns_own_zone():
-    utc = progress(VITALY, 0, as_of=NOON, next_change=(NOON + timedelta(hours=6)).astimezone(UTC))
-    assert view.when(utc, texts("en")) == "Figure of 12:00, next review 18:00"
+    utc = calculate_progress(VITALY, 0, as_of=NOON, next_update_at=(NOON + timedelta(hours=6)).astimezone(UTC))
+    assert view.as_of_text(utc, translations_for("en")) == "Figure of 12:00, next review 18:00"

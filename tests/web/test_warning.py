@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.application.donations import way_on
+from donation_card.application.donations import fallback_params
 from donation_card.domain.campaign import LANGUAGES
-from donation_card.web.presentation.translations import texts
+from donation_card.web.presentation.translations import translations_for
 
 from tests.stack import running
 
@@ -24,8 +24,8 @@ HTML = {"accept": "text/html"}
 
 
 def warning(lang):
-    words = texts(lang)
-    return words.t("warning.title", countries=words.countries(("BY", "RU"))), words.t("warning.text")
+    words = translations_for(lang)
+    return words.translate("warning.title", countries=words.country_list(("BY", "RU"))), words.translate("warning.text")
 
 
 def stands_before_every_way_to_pay(html, lang):
@@ -78,7 +78,7 @@ def test_beside_another_way_to_give_when_stripe_is_away(linked, lang):
 
 def test_whoever_is_led_to_another_way_when_limits_close_is_warned_as_well():
     vitaly = replace(read_campaign(Path("campaigns/vitaly.toml")), fallback_url=ANOTHER_WAY)
-    assert way_on(vitaly) == {"campaign": "vitaly", "fallback_url": ANOTHER_WAY, "warn_banks_of": "BY,RU"}
+    assert fallback_params(vitaly) == {"campaign": "vitaly", "fallback_url": ANOTHER_WAY, "warn_banks_of": "BY,RU"}
 
 
 @pytest.mark.parametrize("lang", ["en", "be", "ru", "uk"])
@@ -109,7 +109,7 @@ def test_where_a_campaign_warns_of_nothing_nothing_is_said(redis_url, tmp_path, 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_giving_page_says_what_the_statement_should_show_and_promises_no_more(linked, lang):
-    told = texts(lang).t(
+    told = translations_for(lang).translate(
         "give.statement", descriptor=read_campaign(Path("campaigns/vitaly.toml")).recipient.statement_descriptor
     )
     assert told in unescape(linked.client.get(f"/c/vitaly/give?lang={lang}").text)

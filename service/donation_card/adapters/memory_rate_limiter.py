@@ -8,41 +8,41 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from donation_card.application.ports import Account, Taken, Verdict
-from donation_card.domain.attack_detection import SILENCE, Mode, Signals, Watch, heard
-from donation_card.domain.rate_limits import Bucket, Counts
+from donation_card.application.ports import Account, LimitDecision, LimitResult
+from donation_card.domain.attack_detection import NO_SIGNALS, AttackState, AttackStatus, Signals, next_state
+from donation_card.domain.rate_limits import Bucket, BucketStore
 
-REMEMBERED: Final = 100_000
+MAX_ENTRIES: Final = 100_000
 """Buckets, and as many spent things, that are kept: those of more than an hour at the highest rate."""
 
 
 @dataclass(slots=True)
-class MemoryLimits:
+class MemoryRateLimiter:
     """Implements `donation_card.application.ports.Limits` for one worker. `now` in milliseconds."""
 
     now: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
-    watch: Watch = field(default_factory=Watch)
-    forced: str = ""
-    _counts: Counts = field(default_factory=lambda: Counts(REMEMBERED))
-    _spent: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    attack_state: AttackState = field(default_factory=AttackState)
+    override: str = ""
+    _counts: BucketStore = field(default_factory=lambda: BucketStore(MAX_ENTRIES))
+    _consumed: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
-    async def take(
-        self, account: Account, buckets: Sequence[Bucket], *, spend: str = "", signals: Signals = SILENCE
-    ) -> Taken:
+    async def acquire(
+        self, account: Account, buckets: Sequence[Bucket], *, consume_once: str = "", signals: Signals = NO_SIGNALS
+    ) -> LimitResult:
         now = self.now()
-        self.watch = heard(self.watch, signals, now)
-        mode = Mode(self.watch.level, self.forced)
-        if spend in self._spent:
-            return Taken(Verdict.SPENT, 0, mode)
-        if wait := self._counts.take(buckets, now):
-            return Taken(Verdict.FULL, wait, mode)
-        if spend:
-            self._spent[spend] = None
-            if len(self._spent) > REMEMBERED:
-                self._spent.popitem(last=False)
-        return Taken(Verdict.TAKEN, 0, mode)
+        self.attack_state = next_state(self.attack_state, signals, now)
+        mode = AttackStatus(self.attack_state.level, self.override)
+        if consume_once in self._consumed:
+            return LimitResult(LimitDecision.REPLAYED, 0, mode)
+        if wait := self._counts.retry_after(buckets, now):
+            return LimitResult(LimitDecision.LIMITED, wait, mode)
+        if consume_once:
+            self._consumed[consume_once] = None
+            if len(self._consumed) > MAX_ENTRIES:
+                self._consumed.popitem(last=False)
+        return LimitResult(LimitDecision.ALLOWED, 0, mode)
 
-    async def force(self, account: Account, forced: str) -> None:
-        self.forced = forced
+    async def set_override(self, account: Account, override: str) -> None:
+        self.override = override
 
     async def close(self) -> None: ...

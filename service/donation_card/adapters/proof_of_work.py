@@ -15,15 +15,15 @@ from typing import Final
 
 import altcha
 
-from donation_card.domain.attack_detection import TOP
+from donation_card.domain.attack_detection import MAX_LEVEL
 
-COST: Final = 5_000
+PBKDF2_ITERATIONS: Final = 5_000
 """Rounds of PBKDF2 a try: a browser's own overhead is small beside it, and one is about 2 ms of work for us."""
 
-TRIES: Final = 300
+MEAN_ATTEMPTS: Final = 300
 """Tries that the first level takes on average, never more than half as many again: a second for a laptop."""
 
-LIFETIME: Final = 10 * 60
+CHALLENGE_LIFETIME: Final = 10 * 60
 """Seconds in which a challenge can be solved and used."""
 
 
@@ -33,22 +33,22 @@ class ProofOfWork:
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = [_derived(key) for key in keys]
 
-    def make(self, form: str, level: int) -> dict[str, object]:
+    def issue(self, form_hash: str, level: int) -> dict[str, object]:
         """The work doubles with each level from 1 on; 0 is asked as little as 1."""
-        tries = TRIES << (min(max(level, 1), TOP) - 1)
+        tries = MEAN_ATTEMPTS << (min(max(level, 1), MAX_LEVEL) - 1)
         challenge, solution = self._keys[0]
         made: dict[str, object] = altcha.create_challenge(
             "PBKDF2/SHA-256",
-            COST,
+            PBKDF2_ITERATIONS,
             counter=tries // 2 + secrets.randbelow(tries),
-            expires_at=int(time.time()) + LIFETIME,
-            data={"form": form},
+            expires_at=int(time.time()) + CHALLENGE_LIFETIME,
+            data={"form": form_hash},
             hmac_secret=challenge,
             hmac_key_secret=solution,
         ).to_dict()
         return made
 
-    def solved(self, proof: str, form: str) -> str | None:
+    def verify(self, proof: str, form_hash: str) -> str | None:
         try:
             payload = altcha.Payload.from_base64(proof)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -56,7 +56,7 @@ class ProofOfWork:
         parameters = payload.challenge.parameters
         for challenge, solution in self._keys:
             if altcha.verify_solution(payload, challenge, hmac_key_secret=solution).verified:
-                ours = parameters.data == {"form": form}  # signed, like everything in it
+                ours = parameters.data == {"form": form_hash}  # signed, like everything in it
                 return parameters.nonce if ours else None
         return None
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from itsdangerous import BadSignature, SignatureExpired, URLSafeSerializer, URLSafeTimedSerializer
 
-from donation_card.application.ports import FormToken, Handle
+from donation_card.application.ports import FormToken, SessionHandle
 from donation_card.errors import Invalid
 
 FORM_LIFETIME: Final = 60 * 60
@@ -34,51 +34,51 @@ class SignedTokens:
         self._handle = URLSafeTimedSerializer(oldest_first, salt="donation-card/handle", **kwargs)
         self._return = URLSafeSerializer(oldest_first, salt="donation-card/return", **kwargs)
 
-    def mint(self, campaign: str, site: str) -> str:
+    def issue_form_token(self, campaign: str, site: str) -> str:
         return _text(self._form.dumps([campaign, site, secrets.token_urlsafe(16)]))
 
-    def form(self, token: str) -> FormToken:
+    def read_form_token(self, token: str) -> FormToken:
         """Raises `token_expired` with the campaign it was for, so that the donor can be led back."""
         (campaign, site, nonce), issued = _read(lambda: self._form.loads(token, return_timestamp=True), token, 3)
         if time.time() - issued.timestamp() > FORM_LIFETIME:
             raise Invalid("token_expired", campaign=campaign)
         return FormToken(campaign, site, nonce, int(issued.timestamp()))
 
-    def handle(self, handle: Handle) -> str:
-        return _text(self._handle.dumps([handle.session_id, handle.campaign, handle.nonce]))
+    def issue_handle(self, handle: SessionHandle) -> str:
+        return _text(self._handle.dumps([handle.session_id, handle.campaign, handle.attempt_id]))
 
-    def read_handle(self, text: str) -> Handle:
+    def read_handle(self, text: str) -> SessionHandle:
         (session_id, campaign, nonce), _ = _read(
             lambda: self._handle.loads(text, max_age=HANDLE_LIFETIME, return_timestamp=True), text, 3
         )
-        return Handle(session_id, campaign, nonce)
+        return SessionHandle(session_id, campaign, nonce)
 
-    def returning(self, campaign: str, nonce: str, back: str) -> str:
-        return _text(self._return.dumps([campaign, nonce, back]))
+    def issue_return_token(self, campaign: str, attempt_id: str, return_url: str) -> str:
+        return _text(self._return.dumps([campaign, attempt_id, return_url]))
 
-    def read_returning(self, text: str) -> tuple[str, str, str]:
+    def read_return_token(self, text: str) -> tuple[str, str, str]:
         (campaign, nonce, back), _ = _read(lambda: (self._return.loads(text), None), text, 3)
         return campaign, nonce, back
 
-    def seal(self, nonce: str, text: str) -> str:
+    def encrypt(self, attempt_id: str, text: str) -> str:
         salt, plain = secrets.token_bytes(16), text.encode()
-        return (salt + _mask(nonce, salt, plain)).hex()
+        return (salt + _mask(attempt_id, salt, plain)).hex()
 
-    def unseal(self, nonce: str, sealed: str) -> str:
+    def decrypt(self, attempt_id: str, encrypted: str) -> str:
         try:
-            held = bytes.fromhex(sealed)
-            return _mask(nonce, held[:16], held[16:]).decode("ascii")
+            held = bytes.fromhex(encrypted)
+            return _mask(attempt_id, held[:16], held[16:]).decode("ascii")
         except ValueError:
             return ""
 
-    def idempotency_key(self, nonce: str, *parameters: object) -> str:
+    def idempotency_key(self, attempt_id: str, *parameters: object) -> str:
         message = "\x1f".join(str(parameter) for parameter in parameters)
-        return hmac.new(nonce.encode(), message.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(attempt_id.encode(), message.encode(), hashlib.sha256).hexdigest()
 
 
-def _mask(nonce: str, salt: bytes, text: bytes) -> bytes:
+def _mask(attempt_id: str, salt: bytes, text: bytes) -> bytes:
     """XOR with what HMAC makes of the nonce, a salt used once and a counter (SP 800-108, 4.1): its own inverse."""
-    blocks = (hmac.digest(nonce.encode(), salt + bytes([n]), "sha256") for n in range(len(text) // 32 + 1))
+    blocks = (hmac.digest(attempt_id.encode(), salt + bytes([n]), "sha256") for n in range(len(text) // 32 + 1))
     return bytes(a ^ b for a, b in zip(text, b"".join(blocks), strict=False))
 
 

@@ -12,28 +12,28 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Final
 
-from donation_card.domain.rate_limits import Bucket, Counts, Rate, network
+from donation_card.domain.rate_limits import Bucket, BucketStore, Rate, network_prefix
 
-FORGET: Final = 60 * 60_000
+SALT_LIFETIME_MS: Final = 60 * 60_000
 """Milliseconds after which all is forgotten."""
 
-REMEMBERED: Final = 100_000
+MAX_NETWORKS: Final = 100_000
 """Networks that are counted at a time: about 20 MB in an attack."""
 
 
 @dataclass(slots=True)
-class Networks:
+class PerNetworkLimiter:
     _since: int = 0
     _salt: bytes = b""
-    _counts: Counts = field(default_factory=lambda: Counts(REMEMBERED))
+    _counts: BucketStore = field(default_factory=lambda: BucketStore(MAX_NETWORKS))
 
-    def take(self, address: str | None, use: str, rate: Rate, now: int) -> bool:
+    def allow(self, address: str | None, action: str, rate: Rate, now: int) -> bool:
         """Whether the network of this address may once more; always where it names none. `now` in milliseconds."""
-        found = network(address)
+        found = network_prefix(address)
         if found is None:
             return True
-        if not self._salt or now - self._since >= FORGET:
+        if not self._salt or now - self._since >= SALT_LIFETIME_MS:
             self._since, self._salt = now, secrets.token_bytes(32)
-            self._counts = Counts(REMEMBERED)
-        name = hmac.digest(self._salt, use.encode() + found, hashlib.sha256).hex()[:32]
-        return not self._counts.take([Bucket(name, rate)], now)
+            self._counts = BucketStore(MAX_NETWORKS)
+        name = hmac.digest(self._salt, action.encode() + found, hashlib.sha256).hex()[:32]
+        return not self._counts.retry_after([Bucket(name, rate)], now)

@@ -17,22 +17,22 @@ import structlog
 
 from donation_card.application.ports import (
     Account,
+    ApplyResult,
+    Attribution,
     Campaigns,
     CheckoutSession,
-    Declined,
-    Joined,
-    Ledger,
-    Origin,
+    PaymentDeclined,
     Payments,
-    Reversal,
+    RefundOrDispute,
     SessionStatus,
-    Told,
+    StripeRecord,
+    TotalsStore,
 )
 from donation_card.domain.campaign import Campaign
-from donation_card.domain.progress import Progress, progress
-from donation_card.domain.publication import Published, next_boundary
-from donation_card.domain.totals import Kind, State
-from donation_card.errors import LedgerUnavailable, NotFound, NotOurEvent, PaymentsUnavailable, Unavailable
+from donation_card.domain.progress import Progress, calculate_progress
+from donation_card.domain.publication import PublishedTotal, next_period_start
+from donation_card.domain.totals import ObjectKind, ObjectState
+from donation_card.errors import IgnoredEvent, NotFound, PaymentsUnavailable, TotalsUnavailable, Unavailable
 from donation_card.observability import metrics
 
 log = structlog.get_logger()
@@ -40,23 +40,23 @@ log = structlog.get_logger()
 SESSION_LIFETIME: Final = 91 * 60
 """Seconds from the token's making to the session's end: 60 of the token, and the 30 minutes that Stripe asks for."""
 
-STRANGERS: Final = 10_000
+UNRELATED_PAYMENTS_CACHE: Final = 10_000
 """Payments of other products that are remembered, so that each is asked about once."""
 
 
 @dataclass(slots=True)
 class Donations:
     campaigns: Campaigns
-    ledger: Ledger
+    totals_store: TotalsStore
     payments: Payments
     clock: Callable[[], datetime]
-    figures: dict[str, Progress] = field(default_factory=dict)
-    heard: Callable[[Told | Declined], None] = lambda told: None
+    progress_by_campaign: dict[str, Progress] = field(default_factory=dict)
+    on_event: Callable[[StripeRecord | PaymentDeclined], None] = lambda stripe_record: None
     """Told of everything that a webhook says."""
-    active: float = 0.0
+    last_activity_at: float = 0.0
     """UTC seconds of this worker's last checkout session or webhook."""
     _account: Account | None = field(default=None, init=False)
-    _strangers: OrderedDict[str, None] = field(default_factory=OrderedDict, init=False)
+    _unrelated_payments: OrderedDict[str, None] = field(default_factory=OrderedDict, init=False)
 
     async def account(self) -> Account:
         """Whose money it is: as Stripe says, and while it is away at the start, as the ledger remembers.
@@ -64,18 +64,18 @@ class Donations:
         Raises PaymentsUnavailable where neither knows.
         """
         if self._account is None:
-            fingerprint = self.payments.fingerprint
+            fingerprint = self.payments.key_fingerprint
             try:
                 found = await self.payments.account()
             except PaymentsUnavailable:
-                with suppress(LedgerUnavailable):
-                    self._account = await self.ledger.remembered(fingerprint)
+                with suppress(TotalsUnavailable):
+                    self._account = await self.totals_store.load_account(fingerprint)
                 if self._account is None:
                     raise
             else:
                 self._account = found
-                with suppress(LedgerUnavailable):
-                    await self.ledger.remember(fingerprint, found)
+                with suppress(TotalsUnavailable):
+                    await self.totals_store.save_account(fingerprint, found)
         return self._account
 
     def campaign(self, campaign_id: str) -> Campaign:
@@ -95,60 +95,64 @@ class Donations:
 
         A campaign without an entry in `figures` is unknown, which is not zero.
         """
-        now, shown = self.clock(), self.figures.get(campaign.id)
+        now, last = self.clock(), self.progress_by_campaign.get(campaign.id)
         try:
-            published = await self.ledger.roll(
+            published = await self.totals_store.publish_if_due(
                 await self.account(),
                 campaign.id,
                 campaign.publication,
                 now=now,
-                offline=campaign.given_offline.amount,
-                ended=campaign.ended(now),
+                offline=campaign.offline_total.amount,
+                ended=campaign.has_ended(now),
             )
         except Unavailable as error:
             published = None
-            if shown is None or not shown.stale:  # once, not every second
+            if last is None or not last.stale:  # once, not every second
                 log.warning("figure_not_refreshed", campaign=campaign.id, reason=str(error))
-        figure = published and _progress(campaign, published)
-        if figure and (not figure.stale or shown is None or figure.as_of > shown.as_of):
-            self.figures[campaign.id] = figure  # else ours is as new, whatever a restored backup says
+        progress = published and _calculate_progress(campaign, published)
+        if progress and (not progress.stale or last is None or progress.as_of > last.as_of):
+            self.progress_by_campaign[campaign.id] = progress  # else ours is as new, whatever a restored backup says
         else:
-            self.doubt(campaign)
+            self.mark_stale(campaign)
 
-    def doubt(self, campaign: Campaign) -> None:
+    def mark_stale(self, campaign: Campaign) -> None:
         """Nobody knows just now whether the figure still holds: it stays, and says so."""
-        if (shown := self.figures.get(campaign.id)) is not None:
-            self.figures[campaign.id] = replace(shown, stale=True)
+        if (last := self.progress_by_campaign.get(campaign.id)) is not None:
+            self.progress_by_campaign[campaign.id] = replace(last, stale=True)
 
-    def shown(self, campaign: Campaign) -> Progress | None:
+    def public_progress(self, campaign: Campaign) -> Progress | None:
         """The published figure, None while it is unknown, and of a hidden campaign."""
-        return None if campaign.hidden else self.figures.get(campaign.id)
+        return None if campaign.hidden else self.progress_by_campaign.get(campaign.id)
 
-    def unsettled(self) -> list[str]:
+    def stale_campaigns(self) -> list[str]:
         """Campaigns whose figure is unknown or stale, each with which it is."""
-        shown = [(campaign.id, self.shown(campaign)) for campaign in self.visible()]
-        return [f"{name}: {'stale' if figure else 'unknown'}" for name, figure in shown if not figure or figure.stale]
+        last = [(campaign.id, self.public_progress(campaign)) for campaign in self.visible()]
+        return [
+            f"{name}: {'stale' if progress else 'unknown'}" for name, progress in last if not progress or progress.stale
+        ]
 
     def accepts(self, campaign: Campaign) -> bool:
-        figure = self.shown(campaign)
-        return campaign.accepts(self.clock(), figure.raised.amount if figure else None)
+        progress = self.public_progress(campaign)
+        return campaign.accepts_donations(self.clock(), progress.raised.amount if progress else None)
 
     # ── record ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def state(self, told: Told) -> State | None:
+    async def to_object_state(self, stripe_record: StripeRecord) -> ObjectState | None:
         """What Stripe tells of a payment, a refund or a dispute, for the ledger; None while there is nothing to say.
 
         Another currency than the campaign's is never summed. Raises NotOurEvent.
         """
-        if isinstance(told, Reversal):
-            origin, currency = await self._origin(told), told.currency
-            state = State(origin.campaign, told.kind, told.id, told.contributions, origin.site)
-        elif told.campaign is None:
-            raise NotOurEvent("other_product")
-        elif (paid := told.state) is None or told.amount is None:
+        if isinstance(stripe_record, RefundOrDispute):
+            origin, currency = await self._attribution(stripe_record), stripe_record.currency
+            state = ObjectState(
+                origin.campaign, stripe_record.kind, stripe_record.id, stripe_record.cumulative_amounts, origin.site
+            )
+        elif stripe_record.campaign is None:
+            raise IgnoredEvent("other_product")
+        elif (paid := stripe_record.object_state) is None or stripe_record.amount is None:
             return None
         else:
-            state, currency = paid, told.amount.currency
+            state, currency = paid, stripe_record.amount.currency
         try:
             campaign = self.campaigns.get(state.campaign)
         except NotFound:
@@ -156,47 +160,51 @@ class Donations:
         else:
             if currency != campaign.currency:
                 log.error("currency_differs", campaign=campaign.id, given=currency)
-                raise NotOurEvent("wrong_currency")
+                raise IgnoredEvent("wrong_currency")
         return state
 
-    def look_at_bank(self, told: Told, since: int, until: int) -> None:
+    def check_bank_country(self, stripe_record: StripeRecord, since: int, until: int) -> None:
         """An alarm where a gift came from a bank that its campaign warns of. It names the campaign and nothing else.
 
         `since` and `until`, in UTC seconds of the charge: passes overlap, and each gift is told once.
         """
-        if not isinstance(told, CheckoutSession) or told.campaign is None or told.charge is None:
+        if (
+            not isinstance(stripe_record, CheckoutSession)
+            or stripe_record.campaign is None
+            or stripe_record.charge_country is None
+        ):
             return
-        if since <= told.charge.created < until:
+        if since <= stripe_record.charge_country.created < until:
             with suppress(NotFound):
-                campaign = self.campaigns.get(told.campaign)
-                if told.charge.country in campaign.warn_banks_of:
+                campaign = self.campaigns.get(stripe_record.campaign)
+                if stripe_record.charge_country.country in campaign.warned_bank_countries:
                     log.error("card_country_warned", campaign=campaign.id)
-                    metrics.warned_banks.labels(campaign.id).inc()
+                    metrics.warned_bank_donations.labels(campaign.id).inc()
 
-    async def _origin(self, told: Reversal) -> Origin:
+    async def _attribution(self, stripe_record: RefundOrDispute) -> Attribution:
         """A refund or a dispute knows its payment only, and the payment knows its campaign."""
-        payment = told.payment_intent
-        origin = told.origin
-        if origin is None and payment and payment not in self._strangers:
-            origin = await self.payments.origin(payment)
+        payment = stripe_record.payment_intent
+        origin = stripe_record.attribution
+        if origin is None and payment and payment not in self._unrelated_payments:
+            origin = await self.payments.attribution(payment)
             if origin is None:
-                self._strangers[payment] = None
-                if len(self._strangers) > STRANGERS:
-                    self._strangers.popitem(last=False)
+                self._unrelated_payments[payment] = None
+                if len(self._unrelated_payments) > UNRELATED_PAYMENTS_CACHE:
+                    self._unrelated_payments.popitem(last=False)
         if origin is None:
-            raise NotOurEvent("other_product")
+            raise IgnoredEvent("other_product")
         return origin
 
-    async def record(self, told: Told, source: str) -> Joined:
+    async def record(self, stripe_record: StripeRecord, source: str) -> ApplyResult:
         """Join what Stripe tells. `source`: how we heard of it. Raises NotOurEvent."""
-        state = await self.state(told)
-        return Joined.UNCHANGED if state is None else await self.join(await self.account(), state, source)
+        state = await self.to_object_state(stripe_record)
+        return ApplyResult.UNCHANGED if state is None else await self.apply(await self.account(), state, source)
 
-    async def join(self, account: Account, state: State, source: str) -> Joined:
-        joined = await self.ledger.join(account, state)
-        if joined is Joined.APPLIED:
-            metrics.joins.labels(source, state.kind.value).inc()
-            if state.kind is Kind.PAYMENT:
+    async def apply(self, account: Account, state: ObjectState, source: str) -> ApplyResult:
+        joined = await self.totals_store.apply(account, state)
+        if joined is ApplyResult.APPLIED:
+            metrics.updates.labels(source, state.kind.value).inc()
+            if state.kind is ObjectKind.PAYMENT:
                 metrics.sessions.labels("paid").inc()
         return joined
 
@@ -204,39 +212,43 @@ class Donations:
         """For a session that the donor asks about: what cannot be joined now, the webhook or the next pass will."""
         try:
             await self.record(session, "donor")
-        except (Unavailable, NotOurEvent) as error:  # the payment is true all the same
+        except (Unavailable, IgnoredEvent) as error:  # the payment is true all the same
             log.warning("paid_session_not_joined", campaign=session.campaign, reason=str(error))
 
-    async def receive(self, body: bytes, signature: bytes) -> Joined:
+    async def handle_webhook(self, body: bytes, signature: bytes) -> ApplyResult:
         """Apply a webhook: verify, translate, join. Raises Invalid, NotOurEvent, and Unavailable to be sent again."""
         now = self.clock()
-        told = self.payments.event(body, signature, now, await self.account())
-        self.heard(told)
-        if isinstance(told, Declined):
-            raise NotOurEvent("payment_declined")
-        self.active = now.timestamp()
-        metrics.last_webhook.set(self.active)
-        if isinstance(told, CheckoutSession) and told.campaign and told.status is SessionStatus.EXPIRED:
+        stripe_record = self.payments.parse_event(body, signature, now, await self.account())
+        self.on_event(stripe_record)
+        if isinstance(stripe_record, PaymentDeclined):
+            raise IgnoredEvent("payment_declined")
+        self.last_activity_at = now.timestamp()
+        metrics.last_webhook.set(self.last_activity_at)
+        if (
+            isinstance(stripe_record, CheckoutSession)
+            and stripe_record.campaign
+            and stripe_record.status is SessionStatus.EXPIRED
+        ):
             metrics.sessions.labels("expired").inc()
-        return await self.record(told, "webhook")
+        return await self.record(stripe_record, "webhook")
 
 
-def way_on(campaign: Campaign) -> dict[str, str | int]:
+def fallback_params(campaign: Campaign) -> dict[str, str | int]:
     """Where a donor goes who cannot pay now: to the form again, or to another way to give."""
     if not campaign.fallback_url:
         return {"campaign": campaign.id}
-    warned = ",".join(campaign.warn_banks_of)
+    warned = ",".join(campaign.warned_bank_countries)
     return {"campaign": campaign.id, "fallback_url": campaign.fallback_url, "warn_banks_of": warned}
 
 
-def _progress(campaign: Campaign, published: Published) -> Progress:
-    as_of = datetime.fromtimestamp(published.epoch, campaign.publication.timezone)
-    following = next_boundary(campaign.publication, as_of)
-    return progress(
+def _calculate_progress(campaign: Campaign, published: PublishedTotal) -> Progress:
+    as_of = datetime.fromtimestamp(published.period_start, campaign.publication.timezone)
+    following = next_period_start(campaign.publication, as_of)
+    return calculate_progress(
         campaign,
         published.raised,
         offline=published.offline,
         as_of=as_of,
-        next_change=following,
+        next_update_at=following,
         stale=published.stale,
     )

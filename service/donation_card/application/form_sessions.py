@@ -11,74 +11,76 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from donation_card.application.donations import Donations
-from donation_card.application.ports import Forms, Order, Tokens
-from donation_card.errors import LedgerUnavailable, RateLimited
+from donation_card.application.ports import CheckoutOrder, FormSessionStore, Tokens
+from donation_card.errors import RateLimited, TotalsUnavailable
 
-CHANGES_PER_TOKEN: Final = 5
+MAX_ORDERS_PER_TOKEN: Final = 5
 """Different orders one token may start."""
 
 
 @dataclass(slots=True)
-class Intention:
+class FormSession:
     """What this worker remembers of one form token: the attempt each order is at, and the session opened last."""
 
-    attempts: dict[Order, int] = field(default_factory=dict)
-    latest: tuple[Order, str] | None = None
+    attempts: dict[CheckoutOrder, int] = field(default_factory=dict)
+    latest: tuple[CheckoutOrder, str] | None = None
 
-    def first_attempt(self, order: Order) -> int:
+    def first_try(self, order: CheckoutOrder) -> int:
         """The attempt to begin this order with. Raises RateLimited: a token is good for a few orders only."""
-        if order not in self.attempts and len(self.attempts) >= CHANGES_PER_TOKEN:
+        if order not in self.attempts and len(self.attempts) >= MAX_ORDERS_PER_TOKEN:
             raise RateLimited("too_many_changes")
         return self.attempts.setdefault(order, 0)
 
-    def superseded_by(self, order: Order) -> str | None:
+    def replaces(self, order: CheckoutOrder) -> str | None:
         """The session that this order is instead of, also where the donor's page cannot name it: a new tab's."""
         return self.latest[1] if self.latest and self.latest[0] != order else None
 
 
 @dataclass(slots=True)
-class Intentions:
+class FormSessions:
     donations: Donations
-    forms: Forms
+    forms: FormSessionStore
     tokens: Tokens
-    _held: OrderedDict[str, Intention] = field(default_factory=OrderedDict)
+    _sessions: OrderedDict[str, FormSession] = field(default_factory=OrderedDict)
 
-    def of(self, nonce: str) -> Intention:
-        intention = self._held.setdefault(nonce, Intention())
-        self._held.move_to_end(nonce)
-        while len(self._held) > 10_000:
-            self._held.popitem(last=False)
-        return intention
+    def get(self, attempt_id: str) -> FormSession:
+        form_session = self._sessions.setdefault(attempt_id, FormSession())
+        self._sessions.move_to_end(attempt_id)
+        while len(self._sessions) > 10_000:
+            self._sessions.popitem(last=False)
+        return form_session
 
-    async def press(self, order: Order) -> set[str]:
+    async def begin(self, order: CheckoutOrder) -> set[str]:
         """The sessions that this order is instead of, whichever worker opened them. Raises RateLimited."""
-        intention = self.of(order.nonce)
-        intention.first_attempt(order)
+        form_session = self.get(order.attempt_id)
+        form_session.first_try(order)
         try:
             account = await self.donations.account()
-            sealed = await self.forms.press(account, self._form(order), self._name(order), CHANGES_PER_TOKEN)
-        except LedgerUnavailable:
-            return {intention.superseded_by(order) or ""} - {""}
+            sealed = await self.forms.begin_order(
+                account, self._form_hash(order), self._order_key(order), MAX_ORDERS_PER_TOKEN
+            )
+        except TotalsUnavailable:
+            return {form_session.replaces(order) or ""} - {""}
         if sealed is None:
             raise RateLimited("too_many_changes")
-        return self._others(order, sealed)
+        return self._other_sessions(order, sealed)
 
-    async def opened(self, order: Order, session_id: str) -> set[str]:
+    async def record_session(self, order: CheckoutOrder, session_id: str) -> set[str]:
         """Remember it; gives what another worker opened meanwhile for another order, which `press` could not know."""
-        self.of(order.nonce).latest = order, session_id
-        sealed = self.tokens.seal(order.nonce, f"{self._name(order)} {session_id}")
+        self.get(order.attempt_id).latest = order, session_id
+        sealed = self.tokens.encrypt(order.attempt_id, f"{self._order_key(order)} {session_id}")
         try:
-            before = await self.forms.opened(await self.donations.account(), self._form(order), sealed)
-        except LedgerUnavailable:
+            before = await self.forms.record_session(await self.donations.account(), self._form_hash(order), sealed)
+        except TotalsUnavailable:
             return set()
-        return self._others(order, before)
+        return self._other_sessions(order, before)
 
-    def _others(self, order: Order, sealed: str) -> set[str]:
-        name, _, session_id = self.tokens.unseal(order.nonce, sealed).partition(" ")
-        return {session_id} if session_id and name != self._name(order) else set()
+    def _other_sessions(self, order: CheckoutOrder, encrypted: str) -> set[str]:
+        name, _, session_id = self.tokens.decrypt(order.attempt_id, encrypted).partition(" ")
+        return {session_id} if session_id and name != self._order_key(order) else set()
 
-    def _form(self, order: Order) -> str:
-        return self.tokens.idempotency_key(order.nonce, "form")[:32]
+    def _form_hash(self, order: CheckoutOrder) -> str:
+        return self.tokens.idempotency_key(order.attempt_id, "form")[:32]
 
-    def _name(self, order: Order) -> str:
-        return self.tokens.idempotency_key(order.nonce, order)[:16]
+    def _order_key(self, order: CheckoutOrder) -> str:
+        return self.tokens.idempotency_key(order.attempt_id, order)[:16]

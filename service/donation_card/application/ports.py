@@ -8,12 +8,12 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from donation_card.domain.attack_detection import SILENCE, Mode, Signals
+from donation_card.domain.attack_detection import NO_SIGNALS, AttackStatus, Signals
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import Money
-from donation_card.domain.publication import Published, Rule
+from donation_card.domain.publication import PublicationPolicy, PublishedTotal
 from donation_card.domain.rate_limits import Bucket
-from donation_card.domain.totals import Kind, State, Totals, payment
+from donation_card.domain.totals import ObjectKind, ObjectState, Totals, payment
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,14 @@ class Account:
     livemode: bool
 
     @property
-    def mode(self) -> str:
+    def environment(self) -> str:
         return "live" if self.livemode else "test"
 
 
 # ── the ledger ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Joined(Enum):
+class ApplyResult(Enum):
     """`UNCHANGED`: this state or a later one was known already."""
 
     APPLIED = "applied"
@@ -39,7 +39,7 @@ class Joined(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
+class SyncRun:
     """A pass over Stripe that is about to begin: which generation of the ledger it brings up to date, and from where.
 
     `since`: UTC seconds, where the last complete pass began. None: the generation is unknown (never built, or it lost
@@ -51,7 +51,7 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True)
-class Shadow:
+class Rebuild:
     """A generation that a rebuild is filling beside the live one."""
 
     campaign: str
@@ -60,35 +60,35 @@ class Shadow:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class RebuildReport:
     """The end of a rebuild: what the ledger had (None: it did not know), what Stripe says, and whether a ledger that
     was built said anything else, be it only for one site."""
 
     campaign: str
-    had: Totals | None
-    found: Totals
-    differs: bool
+    before: Totals | None
+    after: Totals
+    mismatch: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Rounds:
+class SyncHistory:
     """When the last complete pass and the last complete rebuild of an account began (UTC seconds; None: never), and
     how many passes since have found nothing new."""
 
-    reconciled: int | None = None
-    rebuilt: int | None = None
-    idle: int = 0
+    last_sync_at: int | None = None
+    last_rebuild_at: int | None = None
+    empty_syncs: int = 0
 
 
-class Ledger(Protocol):
+class TotalsStore(Protocol):
     """Every method raises LedgerUnavailable when the server does not answer in time or refuses to write."""
 
-    async def join(self, account: Account, state: State) -> Joined:
+    async def apply(self, account: Account, state: ObjectState) -> ApplyResult:
         """Bring one state in. Returns only when it is applied; repeating it changes nothing."""
 
-    async def roll(
-        self, account: Account, campaign: str, rule: Rule, *, now: datetime, offline: int, ended: bool
-    ) -> Published | None:
+    async def publish_if_due(
+        self, account: Account, campaign: str, policy: PublicationPolicy, *, now: datetime, offline: int, ended: bool
+    ) -> PublishedTotal | None:
         """Decide the public figure if its time has come, and read it. None: never published and not built.
 
         While the projection is unknown, or older than it was, nothing is decided: the last figure comes back, stale.
@@ -102,38 +102,38 @@ class Ledger(Protocol):
 
     async def release(self, account: Account, owner: str) -> None: ...
 
-    async def rounds(self, account: Account) -> Rounds: ...
+    async def sync_history(self, account: Account) -> SyncHistory: ...
 
-    async def end_round(self, account: Account, rounds: Rounds) -> None: ...
+    async def save_sync_history(self, account: Account, history: SyncHistory) -> None: ...
 
     async def campaigns(self, account: Account) -> set[str]:
         """Every campaign that the ledger ever heard of, also such as have no file."""
 
-    async def begin_pass(self, account: Account, campaign: str) -> Pass:
+    async def begin_sync(self, account: Account, campaign: str) -> SyncRun:
         """Called before Stripe is asked for anything, so that `advance` can tell what the pass has filled."""
 
-    async def advance(self, account: Account, campaign: str, begun: Pass, cursor: int) -> bool:
+    async def advance_cursor(self, account: Account, campaign: str, run: SyncRun, cursor: int) -> bool:
         """Say, after a complete pass that began at `cursor`, that a built generation is complete up to there.
 
         False: what the pass filled was lost meanwhile (a wiped server, a rebuild), so nothing is said.
         """
 
-    async def open_shadow(self, account: Account, campaign: str) -> Shadow:
+    async def begin_rebuild(self, account: Account, campaign: str) -> Rebuild:
         """Begin a rebuild: from now on `join` fills this shadow too. One that another rebuild left is thrown away."""
 
-    async def fill(self, account: Account, shadow: Shadow, state: State) -> bool:
+    async def apply_to_rebuild(self, account: Account, rebuild: Rebuild, state: ObjectState) -> bool:
         """Join a state into the shadow alone. False: it is gone, another rebuild has begun."""
 
-    async def flip(self, account: Account, shadow: Shadow, cursor: int) -> Comparison | None:
+    async def promote_rebuild(self, account: Account, rebuild: Rebuild, cursor: int) -> RebuildReport | None:
         """End a rebuild that began at `cursor`: the shadow is complete and takes over. None: it is gone."""
 
-    async def drop(self, account: Account, shadow: Shadow) -> Comparison | None:
+    async def discard_rebuild(self, account: Account, rebuild: Rebuild) -> RebuildReport | None:
         """End a rebuild and change nothing. None: the shadow is gone."""
 
-    async def remember(self, fingerprint: str, account: Account) -> None:
+    async def save_account(self, fingerprint: str, account: Account) -> None:
         """Keep which account a secret key opens, for a start while Stripe is away."""
 
-    async def remembered(self, fingerprint: str) -> Account | None: ...
+    async def load_account(self, fingerprint: str) -> Account | None: ...
 
     async def ping(self) -> None:
         """Raise LedgerUnavailable, with the reason, unless the server answers and keeps what it is given."""
@@ -144,7 +144,7 @@ class Ledger(Protocol):
 # ── payments ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Shape(Enum):
+class UiMode(Enum):
     """Where the donor pays: inside our page, or on the payment provider's own."""
 
     EMBEDDED = "embedded"
@@ -159,25 +159,25 @@ class SessionStatus(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CheckoutOrder:
     """One intention to give, complete: the same order with the same key is the same checkout session."""
 
     campaign: str
     site: str
-    nonce: str
+    attempt_id: str
     amount: Money
-    shape: Shape
+    ui_mode: UiMode
     description: str
     locale: str
     expires_at: int
     success_url: str | None = None
     cancel_url: str | None = None
-    notice: str | None = None
+    submit_message: str | None = None
     """What stands on the payment provider's page, above its button."""
 
 
 @dataclass(frozen=True, slots=True)
-class Charge:
+class ChargeCountry:
     """Where the bank of a card or an account is (ISO 3166), and when it paid (UTC seconds). Nothing else of it."""
 
     country: str
@@ -196,17 +196,17 @@ class CheckoutSession:
     amount: Money | None
     campaign: str | None
     site: str
-    nonce: str | None
+    attempt_id: str | None
     payment_intent: str | None
     created: int
     expires_at: int
     client_secret: str | None = None
     url: str | None = None
     replayed: bool = False
-    charge: Charge | None = None
+    charge_country: ChargeCountry | None = None
 
     @property
-    def state(self) -> State | None:
+    def object_state(self) -> ObjectState | None:
         """What this session says about its payment, for the ledger; None while there is nothing to say."""
         if self.status is not SessionStatus.PAID or not (self.campaign and self.payment_intent and self.amount):
             return None
@@ -214,7 +214,7 @@ class CheckoutSession:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Attribution:
     """Whom a payment was for, and the site it came from."""
 
     campaign: str
@@ -222,56 +222,58 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Reversal:
+class RefundOrDispute:
     """A refund or a dispute as Stripe last told it: money that goes back, and may come again.
 
     `contributions` as in `domain.ledger.State`, in minor units of `currency`. `origin`: None while it is not known.
     """
 
-    kind: Kind
+    kind: ObjectKind
     id: str
     payment_intent: str | None
     currency: str
-    contributions: tuple[int, ...]
-    origin: Origin | None = None
+    cumulative_amounts: tuple[int, ...]
+    attribution: Attribution | None = None
 
 
-Told = CheckoutSession | Reversal
+StripeRecord = CheckoutSession | RefundOrDispute
 """What Stripe tells us of money, in a webhook or when asked."""
 
 
 @dataclass(frozen=True, slots=True)
-class Declined:
+class PaymentDeclined:
     """A card was declined on a session of ours: nothing happened to money, and it is a signal of card testing."""
 
 
 class Payments(Protocol):
     """Every method that asks Stripe raises PaymentsUnavailable when it does not answer in time."""
 
-    fingerprint: str
+    key_fingerprint: str
     """Names the secret key without telling it."""
 
     async def account(self) -> Account: ...
 
-    async def create(self, order: Order, idempotency_key: str) -> CheckoutSession: ...
+    async def create_session(self, order: CheckoutOrder, idempotency_key: str) -> CheckoutSession: ...
 
-    async def read(self, session_id: str) -> CheckoutSession:
+    async def get_session(self, session_id: str) -> CheckoutSession:
         """Raises NotFound when there is no such session."""
 
-    async def expire(self, session_id: str) -> CheckoutSession:
+    async def expire_session(self, session_id: str) -> CheckoutSession:
         """Close an open session; one that is already paid or expired is returned as it is."""
 
-    async def origin(self, payment_intent: str) -> Origin | None:
+    async def attribution(self, payment_intent: str) -> Attribution | None:
         """By the payment's metadata, else by its session's; None: it is not a donation of ours. One try of 3 s."""
 
-    def created_since(self, created: int) -> AsyncIterator[Told]:
+    def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
         """Every session, refund and dispute made at or after `created` (UTC seconds), in no promised order."""
 
-    def changed_since(self, changed: int) -> AsyncIterator[Told]:
+    def list_changed_since(self, changed: int) -> AsyncIterator[StripeRecord]:
         """What the events since `changed` tell: hints of late changes. Never all there is: Stripe keeps them for 30
         days, and some are never made."""
 
-    def event(self, body: bytes, signature: bytes, now: datetime, account: Account) -> Told | Declined:
+    def parse_event(
+        self, body: bytes, signature: bytes, now: datetime, account: Account
+    ) -> StripeRecord | PaymentDeclined:
         """Verify and translate a webhook. Raises Invalid (not signed by Stripe, unreadable) and NotOurEvent."""
 
     async def close(self) -> None: ...
@@ -280,53 +282,53 @@ class Payments(Protocol):
 # ── limits ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Verdict(Enum):
+class LimitDecision(Enum):
     """`SPENT`: what may be used once was used before; nothing was taken."""
 
-    TAKEN = "taken"
-    FULL = "full"
-    SPENT = "spent"
+    ALLOWED = "taken"
+    LIMITED = "full"
+    REPLAYED = "spent"
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class LimitResult:
     """`wait`: milliseconds until there is one more in every bucket. `mode`: what held at that moment."""
 
-    verdict: Verdict
-    wait: int
-    mode: Mode
+    decision: LimitDecision
+    retry_after_ms: int
+    attack_status: AttackStatus
 
 
-class Limits(Protocol):
+class RateLimiter(Protocol):
     """Counted for all workers together. Every method raises LedgerUnavailable. Nothing here is about a person."""
 
-    async def take(
-        self, account: Account, buckets: Sequence[Bucket], *, spend: str = "", signals: Signals = SILENCE
-    ) -> Taken:
+    async def acquire(
+        self, account: Account, buckets: Sequence[Bucket], *, consume_once: str = "", signals: Signals = NO_SIGNALS
+    ) -> LimitResult:
         """One out of every bucket or out of none; `spend` names what may be used once. Signals are counted first."""
 
-    async def force(self, account: Account, forced: str) -> None:
+    async def set_override(self, account: Account, override: str) -> None:
         """`on`, `off`, or empty: by itself."""
 
     async def close(self) -> None: ...
 
 
-class Forms(Protocol):
+class FormSessionStore(Protocol):
     """What all workers know of one form, under a name that only its own token leads to. Raises LedgerUnavailable."""
 
-    async def press(self, account: Account, form: str, order: str, most: int) -> str | None:
+    async def begin_order(self, account: Account, form_hash: str, order_key: str, max_orders: int) -> str | None:
         """Begin an order of a form; gives the text that was kept for the form last. None: it has begun too many."""
 
-    async def opened(self, account: Account, form: str, sealed: str) -> str:
+    async def record_session(self, account: Account, form_hash: str, encrypted_session: str) -> str:
         """Keep a text for a form; gives the one before, or nothing."""
 
 
 class Challenges(Protocol):
     """Proofs of work. `form`: a hash of the form's token, for which alone a solution is good."""
 
-    def make(self, form: str, level: int) -> dict[str, object]: ...
+    def issue(self, form_hash: str, level: int) -> dict[str, object]: ...
 
-    def solved(self, proof: str, form: str) -> str | None:
+    def verify(self, proof: str, form_hash: str) -> str | None:
         """The name of the challenge that this solves, to be spent; None: it solves none of ours, or too late."""
 
 
@@ -342,7 +344,7 @@ class Campaigns(Protocol):
     def reload(self) -> bool:
         """Read what has changed; a bad edit keeps the campaign as it was. Whether a campaign changed."""
 
-    def refused(self) -> str | None:
+    def load_errors(self) -> str | None:
         """Why the newest version of a file is not in use; None when all are."""
 
 
@@ -352,43 +354,43 @@ class FormToken:
 
     campaign: str
     site: str
-    nonce: str
-    issued: int
+    attempt_id: str
+    issued_at: int
 
 
 @dataclass(frozen=True, slots=True)
-class Handle:
+class SessionHandle:
     """What a donor's browser holds of its checkout session. Lives 24 hours."""
 
     session_id: str
     campaign: str
-    nonce: str
+    attempt_id: str
 
 
 class Tokens(Protocol):
     """Signed, not secret. Every reading method raises Invalid: `token_missing`, `token_expired`, `token_forged`."""
 
-    def mint(self, campaign: str, site: str) -> str: ...
+    def issue_form_token(self, campaign: str, site: str) -> str: ...
 
-    def form(self, token: str) -> FormToken: ...
+    def read_form_token(self, token: str) -> FormToken: ...
 
-    def handle(self, handle: Handle) -> str: ...
+    def issue_handle(self, handle: SessionHandle) -> str: ...
 
-    def read_handle(self, text: str) -> Handle: ...
+    def read_handle(self, text: str) -> SessionHandle: ...
 
-    def returning(self, campaign: str, nonce: str, back: str) -> str:
+    def issue_return_token(self, campaign: str, attempt_id: str, return_url: str) -> str:
         """For the hosted page's way back; never expires, and proves nothing but that we sent the donor there.
 
         `back`: the article that the donor came from, empty where none was named.
         """
 
-    def read_returning(self, text: str) -> tuple[str, str, str]: ...
+    def read_return_token(self, text: str) -> tuple[str, str, str]: ...
 
-    def seal(self, nonce: str, text: str) -> str:
+    def encrypt(self, attempt_id: str, text: str) -> str:
         """Readable by whoever has the nonce: the form's own token, and Stripe."""
 
-    def unseal(self, nonce: str, sealed: str) -> str:
+    def decrypt(self, attempt_id: str, encrypted: str) -> str:
         """Nothing where it is none of ours."""
 
-    def idempotency_key(self, nonce: str, *parameters: object) -> str:
+    def idempotency_key(self, attempt_id: str, *parameters: object) -> str:
         """HMAC of the nonce and everything that makes the order what it is; nothing personal in it."""

@@ -15,172 +15,186 @@ from typing import Final
 import structlog
 
 from donation_card.application.donations import SESSION_LIFETIME, Donations
-from donation_card.application.ports import Account, Comparison, Joined, Pass, Rounds, Shadow, Told
-from donation_card.domain.totals import State
-from donation_card.errors import LedgerUnavailable, NotOurEvent, PaymentsUnavailable
+from donation_card.application.ports import (
+    Account,
+    ApplyResult,
+    Rebuild,
+    RebuildReport,
+    StripeRecord,
+    SyncHistory,
+    SyncRun,
+)
+from donation_card.domain.totals import ObjectState
+from donation_card.errors import IgnoredEvent, PaymentsUnavailable, TotalsUnavailable
 from donation_card.observability import metrics
 
 log = structlog.get_logger()
 
-INTERVAL: Final = 600
+SYNC_INTERVAL: Final = 600
 """Seconds between two passes."""
 
-LONGEST_INTERVAL: Final = 3_600
+MAX_SYNC_INTERVAL: Final = 3_600
 """Seconds; an account where nothing happens is looked at less and less often, for Stripe budgets reads."""
 
 OVERLAP: Final = SESSION_LIFETIME + 600
 """Seconds that a pass looks back beyond the cursor: a session made before it may be paid as long as it lives."""
 
-SHOWN_AFTER: Final = 60
+LISTING_DELAY: Final = 60
 """Seconds after which a charge is in what Stripe lists."""
 
-CHECK_INTERVAL: Final = 86_400
+REBUILD_INTERVAL: Final = 86_400
 """Seconds between two rebuilds that nothing asked for."""
 
 
-def quiet(done: int) -> None:
+def no_progress(done: int) -> None:
     """Tells nobody how far a rebuild has come."""
 
 
 @dataclass(slots=True)
 class Reconciliation:
     donations: Donations
-    rounds: Rounds | None = None
+    history: SyncHistory | None = None
     """As the ledger last told."""
     _owner: str = field(default_factory=lambda: secrets.token_hex(8))
-    _started: float = field(init=False)
+    _started_at: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self._started = self.donations.clock().timestamp()
+        self._started_at = self.donations.clock().timestamp()
 
-    async def when_due(self) -> None:
+    async def run_if_due(self) -> None:
         """Do what is due, unless another worker is at it. Raises Unavailable."""
-        ledger, account = self.donations.ledger, await self.donations.account()
-        self.rounds = await ledger.rounds(account)
-        if not self._due(self.rounds) or not await ledger.lease(account, self._owner):
+        store, account = self.donations.totals_store, await self.donations.account()
+        self.history = await store.sync_history(account)
+        if not self._is_due(self.history) or not await store.lease(account, self._owner):
             return
         try:
-            await self.once(account)
+            await self.run(account)
         finally:
-            await ledger.release(account, self._owner)
+            await store.release(account, self._owner)
 
-    def _due(self, rounds: Rounds) -> bool:
-        now, last = self.donations.clock().timestamp(), rounds.reconciled
-        if last is None or last < self._started or self.donations.unsettled():
+    def _is_due(self, history: SyncHistory) -> bool:
+        now, last = self.donations.clock().timestamp(), history.last_sync_at
+        if last is None or last < self._started_at or self.donations.stale_campaigns():
             return True
-        wait = LONGEST_INTERVAL
-        if self.donations.active >= last - SESSION_LIFETIME:
-            wait = INTERVAL
-        return now >= last + min(wait, INTERVAL << min(rounds.idle, 9))
+        wait = MAX_SYNC_INTERVAL
+        if self.donations.last_activity_at >= last - SESSION_LIFETIME:
+            wait = SYNC_INTERVAL
+        return now >= last + min(wait, SYNC_INTERVAL << min(history.empty_syncs, 9))
 
-    async def once(self, account: Account) -> None:
+    async def run(self, account: Account) -> None:
         """One pass, or a rebuild where only that helps or a day has gone by. Raises Unavailable."""
-        ledger, began = self.donations.ledger, self._now()
-        rounds = await ledger.rounds(account)
-        passes = await self._begin(account)
-        unknown = [name for name, begun in passes.items() if begun.since is None]
-        if unknown or rounds.rebuilt is None or began >= rounds.rebuilt + CHECK_INTERVAL:
+        store, began = self.donations.totals_store, self._now()
+        history = await store.sync_history(account)
+        syncs = await self._begin_syncs(account)
+        unknown = [name for name, run in syncs.items() if run.since is None]
+        if unknown or history.last_rebuild_at is None or began >= history.last_rebuild_at + REBUILD_INTERVAL:
             log.info("rebuild_begins", unknown=unknown)
-            await self.rebuild(account, recent=passes)
-            self.rounds = Rounds(began, began)
+            await self.rebuild(account, recent=syncs)
+            self.history = SyncHistory(began, began)
         else:
-            since = min((begun.since for begun in passes.values() if begun.since is not None), default=began)
-            news = await self._join(account, since)
-            for name, begun in passes.items():
-                if not await ledger.advance(account, name, begun, began):
+            since = min((run.since for run in syncs.values() if run.since is not None), default=began)
+            news = await self._apply_news(account, since)
+            for name, run in syncs.items():
+                if not await store.advance_cursor(account, name, run, began):
                     log.warning("pass_lost", campaign=name)  # Redis was wiped meanwhile; the next pass will know
             log.info("reconciled", since=since, news=news)
-            self.rounds = Rounds(began, rounds.rebuilt, 0 if news else rounds.idle + 1)
-        await ledger.end_round(account, self.rounds)
+            self.history = SyncHistory(began, history.last_rebuild_at, 0 if news else history.empty_syncs + 1)
+        await store.save_sync_history(account, self.history)
 
     async def rebuild(
         self,
         account: Account,
         *,
         dry_run: bool = False,
-        recent: dict[str, Pass] | None = None,
-        on_progress: Callable[[int], None] = quiet,
-    ) -> list[Comparison]:
+        recent: dict[str, SyncRun] | None = None,
+        on_progress: Callable[[int], None] = no_progress,
+    ) -> list[RebuildReport]:
         """Fill a shadow for every campaign with all that Stripe knows, compare, and let it take over.
 
         `recent`: the passes begun before; what is new since them is joined first, as every pass would, so that a gift
         whose webhook is still on its way is no difference. Raises Unavailable, also when another rebuild overtakes.
         """
-        ledger, began = self.donations.ledger, self._now()
-        names = {campaign.id for campaign in self.donations.campaigns.all()} | await ledger.campaigns(account)
-        shadows = {name: await ledger.open_shadow(account, name) for name in sorted(names)}
-        await self._fill(account, shadows, on_progress)
-        if recent and all(begun.since is not None for begun in recent.values()):
-            await self._join(account, min(begun.since or 0 for begun in recent.values()))
-        end = ledger.drop if dry_run else lambda account, shadow: ledger.flip(account, shadow, began)
-        compared = [await end(account, shadow) for shadow in shadows.values()]
+        store, began = self.donations.totals_store, self._now()
+        names = {campaign.id for campaign in self.donations.campaigns.all()} | await store.campaigns(account)
+        rebuilds = {name: await store.begin_rebuild(account, name) for name in sorted(names)}
+        await self._fill_rebuilds(account, rebuilds, on_progress)
+        if recent and all(run.since is not None for run in recent.values()):
+            await self._apply_news(account, min(run.since or 0 for run in recent.values()))
+        end = (
+            store.discard_rebuild
+            if dry_run
+            else lambda account, rebuild: store.promote_rebuild(account, rebuild, began)
+        )
+        compared = [await end(account, rebuild) for rebuild in rebuilds.values()]
         found = [comparison for comparison in compared if comparison]
         for comparison in found:
-            if comparison.differs:
-                metrics.differences.labels(comparison.campaign).inc()
+            if comparison.mismatch:
+                metrics.mismatches.labels(comparison.campaign).inc()
                 log.error(
                     "ledger_differed",
                     campaign=comparison.campaign,
-                    had=comparison.had and comparison.had.raised,
-                    found=comparison.found.raised,
+                    had=comparison.before and comparison.before.raised,
+                    found=comparison.after.raised,
                 )
         if len(found) < len(compared):
             raise _overtaken()
         log.info("rebuilt", campaigns=len(found), dry_run=dry_run)
         return found
 
-    async def _begin(self, account: Account) -> dict[str, Pass]:
-        ledger = self.donations.ledger
-        passes = {each.id: await ledger.begin_pass(account, each.id) for each in self.donations.campaigns.all()}
-        for name in await ledger.campaigns(account) - passes.keys():
-            passes[name] = await ledger.begin_pass(account, name)
-        return passes
+    async def _begin_syncs(self, account: Account) -> dict[str, SyncRun]:
+        store = self.donations.totals_store
+        syncs = {each.id: await store.begin_sync(account, each.id) for each in self.donations.campaigns.all()}
+        for name in await store.campaigns(account) - syncs.keys():
+            syncs[name] = await store.begin_sync(account, name)
+        return syncs
 
-    async def _fill(self, account: Account, shadows: dict[str, Shadow], on_progress: Callable[[int], None]) -> None:
+    async def _fill_rebuilds(
+        self, account: Account, rebuilds: dict[str, Rebuild], on_progress: Callable[[int], None]
+    ) -> None:
         done = 0
-        async for state in self._states(self.donations.payments.created_since(0)):
+        async for state in self._states(self.donations.payments.list_created_since(0)):
             done += 1
             if done % 1_000 == 0:
                 on_progress(done)
-                await self.donations.ledger.lease(account, self._owner)
-            shadow = shadows.get(state.campaign)
-            if shadow is None:  # first heard of now; opening a shadow on the way could lose what came before it
-                await self.donations.ledger.join(account, state)
-            elif not await self.donations.ledger.fill(account, shadow, state):
+                await self.donations.totals_store.lease(account, self._owner)
+            rebuild = rebuilds.get(state.campaign)
+            if rebuild is None:  # first heard of now; opening a shadow on the way could lose what came before it
+                await self.donations.totals_store.apply(account, state)
+            elif not await self.donations.totals_store.apply_to_rebuild(account, rebuild, state):
                 raise _overtaken()
         on_progress(done)
 
-    async def _join(self, account: Account, since: int) -> int:
+    async def _apply_news(self, account: Account, since: int) -> int:
         """Join what is new since then; gives how many states were news."""
         payments, start, news = self.donations.payments, max(0, since - OVERLAP), 0
-        for stream in (payments.created_since(start), self._hints(start)):
-            async for state in self._states(self._watched(stream, since)):
-                news += await self.donations.join(account, state, "pass") is Joined.APPLIED
+        for stream in (payments.list_created_since(start), self._late_changes(start)):
+            async for state in self._states(self._with_bank_check(stream, since)):
+                news += await self.donations.apply(account, state, "pass") is ApplyResult.APPLIED
         return news
 
-    async def _watched(self, stream: AsyncIterator[Told], since: int) -> AsyncIterator[Told]:
+    async def _with_bank_check(self, stream: AsyncIterator[StripeRecord], since: int) -> AsyncIterator[StripeRecord]:
         """A pass watches the time from where the last one began; a little later, for a charge shows up by then."""
         until = self._now()
-        async for told in stream:
-            self.donations.look_at_bank(told, since - SHOWN_AFTER, until - SHOWN_AFTER)
-            yield told
+        async for stripe_record in stream:
+            self.donations.check_bank_country(stripe_record, since - LISTING_DELAY, until - LISTING_DELAY)
+            yield stripe_record
 
-    async def _states(self, stream: AsyncIterator[Told]) -> AsyncIterator[State]:
-        async for told in stream:
+    async def _states(self, stream: AsyncIterator[StripeRecord]) -> AsyncIterator[ObjectState]:
+        async for stripe_record in stream:
             try:
-                state = await self.donations.state(told)
-            except NotOurEvent as reason:
-                log.info("object_not_ours", object=told.id, reason=reason.code)
+                state = await self.donations.to_object_state(stripe_record)
+            except IgnoredEvent as reason:
+                log.info("object_not_ours", object=stripe_record.id, reason=reason.code)
                 continue
             if state is not None:
                 yield state
 
-    async def _hints(self, since: int) -> AsyncIterator[Told]:
+    async def _late_changes(self, since: int) -> AsyncIterator[StripeRecord]:
         """Late changes of old objects: a refund that failed, a dispute that was won. The daily rebuild finds them too,
         so a key without the right to read events delays them and stops nothing."""
         try:
-            async for told in self.donations.payments.changed_since(since):
-                yield told
+            async for stripe_record in self.donations.payments.list_changed_since(since):
+                yield stripe_record
         except PaymentsUnavailable as error:
             log.error("late_changes_not_read", reason=str(error))
 
@@ -188,6 +202,6 @@ class Reconciliation:
         return int(self.donations.clock().timestamp())
 
 
-def _overtaken() -> LedgerUnavailable:
+def _overtaken() -> TotalsUnavailable:
     """Another rebuild began, or Redis lost what this one had filled: it proves nothing, and is done again."""
-    return LedgerUnavailable(reason="rebuild_overtaken")
+    return TotalsUnavailable(reason="rebuild_overtaken")

@@ -14,22 +14,22 @@ from typing import Final
 
 import structlog
 
-from donation_card.application.client_limits import Networks
-from donation_card.application.donations import Donations, way_on
+from donation_card.application.client_limits import PerNetworkLimiter
+from donation_card.application.donations import Donations, fallback_params
 from donation_card.application.ports import (
     Challenges,
     CheckoutSession,
-    Declined,
-    Limits,
+    LimitDecision,
+    LimitResult,
+    PaymentDeclined,
+    RateLimiter,
     SessionStatus,
-    Taken,
-    Told,
-    Verdict,
+    StripeRecord,
 )
-from donation_card.domain.attack_detection import OFF, SILENCE, Mode, Signals
+from donation_card.domain.attack_detection import NO_ATTACK, NO_SIGNALS, AttackStatus, Signals
 from donation_card.domain.campaign import Campaign
-from donation_card.domain.rate_limits import Bucket, Counts, Rate
-from donation_card.errors import LedgerUnavailable, RateLimited
+from donation_card.domain.rate_limits import Bucket, BucketStore, Rate
+from donation_card.errors import RateLimited, TotalsUnavailable
 from donation_card.observability import metrics
 
 log = structlog.get_logger()
@@ -47,144 +47,150 @@ class Budgets:
     reads: Rate
 
     @classmethod
-    def under(cls, stripe_rate: int) -> Budgets:
+    def from_stripe_limit(cls, stripe_rate_limit: int) -> Budgets:
         """`stripe_rate`: requests a second that Stripe takes at one endpoint, 25 by default
         (https://docs.stripe.com/rate-limits). In no second may more of them be asked for, retries included: of 25, 12
         a second and 10 at once; 10 a second for a campaign, 4 without a proof; 10 reads.
         """
         shares = (12, 10, 4, 10)
-        burst = max(1, stripe_rate * 10 // 25)
-        return cls(*(Rate(max(1, 25_000 // (share * stripe_rate)), burst) for share in shares))
+        burst = max(1, stripe_rate_limit * 10 // 25)
+        return cls(*(Rate(max(1, 25_000 // (share * stripe_rate_limit)), burst) for share in shares))
 
 
-NETWORK: Final = Rate(every=60_000, burst=10)
+PER_NETWORK: Final = Rate(interval_ms=60_000, burst=10)
 """Without a proof, of one network: an office or a household, each donor changing the amount a few times."""
 
-RESERVED: Final = Rate(every=10_000, burst=6)
+WITHOUT_JS: Final = Rate(interval_ms=10_000, burst=6)
 """For browsers without JavaScript, which can prove nothing, where the limits stop them and their campaign names no
 other way to give: six a minute, whoever gets them."""
 
-RESERVED_NETWORK: Final = Rate(every=20 * 60_000, burst=2)
+WITHOUT_JS_PER_NETWORK: Final = Rate(interval_ms=20 * 60_000, burst=2)
 """Of those, for one network."""
 
-CHALLENGES: Final = Rate(every=2_000, burst=30)
+CHALLENGES_PER_NETWORK: Final = Rate(interval_ms=2_000, burst=30)
 """Of one network: each is some milliseconds of work for us and seconds for whoever solves it."""
 
-ONCE: Final = Rate(every=60 * 60_000, burst=1)
+REJECTED_PROOF_COUNTED: Final = Rate(interval_ms=60 * 60_000, burst=1)
 """A proof that found no room is heard of once, however often it is shown again."""
 
-STRICTER: Final = 2
+DEGRADED_DIVISOR: Final = 2
 """While Redis is away every worker counts alone, and lets through this part of its share."""
 
 
 @dataclass(frozen=True, slots=True)
-class Visitor:
+class Client:
     """Who asks for a session. `address`: the client's, as a trusted proxy says. `scripted`: its browser can prove."""
 
     address: str | None
-    scripted: bool
+    has_javascript: bool
     proof: str = ""
-    form: str = ""
+    form_hash: str = ""
     """A hash of the form's token, for which the proof must have been made."""
 
 
 @dataclass(slots=True)
-class Admission:
+class SessionLimits:
     donations: Donations
-    limits: Limits
-    memory: Limits
+    limiter: RateLimiter
+    fallback_limiter: RateLimiter
     """In place of `limits` while Redis is away."""
     challenges: Challenges
     budgets: Budgets
     workers: int = 1
-    now: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
-    mode: Mode = OFF
-    _networks: Networks = field(default_factory=Networks)
-    _crowd: Counts = field(default_factory=lambda: Counts(10_000))
-    _heard: Signals = SILENCE
-    _shared: Mode = OFF
+    now_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
+    attack_status: AttackStatus = NO_ATTACK
+    _networks: PerNetworkLimiter = field(default_factory=PerNetworkLimiter)
+    _rejected_proofs: BucketStore = field(default_factory=lambda: BucketStore(10_000))
+    _pending_signals: Signals = NO_SIGNALS
+    _shared_attack_status: AttackStatus = NO_ATTACK
 
-    async def admit(self, campaign: Campaign, visitor: Visitor, *, replaces: str = "") -> None:
+    async def admit(self, campaign: Campaign, visitor: Client, *, replaces: str = "") -> None:
         """`replaces`: names an intention whose session is given up for this one; that is good for one without a proof.
 
         Raises RateLimited: `challenge_required`, or `rate_limited` with the seconds to wait; `fallback_url` in both.
         """
-        proven = self.challenges.solved(visitor.proof, visitor.form) if visitor.proof else replaces
+        proven = self.challenges.verify(visitor.proof, visitor.form_hash) if visitor.proof else replaces
         budgets = self.budgets
         everybody = (Bucket("total", budgets.total), Bucket(f"campaign/{campaign.id}", budgets.campaign))
         if proven:
-            taken = await self._take(everybody, spend=proven)
-            if taken.verdict is Verdict.TAKEN:
-                return _decided("proven")
-            if taken.verdict is Verdict.FULL:
-                if not self._crowd.take([Bucket(proven, ONCE)], self.now()):
-                    self._heard += Signals(crowded=1)
-                raise self._limited(campaign, taken.wait)
-        if not self.mode.effective and self._networks.take(
-            visitor.address, "session", self._share(NETWORK), self.now()
+            result = await self._acquire(everybody, consume_once=proven)
+            if result.decision is LimitDecision.ALLOWED:
+                return _count_decision("proven")
+            if result.decision is LimitDecision.LIMITED:
+                if not self._rejected_proofs.retry_after([Bucket(proven, REJECTED_PROOF_COUNTED)], self.now_ms()):
+                    self._pending_signals += Signals(proofs_rejected=1)
+                raise self._limited(campaign, result.retry_after_ms)
+        if not self.attack_status.effective_level and self._networks.allow(
+            visitor.address, "session", self._share(PER_NETWORK), self.now_ms()
         ):
             unproven = Bucket(f"unproven/{campaign.id}", budgets.unproven)
-            if (await self._take((*everybody, unproven))).verdict is Verdict.TAKEN:
-                return _decided("unproven")
-        if visitor.scripted or campaign.fallback_url:
-            _decided("challenged")
-            raise RateLimited("challenge_required", **way_on(campaign))
-        if self._networks.take(visitor.address, "reserved", self._share(RESERVED_NETWORK), self.now()):
-            taken = await self._take((*everybody, Bucket(f"reserved/{campaign.id}", RESERVED)))
-            if taken.verdict is Verdict.TAKEN:
-                return _decided("reserved")
-        raise self._limited(campaign, RESERVED.every)
+            if (await self._acquire((*everybody, unproven))).decision is LimitDecision.ALLOWED:
+                return _count_decision("unproven")
+        if visitor.has_javascript or campaign.fallback_url:
+            _count_decision("challenged")
+            raise RateLimited("challenge_required", **fallback_params(campaign))
+        if self._networks.allow(visitor.address, "reserved", self._share(WITHOUT_JS_PER_NETWORK), self.now_ms()):
+            result = await self._acquire((*everybody, Bucket(f"reserved/{campaign.id}", WITHOUT_JS)))
+            if result.decision is LimitDecision.ALLOWED:
+                return _count_decision("reserved")
+        raise self._limited(campaign, WITHOUT_JS.interval_ms)
 
-    def challenge(self, address: str | None, form: str) -> dict[str, object]:
+    def issue_challenge(self, address: str | None, form_hash: str) -> dict[str, object]:
         """Work for this form, as much as the mode asks for. Raises RateLimited."""
-        rate = self._share(CHALLENGES)
-        if not self._networks.take(address, "challenge", rate, self.now()):
-            raise RateLimited(retry_after=_seconds(rate.every))
-        return self.challenges.make(form, self.mode.effective)
+        rate = self._share(CHALLENGES_PER_NETWORK)
+        if not self._networks.allow(address, "challenge", rate, self.now_ms()):
+            raise RateLimited(retry_after=_to_whole_seconds(rate.interval_ms))
+        return self.challenges.issue(form_hash, self.attack_status.effective_level)
 
-    def hear(self, told: Told | Declined) -> None:
+    def record_signal(self, stripe_record: StripeRecord | PaymentDeclined) -> None:
         """What Stripe says of how sessions end; told to all workers by the next `look`."""
-        if isinstance(told, Declined):
-            self._heard += Signals(declined=1)
-        elif isinstance(told, CheckoutSession) and told.campaign:
-            expired, paid = told.status is SessionStatus.EXPIRED, told.status is SessionStatus.PAID
-            self._heard += Signals(expired=int(expired), paid=int(paid))
+        if isinstance(stripe_record, PaymentDeclined):
+            self._pending_signals += Signals(declined=1)
+        elif isinstance(stripe_record, CheckoutSession) and stripe_record.campaign:
+            expired, paid = stripe_record.status is SessionStatus.EXPIRED, stripe_record.status is SessionStatus.PAID
+            self._pending_signals += Signals(expired=int(expired), paid=int(paid))
 
-    async def look(self) -> None:
+    async def sync_attack_status(self) -> None:
         """Once a second: tell what was heard, and learn what holds."""
         await self.donations.account()  # while nobody knows whose limits these are, what was heard is kept
-        heard, self._heard = self._heard, SILENCE
-        await self._take((), signals=heard)
+        heard, self._pending_signals = self._pending_signals, NO_SIGNALS
+        await self._acquire((), signals=heard)
 
-    async def _take(self, buckets: Sequence[Bucket], *, spend: str = "", signals: Signals = SILENCE) -> Taken:
+    async def _acquire(
+        self, buckets: Sequence[Bucket], *, consume_once: str = "", signals: Signals = NO_SIGNALS
+    ) -> LimitResult:
         account = await self.donations.account()
         try:
-            taken = await self.limits.take(account, buckets, spend=spend, signals=signals)
-            mode = self._shared = taken.mode
-            if spend and taken.verdict is Verdict.TAKEN:
-                await self.memory.take(account, (), spend=spend)  # spent here, too, should Redis go away
-        except LedgerUnavailable:
-            alone = [Bucket(each.name, each.rate.shared(self.workers * STRICTER)) for each in buckets]
-            taken = await self.memory.take(account, alone, spend=spend, signals=signals)
-            mode = Mode(max(taken.mode.level, self._shared.level), self._shared.forced)  # nothing is turned off alone
-        if mode.effective != self.mode.effective:
+            result = await self.limiter.acquire(account, buckets, consume_once=consume_once, signals=signals)
+            mode = self._shared_attack_status = result.attack_status
+            if consume_once and result.decision is LimitDecision.ALLOWED:
+                await self.fallback_limiter.acquire(
+                    account, (), consume_once=consume_once
+                )  # spent here, too, should Redis go away
+        except TotalsUnavailable:
+            alone = [Bucket(each.name, each.rate.split(self.workers * DEGRADED_DIVISOR)) for each in buckets]
+            result = await self.fallback_limiter.acquire(account, alone, consume_once=consume_once, signals=signals)
+            mode = AttackStatus(
+                max(result.attack_status.level, self._shared_attack_status.level), self._shared_attack_status.override
+            )  # nothing is turned off alone
+        if mode.effective_level != self.attack_status.effective_level:
             log.warning("attack_mode", mode=str(mode))
-        self.mode = mode
-        metrics.attack_mode.set(int(mode.effective > 0))
-        return taken
+        self.attack_status = mode
+        metrics.attack_mode.set(int(mode.effective_level > 0))
+        return result
 
     def _share(self, rate: Rate) -> Rate:
-        return rate.shared(self.workers)
+        return rate.split(self.workers)
 
     def _limited(self, campaign: Campaign, wait: int) -> RateLimited:
-        _decided("limited")
-        return RateLimited("rate_limited", retry_after=_seconds(wait), **way_on(campaign))
+        _count_decision("limited")
+        return RateLimited("rate_limited", retry_after=_to_whole_seconds(wait), **fallback_params(campaign))
 
 
-def _decided(decision: str) -> None:
+def _count_decision(decision: str) -> None:
     metrics.limiter_decisions.labels(decision).inc()
 
 
-def _seconds(milliseconds: int) -> int:
+def _to_whole_seconds(milliseconds: int) -> int:
     """Whole ones, none too few (`Retry-After`, RFC 9110, 10.2.3)."""
     return -(-milliseconds // 1000)

@@ -27,7 +27,7 @@ def environment() -> Mapping[str, str]:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Donations]:
+async def open_application(settings: Settings) -> AsyncIterator[Donations]:
     """The verbs, beside a running service or without one."""
     from datetime import UTC, datetime
 
@@ -35,10 +35,10 @@ async def opened(settings: Settings) -> AsyncIterator[Donations]:
     from donation_card.app import redis_ledger, stripe_payments
     from donation_card.application.donations import Donations
 
-    files = CampaignFiles(settings.campaigns, publication_every=settings.publication_every)
+    files = CampaignFiles(settings.campaigns_dir, publication_every=settings.demo_publication_interval)
     donations = Donations(files, redis_ledger(settings), stripe_payments(settings), lambda: datetime.now(UTC))
     try:
         yield donations
     finally:
-        await donations.ledger.close()
+        await donations.totals_store.close()
         await donations.payments.close()

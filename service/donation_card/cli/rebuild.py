@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from donation_card.cli.environment import environment, opened
+from donation_card.cli.environment import environment, open_application
 from donation_card.settings import Settings, from_environment
 
 if TYPE_CHECKING:
-    from donation_card.application.ports import Comparison
+    from donation_card.application.ports import RebuildReport
 
 
 @click.command()
@@ -31,7 +31,7 @@ async def _rebuild(settings: Settings, dry_run: bool) -> bool:
     """Whether the ledger said what Stripe says."""
     from donation_card.application.reconciliation import Reconciliation
 
-    async with opened(settings) as donations:
+    async with open_application(settings) as donations:
         account = await donations.account()
         with click.progressbar(
             length=0, show_pos=True, show_percent=False, label="payments, refunds and disputes"
@@ -44,15 +44,15 @@ async def _rebuild(settings: Settings, dry_run: bool) -> bool:
         currencies = {campaign.id: campaign.currency for campaign in donations.campaigns.all()}
     for line in _table(compared, currencies):
         click.echo(line)
-    return not any(comparison.differs for comparison in compared)
+    return not any(comparison.mismatch for comparison in compared)
 
 
-def _table(compared: Sequence[Comparison], currencies: Mapping[str, str]) -> Iterator[str]:
+def _table(compared: Sequence[RebuildReport], currencies: Mapping[str, str]) -> Iterator[str]:
     from donation_card.domain.money import Money
 
     yield f"{'campaign':24} {'the ledger had':>20} {'Stripe says':>20} {'difference':>16} {'payments':>16}"
     for each in compared:
-        currency, had, found = currencies.get(each.campaign), each.had, each.found
+        currency, had, found = currencies.get(each.campaign), each.before, each.after
 
         def shown(amount: int, currency: str | None = currency) -> str:
             return str(Money(amount, currency)) if currency else f"{amount} (no file)"
@@ -60,5 +60,5 @@ def _table(compared: Sequence[Comparison], currencies: Mapping[str, str]) -> Ite
         before = shown(had.raised) if had else "unknown"
         change = shown(found.raised - had.raised) if had else ""
         payments = f"{had.payments} → {found.payments}" if had and had != found else str(found.payments)
-        note = "  sums of single sites differ" if each.differs and had == found else ""
+        note = "  sums of single sites differ" if each.mismatch and had == found else ""
         yield f"{each.campaign:24} {before:>20} {shown(found.raised):>20} {change:>16} {payments:>16}{note}"

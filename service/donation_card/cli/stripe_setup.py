@@ -15,7 +15,7 @@ from donation_card.settings import Settings, from_environment
 if TYPE_CHECKING:
     from donation_card.domain.campaign import Campaign
 
-NEEDS: Final = ("STRIPE_SECRET_KEY", "PUBLIC_URL", "CAMPAIGNS", "STRIPE_API_BASE")
+REQUIRED_SETTINGS: Final = ("STRIPE_SECRET_KEY", "PUBLIC_URL", "CAMPAIGNS", "STRIPE_API_BASE")
 """The webhook's secret is what this command finds out, and Redis has no part in it."""
 
 
@@ -31,20 +31,20 @@ def setup() -> None:
     Give it a key that may write these three, for this once; the service itself needs none of it. What is there already
     stays. The webhook's secret is printed when it is made, and never again.
     """
-    asyncio.run(_setup(from_environment(environment(), needs=NEEDS)))
+    asyncio.run(_setup(from_environment(environment(), required=REQUIRED_SETTINGS)))
 
 
 async def _setup(settings: Settings) -> None:
     from donation_card.adapters.campaign_files.loader import CampaignFiles
-    from donation_card.adapters.stripe.provisioning import API_VERSION, StripeSetup
+    from donation_card.adapters.stripe.provisioning import API_VERSION, StripeProvisioning
     from donation_card.web.api.stripe_webhook import PATH
-    from donation_card.web.presentation.translations import texts
+    from donation_card.web.presentation.translations import translations_for
 
-    campaigns = CampaignFiles(settings.campaigns).all()
-    at_stripe = StripeSetup(settings.stripe_secret_key, api_base=settings.stripe_api_base)
+    campaigns = CampaignFiles(settings.campaigns_dir).all()
+    at_stripe = StripeProvisioning(settings.stripe_secret_key, api_base=settings.stripe_api_base)
     try:
         url = settings.public_url + PATH
-        how, endpoint = await at_stripe.set_endpoint(url)
+        how, endpoint = await at_stripe.ensure_webhook_endpoint(url)
         click.echo(f"webhook endpoint   {how}: {url}, {len(endpoint.events)} events")
         if endpoint.secret:
             click.echo(f"    STRIPE_WEBHOOK_SECRET={endpoint.secret}\n    Set it now; it is not told again.")
@@ -53,14 +53,16 @@ async def _setup(settings: Settings) -> None:
         for campaign in campaigns:
             if campaign.hidden:
                 continue
-            how, link = await at_stripe.set_link(campaign, texts(campaign.default_language).t("give.product"))
+            how, link = await at_stripe.ensure_payment_link(
+                campaign, translations_for(campaign.default_language).translate("give.product")
+            )
             click.echo(f"payment link       {how}: {campaign.id}")
             if campaign.fallback_url != link:
                 click.echo(
                     f'    For the hours when our form cannot work, in {campaign.id}.toml:\n    fallback_url = "{link}"'
                 )
-        for name in domains(settings, campaigns):
-            how, domain = await at_stripe.set_domain(name)
+        for name in wallet_domains(settings, campaigns):
+            how, domain = await at_stripe.ensure_domain(name)
             click.echo(f"domain             {how}: {name}")
             for wallet, problem in domain.problems.items():
                 click.echo(f"    {wallet} does not show there yet: {problem}")
@@ -68,9 +70,9 @@ async def _setup(settings: Settings) -> None:
         await at_stripe.close()
 
 
-def domains(settings: Settings, campaigns: Sequence[Campaign]) -> Iterator[str]:
+def wallet_domains(settings: Settings, campaigns: Sequence[Campaign]) -> Iterator[str]:
     """Ours, and those of the sites that the campaigns name: a wallet in a frame wants both registered."""
     ours = urlsplit(settings.public_url).hostname or ""
-    for name in dict.fromkeys([ours, *(site for campaign in campaigns for site in campaign.sites)]):
+    for name in dict.fromkeys([ours, *(site for campaign in campaigns for site in campaign.publisher_hosts)]):
         if "." in name and not name.replace(".", "").isdigit():
             yield name

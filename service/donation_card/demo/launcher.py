@@ -22,8 +22,8 @@ from stripe_sandbox import SandboxSettings, create_sandbox
 from donation_card.app import create_app
 from donation_card.demo.article import create_article
 from donation_card.demo.embedded_valkey import EmbeddedValkey
-from donation_card.errors import Fault, Misconfigured
-from donation_card.server.http_protocol import Protocol
+from donation_card.errors import ConfigFault, ConfigurationError
+from donation_card.server.http_protocol import LimitedHttpProtocol
 from donation_card.settings import Settings
 
 
@@ -46,25 +46,25 @@ class Addresses:
         return f"http://127.0.0.1:{self.port + 2}"
 
 
-async def run(port: int, data: Path, campaigns: Path) -> None:
+async def run_demo(port: int, data: Path, campaigns: Path) -> None:
     """Serve until SIGINT or SIGTERM. Raises Misconfigured when a port is taken or a campaign file is wrong."""
     addresses = Addresses(port)
     sockets = [_listen(port + offset) for offset in range(3)]
-    webhook_secret = _kept(data / "webhook-secret", lambda: "whsec_" + secrets.token_hex(16))
+    webhook_secret = _stored_secret(data / "webhook-secret", lambda: "whsec_" + secrets.token_hex(16))
     with EmbeddedValkey(data / "valkey") as valkey:
         settings = Settings(
-            stripe_rate=2_500,  # the sandbox takes it
+            stripe_rate_limit=2_500,  # the sandbox takes it
             stripe_secret_key="sk_test_" + "sandbox",
             stripe_publishable_key="pk_test_" + "sandbox",
             stripe_webhook_secrets=(webhook_secret,),
             redis_url=valkey.url,
             public_url=addresses.service,
-            secret_keys=(_kept(data / "secret-key", lambda: secrets.token_hex(32)),),
-            campaigns=campaigns,
+            secret_keys=(_stored_secret(data / "secret-key", lambda: secrets.token_hex(32)),),
+            campaigns_dir=campaigns,
             stripe_api_base=addresses.sandbox,
             port=port,
-            article_origin=addresses.article,
-            publication_every="0",
+            demo_article_origin=addresses.article,
+            demo_publication_interval="0",
         )
         sandbox = create_sandbox(
             SandboxSettings(
@@ -91,7 +91,7 @@ def environment(settings: Settings) -> str:
         "REDIS_URL": settings.redis_url,
         "PUBLIC_URL": settings.public_url,
         "SECRET_KEYS": settings.secret_keys[0],
-        "CAMPAIGNS": str(settings.campaigns.resolve()),
+        "CAMPAIGNS": str(settings.campaigns_dir.resolve()),
     }
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
@@ -112,11 +112,11 @@ def _listen(port: int) -> socket.socket:
         listening.bind(("127.0.0.1", port))
     except OSError as error:
         allowed = "a PORT such that it and the two above it are free"
-        raise Misconfigured([Fault("environment", "PORT", f"{port}, which is in use", allowed)]) from error
+        raise ConfigurationError([ConfigFault("environment", "PORT", f"{port}, which is in use", allowed)]) from error
     return listening
 
 
-def _kept(path: Path, make: Callable[[], str]) -> str:
+def _stored_secret(path: Path, make: Callable[[], str]) -> str:
     """A secret made once and kept beside the data it belongs to."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
@@ -137,7 +137,7 @@ async def _served(apps: Sequence[ASGIApp], sockets: list[socket.socket]) -> Asyn
     configs = [
         uvicorn.Config(
             app,
-            http=Protocol,
+            http=LimitedHttpProtocol,
             proxy_headers=False,
             access_log=False,
             log_level="warning",

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from enum import Enum
 
 from donation_card.domain.money import Money
-from donation_card.domain.publication import Rule
+from donation_card.domain.publication import PublicationPolicy
 
 LANGUAGES = ("en", "be", "ru", "uk", "lt", "pl", "de")
 """The languages that have a catalogue in `web/locales/`; English is canonical."""
@@ -24,7 +24,7 @@ class Status(Enum):
     HIDDEN = "hidden"
 
 
-class Beyond(Enum):
+class SurplusPolicy(Enum):
     """What becomes of gifts above the goal, or of a sum below it at the end."""
 
     UNDECIDED = "undecided"
@@ -69,14 +69,14 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
-class Giving:
+class DonationTerms:
     """Terms of one gift. Amounts in minor units of the campaign's currency, as Money."""
 
     suggested: tuple[Money, ...]
     minimum: Money
     maximum: Money
-    decimals: bool
-    after_goal: bool
+    allow_minor_units: bool
+    accept_above_goal: bool
     """Whether gifts are still taken once the goal is reached."""
 
 
@@ -106,20 +106,20 @@ class Campaign:
     text: Mapping[str, CampaignText]
     default_language: str
     recipient: Recipient
-    giving: Giving
-    publication: Rule
-    above_goal: Beyond
-    below_goal: Beyond
-    warn_banks_of: tuple[str, ...] = ()
+    giving: DonationTerms
+    publication: PublicationPolicy
+    on_surplus: SurplusPolicy
+    on_shortfall: SurplusPolicy
+    warned_bank_countries: tuple[str, ...] = ()
     """ISO 3166 codes of states whose banks a donor must not pay from; empty: no warning."""
-    sites: tuple[str, ...] = ()
+    publisher_hosts: tuple[str, ...] = ()
     """Host names that may frame the giving page and are counted by name; empty: any https site, counted as other."""
     stripe_locales: Mapping[str, str] | None = None
     """Our language → Stripe's locale, where Stripe has none of that name (be, uk)."""
     fallback_url: str | None = None
-    complete_event: bool = False
-    ends: datetime | None = None
-    offline: tuple[OfflineDonation, ...] = ()
+    emit_complete_event: bool = False
+    ends_at: datetime | None = None
+    offline_donations: tuple[OfflineDonation, ...] = ()
     updates: tuple[Update, ...] = ()
     """Newest first."""
 
@@ -137,20 +137,20 @@ class Campaign:
         return tuple(language for language in LANGUAGES if language in self.text)
 
     @property
-    def given_offline(self) -> Money:
-        return Money(sum(donation.amount.amount for donation in self.offline), self.currency)
+    def offline_total(self) -> Money:
+        return Money(sum(donation.amount.amount for donation in self.offline_donations), self.currency)
 
-    def language(self, wanted: tuple[str, ...]) -> str:
+    def best_language(self, preferred: tuple[str, ...]) -> str:
         """The first wanted language this campaign speaks, else its own default."""
-        return next((tag for tag in wanted if tag in self.text), self.default_language)
+        return next((tag for tag in preferred if tag in self.text), self.default_language)
 
-    def ended(self, now: datetime) -> bool:
-        return self.ends is not None and now >= self.ends
+    def has_ended(self, now: datetime) -> bool:
+        return self.ends_at is not None and now >= self.ends_at
 
-    def site(self, host: str | None) -> str:
-        return host if host in self.sites else "other"
+    def site_label(self, host: str | None) -> str:
+        return host if host in self.publisher_hosts else "other"
 
-    def accepts(self, now: datetime, raised: int | None) -> bool:
+    def accepts_donations(self, now: datetime, raised: int | None) -> bool:
         """Whether a gift can be made now. `raised`: the public figure in minor units, None while unknown."""
         funded = raised is not None and raised >= self.goal.amount
-        return self.status is Status.OPEN and not self.ended(now) and (self.giving.after_goal or not funded)
+        return self.status is Status.OPEN and not self.has_ended(now) and (self.giving.accept_above_goal or not funded)

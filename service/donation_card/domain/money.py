@@ -12,25 +12,27 @@ from typing import Final
 
 from donation_card.errors import Invalid
 
-_TWO: Final = (
+_TWO_DECIMALS: Final = (
     "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CNY "
     "COP CRC CVE CZK DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR "
     "ISK JMD KES KGS KHR KYD KZT LAK LBP LKR LRD LSL MAD MDL MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD "
     "NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SEK SGD SHP SLE SOS SRD STD "
     "SZL THB TJS TOP TRY TTD TWD TZS UAH UGX USD UYU UZS WST XCD YER ZAR ZMW"
 )
-_ZERO: Final = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"
-_THREE: Final = "BHD JOD KWD OMR TND"
+_ZERO_DECIMALS: Final = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"
+_THREE_DECIMALS: Final = "BHD JOD KWD OMR TND"
 
-EXPONENTS: Final[dict[str, int]] = (
-    dict.fromkeys(_TWO.split(), 2) | dict.fromkeys(_ZERO.split(), 0) | dict.fromkeys(_THREE.split(), 3)
+MINOR_UNIT_EXPONENT: Final[dict[str, int]] = (
+    dict.fromkeys(_TWO_DECIMALS.split(), 2)
+    | dict.fromkeys(_ZERO_DECIMALS.split(), 0)
+    | dict.fromkeys(_THREE_DECIMALS.split(), 3)
 )
 """Decimals of each currency as Stripe counts minor units."""
 
-_GRAIN: Final[dict[str, int]] = dict.fromkeys(_THREE.split(), 10) | {"ISK": 100, "UGX": 100}
+_CHARGE_INCREMENT: Final[dict[str, int]] = dict.fromkeys(_THREE_DECIMALS.split(), 10) | {"ISK": 100, "UGX": 100}
 """Charges must be a multiple of this many minor units (three-decimal currencies end in 0; ISK and UGX in 00)."""
 
-LARGEST: Final = 10**12
+MAX_MINOR_UNITS: Final = 10**12
 """Minor units. Above any donation, and far below 2**53, where Redis' scripts would lose the last cent."""
 
 
@@ -44,39 +46,39 @@ class Money:
     def __post_init__(self) -> None:
         if type(self.amount) is not int:
             raise ValueError(f"an amount is a whole number of minor units, not {self.amount!r}")
-        if abs(self.amount) > LARGEST:
-            raise ValueError(f"an amount is at most {LARGEST} minor units, not {self.amount}")
-        if self.currency not in EXPONENTS:
+        if abs(self.amount) > MAX_MINOR_UNITS:
+            raise ValueError(f"an amount is at most {MAX_MINOR_UNITS} minor units, not {self.amount}")
+        if self.currency not in MINOR_UNIT_EXPONENT:
             raise ValueError(f"{self.currency!r} is not a currency that can be charged")
 
     @property
     def exponent(self) -> int:
-        return EXPONENTS[self.currency]
+        return MINOR_UNIT_EXPONENT[self.currency]
 
     @property
-    def unit(self) -> int:
+    def minor_per_major(self) -> int:
         """Minor units in one whole unit: 100 for EUR, 1 for JPY, 1000 for KWD."""
         return int(10**self.exponent)
 
     @property
-    def whole(self) -> bool:
-        return self.amount % self.unit == 0
+    def is_whole(self) -> bool:
+        return self.amount % self.minor_per_major == 0
 
     @property
-    def chargeable(self) -> bool:
-        return self.amount > 0 and self.amount % _GRAIN.get(self.currency, 1) == 0
+    def is_chargeable(self) -> bool:
+        return self.amount > 0 and self.amount % _CHARGE_INCREMENT.get(self.currency, 1) == 0
 
     def __add__(self, other: Money) -> Money:
-        return Money(self.amount + self._same(other), self.currency)
+        return Money(self.amount + self._require_same_currency(other), self.currency)
 
     def __sub__(self, other: Money) -> Money:
-        return Money(self.amount - self._same(other), self.currency)
+        return Money(self.amount - self._require_same_currency(other), self.currency)
 
     def __lt__(self, other: Money) -> bool:
-        return self.amount < self._same(other)
+        return self.amount < self._require_same_currency(other)
 
     def __le__(self, other: Money) -> bool:
-        return self.amount <= self._same(other)
+        return self.amount <= self._require_same_currency(other)
 
     def __str__(self) -> str:
         """Plain digits for logs and machines, `25.00 EUR`; readers get `texts.money`."""
@@ -84,17 +86,17 @@ class Money:
         cut = len(digits) - self.exponent
         return f"{sign}{digits[:cut]}{'.' if self.exponent else ''}{digits[cut:]} {self.currency}"
 
-    def _same(self, other: Money) -> int:
+    def _require_same_currency(self, other: Money) -> int:
         if other.currency != self.currency:
             raise ValueError(f"{self.currency} and {other.currency} do not add up")
         return other.amount
 
 
-_TYPED = re.compile(r"([0-9]+|[0-9]{1,3}(?:\s[0-9]{3})+)(?:([.,])([0-9]*))?")
+_TYPED_AMOUNT = re.compile(r"([0-9]+|[0-9]{1,3}(?:\s[0-9]{3})+)(?:([.,])([0-9]*))?")
 """A space groups thousands and nothing else: "12 50" may be meant as 12.50. `\\s` takes the no-break spaces too."""
 
 
-def parse_amount(text: str, currency: str, *, decimals: bool) -> Money:
+def parse_amount(text: str, currency: str, *, allow_minor_units: bool) -> Money:
     """Read what a donor typed. Comma and point are both a decimal sign; a guess is never made.
 
     Raises Invalid: `amount_missing`, `amount_not_a_number`, `amount_whole_units` (decimals where the campaign
@@ -105,21 +107,21 @@ def parse_amount(text: str, currency: str, *, decimals: bool) -> Money:
     given = typed[:40]
     if not typed:
         raise Invalid("amount_missing")
-    match = _TYPED.fullmatch(typed)
+    match = _TYPED_AMOUNT.fullmatch(typed)
     if not match:
         code = "amount_ambiguous" if re.fullmatch(r"[0-9]+(?:[.,\s]+[0-9]+)+", typed) else "amount_not_a_number"
         raise Invalid(code, given=given)
     units, sign, fraction = re.sub(r"\s", "", match[1]), match[2], match[3] or ""
     if len(units) > 15:
         raise Invalid("amount_too_large", given=given)
-    exponent = EXPONENTS[currency]
-    if sign and len(fraction) == 3 and not (exponent == 3 and decimals):
+    exponent = MINOR_UNIT_EXPONENT[currency]
+    if sign and len(fraction) == 3 and not (exponent == 3 and allow_minor_units):
         raise Invalid("amount_ambiguous", given=given)
-    if fraction.strip("0") and (not decimals or exponent == 0):
+    if fraction.strip("0") and (not allow_minor_units or exponent == 0):
         raise Invalid("amount_whole_units", given=given)
     if len(fraction) > exponent and fraction.strip("0"):
         raise Invalid("amount_not_a_number", given=given)
     minor = int(units + fraction[:exponent].ljust(exponent, "0"))
-    if minor > LARGEST:
+    if minor > MAX_MINOR_UNITS:
         raise Invalid("amount_too_large", given=given)
     return Money(minor, currency)

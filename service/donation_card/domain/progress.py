@@ -13,13 +13,13 @@ from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import Money
 
 
-class NeedState(Enum):
+class NeedStatus(Enum):
     FUNDED = "funded"
     NEXT = "next"
     TO_COME = "to_come"
 
 
-class Stage(Enum):
+class ProgressStage(Enum):
     JUST_STARTED = "just_started"
     UNDER_WAY = "under_way"
     FUNDED = "funded"
@@ -30,7 +30,7 @@ class NeedProgress:
     id: str
     amount: Money
     funded: Money
-    state: NeedState
+    status: NeedStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Progress:
     offline: Money
     needs: tuple[NeedProgress, ...]
     as_of: datetime
-    next_change: datetime | None
+    next_update_at: datetime | None
     stale: bool = False
 
     @property
@@ -54,23 +54,23 @@ class Progress:
         return min(100, self.raised.amount * 100 // self.goal.amount)
 
     @property
-    def stage(self) -> Stage:
+    def stage(self) -> ProgressStage:
         if self.raised.amount >= self.goal.amount:
-            return Stage.FUNDED
-        return Stage.UNDER_WAY if self.raised.amount > 0 else Stage.JUST_STARTED
+            return ProgressStage.FUNDED
+        return ProgressStage.UNDER_WAY if self.raised.amount > 0 else ProgressStage.JUST_STARTED
 
     @property
     def missing(self) -> Money:
         return Money(max(0, self.goal.amount - self.raised.amount), self.goal.currency)
 
 
-def progress(
+def calculate_progress(
     campaign: Campaign,
     raised: int,
     *,
     offline: int = 0,
     as_of: datetime,
-    next_change: datetime | None,
+    next_update_at: datetime | None,
     stale: bool = False,
 ) -> Progress:
     """`raised` and its part `offline` in minor units; what goes beyond the goal stays in the figure, in no need."""
@@ -79,9 +79,9 @@ def progress(
         funded = min(left, need.amount.amount)
         left -= funded
         if funded == need.amount.amount:
-            state = NeedState.FUNDED
+            state = NeedStatus.FUNDED
         else:
-            state, next_seen = (NeedState.TO_COME if next_seen else NeedState.NEXT), True
+            state, next_seen = (NeedStatus.TO_COME if next_seen else NeedStatus.NEXT), True
         needs.append(NeedProgress(need.id, need.amount, Money(funded, campaign.currency), state))
     return Progress(
         goal=campaign.goal,
@@ -89,6 +89,6 @@ def progress(
         offline=Money(offline, campaign.currency),
         needs=tuple(needs),
         as_of=as_of,
-        next_change=next_change,
+        next_update_at=next_update_at,
         stale=stale,
     )

@@ -17,16 +17,16 @@ from dataclasses import dataclass, field
 class Rate:
     """One more every `every` milliseconds, and `burst` at once after a rest."""
 
-    every: int
+    interval_ms: int
     burst: int
 
     def __post_init__(self) -> None:
-        if self.every < 1 or self.burst < 1:
+        if self.interval_ms < 1 or self.burst < 1:
             raise ValueError("every and burst are at least 1")
 
-    def shared(self, among: int) -> Rate:
+    def split(self, parts: int) -> Rate:
         """The part of one among several who count for themselves. Each may do at least one."""
-        return Rate(self.every * among, math.ceil(self.burst / among))
+        return Rate(self.interval_ms * parts, math.ceil(self.burst / parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,43 +35,43 @@ class Bucket:
     rate: Rate
 
 
-def wait(rate: Rate, full_at: int, now: int) -> int:
+def retry_after_ms(rate: Rate, tat_ms: int, now: int) -> int:
     """Milliseconds until one more is allowed; 0: now."""
-    return max(0, full_at - now - (rate.burst - 1) * rate.every)
+    return max(0, tat_ms - now - (rate.burst - 1) * rate.interval_ms)
 
 
-def take(buckets: Sequence[Bucket], held: Mapping[str, int], now: int) -> tuple[int, dict[str, int]]:
+def acquire_all(buckets: Sequence[Bucket], tat_ms: Mapping[str, int], now: int) -> tuple[int, dict[str, int]]:
     """One out of every bucket, or out of none: how long to wait for all of them, and what then holds."""
     full_at = {
         # a clock that was set back must not close a bucket for long
-        bucket.name: min(held.get(bucket.name, 0), now + bucket.rate.burst * bucket.rate.every)
+        bucket.name: min(tat_ms.get(bucket.name, 0), now + bucket.rate.burst * bucket.rate.interval_ms)
         for bucket in buckets
     }
-    if longest := max((wait(bucket.rate, full_at[bucket.name], now) for bucket in buckets), default=0):
+    if longest := max((retry_after_ms(bucket.rate, full_at[bucket.name], now) for bucket in buckets), default=0):
         return longest, {}
-    return 0, {bucket.name: max(full_at[bucket.name], now) + bucket.rate.every for bucket in buckets}
+    return 0, {bucket.name: max(full_at[bucket.name], now) + bucket.rate.interval_ms for bucket in buckets}
 
 
 @dataclass(slots=True)
-class Counts:
+class BucketStore:
     """Buckets in memory, at most `most`: the ones unused for longest are forgotten first. Some 200 bytes each."""
 
-    most: int
-    full_at: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    capacity: int
+    tat_ms: OrderedDict[str, int] = field(default_factory=OrderedDict)
 
-    def take(self, buckets: Sequence[Bucket], now: int) -> int:
+    def retry_after(self, buckets: Sequence[Bucket], now: int) -> int:
         """Milliseconds to wait; 0: taken."""
-        longest, then = take(buckets, self.full_at, now)
-        self.full_at.update(then)
+        longest, then = acquire_all(buckets, self.tat_ms, now)
+        self.tat_ms.update(then)
         for bucket in buckets:
-            if bucket.name in self.full_at:
-                self.full_at.move_to_end(bucket.name)
-        while len(self.full_at) > self.most:
-            self.full_at.popitem(last=False)
+            if bucket.name in self.tat_ms:
+                self.tat_ms.move_to_end(bucket.name)
+        while len(self.tat_ms) > self.capacity:
+            self.tat_ms.popitem(last=False)
         return longest
 
 
-def network(address: str | None) -> bytes | None:
+def network_prefix(address: str | None) -> bytes | None:
     """The network that a public address lies in: 24 bits of IPv4, 48 of IPv6 (the most one site is given, RFC 6177).
 
     None: it names no donor's network. An address that is not public is the proxy's that `FORWARDED_ALLOW_IPS` does not

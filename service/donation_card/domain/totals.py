@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import accumulate
 
-from donation_card.domain.money import LARGEST
+from donation_card.domain.money import MAX_MINOR_UNITS
 
 
-class Kind(Enum):
+class ObjectKind(Enum):
     PAYMENT = "payment"
     REFUND = "refund"
     DISPUTE = "dispute"
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ObjectState:
     """One state of one Stripe object, ready to be joined.
 
     `contributions[r]` is what the object adds to *raised* at rank r, in minor units of the campaign's currency;
@@ -29,38 +29,42 @@ class State:
     """
 
     campaign: str
-    kind: Kind
+    kind: ObjectKind
     object_id: str
-    contributions: tuple[int, ...]
+    cumulative_amounts: tuple[int, ...]
     site: str = "other"
 
     def __post_init__(self) -> None:
-        if self.contributions[:1] != (0,):
+        if self.cumulative_amounts[:1] != (0,):
             raise ValueError("an object never seen contributes nothing")
-        if any(type(amount) is not int or abs(amount) > LARGEST for amount in self.contributions):
-            raise ValueError(f"contributions are whole minor units up to {LARGEST}, not {self.contributions}")
+        if any(type(amount) is not int or abs(amount) > MAX_MINOR_UNITS for amount in self.cumulative_amounts):
+            raise ValueError(
+                f"contributions are whole minor units up to {MAX_MINOR_UNITS}, not {self.cumulative_amounts}"
+            )
 
     @property
-    def rank(self) -> int:
-        return len(self.contributions) - 1
+    def version(self) -> int:
+        return len(self.cumulative_amounts) - 1
 
 
-def payment(campaign: str, intent_id: str, amount: int, *, paid: bool, site: str = "other") -> State:
+def payment(campaign: str, intent_id: str, amount: int, *, paid: bool, site: str = "other") -> ObjectState:
     """Keyed by the PaymentIntent: two sessions never share one, and every event about a payment names it."""
-    return State(campaign, Kind.PAYMENT, intent_id, (0, amount) if paid else (0,), site)
+    return ObjectState(campaign, ObjectKind.PAYMENT, intent_id, (0, amount) if paid else (0,), site)
 
 
 _REFUND_TAKES = {"pending": True, "requires_action": True, "succeeded": True, "failed": False, "canceled": False}
 
 
-def refund(campaign: str, refund_id: str, amount: int, status: str, *, site: str = "other") -> State:
+def refund(campaign: str, refund_id: str, amount: int, status: str, *, site: str = "other") -> ObjectState:
     """Money is held back as soon as a refund exists, and comes back if it fails. KeyError: an unknown status."""
-    return State(campaign, Kind.REFUND, refund_id, (0, -amount) if _REFUND_TAKES[status] else (0, -amount, 0), site)
+    return ObjectState(
+        campaign, ObjectKind.REFUND, refund_id, (0, -amount) if _REFUND_TAKES[status] else (0, -amount, 0), site
+    )
 
 
-def dispute(campaign: str, dispute_id: str, movements: Sequence[int], *, site: str = "other") -> State:
+def dispute(campaign: str, dispute_id: str, balance_changes: Sequence[int], *, site: str = "other") -> ObjectState:
     """`movements`: the amounts of the dispute's balance transactions, which Stripe only ever appends."""
-    return State(campaign, Kind.DISPUTE, dispute_id, (0, *accumulate(movements)), site)
+    return ObjectState(campaign, ObjectKind.DISPUTE, dispute_id, (0, *accumulate(balance_changes)), site)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +75,14 @@ class Totals:
     payments: int
 
 
-def total(states: Iterable[State]) -> Totals:
+def expected_totals(states: Iterable[ObjectState]) -> Totals:
     """The law itself, for any order and any repetition of `states`: the oracle that the real ledger is held to."""
-    highest: dict[tuple[Kind, str], State] = {}
+    highest: dict[tuple[ObjectKind, str], ObjectState] = {}
     for state in states:
         known = highest.get((state.kind, state.object_id))
-        if known is None or state.rank > known.rank:
+        if known is None or state.version > known.version:
             highest[state.kind, state.object_id] = state
     return Totals(
-        raised=sum(state.contributions[-1] for state in highest.values()),
-        payments=sum(state.kind is Kind.PAYMENT and state.rank > 0 for state in highest.values()),
+        raised=sum(state.cumulative_amounts[-1] for state in highest.values()),
+        payments=sum(state.kind is ObjectKind.PAYMENT and state.version > 0 for state in highest.values()),
     )

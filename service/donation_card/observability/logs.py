@@ -19,32 +19,35 @@ from typing import Final, TextIO, cast
 
 import structlog
 
-ROOM: Final = 2_000
+MAX_QUEUED_LINES: Final = 2_000
 """Lines that wait for a reader; further ones are dropped."""
 
-PATIENCE: Final = 1.0
+FLUSH_TIMEOUT: Final = 1.0
 """Seconds that the end of the process waits for the last lines to be taken."""
 
 _STAMP: Final[list[structlog.types.Processor]] = [
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.ExceptionRenderer(lambda error: _places(error[1])),
+    structlog.processors.ExceptionRenderer(lambda error: _traceback_without_message(error[1])),
 ]
 _RENDER: Final = structlog.processors.JSONRenderer()
 # One list for good: a logger keeps the list that it first used, and tests listen in there.
-_OURS: Final[list[structlog.types.Processor]] = [structlog.contextvars.merge_contextvars, *_STAMP, _RENDER]
-_THEIRS: Final[list[structlog.types.Processor]] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _RENDER]
+_STRUCTLOG_CHAIN: Final[list[structlog.types.Processor]] = [structlog.contextvars.merge_contextvars, *_STAMP, _RENDER]
+_STDLIB_CHAIN: Final[list[structlog.types.Processor]] = [
+    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+    _RENDER,
+]
 
 
 def configure_logs(level: str) -> None:
     """uvicorn's own lines go the same way; its access log, which has addresses in it, is off."""
     structlog.configure(
-        processors=_OURS,
+        processors=_STRUCTLOG_CHAIN,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _outlet)),
         cache_logger_on_first_use=True,
     )
-    _libraries.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_STAMP, processors=_THEIRS))
+    _libraries.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_STAMP, processors=_STDLIB_CHAIN))
     root = logging.getLogger()
     root.addHandler(_libraries)  # once, however often
     root.setLevel(logging.WARNING)  # below it the HTTP client tells addresses with a session's id in them
@@ -52,13 +55,13 @@ def configure_logs(level: str) -> None:
 
 def flush_logs() -> None:
     """Give the lines that wait a moment to be written."""
-    _outlet.drain(PATIENCE)
+    _outlet.drain(FLUSH_TIMEOUT)
 
 
-class Outlet:
+class NonBlockingStream:
     """A text file that keeps nobody waiting: a thread of its own writes to the descriptor, and hangs there alone."""
 
-    def __init__(self, descriptor: int, *, room: int = ROOM) -> None:
+    def __init__(self, descriptor: int, *, room: int = MAX_QUEUED_LINES) -> None:
         self._descriptor, self._room = descriptor, room
         self._waiting: SimpleQueue[str | threading.Event] = SimpleQueue()
         self._starting = threading.Lock()
@@ -89,7 +92,7 @@ class Outlet:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="logs", daemon=True)
                 self._thread.start()
-                atexit.register(self.drain, PATIENCE)
+                atexit.register(self.drain, FLUSH_TIMEOUT)
 
     def _work(self) -> None:
         while True:
@@ -113,10 +116,10 @@ class Outlet:
         return True
 
 
-def _places(error: BaseException) -> str:
+def _traceback_without_message(error: BaseException) -> str:
     """As Python prints it, without what the error says; what caused it comes first."""
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    before = _places(cause) if cause else ""
+    before = _traceback_without_message(cause) if cause else ""
     return before + "".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__ + "\n"
 
 
@@ -130,5 +133,5 @@ def _lost(lines: int) -> str:
     return json.dumps(told) + "\n"
 
 
-_outlet: Final = Outlet(1)
+_outlet: Final = NonBlockingStream(1)
 _libraries: Final = logging.StreamHandler(cast(TextIO, _outlet))

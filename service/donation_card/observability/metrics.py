@@ -30,7 +30,7 @@ from prometheus_client.registry import Collector
 
 from donation_card import __version__
 
-FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+MULTIPROC_DIR_VAR: Final = "PROMETHEUS_MULTIPROC_DIR"
 """The library's own variable: where workers keep their numbers, so that any of them can tell the sum."""
 
 
@@ -39,7 +39,9 @@ def _place() -> str:
 
     So a new worker goes on counting in the files of a dead one, and there are never more files than workers.
     """
-    held = str(next(number for number in count() if _lock(f"{os.environ[FOLDER]}/{number}.lock") is not None))
+    held = str(
+        next(number for number in count() if _lock(f"{os.environ[MULTIPROC_DIR_VAR]}/{number}.lock") is not None)
+    )
     mark_process_dead(held)  # type: ignore[no-untyped-call]  # what the one before measured; not what it counted
     return held  # the descriptor stays open, and with it the lock
 
@@ -55,7 +57,7 @@ def _lock(path: str) -> int | None:
     return descriptor
 
 
-if FOLDER in os.environ:  # as the library itself decides, when it is imported
+if MULTIPROC_DIR_VAR in os.environ:  # as the library itself decides, when it is imported
     _number = _place()
     values.ValueClass = values.MultiProcessValue(lambda: _number)  # type: ignore[no-untyped-call]
 
@@ -63,27 +65,31 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # instants of first 
 _REGISTRY: Final = CollectorRegistry()
 
 
-def _counter(name: str, told: str, *labels: str) -> Counter:
-    return Counter(f"donation_card_{name}", told, labels, registry=_REGISTRY)
+def _counter(name: str, description: str, *labels: str) -> Counter:
+    return Counter(f"donation_card_{name}", description, labels, registry=_REGISTRY)
 
 
-def _gauge(name: str, told: str, *labels: str, of: Literal["max", "livemax"] = "max") -> Gauge:
+def _gauge(name: str, description: str, *labels: str, of: Literal["max", "livemax"] = "max") -> Gauge:
     """The highest value of all workers there were is told, or of all that live."""
-    return Gauge(f"donation_card_{name}", told, labels, registry=_REGISTRY, multiprocess_mode=of)
+    return Gauge(f"donation_card_{name}", description, labels, registry=_REGISTRY, multiprocess_mode=of)
 
 
 webhooks = _counter(
     "webhooks", "Events received, by outcome: applied, unchanged, ignored, bad, unavailable.", "outcome", "reason"
 )
-joins = _counter("joins", "States joined into the ledger, by who told of them: webhook, donor, pass.", "source", "kind")
-differences = _counter("ledger_differences", "Ledgers that the daily check found built and wrong.", "campaign")
-warned_banks = _counter("warned_banks", "Gifts from a bank of a state that their campaign warns of.", "campaign")
+updates = _counter(
+    "joins", "States joined into the ledger, by who told of them: webhook, donor, pass.", "source", "kind"
+)
+mismatches = _counter("ledger_differences", "Ledgers that the daily check found built and wrong.", "campaign")
+warned_bank_donations = _counter(
+    "warned_banks", "Gifts from a bank of a state that their campaign warns of.", "campaign"
+)
 sessions = _counter("checkout_sessions", "Checkout sessions: created, failed (Stripe did not), paid, expired.", "event")
 limiter_decisions = _counter("limiter_decisions", "What the limits on asking decided.", "decision")
 attack_mode = _gauge("attack_mode", "1 while new sessions ask for a proof of work.", of="livemax")
 _LAST_WEBHOOK: Final = "donation_card_last_webhook_timestamp_seconds"
 last_webhook = _gauge("last_webhook_timestamp_seconds", "When an event of Stripe's last arrived; 0: not yet.")
-ready_reads = _counter("ready_reads", "Reads answered before routing, from bytes made beforehand.")
+cached_reads = _counter("ready_reads", "Reads answered before routing, from bytes made beforehand.")
 durations = Histogram(
     "donation_card_request_duration_seconds",
     "From the request's head to the end of its answer, by route; reads answered before routing are not measured.",
@@ -95,7 +101,7 @@ _gauge("build_info", "Always 1; the label says which release runs.", "version").
 
 
 @contextmanager
-def shared(workers: int) -> Iterator[None]:
+def multiprocess_dir(workers: int) -> Iterator[None]:
     """A private folder for the numbers of several workers, gone afterwards; begin it before this module's workers."""
     if workers == 1:
         yield
@@ -103,13 +109,13 @@ def shared(workers: int) -> Iterator[None]:
     memory = Path("/dev/shm")  # a full disk would end a worker that writes  # noqa: S108
     folder = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="donation-card-", dir=folder) as private:
-        os.environ[FOLDER] = private
+        os.environ[MULTIPROC_DIR_VAR] = private
         yield
 
 
-def exposition(known: Iterable[Metric]) -> bytes:
+def render(gauges: Iterable[Metric]) -> bytes:
     """What all workers counted, and what the one that is asked knows besides, in Prometheus' text format."""
-    return generate_latest(_counted()) + generate_latest(_Families(known))
+    return generate_latest(_counted()) + generate_latest(_Families(gauges))
 
 
 def last_webhook_at() -> float:
@@ -119,19 +125,19 @@ def last_webhook_at() -> float:
 
 
 def _counted() -> Collector:
-    if FOLDER not in os.environ:
+    if MULTIPROC_DIR_VAR not in os.environ:
         return _REGISTRY
-    for path in Path(os.environ[FOLDER]).glob("*.lock"):
+    for path in Path(os.environ[MULTIPROC_DIR_VAR]).glob("*.lock"):
         if (descriptor := _lock(str(path))) is not None:  # nobody has it
             mark_process_dead(path.stem)  # type: ignore[no-untyped-call]
             os.close(descriptor)
     return MultiProcessCollector(None)  # type: ignore[no-untyped-call]
 
 
-def gauge(name: str, told: str, label: str, held: Mapping[str, float]) -> Metric:
+def gauge(name: str, description: str, label: str, values_by_label: Mapping[str, float]) -> Metric:
     """A value for each label, as it is at this moment; whatever is not held any more is not told either."""
-    family = GaugeMetricFamily(f"donation_card_{name}", told, labels=[label])
-    for of, value in held.items():
+    family = GaugeMetricFamily(f"donation_card_{name}", description, labels=[label])
+    for of, value in values_by_label.items():
         family.add_metric([of], value)
     return family
 

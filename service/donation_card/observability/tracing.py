@@ -12,19 +12,19 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, Final
 
-PATIENCE: Final = 1.0
+SHUTDOWN_TIMEOUT: Final = 1.0
 """Seconds that the end of the process waits for the last spans to be taken."""
 
-Span = Callable[[str, str, int, str, int, int], None]
+SpanRecorder = Callable[[str, str, int, str, int, int], None]
 """Takes method, route, status, the request's id, and begin and end in nanoseconds since 1970."""
 
 
-def installed() -> bool:
+def is_installed() -> bool:
     """Whether the extra `otel` is."""
     return find_spec("opentelemetry") is not None and find_spec("opentelemetry.exporter.otlp.proto.http") is not None
 
 
-def spans(endpoint: str | None, version: str) -> tuple[Span | None, Callable[[], None]]:
+def configure_tracing(endpoint: str | None, version: str) -> tuple[SpanRecorder | None, Callable[[], None]]:
     """What to tell of each request, and what to call at the end; `endpoint`: an OTLP collector's address (HTTP).
 
     The library reads its other OTEL_… variables itself (https://opentelemetry.io/docs/specs/otel/protocol/exporter/).
@@ -44,7 +44,7 @@ def spans(endpoint: str | None, version: str) -> tuple[Span | None, Callable[[],
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint}/v1/traces", timeout=5)))
     tracer: Any = provider.get_tracer("donation-card")
 
-    def tell(method: str, route: str, status: int, request_id: str, began: int, ended: int) -> None:
+    def record_span(method: str, route: str, status: int, request_id: str, began: int, ended: int) -> None:
         about = {
             "http.request.method": method,
             "http.route": route,
@@ -60,6 +60,6 @@ def spans(endpoint: str | None, version: str) -> tuple[Span | None, Callable[[],
         """Send what is left; a collector that is away keeps nobody from stopping."""
         ending = threading.Thread(target=provider.shutdown, daemon=True)
         ending.start()
-        ending.join(PATIENCE)
+        ending.join(SHUTDOWN_TIMEOUT)
 
-    return tell, end
+    return record_span, end

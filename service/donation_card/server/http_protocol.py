@@ -14,20 +14,20 @@ from typing import Any, Final
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-PATIENCE: Final = 9.0
+REQUEST_TIMEOUT: Final = 9.0
 """Seconds that a request may take to arrive, from its first byte to its last, and that a client may read nothing."""
 
-LARGEST_HEAD: Final = 32 * 1024
+MAX_HEADER_BYTES: Final = 32 * 1024
 """Bytes of a request's line and header fields together; browsers and proxies stay below 16 KB."""
 
 KEEP_ALIVE: Final = 75
 """Seconds that an idle connection is kept: longer than a proxy keeps its own (nginx: 60), so that the proxy ends it."""
 
-LINGER: Final = 1.0
+IDLE_DRAIN_TIMEOUT: Final = 1.0
 """Seconds that an idle connection is kept when the service stops: a request that is on its way already is answered."""
 
 
-class Protocol(HttpToolsProtocol):
+class LimitedHttpProtocol(HttpToolsProtocol):
     """One connection. The application may know answers to reads by heart (`web.answers.Prepared`)."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
@@ -35,51 +35,51 @@ class Protocol(HttpToolsProtocol):
         self._waiting_since: float | None = None  # for the rest of a request
         self._stalled_since: float | None = None  # for the client to read
         self._in_head, self._fed, self._chunk = False, 0, 0
-        self._patience: asyncio.TimerHandle | None = None
+        self._timeout_timer: asyncio.TimerHandle | None = None
         self._draining = False
         self._answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._waiting_since = self.loop.time()
-        self._patience = self.loop.call_later(PATIENCE, self._look)
+        self._timeout_timer = self.loop.call_later(REQUEST_TIMEOUT, self._check_timeouts)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-        self._give_up()
+        if self._timeout_timer is not None:
+            self._timeout_timer.cancel()
+        self._notify_disconnect()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._chunk = len(data)
         self._fed += self._chunk
         super().data_received(data)
-        if self._in_head and self._fed > LARGEST_HEAD:
-            self._refuse(b"431 Request Header Fields Too Large")
+        if self._in_head and self._fed > MAX_HEADER_BYTES:
+            self._reject(b"431 Request Header Fields Too Large")
 
-    def _look(self) -> None:
+    def _check_timeouts(self) -> None:
         """Once in a while, so that a request costs no timer of its own."""
         now = self.loop.time()
-        if self._stalled_since is not None and now - self._stalled_since >= PATIENCE:
+        if self._stalled_since is not None and now - self._stalled_since >= REQUEST_TIMEOUT:
             self.transport.abort()
             return
-        if self._waiting_since is not None and now - self._waiting_since >= PATIENCE:
-            self._refuse(b"408 Request Timeout" if self._fed else b"")
+        if self._waiting_since is not None and now - self._waiting_since >= REQUEST_TIMEOUT:
+            self._reject(b"408 Request Timeout" if self._fed else b"")
             return
         since = min((each for each in (self._stalled_since, self._waiting_since) if each is not None), default=now)
-        self._patience = self.loop.call_later(max(since + PATIENCE - now, 0.01), self._look)
+        self._timeout_timer = self.loop.call_later(max(since + REQUEST_TIMEOUT - now, 0.01), self._check_timeouts)
 
-    def _refuse(self, status: bytes) -> None:
+    def _reject(self, status: bytes) -> None:
         if status and not self.transport.is_closing() and (self.cycle is None or not self.cycle.response_started):
-            self._give_up()
+            self._notify_disconnect()
             self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
-        self._give_up()
+        self._notify_disconnect()
         super().send_400_response(msg)
 
-    def _give_up(self) -> None:
+    def _notify_disconnect(self) -> None:
         """Tell what is being answered that nobody waits for it any more."""
         if self._answering is not None and not self._answering.response_complete:
             self._answering.disconnected = True
@@ -94,7 +94,10 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        if self._fed > LARGEST_HEAD and len(self.url) + sum(len(a) + len(b) for a, b in self.headers) > LARGEST_HEAD:
+        if (
+            self._fed > MAX_HEADER_BYTES
+            and len(self.url) + sum(len(a) + len(b) for a, b in self.headers) > MAX_HEADER_BYTES
+        ):
             self.app = _head_too_large  # of this connection, which ends with it
         super().on_headers_complete()
 
@@ -132,11 +135,11 @@ class Protocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         self._draining = True
         if self.cycle is None or self.cycle.response_complete:
-            self.loop.call_later(LINGER, self._end)
+            self.loop.call_later(IDLE_DRAIN_TIMEOUT, self._close_if_idle)
         else:
             self.cycle.keep_alive = False
 
-    def _end(self) -> None:
+    def _close_if_idle(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
 

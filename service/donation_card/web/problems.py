@@ -13,12 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from donation_card.domain.money import EXPONENTS, Money
-from donation_card.errors import DonationCardError, Invalid, Refused
-from donation_card.web.http.headers import NO_STORE, SAFE, Headers
-from donation_card.web.pages.campaign import Pages
+from donation_card.domain.money import MINOR_UNIT_EXPONENT, Money
+from donation_card.errors import ClientError, DonationCardError, Invalid
+from donation_card.web.http.headers import DEFAULT_SECURITY_HEADERS, NO_STORE, Headers
+from donation_card.web.pages.campaign import PageRenderer
 from donation_card.web.presentation import translations as texts
-from donation_card.web.presentation.translations import Texts
+from donation_card.web.presentation.translations import Translations
 
 log = structlog.get_logger()
 
@@ -28,73 +28,75 @@ _HTTP_CODES = {404: "page_unknown", 405: "method_not_allowed", 413: "body_too_la
 class Problems:
     """Exception handlers for Starlette."""
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: PageRenderer) -> None:
         self.pages = pages
 
     async def expected(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, DonationCardError)
-        if not isinstance(error, Refused):
+        if not isinstance(error, ClientError):
             log.warning("unavailable", endpoint=_endpoint(request), reason=str(error))
-        return self.answer(request, error)
+        return self.response(request, error)
 
     async def http(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        refused = Refused(_HTTP_CODES.get(error.status_code, "request_malformed"))
+        refused = ClientError(_HTTP_CODES.get(error.status_code, "request_malformed"))
         refused.status = error.status_code
-        return self.answer(request, refused, headers=dict(error.headers or {}))
+        return self.response(request, refused, headers=dict(error.headers or {}))
 
     async def unexpected(self, request: Request, error: Exception) -> Response:
         log.error("internal", endpoint=_endpoint(request), exc_info=error)
-        return self.answer(request, DonationCardError(), headers=SAFE)  # it is answered outside of `SafeByDefault`
+        return self.response(
+            request, DonationCardError(), headers=DEFAULT_SECURITY_HEADERS
+        )  # it is answered outside of `SafeByDefault`
 
-    def answer(self, request: Request, error: DonationCardError, headers: Headers | None = None) -> Response:
-        words = _language(request)
-        problem = describe(error, words) | {"request_id": request.scope["request_id"]}
-        wait = {"retry-after": str(error.evidence.get("retry_after", 5))} if error.status in {429, 503} else {}
+    def response(self, request: Request, error: DonationCardError, headers: Headers | None = None) -> Response:
+        t = _language(request)
+        problem = problem_document(error, t) | {"request_id": request.scope["request_id"]}
+        wait = {"retry-after": str(error.params.get("retry_after", 5))} if error.status in {429, 503} else {}
         headers = {**NO_STORE, **wait, **(headers or {})}
         if _wants_page(request):
-            return self.pages.problem(
-                problem, words, retry_url=_retry(error, words), warned=_warned(error), headers=headers
-            )
+            return self.pages.problem(problem, t, retry_url=_retry(error, t), warned=_warned(error), headers=headers)
         if request.url.path.startswith(("/v1/campaigns/", "/oembed")):
             headers["access-control-allow-origin"] = "*"
         return JSONResponse(problem, error.status, headers, media_type="application/problem+json")
 
 
-def describe(error: DonationCardError, words: Texts) -> dict[str, object]:
+def problem_document(error: DonationCardError, translations: Translations) -> dict[str, object]:
     """The members of a problem document. `evidence`: amounts in minor units."""
     problem: dict[str, object] = {
         "type": "about:blank",
         "title": HTTPStatus(error.status).phrase,
         "status": error.status,
         "code": error.code,
-        "detail": sentence(error, words),
+        "detail": localized_detail(error, translations),
     }
-    evidence = {name: value for name, value in error.evidence.items() if name != "warn_banks_of"}  # for a page
+    evidence = {name: value for name, value in error.params.items() if name != "warn_banks_of"}  # for a page
     if "fallback_url" in evidence:
         problem["fallback_url"] = evidence.pop("fallback_url")
-    if isinstance(error, Refused) and evidence:
+    if isinstance(error, ClientError) and evidence:
         problem["evidence"] = evidence
     return problem
 
 
-def sentence(error: DonationCardError, words: Texts) -> str:
+def localized_detail(error: DonationCardError, t: Translations) -> str:
     """What a person is told. Minor units beside a currency are written as money."""
-    currency = error.evidence.get("currency")
+    currency = error.params.get("currency")
     shown: dict[str, object] = {
-        name: words.money(Money(value, str(currency))) if type(value) is int and currency in EXPONENTS else value
-        for name, value in error.evidence.items()
+        name: t.format_money(Money(value, str(currency)))
+        if type(value) is int and currency in MINOR_UNIT_EXPONENT
+        else value
+        for name, value in error.params.items()
     }
-    return words.t(f"problem.{error.code}", **shown)
+    return t.translate(f"problem.{error.code}", **shown)
 
 
-def _language(request: Request) -> Texts:
+def _language(request: Request) -> Translations:
     """That of the body, once it was read; else of the address; else the browser's."""
     try:
-        preferred = texts.wanted(getattr(request.state, "lang", "") or request.query_params.get("lang", ""))
+        preferred = texts.parse_lang_param(getattr(request.state, "lang", "") or request.query_params.get("lang", ""))
     except Invalid:
         preferred = ()
-    return texts.best(preferred or texts.accepted(request.headers.get("accept-language", "")))
+    return texts.best_match(preferred or texts.parse_accept_language(request.headers.get("accept-language", "")))
 
 
 def _wants_page(request: Request) -> bool:
@@ -109,11 +111,11 @@ def _endpoint(request: Request) -> str:
     return getattr(request.scope.get("endpoint"), "__qualname__", "")
 
 
-def _retry(error: DonationCardError, words: Texts) -> str | None:
-    campaign = error.evidence.get("campaign")
-    return f"/c/{campaign}/give?lang={words.language}" if campaign else None
+def _retry(error: DonationCardError, t: Translations) -> str | None:
+    campaign = error.params.get("campaign")
+    return f"/c/{campaign}/give?lang={t.language}" if campaign else None
 
 
 def _warned(error: DonationCardError) -> tuple[str, ...]:
     """States whose banks a donor must not pay from, where another way to give is offered."""
-    return tuple(filter(None, str(error.evidence.get("warn_banks_of", "")).split(",")))
+    return tuple(filter(None, str(error.params.get("warn_banks_of", "")).split(",")))

@@ -9,45 +9,45 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from donation_card.application.checkout import Checkout
-from donation_card.resources import beside
+from donation_card.resources import resource_path
 from donation_card.web.api import health, stripe_webhook
-from donation_card.web.api.campaigns import PICTURES, Board, CampaignEndpoints
+from donation_card.web.api.campaigns import IMAGES, CampaignEndpoints, CampaignResponseCache
 from donation_card.web.api.challenge import ChallengeEndpoint
 from donation_card.web.api.checkout_sessions import CheckoutEndpoints
 from donation_card.web.api.health import Readiness
-from donation_card.web.api.metrics import MetricsEndpoint, Timed
-from donation_card.web.assets import CARD, Assets
-from donation_card.web.http.cached_response import Answer
-from donation_card.web.http.headers import fresh
-from donation_card.web.pages.campaign import PageEndpoints, Pages
+from donation_card.web.api.metrics import MetricsEndpoint, RouteMetricsMiddleware
+from donation_card.web.assets import CARD_PATH, Assets
+from donation_card.web.http.cached_response import CachedResponse
+from donation_card.web.http.headers import cache_control
+from donation_card.web.pages.campaign import PageEndpoints, PageRenderer
 from donation_card.web.pages.embed import EmbedEndpoints
 
 
 def routes(
     checkout: Checkout,
-    board: Board,
-    pages: Pages,
+    response_cache: CampaignResponseCache,
+    pages: PageRenderer,
     webhook: ASGIApp,
     metrics: MetricsEndpoint,
     public_url: str,
     readiness: Readiness,
     assets: Assets,
 ) -> list[Route]:
-    campaigns = CampaignEndpoints(checkout.donations, board)
+    campaigns = CampaignEndpoints(checkout.donations, response_cache)
     sessions = CheckoutEndpoints(checkout, pages, public_url)
-    page = PageEndpoints(pages, checkout, board)
+    page = PageEndpoints(pages, checkout, response_cache)
     embed = EmbedEndpoints(checkout.donations, pages)
     return [
         _get("/v1/campaigns/{id}", campaigns.show),
         _get("/v1/campaigns/{id}/progress", campaigns.progress),
-        _route("/v1/checkout-sessions", sessions.start, "POST"),
-        _get("/v1/checkout-sessions/{handle}", sessions.follow),
-        _get("/v1/challenge", ChallengeEndpoint(checkout.admission).make),
+        _route("/v1/checkout-sessions", sessions.create, "POST"),
+        _get("/v1/checkout-sessions/{handle}", sessions.status),
+        _get("/v1/challenge", ChallengeEndpoint(checkout.session_limits).make),
         Route(stripe_webhook.PATH, webhook, methods=["POST"]),
-        _get("/healthz", health.alive),
+        _get("/healthz", health.liveness),
         _get("/readyz", readiness.show),
         _get("/metrics", metrics.show),
-        _get(CARD, assets.file),
+        _get(CARD_PATH, assets.file),
         _get("/widget/{hash}/donation-card.js", assets.file),
         _get("/static/{hash}/{name}", assets.file),
         _get("/", page.campaigns),
@@ -55,10 +55,10 @@ def routes(
         _get("/c/{id}/give", page.give),
         _get("/c/{id}/thanks", page.thanks),
         _get("/c/{id}/frame", embed.frame),
-        _get("/c/{id}/embed", embed.generator),
+        _get("/c/{id}/embed", embed.embed_code),
         _get("/c/{id}/updates.atom", campaigns.feed),
         _get("/c/{id}/qr.svg", embed.qr),
-        *(_get(f"/c/{{id}}/{name}", campaigns.picture) for name in PICTURES),
+        *(_get(f"/c/{{id}}/{name}", campaigns.picture) for name in IMAGES),
         _get("/oembed", embed.oembed),
         Route("/openapi.yaml", _contract(), methods=["GET"]),
     ]
@@ -69,8 +69,10 @@ def _get(path: str, endpoint: Any) -> Route:
 
 
 def _route(path: str, endpoint: Any, method: str) -> Route:
-    return Route(path, endpoint, methods=[method], middleware=[Middleware(Timed, route=path)])
+    return Route(path, endpoint, methods=[method], middleware=[Middleware(RouteMetricsMiddleware, route=path)])
 
 
-def _contract() -> Answer:
-    return Answer(beside("openapi.yaml").read_bytes(), "application/yaml", fresh(300, live=False))
+def _contract() -> CachedResponse:
+    return CachedResponse(
+        resource_path("openapi.yaml").read_bytes(), "application/yaml", cache_control(300, revalidate=False)
+    )

@@ -18,7 +18,7 @@ from pydantic import GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from donation_card.domain.campaign import LANGUAGES
-from donation_card.domain.money import EXPONENTS, LARGEST, Money, parse_amount
+from donation_card.domain.money import MAX_MINOR_UNITS, MINOR_UNIT_EXPONENT, Money, parse_amount
 from donation_card.errors import Invalid
 
 # fmt: off
@@ -30,7 +30,7 @@ STRIPE_LOCALES: Final = frozenset({
 # fmt: on
 """What `SessionCreateParams.locale` of the stripe package takes; a test compares the two."""
 
-_NO_STATES: Final = frozenset({"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"})
+_NOT_COUNTRIES: Final = frozenset({"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"})
 """Codes that CLDR names although they are no states."""
 _BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _BREAKS: Final = re.compile(r"[ \t\r\n]{2,}|[\t\r\n]")  # a lone space may stay: most texts have no other
@@ -40,13 +40,13 @@ _SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
 _DAY: Final = 86_400
 
 
-def refused(allowed: str) -> PydanticCustomError:
+def invalid(allowed: str) -> PydanticCustomError:
     """An error whose only content is what is allowed; where and what was given, pydantic knows."""
     return PydanticCustomError("refused", "{allowed}", {"allowed": allowed})
 
 
 @dataclass(frozen=True, slots=True)
-class Is:
+class FieldCheck:
     """Annotates a field with its check (which returns the value, or raises ValueError) and with what is allowed.
 
     A check that knows a better sentence raises `refused` itself.
@@ -64,26 +64,26 @@ class Is:
         except PydanticCustomError:
             raise
         except (ValueError, KeyError, OSError):
-            raise refused(self.allowed) from None
+            raise invalid(self.allowed) from None
 
 
-def words(longest: int) -> Is:
+def bounded_text(max_length: int) -> FieldCheck:
     """Text of 1 to `longest` characters. The file's line breaks are spaces; a non-breaking space stays one."""
 
     def check(value: object, _: ValidationInfo) -> str:
         text = _BREAKS.sub(" ", _text(value)).strip()
         for sign in "" if text.replace("\u00a0", " ").isprintable() else text:
             if unicodedata.category(sign) in _CONTROLS or sign in _BIDI:
-                raise refused(f"text without control characters; there is a U+{ord(sign):04X}: retype that place")
-        if not 1 <= len(text) <= longest:
+                raise invalid(f"text without control characters; there is a U+{ord(sign):04X}: retype that place")
+        if not 1 <= len(text) <= max_length:
             raise ValueError
         return text
 
-    return Is(f"a text of 1 to {longest} characters", check)
+    return FieldCheck(f"a text of 1 to {max_length} characters", check)
 
 
-def member(kind: type[Enum]) -> Is:
-    return Is(_one_of(f'"{each.value}"' for each in kind), lambda value, _: kind(_text(value)))
+def enum_value(kind: type[Enum]) -> FieldCheck:
+    return FieldCheck(_one_of(f'"{each.value}"' for each in kind), lambda value, _: kind(_text(value)))
 
 
 def _one_of(choices: Any) -> str:
@@ -96,7 +96,7 @@ def _text(value: object) -> str:
     return value
 
 
-def _yes_or_no(value: object, _: ValidationInfo) -> bool:
+def _boolean(value: object, _: ValidationInfo) -> bool:
     if not isinstance(value, bool):
         raise ValueError
     return value
@@ -111,18 +111,18 @@ def _count(value: object, _: ValidationInfo) -> int:
 def _amount(value: object, info: ValidationInfo) -> Money:
     currency: str = info.context["currency"] if info.context else "EUR"
     if isinstance(value, float):
-        raise refused(f"{_AMOUNT}: a number with a decimal point cannot hold every cent exactly")
+        raise invalid(f"{_AMOUNT}: a number with a decimal point cannot hold every cent exactly")
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError
-    most = LARGEST // Money(0, currency).unit
+    most = MAX_MINOR_UNITS // Money(0, currency).minor_per_major
     if isinstance(value, int) and value > most:
-        raise refused(f"at most {most} {currency}")
+        raise invalid(f"at most {most} {currency}")
     if (isinstance(value, int) and value <= 0) or str(value).lstrip().startswith(("-", "\u2212")):
-        raise refused("an amount above 0")
+        raise invalid("an amount above 0")
     try:
-        money = parse_amount(str(value), currency, decimals=True)
+        money = parse_amount(str(value), currency, allow_minor_units=True)
     except Invalid as error:
-        raise refused(
+        raise invalid(
             {
                 "amount_too_large": f"at most {most} {currency}",
                 "amount_ambiguous": f"{_AMOUNT}; this can be read in two ways",
@@ -130,14 +130,14 @@ def _amount(value: object, info: ValidationInfo) -> Money:
             }.get(error.code, _AMOUNT)
         ) from error
     if money.amount == 0:
-        raise refused("an amount above 0")
-    if not money.chargeable:
-        raise refused(f"a rounder amount: {currency} cannot be charged as finely as {money}")
+        raise invalid("an amount above 0")
+    if not money.is_chargeable:
+        raise invalid(f"a rounder amount: {currency} cannot be charged as finely as {money}")
     return money
 
 
 def _currency(value: object, _: ValidationInfo) -> str:
-    if _text(value) not in EXPONENTS:
+    if _text(value) not in MINOR_UNIT_EXPONENT:
         raise ValueError
     return _text(value)
 
@@ -165,13 +165,13 @@ def seconds(value: object, _: ValidationInfo | None = None) -> int:
 
 
 @cache
-def _states() -> frozenset[str]:
+def _country_codes() -> frozenset[str]:
     codes = {str(code) for code in Locale.parse("en").territories}
-    return frozenset(code for code in codes if re.fullmatch("[A-Z]{2}", code)) - _NO_STATES
+    return frozenset(code for code in codes if re.fullmatch("[A-Z]{2}", code)) - _NOT_COUNTRIES
 
 
-def _state(value: object, _: ValidationInfo) -> str:
-    if _text(value) not in _states():
+def _country_code(value: object, _: ValidationInfo) -> str:
+    if _text(value) not in _country_codes():
         raise ValueError
     return _text(value)
 
@@ -222,7 +222,7 @@ def _need_id(value: object, _: ValidationInfo) -> str:
     return _text(value)
 
 
-def _ends(value: object, _: ValidationInfo) -> date:
+def _date_or_datetime(value: object, _: ValidationInfo) -> date:
     if not isinstance(value, date) or not 2020 <= value.year <= 2100:
         raise ValueError
     if isinstance(value, datetime) and value.tzinfo is None:
@@ -230,7 +230,7 @@ def _ends(value: object, _: ValidationInfo) -> date:
     return value
 
 
-def _day_of(value: object, _: ValidationInfo) -> date:
+def _date_of(value: object, _: ValidationInfo) -> date:
     if not isinstance(value, date) or isinstance(value, datetime) or not 2020 <= value.year <= 2100:
         raise ValueError
     return value
@@ -238,25 +238,28 @@ def _day_of(value: object, _: ValidationInfo) -> date:
 
 _AMOUNT: Final = 'whole units such as 1200, or a text such as "0.50" where cents are needed'
 
-Amount = Annotated[Money, Is(_AMOUNT, _amount)]
-YesOrNo = Annotated[bool, Is("true or false", _yes_or_no)]
-Count = Annotated[int, Is("a whole number from 0 to 1000", _count)]
-Currency = Annotated[str, Is("a currency that can be charged, three capital letters such as EUR", _currency)]
-Language = Annotated[str, Is(_one_of(LANGUAGES), _language)]
-Timezone = Annotated[ZoneInfo, Is("a time zone of the IANA list, such as Europe/Vilnius", _timezone)]
-Every = Annotated[
-    int, Is('"30m", "6h", "1d" or the like, equal parts of a day; "0" publishes exactly and at once', seconds)
+Amount = Annotated[Money, FieldCheck(_AMOUNT, _amount)]
+Boolean = Annotated[bool, FieldCheck("true or false", _boolean)]
+SmallInt = Annotated[int, FieldCheck("a whole number from 0 to 1000", _count)]
+Currency = Annotated[str, FieldCheck("a currency that can be charged, three capital letters such as EUR", _currency)]
+Language = Annotated[str, FieldCheck(_one_of(LANGUAGES), _language)]
+Timezone = Annotated[ZoneInfo, FieldCheck("a time zone of the IANA list, such as Europe/Vilnius", _timezone)]
+Interval = Annotated[
+    int, FieldCheck('"30m", "6h", "1d" or the like, equal parts of a day; "0" publishes exactly and at once', seconds)
 ]
-State = Annotated[str, Is("two capital letters of ISO 3166, such as BY", _state)]
-Host = Annotated[str, Is("a host name such as news.example.org, without https:// and without a path", _host)]
-Https = Annotated[str, Is("an address that begins with https://", _https)]
-Contact = Annotated[str, Is("an e-mail address, or an address that begins with https://", _contact)]
-Descriptor = Annotated[
-    str, Is("5 to 22 Latin letters, digits or signs, at least one letter, none of < > \\ ' \" *", _descriptor)
+CountryCode = Annotated[str, FieldCheck("two capital letters of ISO 3166, such as BY", _country_code)]
+Host = Annotated[str, FieldCheck("a host name such as news.example.org, without https:// and without a path", _host)]
+HttpsUrl = Annotated[str, FieldCheck("an address that begins with https://", _https)]
+Contact = Annotated[str, FieldCheck("an e-mail address, or an address that begins with https://", _contact)]
+StatementDescriptor = Annotated[
+    str, FieldCheck("5 to 22 Latin letters, digits or signs, at least one letter, none of < > \\ ' \" *", _descriptor)
 ]
-StripeLocale = Annotated[str, Is("a locale of Stripe: " + ", ".join(sorted(STRIPE_LOCALES)), _stripe_locale)]
-NeedId = Annotated[str, Is("1 to 32 of a-z, 0-9 and -, a letter or digit first", _need_id)]
-Day = Annotated[date, Is("without quotes: a day such as 2027-06-30", _day_of)]
-Ends = Annotated[
-    date, Is("without quotes: a day such as 2027-06-30, or an instant such as 2027-06-30T18:00:00+03:00", _ends)
+StripeLocale = Annotated[str, FieldCheck("a locale of Stripe: " + ", ".join(sorted(STRIPE_LOCALES)), _stripe_locale)]
+NeedId = Annotated[str, FieldCheck("1 to 32 of a-z, 0-9 and -, a letter or digit first", _need_id)]
+Date = Annotated[date, FieldCheck("without quotes: a day such as 2027-06-30", _date_of)]
+DateOrDateTime = Annotated[
+    date,
+    FieldCheck(
+        "without quotes: a day such as 2027-06-30, or an instant such as 2027-06-30T18:00:00+03:00", _date_or_datetime
+    ),
 ]

@@ -15,14 +15,14 @@ from typing import Any, Final, NamedTuple
 import structlog
 import tomli
 
-from donation_card.adapters.campaign_files.constraints import broken_rules
+from donation_card.adapters.campaign_files.constraints import violations
 from donation_card.adapters.campaign_files.fields import seconds
-from donation_card.adapters.campaign_files.schema import campaign, given, read_shape
+from donation_card.adapters.campaign_files.schema import build_campaign, quote_value, validate_sections
 from donation_card.domain.campaign import Campaign
-from donation_card.errors import Fault, Misconfigured, NotFound
+from donation_card.errors import ConfigFault, ConfigurationError, NotFound
 
-LARGEST_FILE: Final = 256 * 1024
-_MOST_FAULTS: Final = 50
+MAX_FILE_BYTES: Final = 256 * 1024
+_MAX_FAULTS: Final = 50
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _PLACE: Final = re.compile(r" \(at (line \d+, column \d+|end of document)\)$")
 
@@ -38,16 +38,16 @@ class CampaignFiles:
         self._sources = [Path(source) for source in sources]
         self._every = publication_every
         self._log = structlog.get_logger(__name__)
-        self._versions: dict[Path, Version | None] = {}
+        self._versions: dict[Path, FileStamp | None] = {}
         self._kept: dict[Path, Campaign] = {}
         self._by_id: dict[str, Campaign] = {}
-        self._refused: dict[Path, Sequence[Fault]] = {}
+        self._refused: dict[Path, Sequence[ConfigFault]] = {}
         faults = [fault for each in self._scan().values() for fault in each]
         if not faults and not self._kept:
             folders = ", ".join(map(str, self._sources)) or "campaigns"
-            faults = [Fault(folders, "*.toml", "no campaign file", "at least one, such as vitaly.toml")]
+            faults = [ConfigFault(folders, "*.toml", "no campaign file", "at least one, such as vitaly.toml")]
         if faults:
-            raise Misconfigured(faults)
+            raise ConfigurationError(faults)
 
     def get(self, campaign_id: str) -> Campaign:
         found = self._by_id.get(campaign_id)
@@ -58,7 +58,7 @@ class CampaignFiles:
     def all(self) -> Sequence[Campaign]:
         return tuple(self._by_id.values())
 
-    def refused(self) -> str | None:
+    def load_errors(self) -> str | None:
         """Why the newest version of a file is not in use; None when all are."""
         return "; ".join(str(fault) for faults in self._refused.values() for fault in faults) or None
 
@@ -75,9 +75,9 @@ class CampaignFiles:
                 self._log.info(event, campaign=campaign_id)
         return True
 
-    def _scan(self) -> dict[Path, Sequence[Fault]]:
+    def _scan(self) -> dict[Path, Sequence[ConfigFault]]:
         """Bring the campaigns up to date. The mistakes found are of versions not seen before."""
-        faults: dict[Path, Sequence[Fault]] = {}
+        faults: dict[Path, Sequence[ConfigFault]] = {}
         paths, folders = self._list()
         listed = set(paths)
         kept = {path: each for path, each in self._kept.items() if path in listed or path.parent not in folders}
@@ -85,17 +85,17 @@ class CampaignFiles:
         self._refused = {path: each for path, each in self._refused.items() if path in listed}
         holder = {each.id: path for path, each in kept.items()}
         for path in paths:
-            version = _version(path)
+            version = _file_stamp(path)
             if path in self._versions and self._versions[path] == version:
                 continue
             self._versions[path] = version
             try:
                 read = read_campaign(path, publication_every=self._every)
                 if holder.setdefault(read.id, path) != path:
-                    raise Misconfigured(
-                        [Fault(_name(path), "the file's name", given(path.name), "one file a campaign")]
+                    raise ConfigurationError(
+                        [ConfigFault(_name(path), "the file's name", quote_value(path.name), "one file a campaign")]
                     )
-            except Misconfigured as error:
+            except ConfigurationError as error:
                 faults[path] = self._refused[path] = error.faults
             else:
                 kept[path] = read
@@ -120,7 +120,7 @@ class CampaignFiles:
         return paths, folders
 
 
-class Version(NamedTuple):
+class FileStamp(NamedTuple):
     """Enough of a file's status to see that it was written again, or replaced by another."""
 
     mtime_ns: int
@@ -128,34 +128,34 @@ class Version(NamedTuple):
     inode: int
 
 
-def _version(path: Path) -> Version | None:
+def _file_stamp(path: Path) -> FileStamp | None:
     try:
         status = path.stat()
     except OSError:
         return None
-    return Version(status.st_mtime_ns, status.st_size, status.st_ino)
+    return FileStamp(status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def read_campaign(path: Path, *, publication_every: str | None = None) -> Campaign:
     """The campaign of one file. Raises Misconfigured with every mistake in it."""
     name = _name(path)
     every = None if publication_every is None else seconds(publication_every)
-    faults: list[Fault] = []
+    faults: list[ConfigFault] = []
     if not (_ID.fullmatch(path.stem) and path.suffix == ".toml"):
         allowed = "1 to 64 of a-z, 0-9 and -, a letter or digit first, then .toml: the name is the campaign's address"
-        faults.append(Fault(name, "the file's name", given(path.name), allowed))
+        faults.append(ConfigFault(name, "the file's name", quote_value(path.name), allowed))
     try:
-        file, unsound, wrong = read_shape(_toml(path), name)
+        file, unsound, wrong = validate_sections(_toml(path), name)
     except _Unreadable as error:
-        raise Misconfigured([*faults, Fault(name, *error.args)]) from error.__cause__
+        raise ConfigurationError([*faults, ConfigFault(name, *error.args)]) from error.__cause__
     live = every == 0 or ("publication" not in unsound and every is None and file.publication.every == 0)
-    faults += wrong + broken_rules(file, unsound, live=live, source=name)
-    if len(faults) > _MOST_FAULTS:
-        more = Fault(name, "…", f"{len(faults) - _MOST_FAULTS} more mistakes", "none")
-        faults = [*faults[:_MOST_FAULTS], more]
+    faults += wrong + violations(file, unsound, live=live, source=name)
+    if len(faults) > _MAX_FAULTS:
+        more = ConfigFault(name, "…", f"{len(faults) - _MAX_FAULTS} more mistakes", "none")
+        faults = [*faults[:_MAX_FAULTS], more]
     if faults:
-        raise Misconfigured(faults)
-    return campaign(file, path.stem, every=every)
+        raise ConfigurationError(faults)
+    return build_campaign(file, path.stem, interval=every)
 
 
 class _Unreadable(Exception):
@@ -188,9 +188,9 @@ def _bytes(path: Path) -> bytes:
     if not stat.S_ISREG(status.st_mode):  # opening a named pipe would wait for ever
         raise _Unreadable("the file", "a folder or a device", "a file")
     with path.open("rb") as file:
-        data = file.read(LARGEST_FILE + 1)
-    if len(data) > LARGEST_FILE:
-        raise _Unreadable("the file", f"{max(status.st_size, len(data))} bytes", f"at most {LARGEST_FILE} bytes")
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise _Unreadable("the file", f"{max(status.st_size, len(data))} bytes", f"at most {MAX_FILE_BYTES} bytes")
     return data
 
 
@@ -202,10 +202,10 @@ def _syntax(message: str, text: str) -> Iterator[str]:
     if place and place[1].startswith("line"):
         number = int(place[1].split()[1].rstrip(","))
         yield place[1]
-        yield given(lines[min(number, len(lines)) - 1].strip())
+        yield quote_value(lines[min(number, len(lines)) - 1].strip())
     else:
         yield "the end of the file"
-        yield given(lines[-1].strip())
+        yield quote_value(lines[-1].strip())
     yield "each field once" if said == "Cannot overwrite a value" else f"TOML ({said})"
 
 

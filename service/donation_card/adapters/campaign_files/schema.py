@@ -20,40 +20,40 @@ from pydantic_core import ErrorDetails
 from donation_card.adapters.campaign_files.fields import (
     STRIPE_LOCALES,
     Amount,
+    Boolean,
     Contact,
-    Count,
+    CountryCode,
     Currency,
-    Day,
-    Descriptor,
-    Ends,
-    Every,
+    Date,
+    DateOrDateTime,
+    FieldCheck,
     Host,
-    Https,
-    Is,
+    HttpsUrl,
+    Interval,
     Language,
     NeedId,
-    State,
+    SmallInt,
+    StatementDescriptor,
     StripeLocale,
     Timezone,
-    YesOrNo,
-    member,
-    words,
+    bounded_text,
+    enum_value,
 )
 from donation_card.domain.campaign import (
-    Beyond,
     Campaign,
     CampaignText,
-    Giving,
+    DonationTerms,
     Need,
     NeedText,
     OfflineDonation,
     Recipient,
     Status,
+    SurplusPolicy,
     Update,
 )
-from donation_card.domain.money import EXPONENTS
-from donation_card.domain.publication import Rule
-from donation_card.errors import Fault
+from donation_card.domain.money import MINOR_UNIT_EXPONENT
+from donation_card.domain.publication import PublicationPolicy
+from donation_card.errors import ConfigFault
 
 _LIST = "a list in square brackets"
 _TABLE = "a table of its own"
@@ -64,66 +64,68 @@ class Section(BaseModel):
 
 
 class RecipientSection(Section):
-    short_name: Annotated[str, words(40)]
-    legal_name: Annotated[str, words(120)]
+    short_name: Annotated[str, bounded_text(40)]
+    legal_name: Annotated[str, bounded_text(120)]
     contact: Contact
-    statement_descriptor: Descriptor
+    statement_descriptor: StatementDescriptor
 
 
 class GivingSection(Section):
     suggested: list[Amount] = Field(min_length=1, max_length=6, description=f"{_LIST} of 1 to 6 amounts, ascending")
     minimum: Amount
     maximum: Amount
-    decimals: YesOrNo = False
-    after_goal: YesOrNo
+    decimals: Boolean = False
+    after_goal: Boolean
 
 
 class PublicationSection(Section):
-    every: Every
+    every: Interval
     step: Amount
-    min_gifts: Count
+    min_gifts: SmallInt
     timezone: Timezone
 
 
 class NeedSection(Section):
     id: NeedId
     amount: Amount
-    title: dict[Language, Annotated[str, words(60)]] = Field(description=f"{_TABLE}: language = a short text")
-    detail: dict[Language, Annotated[str, words(160)]] = Field({}, description=f"{_TABLE}: language = a sentence")
+    title: dict[Language, Annotated[str, bounded_text(60)]] = Field(description=f"{_TABLE}: language = a short text")
+    detail: dict[Language, Annotated[str, bounded_text(160)]] = Field(
+        {}, description=f"{_TABLE}: language = a sentence"
+    )
 
 
 class OfflineSection(Section):
-    date: Day
+    date: Date
     amount: Amount
-    source: dict[Language, Annotated[str, words(60)]] = Field(description=f"{_TABLE}: language = a short text")
+    source: dict[Language, Annotated[str, bounded_text(60)]] = Field(description=f"{_TABLE}: language = a short text")
 
 
 class UpdateSection(Section):
-    date: Day
-    text: dict[Language, Annotated[str, words(160)]] = Field(description=f"{_TABLE}: language = a sentence")
+    date: Date
+    text: dict[Language, Annotated[str, bounded_text(160)]] = Field(description=f"{_TABLE}: language = a sentence")
 
 
 class TextSection(Section):
-    title: Annotated[str, words(80)]
-    purpose: Annotated[str, words(60)]
-    summary: Annotated[str, words(400)]
-    story: list[Annotated[str, words(1000)]] = Field(
+    title: Annotated[str, bounded_text(80)]
+    purpose: Annotated[str, bounded_text(60)]
+    summary: Annotated[str, bounded_text(400)]
+    story: list[Annotated[str, bounded_text(1000)]] = Field(
         min_length=1, max_length=12, description=f"{_LIST} of 1 to 12 paragraphs"
     )
 
 
 class CampaignFile(Section):
-    status: Annotated[Status, member(Status)]
+    status: Annotated[Status, enum_value(Status)]
     currency: Currency
     goal: Amount
     default_language: Language
-    above_goal: Annotated[Beyond, member(Beyond)]
-    below_goal: Annotated[Beyond, member(Beyond)]
-    warn_banks_of: list[State] = Field(max_length=50, description=f"{_LIST} of country codes; [] for no warning")
+    above_goal: Annotated[SurplusPolicy, enum_value(SurplusPolicy)]
+    below_goal: Annotated[SurplusPolicy, enum_value(SurplusPolicy)]
+    warn_banks_of: list[CountryCode] = Field(max_length=50, description=f"{_LIST} of country codes; [] for no warning")
     sites: list[Host] = Field([], max_length=200, description=f"{_LIST} of at most 200 host names")
-    fallback_url: Https | None = None
-    complete_event: YesOrNo = False
-    ends: Ends | None = None
+    fallback_url: HttpsUrl | None = None
+    complete_event: Boolean = False
+    ends: DateOrDateTime | None = None
     recipient: RecipientSection = Field(description=f"{_TABLE}, [recipient]")
     giving: GivingSection = Field(description=f"{_TABLE}, [giving]")
     publication: PublicationSection = Field(description=f"{_TABLE}, [publication]")
@@ -134,7 +136,7 @@ class CampaignFile(Section):
     text: dict[Language, TextSection] = Field(min_length=1, description=f"{_TABLE} for each language, [text.en]")
 
 
-def campaign(file: CampaignFile, campaign_id: str, *, every: int | None) -> Campaign:
+def build_campaign(file: CampaignFile, campaign_id: str, *, interval: int | None) -> Campaign:
     """The campaign a sound file means. `every` (seconds) overrides the file's timetable."""
     publication = file.publication
     ends = file.ends
@@ -158,35 +160,41 @@ def campaign(file: CampaignFile, campaign_id: str, *, every: int | None) -> Camp
         },
         default_language=file.default_language,
         recipient=Recipient(**dict(file.recipient)),
-        giving=Giving(**dict(file.giving) | {"suggested": tuple(file.giving.suggested)}),
-        publication=Rule(
-            publication.every if every is None else every,
+        giving=DonationTerms(
+            tuple(file.giving.suggested),
+            file.giving.minimum,
+            file.giving.maximum,
+            file.giving.decimals,
+            file.giving.after_goal,
+        ),
+        publication=PublicationPolicy(
+            publication.every if interval is None else interval,
             publication.step.amount,
             publication.min_gifts,
             publication.timezone,
         ),
-        above_goal=file.above_goal,
-        below_goal=file.below_goal,
-        warn_banks_of=tuple(file.warn_banks_of),
-        sites=tuple(file.sites),
+        on_surplus=file.above_goal,
+        on_shortfall=file.below_goal,
+        warned_bank_countries=tuple(file.warn_banks_of),
+        publisher_hosts=tuple(file.sites),
         stripe_locales={tag: "en" for tag in file.text if tag not in STRIPE_LOCALES} | file.stripe_locales,
         fallback_url=file.fallback_url,
-        complete_event=file.complete_event,
-        ends=ends,
-        offline=tuple(OfflineDonation(each.date, each.amount, each.source) for each in file.offline),
+        emit_complete_event=file.complete_event,
+        ends_at=ends,
+        offline_donations=tuple(OfflineDonation(each.date, each.amount, each.source) for each in file.offline),
         updates=tuple(
             Update(each.date, each.text) for each in sorted(file.updates, key=lambda update: update.date, reverse=True)
         ),
     )
 
 
-def read_shape(raw: Mapping[str, Any], source: str) -> tuple[CampaignFile, frozenset[str], list[Fault]]:
+def validate_sections(raw: Mapping[str, Any], source: str) -> tuple[CampaignFile, frozenset[str], list[ConfigFault]]:
     """The sections that are sound, the names of those that are not, and every mistake in them.
 
     What is broken is absent from the returned object: only `campaign_rules` may touch it then, and knows.
     """
     currency = raw.get("currency")
-    known = isinstance(currency, str) and currency in EXPONENTS
+    known = isinstance(currency, str) and currency in MINOR_UNIT_EXPONENT
     # with an unknown currency, amounts are still read, as if in euro: their own mistakes show as well
     context = {"currency": currency if known else "EUR"}
     sound: dict[str, Any] = {}
@@ -194,7 +202,7 @@ def read_shape(raw: Mapping[str, Any], source: str) -> tuple[CampaignFile, froze
     for name, field in CampaignFile.model_fields.items():
         if name not in raw:
             if field.is_required():
-                faults.append(Fault(source, name, "nothing", _allowed(field)))
+                faults.append(ConfigFault(source, name, "nothing", _allowed(field)))
             else:
                 sound[name] = field.get_default(call_default_factory=True)
             continue
@@ -212,21 +220,21 @@ def _adapter(name: str) -> TypeAdapter[Any]:
     return TypeAdapter(Annotated[kind, *field.metadata] if field.metadata else kind)
 
 
-def _fault(at: tuple[str | int, ...], error: ErrorDetails, source: str) -> Fault:
+def _fault(at: tuple[str | int, ...], error: ErrorDetails, source: str) -> ConfigFault:
     at = tuple(part for part in at if part != "[key]")
     model, field = _field(at)
     if error["type"] == "extra_forbidden":
         return _unknown_key(at, model, source)
     missing = error["type"] == "missing"
     allowed = error["msg"] if error["type"] == "refused" else _allowed(field)
-    return Fault(source, path(at), "nothing" if missing else given(error["input"]), allowed)
+    return ConfigFault(source, field_path(at), "nothing" if missing else quote_value(error["input"]), allowed)
 
 
-def _unknown_key(at: tuple[str | int, ...], model: type[BaseModel], source: str) -> Fault:
+def _unknown_key(at: tuple[str | int, ...], model: type[BaseModel], source: str) -> ConfigFault:
     known, key = list(model.model_fields), str(at[-1])
     close = get_close_matches(key[:60], known, n=1)
     meant = f"did you mean “{close[0]}”? " if close else ""
-    return Fault(source, path(at), "an unknown field", f"{meant}known here: {', '.join(known)}")
+    return ConfigFault(source, field_path(at), "an unknown field", f"{meant}known here: {', '.join(known)}")
 
 
 def _field(at: tuple[str | int, ...]) -> tuple[type[BaseModel], FieldInfo | None]:
@@ -247,21 +255,21 @@ def _field(at: tuple[str | int, ...]) -> tuple[type[BaseModel], FieldInfo | None
 def _allowed(field: FieldInfo | None) -> str:
     if field is None:
         return _TABLE
-    return next((each.allowed for each in field.metadata if isinstance(each, Is)), field.description or _TABLE)
+    return next((each.allowed for each in field.metadata if isinstance(each, FieldCheck)), field.description or _TABLE)
 
 
-def path(at: tuple[str | int, ...]) -> str:
+def field_path(at: tuple[str | int, ...]) -> str:
     """`needs[1].title.be`, counted from 0; strange keys are quoted, so that they cannot forge a line of the log."""
     text = ""
     for part in at:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += ("." if text else "") + (part if re.fullmatch(r"[\w-]{1,60}", part) else given(part))
+            text += ("." if text else "") + (part if re.fullmatch(r"[\w-]{1,60}", part) else quote_value(part))
     return text
 
 
-def given(value: object) -> str:
+def quote_value(value: object) -> str:
     """What stands in the file, in one short line."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -275,8 +283,8 @@ def given(value: object) -> str:
     return "a table" if isinstance(value, dict) else str(value)
 
 
-def _visible(sign: str) -> str:
-    return sign if sign.isprintable() or sign == "\u00a0" else f"\\u{ord(sign):04x}"
+def _visible(char: str) -> str:
+    return char if char.isprintable() or char == "\u00a0" else f"\\u{ord(char):04x}"
 
 
 def _quoted(text: str) -> str:

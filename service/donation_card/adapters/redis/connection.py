@@ -23,11 +23,11 @@ from redis.exceptions import MovedError, NoScriptError, ReadOnlyError, RedisErro
 
 Value = str | int | bytes
 
-ACKNOWLEDGED_WITHIN: Final = 500
+WAIT_TIMEOUT_MS: Final = 500
 """Milliseconds that replicas have to say that they have a write: half of the ledger's deadline, so that the answer
 still comes back in time."""
 
-REDIRECTIONS: Final = 3
+MAX_REDIRECTS: Final = 3
 """Attempts at one script while a cluster moves its slots."""
 
 
@@ -40,16 +40,16 @@ class Script:
     """A Lua script that gives a list of texts, and may be sent twice."""
 
     text: str
-    digest: str
+    sha1: str
 
     @classmethod
-    def of(cls, text: str) -> Script:
+    def from_source(cls, text: str) -> Script:
         return cls(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
-    def known(self, keys: Sequence[str], values: Sequence[Value]) -> tuple[Value, ...]:
-        return ("EVALSHA", self.digest, len(keys), *keys, *values)
+    def evalsha_args(self, keys: Sequence[str], values: Sequence[Value]) -> tuple[Value, ...]:
+        return ("EVALSHA", self.sha1, len(keys), *keys, *values)
 
-    def whole(self, keys: Sequence[str], values: Sequence[Value]) -> tuple[Value, ...]:
+    def eval_args(self, keys: Sequence[str], values: Sequence[Value]) -> tuple[Value, ...]:
         """For a server that does not know it: one that restarted, failed over, or was told to forget."""
         return ("EVAL", self.text, len(keys), *keys, *values)
 
@@ -57,28 +57,28 @@ class Script:
 class Connection(Protocol):
     """Every method raises redis' own errors and OSError."""
 
-    async def run(
-        self, script: Script, keys: Sequence[str], values: Sequence[Value], *, durable: bool = False
+    async def eval(
+        self, script: Script, keys: Sequence[str], values: Sequence[Value], *, wait_for_replicas: bool = False
     ) -> list[str]:
         """All keys lie in one slot. `durable`: returns only when as many replicas as configured have it."""
 
-    async def command(self, name: str, key: str, *values: Value) -> Any:
+    async def execute(self, name: str, key: str, *values: Value) -> Any:
         """A command on one key."""
 
-    async def infos(self) -> list[dict[str, Any]]:
+    async def info_of_primaries(self) -> list[dict[str, Any]]:
         """INFO of each primary that our keys may lie on."""
 
     async def close(self) -> None: ...
 
 
-def connect(url: str, *, connections: int, deadline: float, replicas: int = 0) -> Connection:
+def create_connection(url: str, *, connections: int, deadline: float, replicas: int = 0) -> Connection:
     """`url`: redis://, rediss:// or unix://; redis+sentinel://h,h/name[/db]; redis+cluster://h,h; with TLS rediss+….
 
     `deadline` in seconds, for what is sent together. `replicas`: how many have to acknowledge a durable write.
     """
     scheme = url.partition("://")[0]
     if scheme.endswith("+sentinel"):
-        return _Server(_behind_sentinels(url, connections), replicas, deadline)
+        return _Server(_connect_to_sentinels(url, connections), replicas, deadline)
     if scheme.endswith("+cluster"):
         return _Cluster(url, connections, replicas)
     pool = ConnectionPool.from_url(url, max_connections=connections, retry=_retry(), **_OPTIONS)
@@ -109,13 +109,13 @@ def _parts(url: str) -> tuple[list[tuple[str, int]], list[str], dict[str, Any]]:
     if scheme.startswith("rediss"):
         access["ssl"] = True
     places = [urlsplit(f"//{host}") for host in hosts.split(",")]
-    return [(place.hostname or "", place.port or _PORTS[scheme]) for place in places], path.split("/"), access
+    return [(keys.hostname or "", keys.port or _PORTS[scheme]) for keys in places], path.split("/"), access
 
 
 _PORTS: Final = {"redis+sentinel": 26379, "rediss+sentinel": 26379, "redis+cluster": 6379, "rediss+cluster": 6379}
 
 
-def _behind_sentinels(url: str, connections: int) -> Redis:
+def _connect_to_sentinels(url: str, connections: int) -> Redis:
     hosts, (name, *db), access = _parts(url)
     # A sentinel that hangs must not keep the next one from being asked, so these few questions have a limit.
     limits = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2, "retry": Retry(NoBackoff(), 0)}
@@ -137,14 +137,14 @@ class _Server:
         self._waiting: list[tuple[tuple[Value, ...], asyncio.Future[Any]]] = []
         self._sending: asyncio.Task[None] | None = None
 
-    async def run(
-        self, script: Script, keys: Sequence[str], values: Sequence[Value], *, durable: bool = False
+    async def eval(
+        self, script: Script, keys: Sequence[str], values: Sequence[Value], *, wait_for_replicas: bool = False
     ) -> list[str]:
-        send = self._send_and_wait if durable and self._replicas else self._send
+        send = self._send_and_wait if wait_for_replicas and self._replicas else self._send
         try:
-            return await send(*script.known(keys, values))
+            return await send(*script.evalsha_args(keys, values))
         except NoScriptError:
-            return await send(*script.whole(keys, values))
+            return await send(*script.eval_args(keys, values))
         except ReadOnlyError:  # a primary that was told to be a replica: whoever is asked next looks anew
             await self._redis.connection_pool.disconnect(inuse_connections=False)
             raise
@@ -182,7 +182,7 @@ class _Server:
 
     async def _send_and_wait(self, *words: Value) -> list[str]:
         """In one pipeline: on one connection, for which alone WAIT speaks, and repeated together."""
-        both = [words, ("WAIT", self._replicas, ACKNOWLEDGED_WITHIN)]
+        both = [words, ("WAIT", self._replicas, WAIT_TIMEOUT_MS)]
         return _acknowledged(await self._exchange(both), self._replicas)
 
     async def _exchange(self, questions: Sequence[tuple[Value, ...]]) -> list[Any]:
@@ -197,7 +197,7 @@ class _Server:
 
         async def attempt() -> list[Any]:
             await connection.send_packed_command(packed)
-            return [await _answer(connection) for _ in questions]
+            return [await _read_reply(connection) for _ in questions]
 
         async def failed(_: Exception) -> None:
             await connection.disconnect(nowait=True)
@@ -211,11 +211,11 @@ class _Server:
             await pool.release(connection)
         return results
 
-    async def command(self, name: str, key: str, *values: Value) -> Any:
+    async def execute(self, name: str, key: str, *values: Value) -> Any:
         send: Any = self._redis.execute_command
         return await send(name, key, *values)
 
-    async def infos(self) -> list[dict[str, Any]]:
+    async def info_of_primaries(self) -> list[dict[str, Any]]:
         return [await self._redis.info()]
 
     async def close(self) -> None:
@@ -239,14 +239,14 @@ class _Cluster:
             **(_OPTIONS | access),
         )
 
-    async def run(
-        self, script: Script, keys: Sequence[str], values: Sequence[Value], *, durable: bool = False
+    async def eval(
+        self, script: Script, keys: Sequence[str], values: Sequence[Value], *, wait_for_replicas: bool = False
     ) -> list[str]:
-        send = self._send_and_wait if durable and self._replicas else self._send
+        send = self._send_and_wait if wait_for_replicas and self._replicas else self._send
         try:
-            return await send(keys[0], script.known(keys, values))
+            return await send(keys[0], script.evalsha_args(keys, values))
         except NoScriptError:
-            return await send(keys[0], script.whole(keys, values))
+            return await send(keys[0], script.eval_args(keys, values))
 
     async def _send(self, key: str, words: Sequence[Value]) -> list[str]:
         await self._cluster.initialize()  # else the first ones are sent anywhere, and moved
@@ -255,12 +255,12 @@ class _Cluster:
 
     async def _send_and_wait(self, key: str, words: Sequence[Value]) -> list[str]:
         """As for one server; the cluster's own pipeline would send WAIT anywhere."""
-        for _ in range(REDIRECTIONS):
+        for _ in range(MAX_REDIRECTS):
             await self._cluster.initialize()
             node = self._cluster.get_node_from_key(key)
             if node is None:
                 raise Disconnected(f"no node has the slot of {key}")
-            both = [PipelineCommand(0, *words), PipelineCommand(1, "WAIT", self._replicas, ACKNOWLEDGED_WITHIN)]
+            both = [PipelineCommand(0, *words), PipelineCommand(1, "WAIT", self._replicas, WAIT_TIMEOUT_MS)]
             await node.execute_pipeline(both)
             try:
                 return _acknowledged([command.result for command in both], self._replicas)
@@ -270,11 +270,11 @@ class _Cluster:
                 await self._cluster.aclose()  # it looks anew whom to ask
         raise Disconnected(f"the slot of {key} keeps moving")
 
-    async def command(self, name: str, key: str, *values: Value) -> Any:
+    async def execute(self, name: str, key: str, *values: Value) -> Any:
         send: Any = self._cluster.execute_command
         return await send(name, key, *values)
 
-    async def infos(self) -> list[dict[str, Any]]:
+    async def info_of_primaries(self) -> list[dict[str, Any]]:
         send: Any = self._cluster.execute_command
         found: dict[str, dict[str, Any]] = await send("INFO", target_nodes=RedisCluster.PRIMARIES)
         return [found] if "role" in found else list(found.values())
@@ -283,7 +283,7 @@ class _Cluster:
         await self._cluster.aclose()
 
 
-async def _answer(connection: Any) -> Any:
+async def _read_reply(connection: Any) -> Any:
     try:
         return await connection.read_response()
     except ResponseError as error:

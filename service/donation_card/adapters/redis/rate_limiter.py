@@ -12,26 +12,33 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
-from donation_card.adapters.redis.connection import Script, connect
+from donation_card.adapters.redis.connection import Script, create_connection
 from donation_card.application.donations import SESSION_LIFETIME
-from donation_card.application.ports import Account, Taken, Verdict
+from donation_card.application.ports import Account, LimitDecision, LimitResult
 from donation_card.domain import attack_detection as attack
-from donation_card.domain.attack_detection import SILENCE, Mode, Signals
+from donation_card.domain.attack_detection import NO_SIGNALS, AttackStatus, Signals
 from donation_card.domain.rate_limits import Bucket
-from donation_card.errors import LedgerUnavailable
+from donation_card.errors import TotalsUnavailable
 
-SPENT_FOR: Final = 65 * 60_000
+USED_PROOF_TTL_MS: Final = 65 * 60_000
 """Milliseconds that something stays spent: longer than a challenge can be solved for, and a form's token lives."""
 
-KEPT_FOR: Final = SESSION_LIFETIME * 1_000
+FORM_SESSION_TTL_MS: Final = SESSION_LIFETIME * 1_000
 """Milliseconds that a form's latest session is kept: as long as it can be paid."""
 
-_RULE: Final = tuple(
-    getattr(attack, name) for name in ("WINDOW", "LULL", "RISE", "CROWD", "TOP", "DECLINES", "EXPIRIES", "CALM")
+_THRESHOLDS: Final = (
+    attack.WINDOW_MS,
+    attack.DEESCALATE_AFTER_MS,
+    attack.ESCALATE_AFTER_MS,
+    attack.REJECTED_PROOFS_THRESHOLD,
+    attack.MAX_LEVEL,
+    attack.DECLINE_THRESHOLD,
+    attack.EXPIRY_THRESHOLD,
+    attack.QUIET_WINDOWS_TO_END,
 )
 
 
-class RedisLimits:
+class RedisRateLimiter:
     """Implements `donation_card.application.ports.Limits` and `Forms`.
 
     `deadline` in seconds: a donor waits for it, and paying never needs Redis.
@@ -40,36 +47,36 @@ class RedisLimits:
     def __init__(self, url: str, *, deadline: float = 0.3, connections: int = 8) -> None:
         self._deadline = deadline
         self._free = asyncio.Semaphore(connections)
-        self._redis = connect(url, connections=connections, deadline=deadline)
+        self._redis = create_connection(url, connections=connections, deadline=deadline)
 
-    async def take(
-        self, account: Account, buckets: Sequence[Bucket], *, spend: str = "", signals: Signals = SILENCE
-    ) -> Taken:
+    async def acquire(
+        self, account: Account, buckets: Sequence[Bucket], *, consume_once: str = "", signals: Signals = NO_SIGNALS
+    ) -> LimitResult:
         key = _key(account, "limits")
-        rates = (part for bucket in buckets for part in (bucket.name, bucket.rate.every, bucket.rate.burst))
-        heard = (signals.declined, signals.expired, signals.paid, signals.crowded)
-        once = (secrets.token_hex(8), SPENT_FOR if spend else 0)
-        async with self._answered():
-            keys = (key, _key(account, f"spent:{spend}") if spend else key)
-            values = (*heard, *_RULE, *once, *rates)
-            verdict, wait, level, forced = await self._redis.run(_script("limits"), keys, values)
-        return Taken(Verdict(verdict), int(wait), Mode(int(level), forced))
+        rates = (part for bucket in buckets for part in (bucket.name, bucket.rate.interval_ms, bucket.rate.burst))
+        heard = (signals.declined, signals.expired, signals.paid, signals.proofs_rejected)
+        once = (secrets.token_hex(8), USED_PROOF_TTL_MS if consume_once else 0)
+        async with self._mapped_errors():
+            keys = (key, _key(account, f"spent:{consume_once}") if consume_once else key)
+            values = (*heard, *_THRESHOLDS, *once, *rates)
+            verdict, wait, level, forced = await self._redis.eval(_script("limits"), keys, values)
+        return LimitResult(LimitDecision(verdict), int(wait), AttackStatus(int(level), forced))
 
-    async def press(self, account: Account, form: str, order: str, most: int) -> str | None:
-        answer, latest = await self._about(account, form, order, most, "")
+    async def begin_order(self, account: Account, form_hash: str, order_key: str, max_orders: int) -> str | None:
+        answer, latest = await self._run_form_script(account, form_hash, order_key, max_orders, "")
         return latest if answer == "fine" else None
 
-    async def opened(self, account: Account, form: str, sealed: str) -> str:
-        return (await self._about(account, form, "", 0, sealed))[1]
+    async def record_session(self, account: Account, form_hash: str, encrypted_session: str) -> str:
+        return (await self._run_form_script(account, form_hash, "", 0, encrypted_session))[1]
 
-    async def _about(self, account: Account, form: str, order: str, most: int, sealed: str) -> list[str]:
+    async def _run_form_script(self, account: Account, form: str, order: str, most: int, sealed: str) -> list[str]:
         key = _key(account, f"form:{form}")
-        async with self._answered():
-            return await self._redis.run(_script("form"), (key,), (order, most, sealed, KEPT_FOR))
+        async with self._mapped_errors():
+            return await self._redis.eval(_script("form"), (key,), (order, most, sealed, FORM_SESSION_TTL_MS))
 
-    async def force(self, account: Account, forced: str) -> None:
-        async with self._answered():
-            await self._redis.command("HSET", _key(account, "limits"), "forced", forced)
+    async def set_override(self, account: Account, override: str) -> None:
+        async with self._mapped_errors():
+            await self._redis.execute("HSET", _key(account, "limits"), "forced", override)
 
     async def close(self) -> None:
         with suppress(TimeoutError):
@@ -77,19 +84,19 @@ class RedisLimits:
                 await self._redis.close()
 
     @asynccontextmanager
-    async def _answered(self) -> AsyncIterator[None]:
+    async def _mapped_errors(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._deadline), self._free:
                 yield
         except (RedisError, OSError, ValueError) as error:  # asyncio's TimeoutError is an OSError
-            raise LedgerUnavailable(reason=type(error).__name__) from error
+            raise TotalsUnavailable(reason=type(error).__name__) from error
 
 
 def _key(account: Account, name: str) -> str:
     """All in one slot of a cluster, which the braces name."""
-    return f"donation-card:{{{account.id}/{account.mode}}}:{name}"
+    return f"donation-card:{{{account.id}/{account.environment}}}:{name}"
 
 
 @cache
 def _script(name: str) -> Script:
-    return Script.of(files(__package__).joinpath("scripts", f"{name}.lua").read_text(encoding="utf-8"))
+    return Script.from_source(files(__package__).joinpath("scripts", f"{name}.lua").read_text(encoding="utf-8"))

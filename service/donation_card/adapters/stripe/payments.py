@@ -17,31 +17,37 @@ from typing import Any, Final
 import structlog
 
 from donation_card.adapters.stripe import webhook_signature
-from donation_card.adapters.stripe.client import RefusedByStripe, answered_by_stripe, asked, connect, paged
+from donation_card.adapters.stripe.client import (
+    StripeRejectedRequest,
+    call,
+    create_client,
+    iterate_pages,
+    mapped_parse_errors,
+)
 from donation_card.application.ports import (
     Account,
-    Charge,
+    Attribution,
+    ChargeCountry,
+    CheckoutOrder,
     CheckoutSession,
-    Declined,
-    Order,
-    Origin,
-    Reversal,
+    PaymentDeclined,
+    RefundOrDispute,
     SessionStatus,
-    Shape,
-    Told,
+    StripeRecord,
+    UiMode,
 )
 from donation_card.domain.money import Money
-from donation_card.domain.totals import State, dispute, refund
-from donation_card.errors import Invalid, NotFound, NotOurEvent, PaymentsUnavailable
+from donation_card.domain.totals import ObjectState, dispute, refund
+from donation_card.errors import IgnoredEvent, Invalid, NotFound, PaymentsUnavailable
 
 log = structlog.get_logger()
 
-_WORD: Final = re.compile(r"[A-Za-z0-9._:-]{1,253}")
+_SAFE_WORD: Final = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
 _LOOKUP_DEADLINE: Final = 3.0
 """Seconds to find the payment behind a refund or a dispute; Stripe sends the event again if that was too short."""
 
-EVENTS: Final = {
+HANDLED_EVENTS: Final = {
     "checkout.session.completed": "session",
     "checkout.session.async_payment_succeeded": "session",
     "checkout.session.async_payment_failed": "session",
@@ -59,7 +65,7 @@ EVENTS: Final = {
 """The events a webhook endpoint has to send, and which object each carries. `charge.refunded` is not among them: a
 charge tells the sum of its refunds, and a refund that fails later would never be seen."""
 
-SIGNAL: Final = "payment_intent.payment_failed"
+DECLINE_EVENT: Final = "payment_intent.payment_failed"
 """Sent too, and never applied: it is a signal of card testing."""
 
 
@@ -68,58 +74,60 @@ class StripePayments:
 
     def __init__(self, secret_key: str, webhook_secrets: Sequence[str], *, api_base: str | None = None) -> None:
         self._livemode = "_live_" in secret_key
-        self.fingerprint = hashlib.sha256(b"donation-card:" + secret_key.encode()).hexdigest()[:32]
+        self.key_fingerprint = hashlib.sha256(b"donation-card:" + secret_key.encode()).hexdigest()[:32]
         self._webhook_secrets = tuple(webhook_secrets)
-        self._client, self._http = connect(secret_key, api_base)
+        self._client, self._http = create_client(secret_key, api_base)
 
     async def account(self) -> Account:
-        found = await asked(self._client.v1.accounts.retrieve_current_async())
-        with answered_by_stripe():
+        found = await call(self._client.v1.accounts.retrieve_current_async())
+        with mapped_parse_errors():
             return Account(found.id, self._livemode)
 
-    async def create(self, order: Order, idempotency_key: str) -> CheckoutSession:
-        made = await asked(
-            self._client.v1.checkout.sessions.create_async(_params(order), options={"idempotency_key": idempotency_key})
+    async def create_session(self, order: CheckoutOrder, idempotency_key: str) -> CheckoutSession:
+        made = await call(
+            self._client.v1.checkout.sessions.create_async(
+                _create_params(order), options={"idempotency_key": idempotency_key}
+            )
         )
-        with answered_by_stripe():
+        with mapped_parse_errors():
             replayed = (
                 made.last_response is not None and made.last_response.headers.get("idempotent-replayed") == "true"
             )
-            return _session(made.to_dict(), replayed=replayed)
+            return _parse_session(made.to_dict(), replayed=replayed)
 
-    async def read(self, session_id: str) -> CheckoutSession:
-        found = await asked(self._client.v1.checkout.sessions.retrieve_async(session_id))
-        with answered_by_stripe():
-            return _session(found.to_dict())
+    async def get_session(self, session_id: str) -> CheckoutSession:
+        found = await call(self._client.v1.checkout.sessions.retrieve_async(session_id))
+        with mapped_parse_errors():
+            return _parse_session(found.to_dict())
 
-    async def expire(self, session_id: str) -> CheckoutSession:
+    async def expire_session(self, session_id: str) -> CheckoutSession:
         try:
-            found = await asked(self._client.v1.checkout.sessions.expire_async(session_id))
-        except RefusedByStripe:  # it is no longer open
-            return await self.read(session_id)
-        with answered_by_stripe():
-            return _session(found.to_dict())
+            found = await call(self._client.v1.checkout.sessions.expire_async(session_id))
+        except StripeRejectedRequest:  # it is no longer open
+            return await self.get_session(session_id)
+        with mapped_parse_errors():
+            return _parse_session(found.to_dict())
 
-    async def origin(self, payment_intent: str) -> Origin | None:
+    async def attribution(self, payment_intent: str) -> Attribution | None:
         once: Any = {"max_network_retries": 0}
         v1 = self._client.v1
         try:
             async with asyncio.timeout(_LOOKUP_DEADLINE):
-                found = await asked(v1.payment_intents.retrieve_async(payment_intent, options=once))
-                if origin := _origin(found.to_dict()):
+                found = await call(v1.payment_intents.retrieve_async(payment_intent, options=once))
+                if origin := _parse_attribution(found.to_dict()):
                     return origin
                 # a Payment Link made in the dashboard may leave its payment without metadata
-                page = await asked(
+                page = await call(
                     v1.checkout.sessions.list_async({"payment_intent": payment_intent, "limit": 1}, options=once)
                 )
         except NotFound:
             return None
         except TimeoutError as error:
             raise PaymentsUnavailable(reason="TimeoutError") from error
-        with answered_by_stripe():
-            return next((_origin(session.to_dict()) for session in page.data), None)
+        with mapped_parse_errors():
+            return next((_parse_attribution(session.to_dict()) for session in page.data), None)
 
-    async def created_since(self, created: int) -> AsyncIterator[Told]:
+    async def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
         v1, since = self._client.v1, {"created": {"gte": created}, "limit": 100}
         # a pass looks where banks are; a rebuild, which lists all there ever was, does not
         with_charge = since | {"expand": ["data.payment_intent.latest_charge"]} if created else since
@@ -130,17 +138,19 @@ class StripePayments:
             ("dispute", v1.disputes.list_async, with_payment),
         ]
         for kind, ask, params in lists:
-            async for found in paged(ask(params)):
+            async for found in iterate_pages(ask(params)):
                 if (told := _readable(kind, found.to_dict())) is not None:
                     yield told
 
-    async def changed_since(self, changed: int) -> AsyncIterator[Told]:
-        params: Any = {"created": {"gte": changed}, "types": list(EVENTS), "limit": 100}
-        async for event in paged(self._client.v1.events.list_async(params)):
-            if (told := _readable(EVENTS[event.type], event.data.object.to_dict())) is not None:
+    async def list_changed_since(self, changed: int) -> AsyncIterator[StripeRecord]:
+        params: Any = {"created": {"gte": changed}, "types": list(HANDLED_EVENTS), "limit": 100}
+        async for event in iterate_pages(self._client.v1.events.list_async(params)):
+            if (told := _readable(HANDLED_EVENTS[event.type], event.data.object.to_dict())) is not None:
                 yield told
 
-    def event(self, body: bytes, signature: bytes, now: datetime, account: Account) -> Told | Declined:
+    def parse_event(
+        self, body: bytes, signature: bytes, now: datetime, account: Account
+    ) -> StripeRecord | PaymentDeclined:
         webhook_signature.verify(body, signature, self._webhook_secrets, now)
         try:
             event = json.loads(body)
@@ -148,22 +158,22 @@ class StripePayments:
             raise Invalid("event_malformed") from error
         if not isinstance(event, dict):
             raise Invalid("event_malformed")
-        kind = EVENTS.get(event["type"]) if isinstance(event.get("type"), str) else None
-        if kind is None and event.get("type") != SIGNAL:
-            raise NotOurEvent("unhandled_type")
+        kind = HANDLED_EVENTS.get(event["type"]) if isinstance(event.get("type"), str) else None
+        if kind is None and event.get("type") != DECLINE_EVENT:
+            raise IgnoredEvent("unhandled_type")
         if event.get("livemode") is not self._livemode:
-            raise NotOurEvent("other_mode")
+            raise IgnoredEvent("other_mode")
         if event.get("account") and event["account"] != account.id:
-            raise NotOurEvent("other_account")
+            raise IgnoredEvent("other_account")
         data = event.get("data")
         subject = data.get("object") if isinstance(data, dict) else None
-        return _READERS[kind](subject) if kind else _declined(subject)
+        return _READERS[kind](subject) if kind else _parse_declined(subject)
 
     async def close(self) -> None:
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the library left it untyped
 
 
-def _params(order: Order) -> Any:
+def _create_params(order: CheckoutOrder) -> Any:
     """The parameters of one checkout session; why each is there: `docs/architecture.md`."""
     about = {"campaign": order.campaign, "site": order.site}
     params: dict[str, Any] = {
@@ -179,23 +189,23 @@ def _params(order: Order) -> Any:
                 },
             }
         ],
-        "metadata": {**about, "nonce": order.nonce},
+        "metadata": {**about, "nonce": order.attempt_id},
         "payment_intent_data": {"metadata": about},  # Stripe copies none of it by itself
         "customer_creation": "if_required",
         "adaptive_pricing": {"enabled": False},  # else donors in other currencies pay 2 to 4 % more
         "locale": order.locale,
         "expires_at": order.expires_at,
     }
-    if order.notice:
-        params["custom_text"] = {"submit": {"message": order.notice}}
-    if order.shape is Shape.EMBEDDED:
+    if order.submit_message:
+        params["custom_text"] = {"submit": {"message": order.submit_message}}
+    if order.ui_mode is UiMode.EMBEDDED:
         return params | {"ui_mode": "embedded_page", "redirect_on_completion": "never"}
     return params | {"ui_mode": "hosted_page", "success_url": order.success_url, "cancel_url": order.cancel_url}
 
 
-def _session(data: Any, *, replayed: bool = False) -> CheckoutSession:
+def _parse_session(data: Any, *, replayed: bool = False) -> CheckoutSession:
     """Stripe's session in our words. Raises Invalid (`event_malformed`) for anything that is not one."""
-    with _told_by_stripe():
+    with _stripe_message():
         metadata = data.get("metadata") or {}
         campaign, total = _word(metadata.get("campaign")), data.get("amount_total")
         ours = campaign is not None  # another product's amount may be anything, and is none of our business
@@ -205,49 +215,49 @@ def _session(data: Any, *, replayed: bool = False) -> CheckoutSession:
             amount=Money(total, data["currency"].upper()) if ours and total is not None else None,
             campaign=campaign,
             site=_word(metadata.get("site")) or "other",
-            nonce=_word(metadata.get("nonce")),
+            attempt_id=_word(metadata.get("nonce")),
             payment_intent=_id(data.get("payment_intent")),
             created=data["created"],
             expires_at=data["expires_at"],
             client_secret=data.get("client_secret"),
             url=data.get("url"),
             replayed=replayed,
-            charge=_charge(data.get("payment_intent")),
+            charge_country=_parse_charge_country(data.get("payment_intent")),
         )
 
 
-def _charge(payment_intent: Any) -> Charge | None:
+def _parse_charge_country(payment_intent: Any) -> ChargeCountry | None:
     """None where it was not asked for, and where the way of paying tells no country. It never stops the counting."""
     with suppress(AttributeError, KeyError, TypeError):
         charge = payment_intent["latest_charge"]
         details = charge["payment_method_details"]
         country, created = details[details["type"]]["country"], charge["created"]
         if isinstance(country, str) and type(created) is int:
-            return Charge(country, created)
+            return ChargeCountry(country, created)
     return None
 
 
-def _refund(data: Any) -> Reversal:
+def _parse_refund(data: Any) -> RefundOrDispute:
     """https://docs.stripe.com/api/refunds. Raises Invalid, and NotOurEvent (`status_unknown`), which is an alarm."""
-    with _told_by_stripe():
+    with _stripe_message():
         id, amount, status = data["id"], _amount(data["amount"]), data["status"]
         try:
             state = refund("-", id, amount, status)
         except KeyError as error:
             log.error("refund_status_unknown", refund=id, status=str(status)[:40])
-            raise NotOurEvent("status_unknown") from error
-        return _reversal(data, state)
+            raise IgnoredEvent("status_unknown") from error
+        return _parse_refund_or_dispute(data, state)
 
 
-def _dispute(data: Any) -> Reversal:
+def _parse_dispute(data: Any) -> RefundOrDispute:
     """https://docs.stripe.com/api/disputes/object: what its balance transactions moved, whatever its status says.
 
     These are in the currency of the settlement; where that is another one, each moved the disputed amount. Sorted,
     because their order is nowhere promised; of two in one second the withdrawal came first.
     """
-    with _told_by_stripe():
+    with _stripe_message():
         moved = sorted(
-            (_whole(each["created"]), _whole(each["amount"]), each["currency"])
+            (_parse_int(each["created"]), _parse_int(each["amount"]), each["currency"])
             for each in _list(data["balance_transactions"])
         )
         disputed = _amount(data["amount"])
@@ -255,35 +265,35 @@ def _dispute(data: Any) -> Reversal:
             amount if currency == data["currency"] else disputed * ((amount > 0) - (amount < 0))
             for _, amount, currency in moved
         ]
-        return _reversal(data, dispute("-", data["id"], movements))
+        return _parse_refund_or_dispute(data, dispute("-", data["id"], movements))
 
 
-def _declined(data: Any) -> Declined:
-    with _told_by_stripe():
-        if _origin(data) is None:
-            raise NotOurEvent("other_product")
-        return Declined()
+def _parse_declined(data: Any) -> PaymentDeclined:
+    with _stripe_message():
+        if _parse_attribution(data) is None:
+            raise IgnoredEvent("other_product")
+        return PaymentDeclined()
 
 
-def _reversal(data: Any, state: State) -> Reversal:
-    return Reversal(
+def _parse_refund_or_dispute(data: Any, state: ObjectState) -> RefundOrDispute:
+    return RefundOrDispute(
         state.kind,
         state.object_id,
         _id(data.get("payment_intent")),
         data["currency"].upper(),
-        state.contributions,
-        _origin(data["payment_intent"]) if isinstance(data.get("payment_intent"), dict) else None,
+        state.cumulative_amounts,
+        _parse_attribution(data["payment_intent"]) if isinstance(data.get("payment_intent"), dict) else None,
     )
 
 
-def _origin(data: Any) -> Origin | None:
+def _parse_attribution(data: Any) -> Attribution | None:
     metadata = data.get("metadata") or {}
     campaign = _word(metadata.get("campaign"))
-    return Origin(campaign, _word(metadata.get("site")) or "other") if campaign else None
+    return Attribution(campaign, _word(metadata.get("site")) or "other") if campaign else None
 
 
 @contextmanager
-def _told_by_stripe() -> Iterator[None]:
+def _stripe_message() -> Iterator[None]:
     """What Stripe would not have sent is refused before anything is made of it."""
     try:
         yield
@@ -291,7 +301,7 @@ def _told_by_stripe() -> Iterator[None]:
         raise Invalid("event_malformed") from error
 
 
-def _whole(value: Any) -> int:
+def _parse_int(value: Any) -> int:
     if type(value) is not int:
         raise ValueError("a whole number of minor units")
     return value
@@ -304,12 +314,16 @@ def _list(value: Any) -> list[Any]:
 
 
 def _amount(value: Any) -> int:
-    if _whole(value) < 0:
+    if _parse_int(value) < 0:
         raise ValueError("an amount is not negative")
     return int(value)
 
 
-_READERS: Final[dict[str, Callable[[Any], Told]]] = {"session": _session, "refund": _refund, "dispute": _dispute}
+_READERS: Final[dict[str, Callable[[Any], StripeRecord]]] = {
+    "session": _parse_session,
+    "refund": _parse_refund,
+    "dispute": _parse_dispute,
+}
 
 
 def _status(status: str, payment_status: str) -> SessionStatus:
@@ -320,7 +334,7 @@ def _status(status: str, payment_status: str) -> SessionStatus:
 
 def _word(value: Any) -> str | None:
     """Metadata can be edited by hand in Stripe's dashboard: what we could not have written is not ours."""
-    return value if isinstance(value, str) and _WORD.fullmatch(value) else None
+    return value if isinstance(value, str) and _SAFE_WORD.fullmatch(value) else None
 
 
 def _id(reference: Any) -> str | None:
@@ -331,10 +345,10 @@ def _id(reference: Any) -> str | None:
     return found
 
 
-def _readable(kind: str, data: Any) -> Told | None:
+def _readable(kind: str, data: Any) -> StripeRecord | None:
     """None: it cannot be read, which must not keep all the others from being counted."""
     try:
         return _READERS[kind](data)
-    except (Invalid, NotOurEvent) as error:
+    except (Invalid, IgnoredEvent) as error:
         log.error("object_unreadable", object=str(data.get("id"))[:80], reason=error.code)
         return None

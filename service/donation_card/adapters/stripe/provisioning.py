@@ -13,21 +13,27 @@ from typing import Any, Final
 
 import stripe
 
-from donation_card.adapters.stripe.client import RefusedByStripe, answered_by_stripe, asked, connect, paged
-from donation_card.adapters.stripe.payments import EVENTS, SIGNAL
+from donation_card.adapters.stripe.client import (
+    StripeRejectedRequest,
+    call,
+    create_client,
+    iterate_pages,
+    mapped_parse_errors,
+)
+from donation_card.adapters.stripe.payments import DECLINE_EVENT, HANDLED_EVENTS
 from donation_card.domain.campaign import Campaign
-from donation_card.errors import KeyRefused
+from donation_card.errors import StripeKeyRejected
 
 API_VERSION: Final = stripe.api_version
 """The version that our reading of events was written for; an endpoint keeps the one it was made with."""
 
-HEARD: Final = (*EVENTS, SIGNAL)
+WEBHOOK_EVENTS: Final = (*HANDLED_EVENTS, DECLINE_EVENT)
 """What an endpoint has to send, no more: what we join, and the sign of card testing."""
 
-OURS: Final = {"made_by": "donation-card"}
+METADATA_TAG: Final = {"made_by": "donation-card"}
 WALLETS: Final = ("apple_pay", "google_pay", "link")
 
-MADE, CHANGED, THERE = "made", "changed", "was there"
+CREATED, UPDATED, UNCHANGED = "made", "changed", "was there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +47,16 @@ class Endpoint:
     secret: str | None = None
 
     @property
-    def missing(self) -> list[str]:
-        return [] if "*" in self.events else sorted(set(HEARD) - self.events)
+    def missing_events(self) -> list[str]:
+        return [] if "*" in self.events else sorted(set(WEBHOOK_EVENTS) - self.events)
 
     @property
-    def needless(self) -> list[str]:
-        return sorted(self.events - set(HEARD))
+    def extra_events(self) -> list[str]:
+        return sorted(self.events - set(WEBHOOK_EVENTS))
 
     @property
-    def right(self) -> bool:
-        return self.enabled and not self.missing and not self.needless
+    def is_up_to_date(self) -> bool:
+        return self.enabled and not self.missing_events and not self.extra_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class Domain:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class AccountInfo:
     """Whom a key opens, and what time it is there."""
 
     id: str
@@ -71,25 +77,25 @@ class Identity:
     statement_descriptor: str | None
 
 
-class StripeSetup:
+class StripeProvisioning:
     def __init__(self, secret_key: str, *, api_base: str | None = None) -> None:
-        self._client, self._http = connect(secret_key, api_base)
+        self._client, self._http = create_client(secret_key, api_base)
 
-    async def identity(self) -> Identity:
+    async def account_info(self) -> AccountInfo:
         """Raises KeyRefused, PaymentsUnavailable."""
-        found = await asked(self._client.v1.accounts.retrieve_current_async())
-        with answered_by_stripe():
+        found = await call(self._client.v1.accounts.retrieve_current_async())
+        with mapped_parse_errors():
             told = found.to_dict()
             headers = found.last_response.headers if found.last_response else {}
             payments = (told.get("settings") or {}).get("payments") or {}
-            return Identity(
+            return AccountInfo(
                 found.id,
                 parsedate_to_datetime(headers["date"]).replace(tzinfo=UTC),
                 bool(told.get("charges_enabled", True)),
                 payments.get("statement_descriptor"),
             )
 
-    async def lacking(self) -> AsyncIterator[str]:
+    async def missing_permissions(self) -> AsyncIterator[str]:
         """The rights that a restricted key lacks, as the dashboard calls them. Nothing is made by asking."""
         v1, one = self._client.v1, {"limit": 1}
         rights: dict[str, Callable[[Any], Awaitable[Any]]] = {
@@ -100,51 +106,51 @@ class StripeSetup:
             "Events: read": v1.events.list_async,
         }
         for name, ask in rights.items():
-            if not await _may(ask(one)):
+            if not await _is_permitted(ask(one)):
                 yield name
         nothing: Any = {}  # whoever may make sessions is told what is missing, who may not is refused before
-        if not await _may(v1.checkout.sessions.create_async(nothing)):
+        if not await _is_permitted(v1.checkout.sessions.create_async(nothing)):
             yield "Checkout Sessions: write"
 
     async def endpoint(self, url: str) -> Endpoint | None:
         found = None
-        async for each in paged(self._client.v1.webhook_endpoints.list_async({"limit": 100})):
+        async for each in iterate_pages(self._client.v1.webhook_endpoints.list_async({"limit": 100})):
             if each.url == url and (found is None or each.status == "enabled"):
                 found = _endpoint(each)
         return found
 
-    async def set_endpoint(self, url: str) -> tuple[str, Endpoint]:
+    async def ensure_webhook_endpoint(self, url: str) -> tuple[str, Endpoint]:
         """With exactly the events that we read."""
-        v1, events = self._client.v1, list(HEARD)
+        v1, events = self._client.v1, list(WEBHOOK_EVENTS)
         there = await self.endpoint(url)
         if there is None:
-            about: Any = {"url": url, "enabled_events": events, "api_version": API_VERSION, "metadata": OURS}
-            return MADE, _endpoint(await asked(v1.webhook_endpoints.create_async(about)))
-        if there.right:
-            return THERE, there
+            about: Any = {"url": url, "enabled_events": events, "api_version": API_VERSION, "metadata": METADATA_TAG}
+            return CREATED, _endpoint(await call(v1.webhook_endpoints.create_async(about)))
+        if there.is_up_to_date:
+            return UNCHANGED, there
         changes: Any = {"enabled_events": events, "disabled": False}
-        return CHANGED, _endpoint(await asked(v1.webhook_endpoints.update_async(there.id, changes)))
+        return UPDATED, _endpoint(await call(v1.webhook_endpoints.update_async(there.id, changes)))
 
-    async def set_link(self, campaign: Campaign, name: str) -> tuple[str, str]:
+    async def ensure_payment_link(self, campaign: Campaign, name: str) -> tuple[str, str]:
         """A page of Stripe's where a donor names the amount; gives its address. `name`: of what is bought there.
 
         The campaign is in the link's metadata, which its sessions inherit, and in that of its payments, which inherit
         nothing: a refund or a dispute knows only those.
         """
         v1, about = self._client.v1, {"campaign": campaign.id, "site": "fallback"}
-        async for each in paged(v1.payment_links.list_async({"active": True, "limit": 100})):
+        async for each in iterate_pages(v1.payment_links.list_async({"active": True, "limit": 100})):
             told = each.to_dict()
-            if (told["metadata"] or {}) != OURS | about or told["currency"] != campaign.currency.lower():
+            if (told["metadata"] or {}) != METADATA_TAG | about or told["currency"] != campaign.currency.lower():
                 continue
             if ((told.get("payment_intent_data") or {}).get("metadata") or {}) == about:
-                return THERE, str(each.url)
-            await asked(v1.payment_links.update_async(each.id, {"payment_intent_data": {"metadata": about}}))
-            return CHANGED, str(each.url)
+                return UNCHANGED, str(each.url)
+            await call(v1.payment_links.update_async(each.id, {"payment_intent_data": {"metadata": about}}))
+            return UPDATED, str(each.url)
         giving = campaign.giving
         asked_for: Any = {"enabled": True, "minimum": giving.minimum.amount, "maximum": giving.maximum.amount}
         if giving.suggested:
             asked_for["preset"] = giving.suggested[0].amount
-        price = await asked(
+        price = await call(
             v1.prices.create_async(
                 {
                     "currency": campaign.currency.lower(),
@@ -153,48 +159,50 @@ class StripeSetup:
                 }
             )
         )
-        link = await asked(
+        link = await call(
             v1.payment_links.create_async(
                 {
                     "line_items": [{"price": price.id, "quantity": 1}],
                     "submit_type": "donate",
                     "customer_creation": "if_required",
-                    "metadata": OURS | about,
+                    "metadata": METADATA_TAG | about,
                     "payment_intent_data": {"metadata": about},
                 }
             )
         )
-        return MADE, link.url
+        return CREATED, link.url
 
     async def domain(self, name: str) -> Domain | None:
-        page = await asked(self._client.v1.payment_method_domains.list_async({"domain_name": name, "limit": 1}))
-        with answered_by_stripe():
+        page = await call(self._client.v1.payment_method_domains.list_async({"domain_name": name, "limit": 1}))
+        with mapped_parse_errors():
             return next((_domain(each.to_dict()) for each in page.data), None)
 
-    async def set_domain(self, name: str) -> tuple[str, Domain]:
+    async def ensure_domain(self, name: str) -> tuple[str, Domain]:
         v1 = self._client.v1
-        page = await asked(v1.payment_method_domains.list_async({"domain_name": name, "limit": 1}))
+        page = await call(v1.payment_method_domains.list_async({"domain_name": name, "limit": 1}))
         if not page.data:
-            return MADE, _domain((await asked(v1.payment_method_domains.create_async({"domain_name": name}))).to_dict())
+            return CREATED, _domain(
+                (await call(v1.payment_method_domains.create_async({"domain_name": name}))).to_dict()
+            )
         [there] = page.data
         if there.enabled:
-            return THERE, _domain(there.to_dict())
-        changed = await asked(v1.payment_method_domains.update_async(there.id, {"enabled": True}))
-        return CHANGED, _domain(changed.to_dict())
+            return UNCHANGED, _domain(there.to_dict())
+        changed = await call(v1.payment_method_domains.update_async(there.id, {"enabled": True}))
+        return UPDATED, _domain(changed.to_dict())
 
     async def close(self) -> None:
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the library left it untyped
 
 
 def _endpoint(found: Any) -> Endpoint:
-    with answered_by_stripe():
+    with mapped_parse_errors():
         told = found.to_dict()
         enabled = told["status"] == "enabled"
         return Endpoint(told["id"], frozenset(told["enabled_events"]), told["api_version"], enabled, told.get("secret"))
 
 
 def _domain(told: Any) -> Domain:
-    with answered_by_stripe():
+    with mapped_parse_errors():
         problems = {
             wallet: (told[wallet].get("status_details") or {}).get("error_message") or told[wallet]["status"]
             for wallet in WALLETS
@@ -203,13 +211,13 @@ def _domain(told: Any) -> Domain:
         return Domain(told["enabled"], problems)
 
 
-async def _may(answer: Awaitable[Any]) -> bool:
+async def _is_permitted(answer: Awaitable[Any]) -> bool:
     try:
-        await asked(answer)
-    except KeyRefused as error:
+        await call(answer)
+    except StripeKeyRejected as error:
         if isinstance(error.__cause__, stripe.PermissionError):
             return False
         raise
-    except RefusedByStripe:  # for what we sent, and so after the right was looked at
+    except StripeRejectedRequest:  # for what we sent, and so after the right was looked at
         return True
     return True

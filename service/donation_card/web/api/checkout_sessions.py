@@ -12,25 +12,25 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from donation_card.application.checkout import Checkout, Terms
-from donation_card.application.ports import CheckoutSession, FormToken, Handle, Shape
-from donation_card.application.session_limits import Visitor
+from donation_card.application.checkout import Checkout, PaymentPageOptions
+from donation_card.application.ports import CheckoutSession, FormToken, SessionHandle, UiMode
+from donation_card.application.session_limits import Client
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import Money, parse_amount
 from donation_card.errors import Invalid
-from donation_card.web.api.campaigns import language
+from donation_card.web.api.campaigns import language_for
 from donation_card.web.http.headers import NO_STORE
-from donation_card.web.http.request_body import FORM_LIMIT, form, read
-from donation_card.web.pages.campaign import Pages, way_back
+from donation_card.web.http.request_body import MAX_FORM_BYTES, parse_form, read_body
+from donation_card.web.pages.campaign import PageRenderer, validate_return_url
 from donation_card.web.presentation import card as view
 from donation_card.web.presentation import translations as texts
-from donation_card.web.presentation.translations import Texts
-from donation_card.web.problems import sentence
+from donation_card.web.presentation.translations import Translations
+from donation_card.web.problems import localized_detail
 
-_OWN: Final = "own"
+CUSTOM_AMOUNT: Final = "own"
 
 
-class Order(BaseModel):
+class CheckoutRequest(BaseModel):
     """What the giving page asks for. A form's `own` is what the donor typed; JSON sends the amount alone."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -46,11 +46,11 @@ class Order(BaseModel):
 class CheckoutEndpoints:
     """`/v1/checkout-sessions`."""
 
-    def __init__(self, checkout: Checkout, pages: Pages, public_url: str) -> None:
+    def __init__(self, checkout: Checkout, pages: PageRenderer, public_url: str) -> None:
         self.checkout, self.pages, self.public_url = checkout, pages, public_url
         self.donations, self.tokens = checkout.donations, checkout.tokens
 
-    async def start(self, request: Request) -> Response:
+    async def create(self, request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "application/json":
             return await self._start_json(request)
@@ -59,42 +59,44 @@ class CheckoutEndpoints:
         raise HTTPException(415)
 
     async def _start_json(self, request: Request) -> Response:
-        order = _order(await read(request.scope, request.receive, FORM_LIMIT))
+        order = _parse_request(await read_body(request.scope, request.receive, MAX_FORM_BYTES))
         request.state.lang = order.lang  # a problem, too, is told in the language of the page
-        token = self.tokens.form(order.token)
+        token = self.tokens.read_form_token(order.token)
         campaign = self.donations.campaign(token.campaign)
-        words = _words(campaign, order.lang)
-        visitor = Visitor(client_address(request), scripted=True, proof=order.proof, form=form_name(order.token))
-        amount = parse_amount(order.amount, campaign.currency, decimals=campaign.giving.decimals)
-        session = await self._open(campaign, words, token, amount, visitor, Shape(order.shape), order.replaces)
-        handle = self.tokens.handle(Handle(session.id, campaign.id, token.nonce))
-        return JSONResponse(_made(session, amount, handle, order.shape), 201, NO_STORE)
+        t = _translations_for(campaign, order.lang)
+        visitor = Client(
+            client_address(request), has_javascript=True, proof=order.proof, form_hash=form_hash(order.token)
+        )
+        amount = parse_amount(order.amount, campaign.currency, allow_minor_units=campaign.giving.allow_minor_units)
+        session = await self._open(campaign, t, token, amount, visitor, UiMode(order.shape), order.replaces)
+        handle = self.tokens.issue_handle(SessionHandle(session.id, campaign.id, token.attempt_id))
+        return JSONResponse(_session_json(session, amount, handle, order.shape), 201, NO_STORE)
 
     async def _start_form(self, request: Request) -> Response:
         """Without JavaScript: to the hosted page, or the form again with what is wrong and nothing lost."""
-        given = form(await read(request.scope, request.receive, FORM_LIMIT))
+        given = parse_form(await read_body(request.scope, request.receive, MAX_FORM_BYTES))
         request.state.lang = given.get("lang", "")
-        token = self.tokens.form(given.get("token", ""))
+        token = self.tokens.read_form_token(given.get("token", ""))
         campaign = self.donations.campaign(token.campaign)
-        words = _words(campaign, given.get("lang", ""))
-        visitor = Visitor(client_address(request), scripted=False)
-        back = way_back(campaign, given.get("back", ""))
+        t = _translations_for(campaign, given.get("lang", ""))
+        visitor = Client(client_address(request), has_javascript=False)
+        back = validate_return_url(campaign, given.get("back", ""))
         try:
-            amount = _chosen(given, campaign, words)
+            amount = _amount_from_form(given, campaign, t)
             earlier = given.get("replaces", "")
-            session = await self._open(campaign, words, token, amount, visitor, Shape.HOSTED, earlier, back)
+            session = await self._open(campaign, t, token, amount, visitor, UiMode.HOSTED, earlier, back)
         except Invalid as error:
             if not error.code.startswith("amount_"):
                 raise
             return self.pages.give(
                 campaign,
-                self.donations.shown(campaign),
-                words,
+                self.donations.public_progress(campaign),
+                t,
                 given["token"],
                 open_now=self.donations.accepts(campaign),
                 given=given,
                 back=back,
-                error={"text": sentence(error, words), "field": "amount"},
+                error={"text": localized_detail(error, t), "field": "amount"},
                 status=error.status,
             )
         assert session.url is not None
@@ -103,40 +105,42 @@ class CheckoutEndpoints:
     async def _open(
         self,
         campaign: Campaign,
-        words: Texts,
+        t: Translations,
         token: FormToken,
         amount: Money,
-        visitor: Visitor,
-        shape: Shape,
+        visitor: Client,
+        shape: UiMode,
         replaces: str,
         back: str = "",
     ) -> CheckoutSession:
         base = f"{self.public_url}/c/{campaign.id}"
-        returning = f"return={self.tokens.returning(campaign.id, token.nonce, back)}&lang={words.language}"
+        returning = f"return={self.tokens.issue_return_token(campaign.id, token.attempt_id, back)}&lang={t.language}"
         named = f"&{urlencode({'back': back})}" if back else ""
-        hosted = shape is Shape.HOSTED
-        terms = Terms(
-            shape=shape,
-            description=words.t("give.product"),
-            locale=(campaign.stripe_locales or {}).get(words.language, words.language),
+        hosted = shape is UiMode.HOSTED
+        terms = PaymentPageOptions(
+            ui_mode=shape,
+            description=t.translate("give.product"),
+            locale=(campaign.stripe_locales or {}).get(t.language, t.language),
             # Stripe fills the braces in; encoded they would stay
             success_url=f"{base}/thanks?session={{CHECKOUT_SESSION_ID}}&{returning}" if hosted else None,
-            cancel_url=f"{base}/give?lang={words.language}{named}" if hosted else None,
-            notice=_notice(campaign, words),
+            cancel_url=f"{base}/give?lang={t.language}{named}" if hosted else None,
+            submit_message=_submit_message(campaign, t),
         )
         earlier = self.tokens.read_handle(replaces) if replaces else None
         return await self.checkout.start(token, amount, terms, visitor, replaces=earlier)
 
-    async def follow(self, request: Request) -> Response:
+    async def status(self, request: Request) -> Response:
         handle = self.tokens.read_handle(request.path_params["handle"])
         campaign = self.donations.campaigns.get(handle.campaign)  # a hidden one too: what was paid is said
-        words = texts.texts(language(request, campaign))
-        session = await self.checkout.follow(handle.session_id, handle.campaign, handle.nonce)
-        figure = self.donations.shown(campaign)
-        return JSONResponse(view.thanks(campaign, figure, words, session.status.value, session.amount), 200, NO_STORE)
+        t = texts.translations_for(language_for(request, campaign))
+        session = await self.checkout.get_status(handle.session_id, handle.campaign, handle.attempt_id)
+        progress = self.donations.public_progress(campaign)
+        return JSONResponse(
+            view.checkout_status_json(campaign, progress, t, session.status.value, session.amount), 200, NO_STORE
+        )
 
 
-def form_name(token: str) -> str:
+def form_hash(token: str) -> str:
     """What a proof of work is bound to: the form it was made for, without telling its token."""
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
@@ -146,41 +150,41 @@ def client_address(request: Request) -> str | None:
     return request.client.host if request.client else None
 
 
-def _order(body: bytes) -> Order:
+def _parse_request(body: bytes) -> CheckoutRequest:
     try:
-        return Order.model_validate_json(body)
+        return CheckoutRequest.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])[:60] or "body"
         raise Invalid(field=field, reason=first["msg"][:120]) from error
 
 
-def _chosen(given: dict[str, str], campaign: Campaign, words: Texts) -> Money:
+def _amount_from_form(given: dict[str, str], campaign: Campaign, t: Translations) -> Money:
     """The one amount a form means. Chosen and typed and different: the donor is asked, nothing is guessed."""
     chosen, typed = given.get("amount", ""), given.get("own", "").strip()
 
     def read_amount(text: str) -> Money:
-        return parse_amount(text, campaign.currency, decimals=campaign.giving.decimals)
+        return parse_amount(text, campaign.currency, allow_minor_units=campaign.giving.allow_minor_units)
 
-    if chosen in {"", _OWN}:
+    if chosen in {"", CUSTOM_AMOUNT}:
         return read_amount(typed)
     amount = read_amount(chosen)
     if typed and read_amount(typed) != amount:
-        raise Invalid("amount_two_chosen", chosen=words.money(amount), given=typed[:40])
+        raise Invalid("amount_two_chosen", chosen=t.format_money(amount), given=typed[:40])
     return amount
 
 
-def _words(campaign: Campaign, lang: str) -> Texts:
-    return texts.texts(campaign.language(texts.wanted(lang)))
+def _translations_for(campaign: Campaign, lang: str) -> Translations:
+    return texts.translations_for(campaign.best_language(texts.parse_lang_param(lang)))
 
 
-def _notice(campaign: Campaign, words: Texts) -> str | None:
+def _submit_message(campaign: Campaign, t: Translations) -> str | None:
     """The warning in our words on Stripe's page, which speaks neither Belarusian nor Ukrainian."""
-    warning = view.warning(campaign.warn_banks_of, words)
+    warning = view.bank_warning(campaign.warned_bank_countries, t)
     return f"{warning['title']} {warning['text']}" if warning else None
 
 
-def _made(session: CheckoutSession, amount: Money, handle: str, shape: str) -> dict[str, object]:
+def _session_json(session: CheckoutSession, amount: Money, handle: str, shape: str) -> dict[str, object]:
     where = {"client_secret": session.client_secret} if shape == "embedded" else {"url": session.url}
     expires = datetime.fromtimestamp(session.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {

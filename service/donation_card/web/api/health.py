@@ -11,36 +11,38 @@ from starlette.responses import JSONResponse, Response
 from donation_card import __version__
 from donation_card.web.http.headers import NO_STORE
 
-Reasons = Callable[[], dict[str, str | None]]
+NotReadyReasons = Callable[[], dict[str, str | None]]
 """A part's name → why it is not ready, None where it is."""
 
 Ages = Callable[[], dict[str, int | None]]
 """A part's name → seconds since it last did its work, None where it never has."""
 
 
-class Operator:
+class BearerAuth:
     """Who may see what tells gifts apart by their time: whoever bears one of `tokens`; without any, nobody."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self._expected = [f"Bearer {token}".encode() for token in tokens]
 
-    def asks(self, request: Request) -> bool:
+    def is_authorized(self, request: Request) -> bool:
         given = request.headers.get("authorization", "").encode("latin-1")
         return any(hmac.compare_digest(given, expected) for expected in self._expected)
 
 
-async def alive(_: Request) -> Response:
+async def liveness(_: Request) -> Response:
     return JSONResponse({"status": "ok", "version": __version__}, 200, NO_STORE)
 
 
 class Readiness:
     """`ages` are for the operator. `attack_mode` is told beside the parts: a service under attack is ready."""
 
-    def __init__(self, reasons: Reasons, ages: Ages, operator: Operator, attack_mode: Callable[[], str]) -> None:
+    def __init__(
+        self, reasons: NotReadyReasons, ages: Ages, operator: BearerAuth, attack_mode: Callable[[], str]
+    ) -> None:
         self.reasons, self.ages, self.operator, self.attack_mode = reasons, ages, operator, attack_mode
 
     async def show(self, request: Request) -> Response:
-        reasons, ages = self.reasons(), self.ages() if self.operator.asks(request) else {}
+        reasons, ages = self.reasons(), self.ages() if self.operator.is_authorized(request) else {}
         parts = {
             name: {"ready": not reasons.get(name)}
             | ({"reason": reason} if (reason := reasons.get(name)) else {})

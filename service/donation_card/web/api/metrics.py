@@ -13,25 +13,25 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from donation_card.errors import NotFound
-from donation_card.observability.metrics import durations, exposition
-from donation_card.web.api.health import Operator
+from donation_card.observability.metrics import durations, render
+from donation_card.web.api.health import BearerAuth
 from donation_card.web.http.headers import NO_STORE
 
 
 class MetricsEndpoint:
     """`known`: what this worker knows at this moment."""
 
-    def __init__(self, operator: Operator, known: Callable[[], Iterable[Metric]]) -> None:
-        self.operator, self.known = operator, known
+    def __init__(self, operator: BearerAuth, collect_gauges: Callable[[], Iterable[Metric]]) -> None:
+        self.operator, self.known = operator, collect_gauges
 
     async def show(self, request: Request) -> Response:
-        if not self.operator.asks(request):
+        if not self.operator.is_authorized(request):
             raise NotFound
-        body = await run_in_threadpool(exposition, list(self.known()))
+        body = await run_in_threadpool(render, list(self.known()))
         return Response(body, 200, NO_STORE, CONTENT_TYPE_LATEST)
 
 
-class Timed:
+class RouteMetricsMiddleware:
     """Pure ASGI middleware around one route: how long it took, told by the route's template and never by the path."""
 
     def __init__(self, app: ASGIApp, route: str) -> None:

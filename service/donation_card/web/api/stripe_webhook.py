@@ -11,18 +11,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from donation_card.application.donations import Donations
-from donation_card.application.ports import Joined
-from donation_card.errors import DonationCardError, NotOurEvent, Unavailable
+from donation_card.application.ports import ApplyResult
+from donation_card.errors import DonationCardError, IgnoredEvent, Unavailable
 from donation_card.observability.metrics import webhooks
-from donation_card.web.http.headers import NO_STORE, SAFE, SafeByDefault
-from donation_card.web.http.request_body import EVENT_LIMIT, read
+from donation_card.web.http.headers import DEFAULT_SECURITY_HEADERS, NO_STORE, SecurityHeadersMiddleware
+from donation_card.web.http.request_body import MAX_EVENT_BYTES, read_body
 
 log = structlog.get_logger()
 
 PATH: Final = "/v1/stripe/webhook"
 
-_HEADERS: Final = {**SAFE, **NO_STORE}
-_TOLD: Final = {joined: JSONResponse({"outcome": joined.value}, 200, _HEADERS) for joined in Joined}
+_HEADERS: Final = {**DEFAULT_SECURITY_HEADERS, **NO_STORE}
+_APPLIED_RESPONSES: Final = {joined: JSONResponse({"outcome": joined.value}, 200, _HEADERS) for joined in ApplyResult}
 
 
 class WebhookEndpoint:
@@ -34,21 +34,21 @@ class WebhookEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             joined = await self._receive(scope, receive)
-        except NotOurEvent as reason:
+        except IgnoredEvent as reason:
             webhooks.labels("ignored", reason.code).inc()
             log.info("event_ignored", reason=reason.code)
             answer = JSONResponse({"outcome": "ignored", "reason": reason.code}, 200, _HEADERS)
         except DonationCardError as error:
             webhooks.labels("unavailable" if isinstance(error, Unavailable) else "bad", error.code).inc()
             scope["endpoint"] = type(self)
-            await SafeByDefault(await self.problem(Request(scope), error))(scope, receive, send)
+            await SecurityHeadersMiddleware(await self.problem(Request(scope), error))(scope, receive, send)
             return
         else:
             webhooks.labels(joined.value, "").inc()
-            answer = _TOLD[joined]
+            answer = _APPLIED_RESPONSES[joined]
         await answer(scope, receive, send)
 
-    async def _receive(self, scope: Scope, receive: Receive) -> Joined:
-        body = await read(scope, receive, EVENT_LIMIT)
+    async def _receive(self, scope: Scope, receive: Receive) -> ApplyResult:
+        body = await read_body(scope, receive, MAX_EVENT_BYTES)
         signature = next((value for name, value in scope["headers"] if name == b"stripe-signature"), b"")
-        return await self.donations.receive(body, signature)
+        return await self.donations.handle_webhook(body, signature)

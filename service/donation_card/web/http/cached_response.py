@@ -15,16 +15,16 @@ from typing import Final, NamedTuple
 import brotli
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from donation_card.web.http.headers import SAFE, Headers, etag
-from donation_card.web.middleware.request_id import RequestIds, named
+from donation_card.web.http.headers import DEFAULT_SECURITY_HEADERS, Headers, etag
+from donation_card.web.middleware.request_id import RequestIds, with_request_id
 
 _REFUSED: Final = re.compile(rb";\s*q=0(\.0*)?\s*$")
 
-_WORTH_PACKING: Final = 500
+_COMPRESSIBLE_TYPES: Final = 500
 """Bytes; below this, packing saves nothing that a packet would notice."""
 
 
-class Variant(NamedTuple):
+class EncodedResponse(NamedTuple):
     """One form of an answer: as messages, and as the bytes that these become on the wire, up to the last field."""
 
     start: Message
@@ -32,7 +32,7 @@ class Variant(NamedTuple):
     head: bytes
 
     @classmethod
-    def of(cls, status: int, headers: Headers, body: bytes) -> Variant:
+    def of(cls, status: int, headers: Headers, body: bytes) -> EncodedResponse:
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode(), *(b"%b: %b" % field for field in fields)]
         return cls(
@@ -42,7 +42,7 @@ class Variant(NamedTuple):
         )
 
 
-class Answer:
+class CachedResponse:
     """A complete 200 with its ETag, in every encoding that browsers ask for; 304 where the reader has it already."""
 
     __slots__ = ("body", "etag", "not_modified", "variants")
@@ -51,25 +51,25 @@ class Answer:
         self.body = body
         self.etag = etag(body).encode()
         vary = ", ".join(filter(None, (headers.get("vary"), "accept-encoding")))
-        common = {**SAFE, **headers, "etag": etag(body), "vary": vary}
-        packed = len(body) >= _WORTH_PACKING
+        common = {**DEFAULT_SECURITY_HEADERS, **headers, "etag": etag(body), "vary": vary}
+        packed = len(body) >= _COMPRESSIBLE_TYPES
         bodies = {b"": body}
         if packed:
             bodies |= {b"br": brotli.compress(body, quality=quality), b"gzip": gzip.compress(body, 9, mtime=0)}
         self.variants = {
-            encoding: Variant.of(
+            encoding: EncodedResponse.of(
                 200, {**common, "content-type": media_type, **_encoding(encoding, len(variant))}, variant
             )
             for encoding, variant in bodies.items()
         }
-        self.not_modified = Variant.of(304, common, b"")
+        self.not_modified = EncodedResponse.of(304, common, b"")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        chosen = self.to(scope)
+        chosen = self.negotiate(scope)
         await send(chosen.start)
         await send(chosen.body)
 
-    def to(self, scope: Scope) -> Variant:
+    def negotiate(self, scope: Scope) -> EncodedResponse:
         """What this reader is sent."""
         chosen = self.variants[b""]
         for name, value in scope["headers"]:
@@ -88,58 +88,58 @@ def _accepted(header: bytes) -> tuple[bytes, ...]:
     return tuple(each for each in (b"br", b"gzip") if each in named)
 
 
-class Tally:
+class ReadCounter:
     """How many reads were answered before routing since it was last asked; a metric of its own would cost each more."""
 
     def __init__(self) -> None:
         self.reads = 0
 
-    def taken(self) -> int:
+    def drain(self) -> int:
         reads, self.reads = self.reads, 0
         return reads
 
 
-class Prepared:
+class CachedResponseMiddleware:
     """Pure ASGI middleware around all others: what needs no routing is answered here, reads and posts."""
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        answers: Mapping[str, Answer],
+        answers: Mapping[str, CachedResponse],
         posts: Mapping[str, ASGIApp],
         ids: RequestIds,
-        tally: Tally,
+        tally: ReadCounter,
     ) -> None:
         self.app, self.answers, self.posts, self.ids, self.tally = app, answers, posts, ids, tally
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (chosen := self._chosen(scope)) is not None:
-            await send(named(chosen.start, self.ids.of(scope)))
+            await send(with_request_id(chosen.start, self.ids.for_request(scope)))
             await send(chosen.body)
             return
         app = self.posts.get(scope["path"], self.app) if scope.get("method") == "POST" else self.app
         await app(scope, receive, send)
 
-    def by_heart(self, scope: Scope) -> tuple[bytes, bytes] | None:
+    def raw_response(self, scope: Scope) -> tuple[bytes, bytes] | None:
         """The same for a server that has a use for it: the head, but for what the server adds, and the body."""
         if (chosen := self._chosen(scope)) is None:
             return None
-        head = b"%bx-request-id: %b\r\n" % (chosen.head, self.ids.of(scope))
+        head = b"%bx-request-id: %b\r\n" % (chosen.head, self.ids.for_request(scope))
         return head, b"" if scope["method"] == "HEAD" else chosen.body["body"]
 
-    def _chosen(self, scope: Scope) -> Variant | None:
+    def _chosen(self, scope: Scope) -> EncodedResponse | None:
         method = scope.get("method")
         if method != "GET" and method != "HEAD":
             return None
-        answer = self.answers.get(asked(scope))
+        answer = self.answers.get(request_target(scope))
         if answer is None:
             return None
         self.tally.reads += 1
-        return answer.to(scope)
+        return answer.negotiate(scope)
 
 
-def asked(scope: Scope) -> str:
+def request_target(scope: Scope) -> str:
     """The path, and where there is one the query as it was written."""
     path: str = scope["path"]
     return f"{path}?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else path

@@ -9,12 +9,12 @@ from starlette.types import Receive, Scope
 
 from donation_card.errors import Invalid, TooLarge
 
-FORM_LIMIT: Final = 8 * 1024
-EVENT_LIMIT: Final = 64 * 1024
+MAX_FORM_BYTES: Final = 8 * 1024
+MAX_EVENT_BYTES: Final = 64 * 1024
 """Bytes. Stripe's events are a few kilobytes; https://docs.stripe.com/webhooks names no limit, so this is ours."""
 
 
-async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """The whole body. Raises TooLarge as soon as it is known to be, without reading on; Invalid if it ends early."""
     declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     if declared.isdigit() and int(declared) > limit:
@@ -31,7 +31,7 @@ async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
     return bytes(body)
 
 
-def form(body: bytes) -> dict[str, str]:
+def parse_form(body: bytes) -> dict[str, str]:
     """The fields of an urlencoded form; one value a field. Raises Invalid (`request_malformed`)."""
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=20, errors="strict")

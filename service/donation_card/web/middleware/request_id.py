@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from donation_card.observability.tracing import Span
+from donation_card.observability.tracing import SpanRecorder
 
 HEADER: Final = b"x-request-id"
 
@@ -33,24 +33,24 @@ class RequestIds:
         self._made = _made()
         self._trusted = lru_cache(1_024)(_among(proxies))
 
-    def of(self, scope: Scope) -> bytes:
+    def for_request(self, scope: Scope) -> bytes:
         for name, value in scope["headers"]:
             if name == HEADER and scope["client"] and self._trusted(scope["client"][0]) and _PLAIN.fullmatch(value):
                 return bytes(value)
         return next(self._made)
 
 
-class Named:
+class RequestIDMiddleware:
     """Pure ASGI middleware: names a request in its answer, in every log line until then, and in its span."""
 
-    def __init__(self, app: ASGIApp, ids: RequestIds, span: Span | None = None) -> None:
+    def __init__(self, app: ASGIApp, ids: RequestIds, span: SpanRecorder | None = None) -> None:
         self.app, self.ids, self.span = app, ids, span
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = self.ids.of(scope)
+        request_id = self.ids.for_request(scope)
         scope["request_id"] = request_id.decode()
         structlog.contextvars.bind_contextvars(request_id=scope["request_id"])  # a request has a context of its own
 
@@ -59,7 +59,7 @@ class Named:
         async def send_named(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status, message = message["status"], named(message, request_id)
+                status, message = message["status"], with_request_id(message, request_id)
             await send(message)
 
         try:
@@ -69,7 +69,7 @@ class Named:
                 self.span(scope["method"], route, status, scope["request_id"], began, time.time_ns())
 
 
-def named(start: Message, request_id: bytes) -> Message:
+def with_request_id(start: Message, request_id: bytes) -> Message:
     return {**start, "headers": [*start["headers"], (HEADER, request_id)]}
 
 

@@ -20,21 +20,28 @@ from donation_card.domain.money import Money
 from donation_card.domain.progress import Progress
 from donation_card.errors import Invalid, NotFound
 from donation_card.settings import Settings
-from donation_card.web.api.campaigns import Board, language
-from donation_card.web.assets import Assets, pinned_card
-from donation_card.web.http.cached_response import Answer
-from donation_card.web.http.headers import NO_STORE, OPENED_BY_ANYONE, Headers, fresh, permissions, policy
+from donation_card.web.api.campaigns import CampaignResponseCache, language_for
+from donation_card.web.assets import Assets, current_release
+from donation_card.web.http.cached_response import CachedResponse
+from donation_card.web.http.headers import (
+    COOP_UNSAFE_NONE,
+    NO_STORE,
+    Headers,
+    cache_control,
+    content_security_policy,
+    permissions_policy,
+)
 from donation_card.web.presentation import card as view
 from donation_card.web.presentation import translations as texts
-from donation_card.web.presentation.snippet import KINDS, LAYOUTS, THEMES, Look
-from donation_card.web.presentation.translations import Texts
+from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
+from donation_card.web.presentation.translations import Translations
 
 _TEMPLATES: Final = Path(__file__).parent.parent / "templates"
-_LONGEST_ADDRESS: Final = 300
+_MAX_RETURN_URL: Final = 300
 """Characters; it travels, signed, in the address that Stripe returns to."""
 
 
-class Pages:
+class PageRenderer:
     """Our templates with what each of them needs."""
 
     def __init__(self, settings: Settings, assets: Assets) -> None:
@@ -52,76 +59,85 @@ class Pages:
             self._environment.get_template(name)
         self.assets = assets
 
-    def campaign(self, campaign: Campaign, figure: Progress | None, words: Texts, *, open_now: bool) -> str:
-        card = view.card(campaign, figure, words, open_now=open_now, test=not self.settings.live)
-        above, below = view.beyond(campaign, words)
+    def campaign(self, campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool) -> str:
+        card = view.card_json(campaign, progress, t, open_now=open_now, test=not self.settings.livemode)
+        above, below = view.surplus_texts(campaign, t)
         return self._render(
             "campaign.html",
-            words,
+            t,
             page_title=card["title"],
             card=card,
             recipient=campaign.recipient,
-            give_url=f"/c/{campaign.id}/give?lang={words.language}",
-            warning=view.warning(campaign.warn_banks_of, words),
-            need_details={need.id: need.text[words.language].detail for need in campaign.needs},
+            give_url=f"/c/{campaign.id}/give?lang={t.language}",
+            warning=view.bank_warning(campaign.warned_bank_countries, t),
+            need_details={need.id: need.text[t.language].detail for need in campaign.needs},
             above=above,
             below=below,
-            offline=view.offline_donations(campaign, figure, words),
-            languages=_languages(campaign.languages, words, f"/c/{campaign.id}"),
-            updates=view.updates(campaign, words),
+            offline=view.offline_donations(campaign, progress, t),
+            languages=_languages(campaign.languages, t, f"/c/{campaign.id}"),
+            updates=view.updates(campaign, t),
             public_url=self.settings.public_url,
-            canonical=f"{self.settings.public_url}/c/{campaign.id}?lang={words.language}",
+            canonical=f"{self.settings.public_url}/c/{campaign.id}?lang={t.language}",
         )
 
-    def campaigns(self, cards: list[view.Json], words: Texts) -> str:
+    def campaigns(self, cards: list[view.Json], t: Translations) -> str:
         """The open campaigns of this installation; a card may be in another language than the page."""
         return self._render(
             "campaigns.html",
-            words,
-            page_title=words.t("page.campaigns"),
+            t,
+            page_title=t.translate("page.campaigns"),
             cards=cards,
-            languages=_languages(LANGUAGES, words, "/"),
+            languages=_languages(LANGUAGES, t, "/"),
         )
 
-    def frame(self, campaign: Campaign, words: Texts, look: Look) -> Response:
+    def frame(self, campaign: Campaign, t: Translations, appearance: Appearance) -> Response:
         """The card alone, for a frame on another site. Sandboxed it is of no origin, so that ours is named, too."""
-        ours, card = (self.settings.public_url,), pinned_card()
+        ours, card = (self.settings.public_url,), current_release()
         body = self._render(
             "frame.html",
-            words,
-            page_title=words.t("card.frame", recipient=campaign.recipient.short_name),
+            t,
+            page_title=t.translate("card.frame", recipient=campaign.recipient.short_name),
             campaign=campaign,
-            looks=look.chosen,
+            looks=appearance.overrides,
             card_script=card,
         )
         scripts = (*self._named(*card), *self._ours("frame.js"))
         framing = ("'self'", *ours)
-        headers = policy(script=scripts, style=ours, connect=ours, frame=framing, ancestors=self._framers(campaign))
-        headers |= OPENED_BY_ANYONE | permissions(paying=True)  # on to the giving page, where that opens in place
+        headers = content_security_policy(
+            script=scripts, style=ours, connect=ours, frame=framing, ancestors=self._framers(campaign)
+        )
+        headers |= COOP_UNSAFE_NONE | permissions_policy(
+            allow_payment=True
+        )  # on to the giving page, where that opens in place
         shared = {"cross-origin-resource-policy": "cross-origin", "vary": "accept-language"}
-        return HTMLResponse(body, 200, fresh(30, live=False) | shared | headers)
+        return HTMLResponse(body, 200, cache_control(30, revalidate=False) | shared | headers)
 
-    def generator(self, campaign: Campaign, words: Texts, printed: view.Json, chosen: view.Json) -> Response:
+    def embed_code_page(self, campaign: Campaign, t: Translations, printed: view.Json, chosen: view.Json) -> Response:
         body = self._render(
             "embed.html",
-            words,
-            page_title=words.t("embed.title"),
+            t,
+            page_title=t.translate("embed.title"),
             printed=printed,
             chosen=chosen,
-            choices={"kind": KINDS, "theme": THEMES, "layout": LAYOUTS},
-            spoken=[{"value": lang, "label": texts.texts(lang).t("language")} for lang in campaign.languages],
-            frame_title=words.t("card.frame", recipient=campaign.recipient.short_name),
-            back_url=f"/c/{campaign.id}?lang={words.language}",
+            choices={"kind": EMBED_KINDS, "theme": THEMES, "layout": LAYOUTS},
+            spoken=[
+                {"value": lang, "label": texts.translations_for(lang).translate("language")}
+                for lang in campaign.languages
+            ],
+            frame_title=t.translate("card.frame", recipient=campaign.recipient.short_name),
+            back_url=f"/c/{campaign.id}?lang={t.language}",
             robots="noindex",
         )
-        headers = policy(script=self._ours("embed.js"), frame=("'self'",)) | {"vary": "accept, accept-language"}
-        return HTMLResponse(body, 200, fresh(300, live=False) | headers)
+        headers = content_security_policy(script=self._ours("embed.js"), frame=("'self'",)) | {
+            "vary": "accept, accept-language"
+        }
+        return HTMLResponse(body, 200, cache_control(300, revalidate=False) | headers)
 
     def give(
         self,
         campaign: Campaign,
-        figure: Progress | None,
-        words: Texts,
+        progress: Progress | None,
+        t: Translations,
         token: str,
         *,
         open_now: bool,
@@ -132,35 +148,35 @@ class Pages:
         status: int = 200,
     ) -> Response:
         """`given`: what the donor had chosen and typed, so that an error loses nothing. `back`: see `way_back`."""
-        card = view.card(campaign, figure, words, open_now=open_now, test=not self.settings.live)
+        card = view.card_json(campaign, progress, t, open_now=open_now, test=not self.settings.livemode)
         giving, given = campaign.giving, given or {}
-        hint = "give.own_hint_decimals" if giving.decimals else "give.own_hint"
+        hint = "give.own_hint_decimals" if giving.allow_minor_units else "give.own_hint"
         body = self._render(
             "give.html",
-            words,
-            page_title=words.t("give.title"),
+            t,
+            page_title=t.translate("give.title"),
             card=card,
-            purpose_line=words.t(
+            purpose_line=t.translate(
                 "give.to",
                 recipient=campaign.recipient.short_name,
-                purpose=campaign.text[words.language].purpose,
+                purpose=campaign.text[t.language].purpose,
             ),
-            warning=view.warning(campaign.warn_banks_of, words),
+            warning=view.bank_warning(campaign.warned_bank_countries, t),
             token=token,
             action="/v1/checkout-sessions",
             framed=framed,
-            back_url=f"/c/{campaign.id}?lang={words.language}",
+            back_url=f"/c/{campaign.id}?lang={t.language}",
             back=back,
             back_site=_host(back),
-            suggested=[{"value": _plain(money), "label": words.money(money)} for money in giving.suggested],
-            own_hint=words.t(hint, minimum=words.money(giving.minimum), maximum=words.money(giving.maximum)),
-            own_inputmode="decimal" if giving.decimals else "numeric",
-            amount_format=words.amount_pattern(campaign.currency),
-            unit=giving.minimum.unit,
-            reach=view.reach(campaign, figure, words),
-            reach_beyond=words.t("give.reaches_beyond") if figure else "",  # unknown is not funded
+            suggested=[{"value": _plain(money), "label": t.format_money(money)} for money in giving.suggested],
+            own_hint=t.translate(hint, minimum=t.format_money(giving.minimum), maximum=t.format_money(giving.maximum)),
+            own_inputmode="decimal" if giving.allow_minor_units else "numeric",
+            amount_format=t.amount_format(campaign.currency),
+            unit=giving.minimum.minor_per_major,
+            reach=view.fundable_needs(campaign, progress, t),
+            reach_beyond=t.translate("give.reaches_beyond") if progress else "",  # unknown is not funded
             needs_bar=card["needs"],
-            details=view.details(campaign, words),
+            details=view.donation_details(campaign, t),
             error=error,
             chosen=given.get("amount", ""),
             typed=given.get("own", ""),
@@ -168,29 +184,29 @@ class Pages:
             closed=None if open_now else card["notice"],
             fallback_url=campaign.fallback_url,
             share_url=f"{self.settings.public_url}/c/{campaign.id}",
-            languages=_languages(campaign.languages, words, f"/c/{campaign.id}/give"),
+            languages=_languages(campaign.languages, t, f"/c/{campaign.id}/give"),
             robots="noindex",
         )
         return HTMLResponse(body, status, {**NO_STORE, **self._give_headers(campaign)})
 
-    def thanks(self, campaign: Campaign, words: Texts, state: view.Json, back: str) -> Response:
+    def thanks(self, campaign: Campaign, t: Translations, state: view.Json, back: str) -> Response:
         body = self._render(
             "thanks.html",
-            words,
+            t,
             page_title=state["title"],
             state=state,
-            back_url=f"/c/{campaign.id}?lang={words.language}",
+            back_url=f"/c/{campaign.id}?lang={t.language}",
             back=back,
             back_site=_host(back),
-            give_url=f"/c/{campaign.id}/give?lang={words.language}",
+            give_url=f"/c/{campaign.id}/give?lang={t.language}",
             robots="noindex",
         )
-        return HTMLResponse(body, 200, {**NO_STORE, **policy()})
+        return HTMLResponse(body, 200, {**NO_STORE, **content_security_policy()})
 
     def problem(
         self,
         problem: view.Json,
-        words: Texts,
+        t: Translations,
         *,
         retry_url: str | None,
         warned: tuple[str, ...] = (),
@@ -199,20 +215,20 @@ class Pages:
         """`warned`: states whose banks a donor must not pay from, where a way to pay is offered."""
         body = self._render(
             "problem.html",
-            words,
-            page_title=words.t("problem.title"),
+            t,
+            page_title=t.translate("problem.title"),
             problem=problem,
             retry_url=retry_url,
             fallback_url=problem.get("fallback_url"),
-            warning=view.warning(warned, words),
+            warning=view.bank_warning(warned, t),
             robots="noindex",
         )
-        return HTMLResponse(body, problem["status"], {**headers, **policy()})
+        return HTMLResponse(body, problem["status"], {**headers, **content_security_policy()})
 
     def _give_headers(self, campaign: Campaign) -> Headers:
         """Framed as the card is; a 303 to Stripe counts as a form target."""
         settings = self.settings
-        framed = policy(
+        framed = content_security_policy(
             script=(*self._ours("give.js"), *self._ours("solve.js"), *settings.stripe_origins("script")),
             connect=settings.stripe_origins("connect"),
             frame=settings.stripe_origins("frame"),
@@ -222,7 +238,9 @@ class Pages:
             trusted_types="default",  # give.js makes it; it admits the origin of Stripe's script and nothing else
         )
         opener = {"cross-origin-opener-policy": "same-origin-allow-popups"}  # a wallet's window answers the page
-        return framed | opener | permissions(paying=True) | {"cross-origin-resource-policy": "cross-origin"}
+        return (
+            framed | opener | permissions_policy(allow_payment=True) | {"cross-origin-resource-policy": "cross-origin"}
+        )
 
     def _ours(self, name: str) -> tuple[str, str]:
         return self._named(self.assets.url(name), self.assets.integrity(name))
@@ -235,13 +253,13 @@ class Pages:
         return f"'{integrity}'", f"{self.settings.public_url}{address}"
 
     def _framers(self, campaign: Campaign) -> tuple[str, ...]:
-        sites = tuple(f"https://{site}" for site in campaign.sites) or ("https:",)
-        demo = (self.settings.article_origin,) if self.settings.article_origin else ()
+        sites = tuple(f"https://{site}" for site in campaign.publisher_hosts) or ("https:",)
+        demo = (self.settings.demo_article_origin,) if self.settings.demo_article_origin else ()
         return ("'self'", *sites, *demo)
 
-    def _render(self, template: str, words: Texts, **values: Any) -> str:
-        ribbon = None if self.settings.live else words.t("card.ribbon")
-        common = {"lang": words.language, "dir": words.dir, "t": words.t, "ribbon": ribbon}
+    def _render(self, template: str, t: Translations, **values: Any) -> str:
+        ribbon = None if self.settings.livemode else t.translate("card.ribbon")
+        common = {"lang": t.language, "dir": t.dir, "t": t.translate, "ribbon": ribbon}
         defaults: dict[str, Any] = {"languages": [], "canonical": None, "robots": None}
         return self._environment.get_template(template).render({**defaults, **common, **values})
 
@@ -249,68 +267,68 @@ class Pages:
 class PageEndpoints:
     """`/c/…`: parse, ask, render."""
 
-    def __init__(self, pages: Pages, checkout: Checkout, board: Board) -> None:
-        self.pages, self.checkout, self.board = pages, checkout, board
+    def __init__(self, pages: PageRenderer, checkout: Checkout, response_cache: CampaignResponseCache) -> None:
+        self.pages, self.checkout, self.board = pages, checkout, response_cache
         self.donations, self.tokens = checkout.donations, checkout.tokens
 
-    async def campaign(self, request: Request) -> Answer:
+    async def campaign(self, request: Request) -> CachedResponse:
         campaign = self.donations.campaign(request.path_params["id"])
-        return self.board.page(campaign, language(request, campaign))
+        return self.board.page(campaign, language_for(request, campaign))
 
-    async def campaigns(self, request: Request) -> Answer:
-        wanted = texts.wanted(request.query_params.get("lang", ""))
-        preferred = wanted or texts.accepted(request.headers.get("accept-language", ""))
-        return self.board.list(texts.best(preferred).language)
+    async def campaigns(self, request: Request) -> CachedResponse:
+        wanted = texts.parse_lang_param(request.query_params.get("lang", ""))
+        preferred = wanted or texts.parse_accept_language(request.headers.get("accept-language", ""))
+        return self.board.campaign_list(texts.best_match(preferred).language)
 
     async def give(self, request: Request) -> Response:
         campaign = self.donations.campaign(request.path_params["id"])
-        back = way_back(campaign, request.query_params.get("back", ""))
-        words = texts.texts(language(request, campaign))
-        token = self.tokens.mint(campaign.id, campaign.site(_referring_host(request)))
+        back = validate_return_url(campaign, request.query_params.get("back", ""))
+        t = texts.translations_for(language_for(request, campaign))
+        token = self.tokens.issue_form_token(campaign.id, campaign.site_label(_referring_host(request)))
         open_now = self.donations.accepts(campaign)
         framed = request.headers.get("sec-fetch-dest") == "iframe"  # https://www.w3.org/TR/fetch-metadata/
-        figure = self.donations.shown(campaign)
-        return self.pages.give(campaign, figure, words, token, open_now=open_now, framed=framed, back=back)
+        progress = self.donations.public_progress(campaign)
+        return self.pages.give(campaign, progress, t, token, open_now=open_now, framed=framed, back=back)
 
     async def thanks(self, request: Request) -> Response:
         """Where the hosted page returns. The address alone proves nothing: Stripe is asked what became of it."""
         campaign = self.donations.campaigns.get(request.path_params["id"])  # a hidden one too: what was paid is said
-        words = texts.texts(language(request, campaign))
-        named, nonce, back = self.tokens.read_returning(request.query_params.get("return", ""))
+        t = texts.translations_for(language_for(request, campaign))
+        named, nonce, back = self.tokens.read_return_token(request.query_params.get("return", ""))
         session_id = request.query_params.get("session", "")
         if named != campaign.id or not session_id.isascii() or not 0 < len(session_id) <= 255:
             raise NotFound("session_unknown")
-        session = await self.checkout.follow(session_id, named, nonce)
-        figure = self.donations.shown(campaign)
-        state = view.thanks(campaign, figure, words, session.status.value, session.amount)
-        return self.pages.thanks(campaign, words, state, way_back(campaign, back))
+        session = await self.checkout.get_status(session_id, named, nonce)
+        progress = self.donations.public_progress(campaign)
+        state = view.checkout_status_json(campaign, progress, t, session.status.value, session.amount)
+        return self.pages.thanks(campaign, t, state, validate_return_url(campaign, back))
 
 
-def way_back(campaign: Campaign, address: str) -> str:
+def validate_return_url(campaign: Campaign, url: str) -> str:
     """The article a donor came from: only on a site that the campaign lists. Raises Invalid (`return_elsewhere`)."""
-    if not address:
+    if not url:
         return ""
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(url)
     except ValueError as error:
-        raise Invalid("return_elsewhere", given=address[:100]) from error
-    plain = address.isascii() and address.isprintable() and len(address) <= _LONGEST_ADDRESS
-    if not plain or "\\" in address or parts.scheme != "https" or parts.netloc not in campaign.sites:
-        raise Invalid("return_elsewhere", given=address[:100])
-    return address
+        raise Invalid("return_elsewhere", given=url[:100]) from error
+    plain = url.isascii() and url.isprintable() and len(url) <= _MAX_RETURN_URL
+    if not plain or "\\" in url or parts.scheme != "https" or parts.netloc not in campaign.publisher_hosts:
+        raise Invalid("return_elsewhere", given=url[:100])
+    return url
 
 
 def _host(address: str) -> str:
     return urlsplit(address).netloc
 
 
-def _languages(offered: Sequence[str], words: Texts, path: str) -> list[view.Json]:
+def _languages(offered: Sequence[str], t: Translations, path: str) -> list[view.Json]:
     return [
         {
             "lang": other,
-            "name": texts.texts(other).t("language"),
+            "name": texts.translations_for(other).translate("language"),
             "url": f"{path}?lang={other}",
-            "current": other == words.language,
+            "current": other == t.language,
         }
         for other in offered
     ]
@@ -319,7 +337,7 @@ def _languages(offered: Sequence[str], words: Texts, path: str) -> list[view.Jso
 def _plain(money: Money) -> str:
     """The amount as a form field writes it: `25`, `2.50`."""
     digits = str(money).partition(" ")[0]
-    return digits.partition(".")[0] if money.whole else digits
+    return digits.partition(".")[0] if money.is_whole else digits
 
 
 def _referring_host(request: Request) -> str | None:

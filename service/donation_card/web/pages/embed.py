@@ -11,105 +11,115 @@ from starlette.responses import JSONResponse, Response
 
 from donation_card.application.donations import Donations
 from donation_card.domain.campaign import Campaign
-from donation_card.errors import Invalid, NotFound, NotOffered
-from donation_card.web.api.campaigns import language
-from donation_card.web.http.headers import SHARED, fresh
-from donation_card.web.pages.campaign import Pages
+from donation_card.errors import Invalid, NotFound, UnsupportedFormat
+from donation_card.web.api.campaigns import language_for
+from donation_card.web.http.headers import PUBLIC_CORS, cache_control
+from donation_card.web.pages.campaign import PageRenderer
 from donation_card.web.presentation import images as pictures
 from donation_card.web.presentation import snippet
 from donation_card.web.presentation import translations as texts
-from donation_card.web.presentation.snippet import KINDS, LAYOUTS, THEMES, Look
-from donation_card.web.presentation.translations import Texts
+from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
+from donation_card.web.presentation.translations import Translations
 
-_SIZES: Final = (100, 10_000)
+_OEMBED_SIZES: Final = (100, 10_000)
 """Pixels that an oEmbed consumer may name."""
 
 _QR_SIZES: Final = (64, 2_048)
 _WIDTH: Final = 600
 """Pixels of an oEmbed frame whose consumer names no width."""
 
-_OURS: Final = re.compile(r"/c/([a-z0-9][a-z0-9-]{0,63})/?")
+_CAMPAIGN_PATH: Final = re.compile(r"/c/([a-z0-9][a-z0-9-]{0,63})/?")
 
 
 class EmbedEndpoints:
     """`/c/{id}/frame`, `/c/{id}/embed`, `/c/{id}/qr.svg` and `/oembed`."""
 
-    def __init__(self, donations: Donations, pages: Pages) -> None:
+    def __init__(self, donations: Donations, pages: PageRenderer) -> None:
         self.donations, self.pages = donations, pages
         self.public_url = pages.settings.public_url
 
     async def frame(self, request: Request) -> Response:
         """Also of a hidden campaign: nothing of it is in this page, and the card draws the neutral line."""
         campaign = self.donations.campaigns.get(request.path_params["id"])
-        words = texts.texts(language(request, campaign))
-        return self.pages.frame(campaign, words, _look(request))
+        t = texts.translations_for(language_for(request, campaign))
+        return self.pages.frame(campaign, t, _appearance(request))
 
-    async def generator(self, request: Request) -> Response:
+    async def embed_code(self, request: Request) -> Response:
         campaign = self.donations.campaign(request.path_params["id"])
-        words = texts.texts(language(request, campaign))
-        kind, look = _choice(request, "kind", KINDS), _look(request)
+        t = texts.translations_for(language_for(request, campaign))
+        kind, appearance = _choice(request, "kind", EMBED_KINDS), _appearance(request)
         pinned = _choice(request, "pinned", ("", "1")) == "1"
-        printed = self._printed(campaign, words, kind, look, pinned=pinned)
+        printed = self._printed(campaign, t, kind, appearance, pinned=pinned)
         if "application/json" in request.headers.get("accept", ""):
-            return JSONResponse(printed, 200, fresh(300, live=False) | {"vary": "accept, accept-language"})
-        chosen = {"lang": words.language, "kind": kind, "theme": look.theme, "layout": look.layout, "pinned": pinned}
-        return self.pages.generator(campaign, words, printed, chosen)
+            return JSONResponse(
+                printed, 200, cache_control(300, revalidate=False) | {"vary": "accept, accept-language"}
+            )
+        chosen = {
+            "lang": t.language,
+            "kind": kind,
+            "theme": appearance.theme,
+            "layout": appearance.layout,
+            "pinned": pinned,
+        }
+        return self.pages.embed_code_page(campaign, t, printed, chosen)
 
-    def _printed(self, campaign: Campaign, words: Texts, kind: str, look: Look, *, pinned: bool) -> dict[str, Any]:
+    def _printed(
+        self, campaign: Campaign, t: Translations, kind: str, appearance: Appearance, *, pinned: bool
+    ) -> dict[str, Any]:
         code = {
-            "script": lambda: snippet.snippet(self.public_url, campaign, words, look, pinned=pinned),
-            "iframe": lambda: snippet.frame_snippet(self.public_url, campaign, words, look),
-            "link": lambda: snippet.link_snippet(self.public_url, campaign, words),
+            "script": lambda: snippet.script_snippet(self.public_url, campaign, t, appearance, pinned=pinned),
+            "iframe": lambda: snippet.iframe_snippet(self.public_url, campaign, t, appearance),
+            "link": lambda: snippet.link_snippet(self.public_url, campaign, t),
         }[kind]()
         return {
             "code": code,
-            "policy": snippet.policy_lines(kind, self.public_url),
-            "preview": snippet.frame_url("", campaign, words, look),
-            "min_height": snippet.ROOM[look.shown],
+            "policy": snippet.csp_directives(kind, self.public_url),
+            "preview": snippet.frame_url("", campaign, t, appearance),
+            "min_height": snippet.MIN_HEIGHT[appearance.effective_layout],
         }
 
     async def oembed(self, request: Request) -> Response:
         """https://oembed.com: a frame that fits into what the consumer allows."""
         if request.query_params.get("format", "json") != "json":
-            raise NotOffered("format_unknown")
-        campaign, words = self._addressed(request.query_params.get("url", ""))
-        width = min(_WIDTH, _size(request, "maxwidth", _SIZES, _WIDTH))
-        room = _size(request, "maxheight", _SIZES, _SIZES[1])
-        layout = next((each for each in snippet.ROOM if snippet.height(each, width) <= room), "button")
-        tall = min(room, snippet.height(layout, width))
-        look = Look(layout=layout)
+            raise UnsupportedFormat("format_unknown")
+        campaign, t = self._campaign_at_url(request.query_params.get("url", ""))
+        width = min(_WIDTH, _size(request, "maxwidth", _OEMBED_SIZES, _WIDTH))
+        room = _size(request, "maxheight", _OEMBED_SIZES, _OEMBED_SIZES[1])
+        layout = next((each for each in snippet.MIN_HEIGHT if snippet.height_px(each, width) <= room), "button")
+        tall = min(room, snippet.height_px(layout, width))
+        appearance = Appearance(layout=layout)
         answer = {
             "version": "1.0",
             "type": "rich",
-            "title": words.t("card.frame", recipient=campaign.recipient.short_name),
+            "title": t.translate("card.frame", recipient=campaign.recipient.short_name),
             "provider_name": campaign.recipient.short_name,
             "provider_url": self.public_url,
             "cache_age": 3600,
-            "html": snippet.oembed_frame(self.public_url, campaign, words, look, width, tall),
+            "html": snippet.oembed_frame(self.public_url, campaign, t, appearance, width, tall),
             "width": width,
             "height": tall,
         }
-        return JSONResponse(answer, 200, SHARED | fresh(300, live=False))
+        return JSONResponse(answer, 200, PUBLIC_CORS | cache_control(300, revalidate=False))
 
-    def _addressed(self, address: str) -> tuple[Campaign, Texts]:
+    def _campaign_at_url(self, address: str) -> tuple[Campaign, Translations]:
         """The campaign of one of our addresses, in the language it names. Raises NotFound (`address_elsewhere`)."""
         try:
             parts = urlsplit(address)
-            page = _OURS.fullmatch(parts.path)
-            wanted = texts.wanted(parse_qs(parts.query, max_num_fields=20).get("lang", [""])[0])
+            page = _CAMPAIGN_PATH.fullmatch(parts.path)
+            wanted = texts.parse_lang_param(parse_qs(parts.query, max_num_fields=20).get("lang", [""])[0])
         except (ValueError, Invalid) as error:
             raise NotFound("address_elsewhere") from error
         if page is None or f"{parts.scheme}://{parts.netloc}" != self.public_url:
             raise NotFound("address_elsewhere")
         campaign = self.donations.campaign(page[1])
-        return campaign, texts.texts(campaign.language(wanted))
+        return campaign, texts.translations_for(campaign.best_language(wanted))
 
     async def qr(self, request: Request) -> Response:
         """Holds the address of the campaign's page, and nothing about the campaign."""
         campaign = self.donations.campaigns.get(request.path_params["id"])
         size = _size(request, "size", _QR_SIZES, 256)
         body = pictures.qr_svg(f"{self.public_url}/c/{campaign.id}", size)
-        headers = SHARED | fresh(300, live=False) | {"content-security-policy": pictures.POLICY}
+        headers = PUBLIC_CORS | cache_control(300, revalidate=False) | {"content-security-policy": pictures.IMAGE_CSP}
         return Response(body, 200, headers, "image/svg+xml")
 
 
@@ -121,8 +131,8 @@ def _choice(request: Request, name: str, allowed: tuple[str, ...]) -> str:
     return given
 
 
-def _look(request: Request) -> Look:
-    return Look(_choice(request, "theme", THEMES), _choice(request, "layout", LAYOUTS))
+def _appearance(request: Request) -> Appearance:
+    return Appearance(_choice(request, "theme", THEMES), _choice(request, "layout", LAYOUTS))
 
 
 def _size(request: Request, name: str, limits: tuple[int, int], default: int) -> int:

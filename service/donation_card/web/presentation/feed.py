@@ -7,26 +7,26 @@ from typing import Final
 from xml.etree import ElementTree
 
 from donation_card.domain.campaign import Campaign
-from donation_card.web.presentation.translations import Texts
+from donation_card.web.presentation.translations import Translations
 
 _NOTHING_YET: Final = date(1970, 1, 1)
 
 
-def atom(campaign: Campaign, words: Texts, public_url: str) -> bytes:
+def atom(campaign: Campaign, t: Translations, public_url: str) -> bytes:
     """Newest first; a feed without updates is a feed."""
-    page = f"{public_url}/c/{campaign.id}?lang={words.language}"
-    feed = ElementTree.Element("feed", {"xmlns": "http://www.w3.org/2005/Atom", "xml:lang": words.language})
+    page = f"{public_url}/c/{campaign.id}?lang={t.language}"
+    feed = ElementTree.Element("feed", {"xmlns": "http://www.w3.org/2005/Atom", "xml:lang": t.language})
     newest = campaign.updates[0].date if campaign.updates else _NOTHING_YET
-    _head(feed, page, words.t("card.kicker", recipient=campaign.recipient.short_name), newest)
-    _link(feed, "self", f"{public_url}/c/{campaign.id}/updates.atom?lang={words.language}")
+    _head(feed, page, t.translate("card.kicker", recipient=campaign.recipient.short_name), newest)
+    _link(feed, "self", f"{public_url}/c/{campaign.id}/updates.atom?lang={t.language}")
     _link(feed, "alternate", page)
     ElementTree.SubElement(ElementTree.SubElement(feed, "author"), "name").text = campaign.recipient.legal_name
     for number, update in zip(range(len(campaign.updates), 0, -1), campaign.updates, strict=True):
         entry = ElementTree.SubElement(feed, "entry")
         address = f"{page}#update-{number}"
-        _head(entry, address, update.text[words.language], update.date)
+        _head(entry, address, update.text[t.language], update.date)
         _link(entry, "alternate", address)
-        ElementTree.SubElement(entry, "content", {"type": "text"}).text = update.text[words.language]
+        ElementTree.SubElement(entry, "content", {"type": "text"}).text = update.text[t.language]
     body: bytes = ElementTree.tostring(feed, "utf-8", xml_declaration=True)
     return body
 

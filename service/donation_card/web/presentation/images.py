@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
-from donation_card.web.http.headers import NO_PAGE
+from donation_card.web.http.headers import DATA_CSP
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Card = dict[str, Any]
 """The answer of `/v1/campaigns/{id}`; see `view.card`."""
 
-POLICY: Final = f"{NO_PAGE}; style-src 'unsafe-inline'"
+IMAGE_CSP: Final = f"{DATA_CSP}; style-src 'unsafe-inline'"
 """For a picture that is opened by itself: nothing runs, nothing is fetched; an SVG brings its own colours."""
 
 _FONTS: Final = Path(__file__).parent.parent / "fonts"
@@ -40,29 +40,29 @@ _NOTE: Final = ("#faf2e0", "#312916")
 _RIBBON: Final = 5
 """Pixels by which a badge moves up, so that the ribbon of the demo has room below it."""
 
-_SAFE: Final = 1.15
+FONT_WIDTH_MARGIN: Final = 1.15
 """A reader's own font may be this much wider than ours."""
 
 
 def badge_svg(card: Card) -> bytes:
     """360 × 96 pixels; text is text, and its description says what the bar shows."""
-    figure, goal = _figures(card)
-    said = ", ".join(filter(None, (card["kicker"], f"{figure} {goal}".strip(), card["ribbon"])))
-    size = _fitting(_SANS, 15, 328, _SAFE, card["kicker"])
+    progress, goal = _amount_texts(card)
+    said = ", ".join(filter(None, (card["kicker"], f"{progress} {goal}".strip(), card["ribbon"])))
+    size = _fit_size(_SANS, 15, 328, FONT_WIDTH_MARGIN, card["kicker"])
     up = _RIBBON if card["ribbon"] else 0
     lines = [f'<text class="soft" x="16" y="{26 - up}" font-size="{size}">{escape(card["kicker"])}</text>']
     if card["ribbon"]:
-        small = _fitting(_SANS, 10, 328, _SAFE, card["ribbon"])
+        small = _fit_size(_SANS, 10, 328, FONT_WIDTH_MARGIN, card["ribbon"])
         lines.append(f'<text class="soft" x="16" y="88" font-size="{small}">{escape(card["ribbon"])}</text>')
-    if figure:
-        big = _fitting(_SERIF, 22, 328 - _width(_SANS, 15, goal) * _SAFE - 8, _SAFE, figure)
+    if progress:
+        big = _fit_size(_SERIF, 22, 328 - _width(_SANS, 15, goal) * FONT_WIDTH_MARGIN - 8, FONT_WIDTH_MARGIN, progress)
         lines.append(
             f'<text x="16" y="{54 - up}" font-size="{big}" font-weight="600" font-family="ui-serif,Georgia,serif">'
-            f'{escape(figure)}<tspan class="soft" dx="8" font-size="15" font-weight="400"'
+            f'{escape(progress)}<tspan class="soft" dx="8" font-size="15" font-weight="400"'
             f' font-family="system-ui,sans-serif">{escape(goal)}</tspan></text>'
         )
-    if card["notice"] and not figure:
-        size = _fitting(_SANS, 15, 328, _SAFE, card["notice"])
+    if card["notice"] and not progress:
+        size = _fit_size(_SANS, 15, 328, FONT_WIDTH_MARGIN, card["notice"])
         lines.append(f'<text x="16" y="{56 - up}" font-size="{size}">{escape(card["notice"])}</text>')
     lines += [
         f'<rect class="{kind}" x="{x:.2f}" y="{68 - up}" width="{width:.2f}" height="10"/>'
@@ -95,43 +95,43 @@ def badge_svg(card: Card) -> bytes:
 def badge_png(card: Card) -> bytes:
     """The same, twice as large, for where no SVG is shown."""
     picture, draw = _paper(720, 192)
-    figure, goal = _figures(card)
+    progress, goal = _amount_texts(card)
     up = 2 * _RIBBON if card["ribbon"] else 0
-    _text(draw, (32, 52 - up), _SANS, _fitting(_SANS, 30, 656, 1, card["kicker"]), _SOFT[0], card["kicker"])
-    if figure:
-        size = _fitting(_SERIF, 44, 656 - _width(_SANS, 30, goal) - 16, 1, figure)
-        _text(draw, (32, 108 - up), _SERIF, size, _INK[0], figure)
-        _text(draw, (32 + _width(_SERIF, size, figure) + 16, 108 - up), _SANS, 30, _SOFT[0], goal)
+    _text(draw, (32, 52 - up), _SANS, _fit_size(_SANS, 30, 656, 1, card["kicker"]), _SOFT[0], card["kicker"])
+    if progress:
+        size = _fit_size(_SERIF, 44, 656 - _width(_SANS, 30, goal) - 16, 1, progress)
+        _text(draw, (32, 108 - up), _SERIF, size, _INK[0], progress)
+        _text(draw, (32 + _width(_SERIF, size, progress) + 16, 108 - up), _SANS, 30, _SOFT[0], goal)
     elif card["notice"]:
-        _text(draw, (32, 112 - up), _SANS, _fitting(_SANS, 30, 656, 1, card["notice"]), _INK[0], card["notice"])
+        _text(draw, (32, 112 - up), _SANS, _fit_size(_SANS, 30, 656, 1, card["notice"]), _INK[0], card["notice"])
     _bar(picture, card, (32, 136 - up, 656, 20))
     if card["ribbon"]:
-        _text(draw, (32, 176), _SANS, _fitting(_SANS, 20, 656, 1, card["ribbon"]), _SOFT[0], card["ribbon"])
+        _text(draw, (32, 176), _SANS, _fit_size(_SANS, 20, 656, 1, card["ribbon"]), _SOFT[0], card["ribbon"])
     return _png(picture)
 
 
-def share_png(card: Card) -> bytes:
+def open_graph_png(card: Card) -> bytes:
     """1200 × 630 pixels, what Open Graph asks for: the card's upper half, in letters that a messenger does not lose."""
     picture, draw = _paper(1200, 630)
     left, wide = 80, 1040
-    _text(draw, (left, 106), _SANS, _fitting(_SANS, 34, wide, 1, card["kicker"]), _SOFT[0], card["kicker"])
+    _text(draw, (left, 106), _SANS, _fit_size(_SANS, 34, wide, 1, card["kicker"]), _SOFT[0], card["kicker"])
     hidden = card["status"] == "hidden"
     headline = (card["notice"] or "") if hidden else card["title"]
-    size, lines = _wrapped(_SERIF, (84, 76, 68, 60, 52, 44, 36), wide, 3, headline)
+    size, lines = _wrap(_SERIF, (84, 76, 68, 60, 52, 44, 36), wide, 3, headline)
     at = 130
     for line in lines:
         at += round(size * 1.16)
         _text(draw, (left, at), _SERIF, size, _INK[0], line)
     if not hidden:
-        figure, goal = _figures(card)
+        progress, goal = _amount_texts(card)
         if at < 300:
             _needs(draw, card, left, at + 72, wide)
-        if figure:
-            _text(draw, (left, 478), _SERIF, 68, _INK[0], figure)
-            _text(draw, (left + _width(_SERIF, 68, figure) + 20, 478), _SANS, 38, _SOFT[0], goal)
+        if progress:
+            _text(draw, (left, 478), _SERIF, 68, _INK[0], progress)
+            _text(draw, (left + _width(_SERIF, 68, progress) + 20, 478), _SANS, 38, _SOFT[0], goal)
         _bar(picture, card, (left, 506, wide, 28))
         when = card["progress"]["when"] if card["progress"] else ""
-        _text(draw, (left, 582), _SANS, _fitting(_SANS, 28, wide, 1, when), _SOFT[0], when)
+        _text(draw, (left, 582), _SANS, _fit_size(_SANS, 28, wide, 1, when), _SOFT[0], when)
     if card["ribbon"]:
         _ribbon(draw, card["ribbon"])
     return _png(picture)
@@ -152,7 +152,7 @@ def qr_svg(url: str, size: int) -> bytes:
 # ── what is drawn ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _figures(card: Card) -> tuple[str, str]:
+def _amount_texts(card: Card) -> tuple[str, str]:
     """The figure and what stands beside it; neither where it is unknown or hidden: unknown is not zero."""
     progress = card["progress"]
     if progress is None or card["status"] == "hidden":
@@ -227,20 +227,20 @@ def _width(name: str, size: int, text: str) -> float:
     return _font(name, size).getlength(text)
 
 
-def _fitting(name: str, size: int, wide: float, spare: float, text: str) -> int:
+def _fit_size(name: str, size: int, wide: float, spare: float, text: str) -> int:
     """The largest size, from `size` down, in which the text is no wider."""
     while size > 6 and _width(name, size, text) * spare > wide:
         size -= 1
     return size
 
 
-def _wrapped(name: str, sizes: tuple[int, ...], wide: int, most: int, text: str) -> tuple[int, list[str]]:
+def _wrap(name: str, sizes: tuple[int, ...], wide: int, most: int, text: str) -> tuple[int, list[str]]:
     """The first of the sizes in which the text takes no more than `most` lines; in the last, what fits."""
     for size in sizes:
         lines = _lines(name, size, wide, text)
         if len(lines) <= most and all(_width(name, size, line) <= wide for line in lines):
-            return size, _balanced(name, size, wide, lines)
-    return size, [_cut(name, size, wide, line) for line in lines[:most]]
+            return size, _balance(name, size, wide, lines)
+    return size, [_truncate(name, size, wide, line) for line in lines[:most]]
 
 
 def _lines(name: str, size: int, wide: float, text: str) -> list[str]:
@@ -254,7 +254,7 @@ def _lines(name: str, size: int, wide: float, text: str) -> list[str]:
     return lines
 
 
-def _balanced(name: str, size: int, wide: float, lines: list[str]) -> list[str]:
+def _balance(name: str, size: int, wide: float, lines: list[str]) -> list[str]:
     """As many lines, as equally long as they can be: no word stands alone in the last."""
     found = lines
     while len(narrower := _lines(name, size, wide, " ".join(lines))) == len(lines) and wide > 0:
@@ -262,7 +262,7 @@ def _balanced(name: str, size: int, wide: float, lines: list[str]) -> list[str]:
     return found
 
 
-def _cut(name: str, size: int, wide: int, line: str) -> str:
+def _truncate(name: str, size: int, wide: int, line: str) -> str:
     """The line, or as much of it as fits before an ellipsis."""
     if _width(name, size, line) <= wide:
         return line

@@ -25,20 +25,20 @@ from donation_card.errors import Invalid
 _LOCALES: Final = Path(__file__).parent.parent / "locales"
 _ENGLISH: Final = Locale.parse("en")
 _TAG: Final = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
-_LONGEST_LIST: Final = 100
+_MAX_LANG_PARAM: Final = 100
 
 
-def wanted(lang: str) -> tuple[str, ...]:
+def parse_lang_param(lang: str) -> tuple[str, ...]:
     """The primary subtags of a list such as `uk-UA,be`, in order. Raises Invalid (`language_malformed`)."""
     if not lang:
         return ()
     tags = lang.split(",")
-    if len(lang) > _LONGEST_LIST or not all(_TAG.fullmatch(tag) for tag in tags):
+    if len(lang) > _MAX_LANG_PARAM or not all(_TAG.fullmatch(tag) for tag in tags):
         raise Invalid("language_malformed", given=lang[:40])
     return tuple(tag.partition("-")[0].lower() for tag in tags)
 
 
-def accepted(header: str) -> tuple[str, ...]:
+def parse_accept_language(header: str) -> tuple[str, ...]:
     """The primary subtags of an Accept-Language header, best first (RFC 9110, 12.5.4). Never raises."""
     ranked: list[tuple[float, str]] = []
     for part in header[:1000].split(","):
@@ -49,7 +49,7 @@ def accepted(header: str) -> tuple[str, ...]:
     return tuple(tag for _, tag in sorted(ranked, key=lambda pair: pair[0]))
 
 
-class Texts:
+class Translations:
     """One language: its catalogue, its numbers, its dates. `t(key, **values)` raises KeyError on a missing key."""
 
     def __init__(self, language: str, catalogue: Mapping[str, str | Mapping[str, str]]) -> None:
@@ -58,16 +58,16 @@ class Texts:
         self.dir = "rtl" if self.locale.text_direction == "rtl" else "ltr"
         self._catalogue = catalogue
 
-    def t(self, key: str, **values: object) -> str:
+    def translate(self, key: str, **values: object) -> str:
         text = self._catalogue[key]
         if not isinstance(text, str):
             text = text[self.locale.plural_form(int(str(values["n"])))]
         return text.format_map(values) if values else text
 
-    def money(self, money: Money) -> str:
+    def format_money(self, money: Money) -> str:
         """`€1,400`, `1 400 €`: without decimals where the amount is whole."""
         parsed = parse_pattern(self.locale.currency_formats["standard"].pattern)
-        decimals = 0 if money.whole else money.exponent
+        decimals = 0 if money.is_whole else money.exponent
         parsed.frac_prec = (decimals, decimals)
         text: str = parsed.apply(
             Decimal(money.amount).scaleb(-money.exponent), self.locale, currency=money.currency, currency_digits=False
@@ -75,37 +75,37 @@ class Texts:
         # CLDR writes "EUR" in Ukrainian; a sign that everybody knows is calmer
         return text.replace(money.currency, _ENGLISH.currency_symbols.get(money.currency, money.currency))
 
-    def amount_pattern(self, currency: str) -> dict[str, str]:
+    def amount_format(self, currency: str) -> dict[str, str]:
         """How a browser writes a whole amount that a donor is typing: `{n}` stands for the digits."""
-        one = self.money(Money(7 * Money(0, currency).unit, currency))
+        one = self.format_money(Money(7 * Money(0, currency).minor_per_major, currency))
         symbols = self.locale.number_symbols["latn"]
         return {"pattern": one.replace("7", "{n}"), "group": symbols["group"], "decimal": symbols["decimal"]}
 
-    def time(self, instant: dt.datetime) -> str:
+    def format_time(self, instant: dt.datetime) -> str:
         return instant.strftime("%H:%M")
 
-    def moment(self, instant: dt.datetime, *, today: dt.date | None = None) -> str:
+    def format_datetime(self, instant: dt.datetime, *, today: dt.date | None = None) -> str:
         """The time alone on the day itself, else with its day."""
         if today == instant.date():
-            return self.time(instant)
-        return f"{format_date(instant.date(), 'd MMM', locale=self.locale)} {self.time(instant)}"
+            return self.format_time(instant)
+        return f"{format_date(instant.date(), 'd MMM', locale=self.locale)} {self.format_time(instant)}"
 
-    def day(self, date: dt.date) -> str:
+    def format_date(self, date: dt.date) -> str:
         return str(format_date(date, locale=self.locale))
 
-    def city(self, timezone: str) -> str:
+    def city_name(self, timezone: str) -> str:
         return get_timezone_location(timezone, locale=self.locale, return_city=True)
 
-    def countries(self, codes: tuple[str, ...]) -> str:
+    def country_list(self, codes: tuple[str, ...]) -> str:
         return ", ".join(self.locale.territories[code] for code in codes)
 
 
 @cache
-def texts(language: str) -> Texts:
+def translations_for(language: str) -> Translations:
     """The catalogue of one of `LANGUAGES`, read once."""
-    return Texts(language, json.loads((_LOCALES / f"{language}.json").read_text("utf-8")))
+    return Translations(language, json.loads((_LOCALES / f"{language}.json").read_text("utf-8")))
 
 
-def best(preferred: tuple[str, ...]) -> Texts:
+def best_match(preferred: tuple[str, ...]) -> Translations:
     """For pages about no campaign: the first preferred language there is, else English."""
-    return texts(next((tag for tag in preferred if tag in LANGUAGES), "en"))
+    return translations_for(next((tag for tag in preferred if tag in LANGUAGES), "en"))
