@@ -1,7 +1,7 @@
 #!/bin/sh
-# Copies what readers need of a campaign into a folder for a static host (deploy/mirror.conf): the card, its texts, the last figure.
-# Once a minute, from a timer: deploy/mirror.sh https://give.example.org vitaly /srv/mirror
-# What cannot be had keeps its old copy; what is gone (404, a hidden campaign's figure) is taken away.
+# Copy a campaign into a folder for a static host (deploy/contrib/mirror.conf): the card, its texts, the last public total.
+# Run it once a minute from a timer: deploy/contrib/mirror.sh https://give.example.org vitaly /srv/mirror
+# A failed download keeps the old copy. A 404 (the total of a hidden campaign) deletes it.
 set -eu
 origin=$1 campaign=$2 folder=$3 failed=0
 
