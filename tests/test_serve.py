@@ -74,7 +74,7 @@ def test_on_a_timetable_the_figure_does_not_move_with_a_gift_and_the_donor_is_to
         for _ in range(3):
             started = stack.submit(token=stack.token("roof"), amount="own", own="150")
             thanks = stack.client.get(stack.pay(started.headers["location"]).headers["location"]).text
-        assert "next reviewed about" in thanks
+        assert "next updated around" in thanks
         assert "€100" in thanks
         eventually(lambda: stack.totals("roof").raised == 45_000, "the ledger has all three")
         after = stack.client.get("/v1/campaigns/roof/progress")

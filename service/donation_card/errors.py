@@ -2,15 +2,15 @@
 
     DonationCardError
     ├── Refused              the request cannot be served as asked; the reader is told why   4xx
-    │   ├── NotFound         campaign_unknown, campaign_hidden, page_unknown, …              404
-    │   ├── NotOffered       format_unknown                                                  501
+    │   ├── NotFound         campaign_unknown, campaign_hidden, not_found, …              404
+    │   ├── NotOffered       format_not_supported                                                  501
     │   ├── Invalid          request_malformed, language_malformed, amount_*, token_*, …     400
     │   ├── TooLarge         body_too_large                                                  413
     │   ├── Conflict         already_paid, campaign_closed                                   409
     │   └── RateLimited      rate_limited, challenge_required, too_many_changes              429
     ├── Unavailable          a part we depend on does not answer; trying again helps          503
-    │   ├── LedgerUnavailable    ledger_unavailable
-    │   ├── FigureUnknown        figure_unknown
+    │   ├── LedgerUnavailable    totals_unavailable
+    │   ├── FigureUnknown        progress_unknown
     │   └── PaymentsUnavailable  payments_unavailable
     │       ├── FailureKept      … and Stripe repeats it for this idempotency key
     │       └── KeyRefused       … and will not until somebody looks after the key
@@ -48,7 +48,7 @@ class ClientError(DonationCardError):
 
 class NotFound(ClientError):
     status = 404
-    code = "page_unknown"
+    code = "not_found"
 
 
 class Invalid(ClientError):
@@ -65,7 +65,7 @@ class UnsupportedFormat(ClientError):
     """What oEmbed asks for a format that a provider does not speak (https://oembed.com, 2.3.6)."""
 
     status = 501
-    code = "format_unknown"
+    code = "format_not_supported"
 
 
 class Conflict(ClientError):
@@ -83,13 +83,13 @@ class Unavailable(DonationCardError):
 
 
 class TotalsUnavailable(Unavailable):
-    code = "ledger_unavailable"
+    code = "totals_unavailable"
 
 
 class ProgressUnknown(Unavailable):
     """The projection has not been built and no figure was ever published: unknown is not zero."""
 
-    code = "figure_unknown"
+    code = "progress_unknown"
 
 
 class PaymentsUnavailable(Unavailable):

@@ -136,7 +136,7 @@ def test_whoever_may_have_paid_is_not_led_to_paying_another_way(linked, broken):
     handle = linked.order("20", token=linked.token("roof")).json()["handle"]
     broken(503, b"")
     problem = linked.client.get(f"/v1/checkout-sessions/{handle}").json()
-    assert problem["code"] == "payment_unread"
+    assert problem["code"] == "payment_status_unknown"
     assert "fallback_url" not in problem
 
 
@@ -185,7 +185,7 @@ def test_a_stripe_that_fails_for_good_is_said_and_a_second_press_works(alone, ki
     fail(alone, kind, 50)
     refused = alone.order("25", token=token)
     assert (refused.status_code, refused.json()["code"]) == (503, "payments_unavailable")
-    assert "Nothing has been taken" in refused.json()["detail"]
+    assert "No money was taken" in refused.json()["detail"]
     assert alone.client.get("/v1/campaigns/vitaly/progress").status_code == 200
     clear(alone)
     assert alone.order("25", token=token).status_code == 201
@@ -213,7 +213,7 @@ def test_a_donor_who_has_paid_is_never_told_that_nothing_was_taken(alone):
     answer = alone.client.get(path)
     clear(alone)
     assert (page.status_code, answer.status_code) == (503, 503)
-    assert answer.json()["code"] == "payment_unread"
+    assert answer.json()["code"] == "payment_status_unknown"
     for text in (page.text, answer.json()["detail"]):
         assert "went to Stripe" in text
         assert "taken" not in text

@@ -41,7 +41,7 @@ def test_needs_are_funded_in_their_order_and_said_in_words():
     assert [need["note"] for need in drawn["needs"]] == ["✓ funded", "€200 funded · next", "to come", "to come"]
     assert drawn["needs"][1]["filled"] == pytest.approx(200 / 700, abs=1e-5)
     assert drawn["progress"]["text"] == "€1,400 of €3,000 raised; 1 of 4 needs funded"
-    assert drawn["progress"]["when"] == "Figure of 12:00, next review 18:00"
+    assert drawn["progress"]["when"] == "As of 12:00. Next update 18:00."
     assert drawn["progress"]["percent"] == 46
 
 
@@ -67,7 +67,7 @@ def test_what_came_offline_is_said_in_every_language(lang):
 def test_an_offline_part_beside_the_grid_is_shown_to_the_cent_and_fills_needs():
     drawn = card(437_50, offline=437_50)
     assert drawn["progress"]["figure"] == "€437.50"
-    assert drawn["progress"]["when"] == "€437.50 of it given offline\u00a0· Figure of 12:00, next review 18:00"
+    assert drawn["progress"]["when"] == "€437.50 of it given offline\u00a0· As of 12:00. Next update 18:00."
     assert drawn["needs"][0]["state"] == "next"
 
 
@@ -104,7 +104,7 @@ def test_paused_closed_and_ended_each_say_so():
 def test_a_stale_figure_says_from_when_it_is():
     drawn = card(100_000, stale=True)
     assert drawn["progress"]["stale"]
-    assert drawn["progress"]["when"].startswith("Figure of 23 Nov 12:00")
+    assert drawn["progress"]["when"].startswith("As of 23 Nov 12:00")
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -137,7 +137,7 @@ def test_thanks_name_the_next_review_the_step_and_the_traces():
     said = view.checkout_status_json(VITALY, figure(100_000), translations_for("en"), "paid", Money(2_500, "EUR"))
     assert said["paragraphs"] == [
         "Your gift of €25 is counted.",
-        "The public figure is next reviewed about 18:00 (Vilnius) and moves in steps of €100.",
+        "The public total is next updated around 18:00 (Vilnius), in steps of €100.",
         "These traces remain: Stripe’s receipt, if you gave an e-mail address; the line on your bank statement;"
         " this browser’s history.",
     ]
@@ -153,10 +153,10 @@ def test_without_a_warning_thanks_list_no_traces():
 def test_the_needs_a_gift_can_reach_are_those_not_funded_yet():
     reached = view.fundable_needs(VITALY, figure(140_000), translations_for("en"))
     assert [need["missing"] for need in reached] == [50_000, 60_000, 50_000]
-    assert reached[0]["text"].startswith("Your gift reaches: Restoring his driving licence (€500")
+    assert reached[0]["text"].startswith("Your gift goes to: Restoring his driving licence (€500")
     assert view.fundable_needs(VITALY, figure(300_000), translations_for("en")) == []
 
 
 def test_times_are_told_in_the_campaigns_own_zone():
     utc = calculate_progress(VITALY, 0, as_of=NOON, next_update_at=(NOON + timedelta(hours=6)).astimezone(UTC))
-    assert view.as_of_text(utc, translations_for("en")) == "Figure of 12:00, next review 18:00"
+    assert view.as_of_text(utc, translations_for("en")) == "As of 12:00. Next update 18:00."
