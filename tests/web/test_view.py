@@ -138,7 +138,7 @@ def test_thanks_name_the_next_review_the_step_and_the_traces():
     assert said["paragraphs"] == [
         "Your gift of €25 is counted.",
         "The public total is next updated around 18:00 (Vilnius), in steps of €100.",
-        "These traces remain: Stripe’s receipt, if you gave an e-mail address; the line on your bank statement;"
+        "These records remain: Stripe’s receipt, if you gave an e-mail address; the line on your bank statement;"
         " this browser’s history.",
     ]
 
