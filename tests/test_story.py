@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from redis import Redis
 from stripe import WebhookSignature
-from stripe_sandbox.reversals import DISPUTE_MOVES, REFUND_MOVES
+from stripe_sandbox.reversals import DISPUTE_TRANSITIONS, REFUND_TRANSITIONS
 
 from tests.sandbox.conftest import amount, sandbox_with
 from tests.world import WEBHOOK_SECRET, World
@@ -81,11 +81,11 @@ class Story(RuleBasedStateMachine):
 
     @rule(dice=dice)
     def move_a_refund(self, dice: random.Random) -> None:
-        self.move(dice, "refunds", REFUND_MOVES)
+        self.move(dice, "refunds", REFUND_TRANSITIONS)
 
     @rule(dice=dice)
     def move_a_dispute(self, dice: random.Random) -> None:
-        self.move(dice, "disputes", DISPUTE_MOVES)
+        self.move(dice, "disputes", DISPUTE_TRANSITIONS)
 
     @rule(seconds=st.sampled_from([60, 2 * 3_600, REBUILD_INTERVAL]))
     def time_goes_by(self, seconds: int) -> None:

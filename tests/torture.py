@@ -32,7 +32,7 @@ from donation_card.domain.totals import Totals, expected_totals, payment, refund
 from donation_card.errors import TotalsUnavailable
 from redis import Redis
 from stripe_sandbox import WebhookFaults
-from stripe_sandbox.reversals import DISPUTE_MOVES, REFUND_MOVES
+from stripe_sandbox.reversals import DISPUTE_TRANSITIONS, REFUND_TRANSITIONS
 
 from tests import canary_story
 from tests.redis_servers import sentinels
@@ -82,9 +82,9 @@ class Donors:
         if not self.take_back or what < 0.7:
             give(http, self.dice.randint(2_00, 300_00))
         elif what < 0.8:
-            self.move(http, "refunds", REFUND_MOVES)
+            self.move(http, "refunds", REFUND_TRANSITIONS)
         elif what < 0.9:
-            self.move(http, "disputes", DISPUTE_MOVES)
+            self.move(http, "disputes", DISPUTE_TRANSITIONS)
         else:
             paid = http.get("/v1/payment_intents", params={"limit": 20}).json()["data"]
             if paid:
@@ -139,7 +139,7 @@ def totals(stack: Stack) -> Totals | None:
 
 IMPATIENT = {
     "retry_delays": (0.3,) * 400,
-    "webhook_faults": WebhookFaults(duplicate=1, reorder=0.5, drop=0.1),
+    "webhook_faults": WebhookFaults(extra_copies=1, max_jitter=0.5, attempt_failure_rate=0.1),
     "delivery_timeout": 3.0,
 }
 

@@ -7,7 +7,7 @@ import pytest
 import stripe
 from stripe._encode import _api_encode
 from stripe.params.checkout import SessionCreateParams
-from stripe_sandbox.parameters import fields
+from stripe_sandbox.param_validation import param_types
 
 from tests.sandbox.conftest import NOON, Sandbox, amount, embedded, gift
 
@@ -113,7 +113,7 @@ def test_refused(shared: Sandbox, changes: dict[str, Any], code: str | None, par
 def sample(hint: Any) -> Any:
     """A value that a generated type allows, with every optional part in it."""
     if hasattr(hint, "__required_keys__"):
-        return {name: sample(part) for name, part in fields(hint).items()}
+        return {name: sample(part) for name, part in param_types(hint).items()}
     arguments = get_args(hint)
     if get_origin(hint) is Literal:
         return next(choice for choice in arguments[::-1] if choice)
@@ -130,9 +130,9 @@ def sample(hint: Any) -> Any:
     return {str: "text", int: 1, bool: "true"}.get(hint, 1)
 
 
-@pytest.mark.parametrize("name", fields(SessionCreateParams))
+@pytest.mark.parametrize("name", param_types(SessionCreateParams))
 def test_every_parameter_that_stripe_knows_is_answered_in_words(shared: Sandbox, name: str) -> None:
-    params = gift(**{name: sample(fields(SessionCreateParams)[name])})
+    params = gift(**{name: sample(param_types(SessionCreateParams)[name])})
     answer = shared.call("POST", "/v1/checkout/sessions", content=urlencode(list(_api_encode(params))), headers=FORM)
     assert answer.status_code in (200, 400)
     assert answer.status_code == 200 or answer.json()["error"].get("code") != "parameter_unknown"

@@ -226,7 +226,7 @@ def test_a_service_that_starts_while_stripe_is_away_shows_the_figure_and_says_wh
         stack.until_ready()
         stack.give("25")
         eventually(lambda: stack.progress()["raised"] == 2500, "the gift is counted")
-    away = {"api_fault": ApiFault("500", next=10_000)}
+    away = {"api_fault": ApiFault("500", remaining=10_000)}
     with running(redis_url, tmp_path, sandbox_options=away) as stack:
         eventually(lambda: stack.client.get("/v1/campaigns/vitaly/progress").status_code == 200, "the figure is there")
         assert stack.progress()["raised"] == 2500

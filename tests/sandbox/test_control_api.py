@@ -50,7 +50,7 @@ def test_a_request_lost_on_its_way_does_nothing(sandbox: Sandbox, kind: str) -> 
 
 
 def test_faults_can_be_there_from_the_start_and_be_cleared() -> None:
-    with sandbox_with(api_fault=ApiFault("500", next=100)) as sandbox:
+    with sandbox_with(api_fault=ApiFault("500", remaining=100)) as sandbox:
         assert sandbox.call("GET", "/v1/account").status_code == 500
         sandbox.http.delete("/sandbox/faults")
         assert sandbox.call("GET", "/v1/account").status_code == 200

@@ -113,7 +113,7 @@ def test_events_come_in_another_order(delivering: Sandbox, inbox: Inbox) -> None
 
 
 def test_dropped_attempts_are_made_up_for(inbox: Inbox) -> None:
-    faults = WebhookFaults(drop=0.5)
+    faults = WebhookFaults(attempt_failure_rate=0.5)
     options = {"webhook_url": inbox.url, "webhook_secret": SECRET, "retry_delays": (0,) * 50, "webhook_faults": faults}
     with sandbox_with(**options) as sandbox:
         for _ in range(5):

@@ -230,7 +230,7 @@ def test_the_script_bears_the_name_of_the_packages_release() -> None:
 
 
 def test_every_language_has_every_text() -> None:
-    from stripe_sandbox.texts import ENGLISH, TRANSLATED
+    from stripe_sandbox.page_texts import ENGLISH, TRANSLATED
 
     for words in TRANSLATED.values():
         assert words.keys() == ENGLISH.keys()
