@@ -26,7 +26,7 @@ from pathlib import Path
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
 from donation_card.adapters.proof_of_work import MEAN_ATTEMPTS
-from donation_card.application.ports import Account, CheckoutSession, PaymentDeclined, SessionStatus
+from donation_card.application.ports.payments import Account, CheckoutSession, PaymentDeclined, SessionStatus
 from donation_card.application.session_limits import WITHOUT_JS, Budgets, Client, SessionLimits
 from donation_card.domain.attack_detection import MAX_LEVEL
 from donation_card.errors import RateLimited

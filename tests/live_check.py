@@ -23,7 +23,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 import stripe
 from donation_card.adapters.stripe.payments import HANDLED_EVENTS, _create_params
-from donation_card.application.ports import CheckoutOrder, UiMode
+from donation_card.application.ports.payments import CheckoutOrder, UiMode
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.money import Money
 from donation_card.settings import STRIPE_ORIGINS

@@ -21,7 +21,7 @@ import httpx
 import uvicorn
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.app import create_app
-from donation_card.application.ports import Account
+from donation_card.application.ports.payments import Account
 from donation_card.domain.totals import Totals
 from donation_card.observability.logs import configure_logs
 from donation_card.server.http_protocol import LimitedHttpProtocol

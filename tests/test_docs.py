@@ -7,8 +7,8 @@ from random import Random
 
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.adapters.stripe.payments import HANDLED_EVENTS
-from donation_card.adapters.tokens import FORM_LIFETIME, HANDLE_LIFETIME
 from donation_card.analysis.disclosure_risk import DonationProcess, advantages
+from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME, SESSION_HANDLE_LIFETIME
 from donation_card.observability.metrics import render
 from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE, script_snippet
 from donation_card.web.presentation.translations import translations_for
@@ -153,8 +153,8 @@ def test_privacy_names_tests_that_there_are_and_lives_that_things_have():
     named = set(re.findall(r"`(test_\w+)`", page))
     assert len(named) > 10
     assert named - there == set()
-    assert f"token {FORM_LIFETIME // 60} min" in page
-    assert f"its handle, {HANDLE_LIFETIME // 3600} h" in page
+    assert f"token {FORM_TOKEN_LIFETIME // 60} min" in page
+    assert f"its handle, {SESSION_HANDLE_LIFETIME // 3600} h" in page
 
 
 def test_privacy_names_every_log_line_with_an_id_of_stripe_s():

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from donation_card.app import create_app
-from donation_card.application.ports import Account
+from donation_card.application.ports.payments import Account
 from donation_card.application.reconciliation import Reconciliation
 from donation_card.domain.progress import Progress
 from donation_card.domain.totals import payment

@@ -12,7 +12,8 @@ import httpx
 import pytest
 from click.testing import CliRunner
 from donation_card.adapters.stripe.payments import StripePayments
-from donation_card.application.ports import StripeRecord, SyncHistory
+from donation_card.application.ports.payments import StripeRecord
+from donation_card.application.ports.totals import SyncHistory
 from donation_card.application.reconciliation import REBUILD_INTERVAL
 from donation_card.cli.main import cli
 from donation_card.domain.totals import Totals

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from donation_card.adapters.stripe.payments import _parse_charge_country
-from donation_card.application.ports import ChargeCountry
+from donation_card.application.ports.payments import ChargeCountry
 from donation_card.application.reconciliation import REBUILD_INTERVAL, SYNC_INTERVAL
 from donation_card.observability import metrics
 from structlog.testing import capture_logs

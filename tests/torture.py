@@ -26,7 +26,8 @@ from typing import Any
 
 import httpx
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
-from donation_card.application.ports import Account, ApplyResult
+from donation_card.application.ports.payments import Account
+from donation_card.application.ports.totals import ApplyResult
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.totals import Totals, expected_totals, payment, refund
 from donation_card.errors import TotalsUnavailable

@@ -11,7 +11,7 @@ from donation_card.adapters.campaign_files.loader import CampaignFiles
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.application.donations import Donations
-from donation_card.application.ports import Attribution, StripeRecord
+from donation_card.application.ports.payments import Attribution, StripeRecord
 from donation_card.application.reconciliation import Reconciliation
 from donation_card.domain.totals import Totals
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
-from donation_card.application.ports import Account
+from donation_card.application.ports.payments import Account
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from redis import Redis
 

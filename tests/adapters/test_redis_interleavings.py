@@ -15,7 +15,7 @@ from random import Random
 
 import uvloop
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
-from donation_card.application.ports import Account
+from donation_card.application.ports.payments import Account
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.totals import ObjectState, dispute, expected_totals, payment, refund
 from donation_card.errors import TotalsUnavailable

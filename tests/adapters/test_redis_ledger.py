@@ -8,7 +8,8 @@ import time
 
 import pytest
 from donation_card.adapters.redis.totals_store import RedisTotalsStore, _script
-from donation_card.application.ports import Account, ApplyResult, RebuildReport, SyncHistory
+from donation_card.application.ports.payments import Account
+from donation_card.application.ports.totals import ApplyResult, RebuildReport, SyncHistory
 from donation_card.domain.totals import ObjectKind, ObjectState, Totals, dispute, expected_totals, payment, refund
 from donation_card.errors import TotalsUnavailable
 from hypothesis import given, settings

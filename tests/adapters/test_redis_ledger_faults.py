@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
-from donation_card.application.ports import Account, ApplyResult
+from donation_card.application.ports.payments import Account
+from donation_card.application.ports.totals import ApplyResult
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.totals import Totals
 from donation_card.errors import TotalsUnavailable

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from donation_card.adapters.redis.totals_store import STALE_AFTER, RedisTotalsStore
-from donation_card.application.ports import Account
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
+from donation_card.application.ports.payments import Account
+from donation_card.domain.lifetimes import STALE_AFTER
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, next_published_total, periods_around
 from donation_card.domain.totals import ObjectState, Totals, expected_totals, payment, refund
 from donation_card.errors import TotalsUnavailable

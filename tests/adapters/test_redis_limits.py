@@ -6,7 +6,7 @@ import time
 import pytest
 from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
 from donation_card.adapters.redis.rate_limiter import USED_PROOF_TTL_MS, RedisRateLimiter
-from donation_card.application.ports import LimitDecision
+from donation_card.application.ports.limits import LimitDecision
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.attack_detection import (
     DECLINE_THRESHOLD,

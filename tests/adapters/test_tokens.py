@@ -3,8 +3,9 @@
 import time
 
 import pytest
-from donation_card.adapters.tokens import FORM_LIFETIME, SignedTokens
-from donation_card.application.ports import SessionHandle
+from donation_card.adapters.tokens import SignedTokens
+from donation_card.application.ports.tokens import SessionHandle
+from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME
 from donation_card.errors import Invalid
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,7 +43,7 @@ def test_the_newest_key_signs():
 
 
 def test_a_form_token_ends_after_an_hour_and_still_says_where_it_was_for(monkeypatch):
-    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: int(time.time()) - FORM_LIFETIME - 1)
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: int(time.time()) - FORM_TOKEN_LIFETIME - 1)
     old = tokens.issue_form_token("roof", "other")
     with pytest.raises(Invalid) as caught:
         tokens.read_form_token(old)

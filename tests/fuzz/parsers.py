@@ -16,7 +16,7 @@ from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.adapters.stripe.webhook_signature import verify
 from donation_card.adapters.tokens import SignedTokens
 from donation_card.application.donations import Donations
-from donation_card.application.ports import Account
+from donation_card.application.ports.payments import Account
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import MAX_MINOR_UNITS, parse_amount
 from donation_card.errors import ConfigurationError, IgnoredEvent, Invalid, NotFound

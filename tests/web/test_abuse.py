@@ -16,7 +16,7 @@ import pytest
 from donation_card.adapters import proof_of_work
 from donation_card.adapters.redis.rate_limiter import RedisRateLimiter
 from donation_card.app import create_app
-from donation_card.application.ports import Account
+from donation_card.application.ports.payments import Account
 from donation_card.application.session_limits import CHALLENGES_PER_NETWORK, PER_NETWORK, WITHOUT_JS_PER_NETWORK
 from donation_card.cli.main import _attack_mode
 from donation_card.demo.embedded_valkey import EmbeddedValkey

@@ -6,7 +6,8 @@ from html import unescape
 
 import httpx
 import pytest
-from donation_card.adapters.tokens import FORM_LIFETIME, SignedTokens
+from donation_card.adapters.tokens import SignedTokens
+from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME
 from donation_card.domain.money import Money
 from donation_card.web.presentation.translations import translations_for
 from itsdangerous import TimestampSigner
@@ -227,7 +228,7 @@ def test_a_form_without_our_token_is_a_page_that_says_so(stack, token):
 
 
 def test_an_expired_form_leads_back_to_its_campaign(stack, monkeypatch):
-    an_hour_ago = int(time.time()) - FORM_LIFETIME - 1
+    an_hour_ago = int(time.time()) - FORM_TOKEN_LIFETIME - 1
     with monkeypatch.context() as earlier:
         earlier.setattr(TimestampSigner, "get_timestamp", lambda _: an_hour_ago)
         token = SignedTokens(stack.settings.secret_keys).issue_form_token("vitaly", "other")
