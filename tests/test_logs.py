@@ -98,7 +98,7 @@ def test_an_error_is_told_by_its_kind_and_place_and_never_in_its_own_words():
         "try:\n"
         "    read('4242 4242' + ' 4242 4242')\n"
         "except KeyError as error:\n"
-        "    structlog.get_logger().error('internal', exc_info=error)\n"
+        "    structlog.get_logger().error('unhandled_error', exc_info=error)\n"
         "    logging.getLogger('uvicorn.error').error('Exception in ASGI application', exc_info=error)\n"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)

@@ -41,10 +41,10 @@ def test_each_outcome_of_a_webhook_is_counted_with_its_reason(stack):
         'outcome="unchanged",reason=""',
         'outcome="ignored",reason="other_product"',
         'outcome="ignored",reason="unhandled_type"',
-        'outcome="bad",reason="signature_invalid"',
+        'outcome="rejected",reason="signature_invalid"',
     ):
         assert found[f"webhooks_total{{{outcome}}}"] == 1, found
-    assert found['joins_total{kind="payment",source="webhook"}'] == 1
+    assert found['totals_updates_total{kind="payment",source="webhook"}'] == 1
     assert stack.metrics()["last_webhook_timestamp_seconds"] > before["last_webhook_timestamp_seconds"]
 
 
@@ -74,15 +74,18 @@ def test_requests_are_timed_by_route_and_no_path_amount_or_handle_is_told(stack)
 
 def test_what_is_known_of_parts_figures_and_rounds_is_told(stack):
     found = stack.metrics()
-    for part in ("ledger", "figures", "reconcile", "campaigns", "payments"):
-        assert found[f'ready{{part="{part}"}}'] == 1
+    for part in ("totals", "figures", "reconcile", "campaigns", "payments"):
+        assert found[f'component_ready{{component="{part}"}}'] == 1
     assert found['publication_stale{campaign="vitaly"}'] == 0
-    for name in ('publication_timestamp_seconds{campaign="vitaly"}', 'reconcile_timestamp_seconds{round="rebuild"}'):
+    for name in (
+        'publication_timestamp_seconds{campaign="vitaly"}',
+        'reconciliation_timestamp_seconds{type="rebuild"}',
+    ):
         assert found[name] > 1.7e9
-    before = found["ready_reads_total"]
+    before = found["cached_responses_total"]
     for _ in range(10):
         stack.progress()
-    eventually(lambda: stack.metrics()["ready_reads_total"] >= before + 10, "reads are counted together")
+    eventually(lambda: stack.metrics()["cached_responses_total"] >= before + 10, "reads are counted together")
 
 
 def test_workers_count_together_and_a_dead_ones_counts_are_kept_and_taken_over(redis_url, tmp_path, roof):
@@ -114,7 +117,7 @@ def test_what_a_dead_worker_measured_is_not_told_any_more_and_what_it_counted_is
 
     worker("metrics.attack_mode.set(1); metrics.cached_reads.inc(3); metrics.last_webhook.set(7)")
     told = worker("print(metrics.render([]).decode())").stdout
-    for line in ("attack_mode 0.0", "ready_reads_total 3.0", "last_webhook_timestamp_seconds 7.0"):
+    for line in ("attack_mode 0.0", "cached_responses_total 3.0", "last_webhook_timestamp_seconds 7.0"):
         assert f"\ndonation_card_{line}\n" in told
 
 

@@ -95,7 +95,7 @@ def test_without_the_right_to_read_events_all_the_rest_is_found(world: World, mo
     monkeypatch.setattr(worker.donations.payments, "list_changed_since", refused)
     with alarms() as said:
         assert world.run(world.sync(worker)) == Totals(25_00, 1)
-    assert said == ["late_changes_not_read"]
+    assert said == ["event_list_failed"]
 
 
 def test_a_late_change_that_no_event_told_is_found_within_a_day_and_is_an_alarm(world: World) -> None:
@@ -110,8 +110,8 @@ def test_a_late_change_that_no_event_told_is_found_within_a_day_and_is_an_alarm(
     counted = metrics.render([])
     with alarms() as said:
         assert world.pass_() == Totals(25_00, 1)
-    assert said == ["ledger_differed"]
-    assert b'ledger_differences_total{campaign="roof"}' in metrics.render([])
+    assert said == ["totals_mismatch"]
+    assert b'reconciliation_mismatches_total{campaign="roof"}' in metrics.render([])
     assert counted != metrics.render([])
 
 
@@ -242,7 +242,7 @@ def rebuild(world: World, *options: str) -> tuple[int, list[str]]:
         "REDIS_URL": world.redis_url,
         "PUBLIC_URL": "http://localhost:8000",
         "SECRET_KEYS": "0123456789abcdef" * 2,
-        "CAMPAIGNS": str(world.campaigns),
+        "CAMPAIGNS_DIR": str(world.campaigns),
     }
     result = CliRunner().invoke(cli, ["rebuild", *options], env=environment)
     lines = [line for line in result.output.splitlines() if line.startswith("roof")]

@@ -17,7 +17,7 @@ GOOD = {
     "SECRET_KEYS": "0123456789abcdef0123456789abcdef",
     "PUBLIC_URL": "https://give.foundation.eu",
     "REDIS_URL": "redis://127.0.0.1:6379/0",
-    "CAMPAIGNS": "campaigns",
+    "CAMPAIGNS_DIR": "campaigns",
 }
 
 
@@ -37,7 +37,7 @@ def test_an_empty_environment_names_everything_that_is_missing_at_once():
     with pytest.raises(ConfigurationError) as caught:
         from_environment({})
     missing = {fault.field for fault in caught.value.faults}
-    assert missing >= GOOD.keys() - {"CAMPAIGNS"}
+    assert missing >= GOOD.keys() - {"CAMPAIGNS_DIR"}
     assert "Dashboard" in str(caught.value)
 
 
@@ -64,16 +64,16 @@ def test_an_empty_environment_names_everything_that_is_missing_at_once():
         ("REDIS_URL", "redis+sentinel:///name"),
         ("REDIS_URL", "redis+cluster://one:6379,"),
         ("REDIS_URL", "redis+cluster://one:6379/0"),
-        ("REDIS_REPLICAS", "-1"),
-        ("REDIS_REPLICAS", "9"),
-        ("STRIPE_RATE", "4"),
-        ("STRIPE_RATE", "fast"),
-        ("REDIS_REPLICAS", "one"),
+        ("REDIS_MIN_REPLICAS_ACK", "-1"),
+        ("REDIS_MIN_REPLICAS_ACK", "9"),
+        ("STRIPE_RATE_LIMIT", "4"),
+        ("STRIPE_RATE_LIMIT", "fast"),
+        ("REDIS_MIN_REPLICAS_ACK", "one"),
         ("PORT", "0"),
         ("PORT", "eighty"),
         ("WEB_CONCURRENCY", "-1"),
         ("LOG_LEVEL", "loud"),
-        ("CAMPAIGNS", "no-such-folder"),
+        ("CAMPAIGNS_DIR", "no-such-folder"),
         ("STRIPE_API_BASE", "ftp://x"),
     ],
 )
@@ -134,7 +134,7 @@ def test_another_stripe_base_replaces_every_origin_of_stripes():
     ],
 )
 def test_redis_may_be_several_servers(url):
-    assert from_environment(GOOD | {"REDIS_URL": url, "REDIS_REPLICAS": "2"}).redis_min_replicas_ack == 2
+    assert from_environment(GOOD | {"REDIS_URL": url, "REDIS_MIN_REPLICAS_ACK": "2"}).redis_min_replicas_ack == 2
 
 
 def refused(environment):
@@ -150,15 +150,15 @@ def test_every_fault_of_settings_and_files_is_named_at_once_and_nothing_starts(t
         (tmp_path / f"{name}.toml").write_text(
             Path("tests/roof.toml").read_text("utf-8").replace("goal = 900", "goal = 901")
         )
-    wrong = GOOD | {"PATH": os.environ["PATH"], "CAMPAIGNS": str(tmp_path), "PORT": "0", "SECRET_KEYS": "short"}
+    wrong = GOOD | {"PATH": os.environ["PATH"], "CAMPAIGNS_DIR": str(tmp_path), "PORT": "0", "SECRET_KEYS": "short"}
     told = refused(wrong)
     for named in ("PORT", "SECRET_KEYS", "roof.toml", "well.toml"):
         assert named in told
 
 
 def test_a_folder_that_is_not_there_is_named_once(tmp_path):
-    wrong = GOOD | {"PATH": os.environ["PATH"], "CAMPAIGNS": str(tmp_path / "gone")}
+    wrong = GOOD | {"PATH": os.environ["PATH"], "CAMPAIGNS_DIR": str(tmp_path / "gone")}
     told = refused(wrong)
     assert [line for line in told.splitlines() if "gone" in line] == [
-        f"environment: CAMPAIGNS: given '{tmp_path / 'gone'}'; allowed: a folder of campaign files"
+        f"environment: CAMPAIGNS_DIR: given '{tmp_path / 'gone'}'; allowed: a folder of campaign files"
     ]

@@ -36,7 +36,7 @@ def pay(world: World, number: str) -> None:
 
 
 def counted() -> float:
-    found = re.search(rb'warned_banks_total\{campaign="roof"\} ([\d.]+)', metrics.render([]))
+    found = re.search(rb'warned_bank_donations_total\{campaign="roof"\} ([\d.]+)', metrics.render([]))
     return float(found[1]) if found else 0.0
 
 
@@ -44,13 +44,13 @@ def alarms(world: World, *, after: float = SYNC_INTERVAL) -> list[dict]:
     world.advance(after)
     with capture_logs() as lines:
         world.pass_()
-    return [line for line in lines if line["event"] == "card_country_warned"]
+    return [line for line in lines if line["event"] == "warned_bank_country"]
 
 
 def test_it_is_told_once_by_the_pass_that_finds_it(world: World) -> None:
     before = counted()
     pay(world, FROM_BELARUS)
-    assert alarms(world) == [{"event": "card_country_warned", "campaign": "roof", "log_level": "error"}]
+    assert alarms(world) == [{"event": "warned_bank_country", "campaign": "roof", "log_level": "error"}]
     assert counted() == before + 1
     assert alarms(world) == []
     assert alarms(world, after=REBUILD_INTERVAL) == [], "nor by the daily check"

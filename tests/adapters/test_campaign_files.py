@@ -394,12 +394,12 @@ def test_a_bad_edit_keeps_the_campaign_and_is_logged_once(write: Callable[..., P
         assert not any(files.reload() for _ in range(3))
     assert files.get("roof") is before
     (entry,) = log
-    assert (entry["event"], entry["log_level"]) == ("campaign_file_refused", "error")
+    assert (entry["event"], entry["log_level"]) == ("campaign_file_invalid", "error")
     assert any("roof.toml: needs: given amounts that add up to 200.00 EUR" in fault for fault in entry["faults"])
     write(ROOF.replace("goal = 200", "goal = 2000"))
     with capture_logs() as log:
         files.reload()
-    assert [entry["event"] for entry in log] == ["campaign_file_refused"]
+    assert [entry["event"] for entry in log] == ["campaign_file_invalid"]
     write(ROOF.replace("It rains in.", "It is dry."))
     with capture_logs() as log:
         assert files.reload()
@@ -441,7 +441,7 @@ def test_a_folder_that_vanishes_takes_no_campaign_with_it(write: Callable[..., P
     folder.rename(tmp_path / "elsewhere")
     with capture_logs() as log:
         assert not any(files.reload() for _ in range(3))
-    assert [entry["event"] for entry in log] == ["campaign_file_refused"]
+    assert [entry["event"] for entry in log] == ["campaign_file_invalid"]
     assert files.get("roof").id == "roof"
     (tmp_path / "elsewhere").rename(folder)
     assert not files.reload()

@@ -100,5 +100,5 @@ def test_a_hidden_campaign_gets_no_link_and_sites_are_registered_for_wallets(ins
 
 
 def test_a_key_that_may_not_says_so_and_a_missing_setting_is_named(installed):
-    refused = CliRunner().invoke(cli, ["stripe", "setup"], env={"CAMPAIGNS": "campaigns", "STRIPE_SECRET_KEY": ""})
+    refused = CliRunner().invoke(cli, ["stripe", "setup"], env={"CAMPAIGNS_DIR": "campaigns", "STRIPE_SECRET_KEY": ""})
     assert {fault.field for fault in refused.exception.faults} == {"STRIPE_SECRET_KEY", "PUBLIC_URL"}

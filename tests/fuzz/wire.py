@@ -137,6 +137,6 @@ def run(count: int, seed: int) -> Seen:
         assert stack.client.get("/healthz").status_code == 200
         assert stack.client.get("/readyz").status_code == 200
         told = log.read_text(errors="replace")
-        for bad in ("Traceback", '"internal"', "Exception in ASGI"):
+        for bad in ("Traceback", '"unhandled_error"', "Exception in ASGI"):
             assert bad not in told, told[max(0, told.index(bad) - 2000) : told.index(bad) + 4000]
     return seen

@@ -17,7 +17,7 @@ def test_only_the_operator_learns_when_the_last_webhook_came_and_the_last_pass_b
     """Passes come every ten minutes while gifts do, and else every hour: their rhythm tells."""
     post(stack, session_event(stack))
     public = stack.client.get("/readyz").json()["parts"]
-    assert public.keys() == {"campaigns", "ledger", "figures", "reconcile", "payments"}
+    assert public.keys() == {"campaigns", "totals", "figures", "reconcile", "payments"}
     assert all(part == {"ready": True} for part in public.values())
     parts = stack.client.get("/readyz", headers=BEARER).json()["parts"]
     assert parts["webhook"]["ready"] is True

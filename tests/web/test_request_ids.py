@@ -52,4 +52,4 @@ def test_a_problem_and_the_log_name_the_request(redis_url, tmp_path, roof):
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines() if line.startswith("{")]
     told = [line.get("request_id") for line in lines if line["event"] == "campaign_unknown"]
     assert answer.headers["x-request-id"] in told
-    assert all("request_id" not in line for line in lines if line["event"] in {"rebuilt", "reconciled"})
+    assert all("request_id" not in line for line in lines if line["event"] in {"rebuild_finished", "sync_finished"})

@@ -67,7 +67,7 @@ class CampaignFiles(Campaigns):
         """Read what was written, added or removed since; whether a campaign changed. Cheap: call it every second."""
         before = self._by_id
         for path, faults in self._scan().items():
-            self._log.error("campaign_file_refused", file=_name(path), faults=[str(fault) for fault in faults])
+            self._log.error("campaign_file_invalid", file=_name(path), faults=[str(fault) for fault in faults])
         if self._by_id is before:
             return False
         for campaign_id in before.keys() | self._by_id.keys():

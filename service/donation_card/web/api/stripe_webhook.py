@@ -39,7 +39,7 @@ class WebhookEndpoint:
             log.info("event_ignored", reason=reason.code)
             answer = JSONResponse({"outcome": "ignored", "reason": reason.code}, 200, _HEADERS)
         except DonationCardError as error:
-            webhooks.labels("unavailable" if isinstance(error, Unavailable) else "bad", error.code).inc()
+            webhooks.labels("unavailable" if isinstance(error, Unavailable) else "rejected", error.code).inc()
             scope["endpoint"] = type(self)
             await SecurityHeadersMiddleware(await self.problem(Request(scope), error))(scope, receive, send)
             return
