@@ -116,9 +116,9 @@ def _checked() -> tuple[Settings, Sequence[Campaign]]:
         settings = from_environment(os.environ)
     except ConfigurationError as error:
         faults += error.faults
-    if "CAMPAIGNS" not in [fault.field for fault in faults]:
+    if "CAMPAIGNS_DIR" not in [fault.field for fault in faults]:
         try:
-            found = CampaignFiles(Path(os.environ.get("CAMPAIGNS", "campaigns"))).all()
+            found = CampaignFiles(Path(os.environ.get("CAMPAIGNS_DIR", "campaigns"))).all()
         except ConfigurationError as error:
             faults += error.faults
     if faults or settings is None:
@@ -177,7 +177,7 @@ async def _attack_mode(settings: Settings, wanted: str | None) -> str:
 @click.argument("campaign")
 @click.option("--lang", default="", help="Language of the link's text; the campaign's own if left out.")
 @click.option("--url", envvar="PUBLIC_URL", required=True, help="Public address of the service.")
-@click.option("--campaigns", default="campaigns", envvar="CAMPAIGNS", type=click.Path(path_type=Path, exists=True))
+@click.option("--campaigns", default="campaigns", envvar="CAMPAIGNS_DIR", type=click.Path(path_type=Path, exists=True))
 @click.option("--pinned", is_flag=True, help="This release of the card and no other, held by its hash.")
 def snippet(campaign: str, lang: str, url: str, campaigns: Path, *, pinned: bool) -> None:
     """Print the two lines that a site pastes."""
@@ -192,7 +192,7 @@ def snippet(campaign: str, lang: str, url: str, campaigns: Path, *, pinned: bool
 
 @cli.command("exposure")
 @click.argument("campaign")
-@click.option("--campaigns", default="campaigns", envvar="CAMPAIGNS", type=click.Path(path_type=Path, exists=True))
+@click.option("--campaigns", default="campaigns", envvar="CAMPAIGNS_DIR", type=click.Path(path_type=Path, exists=True))
 @click.option("--every", help='Instead of the file\'s: "6h", "1d".')
 @click.option("--step", type=click.IntRange(1), help="Instead of the file's, in whole units.")
 @click.option("--min-gifts", type=click.IntRange(0), help="Instead of the file's.")

@@ -15,7 +15,7 @@ from donation_card.settings import Settings, from_environment
 if TYPE_CHECKING:
     from donation_card.domain.campaign import Campaign
 
-REQUIRED_SETTINGS: Final = ("STRIPE_SECRET_KEY", "PUBLIC_URL", "CAMPAIGNS", "STRIPE_API_BASE")
+REQUIRED_SETTINGS: Final = ("STRIPE_SECRET_KEY", "PUBLIC_URL", "CAMPAIGNS_DIR", "STRIPE_API_BASE")
 """The webhook's secret is what this command finds out, and Redis has no part in it."""
 
 
