@@ -66,7 +66,9 @@ def test_several_partial_refunds_add_up_and_never_take_more_than_was_paid(instal
 @pytest.mark.parametrize("settled_in", ["", "usd"])
 def test_a_dispute_counts_what_moved_whatever_it_is_called(installation, first, later, left, settled_in):
     payment, before = installation.gift("40"), installation.kept()[0] - 4000
-    dispute = installation.operate("disputes", payment_intent=payment, amount=1500, status=first, settlement_currency=settled_in)
+    dispute = installation.operate(
+        "disputes", payment_intent=payment, amount=1500, status=first, settlement_currency=settled_in
+    )
     for status in later:
         installation.operate(f"disputes/{dispute['id']}", status=status)
     assert settled(installation) == before + left
