@@ -17,7 +17,7 @@ from pathlib import Path
 
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 
-from tests import proxy
+from tests.support import proxy
 
 NGINX = "/usr/sbin/nginx"
 """Debian's, as operators run it; the tests' own is a static one, with which a cache costs twice as much."""

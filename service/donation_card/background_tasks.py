@@ -11,11 +11,11 @@ import structlog
 from prometheus_client.core import Metric
 from starlette.applications import Starlette
 
-from donation_card.adapters.redis.totals_store import STALE_AFTER
 from donation_card.application.donations import Donations
-from donation_card.application.ports import SyncHistory
+from donation_card.application.ports.totals import SyncHistory
 from donation_card.application.reconciliation import Reconciliation
 from donation_card.application.session_limits import SessionLimits
+from donation_card.domain.lifetimes import STALE_AFTER
 from donation_card.errors import PaymentsUnavailable, TotalsUnavailable, Unavailable
 from donation_card.observability.metrics import cached_reads, gauge, last_webhook_at
 from donation_card.web.api.campaigns import CampaignResponseCache

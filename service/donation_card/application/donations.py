@@ -15,19 +15,18 @@ from typing import Final
 
 import structlog
 
-from donation_card.application.ports import (
+from donation_card.application.ports.campaigns import Campaigns
+from donation_card.application.ports.payments import (
     Account,
-    ApplyResult,
     Attribution,
-    Campaigns,
     CheckoutSession,
     PaymentDeclined,
     Payments,
     RefundOrDispute,
     SessionStatus,
     StripeRecord,
-    TotalsStore,
 )
+from donation_card.application.ports.totals import ApplyResult, TotalsStore
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.progress import Progress, calculate_progress
 from donation_card.domain.publication import PublishedTotal, next_period_start
@@ -36,9 +35,6 @@ from donation_card.errors import IgnoredEvent, NotFound, PaymentsUnavailable, To
 from donation_card.observability import metrics
 
 log = structlog.get_logger()
-
-SESSION_LIFETIME: Final = 91 * 60
-"""Seconds from the token's making to the session's end: 60 of the token, and the 30 minutes that Stripe asks for."""
 
 UNRELATED_PAYMENTS_CACHE: Final = 10_000
 """Payments of other products that are remembered, so that each is asked about once."""

@@ -14,16 +14,10 @@ from typing import Final
 
 import structlog
 
-from donation_card.application.donations import SESSION_LIFETIME, Donations
-from donation_card.application.ports import (
-    Account,
-    ApplyResult,
-    Rebuild,
-    RebuildReport,
-    StripeRecord,
-    SyncHistory,
-    SyncRun,
-)
+from donation_card.application.donations import Donations
+from donation_card.application.ports.payments import Account, StripeRecord
+from donation_card.application.ports.totals import ApplyResult, Rebuild, RebuildReport, SyncHistory, SyncRun
+from donation_card.domain.lifetimes import SESSION_LIFETIME
 from donation_card.domain.totals import ObjectState
 from donation_card.errors import IgnoredEvent, PaymentsUnavailable, TotalsUnavailable
 from donation_card.observability import metrics

@@ -16,16 +16,8 @@ import structlog
 
 from donation_card.application.client_limits import PerNetworkLimiter
 from donation_card.application.donations import Donations, fallback_params
-from donation_card.application.ports import (
-    Challenges,
-    CheckoutSession,
-    LimitDecision,
-    LimitResult,
-    PaymentDeclined,
-    RateLimiter,
-    SessionStatus,
-    StripeRecord,
-)
+from donation_card.application.ports.limits import Challenges, LimitDecision, LimitResult, RateLimiter
+from donation_card.application.ports.payments import CheckoutSession, PaymentDeclined, SessionStatus, StripeRecord
 from donation_card.domain.attack_detection import NO_ATTACK, NO_SIGNALS, AttackStatus, Signals
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.rate_limits import Bucket, BucketStore, Rate

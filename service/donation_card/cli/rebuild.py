@@ -13,7 +13,7 @@ from donation_card.cli.environment import load_settings, open_application
 from donation_card.settings import Settings
 
 if TYPE_CHECKING:
-    from donation_card.application.ports import RebuildReport
+    from donation_card.application.ports.totals import RebuildReport
 
 
 @click.command()

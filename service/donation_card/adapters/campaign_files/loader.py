@@ -18,6 +18,7 @@ import tomli
 from donation_card.adapters.campaign_files.constraints import violations
 from donation_card.adapters.campaign_files.fields import seconds
 from donation_card.adapters.campaign_files.schema import build_campaign, quote_value, validate_sections
+from donation_card.application.ports.campaigns import Campaigns
 from donation_card.domain.campaign import Campaign
 from donation_card.errors import ConfigFault, ConfigurationError, NotFound
 
@@ -27,7 +28,7 @@ _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _PLACE: Final = re.compile(r" \(at (line \d+, column \d+|end of document)\)$")
 
 
-class CampaignFiles:
+class CampaignFiles(Campaigns):
     """The campaigns of a folder (each `*.toml` in it that is not hidden), or of single files; `ports.Campaigns`.
 
     `publication_every` overrides the timetable of every campaign: the demo says "0", and the figures are live.
