@@ -108,7 +108,7 @@ def test_the_proxy_gives_up_an_idle_connection_before_the_service_does():
 
 
 def test_what_draining_needs_is_granted_everywhere():
-    from donation_card.cli.main import SHUTDOWN_TIMEOUT
+    from donation_card.cli.serve import SHUTDOWN_TIMEOUT
 
     seconds = [
         int(read("compose.yaml")["services"]["service"]["stop_grace_period"].removesuffix("s")),

@@ -2,10 +2,11 @@
 
     python -m tests.soak.card_testing [scenario…] [--minutes 90] [--seed 7]
 
-The clock is virtual and the dice are seeded, so a run repeats itself. `Admission`, the limits and the rule of attack
-mode are the service's own; the limits in memory stand for Redis, and
-`tests/integration/adapters/redis/test_rate_limiter.py` checks the script in Redis against the same rule. A proof of work costs its time: a browser's at the speed of a telephone or a
-laptop, an attacker's at that of native code on each of its cores.
+The clock is virtual and the random numbers are seeded, so a run repeats itself. The checks of sessions, the limits and
+the attack detection are the service's own. The limits in memory stand for Redis, and
+`tests/integration/adapters/redis/test_rate_limiter.py` checks the script in Redis against the same rule. A proof of
+work costs its time: in a browser the speed of a telephone or a laptop, for an attacker the speed of native code on
+each core.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable
 
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
-from donation_card.application.ports import Account
+from donation_card.application.ports.payments import Account
 
 _numbers = itertools.count()
 

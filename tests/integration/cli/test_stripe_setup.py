@@ -47,8 +47,8 @@ def test_the_endpoint_has_exactly_the_events_that_we_read_and_its_secret_is_told
     before = everything(installed)
     second = setup(installed)
     assert "whsec_" not in second
-    assert "made" not in second
-    assert "changed" not in second
+    assert "created" not in second
+    assert "updated" not in second
     assert everything(installed) == before
 
 
@@ -61,7 +61,7 @@ def test_what_was_changed_by_hand_is_put_right(installed):
         [one] = there(installed, path)
         httpx.post(f"{installed.sandbox}/v1/{path}/{one['id']}", data=changes, auth=("sk_test_x", ""))
     before = everything(installed)
-    assert setup(installed).count("changed") == 2
+    assert setup(installed).count("updated") == 2
     after = everything(installed)
     assert after != before
     [endpoint] = after[0]

@@ -18,7 +18,7 @@ from donation_card.adapters.redis.rate_limiter import RedisRateLimiter
 from donation_card.app import create_app
 from donation_card.application.ports.payments import Account
 from donation_card.application.session_limits import CHALLENGES_PER_NETWORK, PER_NETWORK, WITHOUT_JS_PER_NETWORK
-from donation_card.cli.main import _attack_mode
+from donation_card.cli.attack_mode import set_attack_mode
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.attack_detection import DECLINE_THRESHOLD
 
@@ -47,7 +47,7 @@ def attacked(installation):
 
 def force(installation, wanted):
     with ThreadPoolExecutor(1) as thread:
-        said = thread.submit(lambda: asyncio.run(_attack_mode(installation.settings, wanted))).result()
+        said = thread.submit(lambda: asyncio.run(set_attack_mode(installation.settings, wanted))).result()
     eventually(lambda: mode(installation) == said, "the workers know")
     return said
 

@@ -79,18 +79,20 @@ def test_a_figure_that_is_live_tells_everything() -> None:
 
 def test_the_command_prints_the_same_table_again_and_takes_another_rule() -> None:
     def printed(*options: str) -> str:
-        result = CliRunner().invoke(cli, ["exposure", "vitaly", "--draws", "3", *options])
+        result = CliRunner().invoke(cli, ["disclosure-risk", "vitaly", "--samples", "3", *options])
         assert result.exit_code == 0, result.output
         return result.output
 
     assert printed() == printed()
     assert printed() != printed("--seed", "2")
-    assert "every 24 h, step 200.00 EUR, min_gifts 1" in printed("--every", "1d", "--step", "200", "--min-gifts", "1")
+    assert "every 24 h, step 200.00 EUR, min_gifts 1" in printed(
+        "--every", "1d", "--step", "200", "--min-donations", "1"
+    )
 
 
 @pytest.mark.parametrize("every", ["7h", "0", "soon"])
 def test_the_command_refuses_a_rule_that_it_cannot_measure(every: str) -> None:
-    result = CliRunner().invoke(cli, ["exposure", "vitaly", "--every", every])
+    result = CliRunner().invoke(cli, ["disclosure-risk", "vitaly", "--every", every])
     assert result.exit_code == 2
     assert every in result.output or "at once" in result.output
 
