@@ -35,7 +35,7 @@ def test_a_payment_is_refunded_in_part_and_the_refund_fails(sandbox: Sandbox) ->
     payment = paid(sandbox)
     assert submit(sandbox, action="create_refund", id=payment, amount="7,50", status="pending").status_code == 303
     assert sums(sandbox)["refunded"] == 750
-    [refund] = re.findall(r"re_\w+", page(sandbox))
+    [refund] = re.findall(r"\bre_\w+", page(sandbox))
     submit(sandbox, action="update_refund", id=refund, status="failed")
     assert sums(sandbox)["refunded"] == 0
     assert "<b>failed</b>" in page(sandbox)
