@@ -276,7 +276,7 @@ class Story(RuleBasedStateMachine):
         return Totals(sums["sum"] - sums["refunded"] - sums["disputed"], sums["count"])
 
 
-def test_once_all_is_quiet_the_ledger_holds_what_stripe_says(redis_url: str, sample_campaign: Path) -> None:
+def test_any_scenario_ends_with_stripes_totals(redis_url: str, sample_campaign: Path) -> None:
     class Here(Story):
         campaigns = sample_campaign
 

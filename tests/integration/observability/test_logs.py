@@ -26,7 +26,7 @@ def pipe():
         yield unread, written
 
 
-def test_lines_come_out_whole_and_in_order(pipe):
+def test_log_lines_are_whole_and_in_order(pipe):
     unread, written = pipe
     outlet = NonBlockingStream(written.fileno())
     for number in range(100):
@@ -35,7 +35,7 @@ def test_lines_come_out_whole_and_in_order(pipe):
     assert unread.read(4_096).decode().split() == [str(number) for number in range(100)]
 
 
-def test_what_does_not_fit_is_dropped_and_its_number_told_when_the_reader_is_back(pipe):
+def test_full_log_queue_drops_lines_and_counts_them(pipe):
     unread, written = pipe
     outlet = NonBlockingStream(written.fileno(), room=50)
     for _ in range(1_000):
@@ -49,7 +49,7 @@ def test_what_does_not_fit_is_dropped_and_its_number_told_when_the_reader_is_bac
     assert unread.read(4_096) == b"after\n", "it is told once"
 
 
-def test_a_reader_that_has_gone_is_not_waited_for(pipe):
+def test_closed_log_pipe_blocks_nothing(pipe):
     unread, written = pipe
     outlet = NonBlockingStream(written.fileno())
     unread.close()
@@ -58,7 +58,7 @@ def test_a_reader_that_has_gone_is_not_waited_for(pipe):
     assert outlet.drain(30)
 
 
-def test_a_process_ends_though_its_last_lines_are_never_read(pipe):
+def test_process_ends_with_unread_log_lines(pipe):
     _, written = pipe
     program = (
         "from donation_card.observability.logs import NonBlockingStream\n"
@@ -68,7 +68,7 @@ def test_a_process_ends_though_its_last_lines_are_never_read(pipe):
     assert ended.returncode == 0
 
 
-def test_a_library_speaks_json_too_and_the_http_client_tells_no_address(tmp_path):
+def test_library_logs_are_json_without_urls(tmp_path):
     program = (
         "import logging\n"
         "from donation_card.observability.logs import configure_logs\n"
@@ -85,7 +85,7 @@ def test_a_library_speaks_json_too_and_the_http_client_tells_no_address(tmp_path
     assert "ValueError" in never["exception"]
 
 
-def test_an_error_is_told_by_its_kind_and_place_and_never_in_its_own_words():
+def test_error_log_has_type_and_place_but_no_message():
     program = (
         "import logging, structlog\n"
         "from donation_card.observability.logs import configure_logs\n"
@@ -110,9 +110,7 @@ def test_an_error_is_told_by_its_kind_and_place_and_never_in_its_own_words():
     assert "4242 4242 4242" not in ended.stdout + ended.stderr
 
 
-def test_a_service_whose_log_nobody_reads_goes_on_and_tells_later_what_was_lost(
-    redis_url, tmp_path, sample_campaign, pipe
-):
+def test_service_with_unread_log_keeps_serving(redis_url, tmp_path, sample_campaign, pipe):
     unread, written = pipe
     ignored = {"id": "evt_1", "type": "invoice.paid", "livemode": False, "data": {}}
     with processes(redis_url, tmp_path, sample_campaign, workers=1, output=written.fileno()) as (installation, _):
@@ -129,7 +127,7 @@ def test_a_service_whose_log_nobody_reads_goes_on_and_tells_later_what_was_lost(
     assert "Uvicorn running on" in " ".join(line["event"] for line in told), "uvicorn's lines are JSON among ours"
 
 
-def test_a_service_whose_log_nobody_reads_stops_when_it_is_told_to(redis_url, tmp_path, sample_campaign, pipe):
+def test_service_with_unread_log_stops_on_sigterm(redis_url, tmp_path, sample_campaign, pipe):
     _, written = pipe
     ignored = {"id": "evt_1", "type": "invoice.paid", "livemode": False, "data": {}}
     with processes(redis_url, tmp_path, sample_campaign, output=written.fileno()) as (installation, process):

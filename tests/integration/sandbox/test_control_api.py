@@ -35,7 +35,7 @@ def test_a_500_comes_before_or_after_the_effect(sandbox: Sandbox, executed: bool
 
 
 @pytest.mark.parametrize("kind", ["reset", "hang"])
-def test_the_client_outlives_a_lost_answer_without_a_second_session(sandbox: Sandbox, kind: str) -> None:
+def test_client_survives_a_lost_response_with_one_session(sandbox: Sandbox, kind: str) -> None:
     sandbox.operate("faults", api={"kind": kind, "executed": True})
     assert create(sandbox, max_network_retries=2, timeout=1).status == "open"
     assert sessions(sandbox) == 1
