@@ -21,6 +21,7 @@ from pathlib import Path
 
 import httpx
 import uvloop
+from donation_card.adapters.redis.connection import create_connection
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.application.ports.payments import Account
 from donation_card.demo.embedded_valkey import EmbeddedValkey
@@ -124,7 +125,7 @@ def joins() -> None:
 
 
 async def measured_joins(url: str, raw: Redis) -> None:
-    ledger = RedisTotalsStore(url, deadline=60)
+    ledger = RedisTotalsStore(create_connection(url, deadline=60))
     small = Account("acct_small", livemode=False)
     for account in (ACCOUNT, small):
         shadow = await ledger.begin_rebuild(account, "roof")
@@ -154,11 +155,11 @@ async def rate(ledger: RedisTotalsStore, account: Account, count: int = 500) -> 
 def fill(raw: Redis, count: int) -> None:
     """Fields as the scripts write them: sixteen bytes, and a rank."""
     campaign = f"donation-card:{{{ACCOUNT.id}/test/roof}}"
-    live = raw.hget(f"{campaign}:meta", "live").decode()
+    live = raw.hget(f"{campaign}:meta", "current").decode()
     done = 0
     while done < count:
         batch = min(10_000, count - done)
-        raw.hset(f"{campaign}:ranks:{live}", mapping={os.urandom(16): 1 for _ in range(batch)})
+        raw.hset(f"{campaign}:versions:{live}", mapping={os.urandom(16): 1 for _ in range(batch)})
         done += batch
     totals = f"{campaign}:totals:{live}"
     for field, each in (
