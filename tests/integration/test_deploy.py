@@ -36,7 +36,7 @@ def named(text):
     return set(re.findall(r"donation_card_\w+", text))
 
 
-def test_alerts_and_dashboard_ask_for_what_the_service_tells(told):
+def test_alerts_and_dashboard_use_existing_metrics(told):
     asked = named(" ".join(rule["expr"] for rule in rules()))
     shown = named(Path("deploy/grafana.json").read_text())
     assert len(asked) > 10
@@ -45,7 +45,7 @@ def test_alerts_and_dashboard_ask_for_what_the_service_tells(told):
     assert told - shown - {name for name in told if name.endswith(("_sum", "_bucket"))} == set()
 
 
-def test_every_alert_has_a_line_that_says_what_to_do_and_a_test_that_makes_it_fire():
+def test_every_alert_has_a_runbook_entry_and_a_test():
     page = Path("docs/operate.md").read_text()
     lines = dict(re.findall(r"^\| `([A-Z][a-z]\w+)` \((page|ticket)\) \|", page, re.M))
     assert lines == {rule["alert"]: rule["labels"]["severity"] for rule in rules()}
@@ -54,7 +54,7 @@ def test_every_alert_has_a_line_that_says_what_to_do_and_a_test_that_makes_it_fi
         assert {bool(each.get("exp_alerts")) for each in case["alert_rule_test"]} == {fires}
 
 
-def test_the_dashboard_has_a_picture_for_each_question():
+def test_dashboard_has_a_panel_for_each_question():
     panels = json.loads(Path("deploy/grafana.json").read_text())["panels"]
     assert len({panel["title"] for panel in panels}) == len(panels) >= 10
     for panel in panels:
@@ -62,7 +62,7 @@ def test_the_dashboard_has_a_picture_for_each_question():
         assert all(target["expr"] for target in panel["targets"])
 
 
-def test_every_setting_that_is_deployed_is_one_that_the_service_reads():
+def test_every_deployed_setting_is_read_by_the_service():
     known = set(
         re.findall(r'(?:read|listed|get)\(\s*"([A-Z_]+)"', Path("service/donation_card/settings.py").read_text())
     )
@@ -78,14 +78,14 @@ def test_every_setting_that_is_deployed_is_one_that_the_service_reads():
     assert deployed - known == set()
 
 
-def test_the_service_refuses_the_examples_as_they_are():
+def test_service_refuses_example_secrets():
     lines = re.findall(r"^([A-Z_]+)=(.*)$", Path("deploy/environment.example").read_text(), re.M)
     with pytest.raises(ConfigurationError, match="STRIPE_SECRET_KEY") as refused:
         from_environment(dict(lines) | {"REDIS_URL": "redis://ledger"})
     assert len(refused.value.faults) >= 4
 
 
-def test_containers_run_as_nobody_with_nothing_to_write_to():
+def test_containers_run_unprivileged_and_read_only():
     for name, service in read("compose.yaml")["services"].items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
@@ -97,17 +97,17 @@ def test_containers_run_as_nobody_with_nothing_to_write_to():
     assert "USER 10001" in Path("deploy/Dockerfile").read_text()
 
 
-def test_the_image_keeps_every_language_that_a_campaign_can_speak():
+def test_image_keeps_every_campaign_language():
     kept = re.search(r"\.\*/\\\((.*?)\\\)\\\(_", Path("deploy/Dockerfile").read_text())[1]
     assert set(kept.split(r"\|")) == {"root", *LANGUAGES}
 
 
-def test_the_proxy_gives_up_an_idle_connection_before_the_service_does():
+def test_proxy_closes_idle_connections_before_service():
     kept = re.search(r"upstream card \{.*?keepalive_timeout (\d+)s;", Path("deploy/nginx.conf").read_text(), re.S)
     assert int(kept[1]) < KEEP_ALIVE
 
 
-def test_what_draining_needs_is_granted_everywhere():
+def test_stop_timeouts_exceed_the_drain_time():
     from donation_card.cli.serve import SHUTDOWN_TIMEOUT
 
     seconds = [

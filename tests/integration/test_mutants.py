@@ -7,11 +7,11 @@ import pytest
 from tests.soak.mutants.__main__ import PROJECT, applies, catchers, patches
 
 
-def test_there_are_enough_of_them():
+def test_there_are_enough_mutants():
     assert len(patches()) >= 15
 
 
 @pytest.mark.parametrize("patch", patches().values(), ids=patches())
-def test_a_planted_bug_still_fits_and_names_who_catches_it(patch):
+def test_mutant_applies_and_names_existing_tests(patch):
     assert applies(patch, PROJECT, "--check")
     assert all(Path(test).exists() for test in catchers(patch))

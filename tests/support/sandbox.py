@@ -137,7 +137,7 @@ class Sandbox:
         return dict(answer.json())
 
     def advance(self, seconds: float) -> None:
-        self.operate("clock", advance=seconds)
+        self.operate("clock", advance_seconds=seconds)
 
     def event_types(self) -> list[str]:
         """Oldest first."""

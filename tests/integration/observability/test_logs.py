@@ -36,7 +36,7 @@ def logger_for(writer):
     return logger
 
 
-def test_lines_come_out_whole_and_in_order(pipe):
+def test_log_lines_are_whole_and_in_order(pipe):
     unread, written = pipe
     writer = LogWriter(written.fileno())
     for number in range(100):
@@ -45,7 +45,7 @@ def test_lines_come_out_whole_and_in_order(pipe):
     assert unread.read(4_096).decode().split() == [str(number) for number in range(100)]
 
 
-def test_lines_that_do_not_fit_are_dropped_and_reported_once(pipe):
+def test_full_log_queue_drops_lines_and_counts_them(pipe):
     unread, written = pipe
     writer = LogWriter(written.fileno(), max_lines=50)
     logger = logger_for(writer)
@@ -60,7 +60,7 @@ def test_lines_that_do_not_fit_are_dropped_and_reported_once(pipe):
     assert unread.read(4_096) == b"after\n", "it is reported once"
 
 
-def test_a_closed_pipe_blocks_nothing(pipe):
+def test_closed_log_pipe_blocks_nothing(pipe):
     unread, written = pipe
     writer = LogWriter(written.fileno())
     unread.close()
@@ -69,7 +69,7 @@ def test_a_closed_pipe_blocks_nothing(pipe):
     assert writer.flush(30)
 
 
-def test_a_record_that_cannot_be_formatted_is_dropped_and_its_arguments_are_not_printed(pipe, capfd):
+def test_unformattable_record_is_dropped_silently(pipe, capfd):
     unread, written = pipe
     writer = LogWriter(written.fileno())
     logger_for(writer).info("%d", "ada@example.org")
@@ -79,7 +79,7 @@ def test_a_record_that_cannot_be_formatted_is_dropped_and_its_arguments_are_not_
     assert "ada@" not in "".join(capfd.readouterr())
 
 
-def test_a_process_ends_within_a_second_though_its_last_lines_are_not_read(pipe):
+def test_process_ends_with_unread_log_lines(pipe):
     _, written = pipe
     program = (
         "import logging, sys\n"
@@ -97,7 +97,7 @@ def test_a_process_ends_within_a_second_though_its_last_lines_are_not_read(pipe)
         assert time.monotonic() - began < 3, "a second, and the end of the interpreter on a busy machine"
 
 
-def test_a_library_speaks_json_too_and_the_http_client_tells_no_address(tmp_path):
+def test_library_logs_are_json_without_urls(tmp_path):
     program = (
         "import logging\n"
         "from donation_card.observability.logs import configure_logs\n"
@@ -114,7 +114,7 @@ def test_a_library_speaks_json_too_and_the_http_client_tells_no_address(tmp_path
     assert "ValueError" in never["exception"]
 
 
-def test_an_error_is_told_by_its_kind_and_place_and_never_in_its_own_words():
+def test_error_log_has_type_and_place_but_no_message():
     program = (
         "import logging, structlog\n"
         "from donation_card.observability.logs import configure_logs\n"
@@ -139,9 +139,7 @@ def test_an_error_is_told_by_its_kind_and_place_and_never_in_its_own_words():
     assert "4242 4242 4242" not in ended.stdout + ended.stderr
 
 
-def test_a_service_whose_log_nobody_reads_goes_on_and_tells_later_what_was_lost(
-    redis_url, tmp_path, sample_campaign, pipe
-):
+def test_service_with_unread_log_keeps_serving(redis_url, tmp_path, sample_campaign, pipe):
     unread, written = pipe
     ignored = {"id": "evt_1", "type": "invoice.paid", "livemode": False, "data": {}}
     with processes(redis_url, tmp_path, sample_campaign, workers=1, output=written.fileno()) as (installation, _):
@@ -158,7 +156,7 @@ def test_a_service_whose_log_nobody_reads_goes_on_and_tells_later_what_was_lost(
     assert "Uvicorn running on" in " ".join(line["event"] for line in told), "uvicorn's lines are JSON among ours"
 
 
-def test_a_service_whose_log_nobody_reads_stops_when_it_is_told_to(redis_url, tmp_path, sample_campaign, pipe):
+def test_service_with_unread_log_stops_on_sigterm(redis_url, tmp_path, sample_campaign, pipe):
     _, written = pipe
     ignored = {"id": "evt_1", "type": "invoice.paid", "livemode": False, "data": {}}
     with processes(redis_url, tmp_path, sample_campaign, output=written.fileno()) as (installation, process):

@@ -16,7 +16,7 @@ def paid(sandbox: Sandbox, cents: int = 2500) -> str:
     return str(sandbox.session(session.id)["payment_intent"])
 
 
-def test_the_official_client_refunds_lists_and_reads_with_the_payment_in_it(sandbox: Sandbox) -> None:
+def test_official_client_creates_lists_and_reads_refunds(sandbox: Sandbox) -> None:
     payment, client = paid(sandbox), sandbox.client
     made = sandbox.run(client.v1.refunds.create_async({"payment_intent": payment, "amount": 1000}))
     assert (made.status, made.amount, made.currency, made.payment_intent) == ("succeeded", 1000, "eur", payment)
@@ -42,7 +42,7 @@ def test_a_failed_refund_can_be_made_again(sandbox: Sandbox) -> None:
     assert sandbox.operate("refunds", payment_intent=payment)["amount"] == 2500
 
 
-def test_a_payment_that_was_not_made_cannot_be_refunded_or_disputed(sandbox: Sandbox) -> None:
+def test_unpaid_payment_cannot_be_refunded_or_disputed(sandbox: Sandbox) -> None:
     sandbox.pay(sandbox.create(), "4000000000000002")
     [payment] = sandbox.call("GET", "/v1/payment_intents").json()["data"]
     for path in ("refunds", "disputes"):
@@ -65,15 +65,15 @@ def test_a_dispute_only_ever_appends_what_it_moves(sandbox: Sandbox) -> None:
     assert sandbox.event_types()[-1] == "charge.dispute.funds_reinstated"
 
 
-def test_a_dispute_settled_in_another_currency_moves_other_numbers(sandbox: Sandbox) -> None:
-    dispute = sandbox.operate("disputes", payment_intent=paid(sandbox), settled="usd")
+def test_dispute_in_another_currency_moves_other_amounts(sandbox: Sandbox) -> None:
+    dispute = sandbox.operate("disputes", payment_intent=paid(sandbox), settlement_currency="usd")
     [transaction] = dispute["balance_transactions"]
     assert (transaction["currency"], dispute["currency"]) == ("usd", "eur")
     assert transaction["amount"] != -dispute["amount"]
 
 
 @pytest.mark.parametrize("status", ["won", "refunded", ""])
-def test_what_cannot_become_of_a_dispute_is_refused_with_what_can(sandbox: Sandbox, status: str) -> None:
+def test_impossible_dispute_status_is_refused_with_choices(sandbox: Sandbox, status: str) -> None:
     dispute = sandbox.operate("disputes", payment_intent=paid(sandbox), status="warning_needs_response")
     answer = sandbox.http.post(f"/sandbox/disputes/{dispute['id']}", json={"status": status})
     assert answer.status_code == 400

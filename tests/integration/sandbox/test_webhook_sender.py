@@ -82,7 +82,7 @@ def test_a_receiver_that_is_not_there_keeps_no_donor_waiting() -> None:
 
 
 def test_events_come_twice(delivering: Sandbox, inbox: Inbox) -> None:
-    delivering.operate("faults", webhooks={"duplicate": 2})
+    delivering.operate("faults", webhooks={"extra_copies": 2})
     delivering.pay(delivering.create())
     inbox.wait_for(6)
     assert settled(delivering)["delivered"] == 6
@@ -100,7 +100,7 @@ def test_events_come_late(delivering: Sandbox, inbox: Inbox) -> None:
 
 
 def test_events_come_in_another_order(delivering: Sandbox, inbox: Inbox) -> None:
-    delivering.operate("faults", webhooks={"reorder": 600})
+    delivering.operate("faults", webhooks={"max_jitter": 600})
     for _ in range(10):
         delivering.pay(delivering.create())
     for _ in range(20):
@@ -113,7 +113,7 @@ def test_events_come_in_another_order(delivering: Sandbox, inbox: Inbox) -> None
 
 
 def test_dropped_attempts_are_made_up_for(inbox: Inbox) -> None:
-    faults = WebhookFaults(drop=0.5)
+    faults = WebhookFaults(attempt_failure_rate=0.5)
     options = {"webhook_url": inbox.url, "webhook_secret": SECRET, "retry_delays": (0,) * 50, "webhook_faults": faults}
     with sandbox_with(**options) as sandbox:
         for _ in range(5):
@@ -124,7 +124,7 @@ def test_dropped_attempts_are_made_up_for(inbox: Inbox) -> None:
 
 
 def test_lost_events_are_still_listed(delivering: Sandbox, inbox: Inbox) -> None:
-    delivering.operate("faults", webhooks={"lose": 1})
+    delivering.operate("faults", webhooks={"never_sent_rate": 1})
     delivering.pay(delivering.create())
     assert settled(delivering) == {"pending": 0, "delivered": 0, "failed": 0, "attempts": 0}
     assert len(delivering.event_types()) == 2
@@ -147,7 +147,7 @@ def test_settings_that_cannot_work_are_refused(options: dict[str, str]) -> None:
 
 
 def test_an_event_that_was_never_made_is_not_in_the_list_either(sandbox: Sandbox) -> None:
-    sandbox.operate("faults", webhooks={"unmade": 1})
+    sandbox.operate("faults", webhooks={"never_recorded_rate": 1})
     sandbox.pay(sandbox.create())
     assert sandbox.event_types() == []
 

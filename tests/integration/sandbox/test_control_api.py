@@ -19,7 +19,7 @@ def sessions(sandbox: Sandbox) -> int:
 
 
 def test_so_many_requests_fail_and_no_more(sandbox: Sandbox) -> None:
-    sandbox.operate("faults", api={"kind": "429", "next": 2})
+    sandbox.operate("faults", api={"kind": "429", "remaining": 2})
     for _ in range(2):
         with pytest.raises(stripe.RateLimitError):
             create(sandbox)
@@ -35,7 +35,7 @@ def test_a_500_comes_before_or_after_the_effect(sandbox: Sandbox, executed: bool
 
 
 @pytest.mark.parametrize("kind", ["reset", "hang"])
-def test_the_client_outlives_a_lost_answer_without_a_second_session(sandbox: Sandbox, kind: str) -> None:
+def test_client_survives_a_lost_response_with_one_session(sandbox: Sandbox, kind: str) -> None:
     sandbox.operate("faults", api={"kind": kind, "executed": True})
     assert create(sandbox, max_network_retries=2, timeout=1).status == "open"
     assert sessions(sandbox) == 1
@@ -50,27 +50,27 @@ def test_a_request_lost_on_its_way_does_nothing(sandbox: Sandbox, kind: str) -> 
 
 
 def test_faults_can_be_there_from_the_start_and_be_cleared() -> None:
-    with sandbox_with(api_fault=ApiFault("500", next=100)) as sandbox:
+    with sandbox_with(api_fault=ApiFault("500", remaining=100)) as sandbox:
         assert sandbox.call("GET", "/v1/account").status_code == 500
         sandbox.http.delete("/sandbox/faults")
         assert sandbox.call("GET", "/v1/account").status_code == 200
 
 
 def test_what_is_left_out_stays_as_it_was(sandbox: Sandbox) -> None:
-    sandbox.operate("faults", webhooks={"duplicate": 1})
-    shown = sandbox.operate("faults", api={"kind": "hang", "next": 3}, seed=7)
-    assert shown["webhooks"]["duplicate"] == 1
-    assert shown["api"] == {"kind": "hang", "next": 3, "executed": False}
+    sandbox.operate("faults", webhooks={"extra_copies": 1})
+    shown = sandbox.operate("faults", api={"kind": "hang", "remaining": 3}, seed=7)
+    assert shown["webhooks"]["extra_copies"] == 1
+    assert shown["api"] == {"kind": "hang", "remaining": 3, "executed": False}
 
 
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("faults", {"webhooks": {"drop": 2}}),
+        ("faults", {"webhooks": {"attempt_failure_rate": 2}}),
         ("faults", {"api": {"kind": "teapot"}}),
         ("faults", {"colour": "red"}),
-        ("clock", {"advance": -1}),
-        ("clock", {"advance": "soon"}),
+        ("clock", {"advance_seconds": -1}),
+        ("clock", {"advance_seconds": "soon"}),
         ("clock", {}),
         ("settle", {"outcome": "maybe"}),
         ("refunds", {"payment_intent": "pi_nobody", "amount": 0}),
@@ -94,7 +94,7 @@ def test_what_does_not_exist_cannot_be_switched(shared: Sandbox, path: str, body
 
 def test_another_sites_page_cannot_turn_the_switches(shared: Sandbox) -> None:
     answer = httpx.post(
-        f"{shared.url}/sandbox/clock", content=b'{"advance": 1}', headers={"Content-Type": "text/plain"}
+        f"{shared.url}/sandbox/clock", content=b'{"advance_seconds": 1}', headers={"Content-Type": "text/plain"}
     )
     assert answer.status_code == 415
 

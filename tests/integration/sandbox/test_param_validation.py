@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from stripe import RequestOptions
 from stripe._encode import _api_encode
 from stripe.params.checkout import SessionCreateParams, SessionListParams
-from stripe_sandbox.errors import ApiError
-from stripe_sandbox.forms import decode
-from stripe_sandbox.parameters import SCALARS, check, fields
+from stripe_sandbox.api_errors import ApiError
+from stripe_sandbox.form_encoding import decode
+from stripe_sandbox.param_validation import SCALAR_PARSERS, param_types, validate
 
 
 def kinds(hint: Any, seen: set[Any]) -> set[Any]:
@@ -20,7 +20,7 @@ def kinds(hint: Any, seen: set[Any]) -> set[Any]:
         if hint in seen:
             return set()
         seen.add(hint)
-        return set().union(*(kinds(one, seen) for one in fields(hint).values()))
+        return set().union(*(kinds(one, seen) for one in param_types(hint).values()))
     if get_origin(hint) is Literal:
         return set()
     if get_origin(hint) is not None and get_origin(hint) is not dict:
@@ -29,11 +29,11 @@ def kinds(hint: Any, seen: set[Any]) -> set[Any]:
 
 
 def test_every_part_of_the_generated_types_is_one_we_can_check() -> None:
-    assert kinds(SessionCreateParams, set()) <= {*SCALARS, dict}
+    assert kinds(SessionCreateParams, set()) <= {*SCALAR_PARSERS, dict}
 
 
 def test_request_options_are_not_parameters() -> None:
-    assert not set(fields(SessionCreateParams)) & set(RequestOptions.__annotations__)
+    assert not set(param_types(SessionCreateParams)) & set(RequestOptions.__annotations__)
 
 
 @given(
@@ -53,12 +53,12 @@ def test_types_come_out_of_text() -> None:
         b"line_items[0][quantity]=2&line_items[0][price_data][currency]=eur&line_items[0][price_data][unit_amount]=2500"
     )
     price = {"currency": "eur", "unit_amount": 2500}
-    assert check(decode(body), SessionCreateParams) == {"line_items": [{"quantity": 2, "price_data": price}]}
+    assert validate(decode(body), SessionCreateParams) == {"line_items": [{"quantity": 2, "price_data": price}]}
 
 
 def test_created_is_a_time_or_a_range() -> None:
-    assert check(decode(b"created=5"), SessionListParams) == {"created": 5}
-    assert check(decode(b"created[gte]=5"), SessionListParams) == {"created": {"gte": 5}}
+    assert validate(decode(b"created=5"), SessionListParams) == {"created": 5}
+    assert validate(decode(b"created[gte]=5"), SessionListParams) == {"created": {"gte": 5}}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_created_is_a_time_or_a_range() -> None:
 )
 def test_refused(body: bytes, code: str | None, param: str) -> None:
     with pytest.raises(ApiError) as refusal:
-        check(decode(body), SessionCreateParams)
+        validate(decode(body), SessionCreateParams)
     assert (refusal.value.code, refusal.value.param) == (code, param)
 
 

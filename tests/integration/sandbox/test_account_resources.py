@@ -24,7 +24,7 @@ def link(sandbox: Sandbox, **more: str) -> Any:
     return make(sandbox, "payment_links", **items, **{"metadata[campaign]": "roof"}, **more)
 
 
-def test_an_endpoint_shows_its_secret_once_and_is_told_what_it_asked_for(sandbox: Sandbox, inbox: Inbox) -> None:
+def test_endpoint_shows_its_secret_once(sandbox: Sandbox, inbox: Inbox) -> None:
     params = {"url": inbox.url, "enabled_events[0]": "checkout.session.completed"}
     made = make(sandbox, "webhook_endpoints", **params, api_version=stripe.api_version)
     assert made["secret"].startswith("whsec_")
@@ -65,7 +65,7 @@ def test_refused(shared: Sandbox, path: str, params: dict[str, str], param: str)
     assert (answer["status_code"], answer["error"]["param"]) == (400, param)
 
 
-def test_whoever_pays_through_a_link_names_the_amount_and_the_metadata_goes_along(sandbox: Sandbox) -> None:
+def test_payment_link_takes_an_amount_and_keeps_metadata(sandbox: Sandbox) -> None:
     made = link(sandbox, **{"payment_intent_data[metadata][campaign]": "roof", "submit_type": "donate"})
     assert 'name="amount"' in sandbox.http.get(made["url"]).text
     for amount in ("1.99", "", "a lot", "-5", "1e9", "2.005"):
@@ -81,7 +81,7 @@ def test_whoever_pays_through_a_link_names_the_amount_and_the_metadata_goes_alon
     assert sandbox.http.get(made["url"]).status_code == 404
 
 
-def test_a_link_without_metadata_for_its_payments_leaves_them_without(sandbox: Sandbox) -> None:
+def test_link_without_metadata_makes_payments_without(sandbox: Sandbox) -> None:
     session = sandbox.session(_paid(sandbox, link(sandbox)["url"], "5"))
     payment = sandbox.call("GET", f"/v1/payment_intents/{session['payment_intent']}").json()
     assert (session["metadata"], payment["metadata"]) == ({"campaign": "roof"}, {})

@@ -141,7 +141,7 @@ def test_lists_refuse(shared: Sandbox, query: str, param: str) -> None:
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
 
 
-def test_a_payment_carries_the_metadata_meant_for_it_and_no_other(sandbox: Sandbox) -> None:
+def test_payment_has_only_its_own_metadata(sandbox: Sandbox) -> None:
     session = sandbox.create(
         payment_intent_data={"metadata": {"site": "gazette"}, "statement_descriptor_suffix": "ROOF"}
     )
