@@ -28,13 +28,8 @@ def form(page, linked):
     return page
 
 
-<<<<<<< HEAD
-def test_a_stripe_that_does_not_answer_is_told_beside_another_way_to_give(form, linked):
-    linked.operate("faults", api={"kind": "429", "remaining": 50})
-=======
 def test_stripe_timeout_shows_fallback_link(form, linked):
-    linked.operate("faults", api={"kind": "429", "next": 50})
->>>>>>> main
+    linked.operate("faults", api={"kind": "429", "remaining": 50})
     form.locator("#submit").click()
     expect(form.locator("#error")).to_contain_text("does not answer")
     expect(form.get_by_role("link", name="Another way to give")).to_have_attribute("href", ANOTHER_WAY)
