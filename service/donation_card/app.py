@@ -74,7 +74,7 @@ def create_app(
 ) -> Starlette:
     """Raises Misconfigured, with every fault, when a campaign file is wrong."""
     configure_metrics()
-    files = campaigns or CampaignFiles(settings.campaigns_dir, publication_every=settings.demo_publication_interval)
+    files = campaigns or CampaignFiles(settings.campaigns_dir, publication_interval=settings.demo_publication_interval)
     stripe = payments or stripe_payments(settings)
     donations = Donations(files, ledger or redis_ledger(settings), stripe, clock)
     shared = create_connection(settings.redis_url, deadline=LIMITS_TIMEOUT, connections=8)

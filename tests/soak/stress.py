@@ -50,7 +50,7 @@ def campaign(folder: Path) -> Path:
     text = (
         ROOF.read_text("utf-8")
         .replace('every = "6h"', 'every = "0"')
-        .replace("after_goal = false", "after_goal = true")
+        .replace("accept_above_goal = false", "accept_above_goal = true")
     )
     (folder / "campaigns" / "roof.toml").write_text(text, "utf-8")
     return folder / "campaigns"

@@ -62,7 +62,7 @@ class TotalsHarness:
         def clock() -> datetime:
             return datetime.now(UTC) + timedelta(seconds=self.ahead)
 
-        files = CampaignFiles(self.campaigns, publication_every=every)
+        files = CampaignFiles(self.campaigns, publication_interval=every)
         return Reconciliation(Donations(files, totals_store(self.redis_url), Watched(self.sandbox.url), clock))
 
     async def sync(self, worker: Reconciliation | None = None) -> Totals | None:

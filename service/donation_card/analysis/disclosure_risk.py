@@ -42,7 +42,7 @@ _PER_DAY: Final = {0.25: "1 in 4 days", 1: "1 a day", 4: "4 a day", 16: "16 a da
 
 
 class HiddenState(NamedTuple):
-    """What the figure does not show: the sum above it, in levels, and the gifts since it moved, up to `min_gifts`."""
+    """What the figure does not show: the sum above it, in levels, and the gifts since it moved, up to `min_donations`."""
 
     withheld: int
     since_change: int
@@ -113,7 +113,7 @@ def report_lines(
     }
     donations = [max(1, policy.step * part // 100) for part in _PERCENT_OF_STEP]
     step = Money(policy.step, currency)
-    yield f"every {policy.interval_seconds / 3600:g} h, step {step}, min_gifts {policy.min_donations}"
+    yield f"every {policy.interval_seconds / 3600:g} h, step {step}, min_donations {policy.min_donations}"
     yield f"gain of a watcher: 0 none, 1 certainty; * above gift / step + {TOLERANCE}; ± is one standard error"
     for title, amounts in mixes.items():
         columns = [

@@ -70,7 +70,7 @@ def problem_document(error: DonationCardError, translations: Translations) -> di
         "code": error.code,
         "detail": localized_detail(error, translations),
     }
-    evidence = {name: value for name, value in error.params.items() if name != "warn_banks_of"}  # for a page
+    evidence = {name: value for name, value in error.params.items() if name != "warned_bank_countries"}  # for a page
     if "fallback_url" in evidence:
         problem["fallback_url"] = evidence.pop("fallback_url")
     if isinstance(error, ClientError) and evidence:
@@ -118,4 +118,4 @@ def _retry(error: DonationCardError, t: Translations) -> str | None:
 
 def _warned(error: DonationCardError) -> tuple[str, ...]:
     """States whose banks a donor must not pay from, where another way to give is offered."""
-    return tuple(filter(None, str(error.params.get("warn_banks_of", "")).split(",")))
+    return tuple(filter(None, str(error.params.get("warned_bank_countries", "")).split(",")))

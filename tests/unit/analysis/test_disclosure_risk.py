@@ -20,8 +20,8 @@ VITALY = read_campaign(Path("campaigns/vitaly.toml"))
 SUGGESTED = {money.amount: 1 / len(VITALY.giving.suggested) for money in VITALY.giving.suggested}
 
 
-def rule(*, min_gifts: int = 0, hours: int = 6, step: int = 100_00) -> PublicationPolicy:
-    return PublicationPolicy(hours * 3600, step, min_gifts, VILNIUS)
+def rule(*, min_donations: int = 0, hours: int = 6, step: int = 100_00) -> PublicationPolicy:
+    return PublicationPolicy(hours * 3600, step, min_donations, VILNIUS)
 
 
 @pytest.mark.parametrize("per_day", [0.3, 1, 4, 16])
@@ -41,7 +41,7 @@ def test_shipped_campaign_stays_within_its_risk_bound(per_day: float) -> None:
 def test_minimum_donations_expose_small_donations() -> None:
     """Two gifts wait for a third; the smallest one lets the figure move. Hence no such gate in the first campaign."""
     gated, free = (
-        advantages(rule(min_gifts=n), DonationProcess(4, SUGGESTED), [5_00], Random(2).random, samples=60)[0]
+        advantages(rule(min_donations=n), DonationProcess(4, SUGGESTED), [5_00], Random(2).random, samples=60)[0]
         for n in (3, 0)
     )
     assert free.within
@@ -85,7 +85,7 @@ def test_command_prints_a_reproducible_table() -> None:
 
     assert printed() == printed()
     assert printed() != printed("--seed", "2")
-    assert "every 24 h, step 200.00 EUR, min_gifts 1" in printed(
+    assert "every 24 h, step 200.00 EUR, min_donations 1" in printed(
         "--every", "1d", "--step", "200", "--min-donations", "1"
     )
 
@@ -102,9 +102,9 @@ def test_tolerance_allows_only_the_estimation_error() -> None:
     assert not Advantage(25_00, 0.30, 0.005, 0.25).within
 
 
-@pytest.mark.parametrize("min_gifts", [0, 2])
-def test_estimate_equals_exact_distance_of_three_periods(min_gifts: int) -> None:
-    found = rule(min_gifts=min_gifts)
+@pytest.mark.parametrize("min_donations", [0, 2])
+def test_estimate_equals_exact_distance_of_three_periods(min_donations: int) -> None:
+    found = rule(min_donations=min_donations)
     plain = exposure._arrivals(found, 0.8, {25_00: 0.6, 60_00: 0.4})
     once_more = exposure._with_donation(found, plain, 40_00)
     decided = exposure._transitions_of(found)

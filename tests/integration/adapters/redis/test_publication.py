@@ -56,11 +56,11 @@ moves = st.tuples(
 
 
 @settings(max_examples=150)
-@given(story=st.lists(moves, max_size=8), step=st.sampled_from([1, 7, 100_00]), min_gifts=st.integers(0, 4))
+@given(story=st.lists(moves, max_size=8), step=st.sampled_from([1, 7, 100_00]), min_donations=st.integers(0, 4))
 def test_scheduled_publication_equals_the_domain_rule(
-    connect: Connect, story: list[tuple[list[tuple[bool, int, int]], int, int, bool]], step: int, min_gifts: int
+    connect: Connect, story: list[tuple[list[tuple[bool, int, int]], int, int, bool]], step: int, min_donations: int
 ) -> None:
-    account, rule = new_account(), replace(GRID, interval_seconds=3_600, step=step, min_donations=min_gifts)
+    account, rule = new_account(), replace(GRID, interval_seconds=3_600, step=step, min_donations=min_donations)
 
     async def run() -> None:
         ledger = connect()
