@@ -9,7 +9,7 @@ import schemathesis
 from donation_card.app import create_app
 from donation_card.application.session_limits import CHALLENGES_PER_NETWORK
 from donation_card.errors import UnsupportedFormat
-from donation_card.web.api.campaigns import IMAGES
+from donation_card.web.campaign_responses import IMAGES
 from donation_card.web.presentation.translations import translations_for
 from hypothesis import HealthCheck, settings
 from openapi_spec_validator import validate

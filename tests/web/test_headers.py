@@ -7,7 +7,7 @@ import httpx
 import pytest
 from donation_card.app import create_app
 from donation_card.settings import STRIPE_ORIGINS
-from donation_card.web.api.campaigns import IMAGES
+from donation_card.web.campaign_responses import IMAGES
 
 HTML = {"accept": "text/html"}
 DATA = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"

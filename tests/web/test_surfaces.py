@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.domain.campaign import LANGUAGES
-from donation_card.web.api.campaigns import IMAGES
+from donation_card.web.campaign_responses import IMAGES
 from donation_card.web.presentation.translations import translations_for
 
 from tests.stack import eventually, running
@@ -172,7 +172,9 @@ def test_a_frame_fits_into_what_the_consumer_allows(stack, more, width, most):
 )
 def test_every_address_of_a_campaign_is_known(stack, address):
     spoken = "be" if "lang=be" in address else "en"
-    assert oembed(stack, address).json()["title"] == translations_for(spoken).translate("card.dialog_title", recipient="BYSOL")
+    assert oembed(stack, address).json()["title"] == translations_for(spoken).translate(
+        "card.dialog_title", recipient="BYSOL"
+    )
 
 
 @pytest.mark.parametrize(
