@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from donation_card import __version__
@@ -53,7 +54,7 @@ def create_app(
     ledger: TotalsStore | None = None,
     payments: Payments | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> Starlette:
+) -> ASGIApp:
     """Raises Misconfigured, with every fault, when a campaign file is wrong."""
     files = campaigns or CampaignFiles(settings.campaigns_dir, publication_every=settings.demo_publication_interval)
     stripe = payments or stripe_payments(settings)
@@ -94,15 +95,8 @@ def create_app(
 
     request_ids = RequestIds(settings.forwarded_allow_ips)
     record_span, end_tracing = configure_tracing(settings.otlp_endpoint, __version__)
-    return Starlette(
+    app: ASGIApp = Starlette(
         routes=routes(checkout, campaign_responses, pages, webhook, metrics, settings.public_url, readiness, assets),
-        middleware=[
-            Middleware(CachedResponseMiddleware, response_cache, request_ids),
-            Middleware(RequestIDMiddleware, request_ids, record_span),
-            Middleware(ProxyHeadersMiddleware, settings.forwarded_allow_ips),
-            Middleware(SecurityHeadersMiddleware),
-            Middleware(PublicURLMiddleware, settings.public_url),
-        ],
         exception_handlers={
             DonationCardError: problems.expected,
             HTTPException: problems.http,
@@ -110,6 +104,16 @@ def create_app(
         },
         lifespan=lifespan,
     )
+    middleware = [
+        Middleware(CachedResponseMiddleware, response_cache, request_ids),
+        Middleware(RequestIDMiddleware, request_ids, record_span),
+        Middleware(ProxyHeadersMiddleware, settings.forwarded_allow_ips),
+        Middleware(SecurityHeadersMiddleware),
+        Middleware(PublicURLMiddleware, settings.public_url),
+    ]
+    for layer, arguments, options in reversed(middleware):
+        app = layer(app, *arguments, **options)
+    return app
 
 
 def stripe_payments(settings: Settings) -> StripePayments:
@@ -122,7 +126,7 @@ def redis_ledger(settings: Settings) -> RedisTotalsStore:
     return RedisTotalsStore(settings.redis_url, replicas=settings.redis_min_replicas_ack)
 
 
-def worker() -> Starlette:
+def worker() -> ASGIApp:
     """What `serve` runs in each worker process."""
     settings = from_environment(os.environ)
     configure_logs(settings.log_level)

@@ -8,7 +8,6 @@ disconnect to the last request only, and the others write to a closed socket.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
@@ -30,24 +29,28 @@ IDLE_DRAIN_TIMEOUT: Final = 1.0
 class LimitedHttpProtocol(HttpToolsProtocol):
     """Close connections that exceed REQUEST_TIMEOUT or MAX_HEADER_BYTES.
 
-    Attributes of HttpToolsProtocol that this class uses: `app`, `cycle`, `headers`, `loop`, `transport`, `url`.
+    Attributes of HttpToolsProtocol that this class uses: `app`, `cycle`, `headers`, `loop`, `scope`, `transport`,
+    `url`.
 
     Methods that it extends: `connection_made`, `connection_lost`, `data_received`, `send_400_response`,
-    `on_message_begin`, `on_headers_complete`, `on_message_complete`, `on_response_complete`, `pause_writing`,
-    `resume_writing`, `shutdown`.
+    `on_headers_complete`, `on_message_complete`, `pause_writing`, `resume_writing`, `shutdown`.
 
     Attributes of RequestResponseCycle that it uses: `disconnected`, `keep_alive`, `message_event`, `response_complete`,
-    `response_started`.
+    `response_started`, `scope`.
+
+    Methods that run for each request call the base class by name, because `super()` costs more on Python 3.11.
     """
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self._receiving_since: float | None = None
         self._stalled_since: float | None = None
-        self._in_header, self._received_bytes, self._chunk_bytes = False, 0, 0
+        self._received_bytes = 0  # of the request that is arriving
+        self._timed_scope: object = None  # of the request to which `_receiving_since` belongs
+        self._received_scope: object = None  # of the last request that has arrived completely
         self._timeout_timer: asyncio.TimerHandle | None = None
         self._draining = False
-        self._unanswered: deque[RequestResponseCycle] = deque()  # in the order of the requests
+        self._earlier: list[RequestResponseCycle] = []  # pipelined requests before `self.cycle`
 
     # ── connection ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -63,10 +66,15 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._chunk_bytes = len(data)
-        self._received_bytes += self._chunk_bytes
-        super().data_received(data)
-        if self._in_header and self._received_bytes > MAX_HEADER_BYTES:
+        self._received_bytes += len(data)
+        HttpToolsProtocol.data_received(self, data)
+        if self.scope is not None and self.scope is self._received_scope:
+            self._receiving_since, self._received_bytes = None, 0
+            return
+        if self.scope is not self._timed_scope:  # uvicorn makes a scope when a request begins
+            self._timed_scope, self._receiving_since, self._received_bytes = self.scope, self.loop.time(), len(data)
+        in_header = self.cycle is None or self.cycle.scope is not self.scope
+        if in_header and self._received_bytes > MAX_HEADER_BYTES:
             self._reject(b"431 Request Header Fields Too Large")
 
     def pause_writing(self) -> None:
@@ -79,37 +87,28 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         self._draining = True
-        if self._unanswered:
-            self.cycle.keep_alive = False
-        else:
+        if self.cycle is None or self.cycle.response_complete:
             self.loop.call_later(IDLE_DRAIN_TIMEOUT, self._close_if_idle)
+        else:
+            self.cycle.keep_alive = False
 
     # ── request ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def on_message_begin(self) -> None:
-        self._receiving_since = self.loop.time()
-        self._in_header, self._received_bytes = True, self._chunk_bytes
-        super().on_message_begin()
-
     def on_headers_complete(self) -> None:
-        self._in_header = False
         if (
             self._received_bytes > MAX_HEADER_BYTES  # with the bytes of a body, so the fields are counted only then
             and len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEADER_BYTES
         ):
             self.app = _respond_header_too_large  # the connection ends with this response
-        super().on_headers_complete()
-        self._unanswered.append(self.cycle)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._earlier = [*(cycle for cycle in self._earlier if not cycle.response_complete), self.cycle]
+        HttpToolsProtocol.on_headers_complete(self)
         if self._draining:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        self._receiving_since = None
-        super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        self._unanswered.popleft()
-        super().on_response_complete()
+        self._received_scope = self.scope
+        HttpToolsProtocol.on_message_complete(self)
 
     def send_400_response(self, msg: str) -> None:
         self._notify_disconnect()
@@ -137,12 +136,13 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def _notify_disconnect(self) -> None:
         """Report the disconnect to every request without a complete response."""
-        for cycle in self._unanswered:
-            cycle.disconnected = True
-            cycle.message_event.set()
+        for cycle in (*self._earlier, self.cycle):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
 
     def _close_if_idle(self) -> None:
-        if not self._unanswered:
+        if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
 
 

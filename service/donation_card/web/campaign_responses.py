@@ -14,6 +14,7 @@ from donation_card.application.donations import Donations
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.progress import Progress
 from donation_card.errors import ProgressUnknown
+from donation_card.observability.metrics import cached_reads
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import COOP_UNSAFE_NONE, PUBLIC_CORS, cache_control, content_security_policy
 from donation_card.web.http.response_cache import ResponseCache
@@ -75,10 +76,12 @@ class CampaignResponseCache:
         self._drawing = asyncio.Lock()
 
     async def refresh(self, *, query: bool = True) -> None:
-        """Publish each total that is due, and update the responses. The background task calls it every second.
+        """Publish each total that is due, update the responses, and report their use to the metrics.
 
-        Without `query`, mark all totals stale instead: Redis is known to be unavailable, and each query would wait.
+        The background task calls it every second. Without `query`, mark all totals stale instead: Redis is known to be
+        unavailable, and each query would wait.
         """
+        cached_reads.inc(self._response_cache.take_hits())
         for campaign in self._donations.visible():
             if query:
                 await self._donations.refresh(campaign)

@@ -25,7 +25,7 @@ from donation_card.errors import (
     Unavailable,
     UnsupportedFormat,
 )
-from donation_card.web.http.headers import DEFAULT_SECURITY_HEADERS, NO_STORE, Headers
+from donation_card.web.http.headers import NO_STORE, Headers
 from donation_card.web.pages.campaign import PageRenderer
 from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.translations import Translations
@@ -81,13 +81,9 @@ class Problems:
         return self._response(request, problem, error.status_code, dict(error.headers or {}))
 
     async def unexpected(self, request: Request, error: Exception) -> Response:
-        """Respond to any other exception.
-
-        Starlette sends this response outside of all middleware, so it needs its own request id and security headers.
-        """
+        """Respond to any other exception."""
         log.error("unhandled_error", endpoint=_endpoint(request), exc_info=error)
-        request_id = {"x-request-id": request.scope["request_id"]}
-        return self._response(request, DonationCardError(), 500, DEFAULT_SECURITY_HEADERS | request_id)
+        return self._response(request, DonationCardError(), 500)
 
     def _response(
         self, request: Request, error: DonationCardError, status: int, headers: Headers | None = None

@@ -12,6 +12,8 @@ class ResponseCache:
 
     def __init__(self) -> None:
         self._responses: dict[str, CachedResponse] = {}
+        self.hits = 0
+        """Responses sent without routing, since the last `take_hits`."""
 
     def get(self, target: str) -> CachedResponse | None:
         """Return the response of this target, or None."""
@@ -25,3 +27,11 @@ class ResponseCache:
         """Remove these targets. A target that is not stored is ignored."""
         for target in targets:
             self._responses.pop(target, None)
+
+    def take_hits(self) -> int:
+        """Return the number of hits, and start again at zero.
+
+        A Prometheus counter in the path of each request would take a third of the middleware's time.
+        """
+        hits, self.hits = self.hits, 0
+        return hits

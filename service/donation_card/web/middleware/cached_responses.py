@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from donation_card.observability.metrics import cached_reads
 from donation_card.web.http.cached_response import request_target
 from donation_card.web.http.response_cache import ResponseCache
 from donation_card.web.middleware.request_id import RequestIds, with_request_id
+
+_METHODS: Final = frozenset({"GET", "HEAD"})
 
 
 class CachedResponseMiddleware:
@@ -20,14 +23,12 @@ class CachedResponseMiddleware:
         self.app, self.response_cache, self.request_ids = app, response_cache, request_ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"}:
-            await self.app(scope, receive, send)
-            return
-        response = self.response_cache.get(request_target(scope))
-        if response is None:
-            await self.app(scope, receive, send)
-            return
-        encoded = response.negotiate(scope["headers"])
-        cached_reads.inc()
-        await send(with_request_id(encoded.start, self.request_ids.for_request(scope)))
-        await send(encoded.body)
+        if scope["type"] == "http" and scope["method"] in _METHODS:
+            response = self.response_cache.get(request_target(scope))
+            if response is not None:
+                self.response_cache.hits += 1
+                encoded = response.negotiate(scope["headers"])
+                await send(with_request_id(encoded.start, self.request_ids.for_request(scope)))
+                await send(encoded.body)
+                return
+        await self.app(scope, receive, send)
