@@ -39,7 +39,7 @@ class WebhookEndpoint:
             log.info("event_ignored", reason=reason.code)
             return JSONResponse({"outcome": "ignored", "reason": reason.code}, 200, NO_STORE)
         except DonationCardError as error:
-            webhooks.labels("unavailable" if isinstance(error, Unavailable) else "bad", error.code).inc()
+            webhooks.labels("unavailable" if isinstance(error, Unavailable) else "rejected", error.code).inc()
             raise
         webhooks.labels(result.value, "").inc()
         return JSONResponse({"outcome": result.value}, 200, NO_STORE)
