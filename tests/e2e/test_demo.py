@@ -70,7 +70,7 @@ def bound(port):
 def test_demo_counts_200_parallel_donations_across_restarts(tmp_path):
     port, data = three_free_ports(), tmp_path / "data"
     with demo(data, port) as installation:
-        faults = {"webhooks": {"duplicate": 1, "reorder": 2.0, "drop": 0.1}, "seed": 7}
+        faults = {"webhooks": {"extra_copies": 1, "max_jitter": 2.0, "attempt_failure_rate": 0.1}, "seed": 7}
         installation.operate("faults", **faults)
         amounts = [str(5 + number % 46) for number in range(GIFTS)]
         with ThreadPoolExecutor(8) as donors:

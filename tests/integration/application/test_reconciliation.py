@@ -67,7 +67,7 @@ def test_sync_finds_old_session_paid_after_cursor(harness: TotalsHarness) -> Non
     session = harness.sandbox.create()
     harness.advance(80 * 60)
     harness.pass_()
-    harness.sandbox.operate("faults", webhooks={"unmade": 1.0})
+    harness.sandbox.operate("faults", webhooks={"never_recorded_rate": 1.0})
     harness.sandbox.pay(session)
     assert harness.pass_() == Totals(25_00, 1)
 
@@ -103,7 +103,7 @@ def test_rebuild_finds_late_change_and_logs_mismatch(harness: TotalsHarness) -> 
     harness.pass_()
     harness.advance(6 * HOUR)
     harness.pass_()
-    harness.sandbox.operate("faults", webhooks={"unmade": 1.0})
+    harness.sandbox.operate("faults", webhooks={"never_recorded_rate": 1.0})
     harness.sandbox.operate(f"refunds/{refund['id']}", status="failed")
     assert harness.pass_() == Totals(20_00, 1)
     harness.advance(REBUILD_INTERVAL)

@@ -67,7 +67,7 @@ def test_warning_on_the_form_with_an_error(linked, lang):
 @pytest.mark.parametrize("lang", ["en", "be", "ru", "uk"])
 def test_warning_beside_fallback_during_stripe_outage(linked, lang):
     token = linked.token()
-    linked.operate("faults", api={"kind": "500", "next": 50, "executed": False})
+    linked.operate("faults", api={"kind": "500", "remaining": 50, "executed": False})
     try:
         form = {"token": token, "amount": "25", "lang": lang}
         page = linked.client.post("/v1/checkout-sessions", data=form, headers=HTML | {"accept-language": lang})

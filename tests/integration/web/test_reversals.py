@@ -66,7 +66,9 @@ def test_partial_refunds_add_up_to_at_most_the_payment(installation):
 @pytest.mark.parametrize("settled_in", ["", "usd"])
 def test_dispute_counts_the_money_that_moved(installation, first, later, left, settled_in):
     payment, before = installation.gift("40"), installation.kept()[0] - 4000
-    dispute = installation.operate("disputes", payment_intent=payment, amount=1500, status=first, settled=settled_in)
+    dispute = installation.operate(
+        "disputes", payment_intent=payment, amount=1500, status=first, settlement_currency=settled_in
+    )
     for status in later:
         installation.operate(f"disputes/{dispute['id']}", status=status)
     assert settled(installation) == before + left
@@ -184,9 +186,9 @@ def test_early_refund_never_shows_a_negative_total(redis_url, tmp_path):
     """The payment's own events are lost: its refund comes first, and the next pass finds the payment."""
     with running(redis_url, tmp_path) as installation:
         installation.until_ready()
-        installation.operate("faults", webhooks={"lose": 1})
+        installation.operate("faults", webhooks={"never_sent_rate": 1})
         payment = installation.gift("40")
-        installation.operate("faults", webhooks={"lose": 0})
+        installation.operate("faults", webhooks={"never_sent_rate": 0})
         installation.operate("refunds", payment_intent=payment, amount=1500)
         eventually(lambda: installation.totals() == Totals(-1500, 0), "the refund is joined")
         for _ in range(15):
@@ -200,7 +202,7 @@ def test_early_refund_never_shows_a_negative_total(redis_url, tmp_path):
 def test_next_sync_finds_reversal_without_webhook(redis_url, tmp_path):
     """Events lost for good, doubled and reordered: a service that starts afterwards comes to the sandbox's totals."""
     dice = random.Random(3)
-    faults = {"lose": 0.3, "duplicate": 1, "reorder": 1}
+    faults = {"never_sent_rate": 0.3, "extra_copies": 1, "max_jitter": 1}
     with running(redis_url, tmp_path, sandbox_options={"seed": 3}) as installation:
         installation.until_ready()
         installation.operate("faults", webhooks=faults, seed=3)

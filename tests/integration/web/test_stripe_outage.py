@@ -174,7 +174,7 @@ def test_start_with_rejected_key_shows_total_and_reason(redis_url, tmp_path, sam
 
 
 def fail(installation, kind, times, executed=False):
-    installation.operate("faults", api={"kind": kind, "next": times, "executed": executed})
+    installation.operate("faults", api={"kind": kind, "remaining": times, "executed": executed})
 
 
 def clear(installation):
@@ -228,7 +228,7 @@ def test_start_during_stripe_outage_shows_total_and_reason(redis_url, tmp_path):
         installation.until_ready()
         installation.give("25")
         eventually(lambda: installation.progress()["raised"] == 2500, "the gift is counted")
-    away = {"api_fault": ApiFault("500", next=10_000)}
+    away = {"api_fault": ApiFault("500", remaining=10_000)}
     with running(redis_url, tmp_path, sandbox_options=away) as installation:
         eventually(
             lambda: installation.client.get("/v1/campaigns/vitaly/progress").status_code == 200, "the figure is there"

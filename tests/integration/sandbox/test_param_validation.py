@@ -1,4 +1,4 @@
-"""Bodies are read and checked against the `stripe` package's own generated types."""
+"""Test decoding and validation of parameters."""
 
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import urlencode
@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 from stripe import RequestOptions
 from stripe._encode import _api_encode
 from stripe.params.checkout import SessionCreateParams, SessionListParams
-from stripe_sandbox.errors import ApiError
-from stripe_sandbox.forms import decode
-from stripe_sandbox.parameters import SCALARS, check, fields
+from stripe_sandbox.api_errors import ApiError
+from stripe_sandbox.form_encoding import decode
+from stripe_sandbox.param_validation import SCALAR_PARSERS, param_types, validate
 
 
 def kinds(hint: Any, seen: set[Any]) -> set[Any]:
-    """Every leaf that a generated type is made of."""
+    """Return every leaf type of a generated type."""
     if hasattr(hint, "__required_keys__"):
         if hint in seen:
             return set()
         seen.add(hint)
-        return set().union(*(kinds(one, seen) for one in fields(hint).values()))
+        return set().union(*(kinds(one, seen) for one in param_types(hint).values()))
     if get_origin(hint) is Literal:
         return set()
     if get_origin(hint) is not None and get_origin(hint) is not dict:
@@ -28,12 +28,12 @@ def kinds(hint: Any, seen: set[Any]) -> set[Any]:
     return {get_origin(hint) or hint}
 
 
-def test_every_part_of_the_generated_types_is_one_we_can_check() -> None:
-    assert kinds(SessionCreateParams, set()) <= {*SCALARS, dict}
+def test_all_generated_types_are_supported() -> None:
+    assert kinds(SessionCreateParams, set()) <= {*SCALAR_PARSERS, dict}
 
 
 def test_request_options_are_not_parameters() -> None:
-    assert not set(fields(SessionCreateParams)) & set(RequestOptions.__annotations__)
+    assert not set(param_types(SessionCreateParams)) & set(RequestOptions.__annotations__)
 
 
 @given(
@@ -43,22 +43,22 @@ def test_request_options_are_not_parameters() -> None:
         max_leaves=8,
     )
 )
-def test_what_the_official_client_encodes_is_decoded_again(value: Any) -> None:
+def test_decode_reverses_the_clients_encoding(value: Any) -> None:
     body = urlencode(list(_api_encode({"root": value}))).encode()
     assert decode(body) == {"root": value}
 
 
-def test_types_come_out_of_text() -> None:
+def test_text_is_converted_to_types() -> None:
     body = (
         b"line_items[0][quantity]=2&line_items[0][price_data][currency]=eur&line_items[0][price_data][unit_amount]=2500"
     )
     price = {"currency": "eur", "unit_amount": 2500}
-    assert check(decode(body), SessionCreateParams) == {"line_items": [{"quantity": 2, "price_data": price}]}
+    assert validate(decode(body), SessionCreateParams) == {"line_items": [{"quantity": 2, "price_data": price}]}
 
 
 def test_created_is_a_time_or_a_range() -> None:
-    assert check(decode(b"created=5"), SessionListParams) == {"created": 5}
-    assert check(decode(b"created[gte]=5"), SessionListParams) == {"created": {"gte": 5}}
+    assert validate(decode(b"created=5"), SessionListParams) == {"created": 5}
+    assert validate(decode(b"created[gte]=5"), SessionListParams) == {"created": {"gte": 5}}
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,9 @@ def test_created_is_a_time_or_a_range() -> None:
         (b"api_key=sk_test_1", "parameter_unknown", "api_key"),
     ],
 )
-def test_refused(body: bytes, code: str | None, param: str) -> None:
+def test_invalid_param_is_refused(body: bytes, code: str | None, param: str) -> None:
     with pytest.raises(ApiError) as refusal:
-        check(decode(body), SessionCreateParams)
+        validate(decode(body), SessionCreateParams)
     assert (refusal.value.code, refusal.value.param) == (code, param)
 
 
@@ -95,6 +95,6 @@ def test_refused(body: bytes, code: str | None, param: str) -> None:
     "body",
     [b"a=1&a[b]=2", b"a[b]=2&a=1", b"%FF=1", b"\xff", b"[a]=1", b"a[=1", b"a" + 9 * b"[b]" + b"=1", b"a=1&" * 3000],
 )
-def test_names_that_make_no_sense_are_refused(body: bytes) -> None:
+def test_malformed_names_are_refused(body: bytes) -> None:
     with pytest.raises(ApiError):
         decode(body)

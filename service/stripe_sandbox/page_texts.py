@@ -1,49 +1,49 @@
-"""The words of the payment pages in the languages that both Stripe and our readers have; English for all others."""
+"""Translate the payment pages into languages that Stripe and the readers share; English for all others."""
 
 from __future__ import annotations
 
 ENGLISH = {
     "amount": "Amount",
-    "amount_refused": "Enter an amount from {least} to {most}.",
-    "ribbon": "Test mode: no money moves",
+    "amount_refused": "Enter an amount from {minimum} to {maximum}.",
+    "test_mode": "Test mode: no money moves",
     "pay": "Pay {amount}",
     "donate": "Donate {amount}",
     "email": "Email",
     "number": "Card number or IBAN",
-    "only_test": "Only the test numbers below. Never type a real one.",
+    "only_test": "Use a test number from the list below. Never enter a real one.",
     "numbers": "Test numbers",
-    "pays": "pays",
+    "succeeds": "succeeds",
     "declined": "is declined",
-    "asks": "asks for 3-D Secure",
+    "requires_action": "requires 3-D Secure",
     "settles": "bank debit, settles later",
     "back": "Back",
     "was_declined": "Your payment was declined. Try another number.",
-    "number_refused": "This is not one of the test numbers. Nothing was sent or kept.",
+    "number_refused": "This is not a test number. Nothing was sent or stored.",
     "email_refused": "Enter an email address such as ada@example.org.",
-    "challenge": "Your bank wants to know that it is you",
+    "challenge": "Confirm this payment with your bank",
     "approve": "Approve",
     "decline": "Decline",
     "paid": "Paid. Thank you!",
     "processing": "Thank you. Your bank needs a few days.",
     "expired": "This payment page has expired.",
-    "unknown": "There is no such payment page.",
+    "unknown": "This payment page does not exist.",
     "return": "Continue",
 }
 
 TRANSLATED = {
     "de": {
         "amount": "Betrag",
-        "amount_refused": "Geben Sie einen Betrag von {least} bis {most} ein.",
-        "ribbon": "Testmodus: Es fließt kein Geld",
+        "amount_refused": "Geben Sie einen Betrag von {minimum} bis {maximum} ein.",
+        "test_mode": "Testmodus: Es fließt kein Geld",
         "pay": "{amount} zahlen",
         "donate": "{amount} spenden",
         "email": "E-Mail",
         "number": "Kartennummer oder IBAN",
         "only_test": "Nur die Testnummern unten. Geben Sie niemals eine echte ein.",
         "numbers": "Testnummern",
-        "pays": "zahlt",
+        "succeeds": "zahlt",
         "declined": "wird abgelehnt",
-        "asks": "verlangt 3-D Secure",
+        "requires_action": "verlangt 3-D Secure",
         "settles": "Lastschrift, wird später eingezogen",
         "back": "Zurück",
         "was_declined": "Ihre Zahlung wurde abgelehnt. Versuchen Sie eine andere Nummer.",
@@ -60,17 +60,17 @@ TRANSLATED = {
     },
     "ru": {
         "amount": "Сумма",
-        "amount_refused": "Введите сумму от {least} до {most}.",
-        "ribbon": "Тестовый режим: деньги не списываются",
+        "amount_refused": "Введите сумму от {minimum} до {maximum}.",
+        "test_mode": "Тестовый режим: деньги не списываются",
         "pay": "Заплатить {amount}",
         "donate": "Пожертвовать {amount}",
         "email": "Эл. почта",
         "number": "Номер карты или IBAN",
         "only_test": "Только тестовые номера ниже. Никогда не вводите настоящий.",
         "numbers": "Тестовые номера",
-        "pays": "оплата проходит",
+        "succeeds": "оплата проходит",
         "declined": "отказ",
-        "asks": "запрос 3-D Secure",
+        "requires_action": "запрос 3-D Secure",
         "settles": "банковское списание, придёт позже",
         "back": "Назад",
         "was_declined": "Платёж отклонён. Попробуйте другой номер.",
@@ -87,17 +87,17 @@ TRANSLATED = {
     },
     "pl": {
         "amount": "Kwota",
-        "amount_refused": "Wpisz kwotę od {least} do {most}.",
-        "ribbon": "Tryb testowy: pieniądze nie są pobierane",
+        "amount_refused": "Wpisz kwotę od {minimum} do {maximum}.",
+        "test_mode": "Tryb testowy: pieniądze nie są pobierane",
         "pay": "Zapłać {amount}",
         "donate": "Wpłać {amount}",
         "email": "E-mail",
         "number": "Numer karty lub IBAN",
         "only_test": "Tylko numery testowe poniżej. Nigdy nie wpisuj prawdziwego.",
         "numbers": "Numery testowe",
-        "pays": "płaci",
+        "succeeds": "płaci",
         "declined": "odmowa",
-        "asks": "wymaga 3-D Secure",
+        "requires_action": "wymaga 3-D Secure",
         "settles": "polecenie zapłaty, rozliczane później",
         "back": "Wstecz",
         "was_declined": "Płatność została odrzucona. Spróbuj innego numeru.",
@@ -114,17 +114,17 @@ TRANSLATED = {
     },
     "lt": {
         "amount": "Suma",
-        "amount_refused": "Įveskite sumą nuo {least} iki {most}.",
-        "ribbon": "Bandomasis režimas: pinigai nenuskaitomi",
+        "amount_refused": "Įveskite sumą nuo {minimum} iki {maximum}.",
+        "test_mode": "Bandomasis režimas: pinigai nenuskaitomi",
         "pay": "Mokėti {amount}",
         "donate": "Aukoti {amount}",
         "email": "El. paštas",
         "number": "Kortelės numeris arba IBAN",
         "only_test": "Tik toliau pateikti bandomieji numeriai. Niekada neveskite tikro.",
         "numbers": "Bandomieji numeriai",
-        "pays": "sumokama",
+        "succeeds": "sumokama",
         "declined": "atmetama",
-        "asks": "prašo 3-D Secure",
+        "requires_action": "prašo 3-D Secure",
         "settles": "tiesioginis debetas, įskaitomas vėliau",
         "back": "Atgal",
         "was_declined": "Mokėjimas atmestas. Pabandykite kitą numerį.",
@@ -143,14 +143,14 @@ TRANSLATED = {
 
 
 def language_of(locale: str | None, accept_language: str) -> str:
-    """The session's locale; where that is `auto` or missing, the first language of the browser that we have."""
-    asked = accept_language.split(",") if locale in (None, "auto") else [str(locale)]
-    for tag in asked:
+    """Return the language of a page: the session's locale, or the browser's if that is `auto` or missing."""
+    tags = accept_language.split(",") if locale in (None, "auto") else [str(locale)]
+    for tag in tags:
         primary = tag.partition(";")[0].strip().partition("-")[0].lower()
         if primary == "en" or primary in TRANSLATED:
             return primary
     return "en"
 
 
-def texts(language: str) -> dict[str, str]:
+def texts_for(language: str) -> dict[str, str]:
     return ENGLISH | TRANSLATED.get(language, {})

@@ -1,7 +1,7 @@
-"""Checks a request against the `stripe` package's own generated parameter types, so that we refuse what Stripe refuses.
+"""Validate parameters against the generated types of the `stripe` package.
 
-The generated types are written for callers. Read as a gate they need three repairs: their forward references are
-resolved, their open enums (`Literal[…] | str`) are closed again, and keys they do not name are refused.
+The types are meant for callers, so three things are added: forward references are resolved, open enums
+(`Literal[…] | str`) accept the listed values only, and unknown names are refused.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from stripe import RequestOptions
 
-from stripe_sandbox.errors import ApiError, missing, not_integer, unknown
-from stripe_sandbox.forms import Tree
+from stripe_sandbox.api_errors import ApiError, invalid_integer, missing_param, unknown_param
+from stripe_sandbox.form_encoding import ParamTree
 
-LONGEST_TEXT = 5000
+MAX_TEXT_LENGTH = 5000
 
 
-def check(params: Tree, shape: Any) -> dict[str, Any]:
-    """The parameters with their types, e.g. `{"line_items": [{"quantity": 1}]}`. Raises ApiError (400)."""
-    return _object(params, shape, "")
+def validate(params: ParamTree, schema: Any) -> dict[str, Any]:
+    """Return the typed parameters, e.g. `{"line_items": [{"quantity": 1}]}`. Raise ApiError (400)."""
+    return _object(params, schema, "")
 
 
 @cache
-def fields(shape: Any) -> dict[str, Any]:
-    """Each parameter's resolved type. Built on first use: resolving all of a session's takes milliseconds."""
-    names = {"StripeContext": Any, "Mapping": Mapping}  # the package imports these for type checkers only
-    options = RequestOptions.__annotations__  # they travel as headers, not as parameters
+def param_types(shape: Any) -> dict[str, Any]:
+    """Return the resolved type of each parameter. The result is cached, because it takes milliseconds."""
+    names = {"StripeContext": Any, "Mapping": Mapping}  # the package imports them for type checkers only
+    options = RequestOptions.__annotations__  # clients send them as headers
     return {name: hint for name, hint in get_type_hints(shape, localns=names).items() if name not in options}
 
 
-def _object(value: str | Tree, shape: Any, path: str) -> dict[str, Any]:
+def _object(value: str | ParamTree, shape: Any, path: str) -> dict[str, Any]:
     if isinstance(value, str):
         raise ApiError(f"Invalid object: {path}", param=path)
-    known = fields(shape)
+    known = param_types(shape)
     for name in value:
         if name not in known:
-            raise unknown(_join(path, name))
+            raise unknown_param(_join(path, name))
     for name in known:
         if name in shape.__required_keys__ and name not in value:
-            raise missing(_join(path, name))
+            raise missing_param(_join(path, name))
     return {name: _value(given, known[name], _join(path, name)) for name, given in value.items()}
 
 
@@ -51,7 +51,7 @@ def _join(path: str, name: str) -> str:
     return f"{path}[{name}]" if path else name
 
 
-def _value(value: str | Tree, hint: Any, path: str) -> Any:
+def _value(value: str | ParamTree, hint: Any, path: str) -> Any:
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         return _one_of(value, get_args(hint), path)
@@ -66,7 +66,7 @@ def _value(value: str | Tree, hint: Any, path: str) -> Any:
     return _scalar(value, hint, path)
 
 
-def _one_of(value: str | Tree, hints: tuple[Any, ...], path: str) -> Any:
+def _one_of(value: str | ParamTree, hints: tuple[Any, ...], path: str) -> Any:
     choices = [choice for hint in hints if get_origin(hint) is Literal for choice in get_args(hint)]
     others = [hint for hint in hints if get_origin(hint) is not Literal]
     if value == "" and "" in choices:
@@ -79,20 +79,20 @@ def _one_of(value: str | Tree, hints: tuple[Any, ...], path: str) -> Any:
     return _value(value, (fitting or others)[0], path)
 
 
-def _choice(value: str | Tree, choices: tuple[str, ...], path: str) -> str:
+def _choice(value: str | ParamTree, choices: tuple[str, ...], path: str) -> str:
     if isinstance(value, str) and value in choices:
         return value
     allowed = ", ".join(choice for choice in choices if choice)
     raise ApiError(f"Invalid {path}: must be one of {allowed}", param=path)
 
 
-def _list(value: str | Tree, item: Any, path: str) -> list[Any]:
+def _list(value: str | ParamTree, item: Any, path: str) -> list[Any]:
     if isinstance(value, str) or not all(key.isdecimal() and len(key) < 6 for key in value):
         raise ApiError("Invalid array", param=path)
     return [_value(value[key], item, _join(path, key)) for key in sorted(value, key=int)]
 
 
-def _scalar(value: str | Tree, hint: Any, path: str) -> Any:
+def _scalar(value: str | ParamTree, hint: Any, path: str) -> Any:
     if not isinstance(value, str):
         raise ApiError(f"Invalid string: {path}", param=path)
     if value == "":
@@ -102,19 +102,19 @@ def _scalar(value: str | Tree, hint: Any, path: str) -> Any:
             code="parameter_invalid_empty",
             param=path,
         )
-    return SCALARS[hint](value, path)
+    return SCALAR_PARSERS[hint](value, path)
 
 
 def _text(value: str, path: str) -> str:
-    if len(value) > LONGEST_TEXT:
-        raise ApiError(f"Invalid string: {path} must be at most {LONGEST_TEXT} characters", param=path)
+    if len(value) > MAX_TEXT_LENGTH:
+        raise ApiError(f"Invalid string: {path} must be at most {MAX_TEXT_LENGTH} characters", param=path)
     return value
 
 
 def _integer(value: str, path: str) -> int:
-    # int() would also take "2_500", " 25 " and other alphabets' digits
+    # int() also accepts "2_500", " 25 " and digits of other alphabets
     if not re.fullmatch(r"-?[0-9]{1,18}", value):
-        raise not_integer(value[:100], path)
+        raise invalid_integer(value[:100], path)
     return int(value)
 
 
@@ -130,11 +130,11 @@ def _decimal(value: str, path: str) -> Decimal:
     return Decimal(value)
 
 
-SCALARS: dict[Any, Any] = {str: _text, int: _integer, bool: _boolean, float: _decimal, Decimal: _decimal}
+SCALAR_PARSERS: dict[Any, Any] = {str: _text, int: _integer, bool: _boolean, float: _decimal, Decimal: _decimal}
 
 
-def _metadata(value: str | Tree, path: str) -> dict[str, str]:
-    """Limits: https://docs.stripe.com/metadata. An empty value unsets a key, so a new object does not get it."""
+def _metadata(value: str | ParamTree, path: str) -> dict[str, str]:
+    """Validate metadata: https://docs.stripe.com/metadata. An empty value removes a key."""
     if value == "":
         return {}
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Reads form-encoded bodies and queries with nested names (`a[b][0][c]=1`), the way Stripe's clients write them."""
+"""Decode form-encoded bodies and queries with nested names (`a[b][0][c]=1`), as Stripe's clients encode them."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ import re
 from typing import TypeAlias
 from urllib.parse import parse_qsl
 
-from stripe_sandbox.errors import ApiError
+from stripe_sandbox.api_errors import ApiError
 
-Tree: TypeAlias = "dict[str, str | Tree]"
+ParamTree: TypeAlias = "dict[str, str | ParamTree]"
 
-MOST_FIELDS = 2000
-DEEPEST = 8
+MAX_FIELDS = 2000
+MAX_DEPTH = 8
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 
 
-def decode(body: bytes) -> Tree:
-    """Lists come out as dicts with their indices as keys; the shape of the parameter decides which it was.
+def decode(body: bytes) -> ParamTree:
+    """Decode to nested dicts. A list becomes a dict with its indices as keys; its schema tells them apart later.
 
-    Raises ApiError (400) when the names contradict each other or the text is not UTF-8.
+    Raise ApiError (400) if names contradict each other or the text is not UTF-8.
     """
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError as error:
         raise ApiError("Invalid request: the parameters could not be decoded.") from error
-    tree: Tree = {}
+    tree: ParamTree = {}
     for name, value in pairs:
-        _put(tree, name, value)
+        _insert(tree, name, value)
     return tree
 
 
-def _put(tree: Tree, name: str, value: str) -> None:
-    keys = _keys(name)
+def _insert(tree: ParamTree, name: str, value: str) -> None:
+    keys = _parse_name(name)
     for key in keys[:-1]:
         branch = tree.setdefault(key or str(len(tree)), {})
         if isinstance(branch, str):
@@ -43,8 +43,8 @@ def _put(tree: Tree, name: str, value: str) -> None:
     tree[last] = value
 
 
-def _keys(name: str) -> list[str]:
+def _parse_name(name: str) -> list[str]:
     match = _NAME.fullmatch(name)
-    if not match or name.count("[") > DEEPEST:
+    if not match or name.count("[") > MAX_DEPTH:
         raise ApiError(f"Invalid parameter name: {name[:200]}")
     return [match[1], *re.findall(r"\[([^\[\]]*)\]", match[2])]

@@ -1,16 +1,16 @@
-"""Lists as Stripe pages through them, newest first: https://docs.stripe.com/api/pagination."""
+"""List objects in pages, newest first: https://docs.stripe.com/api/pagination."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from stripe_sandbox.errors import ApiError, no_such, not_integer
+from stripe_sandbox.api_errors import ApiError, invalid_integer, no_such
 from stripe_sandbox.objects import DISPUTE, DOMAIN, ENDPOINT, EVENT, LINK, PAYMENT, REFUND, SESSION
 from stripe_sandbox.store import Store, Stored
 
 COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
-# What a list may be filtered by, and where the object keeps it.
+# Parameters that filter a list by the field of the same name.
 FILTERS = {
     SESSION: ("customer", "customer_account", "payment_intent", "payment_link", "status", "subscription"),
     PAYMENT: ("customer", "customer_account"),
@@ -23,20 +23,20 @@ FILTERS = {
 }
 
 
-def page(store: Store, kind: str, params: dict[str, Any]) -> tuple[list[Stored], bool]:
-    """One page, and whether there is more in the direction of the cursor. Raises ApiError (400)."""
+def paginate(store: Store, kind: str, params: dict[str, Any]) -> tuple[list[Stored], bool]:
+    """Return one page, and True if more follows in the direction of the cursor. Raise ApiError (400)."""
     limit = params.get("limit", 10)
     if not 1 <= limit <= 100:
-        raise not_integer(f"{limit}. This value must be between 1 and 100.", "limit")
+        raise invalid_integer(f"{limit}. This value must be between 1 and 100.", "limit")
     if "starting_after" in params and "ending_before" in params:
         raise ApiError(
             "You may only specify one of these parameters: ending_before, starting_after.", param="ending_before"
         )
     where, values = _conditions(kind, params)
     backwards = "ending_before" in params
-    for name, sign in (("starting_after", "<"), ("ending_before", ">")):
+    for name, operator in (("starting_after", "<"), ("ending_before", ">")):
         if name in params:
-            where.append(f"seq {sign} ?")
+            where.append(f"seq {operator} ?")
             values.append(_position(store, kind, params[name], name))
     order = "ASC" if backwards else "DESC"
     found = store.find(f"{' AND '.join(where)} ORDER BY seq {order} LIMIT ?", [*values, limit + 1])

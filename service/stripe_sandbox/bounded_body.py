@@ -1,4 +1,4 @@
-"""Reads a request's body no further than a limit."""
+"""Read request bodies up to a limit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 
 async def read_limited(request: Request, limit: int) -> bytes | None:
-    """None when there is more than `limit` bytes. Raises starlette's ClientDisconnect."""
+    """Return the body, or None if it is longer than `limit` bytes. Raise starlette's ClientDisconnect."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -1,4 +1,4 @@
-"""What a sandbox is told when it is made: where it lives, whom it calls, and how it misbehaves at first."""
+"""Define the settings of a sandbox."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 from stripe_sandbox.faults import ApiFault, WebhookFaults
 
-# Stripe tries for up to three days, ever more slowly: https://docs.stripe.com/webhooks#retries
+# Stripe retries for up to three days with growing delays: https://docs.stripe.com/webhooks#retries
 RETRY_DELAYS = (1, 2, 4, 8, 15, 30, 60, 120, 300, 600, 1800, 3600, 10_800, 21_600, 43_200, 86_400, 86_400)
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxSettings:
-    """Times are seconds on the virtual clock; without `data` everything is kept in memory only."""
+    """Hold the settings. Times are seconds of the virtual clock; without `data` the state is in memory only."""
 
     public_url: str = "http://127.0.0.1:8002"
     data: Path | None = None
@@ -32,14 +32,14 @@ class SandboxSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "public_url", self.public_url.rstrip("/"))
-        _require_web_address("public_url", self.public_url)
+        _require_web_url("public_url", self.public_url)
         if self.webhook_url is not None:
-            _require_web_address("webhook_url", self.webhook_url)
+            _require_web_url("webhook_url", self.webhook_url)
             if not self.webhook_secret.startswith("whsec_"):
                 raise ValueError("webhook_secret: a webhook_url needs a secret that starts with whsec_")
 
 
-def _require_web_address(name: str, value: str) -> None:
+def _require_web_url(name: str, value: str) -> None:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{name}: given {value!r}; allowed: an http or https address")

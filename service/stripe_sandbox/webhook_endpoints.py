@@ -1,30 +1,33 @@
-"""Who is told of events: the receiver that the sandbox was started with, else a webhook endpoint that the API made."""
+"""Choose the webhook endpoint that receives an event."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from stripe_sandbox.objects import ENDPOINT
-from stripe_sandbox.settings import SandboxSettings
+from stripe_sandbox.sandbox_settings import SandboxSettings
 from stripe_sandbox.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
+class WebhookEndpoint:
     url: str
     secret: str
 
 
-class Receivers:
+class WebhookEndpoints:
     def __init__(self, store: Store, settings: SandboxSettings) -> None:
         self._store, self._settings = store, settings
 
-    def of(self, type: str) -> Receiver | None:
-        """Of several endpoints the newest: the sandbox tells of an event once, where Stripe tells each of them."""
+    def for_event(self, type: str) -> WebhookEndpoint | None:
+        """Return the endpoint of the settings, otherwise the newest matching endpoint that the API created.
+
+        Stripe sends an event to every matching endpoint; the sandbox sends it to one.
+        """
         if self._settings.webhook_url:
-            return Receiver(self._settings.webhook_url, self._settings.webhook_secret)
+            return WebhookEndpoint(self._settings.webhook_url, self._settings.webhook_secret)
         for endpoint in self._store.find("kind = ? ORDER BY seq DESC", [ENDPOINT]):
             enabled = endpoint.body["enabled_events"]
             if endpoint.body["status"] == "enabled" and (type in enabled or "*" in enabled):
-                return Receiver(endpoint.body["url"], endpoint.hidden["secret"])
+                return WebhookEndpoint(endpoint.body["url"], endpoint.internal["secret"])
         return None

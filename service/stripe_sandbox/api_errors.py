@@ -1,7 +1,4 @@
-"""What the API refuses, in Stripe's words and shape: https://docs.stripe.com/api/errors.
-
-`executed` separates refusals before anything ran, which an idempotency key does not remember, from the rest.
-"""
+"""Create API errors with Stripe's messages and codes: https://docs.stripe.com/api/errors."""
 
 from __future__ import annotations
 
@@ -21,12 +18,8 @@ class ApiError(Exception):
         super().__init__(message)
         self.message, self.code, self.param, self.status, self.type = message, code, param, status, type
 
-    @property
-    def executed(self) -> bool:
-        return self.status >= 500
-
     def body(self) -> dict[str, Any]:
-        """The error object; fields that do not apply are absent, as in Stripe's answers."""
+        """Return the error object. Fields that do not apply are absent, as at Stripe."""
         error = {"code": self.code, "message": self.message, "param": self.param, "type": self.type}
         if self.code:
             error["doc_url"] = f"https://stripe.com/docs/error-codes/{self.code.replace('_', '-')}"
@@ -49,15 +42,15 @@ def no_such(kind: str, id: str, param: str, status: int = 404) -> ApiError:
     return ApiError(f"No such {kind}: '{id}'", code="resource_missing", param=param, status=status)
 
 
-def missing(param: str) -> ApiError:
+def missing_param(param: str) -> ApiError:
     return ApiError(f"Missing required param: {param}.", code="parameter_missing", param=param)
 
 
-def unknown(param: str) -> ApiError:
+def unknown_param(param: str) -> ApiError:
     return ApiError(f"Received unknown parameter: {param}", code="parameter_unknown", param=param)
 
 
-def not_integer(given: str, param: str) -> ApiError:
+def invalid_integer(given: str, param: str) -> ApiError:
     return ApiError(f"Invalid integer: {given}", code="parameter_invalid_integer", param=param)
 
 
@@ -67,15 +60,15 @@ def too_many_requests() -> ApiError:
     )
 
 
-def broken() -> ApiError:
+def internal_error() -> ApiError:
     return ApiError("An unknown error occurred in the sandbox.", status=500, type="api_error")
 
 
-def too_large(limit: int) -> ApiError:
+def body_too_large(limit: int) -> ApiError:
     return ApiError(f"Request body too large: the limit is {limit} bytes.", status=413)
 
 
-def unmodelled(param: str) -> ApiError:
+def unsupported(param: str) -> ApiError:
     return ApiError(
-        f"Stripe takes {param}; this sandbox does not model what it would do.", code="sandbox_unmodelled", param=param
+        f"Stripe accepts {param}; the sandbox does not support it.", code="sandbox_unsupported", param=param
     )
