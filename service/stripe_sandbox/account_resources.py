@@ -34,7 +34,7 @@ from stripe_sandbox.session_rules import check_minimum, is_web_url
 from stripe_sandbox.store import Store, Stored
 
 MAX_ENDPOINTS = 16
-"""https://docs.stripe.com/webhooks#register-webhook."""
+"""Limit of Stripe: https://docs.stripe.com/webhooks#register-webhook."""
 
 LINK_PARAMS = {"line_items", "metadata", "payment_intent_data", "submit_type", "customer_creation", "active"}
 PRICE_PARAMS = {"currency", "custom_unit_amount", "metadata", "nickname", "product_data"}

@@ -31,7 +31,7 @@ from stripe_sandbox.session_lifecycle import SessionLifecycle
 from stripe_sandbox.store import Store, Stored
 
 MAX_EVENT_TYPES = 20
-"""https://docs.stripe.com/api/events/list."""
+"""Limit of Stripe: https://docs.stripe.com/api/events/list."""
 
 LINE_ITEMS_PAGE_SIZE = 10
 EXPANDABLE = {

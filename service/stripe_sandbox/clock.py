@@ -8,7 +8,7 @@ from stripe_sandbox.store import Store
 
 
 class Clock:
-    """Tell the virtual time. The offset is stored, so that a restart does not go back in time."""
+    """Return the virtual time. The offset is stored, so that a restart does not go back in time."""
 
     def __init__(self, source: Callable[[], float], store: Store) -> None:
         self._source = source

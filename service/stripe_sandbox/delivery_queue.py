@@ -1,4 +1,4 @@
-"""The queue of webhook deliveries: stored in the database, so that it survives a restart."""
+"""Queue webhook deliveries in the database, so that they survive a restart."""
 
 from __future__ import annotations
 

@@ -80,11 +80,11 @@ def _payment_method_types(params: Json, currency: str) -> list[str]:
 def new_payment(data: Json, amount: int, currency: str, now: int) -> Json:
     """Create a PaymentIntent from a session's `payment_intent_data`, the only source of its metadata, as at Stripe."""
     id = new_id("pi_")
-    nothing = """amount_details application application_fee_amount automatic_payment_methods canceled_at
+    null_fields = """amount_details application application_fee_amount automatic_payment_methods canceled_at
         cancellation_reason customer customer_account hooks last_payment_error latest_charge next_action on_behalf_of
         payment_method processing review setup_future_usage shipping source statement_descriptor
         transfer_data""".split()  # noqa: SIM905
-    return dict.fromkeys(nothing) | {
+    return dict.fromkeys(null_fields) | {
         "id": id,
         "object": PAYMENT,
         "amount": amount,
@@ -180,7 +180,7 @@ def new_endpoint(params: Json, now: int) -> Json:
 
 
 def new_price(params: Json, now: int) -> Json:
-    asked = params["custom_unit_amount"]
+    custom = params["custom_unit_amount"]
     return {
         "id": new_id("price_"),
         "object": PRICE,
@@ -188,7 +188,7 @@ def new_price(params: Json, now: int) -> Json:
         "billing_scheme": "per_unit",
         "created": now,
         "currency": params["currency"],
-        "custom_unit_amount": {name: asked.get(name) for name in ("maximum", "minimum", "preset")},
+        "custom_unit_amount": {name: custom.get(name) for name in ("maximum", "minimum", "preset")},
         "livemode": False,
         "lookup_key": None,
         "metadata": params.get("metadata", {}),
@@ -205,13 +205,13 @@ def new_price(params: Json, now: int) -> Json:
 
 
 def new_link(params: Json, currency: str, public_url: str) -> Json:
-    nothing = """application application_fee_amount application_fee_percent consent_collection inactive_message
+    null_fields = """application application_fee_amount application_fee_percent consent_collection inactive_message
         invoice_creation on_behalf_of optional_items payment_method_types restrictions shipping_address_collection
         subscription_data transfer_data""".split()  # noqa: SIM905
     data = dict.fromkeys(
         ["capture_method", "description", "setup_future_usage", "statement_descriptor", "statement_descriptor_suffix"]
     )
-    return dict.fromkeys(nothing) | {
+    return dict.fromkeys(null_fields) | {
         "id": new_id("plink_"),
         "object": LINK,
         "active": True,

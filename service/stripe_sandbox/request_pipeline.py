@@ -128,10 +128,10 @@ def authenticate(header: str) -> None:
         )
 
 
-def negotiate_version(asked: str | None) -> str:
-    if asked and not re.fullmatch(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?", asked, re.ASCII):
+def negotiate_version(header: str | None) -> str:
+    if header and not re.fullmatch(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?", header, re.ASCII):
         raise api_errors.ApiError("Invalid Stripe API version.")
-    return asked or stripe.api_version
+    return header or stripe.api_version
 
 
 async def _read_params(request: Request) -> bytes:

@@ -80,7 +80,10 @@ class Reversals:
     def create_dispute(
         self, payment_id: str, amount: int | None, status: str = "needs_response", settlement_currency: str = ""
     ) -> Json:
-        """`settled`: the currency of its balance transactions, where that is not the payment's."""
+        """Dispute a successful payment. Raise ApiError (400, 404).
+
+        `settlement_currency` is the currency of the balance transactions, if it is not the payment's.
+        """
         payment = self._get_paid(payment_id)
         dispute: Json = {
             "id": new_id("du_"),
@@ -119,23 +122,23 @@ class Reversals:
                 self._move_money(dispute, 1)
         return dispute.body
 
-    def _move_money(self, dispute: Stored, sign: int) -> None:
+    def _move_money(self, dispute: Stored, direction: int) -> None:
         """Append a balance transaction. Its amount does not include the fee."""
         currency = dispute.internal["settlement_currency"]
         rate = 1 if currency == dispute.body["currency"] else 3
         transaction = {
             "id": new_id("txn_"),
             "object": "balance_transaction",
-            "amount": sign * rate * dispute.body["amount"],
+            "amount": direction * rate * dispute.body["amount"],
             "created": int(self._clock.now()),
             "currency": currency,
-            "fee": 1500 if sign < 0 else 0,
-            "reporting_category": "dispute" if sign < 0 else "dispute_reversal",
+            "fee": 1500 if direction < 0 else 0,
+            "reporting_category": "dispute" if direction < 0 else "dispute_reversal",
             "type": "adjustment",
         }
         dispute.body["balance_transactions"].append(transaction)
         self._store.save(dispute)
-        type = "charge.dispute.funds_withdrawn" if sign < 0 else "charge.dispute.funds_reinstated"
+        type = "charge.dispute.funds_withdrawn" if direction < 0 else "charge.dispute.funds_reinstated"
         self._events.record(type, dispute.body)
 
     def _refunded_amount(self, payment_id: str) -> int:

@@ -1,5 +1,6 @@
 """A wrong setting stops the start and says which, what was given, and where to set it."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 import stripe
 from donation_card.errors import ConfigurationError
-from donation_card.settings import STRIPE_SCRIPT, from_environment
+from donation_card.settings import SETTINGS, STRIPE_SCRIPT, Settings, from_environment
 
 GOOD = {
     "STRIPE_SECRET_KEY": "rk_test_51Habcdefghijk",
@@ -31,6 +32,17 @@ def test_complete_environment_is_accepted():
     settings = from_environment(GOOD | {"WEB_CONCURRENCY": "4"})
     assert (settings.workers, settings.port, settings.livemode) == (4, 8000, False)
     assert settings.stripe_origins("connect") == ("https://api.stripe.com", "https://checkout.stripe.com")
+
+
+def test_settings_table_has_each_field_and_default():
+    by_field = {setting.field: setting for setting in SETTINGS}
+    fields = {field.name: field for field in dataclasses.fields(Settings) if not field.name.startswith("demo_")}
+    assert by_field.keys() == fields.keys()
+    assert len({setting.name for setting in SETTINGS}) == len(SETTINGS) == len(by_field)
+    for name, setting in by_field.items():
+        assert setting.required == (fields[name].default is dataclasses.MISSING), setting.name
+        if setting.default:
+            assert setting.parse(setting.default) == fields[name].default, setting.name
 
 
 def test_empty_environment_names_every_missing_setting():

@@ -119,7 +119,7 @@ def test_counters_of_a_dead_worker_are_kept(redis_url, tmp_path, sample_campaign
 
 def test_gauges_of_a_dead_worker_are_dropped(tmp_path):
     def worker(does):
-        code = f"from donation_card import __version__; from donation_card.observability import metrics; {does}"
+        code = f"from donation_card.observability import metrics; metrics.configure_metrics(); {does}"
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
         return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
 
@@ -127,6 +127,12 @@ def test_gauges_of_a_dead_worker_are_dropped(tmp_path):
     told = worker("print(metrics.render([]).decode())").stdout
     for line in ("attack_mode 0.0", "cached_responses_total 3.0", "last_webhook_timestamp_seconds 7.0"):
         assert f"\ndonation_card_{line}\n" in told
+
+
+def test_importing_metrics_opens_no_file(tmp_path):
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", "import donation_card.app"], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def send(installation, events):

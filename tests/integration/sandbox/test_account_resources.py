@@ -1,4 +1,4 @@
-"""What an operator sets up once is kept, refused and used as Stripe would."""
+"""Test webhook endpoints, prices, payment links and payment method domains."""
 
 import re
 from typing import Any
@@ -60,7 +60,7 @@ def _text(inbox: Inbox) -> tuple[str, str]:
         ("prices", {"currency": "eur", "custom_unit_amount[minimum]": "5"}, "custom_unit_amount[enabled]"),
     ],
 )
-def test_refused(shared: Sandbox, path: str, params: dict[str, str], param: str) -> None:
+def test_invalid_resource_is_refused(shared: Sandbox, path: str, params: dict[str, str], param: str) -> None:
     answer = make(shared, path, **params)
     assert (answer["status_code"], answer["error"]["param"]) == (400, param)
 
@@ -94,7 +94,7 @@ def _paid(sandbox: Sandbox, url: str, amount: str) -> str:
     return str(re.search(r"cs_test_\w+", onward.headers["location"])[0])  # type: ignore[index]
 
 
-def test_a_domain_is_registered_once(sandbox: Sandbox) -> None:
+def test_domain_is_registered_once(sandbox: Sandbox) -> None:
     ids = {make(sandbox, "payment_method_domains", domain_name="give.example.org")["id"] for _ in range(2)}
     assert len(ids) == 1
     found = sandbox.call("GET", "/v1/payment_method_domains?domain_name=give.example.org").json()["data"]
@@ -102,7 +102,7 @@ def test_a_domain_is_registered_once(sandbox: Sandbox) -> None:
     assert sandbox.call("GET", "/v1/payment_method_domains?domain_name=other.example.org").json()["data"] == []
 
 
-def test_the_official_client_reads_what_is_answered(sandbox: Sandbox) -> None:
+def test_official_client_reads_responses(sandbox: Sandbox) -> None:
     async def ask() -> Any:
         v1 = sandbox.client.v1
         made = await v1.payment_method_domains.create_async({"domain_name": "give.example.org"})

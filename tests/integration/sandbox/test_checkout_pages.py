@@ -1,4 +1,4 @@
-"""The hosted and the embedded page, as a browser without JavaScript sees them."""
+"""Test the hosted and the embedded page without JavaScript."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from tests.support.sandbox import Sandbox, embedded
 DECLINED, ASKS, IBAN = "4000 0000 0000 0002", "4000-0027-6000-3184", "at61 1904 3002 3457 3201"
 
 
-def test_a_paid_gift_leads_to_the_success_url(sandbox: Sandbox) -> None:
+def test_paid_session_redirects_to_success_url(sandbox: Sandbox) -> None:
     session = sandbox.create()
     answer = sandbox.pay(session)
     assert answer.status_code == 303
@@ -23,7 +23,7 @@ def test_a_paid_gift_leads_to_the_success_url(sandbox: Sandbox) -> None:
     assert sandbox.event_types() == ["payment_intent.succeeded", "checkout.session.completed"]
 
 
-def test_a_declined_card_leaves_the_session_open_for_another(sandbox: Sandbox) -> None:
+def test_declined_card_leaves_session_open(sandbox: Sandbox) -> None:
     session = sandbox.create()
     answer = sandbox.pay(session, DECLINED)
     assert answer.headers["location"] == f"/pay/{session.id}"
@@ -37,7 +37,7 @@ def test_a_declined_card_leaves_the_session_open_for_another(sandbox: Sandbox) -
     assert len(sandbox.call("GET", "/v1/payment_intents").json()["data"]) == 1
 
 
-def test_a_3ds_card_is_paid_when_approved(sandbox: Sandbox) -> None:
+def test_approved_3ds_is_paid(sandbox: Sandbox) -> None:
     session = sandbox.create()
     sandbox.pay(session, ASKS)
     assert 'value="approve"' in sandbox.http.get(session.url).text
@@ -47,7 +47,7 @@ def test_a_3ds_card_is_paid_when_approved(sandbox: Sandbox) -> None:
     assert sandbox.session(session.id)["payment_status"] == "paid"
 
 
-def test_a_3ds_card_is_declined_when_not_approved(sandbox: Sandbox) -> None:
+def test_rejected_3ds_is_declined(sandbox: Sandbox) -> None:
     session = sandbox.create()
     sandbox.pay(session, ASKS)
     sandbox.http.post(session.url, data={"answer": "decline"})
@@ -56,13 +56,13 @@ def test_a_3ds_card_is_declined_when_not_approved(sandbox: Sandbox) -> None:
     assert event["data"]["object"]["last_payment_error"]["code"] == "payment_intent_authentication_failure"
 
 
-def test_an_answer_nobody_asked_for_changes_nothing(sandbox: Sandbox) -> None:
+def test_unexpected_3ds_answer_changes_nothing(sandbox: Sandbox) -> None:
     session = sandbox.create()
     assert sandbox.http.post(session.url, data={"answer": "approve"}).status_code == 303
     assert sandbox.session(session.id)["status"] == "open"
 
 
-def test_a_bank_debit_settles_when_its_time_has_come(sandbox: Sandbox) -> None:
+def test_bank_debit_settles_after_delay(sandbox: Sandbox) -> None:
     session = sandbox.create()
     sandbox.pay(session, IBAN)
     state = sandbox.session(session.id)
@@ -82,7 +82,7 @@ def test_a_bank_debit_settles_when_its_time_has_come(sandbox: Sandbox) -> None:
         ("AT861904300235473202", {"outcome": "succeeded"}, "succeeded"),
     ],
 )
-def test_an_operator_settles_a_debit(sandbox: Sandbox, number: str, wish: dict[str, str], end: str) -> None:
+def test_control_api_settles_a_debit(sandbox: Sandbox, number: str, wish: dict[str, str], end: str) -> None:
     session = sandbox.create()
     sandbox.pay(session, number)
     payment = sandbox.session(session.id)["payment_intent"]
@@ -104,7 +104,7 @@ def test_an_operator_settles_a_debit(sandbox: Sandbox, number: str, wish: dict[s
         ("4242 4242 4242 4242", "", "Enter an email"),
     ],
 )
-def test_other_numbers_and_no_email_are_refused(sandbox: Sandbox, number: str, email: str, message: str) -> None:
+def test_unknown_number_or_missing_email_is_refused(sandbox: Sandbox, number: str, email: str, message: str) -> None:
     session = sandbox.create()
     answer = sandbox.pay(session, number, email)
     assert answer.status_code == 422
@@ -114,7 +114,7 @@ def test_other_numbers_and_no_email_are_refused(sandbox: Sandbox, number: str, e
     assert sandbox.event_types() == []
 
 
-def test_two_presses_at_once_are_one_payment(sandbox: Sandbox) -> None:
+def test_concurrent_submits_are_one_payment(sandbox: Sandbox) -> None:
     session = sandbox.create()
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: sandbox.pay(session), range(16)))
@@ -122,7 +122,7 @@ def test_two_presses_at_once_are_one_payment(sandbox: Sandbox) -> None:
     assert sandbox.event_types() == ["payment_intent.succeeded", "checkout.session.completed"]
 
 
-def test_a_finished_session_says_so(sandbox: Sandbox) -> None:
+def test_finished_session_shows_its_status(sandbox: Sandbox) -> None:
     paid, waiting, expired = (sandbox.create() for _ in range(3))
     sandbox.pay(paid)
     sandbox.pay(waiting, IBAN)
@@ -135,14 +135,14 @@ def test_a_finished_session_says_so(sandbox: Sandbox) -> None:
     assert sandbox.session(expired.id)["status"] == "expired"
 
 
-def test_a_page_that_is_overdue_cannot_be_paid(sandbox: Sandbox) -> None:
+def test_expired_page_cannot_be_paid(sandbox: Sandbox) -> None:
     session = sandbox.create()
     sandbox.advance(86_400)
     sandbox.pay(session)
     assert sandbox.session(session.id)["status"] == "expired"
 
 
-def test_pages_are_found_by_their_own_address_only(sandbox: Sandbox) -> None:
+def test_page_needs_its_own_address(sandbox: Sandbox) -> None:
     hosted, inline = sandbox.create(), sandbox.create(**embedded())
     for path in (
         f"pay/{inline.id}",
@@ -156,7 +156,7 @@ def test_pages_are_found_by_their_own_address_only(sandbox: Sandbox) -> None:
         assert "does not exist" in answer.text
 
 
-def test_the_hosted_page_is_strict(sandbox: Sandbox) -> None:
+def test_hosted_page_has_strict_headers(sandbox: Sandbox) -> None:
     answer = sandbox.http.get(sandbox.create().url)
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -169,7 +169,7 @@ def test_the_hosted_page_is_strict(sandbox: Sandbox) -> None:
     assert 'href="https://card.example/c/roof"' in answer.text
 
 
-def test_the_embedded_page_may_be_framed_by_anyone(sandbox: Sandbox) -> None:
+def test_embedded_page_may_be_framed(sandbox: Sandbox) -> None:
     session = sandbox.create(**embedded())
     answer = sandbox.http.get(f"/embed/{session.client_secret}")
     assert "frame-ancestors *" in answer.headers["content-security-policy"]
@@ -179,7 +179,7 @@ def test_the_embedded_page_may_be_framed_by_anyone(sandbox: Sandbox) -> None:
     assert 'data-complete data-return-url=""' in sandbox.http.get(f"/embed/{session.client_secret}").text
 
 
-def test_the_embedded_page_knows_where_to_return(sandbox: Sandbox) -> None:
+def test_embedded_page_has_return_url(sandbox: Sandbox) -> None:
     url = "https://card.example/back?s={CHECKOUT_SESSION_ID}"
     session = sandbox.create(**embedded(redirect_on_completion=None, return_url=url))
     sandbox.pay(session)
@@ -198,31 +198,31 @@ def test_the_embedded_page_knows_where_to_return(sandbox: Sandbox) -> None:
         ("fr", "de", "Donate €25.00"),
     ],
 )
-def test_the_page_speaks_the_sessions_language(sandbox: Sandbox, locale: str, accepted: str, button: str) -> None:
+def test_page_uses_the_sessions_language(sandbox: Sandbox, locale: str, accepted: str, button: str) -> None:
     page = sandbox.http.get(sandbox.create(locale=locale).url, headers={"Accept-Language": accepted}).text
     assert button in page.replace("\u00a0", " ")
 
 
-def test_texts_from_outside_are_escaped(sandbox: Sandbox) -> None:
+def test_texts_are_escaped(sandbox: Sandbox) -> None:
     from tests.support.sandbox import amount
 
     session = sandbox.create(line_items=amount(2500, product_data={"name": "<b>Roof</b>"}))
     assert "<b>" not in sandbox.pay(session, "1", '"><b>@x.example').text
 
 
-def test_large_forms_are_refused(sandbox: Sandbox) -> None:
+def test_large_form_is_refused(sandbox: Sandbox) -> None:
     assert sandbox.http.post(sandbox.create().url, data={"number": "4" * 20_000}).status_code == 413
 
 
 @pytest.mark.parametrize("path", ["/stripe.js", "/endive/stripe.js"])
-def test_the_script_may_be_loaded_by_other_origins(shared: Sandbox, path: str) -> None:
+def test_script_may_be_loaded_cross_origin(shared: Sandbox, path: str) -> None:
     answer = shared.http.get(path)
     assert answer.headers["content-type"].startswith("text/javascript")
     assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
     assert "createEmbeddedCheckoutPage" in answer.text
 
 
-def test_the_script_bears_the_name_of_the_packages_release() -> None:
+def test_script_names_the_package_release() -> None:
     from stripe_sandbox import RELEASE_TRAIN
     from stripe_sandbox.app import ASSETS
 
@@ -237,6 +237,6 @@ def test_every_language_has_every_text() -> None:
         assert all(re.findall(r"{\w+}", words[name]) == re.findall(r"{\w+}", ENGLISH[name]) for name in words)
 
 
-def test_a_broken_upload_is_no_error_of_ours(shared: Sandbox) -> None:
+def test_malformed_form_is_no_server_error(shared: Sandbox) -> None:
     answer = httpx.post(f"{shared.url}/pay/x", content=b"\xff\x00=%FF")
     assert answer.status_code == 404

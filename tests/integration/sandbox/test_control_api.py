@@ -1,4 +1,4 @@
-"""The operator's switches: faults of the API, the clock, and the totals that a ledger is held against."""
+"""Test the control API: faults, clock, seeding and totals."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def sessions(sandbox: Sandbox) -> int:
     return len(sandbox.call("GET", "/v1/checkout/sessions").json()["data"])
 
 
-def test_so_many_requests_fail_and_no_more(sandbox: Sandbox) -> None:
+def test_api_fault_ends_after_its_count(sandbox: Sandbox) -> None:
     sandbox.operate("faults", api={"kind": "429", "remaining": 2})
     for _ in range(2):
         with pytest.raises(stripe.RateLimitError):
@@ -27,7 +27,7 @@ def test_so_many_requests_fail_and_no_more(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(("executed", "made"), [(False, 0), (True, 1)])
-def test_a_500_comes_before_or_after_the_effect(sandbox: Sandbox, executed: bool, made: int) -> None:
+def test_500_before_or_after_execution(sandbox: Sandbox, executed: bool, made: int) -> None:
     sandbox.operate("faults", api={"kind": "500", "executed": executed})
     with pytest.raises(stripe.APIError):
         create(sandbox)
@@ -42,21 +42,21 @@ def test_client_survives_a_lost_response_with_one_session(sandbox: Sandbox, kind
 
 
 @pytest.mark.parametrize("kind", ["reset", "hang"])
-def test_a_request_lost_on_its_way_does_nothing(sandbox: Sandbox, kind: str) -> None:
+def test_lost_request_has_no_effect(sandbox: Sandbox, kind: str) -> None:
     sandbox.operate("faults", api={"kind": kind})
     with pytest.raises(stripe.APIConnectionError):
         create(sandbox, timeout=0.3)
     assert sessions(sandbox) == 0
 
 
-def test_faults_can_be_there_from_the_start_and_be_cleared() -> None:
+def test_initial_faults_can_be_cleared() -> None:
     with sandbox_with(api_fault=ApiFault("500", remaining=100)) as sandbox:
         assert sandbox.call("GET", "/v1/account").status_code == 500
         sandbox.http.delete("/sandbox/faults")
         assert sandbox.call("GET", "/v1/account").status_code == 200
 
 
-def test_what_is_left_out_stays_as_it_was(sandbox: Sandbox) -> None:
+def test_omitted_faults_stay_unchanged(sandbox: Sandbox) -> None:
     sandbox.operate("faults", webhooks={"extra_copies": 1})
     shown = sandbox.operate("faults", api={"kind": "hang", "remaining": 3}, seed=7)
     assert shown["webhooks"]["extra_copies"] == 1
@@ -76,7 +76,7 @@ def test_what_is_left_out_stays_as_it_was(sandbox: Sandbox) -> None:
         ("refunds", {"payment_intent": "pi_nobody", "amount": 0}),
     ],
 )
-def test_switches_that_do_not_exist_are_refused(shared: Sandbox, path: str, body: dict[str, Any]) -> None:
+def test_invalid_body_is_refused(shared: Sandbox, path: str, body: dict[str, Any]) -> None:
     answer = shared.http.post(f"/sandbox/{path}", json=body)
     assert answer.status_code == 400
     assert answer.json()["error"]
@@ -86,27 +86,27 @@ def test_switches_that_do_not_exist_are_refused(shared: Sandbox, path: str, body
     ("path", "body"),
     [("refunds", {"payment_intent": "pi_nobody"}), ("disputes/du_nobody", {"status": "won"})],
 )
-def test_what_does_not_exist_cannot_be_switched(shared: Sandbox, path: str, body: dict[str, Any]) -> None:
+def test_unknown_object_is_404(shared: Sandbox, path: str, body: dict[str, Any]) -> None:
     answer = shared.http.post(f"/sandbox/{path}", json=body)
     assert answer.status_code == 404
     assert "nobody" in answer.json()["error"]
 
 
-def test_another_sites_page_cannot_turn_the_switches(shared: Sandbox) -> None:
+def test_cross_site_request_is_refused(shared: Sandbox) -> None:
     answer = httpx.post(
         f"{shared.url}/sandbox/clock", content=b'{"advance_seconds": 1}', headers={"Content-Type": "text/plain"}
     )
     assert answer.status_code == 415
 
 
-def test_time_moves_when_it_is_pushed(sandbox: Sandbox) -> None:
+def test_clock_advances_on_request(sandbox: Sandbox) -> None:
     assert sandbox.http.get("/sandbox/clock").json() == {"now": NOON}
     sandbox.advance(90.5)
     assert sandbox.http.get("/sandbox/clock").json() == {"now": NOON + 90.5}
     assert sandbox.create().created == int(NOON + 90)
 
 
-def test_totals_count_what_is_paid(sandbox: Sandbox) -> None:
+def test_totals_count_paid_sessions(sandbox: Sandbox) -> None:
     for cents in (2500, 700):
         sandbox.pay(sandbox.create(line_items=amount(cents)))
     sandbox.pay(sandbox.create(line_items=amount(500, "jpy")))
@@ -125,7 +125,7 @@ def test_totals_count_what_is_paid(sandbox: Sandbox) -> None:
     assert sandbox.http.get("/sandbox/totals?campaign=roof").json()["totals"]["eur"] == {"sum": 5700, "count": 3} | back
 
 
-def test_many_payments_are_seeded_at_once_without_an_event(sandbox: Sandbox) -> None:
+def test_seeded_payments_have_no_events(sandbox: Sandbox) -> None:
     assert sandbox.operate("seed", payments=250, campaign="roof", amount=700) == {"payments": 250}
     totals = sandbox.http.get("/sandbox/totals?campaign=roof").json()["totals"]["eur"]
     assert (totals["sum"], totals["count"]) == (250 * 700, 250)

@@ -1,4 +1,4 @@
-"""The operator's page moves money by hand, for nobody but who opened it."""
+"""Test the control page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sums(sandbox: Sandbox) -> dict[str, int]:
     return dict(sandbox.http.get("/sandbox/totals?campaign=roof").json()["totals"]["eur"])
 
 
-def test_a_payment_is_refunded_in_part_and_the_refund_fails(sandbox: Sandbox) -> None:
+def test_partial_refund_fails(sandbox: Sandbox) -> None:
     payment = paid(sandbox)
     assert submit(sandbox, action="create_refund", id=payment, amount="7,50", status="pending").status_code == 303
     assert sums(sandbox)["refunded"] == 750
@@ -41,7 +41,7 @@ def test_a_payment_is_refunded_in_part_and_the_refund_fails(sandbox: Sandbox) ->
     assert "<b>failed</b>" in page(sandbox)
 
 
-def test_a_payment_is_disputed_lost_appealed_and_won(sandbox: Sandbox) -> None:
+def test_dispute_is_lost_appealed_and_won(sandbox: Sandbox) -> None:
     submit(sandbox, action="create_dispute", id=paid(sandbox), status="needs_response")
     [dispute] = set(re.findall(r"du_\w+", page(sandbox)))
     for status, disputed in (("lost", 2500), ("appeal_under_review", 2500), ("won", 0)):
@@ -51,14 +51,14 @@ def test_a_payment_is_disputed_lost_appealed_and_won(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(("status", "count"), [("succeeded", 1), ("failed", 0)])
-def test_a_debit_succeeds_or_fails(sandbox: Sandbox, status: str, count: int) -> None:
+def test_debit_succeeds_or_fails(sandbox: Sandbox, status: str, count: int) -> None:
     payment = paid(sandbox, "AT611904300234573201")
     assert "Settle the debit" in page(sandbox)
     submit(sandbox, action="settle_debit", id=payment, status=status)
     assert sandbox.http.get("/sandbox/totals?campaign=roof").json()["totals"].get("eur", {"count": 0})["count"] == count
 
 
-def test_webhooks_go_astray_and_are_well_again(sandbox: Sandbox) -> None:
+def test_webhook_faults_are_set_and_cleared(sandbox: Sandbox) -> None:
     submit(sandbox, action="set_faults", extra_copies="2", attempt_failure_rate="25", delay="1.5")
     faults = sandbox.http.get("/sandbox/faults").json()["webhooks"]
     assert (faults["extra_copies"], faults["attempt_failure_rate"], faults["delay"], faults["never_sent_rate"]) == (
@@ -72,7 +72,7 @@ def test_webhooks_go_astray_and_are_well_again(sandbox: Sandbox) -> None:
     assert sandbox.http.get("/sandbox/faults").json()["webhooks"]["attempt_failure_rate"] == 0
 
 
-def test_time_goes_forward(sandbox: Sandbox) -> None:
+def test_clock_advances(sandbox: Sandbox) -> None:
     before = sandbox.http.get("/sandbox/clock").json()["now"]
     submit(sandbox, action="advance_clock", hours="2")
     assert sandbox.http.get("/sandbox/clock").json()["now"] == before + 7200
@@ -81,7 +81,7 @@ def test_time_goes_forward(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     "headers", [{"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}]
 )
-def test_another_sites_form_turns_nothing(sandbox: Sandbox, headers: dict[str, str]) -> None:
+def test_cross_site_form_changes_nothing(sandbox: Sandbox, headers: dict[str, str]) -> None:
     payment = paid(sandbox)
     assert submit(sandbox, headers, action="create_refund", id=payment, status="succeeded").status_code == 403
     assert sums(sandbox)["refunded"] == 0
@@ -99,14 +99,14 @@ def test_another_sites_form_turns_nothing(sandbox: Sandbox, headers: dict[str, s
         ({"action": "<b>"}, "&lt;b&gt;"),
     ],
 )
-def test_a_wrong_wish_is_told_and_changes_nothing(shared: Sandbox, form: dict[str, str], said: str) -> None:
+def test_invalid_form_shows_an_error(shared: Sandbox, form: dict[str, str], said: str) -> None:
     answer = submit(shared, **form)
     assert answer.status_code in {400, 404}
     assert said in answer.text
 
 
 @pytest.mark.parametrize("amount", ["lots", "0.001", "-1", "1e400"])
-def test_an_amount_that_is_none_is_told(sandbox: Sandbox, amount: str) -> None:
+def test_invalid_amount_is_refused(sandbox: Sandbox, amount: str) -> None:
     assert (
         submit(sandbox, action="create_refund", id=paid(sandbox), amount=amount, status="succeeded").status_code == 400
     )

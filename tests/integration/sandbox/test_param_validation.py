@@ -1,4 +1,4 @@
-"""Bodies are read and checked against the `stripe` package's own generated types."""
+"""Test decoding and validation of parameters."""
 
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import urlencode
@@ -15,7 +15,7 @@ from stripe_sandbox.param_validation import SCALAR_PARSERS, param_types, validat
 
 
 def kinds(hint: Any, seen: set[Any]) -> set[Any]:
-    """Every leaf that a generated type is made of."""
+    """Return every leaf type of a generated type."""
     if hasattr(hint, "__required_keys__"):
         if hint in seen:
             return set()
@@ -28,7 +28,7 @@ def kinds(hint: Any, seen: set[Any]) -> set[Any]:
     return {get_origin(hint) or hint}
 
 
-def test_every_part_of_the_generated_types_is_one_we_can_check() -> None:
+def test_all_generated_types_are_supported() -> None:
     assert kinds(SessionCreateParams, set()) <= {*SCALAR_PARSERS, dict}
 
 
@@ -43,12 +43,12 @@ def test_request_options_are_not_parameters() -> None:
         max_leaves=8,
     )
 )
-def test_what_the_official_client_encodes_is_decoded_again(value: Any) -> None:
+def test_decode_reverses_the_clients_encoding(value: Any) -> None:
     body = urlencode(list(_api_encode({"root": value}))).encode()
     assert decode(body) == {"root": value}
 
 
-def test_types_come_out_of_text() -> None:
+def test_text_is_converted_to_types() -> None:
     body = (
         b"line_items[0][quantity]=2&line_items[0][price_data][currency]=eur&line_items[0][price_data][unit_amount]=2500"
     )
@@ -85,7 +85,7 @@ def test_created_is_a_time_or_a_range() -> None:
         (b"api_key=sk_test_1", "parameter_unknown", "api_key"),
     ],
 )
-def test_refused(body: bytes, code: str | None, param: str) -> None:
+def test_invalid_param_is_refused(body: bytes, code: str | None, param: str) -> None:
     with pytest.raises(ApiError) as refusal:
         validate(decode(body), SessionCreateParams)
     assert (refusal.value.code, refusal.value.param) == (code, param)
@@ -95,6 +95,6 @@ def test_refused(body: bytes, code: str | None, param: str) -> None:
     "body",
     [b"a=1&a[b]=2", b"a[b]=2&a=1", b"%FF=1", b"\xff", b"[a]=1", b"a[=1", b"a" + 9 * b"[b]" + b"=1", b"a=1&" * 3000],
 )
-def test_names_that_make_no_sense_are_refused(body: bytes) -> None:
+def test_malformed_names_are_refused(body: bytes) -> None:
     with pytest.raises(ApiError):
         decode(body)

@@ -1,4 +1,4 @@
-"""Money goes back as at Stripe: through the official client, in the states and with the events that it documents."""
+"""Test refunds and disputes, mostly through the official client."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def test_official_client_creates_lists_and_reads_refunds(sandbox: Sandbox) -> No
 
 
 @pytest.mark.parametrize("wanted", [1501, 10**9])
-def test_no_more_is_refunded_than_is_left(sandbox: Sandbox, wanted: int) -> None:
+def test_refund_above_the_rest_is_refused(sandbox: Sandbox, wanted: int) -> None:
     payment = paid(sandbox)
     sandbox.operate("refunds", payment_intent=payment, amount=1000)
     with pytest.raises(stripe.InvalidRequestError, match="greater than unrefunded amount"):
         sandbox.run(sandbox.client.v1.refunds.create_async({"payment_intent": payment, "amount": wanted}))
 
 
-def test_a_failed_refund_can_be_made_again(sandbox: Sandbox) -> None:
+def test_failed_refund_can_be_repeated(sandbox: Sandbox) -> None:
     payment = paid(sandbox)
     first = sandbox.operate("refunds", payment_intent=payment)
     assert sandbox.operate(f"refunds/{first['id']}", status="failed")["failure_reason"] == "unknown"
@@ -54,7 +54,7 @@ def moved(dispute: dict[str, Any]) -> list[int]:
     return [each["amount"] for each in dispute["balance_transactions"]]
 
 
-def test_a_dispute_only_ever_appends_what_it_moves(sandbox: Sandbox) -> None:
+def test_dispute_appends_balance_transactions(sandbox: Sandbox) -> None:
     dispute = sandbox.operate("disputes", payment_intent=paid(sandbox), amount=1500, status="warning_needs_response")
     path, seen = f"disputes/{dispute['id']}", [moved(dispute)]
     for status in ("needs_response", "lost", "appeal_under_review", "won"):
@@ -80,7 +80,7 @@ def test_impossible_dispute_status_is_refused_with_choices(sandbox: Sandbox, sta
     assert "warning_closed" in answer.json()["error"]
 
 
-def test_totals_tell_what_went_back(sandbox: Sandbox) -> None:
+def test_totals_include_reversals(sandbox: Sandbox) -> None:
     refunded, disputed, warned, won = (paid(sandbox) for _ in range(4))
     sandbox.operate("refunds", payment_intent=refunded, amount=700)
     sandbox.operate("disputes", payment_intent=disputed, amount=900)

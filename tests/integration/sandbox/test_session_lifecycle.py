@@ -1,4 +1,4 @@
-"""Sessions, payment intents, events and the account, through the official client."""
+"""Test sessions, payment intents, events and the account through the official client."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import stripe
 from tests.support.sandbox import NOON, Sandbox, amount, embedded
 
 
-def test_a_hosted_session_has_an_address_and_no_secret(sandbox: Sandbox) -> None:
+def test_hosted_session_has_url_and_no_secret(sandbox: Sandbox) -> None:
     session = sandbox.create(locale="lt")
     assert session.id.startswith("cs_test_")
     assert session.url == f"{sandbox.url}/pay/{session.id}"
@@ -20,14 +20,14 @@ def test_a_hosted_session_has_an_address_and_no_secret(sandbox: Sandbox) -> None
     assert session.metadata.to_dict() == {"campaign": "roof", "site": "gazette"}
 
 
-def test_an_embedded_session_has_a_secret_and_no_address(sandbox: Sandbox) -> None:
+def test_embedded_session_has_secret_and_no_url(sandbox: Sandbox) -> None:
     session = sandbox.create(**embedded())
     assert session.client_secret.startswith(f"{session.id}_secret_")
     assert session.url is None
     assert session.redirect_on_completion == "never"
 
 
-def test_only_an_open_session_shows_its_address_and_secret(sandbox: Sandbox) -> None:
+def test_only_open_session_has_url_and_secret(sandbox: Sandbox) -> None:
     paid, expired = sandbox.create(), sandbox.create(**embedded())
     sandbox.pay(paid)
     sandbox.call("POST", f"/v1/checkout/sessions/{expired.id}/expire")
@@ -35,19 +35,19 @@ def test_only_an_open_session_shows_its_address_and_secret(sandbox: Sandbox) -> 
     assert sandbox.session(expired.id)["client_secret"] is None
 
 
-def test_what_is_excluded_is_not_offered(sandbox: Sandbox) -> None:
+def test_excluded_payment_method_is_not_offered(sandbox: Sandbox) -> None:
     session = sandbox.create(excluded_payment_method_types=["sepa_debit"])
     assert session.payment_method_types == ["card"]
     assert sandbox.pay(session, "AT611904300234573201").status_code == 422
     assert sandbox.create(line_items=amount(2500, "usd")).payment_method_types == ["card"]
 
 
-def test_amounts_of_all_line_items_add_up(sandbox: Sandbox) -> None:
+def test_line_items_add_up(sandbox: Sandbox) -> None:
     items = [amount(2500)[0] | {"quantity": 2}, *amount(None, unit_amount_decimal="100.5")]
     assert sandbox.create(line_items=items).amount_total == 5101
 
 
-def test_expiring_ends_a_session_once(sandbox: Sandbox) -> None:
+def test_session_is_expired_once(sandbox: Sandbox) -> None:
     session = sandbox.create()
     expire = sandbox.client.v1.checkout.sessions.expire_async
     assert sandbox.run(expire(session.id)).status == "expired"
@@ -56,7 +56,7 @@ def test_expiring_ends_a_session_once(sandbox: Sandbox) -> None:
     assert sandbox.event_types() == ["checkout.session.expired"]
 
 
-def test_a_session_expires_when_its_time_has_come(sandbox: Sandbox) -> None:
+def test_session_expires_at_its_time(sandbox: Sandbox) -> None:
     session = sandbox.create(expires_at=int(NOON) + 1800)
     sandbox.advance(1799)
     assert sandbox.session(session.id)["status"] == "open"
@@ -65,7 +65,7 @@ def test_a_session_expires_when_its_time_has_come(sandbox: Sandbox) -> None:
     assert sandbox.event_types() == ["checkout.session.expired"]
 
 
-def test_expansions(sandbox: Sandbox) -> None:
+def test_fields_are_expanded(sandbox: Sandbox) -> None:
     session = sandbox.create(expand=["line_items"])
     assert session.line_items.data[0].description == "A new roof"
     sandbox.pay(session)
@@ -80,7 +80,7 @@ async def all_ids(page: Any) -> list[str]:
     return [one.id async for one in (await page).auto_paging_iter()]
 
 
-def test_the_clients_paging_sees_each_session_once_newest_first(sandbox: Sandbox) -> None:
+def test_client_pages_each_session_once_newest_first(sandbox: Sandbox) -> None:
     made = [sandbox.create().id for _ in range(7)]
     sessions = sandbox.client.v1.checkout.sessions
     assert sandbox.run(all_ids(sessions.list_async({"limit": 3}))) == made[::-1]
@@ -88,7 +88,7 @@ def test_the_clients_paging_sees_each_session_once_newest_first(sandbox: Sandbox
     assert sandbox.run(all_ids(sessions.list_async({"limit": 3, "ending_before": made[1]}))) == made[2:]
 
 
-def test_a_page_says_whether_there_is_more(sandbox: Sandbox) -> None:
+def test_page_has_has_more(sandbox: Sandbox) -> None:
     made = [sandbox.create().id for _ in range(3)]
     pages = [sandbox.call("GET", f"/v1/checkout/sessions?limit={limit}").json() for limit in (2, 3)]
     assert [page["has_more"] for page in pages] == [True, False]
@@ -136,7 +136,7 @@ def test_sessions_are_filtered(sandbox: Sandbox) -> None:
         ("expand[]=data.customer", "expand"),
     ],
 )
-def test_lists_refuse(shared: Sandbox, query: str, param: str) -> None:
+def test_invalid_list_params_are_refused(shared: Sandbox, query: str, param: str) -> None:
     answer = shared.call("GET", f"/v1/checkout/sessions?{query}")
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
 
@@ -164,7 +164,7 @@ def test_events_are_listed_and_filtered(sandbox: Sandbox) -> None:
     assert event.request.to_dict() == {"id": None, "idempotency_key": None}
 
 
-def test_the_account_stays_the_same(sandbox: Sandbox) -> None:
+def test_account_id_is_stable(sandbox: Sandbox) -> None:
     retrieve = sandbox.client.v1.accounts.retrieve_current_async
     first, second = sandbox.run(retrieve()), sandbox.run(retrieve())
     assert first.id == second.id
@@ -177,5 +177,5 @@ def test_unknown_objects_are_404(shared: Sandbox, path: str) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "resource_missing")
 
 
-def test_expiring_an_unknown_session_is_404(shared: Sandbox) -> None:
+def test_expiring_unknown_session_is_404(shared: Sandbox) -> None:
     assert shared.call("POST", "/v1/checkout/sessions/cs_test_none/expire").status_code == 404

@@ -1,4 +1,4 @@
-"""A session that Stripe would refuse is refused, with Stripe's status, code and parameter."""
+"""Test that an invalid session is refused with Stripe's status, code and parameter."""
 
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import urlencode
@@ -104,14 +104,16 @@ def suffix(text: str) -> dict[str, Any]:
         ({"expand": ["customer"]}, "property_not_expandable", "expand"),
     ],
 )
-def test_refused(shared: Sandbox, changes: dict[str, Any], code: str | None, param: str | None) -> None:
+def test_invalid_session_is_refused(
+    shared: Sandbox, changes: dict[str, Any], code: str | None, param: str | None
+) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refusal:
         shared.create(**changes)
     assert (refusal.value.http_status, refusal.value.code, refusal.value.param) == (400, code, param)
 
 
 def sample(hint: Any) -> Any:
-    """A value that a generated type allows, with every optional part in it."""
+    """Return a value that a generated type allows, with all optional parts."""
     if hasattr(hint, "__required_keys__"):
         return {name: sample(part) for name, part in param_types(hint).items()}
     arguments = get_args(hint)
@@ -157,5 +159,5 @@ def test_every_stripe_parameter_is_accepted_or_named(shared: Sandbox, name: str)
         embedded(redirect_on_completion="if_required", return_url="https://card.example"),
     ],
 )
-def test_accepted(shared: Sandbox, changes: dict[str, Any]) -> None:
+def test_valid_session_is_accepted(shared: Sandbox, changes: dict[str, Any]) -> None:
     assert shared.create(**changes).status == "open"
