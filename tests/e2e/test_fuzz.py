@@ -47,7 +47,7 @@ def test_parsers_accept_valid_input(name):
 
 
 def test_atheris_reaches_code_behind_a_parser():
-    """Its long run is in `make torture`; here, that the harness runs at all, and is led by what it reaches."""
+    """Its long run is in `make stress`; here, that the harness runs at all, and is led by what it reaches."""
     assert guided.execute("lang", seconds=2, seed=1) > 1_000
 
 

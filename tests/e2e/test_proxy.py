@@ -210,10 +210,10 @@ def test_hidden_campaign_stays_redacted_while_service_is_down(redis_url, tmp_pat
 
 def test_static_mirror_shows_last_total_and_links_to_service(redis_url, tmp_path, sample_campaign):
     mirror, conf = tmp_path / "mirror", tmp_path / "nginx.conf"
-    copying = ["deploy/mirror.sh", "", "roof", str(mirror)]
+    copying = ["deploy/contrib/mirror.sh", "", "roof", str(mirror)]
     with listening() as probe:
         port = probe.getsockname()[1]
-    server = Path("deploy/mirror.conf").read_text()
+    server = Path("deploy/contrib/mirror.conf").read_text()
     for shipped, here in {"listen 8080": f"listen 127.0.0.1:{port}", "/srv/mirror": str(mirror)}.items():
         assert shipped in server
         server = server.replace(shipped, here)

@@ -1,4 +1,4 @@
-"""What is deployed speaks of the service as it is: its metrics, settings, ports; and every alert says what to do."""
+"""The files of deploy/ agree with the service: metrics, settings, limits. Every alert has a runbook entry."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import yaml
 from donation_card.domain.campaign import LANGUAGES
 from donation_card.errors import ConfigurationError
 from donation_card.server.http_protocol import KEEP_ALIVE
-from donation_card.settings import from_environment
+from donation_card.settings import SETTINGS, from_environment
 
 from tests.support.installation import METRICS_TOKEN
 
@@ -25,7 +25,7 @@ def rules():
 
 @pytest.fixture(scope="module")
 def told(installation):
-    """The names of the series that the service tells."""
+    """Names of the time series that the service exports."""
     text = httpx.get(f"{installation.service}/metrics", headers={"authorization": f"Bearer {METRICS_TOKEN}"}).text
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
     endings = {"histogram": ("_bucket", "_count", "_sum")}
@@ -46,9 +46,18 @@ def test_alerts_and_dashboard_use_existing_metrics(told):
 
 
 def test_every_alert_has_a_runbook_entry_and_a_test():
-    page = Path("docs/operate.md").read_text()
-    lines = dict(re.findall(r"^\| `([A-Z][a-z]\w+)` \((page|ticket)\) \|", page, re.M))
-    assert lines == {rule["alert"]: rule["labels"]["severity"] for rule in rules()}
+    severities = {rule["alert"]: rule["labels"]["severity"] for rule in rules()}
+    table = re.findall(
+        r"^\| \[`(\w+)`\]\(incidents\.md#(\w+)\) \((page|ticket)\) \|.*\| (.+) \|$",
+        Path("docs/monitor.md").read_text(),
+        re.M,
+    )
+    assert {name: severity for name, _, severity, _ in table} == severities
+    assert all(anchor == name.lower() for name, anchor, _, _ in table)
+    delays = {rule["alert"]: rule.get("for", "at once").replace("m", " min") for rule in rules()}
+    assert {name: delay for name, _, _, delay in table} == delays
+    entries = re.findall(r"^### ([A-Z]\w+)\n\n\*(page|ticket)\*\.", Path("docs/incidents.md").read_text(), re.M)
+    assert dict(entries) == severities
     for case, fires in zip(read("alerts.test.yml")["tests"], (False, True), strict=True):
         assert [each["alertname"] for each in case["alert_rule_test"]] == [rule["alert"] for rule in rules()]
         assert {bool(each.get("exp_alerts")) for each in case["alert_rule_test"]} == {fires}
@@ -63,10 +72,8 @@ def test_dashboard_has_a_panel_for_each_question():
 
 
 def test_every_deployed_setting_is_read_by_the_service():
-    known = set(
-        re.findall(r'(?:read|listed|get)\(\s*"([A-Z_]+)"', Path("service/donation_card/settings.py").read_text())
-    )
-    manifests = list(yaml.safe_load_all(Path("deploy/kubernetes.yaml").read_text()))
+    known = {setting.name for setting in SETTINGS}
+    manifests = list(yaml.safe_load_all(Path("deploy/contrib/kubernetes.yaml").read_text()))
     deployed = {
         name
         for each in manifests
@@ -81,7 +88,7 @@ def test_every_deployed_setting_is_read_by_the_service():
 def test_service_refuses_example_secrets():
     lines = re.findall(r"^([A-Z_]+)=(.*)$", Path("deploy/environment.example").read_text(), re.M)
     with pytest.raises(ConfigurationError, match="STRIPE_SECRET_KEY") as refused:
-        from_environment(dict(lines) | {"REDIS_URL": "redis://ledger"})
+        from_environment(dict(lines) | {"REDIS_URL": "redis://redis"})
     assert len(refused.value.faults) >= 4
 
 
@@ -90,7 +97,7 @@ def test_containers_run_unprivileged_and_read_only():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
     assert read("compose.yaml")["services"]["service"].get("ports") is None, "only the proxy has a port outside"
-    manifests = {each["kind"]: each for each in yaml.safe_load_all(Path("deploy/kubernetes.yaml").read_text())}
+    manifests = {each["kind"]: each for each in yaml.safe_load_all(Path("deploy/contrib/kubernetes.yaml").read_text())}
     pod = manifests["Deployment"]["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
@@ -113,6 +120,7 @@ def test_stop_timeouts_exceed_the_drain_time():
     seconds = [
         int(read("compose.yaml")["services"]["service"]["stop_grace_period"].removesuffix("s")),
         int(re.search(r"TimeoutStopSec=(\d+)", Path("deploy/donation-card.service").read_text())[1]),
-        int(re.search(r"terminationGracePeriodSeconds: (\d+)", Path("deploy/kubernetes.yaml").read_text())[1]) - 4,
+        int(re.search(r"terminationGracePeriodSeconds: (\d+)", Path("deploy/contrib/kubernetes.yaml").read_text())[1])
+        - 4,
     ]
     assert min(seconds) > SHUTDOWN_TIMEOUT

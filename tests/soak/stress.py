@@ -1,4 +1,4 @@
-"""`make torture`: processes are killed, emptied, hung, cut off, replaced under load; the sandbox says what is true.
+"""`make stress`: processes are killed, emptied, hung, cut off, replaced under load; the sandbox says what is true.
 
     python -m tests.soak.stress [part…] [--scale 0.1] [--seed 7]
 

@@ -1,4 +1,4 @@
-"""In a simulated card-testing run donors are served and attackers stay in their budget (more of it: `make torture`)."""
+"""In a simulated card-testing run donors are served and attackers stay in their budget (more of it: `make stress`)."""
 
 import pytest
 

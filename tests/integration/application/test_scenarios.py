@@ -1,7 +1,7 @@
 """Whatever happens, and in whatever order: once all is quiet the ledger holds what the sandbox says, to the cent.
 
 Service, sandbox and Redis are the real ones. The webhooks are carried by the test, which may lose them, repeat them,
-and bring them late and in any order. Long versions run in `make torture`.
+and bring them late and in any order. Long versions run in `make stress`.
 """
 
 from __future__ import annotations
@@ -285,7 +285,7 @@ def test_any_scenario_ends_with_stripes_totals(redis_url: str, sample_campaign: 
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=1_000 if profile == "torture" else 40,
+            max_examples=1_000 if profile == "stress" else 40,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

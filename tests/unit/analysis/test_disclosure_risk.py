@@ -113,7 +113,7 @@ def test_estimate_equals_exact_distance_of_three_periods(min_donations: int) -> 
     start = [0.0] * len(states)
     start[states[HiddenState(0, 0)]] = 1.0
     distance = 0.0
-    for moves in product(sorted({*usual.moves, *with_gift.moves}), repeat=3):
+    for moves in product(sorted({*usual.changes, *with_gift.changes}), repeat=3):
         shares = []
         for first in (usual, with_gift):
             belief = start
