@@ -176,7 +176,7 @@ def nginx_running(folder: Path) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def proxy_running(folder: Path, service: str) -> Iterator[Server]:
-    """Run the shipped proxy configuration with one worker and without TLS, like the targets that it is compared with."""
+    """Run the shipped proxy configuration with one worker and without TLS, like the other targets."""
     port = free_port()
     (folder / "cache").mkdir(parents=True)
     (folder / "logs").mkdir()

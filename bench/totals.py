@@ -111,9 +111,8 @@ def rebuild() -> None:
                     "SECRET_KEYS": "0123456789abcdef" * 2,
                 }
                 started = time.perf_counter()
-                command = subprocess.Popen(
-                    [sys.executable, "-m", "donation_card", "rebuild"], env=environment, stdout=-3
-                )
+                arguments = [sys.executable, "-m", "donation_card", "rebuild"]
+                command = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL)
                 _, code, used = os.wait4(command.pid, 0)
                 command.returncode = os.waitstatus_to_exitcode(code)
                 assert command.returncode == 0
