@@ -21,11 +21,9 @@ from donation_card.errors import (
     RateLimited,
     ReplayedFailure,
     StripeKeyRejected,
-    TotalsUnavailable,
 )
 
-from tests.support.fakes import NOW
-from tests.unit.application.conftest import ROOF, Worker
+from tests.unit.application.conftest import NOW, ROOF, Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -83,14 +81,14 @@ async def test_session_of_another_worker_is_replaced(worker: Worker) -> None:
 
 async def test_session_named_by_the_browser_is_replaced_without_redis(worker: Worker) -> None:
     other = Worker(payments=worker.payments)
-    worker.form_store.error = TotalsUnavailable()
+    worker.form_store.available = False
     first = await other.checkout.start(command())
     second = await worker.checkout.start(command(30_00, replaces=handle(first)))
     assert open_sessions(worker) == [second.id]
 
 
 async def test_own_memory_replaces_the_session_without_redis(worker: Worker) -> None:
-    worker.form_store.error = TotalsUnavailable()
+    worker.form_store.available = False
     await worker.checkout.start(command())
     second = await worker.checkout.start(command(30_00))
     assert open_sessions(worker) == [second.id]
@@ -109,17 +107,17 @@ async def test_paid_session_is_recorded_instead_of_replaced(worker: Worker) -> N
     for amount in (25_00, 30_00):
         with pytest.raises(Conflict, match="already_paid"):
             await worker.checkout.start(command(amount))
-    assert worker.store.generations[worker.store.current["roof"]].totals.raised == 25_00
+    assert worker.applied().raised == 25_00
 
 
 async def test_session_paid_in_another_tab_meanwhile(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     first = await worker.checkout.start(command())
-    latest, create = dict(worker.form_store.latest), worker.payments.create_session
-    worker.form_store.latest.clear()
+    latest, create = dict(worker.form_store._sessions), worker.payments.create_session
+    worker.form_store._sessions.clear()
     worker.form_sessions.get("attempt").latest = None
 
     async def pay_meanwhile(*args: object) -> CheckoutSession:
-        worker.form_store.latest.update(latest)
+        worker.form_store._sessions.update(latest)
         worker.payments.pay(first.id)
         return await create(*args)  # type: ignore[arg-type]
 
@@ -132,19 +130,19 @@ async def test_session_paid_in_another_tab_meanwhile(worker: Worker, monkeypatch
 async def test_form_has_a_limited_number_of_orders(worker: Worker) -> None:
     for number in range(MAX_ORDERS_PER_TOKEN):
         await worker.checkout.start(command(25_00 + number))
-    for error in (None, TotalsUnavailable()):
-        worker.form_store.error = error
+    for available in (True, False):
+        worker.form_store.available = available
         with pytest.raises(RateLimited, match="too_many_changes"):
             await worker.checkout.start(command(90_00))
-    worker.form_store.error = None
+    worker.form_store.available = True
     with pytest.raises(RateLimited, match="too_many_changes"):
         await Worker(payments=worker.payments, form_store=worker.form_store).checkout.start(command(90_00))
 
 
 async def test_stored_failure_is_retried_with_a_new_key(worker: Worker) -> None:
-    worker.payments.failures = [ReplayedFailure()]
+    worker.payments.create_errors = [ReplayedFailure()]
     assert await worker.checkout.start(command())
-    worker.payments.failures = [ReplayedFailure(), ReplayedFailure()]
+    worker.payments.create_errors = [ReplayedFailure(), ReplayedFailure()]
     with pytest.raises(PaymentsUnavailable):
         await worker.checkout.start(command(30_00))
     assert await worker.checkout.start(command(30_00))
@@ -160,7 +158,7 @@ async def test_every_stored_session_expired(worker: Worker) -> None:
 
 async def test_failure_names_another_way_to_give() -> None:
     worker = Worker(campaign=replace(ROOF, fallback_url="https://give.example", warned_bank_countries=("BY", "RU")))
-    worker.payments.failures = [StripeKeyRejected(reason="expired"), PaymentsUnavailable(reason="timeout")]
+    worker.payments.create_errors = [StripeKeyRejected(reason="expired"), PaymentsUnavailable(reason="timeout")]
     for reason in ("expired", "timeout"):
         with pytest.raises(PaymentsUnavailable) as caught:
             await worker.checkout.start(command())
@@ -185,14 +183,14 @@ async def test_failure_names_another_way_to_give() -> None:
 )
 async def test_impossible_amount_is_refused(worker: Worker, amount: Money, code: str) -> None:
     with pytest.raises(Invalid, match=code):
-        await worker.checkout.start(command(amount=amount))
-    assert worker.payments.calls == []
+        await worker.checkout.start(replace(command(), amount=amount))
+    assert worker.payments.requests == []
 
 
 async def test_amount_must_be_chargeable() -> None:
     krona = replace(ROOF, goal=Money(100, "ISK"), giving=_giving("ISK"))
     with pytest.raises(Invalid, match="amount_not_chargeable"):
-        await Worker(campaign=krona).checkout.start(command(amount=Money(25_50, "ISK")))
+        await Worker(campaign=krona).checkout.start(replace(command(), amount=Money(25_50, "ISK")))
 
 
 def _giving(currency: str) -> object:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from donation_card.application import form_sessions
-from donation_card.errors import TotalsUnavailable
 
 from tests.unit.application.conftest import Worker
 
@@ -36,19 +35,19 @@ async def test_session_stored_meanwhile_is_returned(worker: Worker) -> None:
 
 async def test_session_id_is_stored_encrypted(worker: Worker) -> None:
     await worker.form_sessions.record_session("attempt", "25", "cs_1")
-    ((form_hash, stored),) = worker.form_store.latest.items()
+    (((_, form_hash), stored),) = worker.form_store._sessions.items()
     assert worker.tokens.decrypt("attempt", stored) == "25 cs_1"
     assert form_hash == worker.tokens.idempotency_key("attempt", "form")[:32]
 
 
 async def test_stored_text_that_cannot_be_read_is_ignored(worker: Worker) -> None:
     await worker.form_sessions.record_session("attempt", "25", "cs_1")
-    worker.form_store.latest = dict.fromkeys(worker.form_store.latest, "damaged")
+    worker.form_store._sessions = dict.fromkeys(worker.form_store._sessions, "damaged")
     assert await worker.form_sessions.begin("attempt", "30") == set()
 
 
 async def test_memory_replaces_redis(worker: Worker) -> None:
-    worker.form_store.error = TotalsUnavailable()
+    worker.form_store.available = False
     assert await worker.form_sessions.begin("attempt", "25") == set()
     assert await worker.form_sessions.record_session("attempt", "25", "cs_1") == set()
     assert await worker.form_sessions.begin("attempt", "30") == {"cs_1"}

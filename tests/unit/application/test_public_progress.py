@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 from donation_card.domain.campaign import Status
-from donation_card.errors import NotFound, PaymentsUnavailable, TotalsUnavailable
+from donation_card.domain.publication import PublicationPolicy
+from donation_card.errors import NotFound, PaymentsUnavailable
 
-from tests.support.fakes import ACCOUNT, NOW, paid_session
-from tests.unit.application.conftest import ROOF, Worker
+from tests.support.fakes import ACCOUNT
+from tests.unit.application.conftest import NOW, ROOF, Worker, paid_session
 
 pytestmark = pytest.mark.anyio
 
@@ -45,15 +46,14 @@ async def test_progress_follows_the_published_total(worker: Worker) -> None:
     assert list(worker.progress.visible()) == ["roof"]
 
 
-@pytest.mark.parametrize("error", [TotalsUnavailable(), TotalsUnavailable(reason="moved")])
-async def test_progress_is_stale_while_redis_is_unavailable(worker: Worker, error: TotalsUnavailable) -> None:
+async def test_progress_is_stale_while_redis_is_unavailable(worker: Worker) -> None:
     await publish(worker, 25_00)
-    worker.store.error = error
+    worker.store.available = False
     await worker.progress.refresh(worker.campaign)
     await worker.progress.refresh(worker.campaign)
     assert raised(worker) == (25_00, True)
     assert worker.progress.stale_campaigns() == ["roof: stale"]
-    worker.store.error = None
+    worker.store.available = True
     await worker.progress.refresh(worker.campaign)
     assert raised(worker) == (25_00, False)
 
@@ -66,8 +66,10 @@ async def test_progress_needs_the_account(worker: Worker) -> None:
 
 async def test_newer_of_two_stale_totals_is_kept(worker: Worker) -> None:
     await publish(worker, 25_00)
-    worker.store.published["roof"] = replace(worker.store.published["roof"], period_start=1, via_stripe=0)
-    worker.store.generations[worker.store.current["roof"]].cursor = None
+    stored = worker.store._totals[ACCOUNT, "roof"]
+    assert stored.published
+    stored.published = replace(stored.published, period_start=1, via_stripe=0)
+    worker.set_cursor(None)
     await worker.progress.refresh(worker.campaign)
     assert raised(worker) == (25_00, True)
 
@@ -75,7 +77,7 @@ async def test_newer_of_two_stale_totals_is_kept(worker: Worker) -> None:
 async def test_stale_total_is_shown_if_no_other_is_known(worker: Worker) -> None:
     await publish(worker, 25_00)
     other = Worker(store=worker.store)
-    worker.store.generations[worker.store.current["roof"]].cursor = None
+    worker.set_cursor(None)
     await other.progress.refresh(other.campaign)
     assert raised(other) == (25_00, True)
 
@@ -88,7 +90,7 @@ async def test_mark_stale_keeps_unknown_unknown(worker: Worker) -> None:
 async def test_hidden_campaign_shows_nothing(worker: Worker) -> None:
     await publish(worker, 25_00)
     hidden = replace(ROOF, status=Status.HIDDEN)
-    worker.campaigns.by_id["roof"] = hidden
+    worker.campaigns.put(hidden)
     assert worker.progress.get(hidden) is None
     assert worker.progress.visible() == {}
     assert worker.progress.stale_campaigns() == []
@@ -105,21 +107,18 @@ async def test_reached_goal_ends_donations(worker: Worker, amount: int, accepts:
 
 
 async def test_periods_decide_when_the_total_moves() -> None:
-    from donation_card.adapters.campaign_files.loader import read_campaign
-
-    worker = Worker(campaign=read_campaign("tests/support/roof.toml"))
+    policy = PublicationPolicy(6 * 3600, 100_00, 2, ROOF.publication.timezone)
+    worker = Worker(campaign=replace(ROOF, publication=policy))
     await publish(worker)
     for number in range(4):
         await worker.recorder.record(paid_session(number, 90_00), "webhook")
     await worker.progress.refresh(worker.campaign)
     assert raised(worker) == (0, False)
-    worker.now += 6 * 3600
-    generation = worker.store.generations[worker.store.current["roof"]]
-    generation.cursor = int(worker.now)
+    worker.clock.advance(6 * 3600)
+    worker.set_cursor(int(worker.clock.at))
     await worker.progress.refresh(worker.campaign)
     assert raised(worker) == (300_00, False)
     progress = worker.progress.get(worker.campaign)
     assert progress is not None
     assert progress.next_update_at is not None
-    assert progress.next_update_at.timestamp() > worker.now > NOW
-    assert await worker.store.totals(ACCOUNT, "roof") is not None
+    assert progress.next_update_at.timestamp() > worker.clock.at > NOW

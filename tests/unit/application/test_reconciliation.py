@@ -13,8 +13,8 @@ from donation_card.domain.totals import ObjectKind, ObjectState, Totals
 from donation_card.errors import PaymentsUnavailable, TotalsUnavailable
 from donation_card.observability import metrics
 
-from tests.support.fakes import ACCOUNT, NOW, paid_session
-from tests.unit.application.conftest import ROOF, Worker
+from tests.support.fakes import ACCOUNT, FakeClock
+from tests.unit.application.conftest import NOW, ROOF, Worker, paid_session
 
 pytestmark = pytest.mark.anyio
 
@@ -24,47 +24,47 @@ async def sync(worker: Worker) -> Totals | None:
     return await worker.store.totals(ACCOUNT, "roof")
 
 
+async def history(worker: Worker) -> SyncHistory:
+    return await worker.store.sync_history(ACCOUNT)
+
+
 async def test_first_sync_is_a_rebuild(worker: Worker) -> None:
-    worker.payments.created = [paid_session(1), paid_session(2, campaign=None)]
+    worker.at_stripe(paid_session(1), paid_session(2, campaign=None))
     assert await sync(worker) == Totals(25_00, 1)
-    assert worker.store.history == SyncHistory(NOW, NOW)
+    assert await history(worker) == SyncHistory(NOW, NOW)
 
 
 async def test_sync_applies_what_webhooks_missed(worker: Worker) -> None:
     await sync(worker)
-    worker.now += SYNC_INTERVAL
-    worker.payments.created = [paid_session(1), paid_session(2)]
+    worker.clock.advance(SYNC_INTERVAL)
+    worker.at_stripe(paid_session(1), paid_session(2))
     assert await sync(worker) == Totals(50_00, 2)
-    assert worker.store.history == SyncHistory(int(worker.now), NOW)
-    worker.now += SYNC_INTERVAL
+    assert await history(worker) == SyncHistory(int(worker.clock.at), NOW)
+    worker.clock.advance(SYNC_INTERVAL)
     await sync(worker)
-    assert worker.store.history.empty_syncs == 1
+    assert (await history(worker)).empty_syncs == 1
 
 
 async def test_sync_reads_the_overlap_again(worker: Worker) -> None:
     await sync(worker)
-    worker.now += SYNC_INTERVAL
+    worker.clock.advance(SYNC_INTERVAL)
     old, older = paid_session(1, created=NOW - OVERLAP), paid_session(2, created=NOW - OVERLAP - 1)
-    worker.payments.created = [old, older]
+    worker.at_stripe(old, older)
     assert await sync(worker) == Totals(25_00, 1)
 
 
 async def test_sync_applies_late_changes(worker: Worker) -> None:
-    worker.payments.created = [paid_session(1, site="news.example")]
+    worker.at_stripe(paid_session(1, site="news.example"))
     await sync(worker)
     worker.payments.changed = [RefundOrDispute(ObjectKind.REFUND, "re_1", None, "EUR", (0, -5_00))]
     worker.payments.changed += [paid_session(2, created=1)]
     assert await sync(worker) == Totals(50_00, 2)
 
 
-async def test_sync_works_without_the_right_to_read_events(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refuse(changed: int) -> object:
-        raise PaymentsUnavailable(reason="permission")
-        yield
-
+async def test_sync_works_without_the_right_to_read_events(worker: Worker) -> None:
     await sync(worker)
-    monkeypatch.setattr(worker.payments, "list_changed_since", refuse)
-    worker.payments.created = [paid_session(1)]
+    worker.payments.event_list_error = PaymentsUnavailable(reason="permission")
+    worker.at_stripe(paid_session(1))
     assert await sync(worker) == Totals(25_00, 1)
 
 
@@ -73,18 +73,17 @@ async def test_sync_that_lost_its_generation_proves_nothing(worker: Worker, monk
         return SyncRun("gone", NOW)
 
     await sync(worker)
-    monkeypatch.setattr(worker.store, "begin_sync", begin_sync)
-    worker.now += SYNC_INTERVAL
-    await sync(worker)
-    assert worker.store.generations[worker.store.current["roof"]].cursor == NOW
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.store, "begin_sync", begin_sync)
+        worker.clock.advance(SYNC_INTERVAL)
+        await sync(worker)
+    assert (await worker.store.begin_sync(ACCOUNT, "roof")).since == NOW
 
 
 async def test_unknown_totals_are_rebuilt(worker: Worker) -> None:
-    worker.payments.created = [paid_session(1, created=1)]
+    worker.at_stripe(paid_session(1, created=1))
     await sync(worker)
-    worker.store.current.clear()
-    worker.store.generations.clear()
-    worker.store.history = SyncHistory(NOW)
+    worker.store.wipe()
     assert await sync(worker) == Totals(25_00, 1)
 
 
@@ -92,16 +91,16 @@ async def test_daily_rebuild_finds_a_mismatch(worker: Worker) -> None:
     await sync(worker)
     counter = metrics.mismatches.labels("roof")
     before = counter._value.get()
-    worker.payments.created = [paid_session(1, created=1)]
-    worker.now += REBUILD_INTERVAL
+    worker.at_stripe(paid_session(1, created=1))
+    worker.clock.advance(REBUILD_INTERVAL)
     assert await sync(worker) == Totals(25_00, 1)
     assert counter._value.get() == before + 1
 
 
 async def test_donation_without_webhook_is_no_mismatch(worker: Worker) -> None:
     await sync(worker)
-    worker.now += REBUILD_INTERVAL
-    worker.payments.created = [paid_session(1, created=int(worker.now))]
+    worker.clock.advance(REBUILD_INTERVAL)
+    worker.at_stripe(paid_session(1, created=int(worker.clock.at)))
     counter = metrics.mismatches.labels("roof")
     before = counter._value.get()
     assert await sync(worker) == Totals(25_00, 1)
@@ -110,24 +109,24 @@ async def test_donation_without_webhook_is_no_mismatch(worker: Worker) -> None:
 
 async def test_dry_run_changes_nothing(worker: Worker) -> None:
     await sync(worker)
-    worker.payments.created = [paid_session(1)]
+    worker.at_stripe(paid_session(1))
     (report,) = await worker.reconciliation.rebuild(dry_run=True)
     assert (report.before, report.after, report.mismatch) == (Totals(0, 0), Totals(25_00, 1), True)
     assert await worker.store.totals(ACCOUNT, "roof") == Totals(0, 0)
 
 
 async def test_rebuild_reports_progress(worker: Worker) -> None:
-    worker.payments.created = [paid_session(number) for number in range(2_001)]
+    worker.at_stripe(*(paid_session(number) for number in range(2_001)))
     seen: list[int] = []
     await worker.reconciliation.rebuild(on_progress=seen.append)
     assert seen == [1_000, 2_000, 2_001]
-    assert worker.store.lease_owner
+    assert not await worker.store.lease(ACCOUNT, "other")
 
 
 async def test_campaign_that_appears_during_a_rebuild_is_kept(worker: Worker) -> None:
-    worker.payments.created = [paid_session(1, campaign="well")]
+    worker.at_stripe(paid_session(1, campaign="well"))
     await worker.reconciliation.rebuild()
-    assert worker.store.generations[worker.store.current["well"]].totals == Totals(25_00, 1)
+    assert worker.applied("well") == Totals(25_00, 1)
 
 
 @pytest.mark.parametrize("step", ["apply_to_rebuild", "promote_rebuild"])
@@ -139,7 +138,7 @@ async def test_rebuild_is_overtaken(worker: Worker, monkeypatch: pytest.MonkeyPa
         return await original(account, rebuild, last)
 
     monkeypatch.setattr(worker.store, step, overtaken)
-    worker.payments.created = [paid_session(1)]
+    worker.at_stripe(paid_session(1))
     with pytest.raises(TotalsUnavailable, match="rebuild_overtaken"):
         await worker.reconciliation.rebuild()
 
@@ -148,26 +147,26 @@ async def test_bank_country_is_checked_once() -> None:
     worker = Worker(campaign=replace(ROOF, warned_bank_countries=("BY",)))
     counter = metrics.warned_bank_donations.labels("roof")
     before = counter._value.get()
-    worker.payments.created = [paid_session(1, charge_country=ChargeCountry("BY", NOW + 60))]
+    worker.at_stripe(paid_session(1, charge_country=ChargeCountry("BY", NOW + 60)))
     for _ in range(4):
         await sync(worker)
-        worker.now += SYNC_INTERVAL
+        worker.clock.advance(SYNC_INTERVAL)
     assert counter._value.get() == before + 1
 
 
 async def due(worker: Worker) -> bool:
     """Return True if a sync is due, and run it."""
-    before = worker.store.history.last_sync_at
+    before = (await history(worker)).last_sync_at
     await worker.reconciliation.run_if_due()
-    return worker.store.history.last_sync_at != before
+    return (await history(worker)).last_sync_at != before
 
 
 async def test_new_worker_synchronises(worker: Worker) -> None:
     assert await due(worker)
     await worker.progress.refresh(ROOF)
-    worker.now += 1
+    worker.clock.advance(1)
     assert not await due(worker)
-    other = Worker(store=worker.store, now=NOW + 10)
+    other = Worker(store=worker.store, clock=FakeClock(NOW + 10))
     assert await due(other)
     assert worker.reconciliation.history == SyncHistory(NOW, NOW)
 
@@ -177,20 +176,20 @@ async def test_interval_grows_without_activity(worker: Worker) -> None:
     await worker.progress.refresh(ROOF)
     waits = []
     for _ in range(4):
-        started = worker.now
+        started = worker.clock.at
         while not await due(worker):
-            worker.now += 60
-            worker.store.generations[worker.store.current["roof"]].cursor = int(worker.now)
+            worker.clock.advance(60)
+            worker.set_cursor(int(worker.clock.at))
             await worker.progress.refresh(ROOF)
-        waits.append(worker.now - started)
-    assert waits == [SYNC_INTERVAL, 2 * SYNC_INTERVAL, MAX_SYNC_INTERVAL, MAX_SYNC_INTERVAL]
+        waits.append(worker.clock.at - started)
+    assert waits == [SYNC_INTERVAL, 2 * SYNC_INTERVAL, 4 * SYNC_INTERVAL, MAX_SYNC_INTERVAL]
 
 
 async def test_activity_keeps_the_interval_short(worker: Worker) -> None:
     await due(worker)
     await worker.progress.refresh(ROOF)
-    worker.store.history = replace(worker.store.history, empty_syncs=5)
-    worker.now += SYNC_INTERVAL
+    await worker.store.save_sync_history(ACCOUNT, replace(await history(worker), empty_syncs=5))
+    worker.clock.advance(SYNC_INTERVAL)
     assert not await due(worker)
     worker.activity.record()
     assert await due(worker)
@@ -200,16 +199,16 @@ async def test_stale_progress_is_synchronised_at_once(worker: Worker) -> None:
     await due(worker)
     await worker.progress.refresh(ROOF)
     worker.progress.mark_stale(ROOF)
-    worker.now += 1
+    worker.clock.advance(1)
     assert await due(worker)
 
 
 async def test_other_worker_holds_the_lease(worker: Worker) -> None:
-    worker.store.lease_owner = "other"
+    await worker.store.lease(ACCOUNT, "other")
     assert not await due(worker)
-    worker.store.lease_owner = None
+    await worker.store.release(ACCOUNT, "other")
     assert await due(worker)
-    assert worker.store.lease_owner is None
+    assert await worker.store.lease(ACCOUNT, "other")
 
 
 async def test_lease_is_released_after_a_failure(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,4 +218,4 @@ async def test_lease_is_released_after_a_failure(worker: Worker, monkeypatch: py
     monkeypatch.setattr(reconciliation.Reconciliation, "run", fail)
     with pytest.raises(PaymentsUnavailable):
         await worker.reconciliation.run_if_due()
-    assert worker.store.lease_owner is None
+    assert await worker.store.lease(ACCOUNT, "other")

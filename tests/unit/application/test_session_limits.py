@@ -8,14 +8,12 @@ import pytest
 from donation_card.application.ports.payments import PaymentDeclined
 from donation_card.application.session_limits import CHALLENGES_PER_NETWORK, PER_NETWORK, Budgets, Client
 from donation_card.domain.attack_detection import DECLINE_THRESHOLD
-from donation_card.errors import PaymentsUnavailable, RateLimited, TotalsUnavailable
+from donation_card.errors import PaymentsUnavailable, RateLimited
 
-from tests.support.fakes import paid_session
-from tests.unit.application.conftest import ROOF, Worker
+from tests.support.fakes import ACCOUNT
+from tests.unit.application.conftest import ROOF, Worker, paid_session
 
 pytestmark = pytest.mark.anyio
-
-CLIENT = Client("203.0.114.7", has_javascript=True, form_hash="form")
 
 
 def client(number: int = 1, **changes: object) -> Client:
@@ -45,7 +43,7 @@ async def test_network_has_a_limit(worker: Worker) -> None:
     requests = []
     for _ in range(PER_NETWORK.burst + 1):
         requests += await admitted(worker, client())
-        worker.now += 1
+        worker.clock.advance(1)
     assert requests == ["session"] * PER_NETWORK.burst + ["challenge_required"]
     assert await admitted(worker, client(2)) == ["session"]
 
@@ -58,7 +56,7 @@ async def test_campaign_has_a_limit_without_proof(worker: Worker) -> None:
 
 async def test_proof_lifts_the_limit_once(worker: Worker) -> None:
     await start_attack(worker)
-    proven = client(proof="proof for form")
+    proven = client(proof="solved:form:1")
     assert await admitted(worker, client()) == ["challenge_required"]
     assert await admitted(worker, proven, proven) == ["session", "challenge_required"]
     assert await admitted(worker, client(proof="wrong")) == ["challenge_required"]
@@ -66,19 +64,19 @@ async def test_proof_lifts_the_limit_once(worker: Worker) -> None:
 
 async def test_proof_stays_used_without_redis(worker: Worker) -> None:
     await start_attack(worker)
-    proven = client(proof="proof for form")
+    proven = client(proof="solved:form:1")
     assert await admitted(worker, proven) == ["session"]
-    worker.limiter.error = TotalsUnavailable()
-    assert await admitted(worker, proven, client(proof="new for form")) == ["challenge_required", "session"]
+    worker.limiter.available = False
+    assert await admitted(worker, proven, client(proof="solved:form:2")) == ["challenge_required", "session"]
 
 
 async def test_proof_without_room_is_counted_once(worker: Worker) -> None:
     await start_attack(worker)
     room = worker.limits.budgets.campaign.burst
-    proofs = [client(proof=f"{number} for form") for number in range(room + 1)]
+    proofs = [client(proof=f"solved:form:{number}") for number in range(room + 1)]
     assert (await admitted(worker, *proofs, proofs[-1]))[room:] == ["rate_limited"] * 2
     await worker.limits.sync_attack_status()
-    assert worker.limiter.attack_state.signals.proofs_rejected == 1
+    assert worker.limiter._of(ACCOUNT).attack_state.signals.proofs_rejected == 1
 
 
 async def test_replaced_session_counts_as_a_proof(worker: Worker) -> None:
@@ -115,19 +113,19 @@ async def test_wait_is_rounded_up_to_seconds(worker: Worker) -> None:
 
 
 async def test_challenges_have_a_limit(worker: Worker) -> None:
-    for _ in range(CHALLENGES_PER_NETWORK.burst):
-        assert worker.limits.issue_challenge("11.0.1.1", "form") == {"form": "form", "level": 0}
+    for number in range(1, CHALLENGES_PER_NETWORK.burst + 1):
+        assert worker.limits.issue_challenge("11.0.1.1", "form") == {"challenge": f"form:{number}", "level": 0}
     with pytest.raises(RateLimited) as caught:
         worker.limits.issue_challenge("11.0.1.1", "form")
     assert caught.value.params == {"retry_after": 2}
-    worker.now += 3_601  # the salt changes, and all counts are discarded
+    worker.clock.advance(3_601)  # the salt changes, and all counts are discarded
     assert worker.limits.issue_challenge("11.0.1.1", "form")
 
 
 async def test_unknown_network_has_no_limit_of_its_own(worker: Worker) -> None:
     for _ in range(PER_NETWORK.burst * 2):
         assert await admitted(worker, client(address=None)) == ["session"]
-        worker.now += 1
+        worker.clock.advance(1)
 
 
 async def test_attack_is_detected_and_shared(worker: Worker) -> None:
@@ -157,14 +155,14 @@ async def test_signals_wait_for_the_account(worker: Worker) -> None:
 
 async def test_attack_goes_on_without_redis(worker: Worker) -> None:
     await start_attack(worker)
-    worker.limiter.error = TotalsUnavailable()
+    worker.limiter.available = False
     await worker.limits.sync_attack_status()
     assert worker.limits.attack_status.effective_level == 1
     assert await admitted(worker, client()) == ["challenge_required"]
 
 
 async def test_worker_allows_a_part_without_redis(worker: Worker) -> None:
-    worker.limiter.error = TotalsUnavailable()
+    worker.limiter.available = False
     burst = worker.limits.budgets.unproven.burst // 2
     requests = await admitted(worker, *(client(number) for number in range(burst + 1)))
     assert requests == ["session"] * burst + ["challenge_required"]

@@ -11,8 +11,7 @@ from donation_card.application.ports.payments import CheckoutSession, SessionSta
 from donation_card.application.session_reader import READS_PER_ATTEMPT
 from donation_card.errors import NotFound, PaymentsUnavailable
 
-from tests.support.fakes import paid_session
-from tests.unit.application.conftest import Worker
+from tests.unit.application.conftest import Worker, paid_session
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +29,7 @@ async def status(worker: Worker, session_id: str = "cs_test_1", attempt: str = "
 async def test_paid_session_is_recorded(worker: Worker, open_session: CheckoutSession) -> None:
     worker.payments.pay(open_session.id)
     assert await status(worker) is SessionStatus.PAID
-    assert worker.store.generations[worker.store.current["roof"]].totals.raised == 25_00
+    assert worker.applied().raised == 25_00
 
 
 @pytest.mark.parametrize(("campaign", "attempt"), [("roof", "other"), ("well", "attempt")])
@@ -49,7 +48,7 @@ async def test_unavailable_payments_say_nothing_about_the_session(worker: Worker
 
 async def test_concurrent_requests_share_one_read(worker: Worker, open_session: CheckoutSession) -> None:
     await asyncio.gather(*(status(worker) for _ in range(20)))
-    assert worker.payments.calls.count("get_session") == 1
+    assert worker.payments.requests.count("get_session") == 1
 
 
 async def test_open_session_is_read_again_after_the_interval(
@@ -57,7 +56,7 @@ async def test_open_session_is_read_again_after_the_interval(
 ) -> None:
     monkeypatch.setattr(session_reader, "READ_INTERVAL", 0)
     assert [await status(worker), await status(worker)] == [SessionStatus.OPEN] * 2
-    assert worker.payments.calls.count("get_session") == 2
+    assert worker.payments.requests.count("get_session") == 2
 
 
 async def test_paid_session_is_read_once(
@@ -67,7 +66,7 @@ async def test_paid_session_is_read_once(
     worker.payments.pay(open_session.id)
     await status(worker)
     await status(worker)
-    assert worker.payments.calls.count("get_session") == 1
+    assert worker.payments.requests.count("get_session") == 1
 
 
 async def test_failed_read_is_repeated(worker: Worker, open_session: CheckoutSession) -> None:
@@ -84,7 +83,7 @@ async def test_attempt_has_a_read_limit(
     monkeypatch.setattr(session_reader, "READ_INTERVAL", 0)
     for _ in range(READS_PER_ATTEMPT.burst + 1):
         assert await status(worker) is SessionStatus.OPEN
-    assert worker.payments.calls.count("get_session") == READS_PER_ATTEMPT.burst
+    assert worker.payments.requests.count("get_session") == READS_PER_ATTEMPT.burst
     worker.payments.sessions["cs_test_2"] = replace(open_session, id="cs_test_2")
     with pytest.raises(PaymentsUnavailable, match="payment_status_unknown"):
         await status(worker, "cs_test_2")
@@ -95,4 +94,4 @@ async def test_memory_is_bounded(worker: Worker, monkeypatch: pytest.MonkeyPatch
     for number in (1, 2, 1):
         worker.payments.sessions[f"cs_test_{number}"] = paid_session(number)
         await status(worker, f"cs_test_{number}")
-    assert worker.payments.calls.count("get_session") == 3
+    assert worker.payments.requests.count("get_session") == 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from donation_card.application.stripe_account import StripeAccount
-from donation_card.errors import PaymentsUnavailable, TotalsUnavailable
+from donation_card.errors import PaymentsUnavailable
 
 from tests.support.fakes import ACCOUNT
 from tests.unit.application.conftest import Worker
@@ -14,12 +14,12 @@ pytestmark = pytest.mark.anyio
 
 async def test_account_is_requested_once_and_stored(worker: Worker) -> None:
     assert [await worker.account.get(), await worker.account.get()] == [ACCOUNT, ACCOUNT]
-    assert worker.payments.calls == ["account"]
-    assert worker.store.accounts == {"fingerprint": ACCOUNT}
+    assert worker.payments.requests == ["account"]
+    assert await worker.store.load_account("fingerprint") == ACCOUNT
 
 
 async def test_account_without_redis(worker: Worker) -> None:
-    worker.store.error = TotalsUnavailable()
+    worker.store.available = False
     assert await worker.account.get() == ACCOUNT
 
 
@@ -29,8 +29,8 @@ async def test_account_from_redis_while_stripe_is_unavailable(worker: Worker) ->
     assert await StripeAccount(worker.payments, worker.store).get() == ACCOUNT
 
 
-@pytest.mark.parametrize("error", [None, TotalsUnavailable()])
-async def test_account_is_unknown_without_stripe_and_redis(worker: Worker, error: TotalsUnavailable | None) -> None:
-    worker.payments.error, worker.store.error = PaymentsUnavailable(), error
+@pytest.mark.parametrize("available", [True, False])
+async def test_account_is_unknown_without_stripe_and_redis(worker: Worker, available: bool) -> None:
+    worker.payments.error, worker.store.available = PaymentsUnavailable(), available
     with pytest.raises(PaymentsUnavailable):
         await worker.account.get()

@@ -8,48 +8,47 @@ from donation_card.application.ports.totals import ApplyResult
 from donation_card.domain.attack_detection import Signals
 from donation_card.errors import IgnoredEvent, Invalid, TotalsUnavailable
 
-from tests.support.fakes import NOW, paid_session
-from tests.unit.application.conftest import Worker
+from tests.support.fakes import ACCOUNT
+from tests.unit.application.conftest import NOW, Worker, paid_session
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_paid_session_is_recorded(worker: Worker) -> None:
-    worker.payments.events = [paid_session(1)]
-    assert await worker.webhooks.handle(b"0", b"valid") is ApplyResult.APPLIED
-    assert await worker.webhooks.handle(b"0", b"valid") is ApplyResult.UNCHANGED
+    body = worker.payments.event(paid_session(1))
+    assert await worker.webhooks.handle(body, b"valid") is ApplyResult.APPLIED
+    assert await worker.webhooks.handle(body, b"valid") is ApplyResult.UNCHANGED
     assert worker.activity.last_activity_at == NOW
 
 
 async def test_forged_webhook_is_rejected(worker: Worker) -> None:
     with pytest.raises(Invalid, match="signature_invalid"):
-        await worker.webhooks.handle(b"0", b"forged")
+        await worker.webhooks.handle(b"{}", b"forged")
     assert worker.activity.last_activity_at == 0
 
 
 async def test_event_that_is_not_ours_is_ignored(worker: Worker) -> None:
-    worker.payments.events = [IgnoredEvent("other_account")]
-    with pytest.raises(IgnoredEvent, match="other_account"):
-        await worker.webhooks.handle(b"0", b"valid")
+    with pytest.raises(IgnoredEvent, match="unhandled_type"):
+        await worker.webhooks.handle(b"{}", b"valid")
 
 
 async def test_webhook_is_not_acknowledged_while_redis_is_unavailable(worker: Worker) -> None:
-    worker.payments.events, worker.store.error = [paid_session(1)], TotalsUnavailable()
+    body, worker.store.available = worker.payments.event(paid_session(1)), False
     with pytest.raises(TotalsUnavailable):
-        await worker.webhooks.handle(b"0", b"valid")
+        await worker.webhooks.handle(body, b"valid")
 
 
 async def test_every_event_is_a_signal(worker: Worker) -> None:
-    worker.payments.events = [
+    records = [
         PaymentDeclined(),
         paid_session(1),
         paid_session(2, status=SessionStatus.EXPIRED),
         paid_session(3, campaign=None),
     ]
-    for number, _ in enumerate(worker.payments.events):
+    for record in records:
         try:
-            await worker.webhooks.handle(b"%d" % number, b"valid")
+            await worker.webhooks.handle(worker.payments.event(record), b"valid")
         except IgnoredEvent as error:
             assert error.code in {"payment_declined", "other_product"}  # noqa: PT017
     await worker.limits.sync_attack_status()
-    assert worker.limiter.attack_state.signals == Signals(declined=1, expired=1, paid=1)
+    assert worker.limiter._of(ACCOUNT).attack_state.signals == Signals(declined=1, expired=1, paid=1)
