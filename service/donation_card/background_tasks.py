@@ -17,9 +17,8 @@ from donation_card.application.reconciliation import Reconciliation
 from donation_card.application.session_limits import SessionLimits
 from donation_card.domain.lifetimes import STALE_AFTER
 from donation_card.errors import PaymentsUnavailable, TotalsUnavailable, Unavailable
-from donation_card.observability.metrics import cached_reads, gauge, last_webhook_at
-from donation_card.web.api.campaigns import CampaignResponseCache
-from donation_card.web.http.cached_response import ReadCounter
+from donation_card.observability.metrics import gauge, last_webhook_at
+from donation_card.web.campaign_responses import CampaignResponseCache
 
 log = structlog.get_logger()
 
@@ -44,14 +43,8 @@ class BackgroundTasks:
         donations: Donations,
         response_cache: CampaignResponseCache,
         session_limits: SessionLimits,
-        tally: ReadCounter,
     ) -> None:
-        self._donations, self._response_cache, self._session_limits, self._tally = (
-            donations,
-            response_cache,
-            session_limits,
-            tally,
-        )
+        self._donations, self._response_cache, self._session_limits = donations, response_cache, session_limits
         self._reconciliation = Reconciliation(donations)
         self._sync_error: str | None = "not reconciled with Stripe yet"
         self._totals_error: str | None = "not asked yet"
@@ -142,7 +135,6 @@ class BackgroundTasks:
         )
 
     async def _refresh_progress(self) -> None:
-        cached_reads.inc(self._tally.drain())
         self._donations.campaigns.reload()
         self._response_cache.evict_hidden()
         try:

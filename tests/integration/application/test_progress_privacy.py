@@ -16,6 +16,7 @@ from donation_card.domain.progress import Progress
 from donation_card.domain.totals import payment
 from donation_card.errors import PaymentsUnavailable, TotalsUnavailable
 
+from tests.support.application import starlette_app
 from tests.support.harness import TotalsHarness
 from tests.support.installation import running
 from tests.support.sandbox import sandbox_with
@@ -123,7 +124,8 @@ def test_worker_loads_totals_before_first_request(redis_url: str, tmp_path: Path
 
         async def first_answer() -> int:
             transport = httpx.ASGITransport(app)
-            async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
+            inner = starlette_app(app)
+            async with inner.router.lifespan_context(inner), httpx.AsyncClient(transport=transport) as client:
                 return (await client.get("http://card.example/v1/campaigns/vitaly/progress")).status_code
 
         assert asyncio.run(first_answer()) == 200

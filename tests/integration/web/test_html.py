@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from donation_card.web.api.campaigns import IMAGES
+from donation_card.web.campaign_responses import IMAGES
 
 TOOLS = Path("tools/node_modules/.bin/html-validate").absolute()
 PATHS = {

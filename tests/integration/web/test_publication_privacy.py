@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from donation_card.domain.campaign import LANGUAGES
-from donation_card.web.api.campaigns import IMAGES
+from donation_card.web.campaign_responses import IMAGES
 from redis import Redis
 
 from tests.integration.web.test_stripe_webhook import post, session_event

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.domain.campaign import LANGUAGES
-from donation_card.web.api.campaigns import IMAGES
+from donation_card.web.campaign_responses import IMAGES
 from donation_card.web.presentation.translations import translations_for
 
 from tests.support.installation import eventually, running

@@ -24,6 +24,7 @@ from donation_card.settings import Settings
 from donation_card.web.api.checkout_sessions import _parse_request
 from donation_card.web.assets import Assets
 from donation_card.web.http.request_body import parse_form
+from donation_card.web.http.response_cache import ResponseCache
 from donation_card.web.pages.campaign import PageRenderer, _referring_host, validate_return_url
 from donation_card.web.pages.embed import EmbedEndpoints, _appearance, _size
 from donation_card.web.presentation import translations as texts
@@ -51,7 +52,7 @@ def embed() -> EmbedEndpoints:
     settings = Settings("sk_test_x", "pk_test_x", (SECRET,), "redis://127.0.0.1:1", OURS, (KEY,))
     files = CampaignFiles(Path(FOLDER.name, "roof.toml"))
     donations = Donations(files, RedisTotalsStore(settings.redis_url), PAYMENTS, lambda: datetime.now(UTC))
-    return EmbedEndpoints(donations, PageRenderer(settings, Assets()))
+    return EmbedEndpoints(donations, PageRenderer(settings, Assets(ResponseCache())))
 
 
 def asked(data: bytes, header: str) -> Request:

@@ -85,7 +85,7 @@ def test_command_prints_a_reproducible_table() -> None:
 
     assert printed() == printed()
     assert printed() != printed("--seed", "2")
-    assert "every 24 h, step 200.00 EUR, min_gifts 1" in printed(
+    assert "every 24 h, step 200.00 EUR, min_donations 1" in printed(
         "--every", "1d", "--step", "200", "--min-donations", "1"
     )
 
@@ -113,7 +113,7 @@ def test_estimate_equals_exact_distance_of_three_periods(min_gifts: int) -> None
     start = [0.0] * len(states)
     start[states[HiddenState(0, 0)]] = 1.0
     distance = 0.0
-    for moves in product(sorted({*usual.moves, *with_gift.moves}), repeat=3):
+    for moves in product(sorted({*usual.changes, *with_gift.changes}), repeat=3):
         shares = []
         for first in (usual, with_gift):
             belief = start

@@ -26,7 +26,7 @@ from donation_card.web.pages.campaign import PageRenderer, validate_return_url
 from donation_card.web.presentation import card as view
 from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.translations import Translations
-from donation_card.web.problems import localized_detail
+from donation_card.web.problems import http_status, localized_detail
 
 CUSTOM_AMOUNT: Final = "own"
 
@@ -98,7 +98,7 @@ class CheckoutEndpoints:
                 given=given,
                 back=back,
                 error={"text": localized_detail(error, t), "field": "amount"},
-                status=error.status,
+                status=http_status(error),
             )
         assert session.url is not None
         return RedirectResponse(session.url, 303, NO_STORE)
