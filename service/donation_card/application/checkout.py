@@ -107,7 +107,7 @@ class Checkout:
         return session
 
     async def _open(self, order: CheckoutOrder, order_key: str) -> CheckoutSession:
-        """Create the session, with a new idempotency key if the stored session expired or the stored response failed."""
+        """Create the session. Use a new idempotency key if the stored session expired or the stored request failed."""
         form_session = self.form_sessions.get(order.attempt_id)
         first = form_session.first_try(order_key)
         for attempt in range(first, first + MAX_ORDERS_PER_TOKEN):
