@@ -11,11 +11,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from donation_card.adapters.campaign_files.loader import CampaignFiles, read_campaign
-from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.adapters.stripe.webhook_signature import verify
 from donation_card.adapters.tokens import SignedTokens
-from donation_card.application.donations import Donations
 from donation_card.application.ports.payments import Account
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import MAX_MINOR_UNITS, parse_amount
@@ -51,8 +49,7 @@ def embed() -> EmbedEndpoints:
     sample_campaign()
     settings = Settings("sk_test_x", "pk_test_x", (SECRET,), "redis://127.0.0.1:1", OURS, (KEY,))
     files = CampaignFiles(Path(FOLDER.name, "roof.toml"))
-    donations = Donations(files, RedisTotalsStore(settings.redis_url), PAYMENTS, lambda: datetime.now(UTC))
-    return EmbedEndpoints(donations, PageRenderer(settings, Assets(ResponseCache())))
+    return EmbedEndpoints(files, PageRenderer(settings, Assets(ResponseCache())))
 
 
 def asked(data: bytes, header: str) -> Request:

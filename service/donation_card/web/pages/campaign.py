@@ -317,7 +317,7 @@ class PageEndpoints:
 
 
 def validate_return_url(campaign: Campaign, url: str) -> str:
-    """The article a donor came from: only on a site that the campaign lists. Raises Invalid (`return_url_not_allowed`)."""
+    """Return the URL if its site is listed in the campaign. Raise Invalid (`return_url_not_allowed`)."""
     if not url:
         return ""
     try:
