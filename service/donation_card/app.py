@@ -17,8 +17,10 @@ from donation_card import __version__
 from donation_card.adapters.campaign_files.loader import CampaignFiles
 from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
 from donation_card.adapters.proof_of_work import ProofOfWork
-from donation_card.adapters.redis.rate_limiter import RedisRateLimiter
-from donation_card.adapters.redis.totals_store import RedisTotalsStore
+from donation_card.adapters.redis.connection import create_connection
+from donation_card.adapters.redis.form_sessions import RedisFormSessionStore
+from donation_card.adapters.redis.rate_limiter import LIMITS_TIMEOUT, RedisRateLimiter
+from donation_card.adapters.redis.totals_store import TOTALS_TIMEOUT, RedisTotalsStore
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.adapters.tokens import SignedTokens
 from donation_card.application.activity import ActivityLog
@@ -65,7 +67,9 @@ def create_app(settings: Settings) -> ASGIApp:
 
     # adapters
     campaigns = campaign_files(settings)
-    payments, totals_store, limiter = stripe_payments(settings), redis_totals_store(settings), redis_limiter(settings)
+    payments, totals_store = stripe_payments(settings), redis_totals_store(settings)
+    limits_connection = create_connection(settings.redis_url, deadline=LIMITS_TIMEOUT, connections=8)
+    limiter, form_store = RedisRateLimiter(limits_connection), RedisFormSessionStore(limits_connection)
     tokens, challenges = SignedTokens(settings.secret_keys), ProofOfWork(settings.secret_keys)
 
     # use cases
@@ -74,7 +78,7 @@ def create_app(settings: Settings) -> ASGIApp:
     account = StripeAccount(payments, totals_store)
     progress = PublicProgress(account, campaigns, totals_store, utc_now)
     session_limits = SessionLimits(account, limiter, MemoryRateLimiter(), challenges, budgets, workers)
-    form_sessions = FormSessions(account, limiter, tokens)
+    form_sessions = FormSessions(account, form_store, tokens)
     recorder = PaymentRecorder(account, campaigns, totals_store, payments)
     webhook_handler = WebhookHandler(account, payments, recorder, session_limits, activity, utc_now)
     session_reader = SessionReader(payments, recorder, budgets.reads, workers)
@@ -137,7 +141,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
 
 def campaign_files(settings: Settings) -> CampaignFiles:
-    return CampaignFiles(settings.campaigns_dir, publication_every=settings.demo_publication_interval)
+    return CampaignFiles(settings.campaigns_dir, publication_interval=settings.demo_publication_interval)
 
 
 def stripe_payments(settings: Settings) -> StripePayments:
@@ -147,11 +151,8 @@ def stripe_payments(settings: Settings) -> StripePayments:
 
 
 def redis_totals_store(settings: Settings) -> RedisTotalsStore:
-    return RedisTotalsStore(settings.redis_url, replicas=settings.redis_min_replicas_ack)
-
-
-def redis_limiter(settings: Settings) -> RedisRateLimiter:
-    return RedisRateLimiter(settings.redis_url)
+    replicas = settings.redis_min_replicas_ack
+    return RedisTotalsStore(create_connection(settings.redis_url, deadline=TOTALS_TIMEOUT, replicas=replicas))
 
 
 def utc_now() -> datetime:

@@ -23,6 +23,7 @@ from donation_card.application.webhook_handler import WebhookHandler
 from donation_card.domain.totals import Totals
 
 from tests.support.fakes import FakeChallenges
+from tests.support.redis_stores import totals_store
 from tests.support.sandbox import KEY, Sandbox
 
 WEBHOOK_SECRET = "whsec_0123456789abcdef0123"
@@ -103,8 +104,8 @@ class TotalsHarness:
         def clock() -> datetime:
             return datetime.now(UTC) + timedelta(seconds=self.ahead)
 
-        files = CampaignFiles(self.campaigns, publication_every=every)
-        return HarnessWorker(files, RedisTotalsStore(self.redis_url), Watched(self.sandbox.url), clock)
+        files = CampaignFiles(self.campaigns, publication_interval=every)
+        return HarnessWorker(files, totals_store(self.redis_url), Watched(self.sandbox.url), clock)
 
     async def sync(self, worker: HarnessWorker | None = None) -> Totals | None:
         worker = worker or self.worker()

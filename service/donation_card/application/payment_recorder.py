@@ -22,6 +22,7 @@ from donation_card.application.stripe_account import StripeAccount
 from donation_card.domain.totals import ObjectKind, ObjectState
 from donation_card.errors import IgnoredEvent, NotFound, Unavailable
 from donation_card.observability import metrics
+from donation_card.observability.log_events import LogEvent
 
 log = structlog.get_logger()
 
@@ -50,7 +51,7 @@ class PaymentRecorder:
         try:
             await self.record(session, "donor")
         except (Unavailable, IgnoredEvent) as error:
-            log.warning("paid_session_not_recorded", campaign=session.campaign, reason=str(error))
+            log.warning(LogEvent.PAID_SESSION_NOT_RECORDED, campaign=session.campaign, reason=str(error))
 
     async def apply(self, state: ObjectState, source: str) -> ApplyResult:
         result = await self.totals_store.apply(await self.account.get(), state)
@@ -91,17 +92,19 @@ class PaymentRecorder:
             with suppress(NotFound):
                 campaign = self.campaigns.get(record.campaign)
                 if record.charge_country.country in campaign.warned_bank_countries:
-                    log.error("warned_bank_country", campaign=campaign.id)
+                    log.error(LogEvent.WARNED_BANK_COUNTRY, campaign=campaign.id)
                     metrics.warned_bank_donations.labels(campaign.id).inc()
 
     def _check_currency(self, campaign_id: str, currency: str) -> None:
         try:
             campaign = self.campaigns.get(campaign_id)
         except NotFound:
-            log.error("campaign_unknown", campaign=campaign_id)  # the totals count it under this name all the same
+            log.error(
+                LogEvent.CAMPAIGN_UNKNOWN, campaign=campaign_id
+            )  # it is counted under this name
             return
         if currency != campaign.currency:
-            log.error("currency_differs", campaign=campaign.id, given=currency)
+            log.error(LogEvent.CURRENCY_DIFFERS, campaign=campaign.id, given=currency)
             raise IgnoredEvent("wrong_currency")
 
     async def _attribution(self, record: RefundOrDispute) -> Attribution:

@@ -15,6 +15,7 @@ from donation_card.domain.campaign import Campaign
 from donation_card.domain.progress import Progress, calculate_progress
 from donation_card.domain.publication import PublishedTotal, next_period_start
 from donation_card.errors import Unavailable
+from donation_card.observability.log_events import LogEvent
 
 log = structlog.get_logger()
 
@@ -66,7 +67,7 @@ class PublicProgress:
         except Unavailable as error:
             published = None
             if last is None or not last.stale:  # log the change, not every second of it
-                log.warning("progress_refresh_failed", campaign=campaign.id, reason=str(error))
+                log.warning(LogEvent.PROGRESS_REFRESH_FAILED, campaign=campaign.id, reason=str(error))
         progress = published and _calculate_progress(campaign, published)
         if progress and (not progress.stale or last is None or progress.as_of > last.as_of):
             self._progress_by_campaign[campaign.id] = progress

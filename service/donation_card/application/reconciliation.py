@@ -33,6 +33,7 @@ from donation_card.domain.lifetimes import SESSION_LIFETIME
 from donation_card.domain.totals import ObjectState
 from donation_card.errors import IgnoredEvent, PaymentsUnavailable, TotalsUnavailable
 from donation_card.observability import metrics
+from donation_card.observability.log_events import LogEvent
 
 log = structlog.get_logger()
 
@@ -100,7 +101,7 @@ class Reconciliation:
         syncs = await self._begin_syncs(account)
         unknown = [name for name, run in syncs.items() if run.since is None]
         if unknown or history.last_rebuild_at is None or began >= history.last_rebuild_at + REBUILD_INTERVAL:
-            log.info("rebuild_started", unknown=unknown)
+            log.info(LogEvent.REBUILD_STARTED, unknown=unknown)
             await self.rebuild(recent=syncs)
             self.history = SyncHistory(began, began)
         else:
@@ -108,8 +109,10 @@ class Reconciliation:
             news = await self._apply_news(since)
             for name, run in syncs.items():
                 if not await store.advance_cursor(account, name, run, began):
-                    log.warning("sync_invalidated", campaign=name)  # Redis lost its data; the next sync rebuilds it
-            log.info("sync_finished", since=since, news=news)
+                    log.warning(
+                        LogEvent.SYNC_INVALIDATED, campaign=name
+                    )  # the next sync repairs it
+            log.info(LogEvent.SYNC_FINISHED, since=since, news=news)
             self.history = SyncHistory(began, history.last_rebuild_at, 0 if news else history.empty_syncs + 1)
         await store.save_sync_history(account, self.history)
 
@@ -142,7 +145,7 @@ class Reconciliation:
             _log_mismatch(report)
         if len(reports) < len(finished):
             raise _overtaken()
-        log.info("rebuild_finished", campaigns=len(reports), dry_run=dry_run)
+        log.info(LogEvent.REBUILD_FINISHED, campaigns=len(reports), dry_run=dry_run)
         return reports
 
     async def _begin_syncs(self, account: Account) -> dict[str, SyncRun]:
@@ -188,7 +191,7 @@ class Reconciliation:
             try:
                 state = await self.recorder.to_object_state(record)
             except IgnoredEvent as reason:
-                log.info("object_not_ours", object=record.id, reason=reason.code)
+                log.info(LogEvent.OBJECT_NOT_OURS, object=record.id, reason=reason.code)
                 continue
             if state is not None:
                 yield state
@@ -202,7 +205,7 @@ class Reconciliation:
             async for record in self.payments.list_changed_since(since):
                 yield record
         except PaymentsUnavailable as error:
-            log.error("event_list_failed", reason=str(error))
+            log.error(LogEvent.EVENT_LIST_FAILED, reason=str(error))
 
     def _now(self) -> int:
         return int(self.clock().timestamp())
@@ -212,7 +215,7 @@ def _log_mismatch(report: RebuildReport) -> None:
     if report.mismatch:
         metrics.mismatches.labels(report.campaign).inc()
         before, after = report.before and report.before.raised, report.after.raised
-        log.error("totals_mismatch", campaign=report.campaign, had=before, found=after)
+        log.error(LogEvent.TOTALS_MISMATCH, campaign=report.campaign, had=before, found=after)
 
 
 def _overtaken() -> TotalsUnavailable:

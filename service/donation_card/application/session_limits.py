@@ -23,6 +23,7 @@ from donation_card.domain.campaign import Campaign
 from donation_card.domain.rate_limits import Bucket, BucketStore, Rate
 from donation_card.errors import RateLimited, TotalsUnavailable
 from donation_card.observability import metrics
+from donation_card.observability.log_events import LogEvent
 
 log = structlog.get_logger()
 
@@ -164,7 +165,7 @@ class SessionLimits:
             shared = self._shared_attack_status
             status = AttackStatus(max(result.attack_status.level, shared.level), shared.override)
         if status.effective_level != self.attack_status.effective_level:
-            log.warning("attack_mode_changed", mode=str(status))
+            log.warning(LogEvent.ATTACK_MODE_CHANGED, mode=str(status))
         self.attack_status = status
         metrics.attack_mode.set(int(status.effective_level > 0))
         return result
