@@ -1,4 +1,4 @@
-"""`make run` as somebody does who has just cloned the repository: one process, one address, nothing lost."""
+"""Test `donation-card demo` and the other commands as processes."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""A wrong setting stops the start and says which, what was given, and where to set it."""
+"""Test that a wrong setting stops the start and is named."""
 
 import dataclasses
 import os

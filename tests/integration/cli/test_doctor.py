@@ -1,4 +1,4 @@
-"""`doctor` finds what is wrong, one thing at a time, and says what mends it."""
+"""Test that `doctor` finds each fault and names its fix."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""A server of our own starts, keeps what it is given, and never outlives its owner."""
+"""Test the embedded Valkey: it starts, keeps its data, and ends with its owner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a watcher with one line of a statement gains from the public series: at most the gift's part of a step."""
+"""Test how much an observer with one line of a bank statement can learn."""
 
 from __future__ import annotations
 
