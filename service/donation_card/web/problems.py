@@ -25,6 +25,7 @@ from donation_card.errors import (
     Unavailable,
     UnsupportedFormat,
 )
+from donation_card.observability.log_events import LogEvent
 from donation_card.web.http.headers import NO_STORE, Headers
 from donation_card.web.pages.campaign import PageRenderer
 from donation_card.web.presentation import translations as texts
@@ -71,7 +72,7 @@ class Problems:
         """Respond to a DonationCardError."""
         assert isinstance(error, DonationCardError)
         if not isinstance(error, ClientError):
-            log.warning("dependency_unavailable", endpoint=_endpoint(request), reason=str(error))
+            log.warning(LogEvent.DEPENDENCY_UNAVAILABLE, endpoint=_endpoint(request), reason=str(error))
         return self._response(request, error, http_status(error))
 
     async def http(self, request: Request, error: Exception) -> Response:
@@ -82,7 +83,7 @@ class Problems:
 
     async def unexpected(self, request: Request, error: Exception) -> Response:
         """Respond to any other exception."""
-        log.error("unhandled_error", endpoint=_endpoint(request), exc_info=error)
+        log.error(LogEvent.UNHANDLED_ERROR, endpoint=_endpoint(request), exc_info=error)
         return self._response(request, DonationCardError(), 500)
 
     def _response(
@@ -108,7 +109,7 @@ def problem_document(error: DonationCardError, status: int, t: Translations) -> 
         "code": error.code,
         "detail": localized_detail(error, t),
     }
-    evidence = {name: value for name, value in error.params.items() if name != "warn_banks_of"}  # for a page
+    evidence = {name: value for name, value in error.params.items() if name != "warned_bank_countries"}  # for a page
     if "fallback_url" in evidence:
         problem["fallback_url"] = evidence.pop("fallback_url")
     if isinstance(error, ClientError) and evidence:
@@ -156,4 +157,4 @@ def _retry(error: DonationCardError, t: Translations) -> str | None:
 
 def _warned(error: DonationCardError) -> tuple[str, ...]:
     """Return the countries of the bank warning, which the page shows with another way to donate."""
-    return tuple(filter(None, str(error.params.get("warn_banks_of", "")).split(",")))
+    return tuple(filter(None, str(error.params.get("warned_bank_countries", "")).split(",")))
