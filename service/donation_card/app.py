@@ -17,8 +17,10 @@ from donation_card import __version__
 from donation_card.adapters.campaign_files.loader import CampaignFiles
 from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
 from donation_card.adapters.proof_of_work import ProofOfWork
-from donation_card.adapters.redis.rate_limiter import RedisRateLimiter
-from donation_card.adapters.redis.totals_store import RedisTotalsStore
+from donation_card.adapters.redis.connection import create_connection
+from donation_card.adapters.redis.form_sessions import RedisFormSessionStore
+from donation_card.adapters.redis.rate_limiter import LIMITS_TIMEOUT, RedisRateLimiter
+from donation_card.adapters.redis.totals_store import TOTALS_TIMEOUT, RedisTotalsStore
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.adapters.tokens import SignedTokens
 from donation_card.application.checkout import Checkout
@@ -60,21 +62,23 @@ def create_app(
 ) -> ASGIApp:
     """Raises Misconfigured, with every fault, when a campaign file is wrong."""
     configure_metrics()
-    files = campaigns or CampaignFiles(settings.campaigns_dir, publication_every=settings.demo_publication_interval)
+    files = campaigns or CampaignFiles(settings.campaigns_dir, publication_interval=settings.demo_publication_interval)
     stripe = payments or stripe_payments(settings)
     donations = Donations(files, ledger or redis_ledger(settings), stripe, clock)
-    shared = RedisRateLimiter(settings.redis_url)
+    shared = create_connection(settings.redis_url, deadline=LIMITS_TIMEOUT, connections=8)
     tokens = SignedTokens(settings.secret_keys)
     admission = SessionLimits(
         donations,
-        shared,
+        RedisRateLimiter(shared),
         MemoryRateLimiter(),
         ProofOfWork(settings.secret_keys),
         Budgets.from_stripe_limit(settings.stripe_rate_limit),
         settings.workers,
     )
     donations.on_event = admission.record_signal
-    checkout = Checkout(donations, stripe, tokens, admission, FormSessions(donations, shared, tokens))
+    checkout = Checkout(
+        donations, stripe, tokens, admission, FormSessions(donations, RedisFormSessionStore(shared), tokens)
+    )
     response_cache = ResponseCache()
     assets = Assets(response_cache)
     pages = PageRenderer(settings, assets)
@@ -127,7 +131,9 @@ def stripe_payments(settings: Settings) -> StripePayments:
 
 
 def redis_ledger(settings: Settings) -> RedisTotalsStore:
-    return RedisTotalsStore(settings.redis_url, replicas=settings.redis_min_replicas_ack)
+    return RedisTotalsStore(
+        create_connection(settings.redis_url, deadline=TOTALS_TIMEOUT, replicas=settings.redis_min_replicas_ack)
+    )
 
 
 def worker() -> ASGIApp:

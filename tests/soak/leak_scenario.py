@@ -39,8 +39,8 @@ def story(folder: Path, dice: random.Random, count: int) -> str:
     for path in folders.values():
         path.mkdir()
     changes = {
-        "after_goal = false": "after_goal = true",
-        "warn_banks_of = []": f'warn_banks_of = []\nsites = ["{LISTED}"]',
+        "accept_above_goal = false": "accept_above_goal = true",
+        "warned_bank_countries = []": f'warned_bank_countries = []\nsites = ["{LISTED}"]',
     }
     text = ROOF.read_text("utf-8")
     for line, other in changes.items():

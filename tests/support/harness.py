@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from donation_card.adapters.campaign_files.loader import CampaignFiles
-from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.application.donations import Donations
 from donation_card.application.ports.payments import Attribution, StripeRecord
 from donation_card.application.reconciliation import Reconciliation
 from donation_card.domain.totals import Totals
 
+from tests.support.redis_stores import totals_store
 from tests.support.sandbox import KEY, Sandbox
 
 WEBHOOK_SECRET = "whsec_0123456789abcdef0123"
@@ -62,8 +62,8 @@ class TotalsHarness:
         def clock() -> datetime:
             return datetime.now(UTC) + timedelta(seconds=self.ahead)
 
-        files = CampaignFiles(self.campaigns, publication_every=every)
-        return Reconciliation(Donations(files, RedisTotalsStore(self.redis_url), Watched(self.sandbox.url), clock))
+        files = CampaignFiles(self.campaigns, publication_interval=every)
+        return Reconciliation(Donations(files, totals_store(self.redis_url), Watched(self.sandbox.url), clock))
 
     async def sync(self, worker: Reconciliation | None = None) -> Totals | None:
         worker = worker or self.worker()

@@ -20,7 +20,6 @@ from pathlib import Path
 import httpx
 import uvicorn
 from donation_card import background_tasks
-from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.app import create_app
 from donation_card.application.ports.payments import Account
 from donation_card.domain.totals import Totals
@@ -28,6 +27,8 @@ from donation_card.observability.logs import configure_logs
 from donation_card.server.http_protocol import LimitedHttpProtocol
 from donation_card.settings import Settings, from_environment
 from stripe_sandbox import SandboxSettings, create_sandbox
+
+from tests.support.redis_stores import totals_store
 
 WEBHOOK_SECRET = "whsec_0123456789abcdef0123"
 METRICS_TOKEN = "0123456789abcdef" * 2
@@ -121,7 +122,7 @@ class Installation:
         account = httpx.get(f"{self.sandbox}/v1/account", auth=("sk_test_x", "")).json()["id"]
 
         async def read() -> Totals | None:
-            ledger = RedisTotalsStore(self.settings.redis_url)
+            ledger = totals_store(self.settings.redis_url)
             try:
                 return await ledger.totals(Account(account, livemode=False), campaign)
             finally:

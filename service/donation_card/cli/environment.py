@@ -41,7 +41,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Donations]:
     from donation_card.app import redis_ledger, stripe_payments
     from donation_card.application.donations import Donations
 
-    files = CampaignFiles(settings.campaigns_dir, publication_every=settings.demo_publication_interval)
+    files = CampaignFiles(settings.campaigns_dir, publication_interval=settings.demo_publication_interval)
     donations = Donations(files, redis_ledger(settings), stripe_payments(settings), lambda: datetime.now(UTC))
     try:
         yield donations

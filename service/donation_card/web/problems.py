@@ -109,7 +109,7 @@ def problem_document(error: DonationCardError, status: int, t: Translations) -> 
         "code": error.code,
         "detail": localized_detail(error, t),
     }
-    evidence = {name: value for name, value in error.params.items() if name != "warn_banks_of"}  # for a page
+    evidence = {name: value for name, value in error.params.items() if name != "warned_bank_countries"}  # for a page
     if "fallback_url" in evidence:
         problem["fallback_url"] = evidence.pop("fallback_url")
     if isinstance(error, ClientError) and evidence:
@@ -157,4 +157,4 @@ def _retry(error: DonationCardError, t: Translations) -> str | None:
 
 def _warned(error: DonationCardError) -> tuple[str, ...]:
     """Return the countries of the bank warning, which the page shows with another way to donate."""
-    return tuple(filter(None, str(error.params.get("warn_banks_of", "")).split(",")))
+    return tuple(filter(None, str(error.params.get("warned_bank_countries", "")).split(",")))

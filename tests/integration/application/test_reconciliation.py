@@ -276,7 +276,7 @@ def damage(installation: Installation, harm: str) -> None:
         elif harm == "the account is forgotten":
             raw.delete(*keys(installation, "account"))
         elif harm == "the campaign is gone":
-            raw.delete(*keys(installation, "meta"), *keys(installation, "ranks:*"), *keys(installation, "totals:*"))
+            raw.delete(*keys(installation, "meta"), *keys(installation, "versions:*"), *keys(installation, "totals:*"))
         elif harm == "a sum was changed by hand":
             raw.hset(keys(installation, "totals:*")[0], "raised", 1_00)
         else:

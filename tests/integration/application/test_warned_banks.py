@@ -24,7 +24,7 @@ FROM_BELARUS = "4000 0011 2000 0005"
 @pytest.fixture
 def harness(redis_url: str, sample_campaign: Path) -> Iterator[TotalsHarness]:
     file = sample_campaign / "roof.toml"
-    file.write_text(file.read_text("utf-8").replace("warn_banks_of = []", 'warn_banks_of = ["BY", "RU"]'), "utf-8")
+    file.write_text(file.read_text("utf-8").replace("_countries = []", '_countries = ["BY", "RU"]'), "utf-8")
     with sandbox_with(clock=time.time, seed=None) as sandbox:
         found = TotalsHarness(sandbox, redis_url, sample_campaign)
         found.pass_()  # the first one builds

@@ -80,7 +80,8 @@ def test_warning_beside_fallback_during_stripe_outage(linked, lang):
 
 def test_warning_beside_fallback_when_limited():
     vitaly = replace(read_campaign(Path("campaigns/vitaly.toml")), fallback_url=ANOTHER_WAY)
-    assert fallback_params(vitaly) == {"campaign": "vitaly", "fallback_url": ANOTHER_WAY, "warn_banks_of": "BY,RU"}
+    params = {"campaign": "vitaly", "fallback_url": ANOTHER_WAY, "warned_bank_countries": "BY,RU"}
+    assert fallback_params(vitaly) == params
 
 
 @pytest.mark.parametrize("lang", ["en", "be", "ru", "uk"])

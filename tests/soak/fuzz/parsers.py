@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from donation_card.adapters.campaign_files.loader import CampaignFiles, read_campaign
-from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.adapters.stripe.webhook_signature import verify
 from donation_card.adapters.tokens import SignedTokens
@@ -30,6 +29,8 @@ from donation_card.web.pages.embed import EmbedEndpoints, _appearance, _size
 from donation_card.web.presentation import translations as texts
 from starlette.requests import Request
 from stripe import WebhookSignature
+
+from tests.support.redis_stores import totals_store
 
 SECRET, KEY, OURS = "whsec_0123456789abcdef0123", "0123456789abcdef" * 2, "https://give.example.org"
 BODY = b'{"id": "evt_1"}'
@@ -51,7 +52,7 @@ def embed() -> EmbedEndpoints:
     sample_campaign()
     settings = Settings("sk_test_x", "pk_test_x", (SECRET,), "redis://127.0.0.1:1", OURS, (KEY,))
     files = CampaignFiles(Path(FOLDER.name, "roof.toml"))
-    donations = Donations(files, RedisTotalsStore(settings.redis_url), PAYMENTS, lambda: datetime.now(UTC))
+    donations = Donations(files, totals_store(settings.redis_url), PAYMENTS, lambda: datetime.now(UTC))
     return EmbedEndpoints(donations, PageRenderer(settings, Assets(ResponseCache())))
 
 

@@ -22,6 +22,7 @@ from donation_card.domain.totals import ObjectState, dispute, expected_totals, p
 from donation_card.errors import TotalsUnavailable
 from redis.asyncio import Redis
 
+from tests.support.redis_stores import totals_store
 from tests.support.scale import short_or_long
 
 STORIES = int(os.environ.get("STORIES", short_or_long(4_000, 50_000)))
@@ -64,8 +65,8 @@ async def story(ledgers: list[RedisTotalsStore], raw: Redis, account: Account, s
         for _ in range(dice.randint(0, 8)):
             await asyncio.sleep(0)
         campaign = f"donation-card:{{{account.id}/test/roof}}"
-        generations = [name.decode() for name in await raw.hmget(f"{campaign}:meta", "live", "shadow") if name]
-        keys = [f"{campaign}:{kind}:{name}" for kind in ("ranks", "totals") for name in generations]
+        generations = [name.decode() for name in await raw.hmget(f"{campaign}:meta", "current", "rebuild") if name]
+        keys = [f"{campaign}:{kind}:{name}" for kind in ("versions", "totals") for name in generations]
         keys.append(f"{campaign}:meta")
         await raw.delete(*(keys if dice.random() < 0.5 else [dice.choice(keys)]))
 
@@ -76,7 +77,9 @@ async def story(ledgers: list[RedisTotalsStore], raw: Redis, account: Account, s
         actors.append(loss())
     dice.shuffle(actors)
     for failure in await asyncio.gather(*actors, return_exceptions=True):
-        assert failure is None or (isinstance(failure, TotalsUnavailable) and "moved" in str(failure)), failure
+        assert failure is None or (isinstance(failure, TotalsUnavailable) and "stale_generation" in str(failure)), (
+            failure
+        )
     held = [await ledger.totals(account, "roof") for ledger in ledgers]
     assert held[0] == held[1], "two workers see one ledger"
     if held[0] is not None:
@@ -90,7 +93,7 @@ async def story(ledgers: list[RedisTotalsStore], raw: Redis, account: Account, s
 
 
 async def told(first: int, count: int, url: str) -> None:
-    ledgers = [RedisTotalsStore(url, deadline=30) for _ in range(2)]
+    ledgers = [totals_store(url, deadline=30) for _ in range(2)]
     raw = Redis.from_url(url)
     waiting = iter(range(first, first + count))
 
