@@ -1,4 +1,4 @@
-"""A ledger and the sandbox, which sends it nothing: a test decides what arrives, when, and how often."""
+"""Run the reconciliation against a sandbox that sends no webhooks."""
 
 from __future__ import annotations
 

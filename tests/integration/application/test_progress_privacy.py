@@ -1,4 +1,4 @@
-"""What a worker shows is what was published, and nothing that it could work out by itself."""
+"""Test that a worker shows only what was published."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger is held against Stripe: what no webhook told is found, what is wrong is mended, interrupted or not."""
+"""Test the comparison of the totals with Stripe: syncs and rebuilds, also interrupted ones."""
 
 from __future__ import annotations
 

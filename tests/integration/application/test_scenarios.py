@@ -1,4 +1,4 @@
-"""Whatever happens, and in whatever order: once all is quiet the ledger holds what the sandbox says, to the cent.
+"""Run random scenarios: in the end the totals equal the sandbox's, to the cent.
 
 Service, sandbox and Redis are the real ones. The webhooks are carried by the test, which may lose them, repeat them,
 and bring them late and in any order. Long versions run in `make stress`.

@@ -1,4 +1,4 @@
-"""A gift from a bank that the campaign warns of is an alarm, once, which names the campaign and nothing else."""
+"""Test that a donation from a warned country is logged once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where giving can be prosecuted, the warning stands before every way to pay, in the reader's words."""
+"""Test that the bank warning appears before every way to pay."""
 
 from __future__ import annotations
 

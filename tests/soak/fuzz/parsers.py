@@ -1,4 +1,4 @@
-"""Every parser of foreign bytes as one function: bytes in, nothing out, nothing raised but what a caller expects."""
+"""Wrap each parser of foreign bytes in a function that raises only expected errors."""
 
 from __future__ import annotations
 
