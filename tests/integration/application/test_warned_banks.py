@@ -1,4 +1,4 @@
-"""A gift from a bank that the campaign warns of is an alarm, once, which names the campaign and nothing else."""
+"""Test that a donation from a warned country is logged once."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_warned_country_check_costs_no_extra_request(harness: TotalsHarness) -> 
     asked: list[str] = []
     worker = harness.worker()
     pay(harness, FROM_BELARUS)
-    client = worker.donations.payments._client._requestor._get_http_client()  # what the official client sends with
+    client = worker.payments._client._requestor._get_http_client()  # what the official client sends with
     send = client.request_async
 
     async def told(method: str, url: str, *rest: object, **more: object) -> object:
