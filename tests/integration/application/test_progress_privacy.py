@@ -29,7 +29,7 @@ def harness(redis_url: str, sample_campaign: Path) -> Iterator[TotalsHarness]:
 
 
 async def looked(worker: Reconciliation, *, gifts: int = 0) -> Progress | None:
-    """What this worker shows after so many gifts more, and a look at the ledger."""
+    """Return the progress of this worker after more donations and a refresh."""
     donations = worker.donations
     for number in range(gifts):
         state = payment("roof", f"pi_{time.monotonic_ns()}_{number}", 90_00, paid=True)

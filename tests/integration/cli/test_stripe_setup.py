@@ -14,7 +14,7 @@ from tests.support.installation import eventually, running
 
 @pytest.fixture
 def installed(redis_url, tmp_path, sample_campaign):
-    """An installation that nobody has set up at Stripe: the sandbox has nowhere to send its webhooks."""
+    """Start an installation without a webhook endpoint at Stripe."""
     with running(redis_url, tmp_path / "sandbox", campaigns=sample_campaign, webhooks=False) as installation:
         installation.until_ready()
         yield installation
