@@ -22,7 +22,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 import stripe
-from donation_card.adapters.stripe.payments import HANDLED_EVENTS, _create_params
+from donation_card.adapters.stripe.objects import HANDLED_EVENTS, create_params
 from donation_card.application.ports.payments import CheckoutOrder, UiMode
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.money import Money
@@ -99,7 +99,7 @@ def differences(ours: Any, theirs: Any, where: str = "", *, words: bool = True) 
 def order(shape: UiMode) -> Any:
     """Return the parameters that the service sends."""
     hosted = {"success_url": "https://give.example.org/thanks", "cancel_url": "https://give.example.org/"}
-    return _create_params(
+    return create_params(
         CheckoutOrder(
             campaign="live-check",
             site="other",

@@ -246,7 +246,7 @@ class Run:
 
 
 class Bank:
-    async def account(self) -> Account:
+    async def get(self) -> Account:
         return Account("acct_simulated", livemode=False)
 
 
