@@ -218,7 +218,7 @@ def processes(
         port = probe.getsockname()[1]
     sandbox, service = f"http://127.0.0.1:{sandbox_socket.getsockname()[1]}", f"http://localhost:{port}"
     environment = {
-        "PATH": os.environ["PATH"],
+        **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
         "STRIPE_SECRET_KEY": "rk_test_0123456789",
         "STRIPE_PUBLISHABLE_KEY": "pk_test_0123456789",
         "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
