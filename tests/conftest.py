@@ -1,4 +1,4 @@
-"""What many tests share: a real server for the ledger, and an installation around it."""
+"""Provide a Redis-protocol server and an installation to all tests."""
 
 from __future__ import annotations
 

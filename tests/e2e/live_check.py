@@ -1,4 +1,4 @@
-"""`make live-check`, for whoever has a test key: does Stripe still answer as our sandbox does?
+"""Compare Stripe with the sandbox: `make live-check`, with a Stripe test key.
 
 The same calls go to both, and each answer is compared field by field: keys, types, and the words that are no names,
 addresses or times. Then the giving page is opened in a card on another origin, with Stripe's own page in it. No money
@@ -22,7 +22,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 import stripe
-from donation_card.adapters.stripe.payments import HANDLED_EVENTS, _create_params
+from donation_card.adapters.stripe.objects import HANDLED_EVENTS, create_params
 from donation_card.application.ports.payments import CheckoutOrder, UiMode
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.money import Money
@@ -99,7 +99,7 @@ def differences(ours: Any, theirs: Any, where: str = "", *, words: bool = True) 
 def order(shape: UiMode) -> Any:
     """The parameters that the service itself would send."""
     hosted = {"success_url": "https://give.example.org/thanks", "cancel_url": "https://give.example.org/"}
-    return _create_params(
+    return create_params(
         CheckoutOrder(
             campaign="live-check",
             site="other",

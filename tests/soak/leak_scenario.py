@@ -1,4 +1,4 @@
-"""Gifts with canaries in every field, through the real processes; then a search of everything that is left of them."""
+"""Donate with leak markers in every field, then search everything that the processes left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make stress`: processes are killed, emptied, hung, cut off, replaced under load; the sandbox says what is true.
+"""Kill, empty, hang, disconnect and replace processes under load, and compare with the sandbox: `make stress`.
 
     python -m tests.soak.stress [part…] [--scale 0.1] [--seed 7]
 

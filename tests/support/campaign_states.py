@@ -1,4 +1,4 @@
-"""Every state of a campaign, each as a campaign file of its own, so that all of them stand side by side."""
+"""Write a campaign file for every state of a campaign."""
 
 from __future__ import annotations
 

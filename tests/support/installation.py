@@ -1,4 +1,4 @@
-"""A whole installation for a test: service, sandbox and ledger, each the real one, on loopback sockets of its own."""
+"""Start the service, the sandbox and their servers on loopback sockets."""
 
 from __future__ import annotations
 

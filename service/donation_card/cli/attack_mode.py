@@ -28,8 +28,8 @@ async def set_attack_mode(settings: Settings, wanted: str | None) -> str:
 
     limits = RedisRateLimiter(create_connection(settings.redis_url, deadline=2, connections=1))
     try:
-        async with open_application(settings) as donations:
-            account = await donations.account()
+        async with open_application(settings) as application:
+            account = await application.account.get()
         if wanted:
             await limits.set_override(account, "" if wanted == "auto" else wanted)
         return str((await limits.acquire(account, ())).attack_status)

@@ -1,4 +1,4 @@
-"""A campaign file is read whole or refused with every mistake in it; a bad edit never replaces a good campaign."""
+"""Test that campaign files are read completely, or refused with every error."""
 
 from __future__ import annotations
 

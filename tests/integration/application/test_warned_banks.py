@@ -1,4 +1,4 @@
-"""A gift from a bank that the campaign warns of is an alarm, once, which names the campaign and nothing else."""
+"""Test that a donation from a warned country is logged once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from donation_card.adapters.stripe.payments import _parse_charge_country
+from donation_card.adapters.stripe.objects import parse_charge_country
 from donation_card.application.ports.payments import ChargeCountry
 from donation_card.application.reconciliation import REBUILD_INTERVAL, SYNC_INTERVAL
 from donation_card.observability import metrics
@@ -81,7 +81,7 @@ def test_warned_country_check_costs_no_extra_request(harness: TotalsHarness) -> 
     asked: list[str] = []
     worker = harness.worker()
     pay(harness, FROM_BELARUS)
-    client = worker.donations.payments._client._requestor._get_http_client()  # what the official client sends with
+    client = worker.payments._client._requestor._get_http_client()  # what the official client sends with
     send = client.request_async
 
     async def told(method: str, url: str, *rest: object, **more: object) -> object:
@@ -113,4 +113,4 @@ def charge(kind: str, **details: object) -> dict:
     ],
 )
 def test_only_country_and_time_of_a_charge_are_read(intent: object, found: ChargeCountry | None) -> None:
-    assert _parse_charge_country(intent) == found
+    assert parse_charge_country(intent) == found

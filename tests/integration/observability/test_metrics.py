@@ -1,4 +1,4 @@
-"""Metrics: counted by every worker, told by any, kept when one dies; nothing of a single gift, and closed."""
+"""Test the metrics: counted by every worker, without data of a single donation."""
 
 import os
 import re

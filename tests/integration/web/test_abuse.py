@@ -1,4 +1,4 @@
-"""Abusers are stopped and donors are not: limits, the proof of work, and what each of them is told."""
+"""Test rate limits and the proof of work."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Every page is valid HTML, by a validator of the field, in languages of both alphabets."""
+"""Validate the HTML of every page."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What the publication rule hides no surface tells: within an epoch a gift changes no byte of any public answer."""
+"""Test that a donation within a publication period changes no byte of a public response."""
 
 from __future__ import annotations
 

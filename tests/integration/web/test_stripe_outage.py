@@ -1,4 +1,4 @@
-"""When Stripe does not answer, a donor is told so and led on, nothing is taken, and readers see the figure."""
+"""Test the service while Stripe does not answer."""
 
 import time
 from pathlib import Path
@@ -106,7 +106,7 @@ def test_retry_uses_the_same_idempotency_key(linked, network, broken):
 
 def test_hung_stripe_ends_at_the_deadline(linked, broken, monkeypatch):
     token, deadline = linked.token("roof"), 2.0
-    monkeypatch.setattr(stripe_client, "_DEADLINE", deadline)
+    monkeypatch.setattr(stripe_client, "CALL_TIMEOUT", deadline)
     fail(linked, "hang", 50)
     began = time.monotonic()
     refused = linked.order("20", token=token)

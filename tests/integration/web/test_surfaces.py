@@ -1,4 +1,4 @@
-"""One campaign on every surface: head of the page, frames, snippets, oEmbed, feed, list, way back, kill switch."""
+"""Test each surface of a campaign: page, frame, snippet, oEmbed, feed, list."""
 
 import json
 import re

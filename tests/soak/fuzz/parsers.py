@@ -1,4 +1,4 @@
-"""Every parser of foreign bytes as one function: bytes in, nothing out, nothing raised but what a caller expects."""
+"""Wrap each parser of foreign bytes in a function that raises only expected errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from donation_card.adapters.campaign_files.loader import CampaignFiles, read_cam
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.adapters.stripe.webhook_signature import verify
 from donation_card.adapters.tokens import SignedTokens
-from donation_card.application.donations import Donations
 from donation_card.application.ports.payments import Account
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import MAX_MINOR_UNITS, parse_amount
@@ -29,8 +28,6 @@ from donation_card.web.pages.embed import EmbedEndpoints, _appearance, _size
 from donation_card.web.presentation import translations as texts
 from starlette.requests import Request
 from stripe import WebhookSignature
-
-from tests.support.redis_stores import totals_store
 
 SECRET, KEY, OURS = "whsec_0123456789abcdef0123", "0123456789abcdef" * 2, "https://give.example.org"
 BODY = b'{"id": "evt_1"}'
@@ -52,8 +49,7 @@ def embed() -> EmbedEndpoints:
     sample_campaign()
     settings = Settings("sk_test_x", "pk_test_x", (SECRET,), "redis://127.0.0.1:1", OURS, (KEY,))
     files = CampaignFiles(Path(FOLDER.name, "roof.toml"))
-    donations = Donations(files, totals_store(settings.redis_url), PAYMENTS, lambda: datetime.now(UTC))
-    return EmbedEndpoints(donations, PageRenderer(settings, Assets(ResponseCache())))
+    return EmbedEndpoints(files, PageRenderer(settings, Assets(ResponseCache())))
 
 
 def asked(data: bytes, header: str) -> Request:

@@ -1,4 +1,4 @@
-"""A ledger on the real server: each test has a Stripe account of its own, and those that break servers a server."""
+"""Provide Redis servers and totals stores. Each test has its own Stripe account."""
 
 from __future__ import annotations
 

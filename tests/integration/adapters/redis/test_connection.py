@@ -1,4 +1,4 @@
-"""Replicas, Sentinel and Cluster: what was acknowledged is kept, and who is gone is not waited for."""
+"""Test replicas, Sentinel and Cluster: acknowledged updates survive."""
 
 from __future__ import annotations
 

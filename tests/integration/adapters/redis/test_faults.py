@@ -1,4 +1,4 @@
-"""When Redis is slow, full, restarted, read-only or gone: no answer is a lie, and nothing is half-written."""
+"""Test a Redis that is slow, full, restarted, read-only or missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The public figure is decided once per epoch, by the rule of the domain and by Redis' clock."""
+"""Test that the public total is decided once in each period, by the clock of Redis."""
 
 from __future__ import annotations
 

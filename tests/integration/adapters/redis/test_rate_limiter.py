@@ -1,4 +1,4 @@
-"""Limits in Redis are the rule of the domain, kept for all workers at once and by the server's clock."""
+"""Test that the limits in Redis follow the rule of the domain for all workers."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""States joined in any order, any number of times, by anyone, come to the same totals."""
+"""Test that object states give the same totals in any order and with any repetition."""
 
 from __future__ import annotations
 
