@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.adapters.stripe.payments import HANDLED_EVENTS
+from donation_card.adapters.stripe.objects import HANDLED_EVENTS
 from donation_card.analysis.disclosure_risk import DonationProcess, advantages
 from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME, SESSION_HANDLE_LIFETIME
 from donation_card.observability.metrics import render
