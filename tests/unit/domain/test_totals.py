@@ -144,7 +144,7 @@ def test_payment_and_refund_with_one_id_are_two_objects() -> None:
 
 @pytest.mark.parametrize("contributions", [(), (1,), (5, 10)])
 def test_unseen_object_contributes_nothing(contributions: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="never seen"):
+    with pytest.raises(ValueError, match="version 0"):
         ObjectState("roof", gift().kind, "pi_1", contributions)
 
 
