@@ -77,7 +77,7 @@ def test_campaign_without_warning_reads_no_country(harness: TotalsHarness) -> No
 
 
 def test_warned_country_check_costs_no_extra_request(harness: TotalsHarness) -> None:
-    """What a pass asks for is in the sandbox's own words: three lists, and the events."""
+    """Check the requests of a sync at the sandbox: three lists and the events."""
     asked: list[str] = []
     worker = harness.worker()
     pay(harness, FROM_BELARUS)

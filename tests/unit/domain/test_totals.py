@@ -17,7 +17,7 @@ def gift(number: int = 1, amount: int = 25_00, *, paid: bool = True) -> ObjectSt
 
 
 class Joining:
-    """The rule as the ledger applies it, one state after the other: rank by rank, difference by difference."""
+    """Apply the rule as the totals store does, one state after another."""
 
     def __init__(self) -> None:
         self.ranks: dict[tuple[object, str], int] = {}
@@ -32,10 +32,10 @@ class Joining:
 
 
 def joined(states: list[ObjectState] | tuple[ObjectState, ...]) -> Totals:
-    ledger = Joining()
+    store = Joining()
     for state in states:
-        ledger.join(state)
-    return Totals(ledger.raised, ledger.payments)
+        store.join(state)
+    return Totals(store.raised, store.payments)
 
 
 HISTORIES = {
@@ -78,17 +78,17 @@ def test_every_sequence_of_six_events_equals_its_set() -> None:
     meant: dict[int, Totals] = {}
     walked = 0
 
-    def walk(ledger: Joining, seen: int, depth: int) -> None:
+    def walk(store: Joining, seen: int, depth: int) -> None:
         nonlocal walked
         walked += 1
         if seen not in meant:
             meant[seen] = expected_totals([event for bit, event in enumerate(ALPHABET) if seen >> bit & 1])
-        assert (ledger.raised, ledger.payments) == (meant[seen].raised, meant[seen].payments)
+        assert (store.raised, store.payments) == (meant[seen].raised, meant[seen].payments)
         if depth == 6:
             return
         for bit, event in enumerate(ALPHABET):
             ahead = Joining()
-            ahead.ranks, ahead.raised, ahead.payments = ledger.ranks.copy(), ledger.raised, ledger.payments
+            ahead.ranks, ahead.raised, ahead.payments = store.ranks.copy(), store.raised, store.payments
             ahead.join(event)
             walk(ahead, seen | 1 << bit, depth + 1)
 
@@ -144,7 +144,7 @@ def test_payment_and_refund_with_one_id_are_two_objects() -> None:
 
 @pytest.mark.parametrize("contributions", [(), (1,), (5, 10)])
 def test_unseen_object_contributes_nothing(contributions: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="never seen"):
+    with pytest.raises(ValueError, match="version 0"):
         ObjectState("roof", gift().kind, "pi_1", contributions)
 
 

@@ -29,7 +29,7 @@ DEADLINE = 1.0
 
 
 async def soon(attempt: Callable[[], Awaitable[object]], seconds: float = 30) -> object:
-    """Repeat an attempt until a server is available again, and return its result."""
+    """Return the result of a call once a server is available again."""
     end = time.monotonic() + seconds
     while True:
         try:
