@@ -196,7 +196,7 @@ def test_hidden_campaign_stays_redacted_while_service_is_down(redis_url, tmp_pat
         file = sample_campaign / "roof.toml"
         file.write_text(file.read_text("utf-8").replace('status = "open"', 'status = "hidden"'), "utf-8")
         eventually(lambda: "A roof for the winter" not in client.get("/v1/campaigns/roof").text, "the card is redacted")
-        eventually(lambda: client.get("/v1/campaigns/roof/progress").status_code == 404, "the figure is gone")
+        eventually(lambda: client.get("/v1/campaigns/roof/progress").status_code == 404, "the total is gone")
         process.terminate()
         process.wait(30)
         eventually(lambda: client.get("/healthz").status_code == 502, "the service is away")

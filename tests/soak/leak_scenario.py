@@ -33,7 +33,7 @@ LISTED = "news.example.org"
 KEY = ("sk_test_x", "")
 
 
-def story(folder: Path, dice: random.Random, count: int) -> str:
+def scenario(folder: Path, dice: random.Random, count: int) -> str:
     """Raise AssertionError with every place where a leak marker was found."""
     folders = {name: folder / name for name in ("campaigns", "home", "tmp", "stripe", "valkey")}
     for path in folders.values():
@@ -63,7 +63,7 @@ def story(folder: Path, dice: random.Random, count: int) -> str:
             _while_the_ledger_is_full(installation, raw, donors[0])
             _while_stripe_is_away(installation, donors[-1])
             _not_even_http(installation, donors[0])
-            eventually(lambda: _agreed(installation), "the ledger says what the sandbox says", 60)
+            eventually(lambda: _agreed(installation), "the totals equal the sandbox's", 60)
             search = Search(donors, _ids(installation))
             found = [
                 hit for where, content in _living(installation, process.pid) for hit in search.hits(where, content)
@@ -82,7 +82,7 @@ def story(folder: Path, dice: random.Random, count: int) -> str:
     assert sites == {LISTED, "other"}, sites
     _finds_what_is_planted(search, folder, donors[-1])
     searched = f"{search.searched + at_stripe.searched:,} bytes searched"
-    return f"{count} gifts, {search.canaries} canaries, {len(search.patterns)} patterns, {searched}, none found"
+    return f"{count} gifts, {search.markers} markers, {len(search.patterns)} patterns, {searched}, none found"
 
 
 class Visit:

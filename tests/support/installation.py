@@ -122,11 +122,11 @@ class Installation:
         account = httpx.get(f"{self.sandbox}/v1/account", auth=("sk_test_x", "")).json()["id"]
 
         async def read() -> Totals | None:
-            ledger = totals_store(self.settings.redis_url)
+            store = totals_store(self.settings.redis_url)
             try:
-                return await ledger.totals(Account(account, livemode=False), campaign)
+                return await store.totals(Account(account, livemode=False), campaign)
             finally:
-                await ledger.close()
+                await store.close()
 
         with ThreadPoolExecutor(1) as thread:  # a test in a browser has a running loop already
             return thread.submit(lambda: asyncio.run(read())).result()

@@ -145,7 +145,7 @@ UNSEEN = {
     # An unknown figure: test_webhook.test_empty_redis_is_rebuilt_and_never_shown_as_zero
     ("/v1/campaigns/{id}", "get", 503),
     ("/v1/campaigns/{id}/progress", "get", 503),
-    # Stripe or the ledger away: test_outage and test_webhook
+    # Stripe or Redis is unavailable: test_stripe_outage and test_stripe_webhook
     ("/v1/checkout-sessions", "post", 503),
     ("/v1/checkout-sessions/{handle}", "get", 503),
     ("/v1/stripe/webhook", "post", 503),

@@ -167,7 +167,7 @@ def test_start_with_rejected_key_shows_total_and_reason(redis_url, tmp_path, sam
     network.answer = 401, b'{"error": {"message": "Invalid API Key provided: sk_test_***"}}'
     with running(redis_url, tmp_path, campaigns=sample_campaign, between=network) as installation:
         eventually(
-            lambda: installation.client.get("/v1/campaigns/roof/progress").status_code == 200, "the figure is there"
+            lambda: installation.client.get("/v1/campaigns/roof/progress").status_code == 200, "the total is there"
         )
         eventually(lambda: "AuthenticationError" in installation.client.get("/readyz").text, "the reason is told")
         assert installation.order("20", token=installation.token("roof")).status_code == 503
@@ -231,7 +231,7 @@ def test_start_during_stripe_outage_shows_total_and_reason(redis_url, tmp_path):
     away = {"api_fault": ApiFault("500", remaining=10_000)}
     with running(redis_url, tmp_path, sandbox_options=away) as installation:
         eventually(
-            lambda: installation.client.get("/v1/campaigns/vitaly/progress").status_code == 200, "the figure is there"
+            lambda: installation.client.get("/v1/campaigns/vitaly/progress").status_code == 200, "the total is there"
         )
         assert installation.progress()["raised"] == 2500
         parts = installation.client.get("/readyz").json()["parts"]

@@ -32,10 +32,10 @@ class Joining:
 
 
 def joined(states: list[ObjectState] | tuple[ObjectState, ...]) -> Totals:
-    ledger = Joining()
+    store = Joining()
     for state in states:
-        ledger.join(state)
-    return Totals(ledger.raised, ledger.payments)
+        store.join(state)
+    return Totals(store.raised, store.payments)
 
 
 HISTORIES = {
@@ -78,17 +78,17 @@ def test_every_sequence_of_six_events_equals_its_set() -> None:
     meant: dict[int, Totals] = {}
     walked = 0
 
-    def walk(ledger: Joining, seen: int, depth: int) -> None:
+    def walk(store: Joining, seen: int, depth: int) -> None:
         nonlocal walked
         walked += 1
         if seen not in meant:
             meant[seen] = expected_totals([event for bit, event in enumerate(ALPHABET) if seen >> bit & 1])
-        assert (ledger.raised, ledger.payments) == (meant[seen].raised, meant[seen].payments)
+        assert (store.raised, store.payments) == (meant[seen].raised, meant[seen].payments)
         if depth == 6:
             return
         for bit, event in enumerate(ALPHABET):
             ahead = Joining()
-            ahead.ranks, ahead.raised, ahead.payments = ledger.ranks.copy(), ledger.raised, ledger.payments
+            ahead.ranks, ahead.raised, ahead.payments = store.ranks.copy(), store.raised, store.payments
             ahead.join(event)
             walk(ahead, seen | 1 << bit, depth + 1)
 
