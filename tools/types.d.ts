@@ -172,13 +172,13 @@ interface GivingPage {
   fundable_needs: { id: string; title: string; remaining: number; text: string }[];
   challenge_solver_url: string;
   texts: {
-    surplus: string;
+    allocated_surplus: string;
     continue: string;
     continue_with: string;
     paying: string;
     amount_missing: string;
     failed: string;
-    checking: string;
+    challenge_running: string;
     challenge_failed: string;
   };
 }

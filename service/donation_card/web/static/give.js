@@ -158,7 +158,7 @@ const showAllocation = (amount) => {
     texts.push(text);
     left -= part;
   }
-  if (left || !texts.length) texts.push(page.texts.surplus);
+  if (left || !texts.length) texts.push(page.texts.allocated_surplus);
   allocation.replaceChildren(...texts.map(createParagraph));
 };
 
@@ -239,7 +239,7 @@ const createSessionWithProof = async (amount) => {
   let proof = '';
   for (let tries = 0; tries < 20 && 'code' in session; tries++) {
     if (session.code === 'challenge_required') {
-      status.textContent = page.texts.checking;
+      status.textContent = page.texts.challenge_running;
       try {
         const { solveChallenge } = await import(page.challenge_solver_url);
         proof = await solveChallenge(formToken);
