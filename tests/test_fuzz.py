@@ -54,10 +54,10 @@ def test_atheris_reaches_the_code_behind_a_parser():
 @pytest.mark.parametrize(
     ("status", "body", "wrong"),
     [
-        (503, b'{"code":"figure_unknown"}', False),
+        (503, b'{"code":"progress_unknown"}', False),
         (503, b'<section data-code="payments_unavailable">', False),
         (503, b'{"ready":false,"parts":{}}', False),
-        (501, b'{"code":"format_unknown"}', False),
+        (501, b'{"code":"format_not_supported"}', False),
         (503, b'{"code":"internal"}', True),
         (500, b'{"code":"internal"}', True),
         (500, b"Internal Server Error", True),

@@ -25,7 +25,7 @@ def gained(stack, before):
 def test_nobody_reads_them_without_the_token(stack):
     for given in ({}, {"authorization": "Bearer"}, {"authorization": f"Bearer {METRICS_TOKEN}x"}):
         answer = stack.client.get("/metrics", headers=given)
-        assert (answer.status_code, answer.json()["code"]) == (404, "page_unknown")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert stack.metrics()[f'build_info{{version="{__version__}"}}'] == 1
 
 

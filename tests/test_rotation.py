@@ -68,7 +68,7 @@ def test_a_key_that_was_dropped_opens_nothing(stack):
     with beside(stack, secret_keys=(OLD,)) as one, beside(stack, secret_keys=(NEW,)) as other:
         begun = begin(one)
         assert not finishes(other, begun)
-        assert other.order("30", token=begun.token).json()["code"] == "token_forged"
+        assert other.order("30", token=begun.token).json()["code"] == "token_invalid"
 
 
 def test_a_webhook_signed_with_either_secret_is_applied(stack):

@@ -1,24 +1,24 @@
 """Every error this service raises on purpose, as one tree.
 
     DonationCardError
-    ├── Refused              the request cannot be served as asked; the reader is told why   4xx
-    │   ├── NotFound         campaign_unknown, campaign_hidden, page_unknown, …              404
-    │   ├── NotOffered       format_unknown                                                  501
-    │   ├── Invalid          request_malformed, language_malformed, amount_*, token_*, …     400
-    │   ├── TooLarge         body_too_large                                                  413
-    │   ├── Conflict         already_paid, campaign_closed                                   409
-    │   └── RateLimited      rate_limited, challenge_required, too_many_changes              429
-    ├── Unavailable          a part we depend on does not answer; trying again helps          503
-    │   ├── LedgerUnavailable    ledger_unavailable
-    │   ├── FigureUnknown        figure_unknown
+    ├── ClientError              the request cannot be served as it is; the reader learns why     4xx
+    │   ├── NotFound             not_found, campaign_unknown, campaign_hidden, …                 404
+    │   ├── UnsupportedFormat    format_not_supported                                            501
+    │   ├── Invalid              request_malformed, parameter_invalid, amount_*, token_*, …      400
+    │   ├── TooLarge             body_too_large                                                  413
+    │   ├── Conflict             already_paid, campaign_closed                                   409
+    │   └── RateLimited          rate_limited, challenge_required, too_many_changes              429
+    ├── Unavailable              a dependency does not answer; another try can succeed           503
+    │   ├── TotalsUnavailable    totals_unavailable
+    │   ├── ProgressUnknown      progress_unknown
     │   └── PaymentsUnavailable  payments_unavailable
-    │       ├── FailureKept      … and Stripe repeats it for this idempotency key
-    │       └── KeyRefused       … and will not until somebody looks after the key
-    ├── NotOurEvent          a Stripe event that is not about a donation of ours (answered 200)
-    └── Misconfigured        a campaign file or setting is wrong; the start is refused
+    │       ├── ReplayedFailure      Stripe repeats the failure for this idempotency key
+    │       └── StripeKeyRejected    Stripe rejects the key until an operator replaces it
+    ├── IgnoredEvent             a Stripe event that is not about a donation of ours             200
+    └── ConfigurationError       a campaign file or setting is wrong; the service does not start
 
-Each carries a stable `code` and the `evidence` (what was given, what is allowed); sentences in the
-reader's language are made from these two where the answer is rendered, never here.
+Each has a stable `code` and `params` (what was given, what is allowed). `web/problems.py` makes sentences in the
+reader's language from the two.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class DonationCardError(Exception):
     status = 500
     code = "internal"
 
-    def __init__(self, code: str | None = None, **evidence: str | int) -> None:
+    def __init__(self, code: str | None = None, **params: str | int) -> None:
         self.code = code or self.code
-        self.params = evidence
-        super().__init__(self.code, evidence)
+        self.params = params
+        super().__init__(self.code, params)
 
     def __str__(self) -> str:
         return " ".join([self.code, *(f"{name}={value!r}" for name, value in self.params.items())])
@@ -48,7 +48,7 @@ class ClientError(DonationCardError):
 
 class NotFound(ClientError):
     status = 404
-    code = "page_unknown"
+    code = "not_found"
 
 
 class Invalid(ClientError):
@@ -65,7 +65,7 @@ class UnsupportedFormat(ClientError):
     """What oEmbed asks for a format that a provider does not speak (https://oembed.com, 2.3.6)."""
 
     status = 501
-    code = "format_unknown"
+    code = "format_not_supported"
 
 
 class Conflict(ClientError):
@@ -83,13 +83,13 @@ class Unavailable(DonationCardError):
 
 
 class TotalsUnavailable(Unavailable):
-    code = "ledger_unavailable"
+    code = "totals_unavailable"
 
 
 class ProgressUnknown(Unavailable):
     """The projection has not been built and no figure was ever published: unknown is not zero."""
 
-    code = "figure_unknown"
+    code = "progress_unknown"
 
 
 class PaymentsUnavailable(Unavailable):

@@ -19,7 +19,7 @@ def test_in_the_frame_it_stands_above_stripe_s_form_and_the_way_to_a_new_tab(pag
     frame = open_card(page, site.publish(article(stack, lang)))
     warning = frame.locator("#warning")
     words = translations_for(lang)
-    expect(warning).to_contain_text(words.translate("warning.title", countries=words.country_list(("BY", "RU"))))
+    expect(warning).to_contain_text(words.translate("bank_warning.title", countries=words.country_list(("BY", "RU"))))
     assert top(warning) < top(frame.locator("#form"))
     choose(frame, "25")
     frame.locator("#submit").click()
@@ -27,7 +27,7 @@ def test_in_the_frame_it_stands_above_stripe_s_form_and_the_way_to_a_new_tab(pag
     expect(stripe.locator("[name=number]")).to_be_visible()
     expect(warning).to_be_visible()
     assert top(warning) < min(top(frame.locator("#payment iframe")), top(frame.locator("#new-tab")))
-    expect(stripe.locator("#custom-text")).to_contain_text(words.translate("warning.text"))
+    expect(stripe.locator("#custom-text")).to_contain_text(words.translate("bank_warning.text"))
     assert top(stripe.locator("#custom-text")) < top(stripe.locator("button").first)
 
 

@@ -27,8 +27,8 @@ PATIENCE = 120.0
 GRACE = 0.03
 """Seconds to see what a raw request is answered: it may be half of one, and then nothing is."""
 
-UNAVAILABLE = {"figure_unknown", "ledger_unavailable", "payments_unavailable", "payment_unread"}
-DELIBERATE = {501: {"format_unknown", ""}, 503: {*UNAVAILABLE, "ready: false", ""}}
+UNAVAILABLE = {"progress_unknown", "totals_unavailable", "payments_unavailable", "payment_status_unknown"}
+DELIBERATE = {501: {"format_not_supported", ""}, 503: {*UNAVAILABLE, "ready: false", ""}}
 """By status of the five hundreds: the codes with which the service says it on purpose; none after a HEAD."""
 
 _HEAD = re.compile(rb"HTTP/1\.1 (\d{3}) [^\r]*\r\n(.*?)\r\n\r\n", re.S)

@@ -69,7 +69,7 @@ def test_a_paid_session_cannot_be_replaced_or_paid_again(stack):
 
 def test_another_intentions_session_cannot_be_given_up(stack):
     theirs = stack.order("25").json()["handle"]
-    assert code(stack.order("30", replaces=theirs)) == (400, "token_forged")
+    assert code(stack.order("30", replaces=theirs)) == (400, "token_invalid")
 
 
 def test_following_a_paid_session_counts_it_without_any_webhook(redis_url, tmp_path):
@@ -138,9 +138,9 @@ def test_what_is_wrong_is_told_in_the_language_of_the_page_and_not_of_the_browse
     told = stack.client.post(address, json=order, headers=english).json()["detail"]
     assert told == words.translate("problem.amount_below_minimum", minimum=words.format_money(Money(500, "EUR")))
     page = stack.client.post(address, data=order | {"token": "forged"}, headers=english)
-    assert words.translate("problem.token_forged") in unescape(page.text)
+    assert words.translate("problem.token_invalid") in unescape(page.text)
     malformed = stack.client.post(address, json=order | {"token": "forged", "lang": "<b>"}, headers=english)
-    assert malformed.json()["detail"] == translations_for("en").translate("problem.token_forged")
+    assert malformed.json()["detail"] == translations_for("en").translate("problem.token_invalid")
 
 
 def test_limits_are_told_as_money_in_the_readers_language(stack):
@@ -166,7 +166,7 @@ def test_limits_are_told_as_money_in_the_readers_language(stack):
 def test_json_that_is_not_an_order_is_refused(stack, body):
     answer = stack.client.post("/v1/checkout-sessions", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 400
-    assert answer.json()["code"] in {"request_malformed", "token_forged"}
+    assert answer.json()["code"] in {"request_malformed", "token_invalid"}
 
 
 def test_an_unknown_field_is_named(stack):
@@ -256,7 +256,7 @@ def test_a_listed_site_is_counted_by_name_and_alone_may_frame_the_giving_page(re
 
 
 def test_a_handle_that_is_not_ours_is_refused(stack):
-    assert code(stack.client.get("/v1/checkout-sessions/nonsense")) == (400, "token_forged")
+    assert code(stack.client.get("/v1/checkout-sessions/nonsense")) == (400, "token_invalid")
 
 
 def test_the_thank_you_page_asserts_nothing_that_was_not_paid(stack):

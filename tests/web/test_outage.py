@@ -136,7 +136,7 @@ def test_whoever_may_have_paid_is_not_led_to_paying_another_way(linked, broken):
     handle = linked.order("20", token=linked.token("roof")).json()["handle"]
     broken(503, b"")
     problem = linked.client.get(f"/v1/checkout-sessions/{handle}").json()
-    assert problem["code"] == "payment_unread"
+    assert problem["code"] == "payment_status_unknown"
     assert "fallback_url" not in problem
 
 
@@ -213,7 +213,7 @@ def test_a_donor_who_has_paid_is_never_told_that_nothing_was_taken(alone):
     answer = alone.client.get(path)
     clear(alone)
     assert (page.status_code, answer.status_code) == (503, 503)
-    assert answer.json()["code"] == "payment_unread"
+    assert answer.json()["code"] == "payment_status_unknown"
     for text in (page.text, answer.json()["detail"]):
         assert "went to Stripe" in text
         assert "taken" not in text

@@ -26,7 +26,7 @@ def drawn(lang, stage="begun", *, ribbon=True):
         campaign = replace(VITALY, status=Status.HIDDEN) if stage == "hidden" else VITALY
         shown = figure(140_000) if stage == "hidden" else None
         made = view.card_json(campaign, shown, translations_for(lang), open_now=stage != "hidden", test=False)
-    return made | {"ribbon": translations_for(lang).translate("card.ribbon") if ribbon else None}
+    return made | {"ribbon": translations_for(lang).translate("card.test_mode") if ribbon else None}
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

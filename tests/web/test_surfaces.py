@@ -60,7 +60,7 @@ def test_the_page_tells_searchers_and_messengers_what_it_is(stack, lang):
         text.summary,
     )
     assert metas["og:image"] == f"{url}/c/vitaly/share.png?lang={lang}"
-    assert metas["og:image:alt"] == translations_for(lang).translate("card.frame", recipient="BYSOL")
+    assert metas["og:image:alt"] == translations_for(lang).translate("card.dialog_title", recipient="BYSOL")
     links = attributes(html, "link")
     assert [each["href"] for each in links if each["rel"] == "canonical"] == [f"{url}/c/vitaly?lang={lang}"]
     alternates = {each["hreflang"]: each["href"] for each in links if "hreflang" in each}
@@ -122,10 +122,10 @@ def test_a_frame_may_be_framed_as_the_giving_page_may_and_is_kept_for_a_minute(s
 @pytest.mark.parametrize(
     ("path", "code"),
     [
-        ("/c/vitaly/frame?layout=huge", "choice_unknown"),
-        ("/c/vitaly/frame?theme=<b>", "choice_unknown"),
-        ("/c/vitaly/embed?kind=flash", "choice_unknown"),
-        ("/c/vitaly/embed?pinned=yes", "choice_unknown"),
+        ("/c/vitaly/frame?layout=huge", "parameter_invalid"),
+        ("/c/vitaly/frame?theme=<b>", "parameter_invalid"),
+        ("/c/vitaly/embed?kind=flash", "parameter_invalid"),
+        ("/c/vitaly/embed?pinned=yes", "parameter_invalid"),
         ("/c/vitaly/qr.svg?size=-1", "size_out_of_range"),
         ("/c/vitaly/qr.svg?size=99999999", "size_out_of_range"),
         ("/c/vitaly/qr.svg?size=256.5", "size_out_of_range"),
@@ -172,7 +172,7 @@ def test_a_frame_fits_into_what_the_consumer_allows(stack, more, width, most):
 )
 def test_every_address_of_a_campaign_is_known(stack, address):
     spoken = "be" if "lang=be" in address else "en"
-    assert oembed(stack, address).json()["title"] == translations_for(spoken).translate("card.frame", recipient="BYSOL")
+    assert oembed(stack, address).json()["title"] == translations_for(spoken).translate("card.dialog_title", recipient="BYSOL")
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_every_address_of_a_campaign_is_known(stack, address):
 )
 def test_an_address_that_is_not_ours_is_not_found(stack, address):
     answer = stack.client.get("/oembed", params={"url": address})
-    assert (answer.status_code, answer.json()["code"]) == (404, "address_elsewhere")
+    assert (answer.status_code, answer.json()["code"]) == (404, "url_not_recognized")
     elsewhere = stack.settings.public_url.replace("http://", "http://user@")
     assert stack.client.get("/oembed", params={"url": f"{elsewhere}/c/vitaly"}).status_code == 404
     assert oembed(stack, "/c/vitaly/give").status_code == 404
@@ -233,7 +233,7 @@ def test_updates_stand_on_the_card_the_page_and_in_the_feed_newest_first(told, l
     ids = [each.text for each in feed.iter(f"{ATOM}id")]
     assert len(set(ids)) == 3
     assert all(f'id="{address.partition("#")[2]}"' in page for address in ids[1:])
-    assert feed.findtext(f"{ATOM}title") == translations_for(lang).translate("card.kicker", recipient="BYSOL")
+    assert feed.findtext(f"{ATOM}title") == translations_for(lang).translate("card.eyebrow", recipient="BYSOL")
 
 
 def test_a_feed_without_updates_is_a_feed(stack):
@@ -275,7 +275,7 @@ def test_a_donor_is_led_back_to_the_article_on_a_listed_site(told):
     paid = stack.pay(started.headers["location"])
     thanks = stack.client.get(paid.headers["location"])
     assert {"href": article} in [{"href": each.get("href")} for each in attributes(thanks.text, "a")]
-    assert translations_for("en").translate("page.back_to", site="news.example.org") in thanks.text
+    assert translations_for("en").translate("page.back_to_site", site="news.example.org") in thanks.text
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_a_donor_is_led_back_to_the_article_on_a_listed_site(told):
 def test_a_way_back_elsewhere_is_refused_and_nowhere_followed(told, elsewhere):
     stack, _ = told
     answer = stack.client.get("/c/vitaly/give", params={"back": elsewhere})
-    assert (answer.status_code, answer.json()["code"]) == (400, "return_elsewhere")
+    assert (answer.status_code, answer.json()["code"]) == (400, "return_url_not_allowed")
     page = stack.submit(token=stack.token(), amount="25", back=elsewhere)
     assert page.status_code == 400
     assert 'href="https://evil' not in page.text
@@ -308,7 +308,7 @@ def test_a_way_back_elsewhere_is_refused_and_nowhere_followed(told, elsewhere):
 
 def test_without_listed_sites_there_is_no_way_back_but_the_campaign(stack):
     answer = stack.client.get("/c/vitaly/give", params={"back": "https://news.example.org/"})
-    assert answer.json()["code"] == "return_elsewhere"
+    assert answer.json()["code"] == "return_url_not_allowed"
 
 
 # ── the kill switch ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -61,7 +61,7 @@ def test_a_moment_says_its_day_only_where_it_is_not_today():
 @pytest.mark.parametrize(("n", "form"), [(1, "one"), (2, "few"), (5, "many"), (21, "one"), (0, "many")])
 def test_belarusian_counts_in_its_own_forms(n, form):
     words = translations_for("be")
-    assert words.translate("card.needs_funded", n=n, of=4) == words._catalogue["card.needs_funded"][form].format(
+    assert words.translate("card.needs_count", n=n, of=4) == words._catalogue["card.needs_count"][form].format(
         n=n, of=4
     )
 

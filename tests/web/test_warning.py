@@ -25,7 +25,7 @@ HTML = {"accept": "text/html"}
 
 def warning(lang):
     words = translations_for(lang)
-    return words.translate("warning.title", countries=words.country_list(("BY", "RU"))), words.translate("warning.text")
+    return words.translate("bank_warning.title", countries=words.country_list(("BY", "RU"))), words.translate("bank_warning.text")
 
 
 def stands_before_every_way_to_pay(html, lang):
@@ -110,7 +110,7 @@ def test_where_a_campaign_warns_of_nothing_nothing_is_said(redis_url, tmp_path, 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_giving_page_says_what_the_statement_should_show_and_promises_no_more(linked, lang):
     told = translations_for(lang).translate(
-        "give.statement", descriptor=read_campaign(Path("campaigns/vitaly.toml")).recipient.statement_descriptor
+        "give.statement_descriptor", descriptor=read_campaign(Path("campaigns/vitaly.toml")).recipient.statement_descriptor
     )
     assert told in unescape(linked.client.get(f"/c/vitaly/give?lang={lang}").text)
     assert told.count(".") == 2, "that banks may change it stands there, too"

@@ -156,7 +156,7 @@ def test_an_empty_redis_is_rebuilt_from_stripe_and_never_shown_as_zero(tmp_path)
         with running(valkey.url, tmp_path / "sandbox") as stack:
             answers = [stack.client.get("/v1/campaigns/vitaly/progress") for _ in range(50)]
             assert {a.json()["raised"] for a in answers if a.status_code == 200} <= {2500}
-            assert {a.json()["code"] for a in answers if a.status_code != 200} <= {"figure_unknown"}
+            assert {a.json()["code"] for a in answers if a.status_code != 200} <= {"progress_unknown"}
             eventually(lambda: stack.progress()["raised"] == 2500, "the total is rebuilt")
 
 
@@ -164,8 +164,8 @@ def test_while_the_figure_is_unknown_the_pages_are_there_and_a_donor_can_give(tm
 
     with running(f"unix://{tmp_path}/no-server", tmp_path / "sandbox") as stack:
         unknown = stack.client.get("/v1/campaigns/vitaly/progress")
-        assert (unknown.status_code, unknown.json()["code"]) == (503, "figure_unknown")
-        assert stack.client.get("/v1/campaigns/vitaly").json()["code"] == "figure_unknown"
+        assert (unknown.status_code, unknown.json()["code"]) == (503, "progress_unknown")
+        assert stack.client.get("/v1/campaigns/vitaly").json()["code"] == "progress_unknown"
         for lang in ("en", "be"):
             page = stack.client.get("/c/vitaly", params={"lang": lang})
             assert page.status_code == 200

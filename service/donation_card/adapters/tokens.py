@@ -95,7 +95,7 @@ def _read(load: Any, given: str, length: int) -> tuple[list[str], Any]:
     except SignatureExpired as error:
         raise Invalid("token_expired") from error
     except (BadSignature, ValueError) as error:  # ValueError: text that is not ASCII
-        raise Invalid("token_forged") from error
+        raise Invalid("token_invalid") from error
     if not (isinstance(values, list) and len(values) == length and all(isinstance(v, str) for v in values)):
-        raise Invalid("token_forged")
+        raise Invalid("token_invalid")
     return values, stamp

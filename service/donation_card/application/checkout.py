@@ -93,7 +93,7 @@ class Checkout:
     ) -> CheckoutSession:
         """Open the checkout session of this intention to give; the same press twice is the same session.
 
-        Raises Conflict (`campaign_closed`, `already_paid`), Invalid (`amount_*`, `token_forged`), RateLimited
+        Raises Conflict (`campaign_closed`, `already_paid`), Invalid (`amount_*`, `token_invalid`), RateLimited
         (`too_many_changes`, and as `Admission.admit`) and PaymentsUnavailable (evidence: `campaign`, and its
         `fallback_url` if it has one).
         """
@@ -117,7 +117,7 @@ class Checkout:
         )
         instead_of = await self.form_sessions.begin(order)  # before anything is given up for an order that is refused
         if replaces is not None and (replaces.campaign, replaces.attempt_id) != (token.campaign, token.attempt_id):
-            raise Invalid("token_forged")
+            raise Invalid("token_invalid")
         try:
             replaced = self.tokens.idempotency_key(token.attempt_id, "replaced") if replaces else ""
             await self.session_limits.admit(campaign, client, replaces=replaced)
@@ -174,12 +174,12 @@ class Checkout:
         """What became of a session; a paid one is joined right here, so a late webhook costs nothing.
 
         Raises NotFound where the session is not the one that this campaign and nonce started, and
-        PaymentsUnavailable (`payment_unread`): it may well be paid, so nobody is told that nothing was taken.
+        PaymentsUnavailable (`payment_status_unknown`): it may well be paid, so nobody is told that nothing was taken.
         """
         try:
             session = await self._read_throttled(session_id, attempt_id)
         except PaymentsUnavailable as error:
-            raise PaymentsUnavailable("payment_unread") from error
+            raise PaymentsUnavailable("payment_status_unknown") from error
         if (session.campaign, session.attempt_id) != (campaign, attempt_id):
             raise NotFound("session_unknown")
         await self.donations.record_if_paid(session)

@@ -368,7 +368,7 @@ class SessionHandle:
 
 
 class Tokens(Protocol):
-    """Signed, not secret. Every reading method raises Invalid: `token_missing`, `token_expired`, `token_forged`."""
+    """Signed, not secret. Every reading method raises Invalid: `token_missing`, `token_expired`, `token_invalid`."""
 
     def issue_form_token(self, campaign: str, site: str) -> str: ...
 

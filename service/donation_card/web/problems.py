@@ -22,7 +22,7 @@ from donation_card.web.presentation.translations import Translations
 
 log = structlog.get_logger()
 
-_HTTP_CODES = {404: "page_unknown", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
 
 
 class Problems:

@@ -170,7 +170,7 @@ def _amount_from_form(given: dict[str, str], campaign: Campaign, t: Translations
         return read_amount(typed)
     amount = read_amount(chosen)
     if typed and read_amount(typed) != amount:
-        raise Invalid("amount_two_chosen", chosen=t.format_money(amount), given=typed[:40])
+        raise Invalid("amount_conflict", chosen=t.format_money(amount), given=typed[:40])
     return amount
 
 

@@ -96,7 +96,7 @@ class PageRenderer:
         body = self._render(
             "frame.html",
             t,
-            page_title=t.translate("card.frame", recipient=campaign.recipient.short_name),
+            page_title=t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
             campaign=campaign,
             looks=appearance.overrides,
             card_script=card,
@@ -124,7 +124,7 @@ class PageRenderer:
                 {"value": lang, "label": texts.translations_for(lang).translate("language")}
                 for lang in campaign.languages
             ],
-            frame_title=t.translate("card.frame", recipient=campaign.recipient.short_name),
+            frame_title=t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
             back_url=f"/c/{campaign.id}?lang={t.language}",
             robots="noindex",
         )
@@ -150,14 +150,14 @@ class PageRenderer:
         """`given`: what the donor had chosen and typed, so that an error loses nothing. `back`: see `way_back`."""
         card = view.card_json(campaign, progress, t, open_now=open_now, test=not self.settings.livemode)
         giving, given = campaign.giving, given or {}
-        hint = "give.own_hint_decimals" if giving.allow_minor_units else "give.own_hint"
+        hint = "give.custom_amount_hint_decimals" if giving.allow_minor_units else "give.custom_amount_hint"
         body = self._render(
             "give.html",
             t,
             page_title=t.translate("give.title"),
             card=card,
             purpose_line=t.translate(
-                "give.to",
+                "give.recipient_and_purpose",
                 recipient=campaign.recipient.short_name,
                 purpose=campaign.text[t.language].purpose,
             ),
@@ -174,7 +174,7 @@ class PageRenderer:
             amount_format=t.amount_format(campaign.currency),
             unit=giving.minimum.minor_per_major,
             reach=view.fundable_needs(campaign, progress, t),
-            reach_beyond=t.translate("give.reaches_beyond") if progress else "",  # unknown is not funded
+            reach_beyond=t.translate("give.allocated_surplus") if progress else "",  # unknown is not funded
             needs_bar=card["needs"],
             details=view.donation_details(campaign, t),
             error=error,
@@ -258,7 +258,7 @@ class PageRenderer:
         return ("'self'", *sites, *demo)
 
     def _render(self, template: str, t: Translations, **values: Any) -> str:
-        ribbon = None if self.settings.livemode else t.translate("card.ribbon")
+        ribbon = None if self.settings.livemode else t.translate("card.test_mode")
         common = {"lang": t.language, "dir": t.dir, "t": t.translate, "ribbon": ribbon}
         defaults: dict[str, Any] = {"languages": [], "canonical": None, "robots": None}
         return self._environment.get_template(template).render({**defaults, **common, **values})
@@ -305,16 +305,16 @@ class PageEndpoints:
 
 
 def validate_return_url(campaign: Campaign, url: str) -> str:
-    """The article a donor came from: only on a site that the campaign lists. Raises Invalid (`return_elsewhere`)."""
+    """The article a donor came from: only on a site that the campaign lists. Raises Invalid (`return_url_not_allowed`)."""
     if not url:
         return ""
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise Invalid("return_elsewhere", given=url[:100]) from error
+        raise Invalid("return_url_not_allowed", given=url[:100]) from error
     plain = url.isascii() and url.isprintable() and len(url) <= _MAX_RETURN_URL
     if not plain or "\\" in url or parts.scheme != "https" or parts.netloc not in campaign.publisher_hosts:
-        raise Invalid("return_elsewhere", given=url[:100])
+        raise Invalid("return_url_not_allowed", given=url[:100])
     return url
 
 

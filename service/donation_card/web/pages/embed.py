@@ -81,7 +81,7 @@ class EmbedEndpoints:
     async def oembed(self, request: Request) -> Response:
         """https://oembed.com: a frame that fits into what the consumer allows."""
         if request.query_params.get("format", "json") != "json":
-            raise UnsupportedFormat("format_unknown")
+            raise UnsupportedFormat("format_not_supported")
         campaign, t = self._campaign_at_url(request.query_params.get("url", ""))
         width = min(_WIDTH, _size(request, "maxwidth", _OEMBED_SIZES, _WIDTH))
         room = _size(request, "maxheight", _OEMBED_SIZES, _OEMBED_SIZES[1])
@@ -91,7 +91,7 @@ class EmbedEndpoints:
         answer = {
             "version": "1.0",
             "type": "rich",
-            "title": t.translate("card.frame", recipient=campaign.recipient.short_name),
+            "title": t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
             "provider_name": campaign.recipient.short_name,
             "provider_url": self.public_url,
             "cache_age": 3600,
@@ -102,15 +102,15 @@ class EmbedEndpoints:
         return JSONResponse(answer, 200, PUBLIC_CORS | cache_control(300, revalidate=False))
 
     def _campaign_at_url(self, address: str) -> tuple[Campaign, Translations]:
-        """The campaign of one of our addresses, in the language it names. Raises NotFound (`address_elsewhere`)."""
+        """The campaign of one of our addresses, in the language it names. Raises NotFound (`url_not_recognized`)."""
         try:
             parts = urlsplit(address)
             page = _CAMPAIGN_PATH.fullmatch(parts.path)
             wanted = texts.parse_lang_param(parse_qs(parts.query, max_num_fields=20).get("lang", [""])[0])
         except (ValueError, Invalid) as error:
-            raise NotFound("address_elsewhere") from error
+            raise NotFound("url_not_recognized") from error
         if page is None or f"{parts.scheme}://{parts.netloc}" != self.public_url:
-            raise NotFound("address_elsewhere")
+            raise NotFound("url_not_recognized")
         campaign = self.donations.campaign(page[1])
         return campaign, texts.translations_for(campaign.best_language(wanted))
 
@@ -124,10 +124,10 @@ class EmbedEndpoints:
 
 
 def _choice(request: Request, name: str, allowed: tuple[str, ...]) -> str:
-    """The first of `allowed` where nothing was chosen. Raises Invalid (`choice_unknown`)."""
+    """The first of `allowed` where nothing was chosen. Raises Invalid (`parameter_invalid`)."""
     given = request.query_params.get(name, allowed[0])
     if given not in allowed:
-        raise Invalid("choice_unknown", field=name, given=given[:40], allowed=", ".join(filter(None, allowed)))
+        raise Invalid("parameter_invalid", field=name, given=given[:40], allowed=", ".join(filter(None, allowed)))
     return given
 
 

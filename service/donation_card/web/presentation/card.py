@@ -67,7 +67,7 @@ def card_json(campaign: Campaign, progress: Progress | None, t: Translations, *,
         "lang": t.language,
         "dir": t.dir,
         "status": _status(campaign, open_now),
-        "kicker": t.translate("card.kicker", recipient=campaign.recipient.short_name),
+        "kicker": t.translate("card.eyebrow", recipient=campaign.recipient.short_name),
         "title": text.title,
         "summary": text.summary,
         "story": list(text.story),
@@ -77,9 +77,9 @@ def card_json(campaign: Campaign, progress: Progress | None, t: Translations, *,
         "labels": {
             "donate": t.translate("card.donate"),
             "story": t.translate("card.story"),
-            "foot": t.translate("card.foot"),
+            "foot": t.translate("card.privacy_note"),
             "close": t.translate("card.close"),
-            "frame": t.translate("card.frame", recipient=campaign.recipient.short_name),
+            "frame": t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
             "language": t.translate("card.language"),
             "needs": t.translate("card.needs"),
             "new_tab": t.translate("card.new_tab"),
@@ -89,7 +89,7 @@ def card_json(campaign: Campaign, progress: Progress | None, t: Translations, *,
             {"lang": other, "name": translations_for(other).translate("language")} for other in campaign.languages
         ],
         "notice": notice(campaign, progress, t, open_now=open_now),
-        "ribbon": t.translate("card.ribbon") if test else None,
+        "ribbon": t.translate("card.test_mode") if test else None,
         "complete_event": campaign.emit_complete_event,
         **(redacted if campaign.hidden else {}),
     }
@@ -99,7 +99,7 @@ def notice(campaign: Campaign, progress: Progress | None, t: Translations, *, op
     """What stands where gifts are not taken, or are taken beyond the goal."""
     funded = progress is not None and progress.stage is ProgressStage.FUNDED
     if not open_now and campaign.status is Status.OPEN and funded and not campaign.giving.accept_above_goal:
-        return t.translate("status.funded_full")
+        return t.translate("status.funded_closed")
     if campaign.hidden:
         return t.translate("problem.campaign_hidden")
     if not open_now:
@@ -112,8 +112,8 @@ def bank_warning(states: tuple[str, ...], t: Translations) -> Json | None:
     if not states:
         return None
     return {
-        "title": t.translate("warning.title", countries=t.country_list(states)),
-        "text": t.translate("warning.text"),
+        "title": t.translate("bank_warning.title", countries=t.country_list(states)),
+        "text": t.translate("bank_warning.text"),
     }
 
 
@@ -121,8 +121,8 @@ def surplus_texts(campaign: Campaign, t: Translations) -> tuple[str, str]:
     """What happens above the goal, and below it at the end."""
     recipient = campaign.recipient.short_name
     return (
-        t.translate(f"give.above.{campaign.on_surplus.value}", recipient=recipient),
-        t.translate(f"give.below.{campaign.on_shortfall.value}", recipient=recipient),
+        t.translate(f"give.surplus.{campaign.on_surplus.value}", recipient=recipient),
+        t.translate(f"give.shortfall.{campaign.on_shortfall.value}", recipient=recipient),
     )
 
 
@@ -132,7 +132,7 @@ def donation_details(campaign: Campaign, t: Translations) -> list[str]:
     return [
         t.translate("give.receives", legal_name=recipient.legal_name),
         t.translate("give.contact", contact=recipient.contact),
-        t.translate("give.statement", descriptor=recipient.statement_descriptor),
+        t.translate("give.statement_descriptor", descriptor=recipient.statement_descriptor),
         t.translate("give.fees"),
         *surplus_texts(campaign, t),
     ]
@@ -145,7 +145,7 @@ def fundable_needs(campaign: Campaign, progress: Progress | None, t: Translation
         missing = state.amount - state.funded
         if missing.amount:
             title = need.text[t.language].title
-            said = t.translate("give.reaches", need=title, missing=t.format_money(missing))
+            said = t.translate("give.allocated", need=title, missing=t.format_money(missing))
             found.append({"id": need.id, "title": title, "missing": missing.amount, "text": said})
     return found
 
@@ -162,7 +162,7 @@ def checkout_status_json(
         "expired": [t.translate("thanks.expired.text")],
     }[status]
     if status in {"paid", "processing"} and campaign.warned_bank_countries:
-        paragraphs.append(t.translate("thanks.paid.traces"))
+        paragraphs.append(t.translate("thanks.paid.records"))
     return {"status": status, "title": t.translate(f"thanks.{status}.title"), "paragraphs": paragraphs}
 
 
@@ -170,12 +170,12 @@ def _review(campaign: Campaign, progress: Progress | None, t: Translations) -> l
     """When the public figure moves; nothing where that is not known just now."""
     rule = campaign.publication
     if rule.immediate:
-        return [t.translate("thanks.paid.live")]
+        return [t.translate("thanks.paid.immediate")]
     if progress is None or progress.next_update_at is None:
         return []
     time = t.format_time(progress.next_update_at.astimezone(rule.timezone))
     step = t.format_money(Money(rule.step, campaign.currency))
-    return [t.translate("thanks.paid.review", time=time, city=t.city_name(rule.timezone.key), step=step)]
+    return [t.translate("thanks.paid.next_update", time=time, city=t.city_name(rule.timezone.key), step=step)]
 
 
 def _status(campaign: Campaign, open_now: bool) -> str:
@@ -214,16 +214,16 @@ def _progress_texts(progress: Progress, t: Translations) -> Json:
     goal, raised = t.format_money(progress.goal), t.format_money(progress.raised)
     started = progress.stage is not ProgressStage.JUST_STARTED
     funded = sum(need.status is NeedStatus.FUNDED for need in progress.needs)
-    count = t.translate("card.needs_funded", n=funded, of=len(progress.needs))
+    count = t.translate("card.needs_count", n=funded, of=len(progress.needs))
     return {
         "stage": progress.stage.value,
         "percent": progress.percent,
         "figure": raised if started else t.translate("card.just_started"),
         "goal": t.translate("card.goal", goal=goal) if started else t.translate("card.goal_just_started", goal=goal),
         "text": (
-            t.translate("card.bar", raised=raised, goal=goal, count=count)
+            t.translate("card.progress_aria", raised=raised, goal=goal, count=count)
             if started
-            else t.translate("card.bar_just_started", goal=goal)
+            else t.translate("card.progress_aria_just_started", goal=goal)
         ),
         "when": "\u00a0· ".join([*offline_text(progress, t), as_of_text(progress, t)]),
         "next_change": progress.next_update_at and _instant(progress.next_update_at),
@@ -257,12 +257,12 @@ def updates(campaign: Campaign, t: Translations) -> list[str]:
 def as_of_text(progress: Progress, t: Translations) -> str:
     """How old the figure is and when it is looked at again, in the campaign's time zone."""
     if progress.stale:
-        return t.translate("card.when_stale", as_of=t.format_datetime(progress.as_of))
+        return t.translate("card.as_of_stale", as_of=t.format_datetime(progress.as_of))
     if progress.next_update_at is None:
-        return t.translate("card.when_live")
+        return t.translate("card.as_of_immediate")
     following = progress.next_update_at.astimezone(progress.as_of.tzinfo)
     as_of = t.format_datetime(progress.as_of, today=progress.as_of.date())
-    return t.translate("card.when", as_of=as_of, next=t.format_datetime(following, today=progress.as_of.date()))
+    return t.translate("card.as_of", as_of=as_of, next=t.format_datetime(following, today=progress.as_of.date()))
 
 
 def _instant(instant: datetime) -> str:

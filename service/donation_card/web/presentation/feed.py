@@ -17,7 +17,7 @@ def atom(campaign: Campaign, t: Translations, public_url: str) -> bytes:
     page = f"{public_url}/c/{campaign.id}?lang={t.language}"
     feed = ElementTree.Element("feed", {"xmlns": "http://www.w3.org/2005/Atom", "xml:lang": t.language})
     newest = campaign.updates[0].date if campaign.updates else _NOTHING_YET
-    _head(feed, page, t.translate("card.kicker", recipient=campaign.recipient.short_name), newest)
+    _head(feed, page, t.translate("card.eyebrow", recipient=campaign.recipient.short_name), newest)
     _link(feed, "self", f"{public_url}/c/{campaign.id}/updates.atom?lang={t.language}")
     _link(feed, "alternate", page)
     ElementTree.SubElement(ElementTree.SubElement(feed, "author"), "name").text = campaign.recipient.legal_name

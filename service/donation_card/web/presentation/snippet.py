@@ -111,7 +111,7 @@ def csp_directives(kind: str, public_url: str) -> str:
 
 
 def _name(campaign: Campaign, t: Translations) -> str:
-    return t.translate("card.frame", recipient=campaign.recipient.short_name)
+    return t.translate("card.dialog_title", recipient=campaign.recipient.short_name)
 
 
 def _link(address: str, campaign: Campaign, t: Translations) -> str:
