@@ -51,24 +51,24 @@ def test_each_outcome_of_a_webhook_is_counted_with_its_reason(stack):
 def test_a_session_is_counted_once_when_it_is_made_and_once_when_it_is_paid(stack):
     before = stack.metrics()
     token = stack.token()
-    made = [stack.order("25", token=token, shape="hosted").json() for _ in range(3)]
+    made = [stack.order("25", token=token, ui_mode="hosted").json() for _ in range(3)]
     stack.pay(made[0]["url"])
     eventually(lambda: gained(stack, before)['checkout_sessions_total{event="paid"}'] == 1, "it is paid")
     assert gained(stack, before)['checkout_sessions_total{event="created"}'] == 1
     first = stack.order("25", token=(other := stack.token())).json()
-    stack.order("30", token=other, replaces=first["handle"])
+    stack.order("30", token=other, replaces_session=first["session_token"])
     eventually(lambda: gained(stack, before)['checkout_sessions_total{event="expired"}'] == 1, "the first is given up")
 
 
 def test_requests_are_timed_by_route_and_no_path_amount_or_handle_is_told(stack):
-    handle = stack.order("27", token=stack.token()).json()["handle"]
-    stack.client.get(f"/v1/checkout-sessions/{handle}")
+    session_token = stack.order("27", token=stack.token()).json()["session_token"]
+    stack.client.get(f"/v1/checkout-sessions/{session_token}")
     stack.client.get("/c/nobody")
     told = stack.client.get("/metrics", headers={"authorization": f"Bearer {METRICS_TOKEN}"}).text
     routes = set(re.findall(r'route="([^"]+)"', told))
-    assert {"/v1/checkout-sessions", "/v1/checkout-sessions/{handle}", "/v1/stripe/webhook", "/c/{id}"} <= routes
+    assert {"/v1/checkout-sessions", "/v1/checkout-sessions/{session_token}", "/v1/stripe/webhook", "/c/{id}"} <= routes
     assert 'request_duration_seconds_count{route="/c/{id}",status="404"}' in told
-    for secret in (handle, "nobody", "2700", "ada@", "cs_test"):
+    for secret in (session_token, "nobody", "2700", "ada@", "cs_test"):
         assert secret not in told
 
 

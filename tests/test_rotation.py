@@ -39,8 +39,8 @@ class Begun:
 
 
 def begin(stack: Stack) -> Begun:
-    order = stack.order("25", shape="hosted").raise_for_status().json()
-    return Begun(stack.token(), order["handle"], stack.pay(order["url"]).headers["location"])
+    order = stack.order("25", ui_mode="hosted").raise_for_status().json()
+    return Begun(stack.token(), order["session_token"], stack.pay(order["url"]).headers["location"])
 
 
 def finishes(stack: Stack, begun: Begun) -> bool:

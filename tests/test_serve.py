@@ -21,7 +21,7 @@ def serving(redis_url, tmp_path, roof):
 def test_two_workers_take_gifts_and_keep_their_secrets_out_of_the_log(serving):
     stack, log = serving
     for amount in ("20", "30"):
-        started = stack.submit(token=stack.token("roof"), amount="own", own=amount)
+        started = stack.submit(token=stack.token("roof"), amount="custom", custom_amount=amount)
         assert stack.pay(started.headers["location"]).status_code == 303
     eventually(lambda: stack.paid("roof") == (5000, 2), "both gifts are paid")
     eventually(
@@ -49,7 +49,7 @@ def test_an_edit_is_shown_within_seconds_and_a_bad_one_keeps_the_campaign(redis_
         eventually(lambda: title() == "A roof before the snow", "the edit is shown")
         file.write_text(good.replace("goal = 900", "goal = 901"), "utf-8")
         eventually(lambda: stack.client.get("/readyz").status_code == 503, "the bad edit is reported")
-        reason = stack.client.get("/readyz").json()["parts"]["campaigns"]["reason"]
+        reason = stack.client.get("/readyz").json()["components"]["campaigns"]["reason"]
         assert "roof.toml" in reason
         assert "901" in reason
         assert title() == "A roof before the snow"
@@ -72,7 +72,7 @@ def test_on_a_timetable_the_figure_does_not_move_with_a_gift_and_the_donor_is_to
         stack.until_ready()
         before = stack.client.get("/v1/campaigns/roof/progress")
         for _ in range(3):
-            started = stack.submit(token=stack.token("roof"), amount="own", own="150")
+            started = stack.submit(token=stack.token("roof"), amount="custom", custom_amount="150")
             thanks = stack.client.get(stack.pay(started.headers["location"]).headers["location"]).text
         assert "next reviewed about" in thanks
         assert "€100" in thanks
@@ -80,7 +80,7 @@ def test_on_a_timetable_the_figure_does_not_move_with_a_gift_and_the_donor_is_to
         after = stack.client.get("/v1/campaigns/roof/progress")
         assert (after.content, after.headers["etag"]) == (before.content, before.headers["etag"])
         card = stack.client.get("/v1/campaigns/roof", params={"lang": "en"}).json()
-        assert card["progress"]["figure"] == "Just started"
+        assert card["progress"]["raised_text"] == "Just started"
         assert "max-age=30" in stack.client.get("/v1/campaigns/roof").headers["cache-control"]
 
 
@@ -119,7 +119,7 @@ def test_an_offline_donation_is_counted_shown_and_listed_without_a_restart(redis
         page = stack.client.get("/c/roof", params={"lang": "de"}).text
         for words in ("Konzert in Vilnius", "437,50\u00a0€", "davon 437,50\u00a0€ offline gespendet"):
             assert words in page
-        stack.pay(stack.submit(token=stack.token("roof"), amount="own", own="20").headers["location"])
+        stack.pay(stack.submit(token=stack.token("roof"), amount="custom", custom_amount="20").headers["location"])
         eventually(lambda: stack.progress("roof")["raised"] == 457_50, "both are counted")
 
 
@@ -130,5 +130,5 @@ def test_a_campaign_added_while_the_service_runs_is_zero_and_known(redis_url, tm
         eventually(lambda: stack.client.get("/v1/campaigns/well/progress").status_code == 200, "it is shown")
         assert stack.progress("well")["raised"] == 0
         assert (stack.totals("well").raised, stack.totals("well").payments) == (0, 0)
-        stack.pay(stack.submit(token=stack.token("well"), amount="own", own="20").headers["location"])
+        stack.pay(stack.submit(token=stack.token("well"), amount="custom", custom_amount="20").headers["location"])
         eventually(lambda: stack.progress("well")["raised"] == 20_00, "its first gift is counted")

@@ -1,6 +1,6 @@
 /**
- * The JSON documents that the scripts read and send, for the type checker. The contract is openapi.yaml: its schemas and the
- * service's `TypedDict`s have the same names and fields, which a test compares.
+ * The JSON documents of the service, for the type checker of the scripts. openapi.yaml describes them. Its schemas and the
+ * service's `TypedDict`s have the same names and fields; tests/web/test_documents.py compares the three.
  */
 
 type CampaignStatus = 'open' | 'paused' | 'closed' | 'hidden';
@@ -79,13 +79,13 @@ interface CampaignProgress {
   offline: number;
   percent: number;
   stage: ProgressStage;
-  needs: NeedProgress[];
+  needs: ProgressNeed[];
   as_of: string;
   next_update_at: string | null;
   stale: boolean;
 }
 
-interface NeedProgress {
+interface ProgressNeed {
   id: string;
   amount: number;
   funded: number;
@@ -149,6 +149,50 @@ interface EmbedCode {
   min_height: string;
 }
 
+/** GET /oembed, https://oembed.com */
+interface OEmbed {
+  version: string;
+  type: string;
+  title: string;
+  provider_name: string;
+  provider_url: string;
+  cache_age: number;
+  html: string;
+  width: number;
+  height: number;
+}
+
+/** POST /v1/stripe/webhook */
+interface WebhookResult {
+  outcome: 'applied' | 'unchanged' | 'ignored';
+  reason?: string;
+}
+
+/** GET /healthz */
+interface Liveness {
+  status: string;
+  version: string;
+}
+
+/** GET /readyz */
+interface Readiness {
+  ready: boolean;
+  components: Record<string, ReadinessComponent>;
+  attack_mode: AttackMode;
+}
+
+interface ReadinessComponent {
+  ready: boolean;
+  reason?: string;
+  age_seconds?: number | null;
+}
+
+interface AttackMode {
+  level: number;
+  max_level: number;
+  forced: boolean;
+}
+
 /** Every error, RFC 9457. */
 interface Problem {
   type: string;
@@ -161,26 +205,53 @@ interface Problem {
   fallback_url?: string;
 }
 
-/** Data of the giving page for its script, in `data-page` of the form. */
+/** Data of the giving page for its script, in `data-page` of the form. It is not part of the API. */
 interface GivingPage {
-  stripe: { publishable_key: string; script_url: string };
-  amount_format: { pattern: string; group: string; decimal: string };
+  stripe: GivingPageStripe;
+  amount_format: AmountFormat;
   minor_per_major: number;
   allow_minor_units: boolean;
   emit_complete_event: boolean;
-  needs: { goal_fraction: number; funded_fraction: number }[];
-  fundable_needs: { id: string; title: string; remaining: number; text: string }[];
+  needs: GivingPageNeed[];
+  fundable_needs: FundableNeed[];
   challenge_solver_url: string;
-  texts: {
-    allocated_surplus: string;
-    continue: string;
-    continue_with: string;
-    paying: string;
-    amount_missing: string;
-    failed: string;
-    challenge_running: string;
-    challenge_failed: string;
-  };
+  texts: GivingPageTexts;
+}
+
+interface GivingPageStripe {
+  publishable_key: string;
+  script_url: string;
+}
+
+/** `pattern` has `{n}` where the digits stand; `group` and `decimal` are the separators. */
+interface AmountFormat {
+  pattern: string;
+  group: string;
+  decimal: string;
+}
+
+interface GivingPageNeed {
+  goal_fraction: number;
+  funded_fraction: number;
+}
+
+/** A need that is not funded yet; `remaining` in minor units. */
+interface FundableNeed {
+  id: string;
+  title: string;
+  remaining: number;
+  text: string;
+}
+
+interface GivingPageTexts {
+  allocated_surplus: string;
+  continue: string;
+  continue_with: string;
+  paying: string;
+  amount_missing: string;
+  failed: string;
+  challenge_running: string;
+  challenge_failed: string;
 }
 
 interface Window {

@@ -96,7 +96,7 @@ def create_app(
     def reasons() -> dict[str, str | None]:
         return upkeep.readiness() | {"payments": checkout.key_error}
 
-    readiness = Readiness(reasons, upkeep.ages, operator, lambda: str(admission.attack_status))
+    readiness = Readiness(reasons, upkeep.ages, operator, lambda: admission.attack_status)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

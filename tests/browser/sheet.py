@@ -108,7 +108,7 @@ def giving_stages(browser: Browser, stack: Stack, site: Site, lang: str, width: 
 
 
 def giving_ends(page: Page, frame: FrameLocator, theme: str) -> Iterator[Picture]:
-    frame.locator("#own").fill("2")
+    frame.locator("#custom-amount").fill("2")
     frame.locator("#submit").click()
     expect(frame.locator("#error")).not_to_be_empty()
     yield "a mistake", shot(page, theme)

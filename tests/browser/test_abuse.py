@@ -94,8 +94,8 @@ def test_without_javascript_a_donor_gives_from_the_reserved_quota(browser: Brows
     try:
         page = context.new_page()
         page.goto(f"{stack.service}/c/vitaly/give")
-        page.locator(".own input[name=own]").fill("25")
-        page.locator("#choose-own").check(force=True)
+        page.locator(".custom-amount input[name=custom_amount]").fill("25")
+        page.locator("#choose-custom-amount").check(force=True)
         page.locator("#submit").click()
         assert page.url.startswith(stack.sandbox)
         pay_on(page, PAYS)

@@ -14,7 +14,7 @@ def test_a_gift_inside_the_article_is_thanked_for_and_moves_the_total(page, stac
     before = stack.progress()["raised"]
     page.set_viewport_size(size)
     frame = open_card(page, site.publish(article(stack, lang)))
-    frame.locator(".own input[name=own]").fill("25")
+    frame.locator(".custom-amount input[name=custom_amount]").fill("25")
     expect(frame.locator("#submit")).to_contain_text("25")
     frame.locator("#submit").click()
     pay_inline(frame, PAYS)
@@ -24,7 +24,7 @@ def test_a_gift_inside_the_article_is_thanked_for_and_moves_the_total(page, stac
     expect(page.locator("donation-card .donate")).to_be_focused()
     eventually(lambda: stack.progress()["raised"] == before + 2500, "the total has moved")
     figure = re.compile(rf"{(before + 2500) // 100}\D|{(before + 2500) // 100:,}")
-    expect(page.locator("donation-card .figure")).to_contain_text(figure)
+    expect(page.locator("donation-card .total")).to_contain_text(figure)
     assert stack.paid() == (stack.totals().raised, stack.totals().payments)
 
 
@@ -103,8 +103,8 @@ def test_without_javascript_the_campaign_page_leads_to_a_gift_and_to_thanks(brow
         page.goto(f"{stack.service}/c/vitaly")
         assert page.locator("html").get_attribute("lang") == "be"
         page.locator('a[href*="/give"]').first.click()
-        page.locator(".own input[name=own]").fill("25")
-        page.locator("#choose-own").check(force=True)
+        page.locator(".custom-amount input[name=custom_amount]").fill("25")
+        page.locator("#choose-custom-amount").check(force=True)
         page.locator("#submit").click()
         assert page.url.startswith(stack.sandbox)
         pay_on(page, PAYS)
@@ -133,11 +133,11 @@ def test_a_mistake_is_said_beside_the_amount_and_announced(page, stack, site):
     frame = open_card(page, site.publish(article(stack)))
     frame.locator("#submit").click()
     expect(frame.locator("#error")).to_contain_text("choose an amount")
-    frame.locator(".own input[name=own]").fill("4")
+    frame.locator(".custom-amount input[name=custom_amount]").fill("4")
     frame.locator("#submit").click()
     expect(frame.locator("#error")).to_contain_text("€5")
-    expect(frame.locator("#own")).to_be_focused()
-    expect(frame.locator("#own")).to_have_attribute("aria-invalid", "true")
+    expect(frame.locator("#custom-amount")).to_be_focused()
+    expect(frame.locator("#custom-amount")).to_have_attribute("aria-invalid", "true")
 
 
 def test_the_whole_gift_can_be_made_with_the_keyboard(page, stack, site):

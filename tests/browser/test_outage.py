@@ -24,7 +24,7 @@ def linked(redis_url, tmp_path_factory):
 @pytest.fixture
 def form(page, linked):
     page.goto(f"{linked.service}/c/roof/give?lang=en")
-    page.locator("#own").fill("20")
+    page.locator("#custom-amount").fill("20")
     return page
 
 
@@ -45,7 +45,7 @@ def test_a_service_that_cannot_be_reached_is_told_beside_another_way_to_give(for
 
 
 def test_a_wrong_amount_is_no_reason_to_go_elsewhere(form):
-    form.locator("#own").fill("1")
+    form.locator("#custom-amount").fill("1")
     form.locator("#submit").click()
     expect(form.locator("#error")).to_contain_text("smallest")
-    expect(form.locator("#another")).to_be_hidden()
+    expect(form.locator("#fallback")).to_be_hidden()

@@ -38,4 +38,4 @@ def test_a_released_card_shows_the_campaign_and_gives(page, stack, site, release
     pay_inline(frame, PAYS)
     expect(frame.locator("#thanks h1")).to_have_text("Thank you")
     assert stack.paid() == (before[0] + 1000, before[1] + 1)
-    expect(page.locator("donation-card .figure")).to_contain_text("€")
+    expect(page.locator("donation-card .total")).to_contain_text("€")

@@ -136,7 +136,7 @@ def test_what_the_generator_prints_works_on_a_strict_page_of_another_origin(page
     page.locator("[name=kind]").select_option(kind)
     expect(page.locator("#code")).to_have_value(printed(stack, kind=kind, lang="de")["code"])
     code = page.locator("#code").input_value()
-    policy = page.locator("#policy").text_content()
+    policy = page.locator("#csp").text_content()
     page.goto(site.publish(BLANK.format(code), content_security_policy=f"default-src 'none'; {policy}"))
     donate = {
         "script": lambda: page.locator("donation-card .donate"),
@@ -166,7 +166,7 @@ def test_the_generator_shows_each_choice_at_once_and_copies_it(page, context, st
     page.locator("[name=lang]").select_option("be")
     expect(preview.locator(".donate")).to_have_text("Ахвяраваць")
     page.locator("#copy").click()
-    expect(page.locator("#copied")).to_have_text("Copied.")
+    expect(page.locator("#copy-result")).to_have_text("Copied.")
     assert page.evaluate("navigator.clipboard.readText()") == printed(stack, lang="be", layout="button")["code"]
 
 

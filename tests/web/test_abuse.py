@@ -53,19 +53,25 @@ def force(stack, wanted):
 
 
 def mode(stack):
-    return stack.client.get("/readyz").json()["attack_mode"]
+    return in_words(stack.client.get("/readyz").json()["attack_mode"])
+
+
+def in_words(attack):
+    """As `attack-mode` prints it."""
+    state = f"on, level {attack['level']} of {attack['max_level']}" if attack["level"] else "off"
+    return f"{state} (forced)" if attack["forced"] else state
 
 
 def order(stack, network=None, *, amount="25", token=None, proof=None, **more):
     """`network`: an address that the proxy says; the test's own names none."""
-    body = {"token": token or stack.token(), "amount": amount, **({"proof": proof} if proof else {}), **more}
+    body = {"form_token": token or stack.token(), "amount": amount, **({"proof": proof} if proof else {}), **more}
     headers = {"x-forwarded-for": network} if network else {}
     return stack.client.post("/v1/checkout-sessions", json=body, headers=headers)
 
 
 def submit(stack, network=None, *, token=None, **fields):
     headers = {"accept": "text/html", **({"x-forwarded-for": network} if network else {})}
-    fields = {"token": token or stack.token(), "amount": "25", **fields}
+    fields = {"form_token": token or stack.token(), "amount": "25", **fields}
     return stack.client.post("/v1/checkout-sessions", data=fields, headers=headers)
 
 
@@ -76,7 +82,7 @@ def code(answer):
 def solve(stack, token):
     """What `solve.js` does."""
     form = hashlib.sha256(token.encode()).hexdigest()
-    challenge = stack.client.get("/v1/challenge", params={"form": form}).raise_for_status().json()
+    challenge = stack.client.get("/v1/challenge", params={"form_hash": form}).raise_for_status().json()
     solution = altcha.solve_challenge(altcha.Challenge.from_dict(challenge))
     found = {"counter": solution.counter, "derivedKey": solution.derived_key}
     return b64encode(json.dumps({"challenge": challenge, "solution": found}).encode()).decode()
@@ -92,7 +98,7 @@ def test_a_network_that_asked_too_often_is_asked_for_a_proof_and_others_are_not(
     use_up(stack, crowded)
     refused = order(stack, crowded, token=token)
     assert code(refused) == (429, "challenge_required")
-    assert refused.json()["evidence"] == {"campaign": "vitaly"}
+    assert refused.json()["params"] == {"campaign": "vitaly"}
     assert order(stack, next(networks)).status_code == 201
     assert order(stack, crowded, token=token, proof=solve(stack, token)).status_code == 201, "a proof lifts the limit"
     assert code(order(stack, crowded)) == (429, "challenge_required"), "for one session"
@@ -122,7 +128,7 @@ def test_a_header_that_no_trusted_proxy_sent_changes_nothing(stack):
     with served((from_a_stranger, port)):
         for n in range(PER_NETWORK.burst + 1):
             told = {"x-forwarded-for": f"11.98.{n}.1", "x-real-ip": f"11.98.{n}.1", "forwarded": f"for=11.98.{n}.1"}
-            body, origin = {"token": stack.token(), "amount": "25"}, f"http://localhost:{port.getsockname()[1]}"
+            body, origin = {"form_token": stack.token(), "amount": "25"}, f"http://localhost:{port.getsockname()[1]}"
             found.append(httpx.post(f"{origin}/v1/checkout-sessions", json=body, headers=told).status_code)
     assert found == [201] * PER_NETWORK.burst + [429]
 
@@ -161,7 +167,7 @@ def test_a_proof_that_was_made_easier_or_younger_is_none(attacked):
 
 def test_a_network_that_asks_for_more_work_than_anybody_solves_waits_and_others_do_not(attacked):
     def ask(network):
-        told = {"form": "0" * 64}
+        told = {"form_hash": "0" * 64}
         return attacked.client.get("/v1/challenge", params=told, headers={"x-forwarded-for": network})
 
     greedy = next(networks)
@@ -189,9 +195,9 @@ def test_what_is_no_proof_breaks_nothing(attacked, proof):
 
 def test_the_new_tab_of_a_gift_begun_here_needs_no_second_proof_but_a_third_one_does(attacked):
     token = attacked.token()
-    inline = order(attacked, token=token, proof=solve(attacked, token)).json()["handle"]
-    assert submit(attacked, token=token, replaces=inline).status_code == 303
-    assert code(order(attacked, token=token, amount="30", replaces=inline)) == (429, "challenge_required")
+    inline = order(attacked, token=token, proof=solve(attacked, token)).json()["session_token"]
+    assert submit(attacked, token=token, replaces_session=inline).status_code == 303
+    assert code(order(attacked, token=token, amount="30", replaces_session=inline)) == (429, "challenge_required")
 
 
 def test_an_operator_sees_and_forces_the_mode(stack):
@@ -207,7 +213,7 @@ def test_declined_cards_turn_it_on_for_every_campaign_and_move_no_figure(redis_u
     with running(redis_url, tmp_path) as stack:
         stack.until_ready()
         for _ in range(2):
-            url = order(stack, shape="hosted").json()["url"]
+            url = order(stack, ui_mode="hosted").json()["url"]
             for _ in range(DECLINE_THRESHOLD // 2):
                 stack.pay(url, DECLINED)
         eventually(lambda: mode(stack) == "on, level 1 of 5", "it turned itself on")
@@ -274,7 +280,7 @@ def test_two_workers_know_one_mode_and_one_spent_list(redis_url, tmp_path, roof)
         force(stack, "on")
         eventually(lambda: {mode_of_any(stack) for _ in range(12)} == {"on, level 1 of 5 (forced)"}, "both know")
         token = stack.token("roof")
-        body = {"token": token, "amount": "25", "proof": solve(stack, token)}
+        body = {"form_token": token, "amount": "25", "proof": solve(stack, token)}
         with ThreadPoolExecutor(6) as threads:  # each on a connection of its own, to whichever worker takes it
             answers = list(
                 threads.map(lambda _: httpx.post(f"{stack.service}/v1/checkout-sessions", json=body), range(12))
@@ -284,7 +290,7 @@ def test_two_workers_know_one_mode_and_one_spent_list(redis_url, tmp_path, roof)
 
 
 def mode_of_any(stack):
-    return httpx.get(f"{stack.service}/readyz").json()["attack_mode"]
+    return in_words(httpx.get(f"{stack.service}/readyz").json()["attack_mode"])
 
 
 class Reads:
@@ -306,9 +312,9 @@ def test_nobody_can_spend_the_read_budget(redis_url, tmp_path):
     reads = Reads()
     with running(redis_url, tmp_path, between=reads) as stack:
         stack.until_ready()
-        handle = order(stack).json()["handle"]
+        session_token = order(stack).json()["session_token"]
         for _ in range(20):
-            assert stack.client.get(f"/v1/checkout-sessions/{handle}").json()["status"] == "open"
+            assert stack.client.get(f"/v1/checkout-sessions/{session_token}").json()["status"] == "open"
         assert len(reads.paths) <= 2, "one for the session and interval"
 
         hosted = submit(stack).headers["location"]
@@ -317,7 +323,8 @@ def test_nobody_can_spend_the_read_budget(redis_url, tmp_path):
         page = found["success_url"].removeprefix(stack.service).replace("{CHECKOUT_SESSION_ID}", session)
         reads.paths.clear()
         statuses = {
-            stack.client.get(re.sub(r"session=[^&]+", f"session=cs_test_{n}", page)).status_code for n in range(30)
+            stack.client.get(re.sub(r"session_id=[^&]+", f"session_id=cs_test_{n}", page)).status_code
+            for n in range(30)
         }
         assert statuses == {404, 503}
         assert len(reads.paths) <= 7, "an address of thanks names any session, and is read as seldom as one"
@@ -332,7 +339,7 @@ def test_nobody_can_spend_the_read_budget(redis_url, tmp_path):
 
 @pytest.mark.parametrize("form", ["", "x", "0" * 63, "G" * 64])
 def test_a_challenge_for_no_form_is_refused(stack, form):
-    assert stack.client.get("/v1/challenge", params={"form": form}).status_code == 400
+    assert stack.client.get("/v1/challenge", params={"form_hash": form}).status_code == 400
 
 
 def test_the_account_of_the_limits_is_the_one_of_the_money(stack):

@@ -27,7 +27,7 @@ def test_the_same_press_twice_is_one_session_and_a_changed_amount_another(stack)
     token = stack.token()
     first, again = stack.order("25", token=token), stack.order("25", token=token)
     assert session_of(first) == session_of(again)
-    changed = stack.order("30", token=token, replaces=first.json()["handle"])
+    changed = stack.order("30", token=token, replaces_session=first.json()["session_token"])
     assert session_of(changed) != session_of(first)
     assert status(stack, first) == "expired"
     assert status(stack, changed) == "open"
@@ -36,8 +36,8 @@ def test_the_same_press_twice_is_one_session_and_a_changed_amount_another(stack)
 def test_going_back_to_the_first_amount_opens_a_new_session_since_the_first_was_given_up(stack):
     token = stack.token()
     first = stack.order("25", token=token)
-    second = stack.order("30", token=token, replaces=first.json()["handle"])
-    third = stack.order("25", token=token, replaces=second.json()["handle"])
+    second = stack.order("30", token=token, replaces_session=first.json()["session_token"])
+    third = stack.order("25", token=token, replaces_session=second.json()["session_token"])
     assert len({session_of(first), session_of(second), session_of(third)}) == 3
     assert status(stack, third) == "open"
 
@@ -45,8 +45,8 @@ def test_going_back_to_the_first_amount_opens_a_new_session_since_the_first_was_
 def test_a_session_opened_in_a_new_tab_is_given_up_too_when_the_amount_changes_here(stack):
     token = stack.token()
     inline = stack.order("25", token=token)
-    hosted = stack.submit(token=token, amount="25", replaces=inline.json()["handle"]).headers["location"]
-    changed = stack.order("30", token=token, replaces=inline.json()["handle"])
+    hosted = stack.submit(token=token, amount="25", replaces_session=inline.json()["session_token"]).headers["location"]
+    changed = stack.order("30", token=token, replaces_session=inline.json()["session_token"])
     assert status(stack, changed) == "open"
     assert "<form" not in httpx.get(hosted).text, "the tab's page can no longer be paid"
 
@@ -61,30 +61,33 @@ def test_a_token_takes_five_amounts_and_then_asks_for_a_new_page(stack):
 
 def test_a_paid_session_cannot_be_replaced_or_paid_again(stack):
     token = stack.token()
-    inline = stack.order("25", token=token, shape="hosted")
+    inline = stack.order("25", token=token, ui_mode="hosted")
     assert stack.pay(inline.json()["url"]).status_code == 303
-    assert code(stack.order("30", token=token, replaces=inline.json()["handle"])) == (409, "already_paid")
-    assert code(stack.order("25", token=token, shape="hosted")) == (409, "already_paid")
+    assert code(stack.order("30", token=token, replaces_session=inline.json()["session_token"])) == (
+        409,
+        "already_paid",
+    )
+    assert code(stack.order("25", token=token, ui_mode="hosted")) == (409, "already_paid")
 
 
 def test_another_intentions_session_cannot_be_given_up(stack):
-    theirs = stack.order("25").json()["handle"]
-    assert code(stack.order("30", replaces=theirs)) == (400, "token_invalid")
+    theirs = stack.order("25").json()["session_token"]
+    assert code(stack.order("30", replaces_session=theirs)) == (400, "token_invalid")
 
 
 def test_following_a_paid_session_counts_it_without_any_webhook(redis_url, tmp_path):
     with running(redis_url, tmp_path, webhooks=False) as quiet:
         quiet.until_ready()
-        started = quiet.order("25", shape="hosted").json()
+        started = quiet.order("25", ui_mode="hosted").json()
         assert quiet.pay(started["url"]).status_code == 303
-        state = quiet.client.get(f"/v1/checkout-sessions/{started['handle']}").json()
+        state = quiet.client.get(f"/v1/checkout-sessions/{started['session_token']}").json()
         assert state["status"] == "paid"
         assert "€25" in state["paragraphs"][0]
         eventually(lambda: quiet.progress()["raised"] == 2500, "the gift is counted")
 
 
 def test_a_declined_card_leaves_the_session_open_for_another_try(stack):
-    started = stack.order("25", shape="hosted").json()
+    started = stack.order("25", ui_mode="hosted").json()
     before = stack.paid()
     declined = stack.pay(started["url"], DECLINED)
     assert "declined" in httpx.get(httpx.URL(started["url"]).join(declined.headers["location"])).text
@@ -94,9 +97,9 @@ def test_a_declined_card_leaves_the_session_open_for_another_try(stack):
 
 def test_a_debit_that_settles_later_is_on_its_way_and_counts_when_the_bank_has_paid(stack):
     before = stack.totals().raised
-    started = stack.order("25", shape="hosted").json()
+    started = stack.order("25", ui_mode="hosted").json()
     assert stack.pay(started["url"], SETTLES_LATER).status_code == 303
-    path = f"/v1/checkout-sessions/{started['handle']}"
+    path = f"/v1/checkout-sessions/{started['session_token']}"
     state = stack.client.get(path).json()
     assert state["status"] == "processing"
     assert "on its way" in state["paragraphs"][0]
@@ -134,18 +137,18 @@ def test_what_is_wrong_is_told_in_the_language_of_the_page_and_not_of_the_browse
         "/v1/checkout-sessions",
         {"accept": "text/html", "accept-language": "en"},
     )
-    order = {"token": stack.token(), "amount": "4", "lang": lang}
+    order = {"form_token": stack.token(), "amount": "4", "lang": lang}
     told = stack.client.post(address, json=order, headers=english).json()["detail"]
     assert told == words.translate("problem.amount_below_minimum", minimum=words.format_money(Money(500, "EUR")))
-    page = stack.client.post(address, data=order | {"token": "forged"}, headers=english)
+    page = stack.client.post(address, data=order | {"form_token": "forged"}, headers=english)
     assert words.translate("problem.token_invalid") in unescape(page.text)
-    malformed = stack.client.post(address, json=order | {"token": "forged", "lang": "<b>"}, headers=english)
+    malformed = stack.client.post(address, json=order | {"form_token": "forged", "lang": "<b>"}, headers=english)
     assert malformed.json()["detail"] == translations_for("en").translate("problem.token_invalid")
 
 
 def test_limits_are_told_as_money_in_the_readers_language(stack):
     token = stack.token()
-    page = stack.submit(token=token, amount="own", own="4", lang="de")
+    page = stack.submit(token=token, amount="custom", custom_amount="4", lang="de")
     assert page.status_code == 400
     assert "5\u00a0€" in page.text
 
@@ -157,8 +160,8 @@ def test_limits_are_told_as_money_in_the_readers_language(stack):
         b"{}",
         b"[]",
         b"null",
-        b'{"token": 1, "amount": "25"}',
-        b'{"token": "x", "amount": 25}',
+        b'{"form_token": 1, "amount": "25"}',
+        b'{"form_token": "x", "amount": 25}',
         b"\xff",
         b"{" * 4000,
     ],
@@ -170,7 +173,7 @@ def test_json_that_is_not_an_order_is_refused(stack, body):
 
 
 def test_an_unknown_field_is_named(stack):
-    assert "campain" in str(stack.order("25", campain="x").json()["evidence"])
+    assert "campain" in str(stack.order("25", campain="x").json()["params"])
 
 
 def test_too_much_is_refused_before_it_is_read(stack):
@@ -203,7 +206,7 @@ def test_a_form_is_sent_on_to_the_hosted_page(stack):
 
 def test_a_form_with_a_mistake_comes_back_with_what_was_typed(stack):
     token = stack.token()
-    page = stack.submit(token=token, amount="own", own="25,5", lang="en")
+    page = stack.submit(token=token, amount="custom", custom_amount="25,5", lang="en")
     assert page.status_code == 400
     assert 'value="25,5"' in page.text
     assert token in page.text  # the same intention, so the next press is not a second one
@@ -211,11 +214,11 @@ def test_a_form_with_a_mistake_comes_back_with_what_was_typed(stack):
 
 
 def test_chosen_and_typed_and_different_is_a_question_not_a_guess(stack):
-    page = stack.submit(token=stack.token(), amount="25", own="35")
+    page = stack.submit(token=stack.token(), amount="25", custom_amount="35")
     assert page.status_code == 400
     assert "€25" in page.text
     assert "Which one" in page.text
-    assert stack.submit(token=stack.token(), amount="25", own="25").status_code == 303
+    assert stack.submit(token=stack.token(), amount="25", custom_amount="25").status_code == 303
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c"])
@@ -247,7 +250,7 @@ def test_a_listed_site_is_counted_by_name_and_alone_may_frame_the_giving_page(re
             ("https://else.example", "other"),
         ):
             page = stack.client.get("/c/roof/give", headers={"referer": referer})
-            token = re.search(r'name="token"[^>]*value="([^"]+)"', page.text)[1]
+            token = re.search(r'name="form_token"[^>]*value="([^"]+)"', page.text)[1]
             session = session_of(stack.order("20", token=token))
             found = httpx.get(f"{stack.sandbox}/v1/checkout/sessions/{session}", auth=("sk_test_x", "")).json()
             assert found["metadata"]["site"] == site
@@ -281,12 +284,12 @@ def test_the_thank_you_page_of_an_unfinished_payment_says_so(stack):
 
 def test_a_tampered_return_is_refused(stack):
     base = "/c/vitaly/thanks"
-    for query in ("", "?session=cs_test_1", "?session=cs_test_1&return=x", "?session=&return="):
+    for query in ("", "?session_id=cs_test_1", "?session_id=cs_test_1&return_token=x", "?session_id=&return_token="):
         assert stack.client.get(base + query).status_code == 400
 
 
 def status(stack, answer):
-    return stack.client.get(f"/v1/checkout-sessions/{answer.json()['handle']}").json()["status"]
+    return stack.client.get(f"/v1/checkout-sessions/{answer.json()['session_token']}").json()["status"]
 
 
 def stack_session(made):
@@ -294,11 +297,11 @@ def stack_session(made):
 
 
 def swap(url, session):
-    return re.sub(r"session=[^&]+", f"session={session}", url)
+    return re.sub(r"session_id=[^&]+", f"session_id={session}", url)
 
 
 def test_a_form_field_that_comes_twice_is_refused(stack):
-    fields = f"token={stack.token()}&amount=25&amount=50"
+    fields = f"form_token={stack.token()}&amount=25&amount=50"
     kind = {"content-type": "application/x-www-form-urlencoded", "accept": "text/html"}
     page = stack.client.post("/v1/checkout-sessions", content=fields, headers=kind)
     assert page.status_code == 400

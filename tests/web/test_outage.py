@@ -117,7 +117,7 @@ def test_a_donor_waits_no_longer_than_the_deadline_for_a_stripe_that_hangs(linke
 def test_the_page_of_an_outage_leads_to_the_other_way_to_give_and_back_to_the_form(linked, broken):
     token = linked.token("roof")
     broken(503, b"")
-    page = linked.submit(token=token, amount="own", own="20", lang="en")
+    page = linked.submit(token=token, amount="custom", custom_amount="20", lang="en")
     assert page.status_code == 503
     assert f'href="{ANOTHER_WAY}"' in page.text
     assert 'href="/c/roof/give?lang=en"' in page.text
@@ -133,9 +133,9 @@ def test_without_another_way_to_give_the_page_of_an_outage_leads_back_to_the_for
 
 
 def test_whoever_may_have_paid_is_not_led_to_paying_another_way(linked, broken):
-    handle = linked.order("20", token=linked.token("roof")).json()["handle"]
+    session_token = linked.order("20", token=linked.token("roof")).json()["session_token"]
     broken(503, b"")
-    problem = linked.client.get(f"/v1/checkout-sessions/{handle}").json()
+    problem = linked.client.get(f"/v1/checkout-sessions/{session_token}").json()
     assert problem["code"] == "payment_status_unknown"
     assert "fallback_url" not in problem
 
@@ -144,7 +144,7 @@ def test_a_key_that_is_revoked_while_the_service_runs_is_told_to_the_operator_an
     token = linked.token("roof")
     broken(401, b'{"error": {"type": "invalid_request_error", "message": "Expired API Key provided: sk_test_***"}}')
     refused = linked.order("20", token=token)
-    parts = linked.client.get("/readyz").json()["parts"]
+    parts = linked.client.get("/readyz").json()["components"]
     figure = linked.client.get("/v1/campaigns/roof/progress")
     assert (refused.status_code, refused.json()["fallback_url"]) == (503, ANOTHER_WAY)
     assert "AuthenticationError" in parts["payments"]["reason"]
@@ -185,7 +185,7 @@ def test_a_stripe_that_fails_for_good_is_said_and_a_second_press_works(alone, ki
     fail(alone, kind, 50)
     refused = alone.order("25", token=token)
     assert (refused.status_code, refused.json()["code"]) == (503, "payments_unavailable")
-    assert "Nothing has been taken" in refused.json()["detail"]
+    assert "No money was taken" in refused.json()["detail"]
     assert alone.client.get("/v1/campaigns/vitaly/progress").status_code == 200
     clear(alone)
     assert alone.order("25", token=token).status_code == 201
@@ -207,7 +207,7 @@ def test_a_donor_who_has_paid_is_never_told_that_nothing_was_taken(alone):
     started = alone.submit(token=alone.token(), amount="25")
     back = alone.pay(started.headers["location"]).headers["location"]
     inline = alone.order("25").json()
-    path = f"/v1/checkout-sessions/{inline['handle']}"
+    path = f"/v1/checkout-sessions/{inline['session_token']}"
     fail(alone, "500", 50)
     page = alone.client.get(back, headers={"accept": "text/html"})
     answer = alone.client.get(path)
@@ -230,7 +230,7 @@ def test_a_service_that_starts_while_stripe_is_away_shows_the_figure_and_says_wh
     with running(redis_url, tmp_path, sandbox_options=away) as stack:
         eventually(lambda: stack.client.get("/v1/campaigns/vitaly/progress").status_code == 200, "the figure is there")
         assert stack.progress()["raised"] == 2500
-        parts = stack.client.get("/readyz").json()["parts"]
+        parts = stack.client.get("/readyz").json()["components"]
         assert [name for name, part in parts.items() if not part["ready"]] == ["reconcile"]
         clear(stack)
         stack.until_ready()

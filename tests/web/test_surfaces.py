@@ -172,7 +172,9 @@ def test_a_frame_fits_into_what_the_consumer_allows(stack, more, width, most):
 )
 def test_every_address_of_a_campaign_is_known(stack, address):
     spoken = "be" if "lang=be" in address else "en"
-    assert oembed(stack, address).json()["title"] == translations_for(spoken).translate("card.dialog_title", recipient="BYSOL")
+    assert oembed(stack, address).json()["title"] == translations_for(spoken).translate(
+        "card.dialog_title", recipient="BYSOL"
+    )
 
 
 @pytest.mark.parametrize(
@@ -193,7 +195,7 @@ def test_a_size_that_is_none_is_a_clear_error(stack, size):
     for name in ("maxwidth", "maxheight"):
         answer = oembed(stack, **{name: size})
         assert (answer.status_code, answer.json()["code"]) == (400, "size_out_of_range")
-        assert answer.json()["evidence"] == {"field": name, "given": size, "minimum": 100, "maximum": 10_000}
+        assert answer.json()["params"] == {"field": name, "given": size, "minimum": 100, "maximum": 10_000}
 
 
 def test_the_page_leads_to_its_frame_and_other_formats_are_not_offered(stack):
@@ -266,12 +268,12 @@ def test_a_picture_is_made_once_and_any_site_may_show_it(stack, name):
 def test_a_donor_is_led_back_to_the_article_on_a_listed_site(told):
     stack, _ = told
     article = "https://news.example.org/2026/a-story?x=1&y=2"
-    html = stack.client.get("/c/vitaly/give", params={"back": article}, headers=HTML).text
+    html = stack.client.get("/c/vitaly/give", params={"return_url": article}, headers=HTML).text
     assert article in unescape(html)
-    token = re.search(r'name="token"[^>]*value="([^"]+)"', html)[1]
-    wrong = stack.submit(token=token, amount="own", own="x", back=article)
+    token = re.search(r'name="form_token"[^>]*value="([^"]+)"', html)[1]
+    wrong = stack.submit(token=token, amount="custom", custom_amount="x", return_url=article)
     assert article in unescape(wrong.text)
-    started = stack.submit(token=token, amount="25", back=article)
+    started = stack.submit(token=token, amount="25", return_url=article)
     paid = stack.pay(started.headers["location"])
     thanks = stack.client.get(paid.headers["location"])
     assert {"href": article} in [{"href": each.get("href")} for each in attributes(thanks.text, "a")]
@@ -299,15 +301,15 @@ def test_a_donor_is_led_back_to_the_article_on_a_listed_site(told):
 )
 def test_a_way_back_elsewhere_is_refused_and_nowhere_followed(told, elsewhere):
     stack, _ = told
-    answer = stack.client.get("/c/vitaly/give", params={"back": elsewhere})
+    answer = stack.client.get("/c/vitaly/give", params={"return_url": elsewhere})
     assert (answer.status_code, answer.json()["code"]) == (400, "return_url_not_allowed")
-    page = stack.submit(token=stack.token(), amount="25", back=elsewhere)
+    page = stack.submit(token=stack.token(), amount="25", return_url=elsewhere)
     assert page.status_code == 400
     assert 'href="https://evil' not in page.text
 
 
 def test_without_listed_sites_there_is_no_way_back_but_the_campaign(stack):
-    answer = stack.client.get("/c/vitaly/give", params={"back": "https://news.example.org/"})
+    answer = stack.client.get("/c/vitaly/give", params={"return_url": "https://news.example.org/"})
     assert answer.json()["code"] == "return_url_not_allowed"
 
 

@@ -30,24 +30,24 @@ def card(raised, lang="en", campaign=VITALY, *, open_now=True, **how):
 
 def test_below_one_step_it_has_just_started_and_no_zero_is_shown():
     drawn = card(0)
-    assert drawn["progress"]["figure"] == "Just started"
-    assert drawn["progress"]["goal"] == "Goal:\u00a0€3,000"
+    assert drawn["progress"]["raised_text"] == "Just started"
+    assert drawn["progress"]["goal_text"] == "Goal:\u00a0€3,000"
     assert "€0" not in str(drawn)
 
 
 def test_needs_are_funded_in_their_order_and_said_in_words():
     drawn = card(140_000)
-    assert [need["state"] for need in drawn["needs"]] == ["funded", "next", "to_come", "to_come"]
-    assert [need["note"] for need in drawn["needs"]] == ["✓ funded", "€200 funded · next", "to come", "to come"]
-    assert drawn["needs"][1]["filled"] == pytest.approx(200 / 700, abs=1e-5)
-    assert drawn["progress"]["text"] == "€1,400 of €3,000 raised; 1 of 4 needs funded"
-    assert drawn["progress"]["when"] == "Figure of 12:00, next review 18:00"
+    assert [need["status"] for need in drawn["needs"]] == ["funded", "next", "to_come", "to_come"]
+    assert [need["status_text"] for need in drawn["needs"]] == ["✓ funded", "€200 funded · next", "to come", "to come"]
+    assert drawn["needs"][1]["funded_fraction"] == pytest.approx(200 / 700, abs=1e-5)
+    assert drawn["progress"]["aria_text"] == "€1,400 of €3,000 raised; 1 of 4 needs funded"
+    assert drawn["progress"]["as_of_text"] == "As of 12:00. Next update 18:00."
     assert drawn["progress"]["percent"] == 46
 
 
 def test_beyond_the_goal_the_figure_is_true_the_bar_full_and_gifts_still_welcome():
     drawn = card(350_000)
-    assert drawn["progress"]["figure"] == "€3,500"
+    assert drawn["progress"]["raised_text"] == "€3,500"
     assert drawn["progress"]["percent"] == 100
     assert drawn["notice"] == "The goal is reached. Gifts are still welcome."
 
@@ -59,16 +59,16 @@ MARKET = replace(CONCERT, date=date(2026, 11, 22), amount=Money(62_50, "EUR"))
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_what_came_offline_is_said_in_every_language(lang):
     drawn = view.card_json(VITALY, figure(140_000, offline=437_50), translations_for(lang), open_now=True, test=False)
-    said, following = drawn["progress"]["when"].split("\u00a0· ")
+    said, following = drawn["progress"]["as_of_text"].split("\u00a0· ")
     assert translations_for(lang).format_money(CONCERT.amount) in said
-    assert following == card(140_000, lang)["progress"]["when"]
+    assert following == card(140_000, lang)["progress"]["as_of_text"]
 
 
 def test_an_offline_part_beside_the_grid_is_shown_to_the_cent_and_fills_needs():
     drawn = card(437_50, offline=437_50)
-    assert drawn["progress"]["figure"] == "€437.50"
-    assert drawn["progress"]["when"] == "€437.50 of it given offline\u00a0· Figure of 12:00, next review 18:00"
-    assert drawn["needs"][0]["state"] == "next"
+    assert drawn["progress"]["raised_text"] == "€437.50"
+    assert drawn["progress"]["as_of_text"] == "€437.50 of it given offline\u00a0· As of 12:00. Next update 18:00."
+    assert drawn["needs"][0]["status"] == "next"
 
 
 def test_where_nothing_came_offline_nothing_is_said_of_it():
@@ -104,16 +104,18 @@ def test_paused_closed_and_ended_each_say_so():
 def test_a_stale_figure_says_from_when_it_is():
     drawn = card(100_000, stale=True)
     assert drawn["progress"]["stale"]
-    assert drawn["progress"]["when"].startswith("Figure of 23 Nov 12:00")
+    assert drawn["progress"]["as_of_text"].startswith("As of 23 Nov 12:00")
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("raised", [0, 100, 120_000, 140_000, 299_999, 300_000, 10**9])
 @pytest.mark.parametrize("how", [{}, {"live": True}, {"stale": True}])
 def test_every_state_in_every_language_is_a_card_of_the_contract(lang, raised, how):
-    contract.fits({"$ref": "#/components/schemas/Card"}, card(raised, lang, **how), f"{lang} {raised}")
+    contract.fits({"$ref": "#/components/schemas/CampaignCard"}, card(raised, lang, **how), f"{lang} {raised}")
     contract.fits(
-        {"$ref": "#/components/schemas/Progress"}, view.progress_json(VITALY, figure(raised, **how)), f"{raised}"
+        {"$ref": "#/components/schemas/CampaignProgress"},
+        view.progress_json(VITALY, figure(raised, **how)),
+        f"{raised}",
     )
 
 
@@ -137,8 +139,8 @@ def test_thanks_name_the_next_review_the_step_and_the_traces():
     said = view.checkout_status_json(VITALY, figure(100_000), translations_for("en"), "paid", Money(2_500, "EUR"))
     assert said["paragraphs"] == [
         "Your gift of €25 is counted.",
-        "The public figure is next reviewed about 18:00 (Vilnius) and moves in steps of €100.",
-        "These traces remain: Stripe’s receipt, if you gave an e-mail address; the line on your bank statement;"
+        "The public total is next updated around 18:00 (Vilnius), in steps of €100.",
+        "These records remain: Stripe’s receipt, if you gave an e-mail address; the line on your bank statement;"
         " this browser’s history.",
     ]
 
@@ -152,11 +154,11 @@ def test_without_a_warning_thanks_list_no_traces():
 
 def test_the_needs_a_gift_can_reach_are_those_not_funded_yet():
     reached = view.fundable_needs(VITALY, figure(140_000), translations_for("en"))
-    assert [need["missing"] for need in reached] == [50_000, 60_000, 50_000]
-    assert reached[0]["text"].startswith("Your gift reaches: Restoring his driving licence (€500")
+    assert [need["remaining"] for need in reached] == [50_000, 60_000, 50_000]
+    assert reached[0]["text"].startswith("Your gift goes to: Restoring his driving licence (€500")
     assert view.fundable_needs(VITALY, figure(300_000), translations_for("en")) == []
 
 
 def test_times_are_told_in_the_campaigns_own_zone():
     utc = calculate_progress(VITALY, 0, as_of=NOON, next_update_at=(NOON + timedelta(hours=6)).astimezone(UTC))
-    assert view.as_of_text(utc, translations_for("en")) == "Figure of 12:00, next review 18:00"
+    assert view.as_of_text(utc, translations_for("en")) == "As of 12:00. Next update 18:00."

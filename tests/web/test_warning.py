@@ -25,7 +25,9 @@ HTML = {"accept": "text/html"}
 
 def warning(lang):
     words = translations_for(lang)
-    return words.translate("bank_warning.title", countries=words.country_list(("BY", "RU"))), words.translate("bank_warning.text")
+    return words.translate("bank_warning.title", countries=words.country_list(("BY", "RU"))), words.translate(
+        "bank_warning.text"
+    )
 
 
 def stands_before_every_way_to_pay(html, lang):
@@ -57,7 +59,7 @@ def test_on_the_campaign_page_and_the_giving_page(linked, lang):
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_on_the_form_that_comes_back_with_an_error(linked, lang):
-    page = linked.submit(token=linked.token(), amount="own", own="0", lang=lang)
+    page = linked.submit(token=linked.token(), amount="custom", custom_amount="0", lang=lang)
     assert page.status_code == 400
     assert stands_before_every_way_to_pay(page.text, lang)
 
@@ -67,7 +69,7 @@ def test_beside_another_way_to_give_when_stripe_is_away(linked, lang):
     token = linked.token()
     linked.operate("faults", api={"kind": "500", "next": 50, "executed": False})
     try:
-        form = {"token": token, "amount": "25", "lang": lang}
+        form = {"form_token": token, "amount": "25", "lang": lang}
         page = linked.client.post("/v1/checkout-sessions", data=form, headers=HTML | {"accept-language": lang})
     finally:
         httpx.delete(f"{linked.sandbox}/sandbox/faults").raise_for_status()
@@ -78,14 +80,18 @@ def test_beside_another_way_to_give_when_stripe_is_away(linked, lang):
 
 def test_whoever_is_led_to_another_way_when_limits_close_is_warned_as_well():
     vitaly = replace(read_campaign(Path("campaigns/vitaly.toml")), fallback_url=ANOTHER_WAY)
-    assert fallback_params(vitaly) == {"campaign": "vitaly", "fallback_url": ANOTHER_WAY, "warn_banks_of": "BY,RU"}
+    assert fallback_params(vitaly) == {
+        "campaign": "vitaly",
+        "fallback_url": ANOTHER_WAY,
+        "warned_bank_countries": "BY,RU",
+    }
 
 
 @pytest.mark.parametrize("lang", ["en", "be", "ru", "uk"])
-@pytest.mark.parametrize("shape", ["hosted", "embedded"])
-def test_on_stripe_s_own_page_which_speaks_neither_belarusian_nor_ukrainian(linked, lang, shape):
-    made = linked.order("25", lang=lang, shape=shape).json()
-    url = made["url"] if shape == "hosted" else f"{linked.sandbox}/embed/{made['client_secret']}"
+@pytest.mark.parametrize("ui_mode", ["hosted", "embedded"])
+def test_on_stripe_s_own_page_which_speaks_neither_belarusian_nor_ukrainian(linked, lang, ui_mode):
+    made = linked.order("25", lang=lang, ui_mode=ui_mode).json()
+    url = made["url"] if ui_mode == "hosted" else f"{linked.sandbox}/embed/{made['client_secret']}"
     page = unescape(httpx.get(url).text)
     assert page.index(" ".join(warning(lang))) < page.index("<button")
     assert len(" ".join(warning(lang))) <= 1200, "Stripe takes no longer text"
@@ -110,7 +116,8 @@ def test_where_a_campaign_warns_of_nothing_nothing_is_said(redis_url, tmp_path, 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_giving_page_says_what_the_statement_should_show_and_promises_no_more(linked, lang):
     told = translations_for(lang).translate(
-        "give.statement_descriptor", descriptor=read_campaign(Path("campaigns/vitaly.toml")).recipient.statement_descriptor
+        "give.statement_descriptor",
+        descriptor=read_campaign(Path("campaigns/vitaly.toml")).recipient.statement_descriptor,
     )
     assert told in unescape(linked.client.get(f"/c/vitaly/give?lang={lang}").text)
     assert told.count(".") == 2, "that banks may change it stands there, too"

@@ -18,7 +18,7 @@ def workers(stack):
 
 
 def order(client, token, amount, **more):
-    return client.post("/v1/checkout-sessions", json={"token": token, "amount": amount, **more})
+    return client.post("/v1/checkout-sessions", json={"form_token": token, "amount": amount, **more})
 
 
 def can_be_paid(stack):
@@ -30,10 +30,10 @@ def can_be_paid(stack):
 def test_a_session_that_another_worker_opened_in_a_new_tab_is_given_up_when_the_amount_changes(stack, workers):
     one, other = workers
     token, before = stack.token(), can_be_paid(stack)
-    inline = order(one, token, "25").json()["handle"]
-    form = {"token": token, "amount": "25", "replaces": inline}
+    inline = order(one, token, "25").json()["session_token"]
+    form = {"form_token": token, "amount": "25", "replaces_session": inline}
     assert other.post("/v1/checkout-sessions", data=form).status_code == 303
-    assert order(one, token, "30", replaces=inline).status_code == 201
+    assert order(one, token, "30", replaces_session=inline).status_code == 201
     assert can_be_paid(stack) == [3000, *before]
 
 

@@ -238,7 +238,7 @@ def fallback_params(campaign: Campaign) -> dict[str, str | int]:
     if not campaign.fallback_url:
         return {"campaign": campaign.id}
     warned = ",".join(campaign.warned_bank_countries)
-    return {"campaign": campaign.id, "fallback_url": campaign.fallback_url, "warn_banks_of": warned}
+    return {"campaign": campaign.id, "fallback_url": campaign.fallback_url, "warned_bank_countries": warned}
 
 
 def _calculate_progress(campaign: Campaign, published: PublishedTotal) -> Progress:

@@ -18,6 +18,7 @@ from donation_card.errors import ClientError, DonationCardError, Invalid
 from donation_card.web.http.headers import DEFAULT_SECURITY_HEADERS, NO_STORE, Headers
 from donation_card.web.pages.campaign import PageRenderer
 from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation.documents import Problem
 from donation_card.web.presentation.translations import Translations
 
 log = structlog.get_logger()
@@ -51,7 +52,7 @@ class Problems:
 
     def response(self, request: Request, error: DonationCardError, headers: Headers | None = None) -> Response:
         t = _language(request)
-        problem = problem_document(error, t) | {"request_id": request.scope["request_id"]}
+        problem = problem_document(error, t, request.scope["request_id"])
         wait = {"retry-after": str(error.params.get("retry_after", 5))} if error.status in {429, 503} else {}
         headers = {**NO_STORE, **wait, **(headers or {})}
         if _wants_page(request):
@@ -61,20 +62,21 @@ class Problems:
         return JSONResponse(problem, error.status, headers, media_type="application/problem+json")
 
 
-def problem_document(error: DonationCardError, translations: Translations) -> dict[str, object]:
-    """The members of a problem document. `evidence`: amounts in minor units."""
-    problem: dict[str, object] = {
+def problem_document(error: DonationCardError, translations: Translations, request_id: str) -> Problem:
+    """Build a problem document (RFC 9457). Amounts in `params` are in minor units."""
+    problem: Problem = {
         "type": "about:blank",
         "title": HTTPStatus(error.status).phrase,
         "status": error.status,
         "code": error.code,
         "detail": localized_detail(error, translations),
+        "request_id": request_id,
     }
-    evidence = {name: value for name, value in error.params.items() if name != "warn_banks_of"}  # for a page
-    if "fallback_url" in evidence:
-        problem["fallback_url"] = evidence.pop("fallback_url")
-    if isinstance(error, ClientError) and evidence:
-        problem["evidence"] = evidence
+    params = {name: value for name, value in error.params.items() if name != "warned_bank_countries"}  # for a page
+    if "fallback_url" in params:
+        problem["fallback_url"] = str(params.pop("fallback_url"))
+    if isinstance(error, ClientError) and params:
+        problem["params"] = params
     return problem
 
 
@@ -118,4 +120,4 @@ def _retry(error: DonationCardError, t: Translations) -> str | None:
 
 def _warned(error: DonationCardError) -> tuple[str, ...]:
     """States whose banks a donor must not pay from, where another way to give is offered."""
-    return tuple(filter(None, str(error.params.get("warn_banks_of", "")).split(",")))
+    return tuple(filter(None, str(error.params.get("warned_bank_countries", "")).split(",")))

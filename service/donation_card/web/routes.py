@@ -16,7 +16,7 @@ from donation_card.web.api.challenge import ChallengeEndpoint
 from donation_card.web.api.checkout_sessions import CheckoutEndpoints
 from donation_card.web.api.health import Readiness
 from donation_card.web.api.metrics import MetricsEndpoint, RouteMetricsMiddleware
-from donation_card.web.assets import CARD_PATH, Assets
+from donation_card.web.assets import CARD_PATH, SOURCE_PATH, Assets
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import cache_control
 from donation_card.web.pages.campaign import PageEndpoints, PageRenderer
@@ -41,13 +41,14 @@ def routes(
         _get("/v1/campaigns/{id}", campaigns.show),
         _get("/v1/campaigns/{id}/progress", campaigns.progress),
         _route("/v1/checkout-sessions", sessions.create, "POST"),
-        _get("/v1/checkout-sessions/{handle}", sessions.status),
+        _get("/v1/checkout-sessions/{session_token}", sessions.status),
         _get("/v1/challenge", ChallengeEndpoint(checkout.session_limits).make),
         Route(stripe_webhook.PATH, webhook, methods=["POST"]),
         _get("/healthz", health.liveness),
         _get("/readyz", readiness.show),
         _get("/metrics", metrics.show),
         _get(CARD_PATH, assets.file),
+        _get(f"{SOURCE_PATH}/{{name}}", assets.file),
         _get("/widget/{hash}/donation-card.js", assets.file),
         _get("/static/{hash}/{name}", assets.file),
         _get("/", page.campaigns),

@@ -16,13 +16,16 @@ from donation_card.errors import DonationCardError, IgnoredEvent, Unavailable
 from donation_card.observability.metrics import webhooks
 from donation_card.web.http.headers import DEFAULT_SECURITY_HEADERS, NO_STORE, SecurityHeadersMiddleware
 from donation_card.web.http.request_body import MAX_EVENT_BYTES, read_body
+from donation_card.web.presentation.documents import WebhookResult
 
 log = structlog.get_logger()
 
 PATH: Final = "/v1/stripe/webhook"
 
 _HEADERS: Final = {**DEFAULT_SECURITY_HEADERS, **NO_STORE}
-_APPLIED_RESPONSES: Final = {joined: JSONResponse({"outcome": joined.value}, 200, _HEADERS) for joined in ApplyResult}
+_APPLIED_RESPONSES: Final = {
+    result: JSONResponse(WebhookResult(outcome=result.value), 200, _HEADERS) for result in ApplyResult
+}
 
 
 class WebhookEndpoint:
@@ -37,7 +40,7 @@ class WebhookEndpoint:
         except IgnoredEvent as reason:
             webhooks.labels("ignored", reason.code).inc()
             log.info("event_ignored", reason=reason.code)
-            answer = JSONResponse({"outcome": "ignored", "reason": reason.code}, 200, _HEADERS)
+            answer = JSONResponse(WebhookResult(outcome="ignored", reason=reason.code), 200, _HEADERS)
         except DonationCardError as error:
             webhooks.labels("unavailable" if isinstance(error, Unavailable) else "bad", error.code).inc()
             scope["endpoint"] = type(self)
