@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 THIS_CHECKOUT := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: help install run test test-parts test-processes test-browser check check-deploy wheel release sbom bench torture live-check sheet format lock
+.PHONY: help install run test test-parts test-processes test-browser check check-deploy wheel pin-release sbom bench torture live-check sheet format lock
 help:
 	@echo "make run      the demo: an article with the card, the service, the sandbox and an embedded Valkey"
 	@echo "make test     all tests, with real servers and a real browser"
@@ -17,7 +17,7 @@ help:
 	@echo "make torture  the long versions of the tests"
 	@echo "make live-check  with a Stripe test key: does Stripe still answer as the sandbox does?"
 	@echo "make sheet    the contact sheets of docs/images: every state, theme, width and language"
-	@echo "make wheel    the package, in dist/; make sbom  what is in it; make release  keep its card"
+	@echo "make wheel    the package, in dist/; make sbom  what is in it; make pin-release  keep its card"
 	@echo "make install  what the above need (they call it themselves)"
 	@echo "make format   rewrite the format; make lock  renew the locked requirements"
 
@@ -82,8 +82,8 @@ wheel: .venv/dev.stamp
 	$(BIN)/python -m build --no-isolation --outdir dist
 
 # The card of this version is kept for ever; before the tag.
-release: .venv/dev.stamp
-	@$(BIN)/python tools/release.py
+pin-release: .venv/dev.stamp
+	@$(BIN)/python tools/pin_release.py
 
 sbom: .venv/dev.stamp
 	@mkdir -p dist

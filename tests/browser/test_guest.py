@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.web.assets import current_release
+from donation_card.web.assets import current_card, current_release
 from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE
 from donation_card.web.presentation.snippet import script_snippet as printed
 from donation_card.web.presentation.translations import translations_for
@@ -90,7 +90,7 @@ def test_a_hostile_article_learns_that_the_frame_was_opened_and_nothing_more(pag
       window.fetch = (...a) => { seen.push(String(a[0])); return fetched(...a) }
     </script>"""
     frame = open_card(page, site.publish(article(stack, head=spy)))
-    frame.locator(".own input[name=own]").fill("137")
+    frame.locator(".custom-amount input[name=custom_amount]").fill("137")
     frame.locator("#submit").click()
     pay_inline(frame, PAYS)
     expect(frame.locator("#thanks")).to_contain_text("€137")
@@ -302,7 +302,7 @@ def test_a_pinned_card_runs_and_one_byte_more_is_refused(page, stack, site):
     lines = printed(stack.service, read_campaign(Path("campaigns/vitaly.toml")), translations_for("en"), pinned=True)
     page.goto(site.publish(f"<!doctype html><html lang=en>{lines}</html>"))
     drawn(page)
-    card = Path("widget/donation-card.js").read_text("utf-8") + " "
+    card = current_card().decode() + " "
     allowed = {"access-control-allow-origin": "*"}
     page.route(
         "**/donation-card.js", lambda route: route.fulfill(body=card, headers=allowed, content_type="text/javascript")
@@ -349,7 +349,7 @@ def test_who_saves_data_gets_the_frame_when_it_is_opened_and_not_before(page, st
 def test_every_language_leads_somewhere_sensible(page, stack, site, wanted, shown):
     page.goto(site.publish(article(stack, wanted)))
     drawn(page)
-    expect(page.locator("donation-card .box")).to_have_attribute("lang", shown)
+    expect(page.locator("donation-card .root")).to_have_attribute("lang", shown)
 
 
 def test_a_live_figure_is_asked_for_only_while_it_can_be_seen_and_the_last_good_one_is_kept(page, stack, site):
@@ -368,13 +368,13 @@ def test_a_live_figure_is_asked_for_only_while_it_can_be_seen_and_the_last_good_
     before = asked()
     page.clock.run_for(60_000)
     assert asked() == before
-    figure = page.locator("donation-card .figure").inner_text()
+    figure = page.locator("donation-card .total").inner_text()
     page.route("**/v1/campaigns/**", lambda route: route.fulfill(status=503, body="{}"))
     page.evaluate("() => Object.defineProperty(document, 'hidden', { get: () => false, configurable: true })")
     page.clock.run_for(25_000)
     eventually(lambda: asked() > before, "it is asked for again")
     page.wait_for_timeout(500)
-    assert page.locator("donation-card .figure").inner_text() == figure
+    assert page.locator("donation-card .total").inner_text() == figure
 
 
 def test_mounted_and_unmounted_a_thousand_times_nothing_is_left(page, stack, site):
