@@ -1,4 +1,4 @@
-"""Keep the joined card of this version at its own address for ever, and print the steps that remain."""
+"""Copy the joined card of this version to widget/releases/, where it is served permanently."""
 
 import base64
 import hashlib
@@ -17,15 +17,12 @@ def main() -> None:
         sys.exit(f"the first line of widget/donation-card.js does not name version {__version__}")
     release = RELEASES / f"{__version__}.js"
     if release.exists() and release.read_bytes() != card:
-        sys.exit(f"{release} is pinned and must not change: raise the version (tests/test_wheel.py says where)")
+        sys.exit(f"{release} is released and must not change: raise the version (tests/e2e/test_wheel.py lists where)")
     RELEASES.mkdir(exist_ok=True)
     release.write_bytes(card)
     lines = [f"{path.stem} sha384-{sha384(path)}\n" for path in sorted(RELEASES.glob("*.js"))]
     (RELEASES / "integrity").write_text("".join(lines))
-    print(
-        f"{release} is pinned. Next: a heading {__version__} in CHANGELOG.md, make check test wheel sbom, commit,"
-        f" tag v{__version__}."
-    )
+    print(f"{release} is written. Next: CONTRIBUTING.md, “Release”.")
 
 
 def sha384(path: Path) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -25,38 +24,30 @@ from donation_card.adapters.tokens import SignedTokens
 from donation_card.application.checkout import Checkout
 from donation_card.application.donations import Donations
 from donation_card.application.form_sessions import FormSessions
-from donation_card.application.ports import Campaigns, Payments, TotalsStore
+from donation_card.application.ports.campaigns import Campaigns
+from donation_card.application.ports.payments import Payments
+from donation_card.application.ports.totals import TotalsStore
 from donation_card.application.session_limits import Budgets, SessionLimits
 from donation_card.background_tasks import BackgroundTasks
 from donation_card.errors import DonationCardError
 from donation_card.observability.logs import configure_logs, flush_logs
+from donation_card.observability.metrics import configure_metrics
 from donation_card.observability.tracing import configure_tracing
 from donation_card.settings import Settings, from_environment
-from donation_card.web.api import stripe_webhook
-from donation_card.web.api.campaigns import CampaignResponseCache
-from donation_card.web.api.health import BearerAuth, Readiness
-from donation_card.web.api.metrics import MetricsEndpoint, RouteMetricsMiddleware
+from donation_card.web.api.health import Readiness
+from donation_card.web.api.metrics import MetricsEndpoint
 from donation_card.web.api.stripe_webhook import WebhookEndpoint
 from donation_card.web.assets import Assets
-from donation_card.web.http.cached_response import CachedResponseMiddleware, ReadCounter
-from donation_card.web.http.headers import PublicURLMiddleware, SecurityHeadersMiddleware
+from donation_card.web.campaign_responses import CampaignResponseCache
+from donation_card.web.http.bearer_auth import BearerAuth
+from donation_card.web.http.response_cache import ResponseCache
+from donation_card.web.middleware.cached_responses import CachedResponseMiddleware
+from donation_card.web.middleware.public_url import PublicURLMiddleware
 from donation_card.web.middleware.request_id import RequestIDMiddleware, RequestIds
+from donation_card.web.middleware.security_headers import SecurityHeadersMiddleware
 from donation_card.web.pages.campaign import PageRenderer
 from donation_card.web.problems import Problems
 from donation_card.web.routes import routes
-
-
-class Service(Starlette):
-    """An application with what stands `around` even its own handling of errors."""
-
-    def __init__(self, around: Callable[[ASGIApp], CachedResponseMiddleware], **parts: Any) -> None:
-        super().__init__(**parts)
-        self._around = around
-
-    def build_middleware_stack(self) -> ASGIApp:
-        prepared = self._around(super().build_middleware_stack())
-        self.by_heart = prepared.raw_response  # for `donation_card.server.http_protocol`
-        return prepared
 
 
 def create_app(
@@ -66,8 +57,9 @@ def create_app(
     ledger: TotalsStore | None = None,
     payments: Payments | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> Starlette:
+) -> ASGIApp:
     """Raises Misconfigured, with every fault, when a campaign file is wrong."""
+    configure_metrics()
     files = campaigns or CampaignFiles(settings.campaigns_dir, publication_every=settings.demo_publication_interval)
     stripe = payments or stripe_payments(settings)
     donations = Donations(files, ledger or redis_ledger(settings), stripe, clock)
@@ -83,13 +75,13 @@ def create_app(
     )
     donations.on_event = admission.record_signal
     checkout = Checkout(donations, stripe, tokens, admission, FormSessions(donations, shared, tokens))
-    assets = Assets()
+    response_cache = ResponseCache()
+    assets = Assets(response_cache)
     pages = PageRenderer(settings, assets)
-    response_cache = CampaignResponseCache(donations, pages, assets.responses)
-    tally = ReadCounter()
-    upkeep = BackgroundTasks(donations, response_cache, admission, tally)
+    campaign_responses = CampaignResponseCache(donations, pages, response_cache)
+    upkeep = BackgroundTasks(donations, campaign_responses, admission)
     problems = Problems(pages)
-    webhook = RouteMetricsMiddleware(WebhookEndpoint(donations, problems.expected), stripe_webhook.PATH)
+    webhook = WebhookEndpoint(donations)
     operator = BearerAuth(settings.metrics_tokens)
     metrics = MetricsEndpoint(operator, lambda: upkeep.gauges(reasons()))
 
@@ -105,26 +97,10 @@ def create_app(
         end_tracing()
         flush_logs()  # the signal that ends a worker leaves no time for it
 
-    ids = RequestIds(settings.forwarded_allow_ips)
-    span, end_tracing = configure_tracing(settings.otlp_endpoint, __version__)
-
-    def around(app: ASGIApp) -> CachedResponseMiddleware:
-        behind_proxies = ProxyHeadersMiddleware(app, settings.forwarded_allow_ips)  # type: ignore[arg-type]
-        return CachedResponseMiddleware(
-            RequestIDMiddleware(cast(ASGIApp, behind_proxies), ids, span),
-            answers=assets.responses,
-            posts={stripe_webhook.PATH: RequestIDMiddleware(webhook, ids, span)},
-            ids=ids,
-            tally=tally,
-        )
-
-    return Service(
-        around,
-        routes=routes(checkout, response_cache, pages, webhook, metrics, settings.public_url, readiness, assets),
-        middleware=[
-            Middleware(SecurityHeadersMiddleware),
-            Middleware(PublicURLMiddleware, public_url=settings.public_url),
-        ],
+    request_ids = RequestIds(settings.forwarded_allow_ips)
+    record_span, end_tracing = configure_tracing(settings.otlp_endpoint, __version__)
+    app: ASGIApp = Starlette(
+        routes=routes(checkout, campaign_responses, pages, webhook, metrics, settings.public_url, readiness, assets),
         exception_handlers={
             DonationCardError: problems.expected,
             HTTPException: problems.http,
@@ -132,6 +108,16 @@ def create_app(
         },
         lifespan=lifespan,
     )
+    middleware = [
+        Middleware(CachedResponseMiddleware, response_cache, request_ids),
+        Middleware(RequestIDMiddleware, request_ids, record_span),
+        Middleware(ProxyHeadersMiddleware, settings.forwarded_allow_ips),
+        Middleware(SecurityHeadersMiddleware),
+        Middleware(PublicURLMiddleware, settings.public_url),
+    ]
+    for layer, arguments, options in reversed(middleware):
+        app = layer(app, *arguments, **options)
+    return app
 
 
 def stripe_payments(settings: Settings) -> StripePayments:
@@ -144,7 +130,7 @@ def redis_ledger(settings: Settings) -> RedisTotalsStore:
     return RedisTotalsStore(settings.redis_url, replicas=settings.redis_min_replicas_ack)
 
 
-def worker() -> Starlette:
+def worker() -> ASGIApp:
     """What `serve` runs in each worker process."""
     settings = from_environment(os.environ)
     configure_logs(settings.log_level)

@@ -1,4 +1,4 @@
-"""Routes: every address of the service on one screen; `openapi.yaml` says what each answers."""
+"""List every route of the service. `openapi.yaml` describes their responses."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from typing import Any
 
 from starlette.middleware import Middleware
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from donation_card.application.checkout import Checkout
 from donation_card.resources import resource_path
 from donation_card.web.api import health, stripe_webhook
-from donation_card.web.api.campaigns import IMAGES, CampaignEndpoints, CampaignResponseCache
+from donation_card.web.api.campaigns import CampaignEndpoints
 from donation_card.web.api.challenge import ChallengeEndpoint
 from donation_card.web.api.checkout_sessions import CheckoutEndpoints
 from donation_card.web.api.health import Readiness
-from donation_card.web.api.metrics import MetricsEndpoint, RouteMetricsMiddleware
+from donation_card.web.api.metrics import MetricsEndpoint
+from donation_card.web.api.stripe_webhook import WebhookEndpoint
 from donation_card.web.assets import CARD_PATH, SOURCE_PATH, Assets
+from donation_card.web.campaign_responses import IMAGES, CampaignResponseCache
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import cache_control
+from donation_card.web.middleware.route_metrics import RouteMetricsMiddleware
 from donation_card.web.pages.campaign import PageEndpoints, PageRenderer
 from donation_card.web.pages.embed import EmbedEndpoints
 
@@ -27,7 +29,7 @@ def routes(
     checkout: Checkout,
     response_cache: CampaignResponseCache,
     pages: PageRenderer,
-    webhook: ASGIApp,
+    webhook: WebhookEndpoint,
     metrics: MetricsEndpoint,
     public_url: str,
     readiness: Readiness,
@@ -43,7 +45,7 @@ def routes(
         _route("/v1/checkout-sessions", sessions.create, "POST"),
         _get("/v1/checkout-sessions/{session_token}", sessions.status),
         _get("/v1/challenge", ChallengeEndpoint(checkout.session_limits).make),
-        Route(stripe_webhook.PATH, webhook, methods=["POST"]),
+        _route(stripe_webhook.PATH, webhook.receive, "POST"),
         _get("/healthz", health.liveness),
         _get("/readyz", readiness.show),
         _get("/metrics", metrics.show),

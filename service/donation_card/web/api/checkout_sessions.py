@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from donation_card.application.checkout import Checkout, PaymentPageOptions
-from donation_card.application.ports import CheckoutSession, FormToken, SessionHandle, UiMode
+from donation_card.application.ports.payments import CheckoutSession, UiMode
+from donation_card.application.ports.tokens import FormToken, SessionHandle
 from donation_card.application.session_limits import Client
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import Money, parse_amount
@@ -26,7 +27,7 @@ from donation_card.web.presentation import card as view
 from donation_card.web.presentation import documents
 from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.translations import Translations
-from donation_card.web.problems import localized_detail
+from donation_card.web.problems import http_status, localized_detail
 
 CUSTOM_AMOUNT: Final = "custom"
 """Value of the form field `amount` if the donor typed an amount into `custom_amount`."""
@@ -99,7 +100,7 @@ class CheckoutEndpoints:
                 given=given,
                 return_url=return_url,
                 error=localized_detail(error, t),
-                status=error.status,
+                status=http_status(error),
             )
         assert session.url is not None
         return RedirectResponse(session.url, 303, NO_STORE)

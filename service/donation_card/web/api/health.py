@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from donation_card import __version__
 from donation_card.domain.attack_detection import MAX_LEVEL, AttackStatus
+from donation_card.web.http.bearer_auth import BearerAuth
 from donation_card.web.http.headers import NO_STORE
 from donation_card.web.presentation import documents
 
@@ -20,18 +20,8 @@ Ages = Callable[[], dict[str, int | None]]
 """Component → seconds since it last did its work, None if it never has."""
 
 
-class BearerAuth:
-    """Who may see what tells gifts apart by their time: whoever bears one of `tokens`; without any, nobody."""
-
-    def __init__(self, tokens: Sequence[str]) -> None:
-        self._expected = [f"Bearer {token}".encode() for token in tokens]
-
-    def is_authorized(self, request: Request) -> bool:
-        given = request.headers.get("authorization", "").encode("latin-1")
-        return any(hmac.compare_digest(given, expected) for expected in self._expected)
-
-
 async def liveness(_: Request) -> Response:
+    """Respond while the process can."""
     document: documents.Liveness = {"status": "ok", "version": __version__}
     return JSONResponse(document, 200, NO_STORE)
 
@@ -49,6 +39,7 @@ class Readiness:
         self.reasons, self.ages, self.operator, self.attack_status = reasons, ages, operator, attack_status
 
     async def show(self, request: Request) -> Response:
+        """Respond with 200 if every component is ready, else with 503."""
         reasons, ages = self.reasons(), self.ages() if self.operator.is_authorized(request) else {}
         components: dict[str, documents.ReadinessComponent] = {}
         for name in reasons | ages:

@@ -20,8 +20,9 @@ from donation_card.domain.money import Money
 from donation_card.domain.progress import Progress
 from donation_card.errors import Invalid, NotFound
 from donation_card.settings import Settings
-from donation_card.web.api.campaigns import CampaignResponseCache, language_for
+from donation_card.web.api.campaigns import language_for
 from donation_card.web.assets import Assets, current_release
+from donation_card.web.campaign_responses import CampaignResponseCache
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import (
     COOP_UNSAFE_NONE,

@@ -1,0 +1,20 @@
+"""The parts of `make stress`, each for a short while (canaries: test_canaries). A failure names its seed."""
+
+import pytest
+
+from tests.soak.stress import run
+
+SHORT = {
+    "kills": 0.02,
+    "wipes": 0.05,
+    "failovers": 0.02,
+    "replies": 0.02,
+    "hangs": 0.05,
+    "outage": 0.05,
+    "restarts": 0.05,
+}
+
+
+@pytest.mark.parametrize("part", SHORT)
+def test_stress_parts_lose_and_double_nothing(part):
+    print(run(part, SHORT[part], seed=1))

@@ -1,0 +1,164 @@
+"""Every state of a campaign, in every language, as finished text."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.domain.campaign import LANGUAGES, OfflineDonation, Status, SurplusPolicy
+from donation_card.domain.money import Money
+from donation_card.domain.progress import calculate_progress
+from donation_card.web.presentation import card as view
+from donation_card.web.presentation.translations import translations_for
+
+from tests.support import contract
+
+VITALY = read_campaign(Path("campaigns/vitaly.toml"))
+NOON = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Europe/Vilnius"))
+
+
+def figure(raised, *, live=False, stale=False, offline=0):
+    following = None if live else NOON + timedelta(hours=6)
+    return calculate_progress(VITALY, raised, offline=offline, as_of=NOON, next_update_at=following, stale=stale)
+
+
+def card(raised, lang="en", campaign=VITALY, *, open_now=True, **how):
+    return view.card_json(campaign, figure(raised, **how), translations_for(lang), open_now=open_now, test=False)
+
+
+def test_total_below_one_step_is_shown_as_just_started():
+    drawn = card(0)
+    assert drawn["progress"]["raised_text"] == "Just started"
+    assert drawn["progress"]["goal_text"] == "Goal:\u00a0€3,000"
+    assert "€0" not in str(drawn)
+
+
+def test_needs_are_funded_in_order_and_described():
+    drawn = card(140_000)
+    assert [need["status"] for need in drawn["needs"]] == ["funded", "next", "to_come", "to_come"]
+    assert [need["status_text"] for need in drawn["needs"]] == ["✓ funded", "€200 funded · next", "to come", "to come"]
+    assert drawn["needs"][1]["funded_fraction"] == pytest.approx(200 / 700, abs=1e-5)
+    assert drawn["progress"]["aria_text"] == "€1,400 of €3,000 raised; 1 of 4 needs funded"
+    assert drawn["progress"]["as_of_text"] == "As of 12:00. Next update 18:00."
+    assert drawn["progress"]["percent"] == 46
+
+
+def test_above_goal_bar_is_full_and_donations_continue():
+    drawn = card(350_000)
+    assert drawn["progress"]["raised_text"] == "€3,500"
+    assert drawn["progress"]["percent"] == 100
+    assert drawn["notice"] == "The goal is reached. Gifts are still welcome."
+
+
+CONCERT = OfflineDonation(date(2026, 11, 20), Money(437_50, "EUR"), {lang: f"Concert ({lang})" for lang in LANGUAGES})
+MARKET = replace(CONCERT, date=date(2026, 11, 22), amount=Money(62_50, "EUR"))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_offline_share_is_shown_in_every_language(lang):
+    drawn = view.card_json(VITALY, figure(140_000, offline=437_50), translations_for(lang), open_now=True, test=False)
+    said, following = drawn["progress"]["as_of_text"].split("\u00a0· ")
+    assert translations_for(lang).format_money(CONCERT.amount) in said
+    assert following == card(140_000, lang)["progress"]["as_of_text"]
+
+
+def test_offline_share_is_exact_and_fills_needs():
+    drawn = card(437_50, offline=437_50)
+    assert drawn["progress"]["raised_text"] == "€437.50"
+    assert drawn["progress"]["as_of_text"] == "€437.50 of it given offline\u00a0· As of 12:00. Next update 18:00."
+    assert drawn["needs"][0]["status"] == "next"
+
+
+def test_no_offline_text_without_offline_donations():
+    assert "offline" not in str(card(140_000))
+
+
+def test_offline_donations_are_listed_newest_first():
+    listed = replace(VITALY, offline_donations=(CONCERT, MARKET))
+    assert view.offline_donations(listed, figure(900_00, offline=500_00), translations_for("en")) == [
+        {"date": "Nov 22, 2026", "source": "Concert (en)", "amount": "€62.50"},
+        {"date": "Nov 20, 2026", "source": "Concert (en)", "amount": "€437.50"},
+    ]
+    for other in (None, figure(900_00), figure(900_00, offline=437_50)):
+        assert view.offline_donations(listed, other, translations_for("en")) == []
+
+
+def test_funded_campaign_that_is_closed_says_so():
+    full = replace(VITALY, giving=replace(VITALY.giving, accept_above_goal=False))
+    assert not full.accepts_donations(NOON, 300_000)
+    assert "no further gifts" in card(300_000, campaign=full, open_now=False)["notice"]
+
+
+def test_paused_closed_and_ended_campaigns_say_so():
+    paused = replace(VITALY, status=Status.PAUSED)
+    assert card(0, campaign=paused, open_now=False)["status"] == "paused"
+    assert "paused" in card(0, campaign=paused, open_now=False)["notice"]
+    ended = replace(VITALY, ends_at=NOON)
+    assert not ended.accepts_donations(NOON, 0)
+    assert card(0, campaign=ended, open_now=False)["status"] == "closed"
+    assert "ended" in card(0, campaign=ended, open_now=False)["notice"]
+
+
+def test_stale_total_shows_its_time():
+    drawn = card(100_000, stale=True)
+    assert drawn["progress"]["stale"]
+    assert drawn["progress"]["as_of_text"].startswith("As of 23 Nov 12:00")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("raised", [0, 100, 120_000, 140_000, 299_999, 300_000, 10**9])
+@pytest.mark.parametrize("how", [{}, {"live": True}, {"stale": True}])
+def test_card_json_matches_openapi_in_every_state(lang, raised, how):
+    contract.fits({"$ref": "#/components/schemas/CampaignCard"}, card(raised, lang, **how), f"{lang} {raised}")
+    contract.fits(
+        {"$ref": "#/components/schemas/CampaignProgress"},
+        view.progress_json(VITALY, figure(raised, **how)),
+        f"{raised}",
+    )
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("beyond", SurplusPolicy)
+def test_surplus_policies_are_shown_in_every_language(lang, beyond):
+    campaign = replace(VITALY, on_surplus=beyond, on_shortfall=beyond)
+    assert all(view.donation_details(campaign, translations_for(lang)))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("status", ["open", "processing", "paid", "expired"])
+def test_thanks_state_only_what_is_known(lang, status):
+    said = view.checkout_status_json(VITALY, figure(100_000), translations_for(lang), status, Money(2_500, "EUR"))
+    text = " ".join(said["paragraphs"])
+    assert ("25" in text) == (status in {"paid", "processing"})
+    assert ("18:00" in text) == (status == "paid")
+
+
+def test_thanks_name_next_update_step_and_records():
+    said = view.checkout_status_json(VITALY, figure(100_000), translations_for("en"), "paid", Money(2_500, "EUR"))
+    assert said["paragraphs"] == [
+        "Your gift of €25 is counted.",
+        "The public total is next updated around 18:00 (Vilnius), in steps of €100.",
+        "These records remain: Stripe’s receipt, if you gave an e-mail address; the line on your bank statement;"
+        " this browser’s history.",
+    ]
+
+
+def test_thanks_without_warning_list_no_records():
+    calm = replace(VITALY, warned_bank_countries=())
+    said = view.checkout_status_json(calm, figure(0), translations_for("en"), "paid", Money(2_500, "EUR"))
+    assert len(said["paragraphs"]) == 2
+    assert view.bank_warning(calm.warned_bank_countries, translations_for("en")) is None
+
+
+def test_donation_can_reach_only_unfunded_needs():
+    reached = view.fundable_needs(VITALY, figure(140_000), translations_for("en"))
+    assert [need["remaining"] for need in reached] == [50_000, 60_000, 50_000]
+    assert reached[0]["text"].startswith("Your gift goes to: Restoring his driving licence (€500")
+    assert view.fundable_needs(VITALY, figure(300_000), translations_for("en")) == []
+
+
+def test_times_are_in_the_campaigns_time_zone():
+    utc = calculate_progress(VITALY, 0, as_of=NOON, next_update_at=(NOON + timedelta(hours=6)).astimezone(UTC))
+    assert view.as_of_text(utc, translations_for("en")) == "As of 12:00. Next update 18:00."

@@ -1,0 +1,192 @@
+"""The public figure moves at fixed boundaries, in whole steps, after enough gifts; daylight saving changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from donation_card.domain.publication import (
+    DAY,
+    PublicationPolicy,
+    PublishedTotal,
+    next_period_start,
+    next_published_total,
+    period_starts,
+    periods_around,
+)
+from donation_card.domain.totals import Totals
+from hypothesis import given
+from hypothesis import strategies as st
+
+VILNIUS = ZoneInfo("Europe/Vilnius")
+RULE = PublicationPolicy(interval_seconds=6 * 3600, step=100_00, min_donations=3, timezone=VILNIUS)
+SPRING, AUTUMN = [date(2026, 3, 29), date(2027, 3, 28)], [date(2026, 10, 25), date(2027, 10, 31)]
+
+rules = st.builds(
+    PublicationPolicy,
+    interval_seconds=st.sampled_from([900, 1800, 3600, 7200, 3 * 3600, 6 * 3600, 8 * 3600, 12 * 3600, DAY]),
+    step=st.sampled_from([1, 7, 100_00]),
+    min_donations=st.integers(0, 5),
+    timezone=st.sampled_from([VILNIUS, ZoneInfo("UTC"), ZoneInfo("America/Havana"), ZoneInfo("Australia/Lord_Howe")]),
+)
+near_a_change = st.builds(
+    lambda day, seconds: datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(seconds=seconds),
+    st.sampled_from(SPRING + AUTUMN),
+    st.integers(-2 * DAY, 2 * DAY),
+)
+any_time = near_a_change | st.datetimes(
+    datetime(2026, 1, 1),
+    datetime(2028, 1, 1),
+    timezones=st.just(UTC),
+)
+
+
+def walls(rule: PublicationPolicy, day: date) -> list[str]:
+    return [datetime.fromtimestamp(at, rule.timezone).strftime("%H:%M") for at in period_starts(rule, day)]
+
+
+@pytest.mark.parametrize("day", [*SPRING, *AUTUMN, date(2026, 7, 1)])
+def test_six_hour_interval_has_the_same_hours_every_day(day: date) -> None:
+    assert walls(RULE, day) == ["00:00", "06:00", "12:00", "18:00"]
+
+
+@pytest.mark.parametrize(("days", "hours"), [(SPRING, 23), (AUTUMN, 25)])
+def test_dst_day_is_an_hour_shorter_or_longer(days: list[date], hours: int) -> None:
+    for day in days:
+        midnight, following = (next(period_starts(RULE, day + timedelta(days=n))) for n in (0, 1))
+        assert following - midnight == hours * 3600
+
+
+@pytest.mark.parametrize("day", SPRING)
+def test_missing_dst_hour_is_merged_with_the_next(day: date) -> None:
+    assert walls(replace(RULE, interval_seconds=3600), day)[2:5] == ["02:00", "04:00", "05:00"]
+
+
+@pytest.mark.parametrize("day", AUTUMN)
+def test_repeated_dst_hour_has_one_boundary(day: date) -> None:
+    assert walls(replace(RULE, interval_seconds=3600), day).count("03:00") == 1
+
+
+@given(rule=rules, day=st.sampled_from(SPRING + AUTUMN), days=st.integers(-2, 2))
+def test_boundaries_ascend_over_midnight(rule: PublicationPolicy, day: date, days: int) -> None:
+    first = day + timedelta(days=days)
+    instants = [*period_starts(rule, first), *period_starts(rule, first + timedelta(days=1))]
+    assert instants == sorted(set(instants))
+
+
+@given(rule=rules, now=any_time)
+def test_every_instant_has_two_boundaries_on_each_side(rule: PublicationPolicy, now: datetime) -> None:
+    around = periods_around(rule, now)
+    assert list(around) == sorted(set(around))
+    assert [at <= now.timestamp() for at in around] == [True, True, False, False]
+
+
+@given(rule=rules, now=any_time)
+def test_next_boundary_becomes_the_current_one(rule: PublicationPolicy, now: datetime) -> None:
+    following = next_period_start(rule, now)
+    assert following is not None
+    assert now < following <= now + timedelta(seconds=2 * rule.interval_seconds + 3600)
+    assert periods_around(rule, following)[1] == following.timestamp()
+
+
+def test_immediate_total_has_no_next_boundary() -> None:
+    assert next_period_start(replace(RULE, interval_seconds=0), datetime.now(UTC)) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"interval_seconds": -1},
+        {"interval_seconds": 7000},
+        {"interval_seconds": 2 * DAY},
+        {"step": 0},
+        {"min_donations": -1},
+    ],
+)
+def test_impossible_rule_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"divides a day|step is at least"):
+        replace(RULE, **wrong)
+
+
+# ── the decision ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+moments = st.tuples(
+    st.integers(0, 9), st.integers(-500_00, 900_00), st.integers(0, 4), st.sampled_from([0, 0, 100_00]), st.booleans()
+)
+
+
+@given(rule=rules, story=st.lists(moments, max_size=30))
+def test_total_moves_once_per_period_in_whole_steps(
+    rule: PublicationPolicy, story: list[tuple[int, int, int, int, bool]]
+) -> None:
+    figure: PublishedTotal | None = None
+    raised = payments = epoch = 0
+    for passed, given_now, gifts, offline, ended in story:
+        epoch, raised, payments = epoch + passed - 2, raised + given_now, payments + gifts
+        before, figure = (
+            figure,
+            next_published_total(
+                rule, figure, Totals(raised, payments), period_start=epoch, offline=offline, ended=ended
+            ),
+        )
+        assert figure.via_stripe >= 0
+        assert figure.via_stripe % rule.step == 0
+        if before is None:
+            continue
+        assert figure.period_start >= before.period_start
+        if figure.period_start == before.period_start:
+            assert figure == before
+        if figure.via_stripe != before.via_stripe:
+            assert ended or payments - before.payments_at_last_change >= rule.min_donations
+            assert figure.payments_at_last_change == payments
+        else:
+            assert figure.payments_at_last_change == before.payments_at_last_change
+
+
+@given(totals=st.builds(Totals, st.integers(-900_00, 900_00), st.integers(0, 9)), offline=st.sampled_from([0, 5_00]))
+def test_deciding_twice_in_a_period_changes_nothing(totals: Totals, offline: int) -> None:
+    figure = next_published_total(RULE, None, Totals(0, 0), period_start=7, offline=0, ended=False)
+    assert next_published_total(RULE, figure, totals, period_start=7, offline=offline, ended=True) == figure
+    assert next_published_total(RULE, figure, totals, period_start=6, offline=offline, ended=True) == figure
+
+
+def test_too_few_donations_count_towards_the_next_period() -> None:
+    figure = next_published_total(RULE, None, Totals(0, 0), period_start=1, offline=0, ended=False)
+    figure = next_published_total(RULE, figure, Totals(300_00, 2), period_start=2, offline=0, ended=False)
+    assert (figure.via_stripe, figure.period_start, figure.payments_at_last_change) == (0, 2, 0)
+    figure = next_published_total(RULE, figure, Totals(350_00, 3), period_start=3, offline=0, ended=False)
+    assert (figure.via_stripe, figure.payments_at_last_change) == (300_00, 3)
+
+
+def test_end_of_campaign_publishes_the_rest() -> None:
+    figure = next_published_total(RULE, None, Totals(0, 0), period_start=1, offline=0, ended=False)
+    assert (
+        next_published_total(RULE, figure, Totals(350_00, 1), period_start=2, offline=0, ended=True).via_stripe
+        == 300_00
+    )
+
+
+def test_offline_share_changes_at_any_boundary() -> None:
+    figure = next_published_total(RULE, None, Totals(150_00, 5), period_start=1, offline=0, ended=False)
+    figure = next_published_total(RULE, figure, Totals(150_00, 5), period_start=2, offline=77_00, ended=False)
+    assert (figure.via_stripe, figure.offline, figure.raised) == (100_00, 77_00, 177_00)
+
+
+def test_total_below_one_step_is_zero() -> None:
+    assert next_published_total(RULE, None, Totals(99_99, 9), period_start=1, offline=0, ended=False).raised == 0
+
+
+def test_immediate_total_follows_every_cent() -> None:
+    live = replace(RULE, interval_seconds=0)
+    figure = next_published_total(live, None, Totals(25_00, 1), period_start=100, offline=0, ended=False)
+    assert next_published_total(live, figure, Totals(25_00, 2), period_start=200, offline=0, ended=False) == figure
+    assert next_published_total(
+        live, figure, Totals(25_01, 2), period_start=200, offline=0, ended=False
+    ) == PublishedTotal(200, 25_01, 0, 2)
+    assert (
+        next_published_total(live, figure, Totals(25_01, 2), period_start=50, offline=0, ended=False).period_start
+        == 100
+    )
+    assert next_published_total(live, figure, Totals(-1, 2), period_start=300, offline=0, ended=False).via_stripe == 0

@@ -1,0 +1,154 @@
+"""The end depends on the highest rank of each object alone: not on order, not on repetition."""
+
+from __future__ import annotations
+
+import random
+from itertools import permutations
+
+import pytest
+from donation_card.domain.money import MAX_MINOR_UNITS
+from donation_card.domain.totals import ObjectState, Totals, dispute, expected_totals, payment, refund
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def gift(number: int = 1, amount: int = 25_00, *, paid: bool = True) -> ObjectState:
+    return payment("roof", f"pi_{number}", amount, paid=paid)
+
+
+class Joining:
+    """The rule as the ledger applies it, one state after the other: rank by rank, difference by difference."""
+
+    def __init__(self) -> None:
+        self.ranks: dict[tuple[object, str], int] = {}
+        self.raised = self.payments = 0
+
+    def join(self, state: ObjectState) -> None:
+        known = self.ranks.get((state.kind, state.object_id), 0)
+        if state.version > known:
+            self.ranks[state.kind, state.object_id] = state.version
+            self.raised += state.cumulative_amounts[state.version] - state.cumulative_amounts[known]
+            self.payments += state.kind.value == "payment" and known < 1
+
+
+def joined(states: list[ObjectState] | tuple[ObjectState, ...]) -> Totals:
+    ledger = Joining()
+    for state in states:
+        ledger.join(state)
+    return Totals(ledger.raised, ledger.payments)
+
+
+HISTORIES = {
+    "paid and twice partly refunded, one refund failing": [
+        gift(),
+        refund("roof", "re_1", 5_00, "pending"),
+        refund("roof", "re_1", 5_00, "failed"),
+        refund("roof", "re_2", 7_00, "requires_action"),
+        refund("roof", "re_2", 7_00, "succeeded"),
+    ],
+    "a delayed payment that settles": [gift(paid=False), gift(paid=False), gift(), gift(2), gift(2)],
+    "a dispute warned, opened, won, and lost on appeal": [
+        gift(),
+        dispute("roof", "dp_1", []),
+        dispute("roof", "dp_1", [-25_00]),
+        dispute("roof", "dp_1", [-25_00, 25_00]),
+        dispute("roof", "dp_1", [-25_00, 25_00, -25_00]),
+        gift(),
+    ],
+}
+
+
+@pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
+def test_every_order_of_six_events_has_one_result(history: list[ObjectState]) -> None:
+    assert {joined(order) for order in permutations(history)} == {expected_totals(history)}
+
+
+ALPHABET = [
+    *(gift(1, paid=paid) for paid in (False, True)),
+    gift(2, 40_00),
+    *(refund("roof", "re_1", 5_00, status) for status in ("pending", "succeeded", "failed")),
+    refund("roof", "re_2", 25_00, "succeeded"),
+    *(dispute("roof", "dp_1", [-25_00, 25_00, -10_00][:seen]) for seen in (0, 1, 2, 3)),
+]
+"""Eleven events: all sequences of up to six of them, repetitions included, are 1,948,717."""
+
+
+def test_every_sequence_of_six_events_equals_its_set() -> None:
+    """Exhaustively: sequences share their beginnings, so each costs one join and one look at what its events mean."""
+    meant: dict[int, Totals] = {}
+    walked = 0
+
+    def walk(ledger: Joining, seen: int, depth: int) -> None:
+        nonlocal walked
+        walked += 1
+        if seen not in meant:
+            meant[seen] = expected_totals([event for bit, event in enumerate(ALPHABET) if seen >> bit & 1])
+        assert (ledger.raised, ledger.payments) == (meant[seen].raised, meant[seen].payments)
+        if depth == 6:
+            return
+        for bit, event in enumerate(ALPHABET):
+            ahead = Joining()
+            ahead.ranks, ahead.raised, ahead.payments = ledger.ranks.copy(), ledger.raised, ledger.payments
+            ahead.join(event)
+            walk(ahead, seen | 1 << bit, depth + 1)
+
+    walk(Joining(), 0, 0)
+    assert walked == sum(11**depth for depth in range(7))
+
+
+states = st.one_of(
+    st.builds(gift, st.integers(1, 4), paid=st.booleans()),
+    st.builds(
+        lambda n, status: refund("roof", f"re_{n}", n * 3_00, status),
+        st.integers(1, 3),
+        st.sampled_from(["pending", "requires_action", "succeeded", "failed", "canceled"]),
+    ),
+    st.integers(0, 4).map(lambda seen: dispute("roof", "dp_1", [-25_00, 10_00, 15_00, -25_00][:seen])),
+)
+
+
+@given(history=st.lists(states, max_size=40), dice=st.randoms(use_true_random=False))
+def test_order_and_repetition_do_not_matter(history: list[ObjectState], dice: random.Random) -> None:
+    again = history + dice.choices(history, k=20) if history else []
+    dice.shuffle(again)
+    assert joined(again) == joined(history) == expected_totals(history) == expected_totals(again)
+
+
+@given(history=st.lists(states, max_size=30), more=st.lists(states, max_size=10))
+def test_payment_count_never_falls(history: list[ObjectState], more: list[ObjectState]) -> None:
+    assert expected_totals(history + more).payments >= expected_totals(history).payments
+
+
+@pytest.mark.parametrize(
+    ("status", "raised"),
+    [("pending", 20_00), ("requires_action", 20_00), ("succeeded", 20_00), ("failed", 25_00), ("canceled", 25_00)],
+)
+def test_refund_reduces_the_total_until_it_fails(status: str, raised: int) -> None:
+    assert expected_totals([gift(), refund("roof", "re_1", 5_00, status)]).raised == raised
+
+
+def test_refund_with_unknown_status_is_reported() -> None:
+    with pytest.raises(KeyError):
+        refund("roof", "re_1", 5_00, "reversed")
+
+
+def test_dispute_counts_its_balance_transactions() -> None:
+    assert dispute("roof", "dp_1", [-25_00, 25_00, -25_00]).cumulative_amounts == (0, -25_00, 0, -25_00)
+
+
+def test_payment_and_refund_with_one_id_are_two_objects() -> None:
+    assert expected_totals([payment("roof", "x", 5_00, paid=True), refund("roof", "x", 2_00, "pending")]) == Totals(
+        3_00, 1
+    )
+
+
+@pytest.mark.parametrize("contributions", [(), (1,), (5, 10)])
+def test_unseen_object_contributes_nothing(contributions: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="never seen"):
+        ObjectState("roof", gift().kind, "pi_1", contributions)
+
+
+@pytest.mark.parametrize("amount", [True, 25.0, "2500", None, float("nan"), MAX_MINOR_UNITS + 1, 10**30])
+def test_non_integer_contribution_is_refused(amount: object) -> None:
+    with pytest.raises(ValueError, match="whole minor units"):
+        payment("roof", "pi_1", amount, paid=True)
