@@ -17,6 +17,7 @@ from donation_card.application.reconciliation import Reconciliation
 from donation_card.application.session_limits import SessionLimits
 from donation_card.domain.lifetimes import STALE_AFTER
 from donation_card.errors import PaymentsUnavailable, TotalsUnavailable, Unavailable
+from donation_card.observability.log_events import LogEvent
 from donation_card.observability.metrics import gauge, last_webhook_at
 from donation_card.web.campaign_responses import CampaignResponseCache
 
@@ -166,7 +167,7 @@ async def _run_periodically(work: Callable[[], Awaitable[None]], pause: float) -
         try:
             await work()
         except Unavailable as error:
-            log.warning("background_task_delayed", task=work.__name__, reason=str(error))
+            log.warning(LogEvent.BACKGROUND_TASK_DELAYED, task=work.__name__, reason=str(error))
         except Exception:
-            log.exception("background_task_failed", task=work.__name__)
+            log.exception(LogEvent.BACKGROUND_TASK_FAILED, task=work.__name__)
         await asyncio.sleep(pause)

@@ -33,6 +33,7 @@ from donation_card.domain.publication import PublishedTotal, next_period_start
 from donation_card.domain.totals import ObjectKind, ObjectState
 from donation_card.errors import IgnoredEvent, NotFound, PaymentsUnavailable, TotalsUnavailable, Unavailable
 from donation_card.observability import metrics
+from donation_card.observability.log_events import LogEvent
 
 log = structlog.get_logger()
 
@@ -104,7 +105,7 @@ class Donations:
         except Unavailable as error:
             published = None
             if last is None or not last.stale:  # once, not every second
-                log.warning("progress_refresh_failed", campaign=campaign.id, reason=str(error))
+                log.warning(LogEvent.PROGRESS_REFRESH_FAILED, campaign=campaign.id, reason=str(error))
         progress = published and _calculate_progress(campaign, published)
         if progress and (not progress.stale or last is None or progress.as_of > last.as_of):
             self.progress_by_campaign[campaign.id] = progress  # else ours is as new, whatever a restored backup says
@@ -152,10 +153,10 @@ class Donations:
         try:
             campaign = self.campaigns.get(state.campaign)
         except NotFound:
-            log.error("campaign_unknown", campaign=state.campaign)  # joined under its name, not shown, alarmed
+            log.error(LogEvent.CAMPAIGN_UNKNOWN, campaign=state.campaign)  # joined under its name, not shown, alarmed
         else:
             if currency != campaign.currency:
-                log.error("currency_differs", campaign=campaign.id, given=currency)
+                log.error(LogEvent.CURRENCY_DIFFERS, campaign=campaign.id, given=currency)
                 raise IgnoredEvent("wrong_currency")
         return state
 
@@ -174,7 +175,7 @@ class Donations:
             with suppress(NotFound):
                 campaign = self.campaigns.get(stripe_record.campaign)
                 if stripe_record.charge_country.country in campaign.warned_bank_countries:
-                    log.error("warned_bank_country", campaign=campaign.id)
+                    log.error(LogEvent.WARNED_BANK_COUNTRY, campaign=campaign.id)
                     metrics.warned_bank_donations.labels(campaign.id).inc()
 
     async def _attribution(self, stripe_record: RefundOrDispute) -> Attribution:
@@ -209,7 +210,7 @@ class Donations:
         try:
             await self.record(session, "donor")
         except (Unavailable, IgnoredEvent) as error:  # the payment is true all the same
-            log.warning("paid_session_not_recorded", campaign=session.campaign, reason=str(error))
+            log.warning(LogEvent.PAID_SESSION_NOT_RECORDED, campaign=session.campaign, reason=str(error))
 
     async def handle_webhook(self, body: bytes, signature: bytes) -> ApplyResult:
         """Apply a webhook: verify, translate, join. Raises Invalid, NotOurEvent, and Unavailable to be sent again."""

@@ -21,6 +21,7 @@ from donation_card.domain.lifetimes import SESSION_LIFETIME
 from donation_card.domain.totals import ObjectState
 from donation_card.errors import IgnoredEvent, PaymentsUnavailable, TotalsUnavailable
 from donation_card.observability import metrics
+from donation_card.observability.log_events import LogEvent
 
 log = structlog.get_logger()
 
@@ -82,7 +83,7 @@ class Reconciliation:
         syncs = await self._begin_syncs(account)
         unknown = [name for name, run in syncs.items() if run.since is None]
         if unknown or history.last_rebuild_at is None or began >= history.last_rebuild_at + REBUILD_INTERVAL:
-            log.info("rebuild_started", unknown=unknown)
+            log.info(LogEvent.REBUILD_STARTED, unknown=unknown)
             await self.rebuild(account, recent=syncs)
             self.history = SyncHistory(began, began)
         else:
@@ -90,8 +91,8 @@ class Reconciliation:
             news = await self._apply_news(account, since)
             for name, run in syncs.items():
                 if not await store.advance_cursor(account, name, run, began):
-                    log.warning("sync_invalidated", campaign=name)  # Redis was wiped meanwhile; the next pass will know
-            log.info("sync_finished", since=since, news=news)
+                    log.warning(LogEvent.SYNC_INVALIDATED, campaign=name)  # the next sync repairs it
+            log.info(LogEvent.SYNC_FINISHED, since=since, news=news)
             self.history = SyncHistory(began, history.last_rebuild_at, 0 if news else history.empty_syncs + 1)
         await store.save_sync_history(account, self.history)
 
@@ -125,14 +126,14 @@ class Reconciliation:
             if comparison.mismatch:
                 metrics.mismatches.labels(comparison.campaign).inc()
                 log.error(
-                    "totals_mismatch",
+                    LogEvent.TOTALS_MISMATCH,
                     campaign=comparison.campaign,
                     had=comparison.before and comparison.before.raised,
                     found=comparison.after.raised,
                 )
         if len(found) < len(compared):
             raise _overtaken()
-        log.info("rebuild_finished", campaigns=len(found), dry_run=dry_run)
+        log.info(LogEvent.REBUILD_FINISHED, campaigns=len(found), dry_run=dry_run)
         return found
 
     async def _begin_syncs(self, account: Account) -> dict[str, SyncRun]:
@@ -178,7 +179,7 @@ class Reconciliation:
             try:
                 state = await self.donations.to_object_state(stripe_record)
             except IgnoredEvent as reason:
-                log.info("object_not_ours", object=stripe_record.id, reason=reason.code)
+                log.info(LogEvent.OBJECT_NOT_OURS, object=stripe_record.id, reason=reason.code)
                 continue
             if state is not None:
                 yield state
@@ -190,7 +191,7 @@ class Reconciliation:
             async for stripe_record in self.donations.payments.list_changed_since(since):
                 yield stripe_record
         except PaymentsUnavailable as error:
-            log.error("event_list_failed", reason=str(error))
+            log.error(LogEvent.EVENT_LIST_FAILED, reason=str(error))
 
     def _now(self) -> int:
         return int(self.donations.clock().timestamp())

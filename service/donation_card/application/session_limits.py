@@ -23,6 +23,7 @@ from donation_card.domain.campaign import Campaign
 from donation_card.domain.rate_limits import Bucket, BucketStore, Rate
 from donation_card.errors import RateLimited, TotalsUnavailable
 from donation_card.observability import metrics
+from donation_card.observability.log_events import LogEvent
 
 log = structlog.get_logger()
 
@@ -166,7 +167,7 @@ class SessionLimits:
                 max(result.attack_status.level, self._shared_attack_status.level), self._shared_attack_status.override
             )  # nothing is turned off alone
         if mode.effective_level != self.attack_status.effective_level:
-            log.warning("attack_mode_changed", mode=str(mode))
+            log.warning(LogEvent.ATTACK_MODE_CHANGED, mode=str(mode))
         self.attack_status = mode
         metrics.attack_mode.set(int(mode.effective_level > 0))
         return result

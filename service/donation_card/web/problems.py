@@ -25,6 +25,7 @@ from donation_card.errors import (
     Unavailable,
     UnsupportedFormat,
 )
+from donation_card.observability.log_events import LogEvent
 from donation_card.web.http.headers import NO_STORE, Headers
 from donation_card.web.pages.campaign import PageRenderer
 from donation_card.web.presentation import translations as texts
@@ -72,7 +73,7 @@ class Problems:
         """Respond to a DonationCardError."""
         assert isinstance(error, DonationCardError)
         if not isinstance(error, ClientError):
-            log.warning("dependency_unavailable", endpoint=_endpoint(request), reason=str(error))
+            log.warning(LogEvent.DEPENDENCY_UNAVAILABLE, endpoint=_endpoint(request), reason=str(error))
         return self._response(request, error, http_status(error))
 
     async def http(self, request: Request, error: Exception) -> Response:
@@ -83,7 +84,7 @@ class Problems:
 
     async def unexpected(self, request: Request, error: Exception) -> Response:
         """Respond to any other exception."""
-        log.error("unhandled_error", endpoint=_endpoint(request), exc_info=error)
+        log.error(LogEvent.UNHANDLED_ERROR, endpoint=_endpoint(request), exc_info=error)
         return self._response(request, DonationCardError(), 500)
 
     def _response(

@@ -21,6 +21,7 @@ from donation_card.adapters.campaign_files.schema import build_campaign, quote_v
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.domain.campaign import Campaign
 from donation_card.errors import ConfigFault, ConfigurationError, NotFound
+from donation_card.observability.log_events import LogEvent
 
 MAX_FILE_BYTES: Final = 256 * 1024
 _MAX_FAULTS: Final = 50
@@ -67,12 +68,12 @@ class CampaignFiles(Campaigns):
         """Read what was written, added or removed since; whether a campaign changed. Cheap: call it every second."""
         before = self._by_id
         for path, faults in self._scan().items():
-            self._log.error("campaign_file_invalid", file=_name(path), faults=[str(fault) for fault in faults])
+            self._log.error(LogEvent.CAMPAIGN_FILE_INVALID, file=_name(path), faults=[str(fault) for fault in faults])
         if self._by_id is before:
             return False
         for campaign_id in before.keys() | self._by_id.keys():
             if before.get(campaign_id) is not self._by_id.get(campaign_id):
-                event = "campaign_file_read" if campaign_id in self._by_id else "campaign_file_removed"
+                event = LogEvent.CAMPAIGN_FILE_READ if campaign_id in self._by_id else LogEvent.CAMPAIGN_FILE_REMOVED
                 self._log.info(event, campaign=campaign_id)
         return True
 

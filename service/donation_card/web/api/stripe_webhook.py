@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from donation_card.application.donations import Donations
 from donation_card.errors import DonationCardError, IgnoredEvent, Unavailable
+from donation_card.observability.log_events import LogEvent
 from donation_card.observability.metrics import webhooks
 from donation_card.web.http.headers import NO_STORE
 from donation_card.web.http.request_body import MAX_EVENT_BYTES, read_body
@@ -37,7 +38,7 @@ class WebhookEndpoint:
             result = await self.donations.handle_webhook(body, signature)
         except IgnoredEvent as reason:
             webhooks.labels("ignored", reason.code).inc()
-            log.info("event_ignored", reason=reason.code)
+            log.info(LogEvent.EVENT_IGNORED, reason=reason.code)
             return JSONResponse(WebhookResult(outcome="ignored", reason=reason.code), 200, NO_STORE)
         except DonationCardError as error:
             webhooks.labels("unavailable" if isinstance(error, Unavailable) else "rejected", error.code).inc()
