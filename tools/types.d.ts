@@ -1,6 +1,6 @@
 /**
  * The JSON documents of the service, for the type checker of the scripts. openapi.yaml describes them. Its schemas and the
- * service's `TypedDict`s have the same names and fields; tests/web/test_documents.py compares the three.
+ * service's `TypedDict`s have the same names and fields; tests/integration/web/test_documents.py compares the three.
  */
 
 type CampaignStatus = 'open' | 'paused' | 'closed' | 'hidden';

@@ -9,7 +9,7 @@ import pytest
 from donation_card.web.api.checkout_sessions import CheckoutRequest
 from donation_card.web.presentation import documents
 
-from tests.contract import CONTRACT
+from tests.support.contract import CONTRACT
 
 JSON = ("application/json", "application/problem+json")
 SCHEMAS = CONTRACT["components"]["schemas"]
@@ -96,15 +96,15 @@ def test_all_three_have_the_same_documents():
 
 
 @pytest.mark.parametrize("name", DOCUMENTS.keys() - PAGE_DATA)
-def test_a_document_has_the_fields_of_the_contract(name):
+def test_document_fields_are_the_same(name):
     assert of_python(DOCUMENTS[name]) == of_contract(name) == TYPESCRIPT[name]
 
 
 @pytest.mark.parametrize("name", PAGE_DATA)
-def test_data_of_a_page_has_the_fields_its_script_reads(name):
+def test_giving_page_fields_are_the_same(name):
     assert of_python(DOCUMENTS[name]) == TYPESCRIPT[name]
 
 
-def test_a_checkout_request_has_the_fields_of_the_contract():
+def test_checkout_request_fields_are_the_same():
     parsed = {field: ("string", False, each.is_required()) for field, each in CheckoutRequest.model_fields.items()}
     assert parsed == of_contract("CheckoutRequest") == TYPESCRIPT["CheckoutRequest"]

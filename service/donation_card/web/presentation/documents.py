@@ -1,6 +1,6 @@
 """Define the JSON documents that the service sends: one `TypedDict` each.
 
-Names and fields are those of `openapi.yaml` and `tools/types.d.ts`; tests/web/test_documents.py compares the three.
+Names and fields are those of `openapi.yaml` and `tools/types.d.ts`; a test (test_documents.py) compares the three.
 Amounts are integers in minor units; instants are RFC 3339 in UTC; a field whose name ends in `_text` is finished text
 in the reader's language.
 """
