@@ -50,13 +50,13 @@ test: install
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-parts test-processes test-browser
 
 test-parts:
-	$(BIN)/python -m pytest --ignore=tests/browser --ignore-glob='tests/test_*.py'
+	$(BIN)/python -m pytest tests/unit tests/integration
 
 test-processes:
-	$(BIN)/python -m pytest tests/test_*.py
+	$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/browser
 
 test-browser:
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest tests/e2e/browser
 
 check: install
 	$(BIN)/ruff format --check .
@@ -73,7 +73,7 @@ check-deploy: .venv/dev.stamp
 	$(BIN)/hadolint deploy/Dockerfile
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
 	$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes.yaml
-	$(BIN)/python -m tests.proxy
+	$(BIN)/python -m tests.support.proxy
 	$(BIN)/shellcheck tools/need .ci/run deploy/mirror.sh deploy/donation-card
 	@systemd-analyze security --offline=yes --threshold=20 --no-pager deploy/donation-card.service >/dev/null \
 	 || { echo "deploy/donation-card.service: its exposure is 2.0 or more"; exit 1; }
@@ -99,20 +99,20 @@ torture: .venv/dev.stamp
 	tor --verify-config --quiet -f deploy/torrc
 	promtool check config --syntax-only deploy/prometheus.yml
 	promtool test rules deploy/alerts.test.yml
-	HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest tests/domain tests/adapters tests/sandbox tests/test_story.py
-	$(BIN)/python -m tests.planted
-	$(BIN)/python -m tests.other_browsers
-	$(BIN)/python -m tests.card_testing
-	$(BIN)/python -m tests.torture
-	$(BIN)/python -m tests.fuzz
+	HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest tests/unit tests/integration/adapters tests/integration/sandbox tests/integration/application/test_scenarios.py
+	$(BIN)/python -m tests.soak.mutants
+	$(BIN)/python -m tests.soak.other_browsers
+	$(BIN)/python -m tests.soak.card_testing
+	$(BIN)/python -m tests.soak.stress
+	$(BIN)/python -m tests.soak.fuzz
 
 live-check: .venv/dev.stamp
 	@tools/need $(BROWSER)
-	@$(BIN)/python -m tests.live_check
+	@$(BIN)/python -m tests.e2e.live_check
 
 sheet: .venv/dev.stamp
 	@tools/need $(BROWSER)
-	$(BIN)/python -m tests.browser.sheet
+	$(BIN)/python -m tests.support.screenshots
 
 format: .venv/dev.stamp
 	$(BIN)/ruff format .

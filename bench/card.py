@@ -10,8 +10,8 @@ import statistics
 
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.conftest import CHROMIUM
-from tests.browser.sheet import installation
+from tests.support.browser import CHROMIUM
+from tests.support.screenshots import started_installation
 
 PAIRS, SLOWER, LATENCY, BYTES_PER_SECOND = 15, 4, 150, 200_000
 
@@ -25,15 +25,15 @@ WATCH = """
 
 
 def main() -> None:
-    with installation() as (stack, site), sync_playwright() as playwright:
+    with started_installation() as (installation, site), sync_playwright() as playwright:
         browser = playwright.chromium.launch(**CHROMIUM)
         words = "<p>" + "A sentence of the article, as long as sentences are. " * 12 + "</p>"
         style = (
             "body{font:18px/1.6 serif;max-width:640px;margin:24px auto} donation-card{display:block;min-height:45em}"
         )
         lines = (
-            f'<script async src="{stack.service}/widget/v1/donation-card.js"></script>'
-            f'<donation-card campaign="vitaly"><a href="{stack.service}/c/vitaly">Give</a></donation-card>'
+            f'<script async src="{installation.service}/widget/v1/donation-card.js"></script>'
+            f'<donation-card campaign="vitaly"><a href="{installation.service}/c/vitaly">Give</a></donation-card>'
         )
         head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>News</title><style>{style}</style>'
         without = site.publish(f"{head}<h1>News</h1>{words * 6}")

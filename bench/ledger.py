@@ -22,7 +22,7 @@ from pathlib import Path
 import httpx
 import uvloop
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
-from donation_card.application.ports import Account
+from donation_card.application.ports.payments import Account
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.totals import payment
 from redis import Redis

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 
-from tests import proxy
+from tests.support import proxy
 
 NGINX = "/usr/sbin/nginx"
 """Debian's, as operators run it; the tests' own is a static one, with which a cache costs twice as much."""
@@ -130,11 +130,11 @@ def service_running(folder: Path, workers: int = 1, campaigns: Path = Path("camp
             "REDIS_URL": valkey.url,
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
             "SECRET_KEYS": "0123456789abcdef" * 2,
-            "CAMPAIGNS": str(campaigns),
+            "CAMPAIGNS_DIR": str(campaigns),
             "PORT": str(port),
             "LOG_LEVEL": "error",
             "WEB_CONCURRENCY": str(workers),
-            "STRIPE_RATE": "2500",  # the sandbox takes it
+            "STRIPE_RATE_LIMIT": "2500",  # the sandbox takes it
         }
         began = time.perf_counter()
         with process([sys.executable, "-m", "donation_card", "serve"], environment, port) as pid:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 from donation_card.adapters.stripe.payments import StripePayments
-from donation_card.application.ports import CheckoutOrder, UiMode
+from donation_card.application.ports.payments import CheckoutOrder, UiMode
 from donation_card.domain.money import Money
 
 from bench.running import Row, Service, service_running

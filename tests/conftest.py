@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from donation_card.application.ports.payments import Account
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from hypothesis import settings
 
-from tests import contract
-from tests.stack import Stack, running
+from tests.support import contract
+from tests.support.accounts import new_account
+from tests.support.installation import Installation, running
 
 settings.register_profile("default", deadline=None)  # these machines are shared; a slow moment is no finding
 settings.register_profile("torture", deadline=None, max_examples=5_000)
@@ -26,26 +28,36 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def stack(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def installation(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """An installation with a live figure, as in the demo; every answer that a test gets is held to the contract."""
     with running(redis_url, tmp_path_factory.mktemp("sandbox")) as found:
         found.until_ready()
-        found.client.event_hooks["response"] = [_held_to_the_contract]
+        found.client.event_hooks["response"] = [_check_contract]
         yield found
 
 
-def _held_to_the_contract(response: object) -> None:
+def _check_contract(response: object) -> None:
     response.read()
-    contract.hold(response)
+    contract.check(response)
 
 
 @pytest.fixture
-def roof(tmp_path: Path) -> Path:
+def sample_campaign(tmp_path: Path) -> Path:
     """A folder with one small campaign, "roof", to change at will."""
     folder = tmp_path / "campaigns"
     folder.mkdir()
-    (folder / "roof.toml").write_text((Path(__file__).parent / "roof.toml").read_text("utf-8"), "utf-8")
+    (folder / "roof.toml").write_text(Path("tests/support/roof.toml").read_text("utf-8"), "utf-8")
     return folder
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def account() -> Account:
+    return new_account()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -16,7 +16,7 @@ def main() -> None:
         sys.exit(f"{CARD} does not say that it is {version}")
     kept = KEPT / f"{version}.js"
     if kept.exists() and kept.read_bytes() != body:
-        sys.exit(f"{kept} is released and does not change any more: raise the version (tests/test_wheel.py says where)")
+        sys.exit(f"{kept} is released and must not change: raise the version (see tests/e2e/test_wheel.py)")
     KEPT.mkdir(exist_ok=True)
     kept.write_bytes(body)
     lines = [

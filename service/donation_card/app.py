@@ -25,7 +25,9 @@ from donation_card.adapters.tokens import SignedTokens
 from donation_card.application.checkout import Checkout
 from donation_card.application.donations import Donations
 from donation_card.application.form_sessions import FormSessions
-from donation_card.application.ports import Campaigns, Payments, TotalsStore
+from donation_card.application.ports.campaigns import Campaigns
+from donation_card.application.ports.payments import Payments
+from donation_card.application.ports.totals import TotalsStore
 from donation_card.application.session_limits import Budgets, SessionLimits
 from donation_card.background_tasks import BackgroundTasks
 from donation_card.errors import DonationCardError

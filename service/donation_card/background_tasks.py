@@ -11,11 +11,11 @@ import structlog
 from prometheus_client.core import Metric
 from starlette.applications import Starlette
 
-from donation_card.adapters.redis.totals_store import STALE_AFTER
 from donation_card.application.donations import Donations
-from donation_card.application.ports import SyncHistory
+from donation_card.application.ports.totals import SyncHistory
 from donation_card.application.reconciliation import Reconciliation
 from donation_card.application.session_limits import SessionLimits
+from donation_card.domain.lifetimes import STALE_AFTER
 from donation_card.errors import PaymentsUnavailable, TotalsUnavailable, Unavailable
 from donation_card.observability.metrics import cached_reads, gauge, last_webhook_at
 from donation_card.web.api.campaigns import CampaignResponseCache
@@ -80,7 +80,7 @@ class BackgroundTasks:
     def readiness(self) -> dict[str, str | None]:
         return {
             "campaigns": self._donations.campaigns.load_errors(),
-            "ledger": self._totals_error,
+            "totals": self._totals_error,
             "figures": ", ".join(self._donations.stale_campaigns()) or None,
             "reconcile": self._sync_error or self._overdue(),
         }
@@ -114,9 +114,12 @@ class BackgroundTasks:
         }
         due = {name: progress.next_update_at.timestamp() for name, progress in shown.items() if progress.next_update_at}
         history = self._reconciliation.history or SyncHistory()
-        ends = {"pass": history.last_sync_at, "rebuild": history.last_rebuild_at}
+        ends = {"sync": history.last_sync_at, "rebuild": history.last_rebuild_at}
         yield gauge(
-            "ready", "1 where the part can do its work.", "part", {part: not why for part, why in reasons.items()}
+            "component_ready",
+            "1 while the component is ready, else 0.",
+            "component",
+            {component: not reason for component, reason in reasons.items()},
         )
         yield gauge(
             "publication_timestamp_seconds",
@@ -124,7 +127,7 @@ class BackgroundTasks:
             "campaign",
             {name: progress.as_of.timestamp() for name, progress in shown.items()},
         )
-        yield gauge("publication_due_timestamp_seconds", "When it is to be decided next.", "campaign", due)
+        yield gauge("publication_next_timestamp_seconds", "When it is to be decided next.", "campaign", due)
         yield gauge(
             "publication_stale",
             "1 where the ledger does not answer for the figure.",
@@ -132,9 +135,9 @@ class BackgroundTasks:
             {name: progress.stale for name, progress in shown.items()},
         )
         yield gauge(
-            "reconcile_timestamp_seconds",
+            "reconciliation_timestamp_seconds",
             "When the last complete pass over Stripe began, and the last rebuild, which is the daily check.",
-            "round",
+            "type",
             {name: instant for name, instant in ends.items() if instant is not None},
         )
 
@@ -171,7 +174,7 @@ async def _run_periodically(work: Callable[[], Awaitable[None]], pause: float) -
         try:
             await work()
         except Unavailable as error:
-            log.warning("upkeep_postponed", work=work.__name__, reason=str(error))
+            log.warning("background_task_delayed", task=work.__name__, reason=str(error))
         except Exception:
-            log.exception("upkeep_failed", work=work.__name__)
+            log.exception("background_task_failed", task=work.__name__)
         await asyncio.sleep(pause)

@@ -125,7 +125,12 @@ def from_environment(environment: Mapping[str, str], *, required: Collection[str
         ),
         redis_min_replicas_ack=int(
             _number(
-                read("REDIS_REPLICAS", "how many replicas must have a gift, 0 to 8", _number_up_to(8, 0), default="0")
+                read(
+                    "REDIS_MIN_REPLICAS_ACK",
+                    "how many replicas must have a gift, 0 to 8",
+                    _number_up_to(8, 0),
+                    default="0",
+                )
             )
         ),
         public_url=read(
@@ -139,12 +144,12 @@ def from_environment(environment: Mapping[str, str], *, required: Collection[str
             lambda v: _filled(v) and len(v) >= 32 and len(set(v)) > 7,
         ),
         campaigns_dir=Path(
-            read("CAMPAIGNS", "a folder of campaign files", lambda v: Path(v).is_dir(), default="campaigns")
+            read("CAMPAIGNS_DIR", "a folder of campaign files", lambda v: Path(v).is_dir(), default="campaigns")
         ),
         stripe_rate_limit=int(
             _number(
                 read(
-                    "STRIPE_RATE",
+                    "STRIPE_RATE_LIMIT",
                     "requests a second that Stripe takes from your account at one endpoint, 5 to 5000",
                     _number_up_to(5_000, 5),
                     default="25",

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from donation_card.application.ports import Account, LimitDecision, LimitResult
+from donation_card.application.ports.limits import LimitDecision, LimitResult
+from donation_card.application.ports.payments import Account
 from donation_card.domain.attack_detection import NO_SIGNALS, AttackState, AttackStatus, Signals, next_state
 from donation_card.domain.rate_limits import Bucket, BucketStore
 

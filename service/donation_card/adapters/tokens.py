@@ -10,18 +10,13 @@ import hmac
 import secrets
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from itsdangerous import BadSignature, SignatureExpired, URLSafeSerializer, URLSafeTimedSerializer
 
-from donation_card.application.ports import FormToken, SessionHandle
+from donation_card.application.ports.tokens import FormToken, SessionHandle
+from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME, SESSION_HANDLE_LIFETIME
 from donation_card.errors import Invalid
-
-FORM_LIFETIME: Final = 60 * 60
-"""Seconds a form token lives."""
-
-HANDLE_LIFETIME: Final = 24 * 60 * 60
-"""Seconds a checkout session's handle lives."""
 
 
 class SignedTokens:
@@ -40,7 +35,7 @@ class SignedTokens:
     def read_form_token(self, token: str) -> FormToken:
         """Raises `token_expired` with the campaign it was for, so that the donor can be led back."""
         (campaign, site, nonce), issued = _read(lambda: self._form.loads(token, return_timestamp=True), token, 3)
-        if time.time() - issued.timestamp() > FORM_LIFETIME:
+        if time.time() - issued.timestamp() > FORM_TOKEN_LIFETIME:
             raise Invalid("token_expired", campaign=campaign)
         return FormToken(campaign, site, nonce, int(issued.timestamp()))
 
@@ -49,7 +44,7 @@ class SignedTokens:
 
     def read_handle(self, text: str) -> SessionHandle:
         (session_id, campaign, nonce), _ = _read(
-            lambda: self._handle.loads(text, max_age=HANDLE_LIFETIME, return_timestamp=True), text, 3
+            lambda: self._handle.loads(text, max_age=SESSION_HANDLE_LIFETIME, return_timestamp=True), text, 3
         )
         return SessionHandle(session_id, campaign, nonce)
 

@@ -7,20 +7,13 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
-from donation_card.application.donations import SESSION_LIFETIME, Donations, fallback_params
+from donation_card.application.donations import Donations, fallback_params
 from donation_card.application.form_sessions import MAX_ORDERS_PER_TOKEN, FormSession, FormSessions
-from donation_card.application.ports import (
-    CheckoutOrder,
-    CheckoutSession,
-    FormToken,
-    Payments,
-    SessionHandle,
-    SessionStatus,
-    Tokens,
-    UiMode,
-)
+from donation_card.application.ports.payments import CheckoutOrder, CheckoutSession, Payments, SessionStatus, UiMode
+from donation_card.application.ports.tokens import FormToken, SessionHandle, Tokens
 from donation_card.application.session_limits import Client, SessionLimits
 from donation_card.domain.campaign import Campaign
+from donation_card.domain.lifetimes import SESSION_LIFETIME
 from donation_card.domain.money import Money
 from donation_card.domain.rate_limits import Bucket, BucketStore, Rate
 from donation_card.errors import (

@@ -15,19 +15,18 @@ from typing import Final
 
 import structlog
 
-from donation_card.application.ports import (
+from donation_card.application.ports.campaigns import Campaigns
+from donation_card.application.ports.payments import (
     Account,
-    ApplyResult,
     Attribution,
-    Campaigns,
     CheckoutSession,
     PaymentDeclined,
     Payments,
     RefundOrDispute,
     SessionStatus,
     StripeRecord,
-    TotalsStore,
 )
+from donation_card.application.ports.totals import ApplyResult, TotalsStore
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.progress import Progress, calculate_progress
 from donation_card.domain.publication import PublishedTotal, next_period_start
@@ -36,9 +35,6 @@ from donation_card.errors import IgnoredEvent, NotFound, PaymentsUnavailable, To
 from donation_card.observability import metrics
 
 log = structlog.get_logger()
-
-SESSION_LIFETIME: Final = 91 * 60
-"""Seconds from the token's making to the session's end: 60 of the token, and the 30 minutes that Stripe asks for."""
 
 UNRELATED_PAYMENTS_CACHE: Final = 10_000
 """Payments of other products that are remembered, so that each is asked about once."""
@@ -108,7 +104,7 @@ class Donations:
         except Unavailable as error:
             published = None
             if last is None or not last.stale:  # once, not every second
-                log.warning("figure_not_refreshed", campaign=campaign.id, reason=str(error))
+                log.warning("progress_refresh_failed", campaign=campaign.id, reason=str(error))
         progress = published and _calculate_progress(campaign, published)
         if progress and (not progress.stale or last is None or progress.as_of > last.as_of):
             self.progress_by_campaign[campaign.id] = progress  # else ours is as new, whatever a restored backup says
@@ -178,7 +174,7 @@ class Donations:
             with suppress(NotFound):
                 campaign = self.campaigns.get(stripe_record.campaign)
                 if stripe_record.charge_country.country in campaign.warned_bank_countries:
-                    log.error("card_country_warned", campaign=campaign.id)
+                    log.error("warned_bank_country", campaign=campaign.id)
                     metrics.warned_bank_donations.labels(campaign.id).inc()
 
     async def _attribution(self, stripe_record: RefundOrDispute) -> Attribution:
@@ -213,7 +209,7 @@ class Donations:
         try:
             await self.record(session, "donor")
         except (Unavailable, IgnoredEvent) as error:  # the payment is true all the same
-            log.warning("paid_session_not_joined", campaign=session.campaign, reason=str(error))
+            log.warning("paid_session_not_recorded", campaign=session.campaign, reason=str(error))
 
     async def handle_webhook(self, body: bytes, signature: bytes) -> ApplyResult:
         """Apply a webhook: verify, translate, join. Raises Invalid, NotOurEvent, and Unavailable to be sent again."""

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from donation_card.application.donations import Donations
-from donation_card.application.ports import CheckoutOrder, FormSessionStore, Tokens
+from donation_card.application.ports.limits import FormSessionStore
+from donation_card.application.ports.payments import CheckoutOrder
+from donation_card.application.ports.tokens import Tokens
 from donation_card.errors import RateLimited, TotalsUnavailable
 
 MAX_ORDERS_PER_TOKEN: Final = 5

@@ -14,16 +14,10 @@ from typing import Final
 
 import structlog
 
-from donation_card.application.donations import SESSION_LIFETIME, Donations
-from donation_card.application.ports import (
-    Account,
-    ApplyResult,
-    Rebuild,
-    RebuildReport,
-    StripeRecord,
-    SyncHistory,
-    SyncRun,
-)
+from donation_card.application.donations import Donations
+from donation_card.application.ports.payments import Account, StripeRecord
+from donation_card.application.ports.totals import ApplyResult, Rebuild, RebuildReport, SyncHistory, SyncRun
+from donation_card.domain.lifetimes import SESSION_LIFETIME
 from donation_card.domain.totals import ObjectState
 from donation_card.errors import IgnoredEvent, PaymentsUnavailable, TotalsUnavailable
 from donation_card.observability import metrics
@@ -88,7 +82,7 @@ class Reconciliation:
         syncs = await self._begin_syncs(account)
         unknown = [name for name, run in syncs.items() if run.since is None]
         if unknown or history.last_rebuild_at is None or began >= history.last_rebuild_at + REBUILD_INTERVAL:
-            log.info("rebuild_begins", unknown=unknown)
+            log.info("rebuild_started", unknown=unknown)
             await self.rebuild(account, recent=syncs)
             self.history = SyncHistory(began, began)
         else:
@@ -96,8 +90,8 @@ class Reconciliation:
             news = await self._apply_news(account, since)
             for name, run in syncs.items():
                 if not await store.advance_cursor(account, name, run, began):
-                    log.warning("pass_lost", campaign=name)  # Redis was wiped meanwhile; the next pass will know
-            log.info("reconciled", since=since, news=news)
+                    log.warning("sync_invalidated", campaign=name)  # Redis was wiped meanwhile; the next pass will know
+            log.info("sync_finished", since=since, news=news)
             self.history = SyncHistory(began, history.last_rebuild_at, 0 if news else history.empty_syncs + 1)
         await store.save_sync_history(account, self.history)
 
@@ -131,14 +125,14 @@ class Reconciliation:
             if comparison.mismatch:
                 metrics.mismatches.labels(comparison.campaign).inc()
                 log.error(
-                    "ledger_differed",
+                    "totals_mismatch",
                     campaign=comparison.campaign,
                     had=comparison.before and comparison.before.raised,
                     found=comparison.after.raised,
                 )
         if len(found) < len(compared):
             raise _overtaken()
-        log.info("rebuilt", campaigns=len(found), dry_run=dry_run)
+        log.info("rebuild_finished", campaigns=len(found), dry_run=dry_run)
         return found
 
     async def _begin_syncs(self, account: Account) -> dict[str, SyncRun]:
@@ -169,7 +163,7 @@ class Reconciliation:
         payments, start, news = self.donations.payments, max(0, since - OVERLAP), 0
         for stream in (payments.list_created_since(start), self._late_changes(start)):
             async for state in self._states(self._with_bank_check(stream, since)):
-                news += await self.donations.apply(account, state, "pass") is ApplyResult.APPLIED
+                news += await self.donations.apply(account, state, "sync") is ApplyResult.APPLIED
         return news
 
     async def _with_bank_check(self, stream: AsyncIterator[StripeRecord], since: int) -> AsyncIterator[StripeRecord]:
@@ -196,7 +190,7 @@ class Reconciliation:
             async for stripe_record in self.donations.payments.list_changed_since(since):
                 yield stripe_record
         except PaymentsUnavailable as error:
-            log.error("late_changes_not_read", reason=str(error))
+            log.error("event_list_failed", reason=str(error))
 
     def _now(self) -> int:
         return int(self.donations.clock().timestamp())

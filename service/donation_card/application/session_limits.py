@@ -16,16 +16,8 @@ import structlog
 
 from donation_card.application.client_limits import PerNetworkLimiter
 from donation_card.application.donations import Donations, fallback_params
-from donation_card.application.ports import (
-    Challenges,
-    CheckoutSession,
-    LimitDecision,
-    LimitResult,
-    PaymentDeclined,
-    RateLimiter,
-    SessionStatus,
-    StripeRecord,
-)
+from donation_card.application.ports.limits import Challenges, LimitDecision, LimitResult, RateLimiter
+from donation_card.application.ports.payments import CheckoutSession, PaymentDeclined, SessionStatus, StripeRecord
 from donation_card.domain.attack_detection import NO_ATTACK, NO_SIGNALS, AttackStatus, Signals
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.rate_limits import Bucket, BucketStore, Rate
@@ -115,7 +107,7 @@ class SessionLimits:
         if proven:
             result = await self._acquire(everybody, consume_once=proven)
             if result.decision is LimitDecision.ALLOWED:
-                return _count_decision("proven")
+                return _count_decision("allowed_with_proof")
             if result.decision is LimitDecision.LIMITED:
                 if not self._rejected_proofs.retry_after([Bucket(proven, REJECTED_PROOF_COUNTED)], self.now_ms()):
                     self._pending_signals += Signals(proofs_rejected=1)
@@ -125,14 +117,14 @@ class SessionLimits:
         ):
             unproven = Bucket(f"unproven/{campaign.id}", budgets.unproven)
             if (await self._acquire((*everybody, unproven))).decision is LimitDecision.ALLOWED:
-                return _count_decision("unproven")
+                return _count_decision("allowed")
         if visitor.has_javascript or campaign.fallback_url:
             _count_decision("challenged")
             raise RateLimited("challenge_required", **fallback_params(campaign))
         if self._networks.allow(visitor.address, "reserved", self._share(WITHOUT_JS_PER_NETWORK), self.now_ms()):
             result = await self._acquire((*everybody, Bucket(f"reserved/{campaign.id}", WITHOUT_JS)))
             if result.decision is LimitDecision.ALLOWED:
-                return _count_decision("reserved")
+                return _count_decision("allowed_without_js")
         raise self._limited(campaign, WITHOUT_JS.interval_ms)
 
     def issue_challenge(self, address: str | None, form_hash: str) -> dict[str, object]:
@@ -174,7 +166,7 @@ class SessionLimits:
                 max(result.attack_status.level, self._shared_attack_status.level), self._shared_attack_status.override
             )  # nothing is turned off alone
         if mode.effective_level != self.attack_status.effective_level:
-            log.warning("attack_mode", mode=str(mode))
+            log.warning("attack_mode_changed", mode=str(mode))
         self.attack_status = mode
         metrics.attack_mode.set(int(mode.effective_level > 0))
         return result
@@ -183,7 +175,7 @@ class SessionLimits:
         return rate.split(self.workers)
 
     def _limited(self, campaign: Campaign, wait: int) -> RateLimited:
-        _count_decision("limited")
+        _count_decision("rejected")
         return RateLimited("rate_limited", retry_after=_to_whole_seconds(wait), **fallback_params(campaign))
 
 

@@ -1,4 +1,4 @@
-"""`doctor`: is everything there that a gift needs? What is not, with what to do, in the order in which to do it."""
+"""`donation-card doctor`: check everything that a donation needs, and print what to do, in order."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from urllib.parse import urlsplit
 import click
 
 from donation_card import __version__
-from donation_card.cli.environment import environment
+from donation_card.cli.environment import load_settings
 from donation_card.cli.stripe_setup import wallet_domains
 from donation_card.errors import ConfigurationError, DonationCardError, Unavailable
-from donation_card.settings import Settings, from_environment
+from donation_card.settings import Settings
 
 if TYPE_CHECKING:
     from donation_card.adapters.stripe.provisioning import AccountInfo, StripeProvisioning
     from donation_card.domain.campaign import Campaign
 
 MAX_CLOCK_SKEW: Final = 60
-"""Seconds that the clock may be wrong; at 300, webhooks are refused."""
+"""Seconds. From 300 on, the signatures of webhooks are rejected."""
 
-CERTIFICATE_DAYS: Final = 14
+MIN_CERTIFICATE_DAYS: Final = 14
 
-OK, FAIL, MANUAL = "ok", "BAD", "look"
+OK, FAIL, MANUAL = "ok", "FAIL", "MANUAL"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`todo`: what mends it; for `LOOK`, what a person has to see for themselves."""
+    """The result of one check. `fix`: what to do; with MANUAL, what a person has to look at."""
 
     name: str
     level: str
@@ -44,15 +44,16 @@ class Check:
 
 @click.command()
 def doctor() -> None:
-    """Check settings, Stripe, Redis, the clock and the public address; say what to do, in order.
+    """Check the whole installation.
 
-    Nothing is changed. Ends with 1 where something has to be done.
+    It checks the settings, Stripe, Redis, the clock and the public address, and prints what to do, in order. It changes
+    nothing. The exit status is 1 if a check fails.
     """
-    found = asyncio.run(_all())
+    found = asyncio.run(_all_checks())
     for each in found:
-        click.echo(f"{each.level:>4}  {each.name}")
-    for state, heading in ((FAIL, "To do, in this order:"), (MANUAL, "To look at; no program can:")):
-        todo = [each for each in found if each.level == state]
+        click.echo(f"{each.level:>6}  {each.name}")
+    for level, heading in ((FAIL, "To do, in this order:"), (MANUAL, "To check by hand:")):
+        todo = [each for each in found if each.level == level]
         if todo:
             click.echo(f"\n{heading}")
         for number, each in enumerate(todo, 1):
@@ -61,12 +62,12 @@ def doctor() -> None:
         sys.exit(1)
 
 
-async def _all() -> list[Check]:
+async def _all_checks() -> list[Check]:
     from donation_card.adapters.campaign_files.loader import CampaignFiles
     from donation_card.adapters.stripe.provisioning import StripeProvisioning
 
     try:
-        settings = from_environment(environment())
+        settings = load_settings()
     except ConfigurationError as error:
         return [Check(fault.field, FAIL, str(fault)) for fault in error.faults]
     found = [Check("settings", OK)]
@@ -78,170 +79,168 @@ async def _all() -> list[Check]:
         found += [Check("campaign files", FAIL, str(fault)) for fault in error.faults]
     at_stripe = StripeProvisioning(settings.stripe_secret_key, api_base=settings.stripe_api_base)
     try:
-        async for each in _stripe(settings, at_stripe, campaigns):
+        async for each in _stripe_checks(settings, at_stripe, campaigns):
             found.append(each)
     finally:
         await at_stripe.close()
-    for check in (_redis, _public):
+    for check in (_redis_checks, _public_checks):
         async for each in check(settings):
             found.append(each)
     return [*found, *_manual_checks(campaigns)]
 
 
-async def _stripe(settings: Settings, at: StripeProvisioning, campaigns: Sequence[Campaign]) -> AsyncIterator[Check]:
+async def _stripe_checks(
+    settings: Settings, at: StripeProvisioning, campaigns: Sequence[Campaign]
+) -> AsyncIterator[Check]:
     from donation_card.errors import StripeKeyRejected
 
     try:
-        identity = await at.account_info()
-        lacking = [right async for right in at.missing_permissions()]
+        account = await at.account_info()
+        missing = [permission async for permission in at.missing_permissions()]
     except StripeKeyRejected:
-        todo = "Stripe refuses it, or it may not read the account; take another (Dashboard → Developers → API keys)"
-        yield Check("the secret key", FAIL, todo)
+        fix = "Stripe rejects it, or it may not read the account; use another (Dashboard → Developers → API keys)"
+        yield Check("secret key", FAIL, fix)
         return
     except Unavailable as error:
-        yield Check("Stripe", FAIL, f"no answer ({error}): may this machine reach api.stripe.com?")
+        yield Check("Stripe", FAIL, f"no response ({error}): can this machine reach api.stripe.com?")
         return
-    for right in lacking:
-        yield Check("a right of the key", FAIL, f"give it “{right}”")
-    if not lacking:
-        yield Check(f"the key opens {identity.id}{'' if settings.livemode else ', in test mode'}, with all rights", OK)
+    for permission in missing:
+        yield Check("permission of the key", FAIL, f"add “{permission}”")
+    if not missing:
+        mode = "" if settings.livemode else " in test mode"
+        yield Check(f"secret key for {account.id}{mode}, with all permissions", OK)
     if settings.livemode and settings.stripe_secret_key.startswith("sk_"):
-        yield Check("the key", MANUAL, "it may do everything; a restricted key (rk_…) would do")
-    for each in account_checks(identity, campaigns):
+        yield Check("secret key", MANUAL, "it has every permission; a restricted key (rk_…) is enough")
+    for each in account_checks(account, campaigns):
         yield each
-    for question in (_endpoint(settings, at), _domains(settings, at, campaigns)):
+    for checks in (_endpoint_checks(settings, at), _domain_checks(settings, at, campaigns)):
         try:
-            async for each in question:
+            async for each in checks:
                 yield each
         except DonationCardError:
-            yield Check(
-                "webhook endpoint and domains",
-                MANUAL,
-                "this key may not read them: look in the dashboard",
-            )
+            fix = "this key may not read them: look in the dashboard"
+            yield Check("webhook endpoint and domains", MANUAL, fix)
 
 
-def account_checks(identity: AccountInfo, campaigns: Sequence[Campaign]) -> list[Check]:
-    apart = abs((datetime.now(UTC) - identity.now).total_seconds())
-    found = [
-        Check("the clock", OK)
-        if apart <= MAX_CLOCK_SKEW
-        else Check(
-            "the clock", FAIL, f"{apart:.0f} s from Stripe's; at 300 webhooks are refused: timedatectl set-ntp true"
-        )
-    ]
-    if not identity.takes_payments:
-        found.append(Check("the account", FAIL, "it takes no payments yet: Stripe's dashboard says what it misses"))
+def account_checks(account: AccountInfo, campaigns: Sequence[Campaign]) -> list[Check]:
+    """Check the clock, the account, and what the campaign files say about it."""
+    skew = abs((datetime.now(UTC) - account.now).total_seconds())
+    if skew <= MAX_CLOCK_SKEW:
+        found = [Check("clock", OK)]
+    else:
+        fix = f"{skew:.0f} s from Stripe's; from 300 on, webhooks are rejected: timedatectl set-ntp true"
+        found = [Check("clock", FAIL, fix)]
+    if not account.takes_payments:
+        found.append(Check("account", FAIL, "it accepts no payments yet: the Stripe dashboard shows what is missing"))
     for campaign in campaigns:
-        ours, theirs = campaign.recipient.statement_descriptor, identity.statement_descriptor
-        if theirs is not None and ours.upper() not in theirs.upper():
-            todo = f"the file promises “{ours}” on statements, Stripe prints “{theirs}”: make them the same"
-            found.append(Check(f"the descriptor of {campaign.id}", FAIL, todo))
+        promised, printed = campaign.recipient.statement_descriptor, account.statement_descriptor
+        if printed is not None and promised.upper() not in printed.upper():
+            fix = f"the file promises “{promised}” on statements, Stripe prints “{printed}”: make them the same"
+            found.append(Check(f"statement descriptor of {campaign.id}", FAIL, fix))
         if not campaign.fallback_url:
-            todo = "without fallback_url donors wait while Stripe's form cannot work: stripe setup makes a link"
-            found.append(Check(f"another way for {campaign.id}", MANUAL, todo))
+            fix = "donors have no other way while our form cannot work: stripe setup creates a link"
+            found.append(Check(f"fallback_url of {campaign.id}", MANUAL, fix))
     return found
 
 
-async def _endpoint(settings: Settings, at: StripeProvisioning) -> AsyncIterator[Check]:
+async def _endpoint_checks(settings: Settings, at: StripeProvisioning) -> AsyncIterator[Check]:
     from donation_card.adapters.stripe.provisioning import API_VERSION
     from donation_card.web.api.stripe_webhook import PATH
 
     url = settings.public_url + PATH
     endpoint = await at.endpoint(url)
     if endpoint is None:
-        yield Check("the webhook endpoint", FAIL, f"there is none for {url}: donation-card stripe setup")
+        yield Check("webhook endpoint", FAIL, f"there is none for {url}: donation-card stripe setup")
         return
     if not endpoint.is_up_to_date:
-        wrong = [*endpoint.missing_events, *(f"{name} (needless)" for name in endpoint.extra_events)]
-        todo = f"donation-card stripe setup; {', '.join(wrong) or 'it is disabled'}"
-        yield Check("the webhook endpoint", FAIL, todo)
+        wrong = [*endpoint.missing_events, *(f"{name} (not needed)" for name in endpoint.extra_events)]
+        yield Check("webhook endpoint", FAIL, f"donation-card stripe setup; {', '.join(wrong) or 'it is disabled'}")
     elif endpoint.api_version not in (API_VERSION, None):
-        todo = f"it speaks {endpoint.api_version}, not {API_VERSION}: delete it, then donation-card stripe setup"
-        yield Check("the webhook endpoint", FAIL, todo)
+        fix = f"its version is {endpoint.api_version}, not {API_VERSION}: delete it, then donation-card stripe setup"
+        yield Check("webhook endpoint", FAIL, fix)
     else:
-        yield Check(f"the webhook endpoint, {len(endpoint.events)} events", OK)
+        yield Check(f"webhook endpoint, {len(endpoint.events)} events", OK)
 
 
-async def _domains(settings: Settings, at: StripeProvisioning, campaigns: Sequence[Campaign]) -> AsyncIterator[Check]:
+async def _domain_checks(
+    settings: Settings, at: StripeProvisioning, campaigns: Sequence[Campaign]
+) -> AsyncIterator[Check]:
     for name in wallet_domains(settings, campaigns):
         domain = await at.domain(name)
         if domain is None or not domain.enabled:
             yield Check(f"wallets on {name}", FAIL, "the domain is not registered: donation-card stripe setup")
         elif domain.problems:
-            told = "; ".join(f"{wallet}: {problem}" for wallet, problem in domain.problems.items())
-            yield Check(f"wallets on {name}", MANUAL, told)
+            problems = "; ".join(f"{wallet}: {problem}" for wallet, problem in domain.problems.items())
+            yield Check(f"wallets on {name}", MANUAL, problems)
         else:
             yield Check(f"wallets on {name}", OK)
 
 
-async def _redis(settings: Settings) -> AsyncIterator[Check]:
+async def _redis_checks(settings: Settings) -> AsyncIterator[Check]:
     from redis.exceptions import RedisError
 
     from donation_card.adapters.redis.connection import create_connection
     from donation_card.app import redis_ledger
 
-    ledger, connection = redis_ledger(settings), create_connection(settings.redis_url, connections=1, deadline=3)
+    store, connection = redis_ledger(settings), create_connection(settings.redis_url, connections=1, deadline=3)
     try:
-        await ledger.ping()
+        await store.ping()
         async with asyncio.timeout(3):
             servers = await connection.info_of_primaries()
     except (DonationCardError, RedisError, OSError) as error:
-        yield Check("Redis", FAIL, f"{error}; see docs/operate.md, “Redis”")
+        yield Check("Redis", FAIL, f"{error}; see docs/configure.md, “Redis”")
         return
     finally:
-        await ledger.close()
+        await store.close()
         await connection.close()
-    for told in servers:
-        version = str(told.get("valkey_version") or told.get("redis_version", "?"))
+    for info in servers:
+        version = str(info.get("valkey_version") or info.get("redis_version", "?"))
         if int(version.split(".")[0]) < 7:
             yield Check("Redis", FAIL, f"version {version}; at least 7")
-        elif told.get("aof_enabled"):
-            todo = "it keeps a list of single gifts on its disk: appendonly no"
-            yield Check("Redis' append-only file", FAIL, todo)
-        elif told.get("rdb_last_bgsave_status") != "ok":
-            yield Check("Redis' snapshots", FAIL, "the last one failed; its log says why (a full disk?)")
+        elif info.get("aof_enabled"):
+            yield Check("append-only file of Redis", FAIL, "it is a list of single donations on disk: appendonly no")
+        elif info.get("rdb_last_bgsave_status") != "ok":
+            yield Check("snapshots of Redis", FAIL, "the last one failed; its log says why (a full disk?)")
         else:
-            yield Check(f"Redis {version}, keeps everything, no list of gifts", OK)
+            yield Check(f"Redis {version}, no eviction, no append-only file", OK)
 
 
-async def _public(settings: Settings) -> AsyncIterator[Check]:
-    """As the world sees it: through the proxy, with its certificate, down to a webhook that we sign ourselves."""
+async def _public_checks(settings: Settings) -> AsyncIterator[Check]:
+    """Check the service from outside: the proxy, its certificate, and a webhook that this command signs."""
     import httpx
 
     from donation_card.web.api.stripe_webhook import PATH
 
     if urlsplit(settings.public_url).scheme != "https":
-        yield Check(
-            "TLS", FAIL if settings.livemode else MANUAL, "PUBLIC_URL is not https: browsers show no wallet there"
-        )
+        level = FAIL if settings.livemode else MANUAL
+        yield Check("TLS", level, "PUBLIC_URL is not https: browsers show no wallet there")
     try:
         async with httpx.AsyncClient(base_url=settings.public_url, timeout=10) as client:
             version = (await client.get("/healthz")).raise_for_status().json()["version"]
-            closed = (await client.get("/metrics")).status_code == 404
+            metrics_closed = (await client.get("/metrics")).status_code == 404
             body, headers = _signed_event(settings)
-            heard = await client.post(PATH, content=body, headers=headers)
+            webhook = await client.post(PATH, content=body, headers=headers)
     except (httpx.HTTPError, ValueError, KeyError) as error:
-        yield Check("the public address", FAIL, f"{settings.public_url} does not answer as we do ({error})")
+        yield Check("public address", FAIL, f"the service does not answer at {settings.public_url} ({error})")
         return
     if version != __version__:
-        yield Check("the public address", FAIL, f"release {version} answers there, this is {__version__}: restart it")
+        yield Check("public address", FAIL, f"release {version} runs there, this is {__version__}: restart the service")
     else:
-        yield Check(f"the public address, release {version}", OK)
-    if not closed:
-        yield Check("/metrics", FAIL, "whoever asks can read gifts from it as they come: close it in the proxy")
-    if heard.status_code == 200:
-        yield Check("a webhook of ours arrives, and its signature holds", OK)
+        yield Check(f"public address, release {version}", OK)
+    if not metrics_closed:
+        yield Check("/metrics", FAIL, "anybody can see each donation when it arrives: close it in the proxy")
+    if webhook.status_code == 200:
+        yield Check("test webhook arrives, its signature is valid", OK)
     else:
-        todo = f"{heard.status_code} {heard.text[:80]!r}: does the service that runs have this STRIPE_WEBHOOK_SECRET?"
-        yield Check("a webhook of ours", FAIL, todo)
+        fix = f"{webhook.status_code} {webhook.text[:80]!r}: does the service have this STRIPE_WEBHOOK_SECRET?"
+        yield Check("test webhook", FAIL, fix)
     days = await asyncio.to_thread(_certificate_days, settings.public_url)
-    if days is not None and days < CERTIFICATE_DAYS:
-        yield Check("the certificate", FAIL, f"it ends in {days:.0f} days: renew it")
+    if days is not None and days < MIN_CERTIFICATE_DAYS:
+        yield Check("certificate", FAIL, f"it expires in {days:.0f} days: renew it")
 
 
 def _signed_event(settings: Settings) -> tuple[bytes, dict[str, str]]:
-    """Of a type that nobody makes: a service that believes it answers 200, and does nothing."""
+    """Sign an event of a type that does not exist: a service with the same secret answers 200 and ignores it."""
     import hashlib
     import hmac
 
@@ -252,7 +251,7 @@ def _signed_event(settings: Settings) -> tuple[bytes, dict[str, str]]:
 
 
 def _certificate_days(url: str) -> float | None:
-    """How long the certificate of an https address is still good; None where there is none to see."""
+    """Return the days until the certificate of `url` expires; None without https."""
     import socket
 
     parts = urlsplit(url)
@@ -262,20 +261,15 @@ def _certificate_days(url: str) -> float | None:
         socket.create_connection((parts.hostname, parts.port or 443), 10) as plain,
         ssl.create_default_context().wrap_socket(plain, server_hostname=parts.hostname) as secure,
     ):
-        ends = (secure.getpeercert() or {})["notAfter"]
-    return (ssl.cert_time_to_seconds(str(ends)) - time.time()) / 86_400
+        expires = (secure.getpeercert() or {})["notAfter"]
+    return (ssl.cert_time_to_seconds(str(expires)) - time.time()) / 86_400
 
 
 def _manual_checks(campaigns: Sequence[Campaign]) -> list[Check]:
-    """What Stripe tells no program."""
-    found = [
-        Check(
-            "receipts",
-            MANUAL,
-            "Stripe e-mails one after each payment if Settings → Customer emails says so; it names the payee",
-        )
+    """List the settings of the Stripe dashboard that its API does not show."""
+    fix = "Settings → Customer emails must send a receipt for each payment; it names the recipient"
+    countries = dict.fromkeys(country for campaign in campaigns for country in campaign.warned_bank_countries)
+    return [
+        Check("receipts", MANUAL, fix),
+        *(Check("Radar", MANUAL, f"Radar → Rules must have: Block if :card_country: = '{each}'") for each in countries),
     ]
-    states = dict.fromkeys(state for campaign in campaigns for state in campaign.warned_bank_countries)
-    for state in states:
-        found.append(Check("Radar", MANUAL, f"Radar → Rules must have: Block if :card_country: = '{state}'"))
-    return found

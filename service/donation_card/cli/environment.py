@@ -1,4 +1,4 @@
-"""What the commands share: the settings, and an application without a web server."""
+"""Settings and application objects for the commands."""
 
 from __future__ import annotations
 
@@ -10,25 +10,31 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from donation_card.settings import Settings
+from donation_card.settings import Settings, from_environment
 
-if TYPE_CHECKING:  # a command imports what it needs when it runs: `--help` waits for nothing
+if TYPE_CHECKING:  # commands import what they need when they run, so that `--help` is fast
     from donation_card.application.donations import Donations
 
-_DEMO_ENVIRONMENT: Final = Path("data/environment")
+DEMO_ENVIRONMENT: Final = Path("data/environment")
+"""Written by `donation-card demo`. The other commands read it in the folder of a demo."""
 
 
 def environment() -> Mapping[str, str]:
-    """Where settings are read from; without any, those of the demo that runs in this folder."""
-    if "REDIS_URL" in os.environ or not _DEMO_ENVIRONMENT.exists():
+    """Return the variables of the process, or those of the demo where REDIS_URL is not set."""
+    if "REDIS_URL" in os.environ or not DEMO_ENVIRONMENT.exists():
         return os.environ
-    click.echo("(the demo's settings, from data/environment)", err=True)
-    return dict(line.split("=", 1) for line in _DEMO_ENVIRONMENT.read_text().splitlines())
+    click.echo(f"(with the demo's settings from {DEMO_ENVIRONMENT})", err=True)
+    return dict(line.split("=", 1) for line in DEMO_ENVIRONMENT.read_text().splitlines())
+
+
+def load_settings() -> Settings:
+    """Read the settings. Raises ConfigurationError."""
+    return from_environment(environment())
 
 
 @asynccontextmanager
 async def open_application(settings: Settings) -> AsyncIterator[Donations]:
-    """The verbs, beside a running service or without one."""
+    """Open the use cases without a web server, and close their connections at the end."""
     from datetime import UTC, datetime
 
     from donation_card.adapters.campaign_files.loader import CampaignFiles

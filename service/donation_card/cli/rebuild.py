@@ -1,4 +1,4 @@
-"""`rebuild`: the ledger anew from what Stripe says, or only how far the two are apart."""
+"""`donation-card rebuild`: build the stored totals again from Stripe, or compare the two."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from donation_card.cli.environment import environment, open_application
-from donation_card.settings import Settings, from_environment
+from donation_card.cli.environment import load_settings, open_application
+from donation_card.settings import Settings
 
 if TYPE_CHECKING:
-    from donation_card.application.ports import RebuildReport
+    from donation_card.application.ports.totals import RebuildReport
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Compare only; the ledger stays as it is.")
+@click.option("--dry-run", is_flag=True, help="Compare only; keep the stored totals.")
 def rebuild(dry_run: bool) -> None:
-    """Build the ledger anew from what Stripe says, and show what it had, what is true, and the difference.
+    """Rebuild the stored totals from Stripe.
 
-    The service may go on meanwhile: it loses nothing, and readers see the last published figure.
+    The table shows the stored total, the total at Stripe and the difference. The exit status is 1 if a total was wrong.
+    The service may run meanwhile.
     """
-    if not asyncio.run(_rebuild(from_environment(environment()), dry_run)):
+    if not asyncio.run(_rebuild(load_settings(), dry_run)):
         sys.exit(1)
 
 
 async def _rebuild(settings: Settings, dry_run: bool) -> bool:
-    """Whether the ledger said what Stripe says."""
+    """Return True if every stored total was right."""
     from donation_card.application.reconciliation import Reconciliation
 
     async with open_application(settings) as donations:
@@ -50,15 +51,15 @@ async def _rebuild(settings: Settings, dry_run: bool) -> bool:
 def _table(compared: Sequence[RebuildReport], currencies: Mapping[str, str]) -> Iterator[str]:
     from donation_card.domain.money import Money
 
-    yield f"{'campaign':24} {'the ledger had':>20} {'Stripe says':>20} {'difference':>16} {'payments':>16}"
+    yield f"{'campaign':24} {'stored':>20} {'at Stripe':>20} {'difference':>16} {'payments':>16}"
     for each in compared:
-        currency, had, found = currencies.get(each.campaign), each.before, each.after
+        currency, before, after = currencies.get(each.campaign), each.before, each.after
 
         def shown(amount: int, currency: str | None = currency) -> str:
             return str(Money(amount, currency)) if currency else f"{amount} (no file)"
 
-        before = shown(had.raised) if had else "unknown"
-        change = shown(found.raised - had.raised) if had else ""
-        payments = f"{had.payments} → {found.payments}" if had and had != found else str(found.payments)
-        note = "  sums of single sites differ" if each.mismatch and had == found else ""
-        yield f"{each.campaign:24} {before:>20} {shown(found.raised):>20} {change:>16} {payments:>16}{note}"
+        stored = shown(before.raised) if before else "unknown"
+        difference = shown(after.raised - before.raised) if before else ""
+        payments = f"{before.payments} → {after.payments}" if before and before != after else str(after.payments)
+        note = "  totals of single sites differ" if each.mismatch and before == after else ""
+        yield f"{each.campaign:24} {stored:>20} {shown(after.raised):>20} {difference:>16} {payments:>16}{note}"

@@ -1,4 +1,4 @@
-"""`stripe setup`: what a campaign needs at Stripe, made once; a second time changes nothing."""
+"""`donation-card stripe setup`: create at Stripe what campaigns need. A second run changes nothing."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from donation_card.settings import Settings, from_environment
 if TYPE_CHECKING:
     from donation_card.domain.campaign import Campaign
 
-REQUIRED_SETTINGS: Final = ("STRIPE_SECRET_KEY", "PUBLIC_URL", "CAMPAIGNS", "STRIPE_API_BASE")
-"""The webhook's secret is what this command finds out, and Redis has no part in it."""
+REQUIRED_SETTINGS: Final = ("STRIPE_SECRET_KEY", "PUBLIC_URL", "CAMPAIGNS_DIR", "STRIPE_API_BASE")
+"""The others may be missing: this command prints the webhook secret, and does not use Redis."""
 
 
-@click.group()
-def stripe() -> None:
-    """At Stripe: what a campaign needs there."""
+@click.group("stripe")
+def stripe_commands() -> None:
+    """Prepare the Stripe account."""
 
 
-@stripe.command()
+@stripe_commands.command()
 def setup() -> None:
-    """Make the webhook endpoint, a payment link for each campaign, and register the domains for wallets.
+    """Create what campaigns need at Stripe.
 
-    Give it a key that may write these three, for this once; the service itself needs none of it. What is there already
-    stays. The webhook's secret is printed when it is made, and never again.
+    That is the webhook endpoint, a payment link for each campaign, and the domains for wallets. What exists and is
+    right stays. Run it with a key that may write these three; the service needs none of these rights. The webhook
+    secret is printed once, when the endpoint is created.
     """
     asyncio.run(_setup(from_environment(environment(), required=REQUIRED_SETTINGS)))
 
@@ -44,35 +45,34 @@ async def _setup(settings: Settings) -> None:
     at_stripe = StripeProvisioning(settings.stripe_secret_key, api_base=settings.stripe_api_base)
     try:
         url = settings.public_url + PATH
-        how, endpoint = await at_stripe.ensure_webhook_endpoint(url)
-        click.echo(f"webhook endpoint   {how}: {url}, {len(endpoint.events)} events")
+        done, endpoint = await at_stripe.ensure_webhook_endpoint(url)
+        click.echo(f"webhook endpoint   {done}: {url}, {len(endpoint.events)} events")
         if endpoint.secret:
-            click.echo(f"    STRIPE_WEBHOOK_SECRET={endpoint.secret}\n    Set it now; it is not told again.")
+            click.echo(f"    STRIPE_WEBHOOK_SECRET={endpoint.secret}\n    Set it now: it is not printed again.")
         if endpoint.api_version not in (API_VERSION, None):
-            click.echo(f"    It speaks {endpoint.api_version}, not {API_VERSION}: delete it, then run this again.")
+            click.echo(f"    Its version is {endpoint.api_version}, not {API_VERSION}: delete it, then run this again.")
         for campaign in campaigns:
             if campaign.hidden:
                 continue
-            how, link = await at_stripe.ensure_payment_link(
-                campaign, translations_for(campaign.default_language).translate("give.product")
-            )
-            click.echo(f"payment link       {how}: {campaign.id}")
+            product = translations_for(campaign.default_language).translate("give.product")
+            done, link = await at_stripe.ensure_payment_link(campaign, product)
+            click.echo(f"payment link       {done}: {campaign.id}")
             if campaign.fallback_url != link:
                 click.echo(
-                    f'    For the hours when our form cannot work, in {campaign.id}.toml:\n    fallback_url = "{link}"'
+                    f'    For times when our form does not work, in {campaign.id}.toml:\n    fallback_url = "{link}"'
                 )
         for name in wallet_domains(settings, campaigns):
-            how, domain = await at_stripe.ensure_domain(name)
-            click.echo(f"domain             {how}: {name}")
+            done, domain = await at_stripe.ensure_domain(name)
+            click.echo(f"domain             {done}: {name}")
             for wallet, problem in domain.problems.items():
-                click.echo(f"    {wallet} does not show there yet: {problem}")
+                click.echo(f"    {wallet} does not work there yet: {problem}")
     finally:
         await at_stripe.close()
 
 
 def wallet_domains(settings: Settings, campaigns: Sequence[Campaign]) -> Iterator[str]:
-    """Ours, and those of the sites that the campaigns name: a wallet in a frame wants both registered."""
-    ours = urlsplit(settings.public_url).hostname or ""
-    for name in dict.fromkeys([ours, *(site for campaign in campaigns for site in campaign.publisher_hosts)]):
+    """Yield the service's domain and the publishers': a wallet inside a frame needs both registered."""
+    service = urlsplit(settings.public_url).hostname or ""
+    for name in dict.fromkeys([service, *(site for campaign in campaigns for site in campaign.publisher_hosts)]):
         if "." in name and not name.replace(".", "").isdigit():
             yield name

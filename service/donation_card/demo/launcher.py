@@ -91,7 +91,7 @@ def environment(settings: Settings) -> str:
         "REDIS_URL": settings.redis_url,
         "PUBLIC_URL": settings.public_url,
         "SECRET_KEYS": settings.secret_keys[0],
-        "CAMPAIGNS": str(settings.campaigns_dir.resolve()),
+        "CAMPAIGNS_DIR": str(settings.campaigns_dir.resolve()),
     }
     return "".join(f"{name}={value}\n" for name, value in values.items())
 

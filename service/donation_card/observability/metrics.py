@@ -78,18 +78,18 @@ webhooks = _counter(
     "webhooks", "Events received, by outcome: applied, unchanged, ignored, bad, unavailable.", "outcome", "reason"
 )
 updates = _counter(
-    "joins", "States joined into the ledger, by who told of them: webhook, donor, pass.", "source", "kind"
+    "totals_updates", "States joined into the ledger, by who told of them: webhook, donor, pass.", "source", "kind"
 )
-mismatches = _counter("ledger_differences", "Ledgers that the daily check found built and wrong.", "campaign")
+mismatches = _counter("reconciliation_mismatches", "Ledgers that the daily check found built and wrong.", "campaign")
 warned_bank_donations = _counter(
-    "warned_banks", "Gifts from a bank of a state that their campaign warns of.", "campaign"
+    "warned_bank_donations", "Gifts from a bank of a state that their campaign warns of.", "campaign"
 )
 sessions = _counter("checkout_sessions", "Checkout sessions: created, failed (Stripe did not), paid, expired.", "event")
 limiter_decisions = _counter("limiter_decisions", "What the limits on asking decided.", "decision")
 attack_mode = _gauge("attack_mode", "1 while new sessions ask for a proof of work.", of="livemax")
 _LAST_WEBHOOK: Final = "donation_card_last_webhook_timestamp_seconds"
 last_webhook = _gauge("last_webhook_timestamp_seconds", "When an event of Stripe's last arrived; 0: not yet.")
-cached_reads = _counter("ready_reads", "Reads answered before routing, from bytes made beforehand.")
+cached_reads = _counter("cached_responses", "Reads answered before routing, from bytes made beforehand.")
 durations = Histogram(
     "donation_card_request_duration_seconds",
     "From the request's head to the end of its answer, by route; reads answered before routing are not measured.",

@@ -34,7 +34,7 @@ class Problems:
     async def expected(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, DonationCardError)
         if not isinstance(error, ClientError):
-            log.warning("unavailable", endpoint=_endpoint(request), reason=str(error))
+            log.warning("dependency_unavailable", endpoint=_endpoint(request), reason=str(error))
         return self.response(request, error)
 
     async def http(self, request: Request, error: Exception) -> Response:
@@ -44,7 +44,7 @@ class Problems:
         return self.response(request, refused, headers=dict(error.headers or {}))
 
     async def unexpected(self, request: Request, error: Exception) -> Response:
-        log.error("internal", endpoint=_endpoint(request), exc_info=error)
+        log.error("unhandled_error", endpoint=_endpoint(request), exc_info=error)
         return self.response(
             request, DonationCardError(), headers=DEFAULT_SECURITY_HEADERS
         )  # it is answered outside of `SafeByDefault`

@@ -18,6 +18,7 @@ import tomli
 from donation_card.adapters.campaign_files.constraints import violations
 from donation_card.adapters.campaign_files.fields import seconds
 from donation_card.adapters.campaign_files.schema import build_campaign, quote_value, validate_sections
+from donation_card.application.ports.campaigns import Campaigns
 from donation_card.domain.campaign import Campaign
 from donation_card.errors import ConfigFault, ConfigurationError, NotFound
 
@@ -27,7 +28,7 @@ _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _PLACE: Final = re.compile(r" \(at (line \d+, column \d+|end of document)\)$")
 
 
-class CampaignFiles:
+class CampaignFiles(Campaigns):
     """The campaigns of a folder (each `*.toml` in it that is not hidden), or of single files; `ports.Campaigns`.
 
     `publication_every` overrides the timetable of every campaign: the demo says "0", and the figures are live.
@@ -66,7 +67,7 @@ class CampaignFiles:
         """Read what was written, added or removed since; whether a campaign changed. Cheap: call it every second."""
         before = self._by_id
         for path, faults in self._scan().items():
-            self._log.error("campaign_file_refused", file=_name(path), faults=[str(fault) for fault in faults])
+            self._log.error("campaign_file_invalid", file=_name(path), faults=[str(fault) for fault in faults])
         if self._by_id is before:
             return False
         for campaign_id in before.keys() | self._by_id.keys():

@@ -13,10 +13,11 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from donation_card.adapters.redis.connection import Script, create_connection
-from donation_card.application.donations import SESSION_LIFETIME
-from donation_card.application.ports import Account, LimitDecision, LimitResult
+from donation_card.application.ports.limits import LimitDecision, LimitResult
+from donation_card.application.ports.payments import Account
 from donation_card.domain import attack_detection as attack
 from donation_card.domain.attack_detection import NO_SIGNALS, AttackStatus, Signals
+from donation_card.domain.lifetimes import SESSION_LIFETIME
 from donation_card.domain.rate_limits import Bucket
 from donation_card.errors import TotalsUnavailable
 

@@ -21,7 +21,9 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from donation_card.adapters.redis.connection import Script, Value, create_connection
-from donation_card.application.ports import Account, ApplyResult, Rebuild, RebuildReport, SyncHistory, SyncRun
+from donation_card.application.ports.payments import Account
+from donation_card.application.ports.totals import ApplyResult, Rebuild, RebuildReport, SyncHistory, SyncRun
+from donation_card.domain.lifetimes import STALE_AFTER
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, periods_around
 from donation_card.domain.totals import ObjectState, Totals
 from donation_card.errors import TotalsUnavailable
@@ -30,9 +32,6 @@ SCHEMA_VERSION: Final = "1"
 MAX_ATTEMPTS: Final = 3
 """Attempts at one operation while generations change underneath it."""
 
-
-STALE_AFTER: Final = 7_200
-"""Seconds after the last complete pass from which on nothing is decided: twice the longest wait between two passes."""
 
 LEASE_SECONDS: Final = 300
 """Seconds that a worker which reconciles is left alone without a sign of life."""

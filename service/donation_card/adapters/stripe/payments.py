@@ -24,7 +24,7 @@ from donation_card.adapters.stripe.client import (
     iterate_pages,
     mapped_parse_errors,
 )
-from donation_card.application.ports import (
+from donation_card.application.ports.payments import (
     Account,
     Attribution,
     ChargeCountry,

@@ -33,7 +33,7 @@ WEBHOOK_EVENTS: Final = (*HANDLED_EVENTS, DECLINE_EVENT)
 METADATA_TAG: Final = {"made_by": "donation-card"}
 WALLETS: Final = ("apple_pay", "google_pay", "link")
 
-CREATED, UPDATED, UNCHANGED = "made", "changed", "was there"
+CREATED, UPDATED, UNCHANGED = "created", "updated", "unchanged"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from donation_card.application.checkout import Checkout, PaymentPageOptions
-from donation_card.application.ports import CheckoutSession, FormToken, SessionHandle, UiMode
+from donation_card.application.ports.payments import CheckoutSession, UiMode
+from donation_card.application.ports.tokens import FormToken, SessionHandle
 from donation_card.application.session_limits import Client
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import Money, parse_amount

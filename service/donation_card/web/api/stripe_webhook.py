@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from donation_card.application.donations import Donations
-from donation_card.application.ports import ApplyResult
+from donation_card.application.ports.totals import ApplyResult
 from donation_card.errors import DonationCardError, IgnoredEvent, Unavailable
 from donation_card.observability.metrics import webhooks
 from donation_card.web.http.headers import DEFAULT_SECURITY_HEADERS, NO_STORE, SecurityHeadersMiddleware
@@ -39,7 +39,7 @@ class WebhookEndpoint:
             log.info("event_ignored", reason=reason.code)
             answer = JSONResponse({"outcome": "ignored", "reason": reason.code}, 200, _HEADERS)
         except DonationCardError as error:
-            webhooks.labels("unavailable" if isinstance(error, Unavailable) else "bad", error.code).inc()
+            webhooks.labels("unavailable" if isinstance(error, Unavailable) else "rejected", error.code).inc()
             scope["endpoint"] = type(self)
             await SecurityHeadersMiddleware(await self.problem(Request(scope), error))(scope, receive, send)
             return

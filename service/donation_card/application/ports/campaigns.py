@@ -1,0 +1,37 @@
+"""The port to the campaigns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from donation_card.domain.campaign import Campaign
+from donation_card.errors import NotFound
+
+
+class Campaigns(Protocol):
+    """Implementations name this class as their base, to inherit the methods about visible campaigns."""
+
+    def get(self, campaign_id: str) -> Campaign:
+        """Return a campaign, also a hidden one. Raise NotFound (`campaign_unknown`)."""
+        ...
+
+    def all(self) -> Sequence[Campaign]: ...
+
+    def reload(self) -> bool:
+        """Read changed files and return True if a campaign changed. An invalid file leaves its campaign as it was."""
+        ...
+
+    def load_errors(self) -> str | None:
+        """Return the reason why the newest version of a file is not in use, or None if all are."""
+        ...
+
+    def get_visible(self, campaign_id: str) -> Campaign:
+        """Return a campaign. Raise NotFound (`campaign_unknown`, or `campaign_hidden` for a hidden one)."""
+        campaign = self.get(campaign_id)
+        if campaign.hidden:
+            raise NotFound("campaign_hidden")
+        return campaign
+
+    def all_visible(self) -> list[Campaign]:
+        return [campaign for campaign in self.all() if not campaign.hidden]

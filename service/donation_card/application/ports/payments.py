@@ -1,0 +1,170 @@
+"""The port to the payment provider, and the values that it exchanges with the use cases."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Protocol
+
+from donation_card.domain.money import Money
+from donation_card.domain.totals import ObjectKind, ObjectState, payment
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A Stripe account and its mode. Totals of two accounts, or of test and live money, are never mixed."""
+
+    id: str
+    livemode: bool
+
+    @property
+    def environment(self) -> str:
+        return "live" if self.livemode else "test"
+
+
+class UiMode(Enum):
+    """The place where the donor pays: embedded in our page, or on a page that Stripe hosts."""
+
+    EMBEDDED = "embedded"
+    HOSTED = "hosted"
+
+
+class SessionStatus(Enum):
+    OPEN = "open"
+    PROCESSING = "processing"
+    PAID = "paid"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutOrder:
+    """Everything that defines one checkout session. The same order with the same key returns the same session."""
+
+    campaign: str
+    site: str
+    attempt_id: str
+    amount: Money
+    ui_mode: UiMode
+    description: str
+    locale: str
+    expires_at: int
+    """UTC seconds."""
+    success_url: str | None = None
+    cancel_url: str | None = None
+    submit_message: str | None = None
+    """A text that Stripe shows above its button."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeCountry:
+    """The country of the bank (ISO 3166) and the time of the charge (UTC seconds)."""
+
+    country: str
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutSession:
+    """A checkout session as Stripe reported it last.
+
+    `replayed` marks the stored response to a repeated idempotency key. `charge_country` is set only in listings, where
+    it costs no additional request.
+    """
+
+    id: str
+    status: SessionStatus
+    amount: Money | None
+    campaign: str | None
+    site: str
+    attempt_id: str | None
+    payment_intent: str | None
+    created: int
+    expires_at: int
+    client_secret: str | None = None
+    url: str | None = None
+    replayed: bool = False
+    charge_country: ChargeCountry | None = None
+
+    @property
+    def object_state(self) -> ObjectState | None:
+        """The contribution of the payment to the totals, or None if the session is not paid."""
+        if self.status is not SessionStatus.PAID or not (self.campaign and self.payment_intent and self.amount):
+            return None
+        return payment(self.campaign, self.payment_intent, self.amount.amount, paid=True, site=self.site)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """The campaign of a payment, and the site that the donor came from."""
+
+    campaign: str
+    site: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefundOrDispute:
+    """A refund or a dispute as Stripe reported it last.
+
+    `cumulative_amounts` as in `domain.totals.ObjectState`, in minor units of `currency`. `attribution` is None if the
+    report does not contain it.
+    """
+
+    kind: ObjectKind
+    id: str
+    payment_intent: str | None
+    currency: str
+    cumulative_amounts: tuple[int, ...]
+    attribution: Attribution | None = None
+
+
+StripeRecord = CheckoutSession | RefundOrDispute
+"""An object that affects the totals, from a webhook or from a listing."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentDeclined:
+    """A card was declined in one of our sessions. No money moved, but it is a signal of card testing."""
+
+
+class Payments(Protocol):
+    """Every method that sends a request raises PaymentsUnavailable if Stripe does not answer in time."""
+
+    key_fingerprint: str
+    """A hash that identifies the secret key and does not reveal it."""
+
+    async def account(self) -> Account: ...
+
+    async def create_session(self, order: CheckoutOrder, idempotency_key: str) -> CheckoutSession: ...
+
+    async def get_session(self, session_id: str) -> CheckoutSession:
+        """Raise NotFound if there is no such session."""
+
+    async def expire_session(self, session_id: str) -> CheckoutSession:
+        """Expire an open session. Return a session that is already paid or expired unchanged."""
+
+    async def attribution(self, payment_intent: str) -> Attribution | None:
+        """Read the metadata of the payment, else of its session. Return None if it is not our donation.
+
+        Try once, for at most 3 s.
+        """
+
+    def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
+        """List every session, refund and dispute created at or after `created` (UTC seconds), in any order."""
+
+    def list_changed_since(self, changed: int) -> AsyncIterator[StripeRecord]:
+        """List objects that changed since `changed`, as far as Stripe has events about them.
+
+        The list can be incomplete: Stripe keeps events for 30 days and creates none for some changes.
+        """
+
+    def parse_event(
+        self, body: bytes, signature: bytes, now: datetime, account: Account
+    ) -> StripeRecord | PaymentDeclined:
+        """Verify and parse a webhook.
+
+        Raise Invalid if the signature or the body is wrong, and IgnoredEvent if the event is not about our donation.
+        """
+
+    async def close(self) -> None: ...

@@ -1,0 +1,130 @@
+"""The port to the stored totals, and the values that it exchanges with the use cases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Protocol
+
+from donation_card.application.ports.payments import Account
+from donation_card.domain.publication import PublicationPolicy, PublishedTotal
+from donation_card.domain.totals import ObjectState, Totals
+
+
+class ApplyResult(Enum):
+    """`UNCHANGED` means that this version of the object or a later one was applied before."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRun:
+    """One incremental sync of a campaign: the generation that it updates, and its start.
+
+    `since` is the time (UTC seconds) at which the last complete sync began. None means that the totals are unknown: the
+    generation was never built, lost data or contradicts itself. Then only a full rebuild helps.
+    """
+
+    generation: str
+    since: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """A generation that a full rebuild fills while the current generation is in use."""
+
+    campaign: str
+    generation: str
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildReport:
+    """The result of a full rebuild.
+
+    `before` is None if the totals were unknown. `mismatch` is true if complete totals differed from Stripe, even for
+    one site only.
+    """
+
+    campaign: str
+    before: Totals | None
+    after: Totals
+    mismatch: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SyncHistory:
+    """The start of the last complete sync and rebuild (UTC seconds, None: never), and the syncs without news since."""
+
+    last_sync_at: int | None = None
+    last_rebuild_at: int | None = None
+    empty_syncs: int = 0
+
+
+class TotalsStore(Protocol):
+    """Every method raises TotalsUnavailable if the server does not answer in time or refuses to write."""
+
+    async def apply(self, account: Account, state: ObjectState) -> ApplyResult:
+        """Apply one object state and return after it is stored. Applying it again changes nothing."""
+
+    async def publish_if_due(
+        self, account: Account, campaign: str, policy: PublicationPolicy, *, now: datetime, offline: int, ended: bool
+    ) -> PublishedTotal | None:
+        """Decide the public total if its time has come, and return it. Return None if there never was one.
+
+        While the totals are unknown, or older than they were, nothing is decided: the last total is returned as stale.
+        """
+
+    async def totals(self, account: Account, campaign: str) -> Totals | None:
+        """Return the current totals, or None if they are unknown."""
+
+    async def lease(self, account: Account, owner: str) -> bool:
+        """Acquire or renew the right to synchronise. It expires by itself.
+
+        It saves work only: two concurrent syncs give the same result.
+        """
+
+    async def release(self, account: Account, owner: str) -> None: ...
+
+    async def sync_history(self, account: Account) -> SyncHistory: ...
+
+    async def save_sync_history(self, account: Account, history: SyncHistory) -> None: ...
+
+    async def campaigns(self, account: Account) -> set[str]:
+        """Return every campaign that was ever stored, also those without a file."""
+
+    async def begin_sync(self, account: Account, campaign: str) -> SyncRun:
+        """Begin a sync. Call it before the first request to Stripe: `advance_cursor` then notices a lost generation."""
+
+    async def advance_cursor(self, account: Account, campaign: str, run: SyncRun, cursor: int) -> bool:
+        """Store that the generation is complete up to `cursor`, the start of a complete sync.
+
+        Return False and store nothing if the generation of the sync no longer exists.
+        """
+
+    async def begin_rebuild(self, account: Account, campaign: str) -> Rebuild:
+        """Begin a rebuild: `apply` updates the new generation too. Discard the unfinished rebuild of another worker."""
+
+    async def apply_to_rebuild(self, account: Account, rebuild: Rebuild, state: ObjectState) -> bool:
+        """Apply a state to the new generation only. Return False if another rebuild replaced it."""
+
+    async def promote_rebuild(self, account: Account, rebuild: Rebuild, cursor: int) -> RebuildReport | None:
+        """Make the complete new generation current. Return None if it no longer exists.
+
+        `cursor` is the start of the rebuild in UTC seconds.
+        """
+
+    async def discard_rebuild(self, account: Account, rebuild: Rebuild) -> RebuildReport | None:
+        """Compare and remove the new generation. Return None if it no longer exists."""
+
+    async def save_account(self, fingerprint: str, account: Account) -> None:
+        """Store the account of a secret key, for a start while Stripe is unavailable."""
+
+    async def load_account(self, fingerprint: str) -> Account | None: ...
+
+    async def ping(self) -> None:
+        """Raise TotalsUnavailable, with the reason, unless the server answers and stores durably."""
+
+    async def close(self) -> None: ...

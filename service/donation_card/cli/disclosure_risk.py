@@ -1,0 +1,55 @@
+"""`donation-card disclosure-risk`: estimate what the public total reveals about single donations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from donation_card.cli.options import campaigns_option
+
+
+@click.command("disclosure-risk")
+@click.argument("campaign")
+@campaigns_option
+@click.option("--every", help='Another period, such as "6h" or "1d".')
+@click.option("--step", type=click.IntRange(1), help="Another step, in whole units.")
+@click.option("--min-donations", type=click.IntRange(0), help="Another minimum of donations.")
+@click.option("--samples", default=400, show_default=True, type=click.IntRange(2), help="More are slower, more exact.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the random numbers.")
+def disclosure_risk(
+    campaign: str,
+    campaigns: Path,
+    every: str | None,
+    step: int | None,
+    min_donations: int | None,
+    samples: int,
+    seed: int,
+) -> None:
+    """Estimate what the public total reveals.
+
+    The table shows the advantage of an observer who knows amount and time of one donation to CAMPAIGN.
+    docs/privacy.md explains how to choose `every`, `step` and `min_donations` with it.
+    """
+    from dataclasses import replace
+    from random import Random
+
+    from donation_card.adapters.campaign_files.fields import seconds
+    from donation_card.adapters.campaign_files.loader import CampaignFiles
+    from donation_card.analysis.disclosure_risk import report_lines
+
+    found = CampaignFiles(campaigns).get(campaign)
+    policy = found.publication
+    try:
+        policy = replace(
+            policy,
+            interval_seconds=seconds(every, None) if every is not None else policy.interval_seconds,
+            step=step * found.giving.minimum.minor_per_major if step is not None else policy.step,
+            min_donations=min_donations if min_donations is not None else policy.min_donations,
+        )
+        suggested = [money.amount for money in found.giving.suggested]
+        rng = Random(seed).random  # noqa: S311
+        lines = list(report_lines(policy, suggested, found.currency, rng, samples=samples))
+    except ValueError as error:
+        raise click.UsageError(str(error) or f"--every {every}: equal parts of a day, such as 6h") from error
+    click.echo("\n".join(lines))

@@ -1,0 +1,50 @@
+"""`donation-card serve`: run the service."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from donation_card.cli.check import checked_configuration
+
+SHUTDOWN_TIMEOUT: Final = 8
+"""Seconds for requests in progress after a signal to stop. `docker stop` kills the process after 10 seconds."""
+
+WORKER_START_TIMEOUT: Final = 60
+"""Seconds in which a new worker must start. Otherwise a reload (SIGHUP) keeps the old one."""
+
+
+@click.command()
+def serve() -> None:
+    """Run the service.
+
+    All settings are environment variables. The service does not start while one of them is wrong.
+    """
+    import uvicorn
+
+    from donation_card.observability.logs import configure_logs
+    from donation_card.observability.metrics import multiprocess_dir
+    from donation_card.server.http_protocol import KEEP_ALIVE, LimitedHttpProtocol
+
+    settings, _ = checked_configuration()  # here, so that a fault is printed once and not by each worker
+    configure_logs(settings.log_level)
+    with multiprocess_dir(settings.workers):
+        uvicorn.run(
+            "donation_card.app:worker",
+            factory=True,
+            lifespan="on",  # a failing lifespan ends the worker: without background tasks it has no totals
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            http=LimitedHttpProtocol,
+            ws="none",
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_worker_healthcheck=WORKER_START_TIMEOUT,
+            proxy_headers=False,  # the application has a middleware for them
+            log_config=None,  # configure_logs() handles uvicorn's log records
+            log_level=settings.log_level,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
+        )

@@ -1,0 +1,37 @@
+"""`donation-card totals`: show the stored total of a campaign."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+
+from donation_card.cli.environment import load_settings, open_application
+from donation_card.settings import Settings
+
+
+@click.command()
+@click.argument("campaign")
+def totals(campaign: str) -> None:
+    """Show the stored total of CAMPAIGN.
+
+    It is exact to the cent and includes donations that are not published yet.
+    """
+    asyncio.run(_totals(load_settings(), campaign))
+
+
+async def _totals(settings: Settings, campaign_id: str) -> None:
+    from donation_card.domain.money import Money
+
+    async with open_application(settings) as donations:
+        campaign = donations.campaigns.get(campaign_id)
+        account = await donations.account()
+        found = await donations.totals_store.totals(account, campaign.id)
+    click.echo(f"campaign  {campaign.id} ({account.id}, {account.environment})")
+    if found is None:
+        click.echo("raised    unknown: the service builds the totals within seconds after it starts")
+        sys.exit(1)
+    click.echo(f"raised    {Money(found.raised, campaign.currency)} before fees")
+    click.echo(f"payments  {found.payments}")
+    click.echo(f"goal      {campaign.goal}")

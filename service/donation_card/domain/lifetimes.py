@@ -1,0 +1,17 @@
+"""Lifetimes in seconds that more than one layer needs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+FORM_TOKEN_LIFETIME: Final = 60 * 60
+"""A form token can start checkout sessions for this time."""
+
+SESSION_HANDLE_LIFETIME: Final = 24 * 60 * 60
+"""The browser can ask for the status of its checkout session for this time."""
+
+SESSION_LIFETIME: Final = FORM_TOKEN_LIFETIME + 31 * 60
+"""From the issue of a form token to the end of its checkout sessions. Stripe requires at least 30 minutes."""
+
+STALE_AFTER: Final = 2 * 60 * 60
+"""Without a complete sync for this time, no public total is decided. It is twice the longest wait between two syncs."""

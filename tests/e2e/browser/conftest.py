@@ -1,0 +1,37 @@
+"""A browser, an installation and a publisher's site for the browser tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import BrowserContext
+
+from tests.support.browser import CHROMIUM, Site, with_publisher_site
+from tests.support.installation import Installation
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict) -> dict:
+    return browser_type_launch_args | CHROMIUM
+
+
+@pytest.fixture(scope="module")
+def installed(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, Site]]:
+    with with_publisher_site(redis_url, tmp_path_factory.mktemp("sandbox")) as found:
+        yield found
+
+
+@pytest.fixture
+def installation(installed: tuple[Installation, Site]) -> Installation:
+    return installed[0]
+
+
+@pytest.fixture
+def site(installed: tuple[Installation, Site]) -> Site:
+    return installed[1]
+
+
+@pytest.fixture(autouse=True)
+def patient(context: BrowserContext) -> None:
+    context.set_default_timeout(20_000)

@@ -1,0 +1,41 @@
+"""The warning is seen above Stripe's form, in the frame and in a tab, while a donor pays."""
+
+from __future__ import annotations
+
+import pytest
+from donation_card.web.presentation.translations import translations_for
+from playwright.sync_api import expect
+
+from tests.support.browser import NARROW, article, choose, open_card
+
+
+def top(locator):
+    return locator.bounding_box()["y"]
+
+
+@pytest.mark.parametrize("lang", ["be", "ru", "uk"])
+def test_in_the_frame_it_stands_above_stripe_s_form_and_the_way_to_a_new_tab(page, installation, site, lang):
+    page.set_viewport_size(NARROW)
+    frame = open_card(page, site.publish(article(installation, lang)))
+    warning = frame.locator("#warning")
+    words = translations_for(lang)
+    expect(warning).to_contain_text(words.translate("bank_warning.title", countries=words.country_list(("BY", "RU"))))
+    assert top(warning) < top(frame.locator("#form"))
+    choose(frame, "25")
+    frame.locator("#submit").click()
+    stripe = frame.frame_locator("#payment iframe")
+    expect(stripe.locator("[name=number]")).to_be_visible()
+    expect(warning).to_be_visible()
+    assert top(warning) < min(top(frame.locator("#payment iframe")), top(frame.locator("#new-tab")))
+    expect(stripe.locator("#custom-text")).to_contain_text(words.translate("bank_warning.text"))
+    assert top(stripe.locator("#custom-text")) < top(stripe.locator("button").first)
+
+
+def test_where_stripe_s_form_is_blocked_it_stands_above_the_way_that_is_left(page, installation, site):
+    page.route("**/stripe.js", lambda route: route.abort())
+    frame = open_card(page, site.publish(article(installation, "be")))
+    choose(frame, "25")
+    frame.locator("#submit").click()
+    expect(frame.locator("#blocked")).to_be_visible()
+    expect(frame.locator("#warning")).to_be_visible()
+    assert top(frame.locator("#warning")) < top(frame.locator("#new-tab"))

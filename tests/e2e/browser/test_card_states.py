@@ -1,0 +1,184 @@
+"""Every state of a campaign, on a timetable as in earnest: accessible everywhere, sparing with requests."""
+
+import pytest
+from donation_card.domain.campaign import LANGUAGES
+from playwright.sync_api import expect
+
+from tests.e2e.browser.test_accessibility import assert_clean
+from tests.support.browser import NARROW, choose, open_card, pay_inline, with_publisher_site
+from tests.support.campaign_states import STATES, THEMES, cards, write_states
+from tests.support.installation import PAYS, SETTLES_LATER
+
+
+@pytest.fixture(scope="module")
+def installed(redis_url, tmp_path_factory):
+    campaigns = write_states(tmp_path_factory.mktemp("campaigns"))
+    sandbox = tmp_path_factory.mktemp("sandbox")
+    with with_publisher_site(redis_url, sandbox, campaigns=campaigns, demo_publication_interval=None) as found:
+        yield found
+
+
+def all_drawn(page, number):
+    page.evaluate(
+        """async () => {
+          for (const card of document.querySelectorAll('donation-card')) {
+            card.scrollIntoView()
+            await new Promise(resume => requestAnimationFrame(() => setTimeout(resume)))
+          }
+        }"""
+    )
+    expect(page.locator("donation-card .card")).to_have_count(number)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_card_is_accessible_in_every_state(page, installation, site, lang, theme):
+    page.emulate_media(color_scheme=theme)
+    page.set_viewport_size(NARROW)
+    page.goto(site.publish(cards(installation, STATES, lang)))
+    all_drawn(page, len(STATES))
+    assert_clean(page, "donation-card", only_wcag=True)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= NARROW["width"], "nothing is cut off"
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_giving_page_is_accessible_before_and_after_a_mistake_and_when_closed(page, installation, lang, theme):
+    page.emulate_media(color_scheme=theme)
+    page.set_viewport_size(NARROW)
+    page.goto(f"{installation.service}/c/safe/give?lang={lang}")
+    assert_clean(page)
+    page.locator("#own").fill("4,999,9")
+    page.locator("#submit").click()
+    expect(page.locator("#error")).not_to_be_empty()
+    assert_clean(page)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= NARROW["width"]
+    page.goto(f"{installation.service}/c/paused/give?lang={lang}")
+    assert_clean(page)
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("started", "Just started"),
+        ("begun", "€200 funded · next"),
+        ("funded", "Gifts are still welcome"),
+        ("full", "no further gifts are taken"),
+        ("paused", "Giving is paused"),
+        ("closed", "has ended"),
+    ],
+)
+def test_every_state_says_what_it_is_and_has_a_way_out(page, installation, site, state, says):
+    page.goto(site.publish(cards(installation, [state])))
+    card = page.locator("donation-card")
+    expect(card.locator(".card")).to_contain_text(says)
+    takes = state in {"started", "begun", "funded"}
+    assert card.locator(".donate").is_visible() == takes
+    if not takes:
+        assert "next" not in card.locator("ul").inner_text(), "where nothing is taken, nothing is next"
+
+
+def test_fifty_cards_of_a_campaign_are_one_request(page, installation, site):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if "/v1/campaigns/" in request.url else None)
+    page.goto(site.publish(cards(installation, ["begun", "paused"] * 25, attributes='layout="button"')))
+    all_drawn(page, 50)
+    assert sorted(url.split("?")[0].rpartition("/")[2] for url in asked) == ["begun", "paused"]
+
+
+def test_nothing_is_asked_again_before_the_figure_may_change(page, installation, site):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if "/v1/campaigns/" in request.url else None)
+    page.clock.install()
+    page.goto(site.publish(cards(installation, ["begun"])))
+    all_drawn(page, 1)
+    page.clock.run_for(50_000)
+    assert len(asked) == 1
+    page.clock.fast_forward("25:00:00")
+    page.wait_for_timeout(1000)
+    assert len(asked) == 2
+
+
+def test_another_campaign_or_language_set_by_a_script_is_drawn(page, installation, site):
+    page.goto(site.publish(cards(installation, ["begun"])))
+    card = page.locator("donation-card")
+    expect(card.locator(".donate")).to_have_text("Donate")
+    card.evaluate("card => card.setAttribute('lang', 'de')")
+    expect(card.locator(".donate")).to_have_text("Spenden")
+    card.evaluate("card => card.setAttribute('campaign', 'paused')")
+    expect(card.locator(".notice")).to_be_visible()
+
+
+def test_a_language_from_right_to_left_turns_the_card_round(page, installation, site):
+    answer = installation.client.get("/v1/campaigns/begun?lang=en").json() | {"dir": "rtl", "lang": "ar"}
+    page.route(
+        "**/v1/campaigns/**", lambda route: route.fulfill(json=answer, headers={"access-control-allow-origin": "*"})
+    )
+    page.set_viewport_size(NARROW)
+    page.goto(site.publish(cards(installation, ["begun"])))
+    all_drawn(page, 1)
+    boxes = [each.bounding_box() for each in page.locator("donation-card .bar > i").all()]
+    assert [box["x"] for box in boxes] == sorted((box["x"] for box in boxes), reverse=True)
+    dot, amount = page.locator("donation-card li > i").first, page.locator("donation-card li > span").first
+    assert dot.bounding_box()["x"] > amount.bounding_box()["x"]
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= NARROW["width"]
+
+
+def test_on_paper_the_address_stands_where_the_button_was(page, installation, site):
+    page.goto(site.publish(cards(installation, ["begun"])))
+    all_drawn(page, 1)
+    page.emulate_media(media="print")
+    after = page.locator("donation-card .donate").evaluate("link => getComputedStyle(link, '::after').content")
+    assert f"{installation.service}/c/begun/give" in after
+    expect(page.locator("donation-card select")).to_be_hidden()
+
+
+def test_with_forced_colours_the_bar_still_tells_full_from_empty(page, installation, site):
+    page.emulate_media(forced_colors="active")
+    page.goto(site.publish(cards(installation, ["begun"])))
+    all_drawn(page, 1)
+    style = "element => getComputedStyle(element).backgroundColor"
+    first = page.locator("donation-card .bar > i").first
+    assert first.evaluate(style) != first.locator("b").evaluate(style)
+
+
+@pytest.mark.parametrize(("state", "shared"), [("safe", 1), ("begun", 0)])
+def test_thanks_offer_to_share_only_where_that_endangers_nobody(page, context, installation, site, state, shared):
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    frame = open_card(page, site.publish(cards(installation, [state])))
+    choose(frame, "25")
+    frame.locator("#submit").click()
+    pay_inline(frame, PAYS)
+    expect(frame.locator("#thanks h1")).to_be_focused()
+    expect(frame.locator("#share")).to_have_count(shared)
+    if shared:
+        frame.locator("#share").click()
+        expect(frame.locator("#shared")).to_have_text("The link is copied.")
+        assert page.evaluate("() => navigator.clipboard.readText()") == f"{installation.service}/c/safe"
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_payment_thanks_and_processing_are_clean_in_every_language(page, installation, site, lang):
+    page.set_viewport_size(NARROW)
+    frame = open_card(page, site.publish(cards(installation, ["begun"], lang)))
+
+    def clean():
+        inside = next(each for each in page.frames if each.url.startswith(installation.service))
+        for theme in THEMES:
+            inside.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+            assert_clean(inside, "main")
+        assert inside.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+    choose(frame, "25")
+    frame.locator("#submit").click()
+    expect(frame.frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()
+    clean()
+    pay_inline(frame, PAYS)
+    expect(frame.locator("#thanks h1")).to_be_focused()
+    clean()
+    frame = open_card(page, page.url)
+    choose(frame, "35")
+    frame.locator("#submit").click()
+    pay_inline(frame, SETTLES_LATER)
+    expect(frame.locator("#thanks h1")).to_be_focused()
+    clean()

@@ -1,0 +1,168 @@
+"""A donor gives: in the article, in a new tab, without JavaScript, and never twice by accident."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.support.browser import NARROW, WIDE, article, choose, close_thanks, open_card, pay_inline, pay_on
+from tests.support.installation import ASKS_3DS, DECLINED, PAYS, eventually
+
+
+@pytest.mark.parametrize(("size", "lang", "thanks"), [(NARROW, "be", "Дзякуй"), (WIDE, "en", "Thank you")])
+def test_a_gift_inside_the_article_is_thanked_for_and_moves_the_total(page, installation, site, size, lang, thanks):
+    before = installation.progress()["raised"]
+    page.set_viewport_size(size)
+    frame = open_card(page, site.publish(article(installation, lang)))
+    frame.locator(".own input[name=own]").fill("25")
+    expect(frame.locator("#submit")).to_contain_text("25")
+    frame.locator("#submit").click()
+    pay_inline(frame, PAYS)
+    expect(frame.locator("#thanks h1")).to_contain_text(thanks)
+    expect(frame.locator("#thanks")).to_contain_text("25")
+    close_thanks(frame)
+    expect(page.locator("donation-card .donate")).to_be_focused()
+    eventually(lambda: installation.progress()["raised"] == before + 2500, "the total has moved")
+    figure = re.compile(rf"{(before + 2500) // 100}\D|{(before + 2500) // 100:,}")
+    expect(page.locator("donation-card .figure")).to_contain_text(figure)
+    assert installation.paid() == (installation.totals().raised, installation.totals().payments)
+
+
+def test_a_gift_in_a_new_tab_ends_the_payment_that_was_open_here(page, context, installation, site):
+    frame = open_card(page, site.publish(article(installation)))
+    choose(frame, "25")
+    frame.locator("#submit").click()
+    expect(frame.frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()
+    paid = installation.paid()
+    with context.expect_page() as opened:
+        frame.locator("#new-tab button").click()
+    hosted = opened.value
+    pay_on(hosted, PAYS)
+    expect(hosted.locator("h1")).to_have_text("Thank you")
+    assert hosted.url.startswith(installation.service)
+    expect(frame.locator("#payment iframe")).to_have_count(0)
+    assert installation.paid() == (paid[0] + 2500, paid[1] + 1)
+
+
+def test_a_declined_card_can_be_followed_by_one_that_pays(page, installation, site):
+    paid = installation.paid()
+    frame = open_card(page, site.publish(article(installation)))
+    choose(frame, "10")
+    frame.locator("#submit").click()
+    pay_inline(frame, DECLINED)
+    expect(frame.frame_locator("#payment iframe").locator("[role=alert]")).to_be_visible()
+    assert installation.paid() == paid
+    pay_inline(frame, PAYS)
+    expect(frame.locator("#thanks h1")).to_have_text("Thank you")
+    assert installation.paid() == (paid[0] + 1000, paid[1] + 1)
+
+
+def test_a_card_that_asks_for_3d_secure_pays_after_it_is_approved(page, installation, site):
+    paid = installation.paid()
+    frame = open_card(page, site.publish(article(installation)))
+    choose(frame, "10")
+    frame.locator("#submit").click()
+    pay_inline(frame, ASKS_3DS)
+    frame.frame_locator("#payment iframe").get_by_role("button", name=re.compile("approve|confirm", re.I)).click()
+    expect(frame.locator("#thanks h1")).to_have_text("Thank you")
+    assert installation.paid()[1] == paid[1] + 1
+
+
+def test_pressing_twice_makes_one_session(page, installation, site):
+    frame = open_card(page, site.publish(article(installation)))
+    choose(frame, "35")
+    sent = []
+    page.on("request", lambda request: sent.append(request) if request.method == "POST" else None)
+    frame.locator("#submit").dblclick()
+    expect(frame.frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()
+    orders = [request for request in sent if request.url.endswith("/v1/checkout-sessions")]
+    assert len({request.response().json()["client_secret"] for request in orders}) == 1
+
+
+def test_going_back_and_changing_the_amount_pays_the_new_amount_once(page, installation, site):
+    paid = installation.paid()
+    frame = open_card(page, site.publish(article(installation)))
+    choose(frame, "50")
+    frame.locator("#submit").click()
+    expect(frame.frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()
+    frame.locator("#change").click()
+    expect(frame.locator("#give-title")).to_be_focused()
+    choose(frame, "10")
+    frame.locator("#submit").click()
+    pay_inline(frame, PAYS)
+    expect(frame.locator("#thanks")).to_contain_text("€10")
+    assert installation.paid() == (paid[0] + 1000, paid[1] + 1)
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+def test_without_javascript_the_campaign_page_leads_to_a_gift_and_to_thanks(browser: Browser, installation, size):
+    paid = installation.paid()
+    context = browser.new_context(java_script_enabled=False, viewport=size, locale="be")
+    try:
+        page = context.new_page()
+        page.goto(f"{installation.service}/c/vitaly")
+        assert page.locator("html").get_attribute("lang") == "be"
+        page.locator('a[href*="/give"]').first.click()
+        page.locator(".own input[name=own]").fill("25")
+        page.locator("#choose-own").check(force=True)
+        page.locator("#submit").click()
+        assert page.url.startswith(installation.sandbox)
+        pay_on(page, PAYS)
+        expect(page.locator("h1")).to_contain_text("Дзякуй")
+        expect(page.locator("main")).to_contain_text("25")
+        assert installation.paid() == (paid[0] + 2500, paid[1] + 1)
+        page.locator(".back a").click()
+        assert page.url.startswith(f"{installation.service}/c/vitaly")
+    finally:
+        context.close()
+
+
+def test_whoever_presses_before_the_script_is_there_pays_in_a_new_tab(page, context, installation, site):
+    page.route("**/give.js", lambda route: route.abort())
+    page.goto(site.publish(article(installation)))
+    page.locator("donation-card .donate").click()
+    frame = page.frame_locator("donation-card iframe")
+    choose(frame, "25")
+    with context.expect_page() as opened:
+        frame.locator("#submit").click()
+    expect(opened.value.locator("[name=number]")).to_be_visible()
+    assert opened.value.url.startswith(installation.sandbox)
+
+
+def test_a_mistake_is_said_beside_the_amount_and_announced(page, installation, site):
+    frame = open_card(page, site.publish(article(installation)))
+    frame.locator("#submit").click()
+    expect(frame.locator("#error")).to_contain_text("choose an amount")
+    frame.locator(".own input[name=own]").fill("4")
+    frame.locator("#submit").click()
+    expect(frame.locator("#error")).to_contain_text("€5")
+    expect(frame.locator("#own")).to_be_focused()
+    expect(frame.locator("#own")).to_have_attribute("aria-invalid", "true")
+
+
+def test_the_whole_gift_can_be_made_with_the_keyboard(page, installation, site):
+    paid = installation.paid()
+    page.goto(site.publish(article(installation)))
+    page.locator("donation-card .donate").focus()
+    page.keyboard.press("Enter")
+    frame = page.frame_locator("donation-card iframe")
+    expect(frame.locator("#give-title")).to_be_focused()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if frame.locator(".amount input:focus").count():
+            break
+    page.keyboard.press("Space")
+    expect(frame.locator("#submit")).to_contain_text("€10")
+    page.keyboard.press("Enter")
+    number = frame.frame_locator("#payment iframe").locator("[name=number]")
+    expect(number).to_be_visible()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if frame.frame_locator("#payment iframe").locator("[name=email]:focus").count():
+            break
+    page.keyboard.type("ada@example.org")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PAYS)
+    page.keyboard.press("Enter")
+    expect(frame.locator("#thanks h1")).to_be_focused()
+    assert installation.paid()[1] == paid[1] + 1

@@ -1,0 +1,132 @@
+"""The policies as a browser keeps them: nothing of ours trips over them, and what is foreign does."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.browser import article, choose, giving_frame, open_card, pay_inline
+from tests.support.installation import PAYS
+
+
+@pytest.fixture
+def said(context):
+    """What the browser had to say about policies, on every page and in every frame."""
+    lines = []
+    about = re.compile(r"polic|trusted|refused|violat|cross-origin|integrity", re.I)
+    context.on("console", lambda message: lines.append(message.text) if about.search(message.text) else None)
+    return lines
+
+
+def test_no_page_of_ours_trips_over_its_own_policy(page, installation, said):
+    for path in (
+        "/",
+        "/c/vitaly",
+        "/c/vitaly/give",
+        "/c/vitaly/embed",
+        "/c/vitaly/frame",
+        "/c/nobody",
+        "/c/vitaly/badge.svg",
+    ):
+        page.goto(installation.service + path, wait_until="networkidle")
+    expect(page.locator("svg")).to_be_visible()
+    page.goto(f"{installation.service}/c/vitaly/frame")
+    expect(page.locator("donation-card .donate")).to_be_visible()
+    assert said == []
+
+
+def test_a_whole_gift_inside_the_article_trips_over_nothing(page, installation, site, said):
+    frame = open_card(page, site.publish(article(installation)))
+    choose(frame, "25")
+    frame.locator("#submit").click()
+    pay_inline(frame, PAYS)
+    expect(frame.locator("#thanks h1")).to_have_text("Thank you", timeout=20_000)
+    assert said == []
+
+
+TRY = """async (address) => {
+  const outcome = (attempt) => { try { attempt(); return 'done'; } catch (error) { return error.name; } };
+  const script = document.createElement('script');
+  return {
+    script: outcome(() => { script.src = address; }),
+    html: outcome(() => { document.createElement('div').innerHTML = '<img src=x onerror=alert(1)>'; }),
+    text: outcome(() => { script.text = 'alert(1)'; }),
+    another: outcome(() => { trustedTypes.createPolicy('another', { createHTML: (text) => text }); }),
+    again: outcome(() => { trustedTypes.createPolicy('default', { createHTML: (text) => text }); }),
+  };
+}"""
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://evil.example/x.js",
+        "//evil.example/x.js",
+        "data:text/javascript,1",
+        "/static/0/x.js",
+        "javascript:1",
+        "http://[",
+    ],
+)
+def test_on_the_giving_page_no_script_but_stripes_can_be_loaded_and_no_text_becomes_one(page, installation, address):
+    page.goto(f"{installation.service}/c/vitaly/give")
+    assert page.evaluate(TRY, address) == dict.fromkeys(("script", "html", "text", "another", "again"), "TypeError")
+    assert page.evaluate(TRY, f"{installation.sandbox}/v3/other.js")["script"] == "done"
+
+
+@pytest.mark.parametrize("path", ["/", "/c/vitaly", "/c/vitaly/embed", "/c/vitaly/frame", "/c/nobody"])
+def test_on_every_other_page_none_can_be(page, installation, path):
+    page.goto(installation.service + path)
+    assert set(page.evaluate(TRY, f"{installation.sandbox}/v3/other.js").values()) == {"TypeError"}
+
+
+def test_no_single_click_in_a_frame_starts_a_payment(page, installation, site):
+    """Whoever is tricked into one click (https://owasp.org/www-community/attacks/Clickjacking) has not given."""
+    url = site.publish(f'<iframe src="{installation.service}/c/vitaly/give" width=700 height=2000></iframe>')
+    sent = []
+    page.context.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.goto(url)
+    frame = page.frame_locator("iframe")
+    expect(frame.locator("#give-title")).to_be_visible()
+    clickable = "button, label, input:not([type=hidden])"  # a link is a GET, which starts nothing
+    count = frame.locator(clickable).count()
+    assert count > 8
+    for number in range(count):
+        page.goto(url)
+        target = frame.locator(clickable).nth(number)
+        expect(frame.locator("#give-title")).to_be_visible()
+        if target.is_visible():
+            target.dispatch_event("click")
+            page.wait_for_timeout(50)
+    assert sent == []
+
+
+def test_before_a_card_number_is_asked_for_recipient_and_amount_are_in_view(page, installation, site):
+    frame = open_card(page, site.publish(article(installation)))
+    choose(frame, "50")
+    expect(frame.locator("#submit")).to_contain_text("€50")
+    frame.locator("#submit").click()
+    expect(giving_frame(page).frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()
+    expect(frame.locator("#pay h1")).to_contain_text("€50")
+    expect(frame.locator(".kicker").first).to_contain_text("BYSOL")
+    above = "element => element.getBoundingClientRect().top"
+    assert frame.locator(".kicker").first.evaluate(above) < frame.locator("#payment").evaluate(above)
+
+
+COUNT = "document.querySelector('donation-card').shadowRoot.querySelector('iframe').contentWindow.length"
+"""What a script of any origin may ask of a frame (https://xsleaks.dev/docs/attacks/frame-counting/)."""
+
+
+def test_a_publisher_who_counts_frames_sees_an_amount_submitted_and_never_a_gift_made(page, installation, site):
+    frame = open_card(page, site.publish(article(installation)))
+    choose(frame, "25")
+    assert page.evaluate(COUNT) == 0
+    frame.locator("#submit").click()
+    number = giving_frame(page).frame_locator("#payment iframe").locator("[name=number]")
+    expect(number).to_be_visible()
+    paying = page.evaluate(COUNT)
+    assert paying > 0
+    pay_inline(frame, PAYS)
+    expect(frame.locator("#thanks h1")).to_have_text("Thank you", timeout=20_000)
+    expect(number).to_be_hidden()
+    assert page.evaluate(COUNT) == paying

@@ -1,0 +1,51 @@
+"""When no payment can begin, the giving page says so, loses nothing, and leads to the other way to give."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.installation import running
+
+ANOTHER_WAY = "https://donate.stripe.com/roof"
+
+
+@pytest.fixture(scope="module")
+def linked(redis_url, tmp_path_factory):
+    campaigns = tmp_path_factory.mktemp("campaigns")
+    text = Path("tests/support/roof.toml").read_text("utf-8")
+    (campaigns / "roof.toml").write_text(f'fallback_url = "{ANOTHER_WAY}"\n{text}', "utf-8")
+    with running(redis_url, tmp_path_factory.mktemp("sandbox"), campaigns=campaigns) as installation:
+        installation.until_ready()
+        yield installation
+
+
+@pytest.fixture
+def form(page, linked):
+    page.goto(f"{linked.service}/c/roof/give?lang=en")
+    page.locator("#own").fill("20")
+    return page
+
+
+def test_a_stripe_that_does_not_answer_is_told_beside_another_way_to_give(form, linked):
+    linked.operate("faults", api={"kind": "429", "next": 50})
+    form.locator("#submit").click()
+    expect(form.locator("#error")).to_contain_text("does not answer")
+    expect(form.get_by_role("link", name="Another way to give")).to_have_attribute("href", ANOTHER_WAY)
+    httpx.delete(f"{linked.sandbox}/sandbox/faults").raise_for_status()
+    form.locator("#submit").click()
+    expect(form.locator("#pay")).to_be_visible()
+
+
+def test_a_service_that_cannot_be_reached_is_told_beside_another_way_to_give(form):
+    form.route("**/v1/checkout-sessions", lambda route: route.abort())
+    form.locator("#submit").click()
+    expect(form.get_by_role("link", name="Another way to give")).to_be_visible()
+
+
+def test_a_wrong_amount_is_no_reason_to_go_elsewhere(form):
+    form.locator("#own").fill("1")
+    form.locator("#submit").click()
+    expect(form.locator("#error")).to_contain_text("smallest")
+    expect(form.locator("#another")).to_be_hidden()

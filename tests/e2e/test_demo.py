@@ -1,0 +1,134 @@
+"""`make run` as somebody does who has just cloned the repository: one process, one address, nothing lost."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from tests.support.installation import PAYS, Installation, eventually, listening
+
+GIFTS = 200
+
+
+@contextlib.contextmanager
+def demo(folder, port, end=signal.SIGTERM):
+    command = [sys.executable, "-m", "donation_card", "demo", "--port", str(port), "--data", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            service, sandbox = f"http://localhost:{port}", f"http://127.0.0.1:{port + 2}"
+            with httpx.Client(base_url=service, timeout=30) as client:
+                installation = Installation(None, service, sandbox, client)
+                eventually(lambda: answers(client), "the demo answers", seconds=60)
+                yield installation
+        finally:
+            process.send_signal(end)
+            printed, complaints = process.communicate(timeout=30)
+        assert process.returncode == (-end if end == signal.SIGKILL else 0), complaints
+        assert f"http://127.0.0.1:{port + 1}" in printed
+        assert "Traceback" not in complaints
+
+
+def answers(client):
+    with contextlib.suppress(httpx.TransportError):
+        return client.get("/readyz").status_code == 200
+
+
+def totals(folder):
+    """What `donation-card totals vitaly` prints beside a running demo's `data`, in minor units."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.getcwd()}
+    command = [sys.executable, "-m", "donation_card", "totals", "vitaly"]
+    printed = subprocess.run(
+        command, env=environment, cwd=folder.parent, capture_output=True, text=True, check=True
+    ).stdout
+    raised = re.search(r"raised +([0-9]+)\.([0-9]{2}) EUR", printed)
+    return int(raised[1] + raised[2]), int(re.search(r"payments +([0-9]+)", printed)[1])
+
+
+def three_free_ports():
+    while True:
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            first = held.enter_context(listening()).getsockname()[1]
+            for offset in (1, 2):
+                held.enter_context(bound(first + offset))
+            return first
+
+
+@contextlib.contextmanager
+def bound(port):
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", port))
+        yield
+
+
+def test_two_hundred_gifts_in_parallel_doubled_and_out_of_order_come_to_the_cent_and_survive_restarts(tmp_path):
+    port, data = three_free_ports(), tmp_path / "data"
+    with demo(data, port) as installation:
+        faults = {"webhooks": {"duplicate": 1, "reorder": 2.0, "drop": 0.1}, "seed": 7}
+        installation.operate("faults", **faults)
+        amounts = [str(5 + number % 46) for number in range(GIFTS)]
+        with ThreadPoolExecutor(8) as donors:
+            paid = list(donors.map(lambda amount: installation.give(amount, PAYS).status_code, amounts))
+        assert paid == [303] * GIFTS
+        expected = sum(int(amount) * 100 for amount in amounts), GIFTS
+        assert installation.paid() == expected
+        eventually(lambda: totals(data) == expected, "every gift is counted", seconds=60)
+        eventually(lambda: installation.progress()["raised"] == expected[0], "the card shows it")
+    with demo(data, port, end=signal.SIGKILL) as installation:
+        assert installation.paid() == totals(data) == expected
+        assert installation.progress()["raised"] == expected[0]
+        assert installation.give("50").status_code == 303
+    expected = expected[0] + 5000, GIFTS + 1
+    with demo(data, port) as installation:  # what a kill took from the ledger, Stripe still knows
+        assert installation.paid() == expected
+        eventually(lambda: totals(data) == expected, "the last gift is counted")
+
+
+def test_a_port_in_use_is_said_in_one_line(tmp_path):
+    with listening() as taken:
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "donation_card", "demo", "--port", port, "--data", str(tmp_path)]
+        tried = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert tried.returncode == 2
+    assert f"PORT: given {port}, which is in use" in tried.stderr
+    assert "Traceback" not in tried.stderr
+
+
+def test_serve_without_settings_refuses_to_start_and_names_them_all():
+    environment = {"PATH": os.environ["PATH"]}
+    tried = subprocess.run(
+        [sys.executable, "-m", "donation_card", "serve"], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert tried.returncode == 2
+    for name in ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "SECRET_KEYS", "PUBLIC_URL", "REDIS_URL"):
+        assert name in tried.stderr
+    assert "Traceback" not in tried.stderr
+
+
+def test_check_and_snippet_say_what_they_found():
+    checked = subprocess.run(
+        [sys.executable, "-m", "donation_card", "check", "--campaigns", "campaigns"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "vitaly: 3000.00 EUR, 4 needs" in checked.stdout
+    printed = subprocess.run(
+        [sys.executable, "-m", "donation_card", "snippet", "vitaly", "--lang", "be", "--url", "https://give.example"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert len(printed.strip().splitlines()) == 2
+    assert 'href="https://give.example/c/vitaly"' in printed
+    assert (
+        "Віталь" not in printed
+    )  # the link stays on other people's servers: it names the foundation, never the person
+    assert "BYSOL" in printed

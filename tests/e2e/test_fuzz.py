@@ -1,0 +1,78 @@
+"""What nobody should send breaks nothing: raw requests, forged signatures, and foreign bytes for every parser.
+
+`python -m tests.soak.fuzz` is the long run of the same. A failure names its seed.
+"""
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.soak.fuzz import guided, signatures, wire
+from tests.soak.fuzz.parsers import PARSERS, SEEDS
+from tests.soak.fuzz.requests import changed
+
+SEED = random.SystemRandom().randrange(10**6)
+
+
+def test_a_hundred_thousand_raw_requests_get_no_answer_that_nobody_intended():
+    seen = wire.run(100_000, SEED)
+    print(f"seed {SEED}: {dict(seen.statuses)}")
+    assert seen.handled >= 100_000
+    assert {"200", "201", "400", "404", "405", "413", "415"} <= set(seen.statuses)  # it got everywhere
+
+
+def test_a_hundred_thousand_forged_signatures_are_refused():
+    seen = signatures.run(100_000, SEED)
+    assert seen.total() == 100_000
+    assert len(seen) == len(signatures.KINDS)
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@given(data=st.data())
+def test_no_bytes_break_a_parser(name, data):
+    """Bytes of any kind, text of any kind, and good input with a few changes."""
+    dice = data.draw(st.randoms(use_true_random=False))
+    good = st.sampled_from(SEEDS[name]).map(lambda seed: changed(changed(seed, dice, seed), dice, seed))
+    PARSERS[name](data.draw(st.binary(max_size=300) | st.text(max_size=200).map(str.encode) | good))
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_good_input_is_taken(name):
+    for seed in SEEDS[name]:
+        PARSERS[name](seed)
+
+
+def test_atheris_reaches_the_code_behind_a_parser():
+    """Its long run is in `make torture`; here, that the harness runs at all, and is led by what it reaches."""
+    assert guided.execute("lang", seconds=2, seed=1) > 1_000
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "wrong"),
+    [
+        (503, b'{"code":"progress_unknown"}', False),
+        (503, b'<section data-code="payments_unavailable">', False),
+        (503, b'{"ready":false,"parts":{}}', False),
+        (501, b'{"code":"format_not_supported"}', False),
+        (503, b'{"code":"internal"}', True),
+        (500, b'{"code":"internal"}', True),
+        (500, b"Internal Server Error", True),
+        (502, b"", True),
+    ],
+)
+def test_the_fuzzer_knows_a_deliberate_refusal_from_an_accident(status, body, wrong):
+    seen = wire.Seen()
+    seen.note(status, body, b"GET / HTTP/1.1")
+    assert bool(seen.wrong) == wrong
+
+
+def test_every_code_that_is_called_deliberate_is_one_of_ours():
+    errors = (
+        Path("service/donation_card/errors.py").read_text()
+        + Path("service/donation_card/application/checkout.py").read_text()
+    )
+    assert set(re.findall(r'"([a-z_]+)"', errors)) >= wire.UNAVAILABLE

@@ -1,0 +1,99 @@
+"""The wire: a head has a limit, a connection that is lost takes its answers with it, and nothing but HTTP is spoken."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from donation_card.server.http_protocol import MAX_HEADER_BYTES
+
+from tests.support.installation import processes
+
+
+@pytest.fixture(scope="module")
+def served(redis_url, tmp_path_factory):
+    """As an operator runs it, and its log."""
+    folder = tmp_path_factory.mktemp("served")
+    with processes(redis_url, folder, Path("campaigns"), workers=1) as (installation, _):
+        yield int(installation.service.rpartition(":")[2]), folder / "log"
+
+
+def told(port, *pieces):
+    """Everything that comes back for these pieces, until the server is done with the connection or silent for 2 s."""
+    with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+        answer = b""
+        try:
+            for piece in pieces:
+                connection.sendall(piece)
+            while more := connection.recv(65_536):
+                answer += more
+        except (TimeoutError, ConnectionError):
+            pass
+        return answer
+
+
+@pytest.mark.parametrize(
+    "head", [b"x: " + b"a" * MAX_HEADER_BYTES, b"x: y\r\n" * (MAX_HEADER_BYTES // 2), b"x" * MAX_HEADER_BYTES + b": y"]
+)
+def test_a_head_that_is_too_large_is_refused_in_one_piece_or_in_many(served, head):
+    port, _ = served
+    whole = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + head
+    assert told(port, whole + b"\r\n\r\n").startswith(b"HTTP/1.1 431 ")
+    pieces = [whole[at : at + 1_000] for at in range(0, len(whole), 1_000)]
+    assert told(port, *pieces)[:13] in {b"HTTP/1.1 431 ", b""}  # it never ends, and is cut off
+    assert told(port, b"GET /" + b"a" * 2 * MAX_HEADER_BYTES).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_long_body_is_none_of_the_heads_business(served):
+    port, _ = served
+    body = b"x" * 3 * MAX_HEADER_BYTES
+    post = b"POST /v1/stripe/webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body)
+    assert told(port, post + body).startswith(b"HTTP/1.1 413 ")
+    small = b"POST /v1/stripe/webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: 40000\r\n\r\n" + b"x" * 40_000
+    assert told(port, small * 3).count(b"HTTP/1.1 400 ") == 3
+
+
+def test_what_was_on_its_way_on_a_lost_connection_is_no_error_of_ours(served):
+    port, log = served
+    asked = b"GET /c/vitaly/give HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    for _ in range(20):
+        told(port, asked * 5 + b"\0 no HTTP\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(asked * 5)
+    assert told(port, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").startswith(
+        b"HTTP/1.1 200 "
+    )
+    assert '"unhandled_error"' not in log.read_text()
+    assert "Exception in ASGI" not in log.read_text()
+
+
+def test_no_other_protocol_is_spoken(served):
+    port, _ = served
+    upgrade = (
+        b"GET /c/vitaly HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+        b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
+    )
+    assert not told(port, upgrade).startswith(b"HTTP/1.1 101")
+    assert told(port, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert told(port, b"CONNECT evil.example:443 HTTP/1.1\r\nhost: x\r\n\r\n").startswith(b"HTTP/1.1 4")
+    assert b"evil" not in told(port, b"TRACE / HTTP/1.1\r\nhost: x\r\nx: evil\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"content-length: 5\r\ncontent-length: 6\r\n",
+        b"content-length: 5\r\ntransfer-encoding: chunked\r\n",
+        b"transfer-encoding: chunked, identity\r\n",
+        b"content-length: +5\r\n",
+        b"content-length: -5\r\n",
+    ],
+)
+def test_a_request_whose_end_two_servers_could_see_in_two_places_is_refused(served, framing):
+    """RFC 9112, 6.3 and 11.2: request smuggling."""
+    port, _ = served
+    smuggled = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+    answer = told(
+        port, b"POST /v1/stripe/webhook HTTP/1.1\r\nhost: localhost\r\n" + framing + b"\r\n0\r\n\r\n" + smuggled
+    )
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"status":"ok"' not in answer

@@ -1,0 +1,180 @@
+"""The service as a process: told to stop, restarted, starved of files, with a disk that is full."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import httpx
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from redis import Redis
+
+from tests.integration.web.test_stripe_webhook import post, session_event
+from tests.soak.stress import workers
+from tests.support.installation import eventually, processes, running
+
+DRAINED_WITHIN = 10
+"""Seconds; a deadline that is behaviour may take three times as long on a shared machine."""
+
+PROGRESS = "/v1/campaigns/roof/progress"
+
+
+def connected(installation):
+    place = urlsplit(installation.service)
+    return socket.create_connection((place.hostname, place.port), 10)
+
+
+def test_what_is_on_its_way_when_the_service_is_told_to_stop_is_answered(redis_url, tmp_path, sample_campaign):
+    body = b"{}" * 1_000
+    with processes(redis_url, tmp_path, sample_campaign) as (installation, process), connected(installation) as slow:
+        head = f"POST /v1/stripe/webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+        slow.sendall(head.encode() + body[:1_000])
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        slow.sendall(body[1_000:])
+        slow.settimeout(3 * DRAINED_WITHIN)
+        assert slow.recv(100).startswith(b"HTTP/1.1 400")
+        assert process.wait(3 * DRAINED_WITHIN) == 0
+
+
+def test_a_client_that_never_finishes_does_not_keep_the_service_from_stopping(redis_url, tmp_path, sample_campaign):
+    with processes(redis_url, tmp_path, sample_campaign) as (installation, process), connected(installation) as slow:
+        slow.sendall(b"POST /v1/stripe/webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\nabc")
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        process.wait(3 * DRAINED_WITHIN)
+
+
+def test_a_checkout_session_that_stripe_is_slow_to_make_is_still_handed_over(redis_url, tmp_path, sample_campaign):
+    with (
+        processes(redis_url, tmp_path, sample_campaign, workers=1, between=slow_to_create) as (installation, process),
+        ThreadPoolExecutor(1) as donor,
+    ):
+        token = installation.token("roof")
+        ordered = donor.submit(installation.order, "20", token=token)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        assert ordered.result(3 * DRAINED_WITHIN).status_code == 201
+
+
+def test_a_rolling_restart_of_two_instances_under_load_fails_no_request(redis_url, tmp_path, sample_campaign):
+    """Whoever asks tries the other one where a connection is refused or closed, as proxies do."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with (
+        processes(redis_url, tmp_path / "a", sample_campaign) as (first, process),
+        processes(redis_url, tmp_path / "b", sample_campaign) as (second, _),
+        asking(first.service, second.service) as answers,
+    ):
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(3 * DRAINED_WITHIN) == 0
+        time.sleep(1)
+    assert set(answers) == {200}
+
+
+def test_workers_are_replaced_one_by_one_under_load_and_no_request_fails(redis_url, tmp_path, sample_campaign):
+    """SIGHUP. A connection that is closed between two requests is opened again, and never refused."""
+    with (
+        processes(redis_url, tmp_path, sample_campaign) as (installation, process),
+        asking(installation.service, installation.service) as answers,
+    ):
+        before = set(workers(process))
+        process.send_signal(signal.SIGHUP)
+        eventually(lambda: len(now := set(workers(process))) == 2 and not now & before, "both are new", 60)
+        time.sleep(0.5)
+    assert set(answers) == {200}
+
+
+@contextlib.contextmanager
+def asking(*urls):
+    """Readers on connections that they keep; gives the statuses they get, 0 where no address answers."""
+    answers, stopping = [], threading.Event()
+
+    def ask():
+        with contextlib.ExitStack() as kept:
+            clients = [kept.enter_context(httpx.Client(base_url=url, timeout=15)) for url in urls]
+            while not stopping.is_set():
+                answers.append(next(filter(None, (status(client) for client in clients)), 0))
+
+    readers = [threading.Thread(target=ask) for _ in range(6)]
+    for each in readers:
+        each.start()
+    try:
+        yield answers
+    finally:
+        stopping.set()
+        for each in readers:
+            each.join(20)
+
+
+def slow_to_create(sandbox):
+    async def app(scope, receive, send):
+        if scope.get("method") == "POST" and scope["path"] == "/v1/checkout/sessions":
+            await asyncio.sleep(2)
+        await sandbox(scope, receive, send)
+
+    return app
+
+
+def test_without_file_descriptors_it_sheds_load_and_recovers(redis_url, tmp_path, sample_campaign):
+    with processes(redis_url, tmp_path, sample_campaign, workers=2) as (installation, process):
+        for worker in workers(process):
+            used = len(os.listdir(f"/proc/{worker}/fd"))
+            resource.prlimit(worker, resource.RLIMIT_NOFILE, (used + 8, used + 8))
+        before = workers(process)
+        with contextlib.ExitStack() as held:
+            for _ in range(100):
+                with contextlib.suppress(OSError):
+                    held.enter_context(connected(installation))
+            time.sleep(1)
+            spent = sum(cpu_seconds(worker) for worker in before)
+            time.sleep(2)
+            assert sum(cpu_seconds(worker) for worker in before) - spent < 1, "it waits, and does not spin"
+            assert status(installation.client) == 200, "whoever was connected is served"
+        with httpx.Client(base_url=installation.service, timeout=15) as client:
+            eventually(lambda: status(client) == 200, "it answers again", 30)
+        assert workers(process) == before, "nobody died"
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def status(client):
+    """Of one answer; 0 where the connection is refused or was closed."""
+    try:
+        return client.get(PROGRESS).status_code
+    except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError):
+        return 0
+
+
+def test_while_redis_cannot_save_gifts_are_sent_again_readers_served_and_it_recovers(tmp_path):
+    with EmbeddedValkey(tmp_path / "valkey") as valkey, running(valkey.url, tmp_path / "sandbox") as installation:
+        installation.until_ready()
+        installation.give("25")
+        eventually(lambda: installation.progress()["raised"] == 25_00, "the gift is shown")
+        with Redis.from_url(valkey.url) as redis:
+            redis.save()
+            in_the_way = valkey.directory / "dump.rdb"
+            in_the_way.unlink()
+            (in_the_way / "full").mkdir(parents=True)  # a snapshot cannot take the place of a folder
+            redis.bgsave()
+            eventually(lambda: redis.info("persistence")["rdb_last_bgsave_status"] == "err", "the snapshot failed")
+            event = session_event(installation)
+            assert post(installation, event).status_code == 503
+            assert installation.progress()["raised"] == 25_00
+            (in_the_way / "full").rmdir()
+            in_the_way.rmdir()
+            redis.bgsave()
+            eventually(lambda: redis.info("persistence")["rdb_last_bgsave_status"] == "ok", "it can save again")
+        assert post(installation, event).json() == {"outcome": "applied"}

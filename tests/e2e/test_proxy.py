@@ -1,0 +1,253 @@
+"""The shipped proxy in front of the real service: what it keeps, what it never keeps, and whom it hangs up on."""
+
+import contextlib
+import os
+import re
+import select
+import socket
+import ssl
+import subprocess
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from tests.support.installation import eventually, listening, processes, running
+from tests.support.proxy import command, proxied
+
+CLOSED_WITHIN = 10
+"""Seconds that a client may take over a head or a body; on a shared machine the test allows three times as much."""
+
+
+@pytest.fixture(scope="module")
+def behind(redis_url, tmp_path_factory):
+    """Return the installation behind the proxy, its campaigns' folder, and the proxy."""
+    here = tmp_path_factory.mktemp("proxied")
+    campaigns = here / "campaigns"
+    campaigns.mkdir()
+    sample_campaign = campaigns / "roof.toml"
+    sample_campaign.write_bytes(Path("tests/support/roof.toml").read_bytes())
+    with listening() as probe:
+        port = probe.getsockname()[1]
+    with (
+        running(
+            redis_url,
+            here / "sandbox",
+            campaigns=campaigns,
+            demo_publication_interval="6h",
+            settings_options={"public_url": f"https://localhost:{port}"},
+        ) as installation,
+        proxied(here / "nginx", installation.service, port) as proxy,
+        httpx.Client(base_url=proxy.url, verify=proxy.trust, timeout=15) as client,
+    ):
+        installation.until_ready()
+        installation.client = client
+        yield installation, sample_campaign, proxy
+
+
+def test_a_gift_goes_through_it(behind):
+    installation, _, proxy = behind
+    token = installation.token("roof")
+    started = installation.submit(token=token, amount="own", own="20")
+    assert started.status_code == 303, started.text
+    paid = installation.pay(started.headers["location"])
+    thanks = paid.headers["location"]
+    assert thanks.startswith(f"{proxy.url}/c/roof/thanks?")
+    assert "€20" in installation.client.get(thanks).text
+    eventually(lambda: (found := installation.totals("roof")) and found.raised == 20_00, "the webhook came")
+
+
+def cache(answer):
+    assert answer.status_code == 200, answer.text
+    return answer.headers.get("x-cache")
+
+
+def test_what_is_public_is_kept_for_a_second_and_says_the_same(behind):
+    installation, _, _ = behind
+    for path in ("/v1/campaigns/roof/progress", "/v1/campaigns/roof?lang=en", "/widget/v1/donation-card.js", "/c/roof"):
+        direct = httpx.get(f"{installation.service}{path}")
+        answers = [installation.client.get(path) for _ in range(20)]
+        assert "HIT" in map(cache, answers), path
+        for answer in answers:
+            assert answer.content == direct.content
+            for name in ("etag", "cache-control", "vary", "content-type", "content-security-policy"):
+                assert answer.headers[name] == direct.headers[name], (path, name)
+        assert installation.client.get(path, headers={"if-none-match": direct.headers["etag"]}).status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("takes", "sent"),
+    [
+        ("gzip, deflate, br, zstd", "br"),
+        ("br;q=1.0, gzip;q=0.8, *;q=0.1", "br"),
+        ("gzip,br", "br"),
+        ("gzip", "gzip"),
+        ("br;q=0, gzip", "gzip"),
+        ("br; q=0.0,deflate, gzip;q=0.001", "gzip"),
+        ("identity", None),
+        ("gzip;q=0", None),
+        ("zebra, x-gzip", None),
+    ],
+)
+def test_a_browser_is_sent_what_it_takes_and_however_it_says_so_one_kept_answer_serves(behind, takes, sent):
+    installation, _, _ = behind
+
+    address = f"/widget/v1/donation-card.js?first-asked-for={quote(takes)}"
+    for accepted, kept in ((sent or "identity", False), (takes, True)):
+        answer = installation.client.get(address, headers={"accept-encoding": accepted})
+        assert answer.headers.get("content-encoding") == sent
+        assert answer.content == Path("widget/donation-card.js").read_bytes()
+        assert (cache(answer) != "MISS") is kept
+
+
+def test_each_language_of_a_page_is_kept_for_itself(behind):
+    installation, _, _ = behind
+    for _ in range(4):
+        for lang in ("en", "de"):
+            page = installation.client.get("/c/roof", headers={"accept-language": lang}).text
+            assert f'lang="{lang}"' in page
+
+
+def test_a_form_and_its_token_are_never_kept(behind):
+    installation, _, _ = behind
+    answers = [installation.client.get("/c/roof/give") for _ in range(5)]
+    assert {cache(answer) for answer in answers} == {"MISS"}
+    assert len({re.search(r'name="token"[^>]*value="([^"]+)"', answer.text)[1] for answer in answers}) == 5
+
+
+def test_a_request_has_one_name_and_never_another_ones(behind):
+    installation, _, _ = behind
+    named = installation.client.get("/c/roof", headers={"x-request-id": "a-name-of-mine"})
+    assert named.headers["x-request-id"] == "a-name-of-mine"
+    others = [installation.client.get("/c/roof", headers={"x-request-id": "no name\tof mine"}) for _ in range(3)]
+    assert len({answer.headers["x-request-id"] for answer in others}) == 3
+
+
+def test_operators_addresses_are_not_for_the_public_and_huge_bodies_for_nobody(behind):
+    installation, _, _ = behind
+    assert {installation.client.get(path).status_code for path in ("/metrics", "/readyz")} == {404}
+    assert installation.client.get("/healthz").status_code == 200
+    assert installation.client.post("/v1/stripe/webhook", content=b"x" * 65_537).status_code == 413
+
+
+def test_browsers_may_speak_http_2(behind):
+    _, _, proxy = behind
+    trust = ssl.create_default_context(cafile=str(proxy.folder / "fullchain.pem"))
+    trust.set_alpn_protocols(["h2", "http/1.1"])
+    with trust.wrap_socket(socket.create_connection(proxy.place), server_hostname="localhost") as connection:
+        assert connection.selected_alpn_protocol() == "h2"
+
+
+def test_slow_clients_are_hung_up_on_and_the_others_are_served(behind):
+    installation, _, proxy = behind
+    head = b"POST /v1/checkout-sessions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n"
+    body = head + b"content-type: application/x-www-form-urlencoded\r\n\r\ntoken="
+    with contextlib.ExitStack() as kept:
+        poll, waiting, dripping = select.poll(), {}, []
+        for number in range(720):
+            plain = socket.create_connection(proxy.place, 10)
+            slow = kept.enter_context(proxy.trust.wrap_socket(plain, server_hostname="localhost"))
+            slow.sendall(b"GET / HTTP/1.1\r\nhost:" if number < 500 else body)
+            poll.register(slow, select.POLLIN | select.POLLHUP)
+            waiting[slow.fileno()] = slow
+            if number >= 700:
+                dripping.append(slow)  # a byte now and then: it is the service that ends these
+        began = time.monotonic()
+        while waiting:
+            assert time.monotonic() < began + 3 * CLOSED_WITHIN, f"{len(waiting)} are still open"
+            assert installation.client.get("/v1/campaigns/roof/progress").status_code == 200
+            assert installation.client.get("/c/roof/give").status_code == 200
+            for slow in dripping:
+                with contextlib.suppress(OSError):
+                    slow.send(b"x")
+            for descriptor, _ in poll.poll(100):
+                if ended(waiting[descriptor]):
+                    poll.unregister(waiting.pop(descriptor))
+
+
+def ended(connection):
+    """Whether the other side has said its last word, which may be a 408."""
+    try:
+        connection.setblocking(False)
+        while connection.recv(4096):
+            pass
+    except ssl.SSLWantReadError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def test_a_hidden_campaign_is_redacted_and_stays_so_when_the_service_is_away(redis_url, tmp_path, sample_campaign):
+    """And a figure may be old then, but nothing else; and no log tells who asked."""
+    with listening() as probe:
+        port = probe.getsockname()[1]
+    other = sample_campaign / "shed.toml"
+    other.write_text((sample_campaign / "roof.toml").read_text("utf-8"), "utf-8")
+    with contextlib.ExitStack() as up:
+        installation, process = up.enter_context(processes(redis_url, tmp_path, sample_campaign, workers=1))
+        proxy = up.enter_context(proxied(tmp_path / "nginx", installation.service, port))
+        client = up.enter_context(httpx.Client(base_url=proxy.url, verify=proxy.trust, timeout=15))
+        for name in ("roof", "shed"):
+            assert "A roof for the winter" in client.get(f"/v1/campaigns/{name}").text
+            assert client.get(f"/v1/campaigns/{name}/progress").status_code == 200
+        file = sample_campaign / "roof.toml"
+        file.write_text(file.read_text("utf-8").replace('status = "open"', 'status = "hidden"'), "utf-8")
+        eventually(lambda: "A roof for the winter" not in client.get("/v1/campaigns/roof").text, "the card is redacted")
+        eventually(lambda: client.get("/v1/campaigns/roof/progress").status_code == 404, "the figure is gone")
+        process.terminate()
+        process.wait(30)
+        eventually(lambda: client.get("/healthz").status_code == 502, "the service is away")
+        time.sleep(1.1)  # what was kept is no longer fresh
+        assert client.get("/v1/campaigns/shed/progress").json()["goal"]
+        assert client.get("/v1/campaigns/roof/progress").status_code == 404
+        assert client.get("/v1/campaigns/shed").status_code == 502
+        assert "client:" not in proxy.log
+        assert "127.0.0.1" not in proxy.log
+
+
+def test_a_static_mirror_shows_the_last_figure_and_leads_on_to_the_service(redis_url, tmp_path, sample_campaign):
+    mirror, conf = tmp_path / "mirror", tmp_path / "nginx.conf"
+    copying = ["deploy/mirror.sh", "", "roof", str(mirror)]
+    with listening() as probe:
+        port = probe.getsockname()[1]
+    server = Path("deploy/mirror.conf").read_text()
+    for shipped, here in {"listen 8080": f"listen 127.0.0.1:{port}", "/srv/mirror": str(mirror)}.items():
+        assert shipped in server
+        server = server.replace(shipped, here)
+    options = "user root;" if os.geteuid() == 0 else ""
+    conf.write_text(f"{options} daemon off; pid {tmp_path}/pid; events {{}} http {{ {server} }}")
+    with running(
+        redis_url, tmp_path / "sandbox", campaigns=sample_campaign, demo_publication_interval="6h"
+    ) as installation:
+        installation.until_ready()
+        copying[1] = installation.service
+        subprocess.run(copying, check=True)
+        answers = {lang: installation.client.get(f"/v1/campaigns/roof?lang={lang}").content for lang in ("en", "de")}
+        card = installation.client.get("/widget/v1/donation-card.js").content
+    away = subprocess.run(copying, capture_output=True, text=True)
+    assert away.returncode == 1
+    assert "the old copy stays" in away.stderr
+    nginx = subprocess.Popen(command(tmp_path, conf))
+    try:
+        url = f"http://127.0.0.1:{port}"
+        eventually(lambda: up(url), "the mirror answers")
+        for lang in ("en", "de"):
+            answer = httpx.get(f"{url}/v1/campaigns/roof?lang={lang},fr")
+            assert answer.content == answers[lang]
+            assert answer.headers["content-type"] == "application/json"
+            assert answer.headers["access-control-allow-origin"] == "*"
+        assert httpx.get(f"{url}/widget/v1/donation-card.js").content == card
+        assert httpx.get(f"{url}/v1/campaigns/roof/progress").json()["goal"] == 900_00
+        onward = httpx.get(f"{url}/c/roof/give?lang=de")
+        assert onward.headers["location"] == "https://give.example.org/c/roof/give?lang=de"
+    finally:
+        nginx.terminate()
+        nginx.wait(20)
+
+
+def up(url):
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(url).status_code > 0

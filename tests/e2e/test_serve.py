@@ -1,0 +1,144 @@
+"""`serve` as an operator runs it: several workers, campaigns edited while it runs, the figure on its timetable."""
+
+import json
+import signal
+
+import httpx
+import pytest
+
+from tests.support.installation import WEBHOOK_SECRET, eventually, processes, running
+
+
+@pytest.fixture
+def serving(redis_url, tmp_path, sample_campaign):
+    """`donation-card serve` with two workers, against a sandbox; return its installation and its log."""
+    with processes(redis_url, tmp_path, sample_campaign) as (installation, process):
+        yield installation, tmp_path / "log"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def test_two_workers_take_gifts_and_keep_their_secrets_out_of_the_log(serving):
+    installation, log = serving
+    for amount in ("20", "30"):
+        started = installation.submit(token=installation.token("roof"), amount="own", own=amount)
+        assert installation.pay(started.headers["location"]).status_code == 303
+    eventually(lambda: installation.paid("roof") == (5000, 2), "both gifts are paid")
+    eventually(
+        lambda: httpx.get(f"{installation.sandbox}/sandbox/deliveries").json()["pending"] == 0,
+        "every webhook was accepted",
+    )
+    answers = {httpx.get(f"{installation.service}/v1/campaigns/roof/progress").text for _ in range(20)}
+    assert len(answers) == 1, "every worker shows the same figure"
+    assert json.loads(answers.pop())["raised"] == 0, "the figure waits for its next review"
+    printed = log.read_text()
+    for secret in ("ada@example.org", "4242", "python-httpx", WEBHOOK_SECRET, "rk_test", "cs_test"):
+        assert secret not in printed, printed
+
+
+def test_an_edit_is_shown_within_seconds_and_a_bad_one_keeps_the_campaign(redis_url, tmp_path, sample_campaign):
+    file = sample_campaign / "roof.toml"
+    good = file.read_text("utf-8")
+    with running(
+        redis_url, tmp_path / "sandbox", campaigns=sample_campaign, demo_publication_interval=None
+    ) as installation:
+        installation.until_ready()
+
+        def title():
+            return installation.client.get("/v1/campaigns/roof", params={"lang": "en"}).json()["title"]
+
+        assert title() == "A roof for the winter"
+        file.write_text(good.replace("A roof for the winter", "A roof before the snow"), "utf-8")
+        eventually(lambda: title() == "A roof before the snow", "the edit is shown")
+        file.write_text(good.replace("goal = 900", "goal = 901"), "utf-8")
+        eventually(lambda: installation.client.get("/readyz").status_code == 503, "the bad edit is reported")
+        reason = installation.client.get("/readyz").json()["parts"]["campaigns"]["reason"]
+        assert "roof.toml" in reason
+        assert "901" in reason
+        assert title() == "A roof before the snow"
+        file.write_text(good, "utf-8")
+        installation.until_ready()
+        assert title() == "A roof for the winter"
+        second = sample_campaign / "well.toml"
+        second.write_text(good.replace("A roof for", "A well for"), "utf-8")
+        eventually(
+            lambda: installation.client.get("/v1/campaigns/well/progress").status_code == 200,
+            "a new file is a campaign",
+        )
+        second.unlink()
+        eventually(lambda: installation.client.get("/v1/campaigns/well").status_code == 404, "and gone when removed")
+
+
+def test_on_a_timetable_the_figure_does_not_move_with_a_gift_and_the_donor_is_told_when_it_may(
+    redis_url, tmp_path, sample_campaign
+):
+    with running(
+        redis_url, tmp_path / "sandbox", campaigns=sample_campaign, demo_publication_interval=None
+    ) as installation:
+        installation.until_ready()
+        before = installation.client.get("/v1/campaigns/roof/progress")
+        for _ in range(3):
+            started = installation.submit(token=installation.token("roof"), amount="own", own="150")
+            thanks = installation.client.get(installation.pay(started.headers["location"]).headers["location"]).text
+        assert "next updated around" in thanks
+        assert "€100" in thanks
+        eventually(lambda: installation.totals("roof").raised == 45_000, "the ledger has all three")
+        after = installation.client.get("/v1/campaigns/roof/progress")
+        assert (after.content, after.headers["etag"]) == (before.content, before.headers["etag"])
+        card = installation.client.get("/v1/campaigns/roof", params={"lang": "en"}).json()
+        assert card["progress"]["figure"] == "Just started"
+        assert "max-age=30" in installation.client.get("/v1/campaigns/roof").headers["cache-control"]
+
+
+def test_a_campaign_that_is_hidden_or_paused_takes_no_gift(redis_url, tmp_path, sample_campaign):
+    file = sample_campaign / "roof.toml"
+    good = file.read_text("utf-8")
+    with running(redis_url, tmp_path / "sandbox", campaigns=sample_campaign) as installation:
+        installation.until_ready()
+        token = installation.token("roof")
+        file.write_text(good.replace('status = "open"', 'status = "paused"'), "utf-8")
+        eventually(lambda: "paused" in installation.client.get("/c/roof/give").text, "the page says so")
+        assert installation.order("20", token=token).json()["code"] == "campaign_closed"
+        file.write_text(good.replace('status = "open"', 'status = "hidden"'), "utf-8")
+        eventually(lambda: installation.client.get("/c/roof").status_code == 404, "nothing of it is told")
+        for path in ("/v1/campaigns/roof/progress", "/c/roof/give"):
+            assert installation.client.get(path).status_code == 404, path
+        assert installation.order("20", token=token).json()["code"] == "campaign_hidden"
+
+
+OFFLINE = """
+[[offline]]
+date = 2026-11-20
+amount = "437.50"
+source = { en = "Concert in Vilnius", de = "Konzert in Vilnius" }
+"""
+
+
+def test_an_offline_donation_is_counted_shown_and_listed_without_a_restart(redis_url, tmp_path, sample_campaign):
+    file = sample_campaign / "roof.toml"
+    with running(redis_url, tmp_path / "sandbox", campaigns=sample_campaign) as installation:
+        installation.until_ready()
+        file.write_text(file.read_text("utf-8") + OFFLINE, "utf-8")
+        eventually(lambda: installation.progress("roof")["offline"] == 437_50, "the concert is counted")
+        assert installation.progress("roof")["raised"] == 437_50
+        assert installation.totals("roof").raised == 0, "the ledger is Stripe's alone"
+        page = installation.client.get("/c/roof", params={"lang": "de"}).text
+        for words in ("Konzert in Vilnius", "437,50\u00a0€", "davon 437,50\u00a0€ offline gespendet"):
+            assert words in page
+        installation.pay(
+            installation.submit(token=installation.token("roof"), amount="own", own="20").headers["location"]
+        )
+        eventually(lambda: installation.progress("roof")["raised"] == 457_50, "both are counted")
+
+
+def test_a_campaign_added_while_the_service_runs_is_zero_and_known(redis_url, tmp_path, sample_campaign):
+    with running(redis_url, tmp_path / "sandbox", campaigns=sample_campaign) as installation:
+        installation.until_ready()
+        (sample_campaign / "well.toml").write_text((sample_campaign / "roof.toml").read_text("utf-8"), "utf-8")
+        eventually(lambda: installation.client.get("/v1/campaigns/well/progress").status_code == 200, "it is shown")
+        assert installation.progress("well")["raised"] == 0
+        assert (installation.totals("well").raised, installation.totals("well").payments) == (0, 0)
+        installation.pay(
+            installation.submit(token=installation.token("well"), amount="own", own="20").headers["location"]
+        )
+        eventually(lambda: installation.progress("well")["raised"] == 20_00, "its first gift is counted")

@@ -1,0 +1,231 @@
+"""Replicas, Sentinel and Cluster: what was acknowledged is kept, and who is gone is not waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
+from donation_card.application.ports.payments import Account
+from donation_card.application.ports.totals import ApplyResult
+from donation_card.domain.totals import Totals
+from donation_card.errors import TotalsUnavailable
+from redis import Redis
+
+from tests.integration.adapters.redis.test_publication import gift
+from tests.integration.adapters.redis.test_totals_store import ADA, BORIS, build, key
+from tests.support.accounts import new_account
+from tests.support.redis_servers import Topology, cluster, replicated, sentinels
+
+pytestmark = pytest.mark.anyio
+
+DEADLINE = 1.0
+
+
+async def soon(attempt: Callable[[], Awaitable[object]], seconds: float = 30) -> object:
+    """What comes once a server is there again."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return await attempt()
+        except TotalsUnavailable:
+            assert time.monotonic() < end, "this never came true"
+            await asyncio.sleep(0.05)
+
+
+# ── replicas ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Topology]:
+    with replicated(tmp_path) as found:
+        yield found
+
+
+async def test_a_join_that_too_few_replicas_have_is_not_acknowledged_and_counts_once(
+    pair: Topology, account: Account
+) -> None:
+    ledger = RedisTotalsStore(pair.url, deadline=DEADLINE, replicas=1)
+    await build(ledger, account)
+    assert await ledger.apply(account, ADA) is ApplyResult.APPLIED
+    pair.servers[1].signal(signal.SIGSTOP)
+    for _ in range(2):
+        with pytest.raises(TotalsUnavailable, match="NotReplicated"):
+            await ledger.apply(account, BORIS)
+    pair.servers[1].signal(signal.SIGCONT)
+    assert await soon(lambda: ledger.apply(account, BORIS)) is ApplyResult.UNCHANGED
+    assert await ledger.totals(account, "roof") == Totals(135_00, 2)
+    assert pair.servers[1].client().hget(key(account, "meta"), "joins") == b"4"
+    await ledger.close()
+
+
+async def test_a_repetition_on_another_connection_waits_for_the_write_that_it_repeats(
+    pair: Topology, account: Account
+) -> None:
+    first, second = (RedisTotalsStore(pair.url, deadline=DEADLINE, replicas=1) for _ in range(2))
+    await build(first, account)
+    await second.apply(account, ADA)
+    pair.servers[1].signal(signal.SIGSTOP)
+    for ledger in (first, second):
+        with pytest.raises(TotalsUnavailable, match="NotReplicated"):
+            await ledger.apply(account, BORIS)
+    pair.servers[1].signal(signal.SIGCONT)
+    await first.close()
+    await second.close()
+
+
+async def test_reading_waits_for_no_replica(pair: Topology, account: Account) -> None:
+    ledger = RedisTotalsStore(pair.url, deadline=DEADLINE, replicas=1)
+    await build(ledger, account)
+    pair.servers[1].signal(signal.SIGSTOP)
+    assert await ledger.totals(account, "roof") == Totals(0, 0)
+    pair.servers[1].signal(signal.SIGCONT)
+    await ledger.close()
+
+
+async def test_the_write_and_its_wait_go_on_one_connection(pair: Topology, account: Account) -> None:
+    ledger = RedisTotalsStore(pair.url, replicas=1)
+    await build(ledger, account)
+    await ledger.apply(account, ADA)
+    seen: list[tuple[str, str]] = []
+
+    def watch() -> None:
+        with pair.raw.monitor() as monitor:
+            started.set()
+            for command in monitor.listen():
+                words = command["command"].split()
+                if words[0] in {"EVALSHA", "WAIT"}:
+                    seen.append((words[0], command["client_port"]))
+                if words[0] == "GET":
+                    return
+
+    started = threading.Event()
+    watching = threading.Thread(target=watch)
+    watching.start()
+    started.wait()
+    await asyncio.gather(*(ledger.apply(account, gift(number)) for number in range(20)))
+    Redis(port=pair.servers[0].port).get("the end")
+    watching.join(10)
+    waits = [at for at, (word, _) in enumerate(seen) if word == "WAIT"]
+    assert len(waits) == 20
+    for at in waits:
+        before = [word for word, port in seen[:at] if port == seen[at][1]]
+        assert before[-1] == "EVALSHA"
+    await ledger.close()
+
+
+# ── Sentinel ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_after_a_failover_everything_acknowledged_is_there_and_writing_goes_on(
+    tmp_path: Path, account: Account
+) -> None:
+    with sentinels(tmp_path) as watched:
+        ledger = RedisTotalsStore(watched.url, deadline=DEADLINE, replicas=2)
+        await build(ledger, account)
+        acknowledged = 0
+        for number in range(50):
+            acknowledged += await ledger.apply(account, gift(number)) is ApplyResult.APPLIED
+        new = await asyncio.to_thread(watched.failover)
+        held = await soon(lambda: ledger.totals(account, "roof"))
+        assert held == Totals(acknowledged * 50_00, 50)
+        assert await soon(lambda: ledger.apply(account, ADA)) in ApplyResult
+        assert await soon(ledger.ping) is None
+        assert new.client().hget(key(account, "meta"), "joins") is not None
+        await ledger.close()
+
+
+async def test_a_primary_that_was_demoted_is_left_for_the_new_one(tmp_path: Path, account: Account) -> None:
+    with sentinels(tmp_path) as watched:
+        ledger = RedisTotalsStore(watched.url, deadline=DEADLINE)
+        await build(ledger, account)
+        old = watched.primary()
+        watched.sentinels[0].client().execute_command("SENTINEL", "FAILOVER", "donations")
+        await soon(lambda: joined_elsewhere(ledger, account, watched, old))
+        assert await ledger.totals(account, "roof") == Totals(25_00, 1)
+        await ledger.close()
+
+
+async def joined_elsewhere(ledger: RedisTotalsStore, account: Account, watched: Topology, old: object) -> None:
+    if watched.primary() is old:
+        raise TotalsUnavailable
+    await ledger.apply(account, ADA)
+
+
+@pytest.mark.parametrize("trouble", [signal.SIGKILL, signal.SIGSTOP])
+async def test_one_sentinel_of_three_may_be_gone_or_hang(
+    tmp_path: Path, account: Account, trouble: signal.Signals
+) -> None:
+    with sentinels(tmp_path) as watched:
+        watched.sentinels[0].signal(trouble)
+        ledger = RedisTotalsStore(watched.url, deadline=DEADLINE)
+        await build(ledger, account, ADA)
+        assert await ledger.totals(account, "roof") == Totals(25_00, 1)
+        await ledger.close()
+
+
+# ── Cluster ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topology]:
+    with cluster(tmp_path_factory.mktemp("cluster")) as found:
+        yield found
+
+
+async def test_a_slot_that_moves_takes_its_campaign_with_it(three: Topology) -> None:
+    account, ledger = new_account(), RedisTotalsStore(three.url, deadline=30)  # it is no question of time
+    await build(ledger, account, ADA)
+    slot = three.raw.keyslot(key(account, "meta"))
+    ports = [node.port for node in (three.raw.get_node_from_key(key(account, "meta")),)]
+    source = next(server for server in three.servers if server.port in ports)
+    target = next(server for server in three.servers if server is not source)
+    move_slot(three, slot, source.client(), target.client(), target.port)
+    assert await soon(lambda: ledger.apply(account, BORIS)) is ApplyResult.APPLIED
+    assert await ledger.totals(account, "roof") == Totals(135_00, 2)
+    await ledger.close()
+
+
+def move_slot(three: Topology, slot: int, source: Redis, target: Redis, port: int) -> None:
+    names = {client: client.execute_command("CLUSTER", "MYID").decode() for client in (source, target)}
+    target.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", names[source])
+    source.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", names[target])
+    keys = source.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100)
+    source.execute_command("MIGRATE", "127.0.0.1", port, "", 0, 5_000, "KEYS", *keys)
+    for server in three.servers:
+        server.client().execute_command("CLUSTER", "SETSLOT", slot, "NODE", names[target])
+
+
+async def test_a_policy_that_may_evict_keys_is_refused_on_whichever_node_it_is(three: Topology) -> None:
+    ledger = RedisTotalsStore(three.url, deadline=DEADLINE)
+    await ledger.ping()
+    careless = three.servers[2].client()
+    careless.config_set("maxmemory-policy", "allkeys-lru")
+    careless.config_set("maxmemory", 100_000_000)
+    with pytest.raises(TotalsUnavailable, match="allkeys-lru"):
+        await ledger.ping()
+    careless.config_set("maxmemory", 0)
+    await ledger.ping()
+    await ledger.close()
+
+
+async def test_a_node_that_is_gone_is_an_error_in_time_and_never_a_zero(tmp_path: Path) -> None:
+    with cluster(tmp_path) as three:
+        ledger = RedisTotalsStore(three.url, deadline=DEADLINE)
+        accounts = [new_account() for _ in range(12)]
+        for account in accounts:
+            await build(ledger, account, ADA)
+        three.servers[1].kill()
+        began = time.monotonic()
+        answers = await asyncio.gather(
+            *(ledger.totals(account, "roof") for account in accounts), return_exceptions=True
+        )
+        assert time.monotonic() - began < 3 * DEADLINE
+        assert all(isinstance(each, TotalsUnavailable) or each == Totals(25_00, 1) for each in answers)
+        assert any(isinstance(each, TotalsUnavailable) for each in answers)
+        await ledger.close()

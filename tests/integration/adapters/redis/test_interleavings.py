@@ -1,0 +1,123 @@
+"""Fifty thousand random stories on the real server: joins, rebuilds and losses at once, and the law at the end.
+
+`SEED=… STORIES=…` repeats or extends a run; which of two concurrent calls comes first is the machine's to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from random import Random
+
+import uvloop
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
+from donation_card.application.ports.payments import Account
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from donation_card.domain.totals import ObjectState, dispute, expected_totals, payment, refund
+from donation_card.errors import TotalsUnavailable
+from redis.asyncio import Redis
+
+STORIES = int(os.environ.get("STORIES", "50000"))
+SEED = int(os.environ.get("SEED", "20261124"))
+AT_ONCE = 40
+
+
+def truth(dice: Random) -> list[list[ObjectState]]:
+    """A few objects at Stripe, each with the states it went through."""
+    objects = [[payment("roof", "pi_1", dice.randint(1, 99_00), paid=True, site=dice.choice(["a.example", "other"]))]]
+    if dice.random() < 0.6:
+        statuses = dice.choice([["pending"], ["pending", "failed"], ["succeeded"], ["succeeded", "failed"]])
+        objects.append([refund("roof", "re_1", 7, status) for status in statuses])
+    if dice.random() < 0.6:
+        moves = [-50, 50, -50][: dice.randint(1, 3)]
+        objects.append([dispute("roof", "dp_1", moves[:seen]) for seen in range(1, len(moves) + 1)])
+    return objects
+
+
+async def story(ledgers: list[RedisTotalsStore], raw: Redis, account: Account, seed: int) -> None:
+    dice = Random(seed)
+    objects = truth(dice)
+    final = [states[-1] for states in objects]
+
+    async def webhooks(ledger: RedisTotalsStore) -> None:
+        heard = [state for states in objects for state in states if dice.random() < 0.7]
+        dice.shuffle(heard)
+        for state in heard:
+            await ledger.apply(account, state)
+
+    async def rebuild(ledger: RedisTotalsStore) -> None:
+        shadow = await ledger.begin_rebuild(account, "roof")
+        for state in dice.sample(final, len(final)):
+            if not await ledger.apply_to_rebuild(account, shadow, state):
+                return
+        if dice.random() < 0.8:  # else it is killed
+            await ledger.promote_rebuild(account, shadow, int(time.time()))
+
+    async def loss() -> None:
+        for _ in range(dice.randint(0, 8)):
+            await asyncio.sleep(0)
+        campaign = f"donation-card:{{{account.id}/test/roof}}"
+        generations = [name.decode() for name in await raw.hmget(f"{campaign}:meta", "live", "shadow") if name]
+        keys = [f"{campaign}:{kind}:{name}" for kind in ("ranks", "totals") for name in generations]
+        keys.append(f"{campaign}:meta")
+        await raw.delete(*(keys if dice.random() < 0.5 else [dice.choice(keys)]))
+
+    actors = [webhooks(ledgers[0]), webhooks(ledgers[1]), rebuild(ledgers[0])]
+    if dice.random() < 0.2:
+        actors.append(rebuild(ledgers[1]))
+    if dice.random() < 0.2:
+        actors.append(loss())
+    dice.shuffle(actors)
+    for failure in await asyncio.gather(*actors, return_exceptions=True):
+        assert failure is None or (isinstance(failure, TotalsUnavailable) and "moved" in str(failure)), failure
+    held = [await ledger.totals(account, "roof") for ledger in ledgers]
+    assert held[0] == held[1], "two workers see one ledger"
+    if held[0] is not None:
+        assert held[0] == expected_totals(final), "what claims to be built is what Stripe says"
+        return
+    shadow = await ledgers[1].begin_rebuild(account, "roof")
+    for state in final:
+        assert await ledgers[1].apply_to_rebuild(account, shadow, state)
+    await ledgers[1].promote_rebuild(account, shadow, int(time.time()))
+    assert await ledgers[0].totals(account, "roof") == expected_totals(final)
+
+
+async def told(first: int, count: int, url: str) -> None:
+    ledgers = [RedisTotalsStore(url, deadline=30) for _ in range(2)]
+    raw = Redis.from_url(url)
+    waiting = iter(range(first, first + count))
+
+    async def teller() -> None:
+        for seed in waiting:
+            account = Account(f"acct_{seed}", livemode=False)
+            try:
+                await story(ledgers, raw, account, seed)
+            except AssertionError as error:
+                raise AssertionError(f"SEED={seed} STORIES=1: {error}") from error
+
+    await asyncio.gather(*(teller() for _ in range(AT_ONCE)))
+    for ledger in ledgers:
+        await ledger.close()
+    await raw.aclose()
+
+
+def stories(first: int, count: int) -> int:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedValkey(Path(folder)) as valkey,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(told(first, count, valkey.url))
+    return count
+
+
+def test_fifty_thousand_interleavings_on_the_real_server_come_to_what_stripe_says() -> None:
+    parts = 20
+    share = -(-STORIES // parts)
+    with ProcessPoolExecutor(2) as pool:
+        done = pool.map(stories, [SEED + part * share for part in range(parts)], [share] * parts)
+        assert sum(done) >= STORIES

@@ -1,0 +1,350 @@
+"""The public figure is decided once per epoch, by the rule of the domain and by Redis' clock."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
+from donation_card.application.ports.payments import Account
+from donation_card.domain.lifetimes import STALE_AFTER
+from donation_card.domain.publication import PublicationPolicy, PublishedTotal, next_published_total, periods_around
+from donation_card.domain.totals import ObjectState, Totals, expected_totals, payment, refund
+from donation_card.errors import TotalsUnavailable
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from redis import Redis
+
+from tests.integration.adapters.redis.test_totals_store import build, key, live, snapshot
+from tests.support.accounts import Connect, new_account
+
+pytestmark = pytest.mark.anyio
+
+VILNIUS = ZoneInfo("Europe/Vilnius")
+GRID = PublicationPolicy(interval_seconds=21_600, step=100_00, min_donations=3, timezone=VILNIUS)
+LIVE = replace(GRID, interval_seconds=0)
+LAST_WEEK = datetime.now(UTC) - timedelta(days=7)
+"""A worker whose clock is a week behind: all its boundaries have begun, whatever the hour of the test."""
+
+
+def gift(number: int, amount: int = 50_00) -> ObjectState:
+    return payment("roof", f"pi_{number}", amount, paid=True)
+
+
+async def roll(
+    ledger: RedisTotalsStore,
+    account: Account,
+    rule: PublicationPolicy = GRID,
+    *,
+    now: datetime = LAST_WEEK,
+    offline: int = 0,
+    ended: bool = False,
+) -> PublishedTotal | None:
+    return await ledger.publish_if_due(account, "roof", rule, now=now, offline=offline, ended=ended)
+
+
+moves = st.tuples(
+    st.lists(st.tuples(st.booleans(), st.integers(0, 30), st.integers(1, 90_00)), max_size=5),
+    st.integers(-12, 48),
+    st.sampled_from([0, 500_00]),
+    st.booleans(),
+)
+
+
+@settings(max_examples=150)
+@given(story=st.lists(moves, max_size=8), step=st.sampled_from([1, 7, 100_00]), min_gifts=st.integers(0, 4))
+def test_on_the_grid_redis_decides_as_the_domain_does(
+    connect: Connect, story: list[tuple[list[tuple[bool, int, int]], int, int, bool]], step: int, min_gifts: int
+) -> None:
+    account, rule = new_account(), replace(GRID, interval_seconds=3_600, step=step, min_donations=min_gifts)
+
+    async def run() -> None:
+        ledger = connect()
+        await build(ledger, account)
+        states: list[ObjectState] = []
+        expected: PublishedTotal | None = None
+        now = datetime.now(UTC) - timedelta(days=60)
+        for objects, hours, offline, ended in story:
+            for paid, number, amount in objects:
+                states.append(gift(number, amount) if paid else refund("roof", f"re_{number}", amount, "pending"))
+                await ledger.apply(account, states[-1])
+            now += timedelta(hours=hours)
+            epoch = periods_around(rule, now)[-1]
+            expected = next_published_total(
+                rule, expected, expected_totals(states), period_start=epoch, offline=offline, ended=ended
+            )
+            assert await roll(ledger, account, rule, now=now, offline=offline, ended=ended) == expected
+        await ledger.close()
+
+    asyncio.run(run())
+
+
+@settings(max_examples=40)
+@given(story=st.lists(st.tuples(st.integers(-90_00, 90_00), st.sampled_from([0, 500_00])), max_size=8))
+def test_live_redis_decides_as_the_domain_does(connect: Connect, story: list[tuple[int, int]]) -> None:
+    account = new_account()
+
+    async def run() -> None:
+        ledger = connect()
+        await build(ledger, account)
+        states: list[ObjectState] = []
+        expected: PublishedTotal | None = None
+        for number, (amount, offline) in enumerate(story):
+            states.append(gift(number, amount) if amount > 0 else refund("roof", f"re_{number}", -amount, "pending"))
+            await ledger.apply(account, states[-1])
+            found = await roll(ledger, account, LIVE, offline=offline)
+            assert found is not None
+            expected = next_published_total(
+                LIVE, expected, expected_totals(states), period_start=found.period_start, offline=offline, ended=False
+            )
+            assert found == expected
+        await ledger.close()
+
+    asyncio.run(run())
+
+
+async def test_what_is_not_built_decides_nothing(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
+    assert await roll(ledger, account) is None
+    await ledger.apply(account, gift(1))
+    assert await roll(ledger, account) is None
+    assert await roll(ledger, account, LIVE) is None
+    assert not raw.exists(key(account, "published"))
+
+
+async def test_a_wiped_projection_leaves_the_last_figure_and_calls_it_stale(
+    ledger: RedisTotalsStore, account: Account, raw: Redis
+) -> None:
+    await build(ledger, account, *map(gift, range(4)))
+    first = await roll(ledger, account)
+    assert first is not None
+    assert (first.via_stripe, first.stale) == (200_00, False)
+    raw.delete(key(account, "meta"))
+    assert await roll(ledger, account, now=LAST_WEEK + timedelta(days=1)) == replace(first, stale=True)
+    await ledger.apply(account, gift(1))
+    assert await roll(ledger, account, LIVE) == replace(first, stale=True)
+    await build(ledger, account, *map(gift, range(4)))
+    assert await roll(ledger, account) == first
+
+
+async def test_a_figure_that_was_lost_is_published_once_and_rounded(
+    ledger: RedisTotalsStore, account: Account, raw: Redis
+) -> None:
+    await build(ledger, account, *map(gift, range(5)))
+    first = await roll(ledger, account)
+    raw.delete(key(account, "published"))
+    assert await roll(ledger, account) == first
+
+
+async def test_within_an_epoch_nothing_moves_whatever_is_given(ledger: RedisTotalsStore, account: Account) -> None:
+    await build(ledger, account)
+    first = await roll(ledger, account)
+    for state in map(gift, range(10)):
+        await ledger.apply(account, state)
+    assert await roll(ledger, account, offline=900_00, ended=True) == first
+    moved = await roll(ledger, account, now=LAST_WEEK + timedelta(days=1))
+    assert moved is not None
+    assert moved.via_stripe == 500_00
+
+
+async def test_many_workers_roll_once_per_epoch(connect: Connect, account: Account, raw: Redis) -> None:
+    ledgers = [connect() for _ in range(10)]
+    await build(ledgers[0], account, *map(gift, range(3)))
+
+    async def join_and_roll(number: int) -> PublishedTotal | None:
+        await ledgers[number].apply(account, gift(100 + number, 200_00))
+        return await roll(ledgers[number], account)
+
+    figures = await asyncio.gather(*map(join_and_roll, range(10)))
+    assert len(set(figures)) == 1
+    await asyncio.gather(*(ledger.close() for ledger in ledgers))
+
+
+async def test_an_epoch_never_goes_back(ledger: RedisTotalsStore, account: Account) -> None:
+    await build(ledger, account, *map(gift, range(4)))
+    late = await roll(ledger, account, now=LAST_WEEK)
+    assert await roll(ledger, account, now=LAST_WEEK - timedelta(days=3), offline=1_00) == late
+
+
+async def test_a_worker_whose_clock_is_ahead_cannot_open_an_epoch_early(
+    ledger: RedisTotalsStore, account: Account
+) -> None:
+    await build(ledger, account, *map(gift, range(4)))
+    assert await roll(ledger, account, now=datetime.now(UTC) + timedelta(days=3)) is None
+    figure = await roll(ledger, account, now=datetime.now(UTC))
+    assert figure is not None
+    assert figure.period_start <= time.time()
+
+
+async def test_what_is_given_early_is_told_only_after_the_third_gift(
+    ledger: RedisTotalsStore, account: Account
+) -> None:
+    await build(ledger, account)
+    await roll(ledger, account)
+    seen = []
+    for day in range(1, 5):
+        await ledger.apply(account, gift(day, 150_00))
+        figure = await roll(ledger, account, now=LAST_WEEK + timedelta(days=day))
+        seen.append(figure and figure.via_stripe)
+    assert seen == [0, 0, 400_00, 400_00]
+
+
+async def test_the_end_of_a_campaign_tells_what_was_held_back(ledger: RedisTotalsStore, account: Account) -> None:
+    await build(ledger, account)
+    await roll(ledger, account)
+    await ledger.apply(account, gift(1, 350_00))
+    figure = await roll(ledger, account, now=LAST_WEEK + timedelta(days=1), ended=True)
+    assert figure is not None
+    assert figure.via_stripe == 300_00
+
+
+async def test_an_exact_figures_instant_never_goes_back_either(
+    ledger: RedisTotalsStore, account: Account, raw: Redis
+) -> None:
+    await build(ledger, account, gift(1))
+    await roll(ledger, account, LIVE)
+    raw.hset(key(account, "published"), "epoch", 9_999_999_999)
+    await ledger.apply(account, gift(2))
+    assert await roll(ledger, account, LIVE) == PublishedTotal(9_999_999_999, 100_00, 0, 2)
+
+
+async def test_nothing_is_written_where_nothing_is_due(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
+    await build(ledger, account, gift(1))
+    await roll(ledger, account, LIVE)
+    raw.hset(key(account, "published"), "epoch", 1)
+    figure = await roll(ledger, account, LIVE)
+    assert figure == PublishedTotal(1, 50_00, 0, 1)
+
+
+async def test_from_exact_to_the_grid_the_figure_waits_for_the_next_boundary(
+    ledger: RedisTotalsStore, account: Account
+) -> None:
+    await build(ledger, account, gift(1, 123_45))
+    exact = await roll(ledger, account, LIVE)
+    assert await roll(ledger, account, GRID, now=datetime.now(UTC) - timedelta(days=1)) == exact
+
+
+@pytest.mark.parametrize(("field", "garbage"), [("epoch", "soon"), ("online", "1.5"), ("offline", "9" * 16)])
+async def test_a_damaged_figure_is_not_shown(
+    ledger: RedisTotalsStore, account: Account, raw: Redis, field: str, garbage: str
+) -> None:
+    await build(ledger, account)
+    await roll(ledger, account)
+    raw.hset(key(account, "published"), field, garbage)
+    with pytest.raises(TotalsUnavailable):
+        await roll(ledger, account)
+
+
+async def test_a_damaged_total_decides_nothing(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
+    await build(ledger, account)
+    raw.hset(key(account, f"totals:{live(raw, account)}"), "raised", "1e9")
+    assert await roll(ledger, account) is None
+    assert not raw.exists(key(account, "published"))
+
+
+async def test_the_largest_sum_is_floored_exactly(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
+    await build(ledger, account)
+    largest = dict.fromkeys(["raised", "site:other:raised"], 999_999_999_999_999)
+    raw.hset(key(account, f"totals:{live(raw, account)}"), mapping=largest)
+    figure = await roll(ledger, account, replace(GRID, step=7))
+    assert figure is not None
+    assert figure.via_stripe == 999_999_999_999_999 // 7 * 7
+    assert await ledger.totals(account, "roof") == Totals(999_999_999_999_999, 0)
+
+
+async def test_what_contradicts_itself_decides_nothing_and_the_last_figure_is_stale(
+    ledger: RedisTotalsStore, account: Account, raw: Redis
+) -> None:
+    await build(ledger, account, gift(1))
+    figure = await roll(ledger, account, LIVE)
+    raw.hset(key(account, f"totals:{live(raw, account)}"), "raised", 999)
+    assert figure is not None
+    assert await roll(ledger, account, LIVE) == replace(figure, stale=True)
+
+
+async def test_a_ledger_that_nobody_held_against_stripe_for_hours_is_stale(
+    ledger: RedisTotalsStore, account: Account
+) -> None:
+    await build(ledger, account, gift(1), cursor=int(time.time()) - STALE_AFTER - 60)
+    assert await roll(ledger, account, LIVE) is None, "it decides nothing, be it the first figure"
+    begun = await ledger.begin_sync(account, "roof")
+    await ledger.advance_cursor(account, "roof", begun, int(time.time()))
+    figure = await roll(ledger, account, LIVE)
+    assert figure is not None
+    assert not figure.stale
+
+
+def restore(raw: Redis, backup: dict[bytes, object]) -> None:
+    for name, held in backup.items():
+        raw.delete(name)
+        raw.hset(name, mapping=held)
+
+
+async def caught_up(ledger: RedisTotalsStore, account: Account, state: ObjectState) -> PublishedTotal | None:
+    """The figure after a pass that found this state."""
+    begun = await ledger.begin_sync(account, "roof")
+    await ledger.apply(account, state)
+    await ledger.advance_cursor(account, "roof", begun, int(time.time()))
+    return await roll(ledger, account, LIVE)
+
+
+async def test_a_ledger_that_went_back_in_time_is_stale_until_a_pass_caught_up(
+    ledger: RedisTotalsStore, account: Account, raw: Redis
+) -> None:
+    now = int(time.time())
+    await build(ledger, account, gift(1), cursor=now - 600)
+    backup = snapshot(raw, account)
+    await ledger.advance_cursor(account, "roof", await ledger.begin_sync(account, "roof"), now)
+    await ledger.apply(account, gift(2))
+    figure = await roll(ledger, account, LIVE)
+    restore(raw, backup)
+    raw.hset(key(account, "published"), mapping={"epoch": 1, "online": 50_00, "offline": 0, "payments_at_move": 1})
+    went_back = await roll(ledger, account, LIVE)
+    assert went_back is not None
+    assert went_back.stale
+    found = await caught_up(ledger, account, gift(2))
+    assert figure is not None
+    assert found is not None
+    assert (found.via_stripe, found.stale) == (figure.via_stripe, False)
+
+
+async def test_a_ledger_that_lost_its_latest_gifts_alone_is_stale_too(
+    ledger: RedisTotalsStore, account: Account, raw: Redis
+) -> None:
+    """No pass came between the backup and the loss, so the cursor tells nothing."""
+    await build(ledger, account, gift(1), cursor=int(time.time()) - 60)
+    await roll(ledger, account, LIVE)
+    backup = snapshot(raw, account)
+    await ledger.apply(account, gift(2))
+    figure = await roll(ledger, account, LIVE)
+    restore(raw, backup)
+    went_back = await roll(ledger, account, LIVE)
+    assert went_back is not None
+    assert went_back.stale
+    found = await caught_up(ledger, account, gift(2))
+    assert figure is not None
+    assert found is not None
+    assert (found.via_stripe, found.stale) == (figure.via_stripe, False)
+
+
+async def test_a_figure_that_counted_payments_that_never_were_does_not_wait_for_them(
+    ledger: RedisTotalsStore, account: Account, raw: Redis
+) -> None:
+    await build(ledger, account)
+    await roll(ledger, account)
+    raw.hset(key(account, "published"), "payments_at_move", 1_000)
+    day = timedelta(days=1)
+    assert (await roll(ledger, account, now=LAST_WEEK + day)).payments_at_last_change == 0
+    for number in range(3):
+        await ledger.apply(account, gift(number))
+    assert (await roll(ledger, account, now=LAST_WEEK + 2 * day)).via_stripe == 100_00
+
+
+async def test_a_rebuild_moves_no_figure(ledger: RedisTotalsStore, account: Account) -> None:
+    await build(ledger, account, *map(gift, range(3)))
+    figure = await roll(ledger, account)
+    await build(ledger, account, *map(gift, range(90)))
+    assert await roll(ledger, account) == figure

@@ -1,0 +1,215 @@
+"""Limits in Redis are the rule of the domain, kept for all workers at once and by the server's clock."""
+
+import asyncio
+import time
+
+import pytest
+from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
+from donation_card.adapters.redis.rate_limiter import USED_PROOF_TTL_MS, RedisRateLimiter
+from donation_card.application.ports.limits import LimitDecision
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from donation_card.domain.attack_detection import (
+    DECLINE_THRESHOLD,
+    DEESCALATE_AFTER_MS,
+    ESCALATE_AFTER_MS,
+    MAX_LEVEL,
+    NO_SIGNALS,
+    QUIET_WINDOWS_TO_END,
+    WINDOW_MS,
+    AttackState,
+    AttackStatus,
+    Signals,
+    next_state,
+)
+from donation_card.domain.rate_limits import Bucket, Rate, acquire_all
+from donation_card.errors import TotalsUnavailable
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from tests.support.accounts import new_account
+
+pytestmark = pytest.mark.anyio
+HOUR = 3_600_000
+signals = st.builds(Signals, st.integers(0, 30), st.integers(0, 200), st.integers(0, 30), st.integers(0, 300))
+slow = [Bucket("b", Rate(HOUR, 3))]
+
+
+@pytest.fixture
+async def limits(place, anyio_backend):
+    limits = RedisRateLimiter(place.url, deadline=10)
+    yield limits
+    await limits.close()
+
+
+@pytest.fixture(params=["shared", "alone"])
+async def either(request, redis_url, anyio_backend):
+    """The limits of all and those of a worker that is alone keep the same promises."""
+    limits = RedisRateLimiter(redis_url, deadline=10) if request.param == "shared" else MemoryRateLimiter()
+    yield limits
+    await limits.close()
+
+
+async def test_a_bucket_gives_its_burst_and_then_says_how_long_to_wait(either, account):
+    for _ in range(3):
+        assert (await either.acquire(account, slow)).decision is LimitDecision.ALLOWED
+    refused = await either.acquire(account, slow)
+    assert refused.decision is LimitDecision.LIMITED
+    assert HOUR - 60_000 < refused.retry_after_ms <= HOUR
+
+
+async def test_nothing_is_taken_from_one_bucket_when_another_is_empty(either, account):
+    empty, other = Bucket("empty", Rate(HOUR, 1)), Bucket("other", Rate(HOUR, 1))
+    assert (await either.acquire(account, [empty])).decision is LimitDecision.ALLOWED
+    assert (await either.acquire(account, [empty, other])).decision is LimitDecision.LIMITED
+    assert (await either.acquire(account, [other])).decision is LimitDecision.ALLOWED
+
+
+async def test_what_is_spent_is_spent_once_and_a_replay_takes_nothing(either, account):
+    one = [Bucket("b", Rate(HOUR, 2))]
+    assert (await either.acquire(account, one, consume_once="proof")).decision is LimitDecision.ALLOWED
+    assert (await either.acquire(account, one, consume_once="proof")).decision is LimitDecision.REPLAYED
+    assert (await either.acquire(account, one, consume_once="another")).decision is LimitDecision.ALLOWED
+
+
+async def test_a_proof_that_finds_no_room_is_not_spent(either, account):
+    full, free = Bucket("full", Rate(HOUR, 1)), Bucket("free", Rate(HOUR, 1))
+    await either.acquire(account, [full])
+    assert (await either.acquire(account, [full], consume_once="proof")).decision is LimitDecision.LIMITED
+    assert (await either.acquire(account, [free], consume_once="proof")).decision is LimitDecision.ALLOWED
+
+
+async def test_accounts_never_meet(limits, account):
+    await limits.acquire(account, slow, consume_once="proof", signals=Signals(declined=DECLINE_THRESHOLD))
+    other = await limits.acquire(new_account(), slow, consume_once="proof")
+    assert (other.decision, other.attack_status) == (LimitDecision.ALLOWED, AttackStatus())
+
+
+async def test_two_workers_share_one_burst_and_one_spent_list(place, limits, account):
+    other = RedisRateLimiter(place.url, deadline=10)
+    answers = await asyncio.gather(*(each.acquire(account, slow) for each in [limits, other] * 10))
+    assert [each.decision for each in answers].count(LimitDecision.ALLOWED) == 3
+    replays = await asyncio.gather(*(each.acquire(account, (), consume_once="proof") for each in [limits, other] * 10))
+    assert [each.decision for each in replays].count(LimitDecision.ALLOWED) == 1
+    await other.close()
+
+
+async def test_what_one_worker_hears_all_know(place, limits, account):
+    other = RedisRateLimiter(place.url, deadline=10)
+    for _ in range(DECLINE_THRESHOLD):
+        await limits.acquire(account, (), signals=Signals(declined=1))
+    assert (await other.acquire(account, ())).attack_status == AttackStatus(1)
+    await other.close()
+
+
+async def test_an_operator_forces_it_and_lets_it_go(either, account):
+    await either.set_override(account, "on")
+    assert (await either.acquire(account, ())).attack_status == AttackStatus(0, "on")
+    await either.set_override(account, "")
+    assert (await either.acquire(account, ())).attack_status == AttackStatus()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.integers(0, MAX_LEVEL),
+    st.integers(0, 2 * WINDOW_MS),
+    st.integers(0, QUIET_WINDOWS_TO_END),
+    signals,
+    signals,
+)
+def test_the_script_judges_as_the_domain_does(redis_url, level, age, calm, before, news):
+    assume(all(abs(age - boundary) > 20_000 for boundary in (DEESCALATE_AFTER_MS, WINDOW_MS)))
+    assume(level == 0 or age > ESCALATE_AFTER_MS + 20_000)
+
+    async def judged():
+        limits, account = RedisRateLimiter(redis_url, deadline=10), new_account()
+        key, now = f"donation-card:{{{account.id}/test}}:limits", time.time_ns() // 1_000_000
+        fields = {"level": level, "began": now - age, "calm": calm}
+        fields |= {name: getattr(before, name) for name in ("declined", "expired", "paid")}
+        fields["crowded"] = before.proofs_rejected
+        await limits._redis.execute("HSET", key, *(word for pair in fields.items() for word in pair))
+        await limits.acquire(account, (), signals=news)
+        names = ("level", "began", "calm", "declined", "expired", "paid", "crowded")
+        held = [int(value) for value in await limits._redis.execute("HMGET", key, *names)]
+        await limits.close()
+        return now, AttackState(*held[:3], Signals(*held[3:]))
+
+    now, found = asyncio.run(judged())
+    total = before.proofs_rejected + news.proofs_rejected
+    assume(abs(total * 1_000 - age) > 20_000)  # the server's clock goes on while it is asked
+    wanted = next_state(AttackState(level, now - age, calm, before), news, now)
+    assert (found.level, found.quiet_windows, found.signals) == (wanted.level, wanted.quiet_windows, wanted.signals)
+    assert abs(found.window_start - wanted.window_start) < 20_000
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(st.integers(100_000, HOUR), st.integers(1, 5), st.integers(-10, 10).map(lambda n: n * 500_000)),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_the_script_takes_as_the_domain_does(redis_url, wanted):
+    async def taken():
+        limits, account = RedisRateLimiter(redis_url, deadline=10), new_account()
+        key, now = f"donation-card:{{{account.id}/test}}:limits", time.time_ns() // 1_000_000
+        buckets = [Bucket(str(n), Rate(every, burst)) for n, (every, burst, _) in enumerate(wanted)]
+        held = {str(n): now + ahead for n, (_, _, ahead) in enumerate(wanted)}
+        await limits._redis.execute("HSET", key, *(w for n, at in held.items() for w in (f"bucket:{n}", at)))
+        answer = await limits.acquire(account, buckets)
+        then = await limits._redis.execute("HMGET", key, *(f"bucket:{bucket.name}" for bucket in buckets))
+        await limits.close()
+        return answer, list(map(int, then)), acquire_all(buckets, held, now), held
+
+    answer, found, (longest, then), held = asyncio.run(taken())
+    assume(longest == 0 or longest > 20_000)
+    assert answer.decision is (LimitDecision.LIMITED if longest else LimitDecision.ALLOWED)
+    assert abs(answer.retry_after_ms - longest) < 20_000
+    assert all(abs(a - b) < 20_000 for a, b in zip(found, (held | then).values(), strict=True))
+
+
+async def test_what_is_kept_about_limits_is_numbers_and_what_is_spent_goes_by_itself(limits, account, raw):
+    await limits.acquire(account, slow, consume_once="proof", signals=Signals(paid=1))
+    prefix = f"donation-card:{{{account.id}/test}}:"
+    held = raw.hgetall(f"{prefix}limits")
+    assert set(held) <= {b"level", b"began", b"calm", b"declined", b"expired", b"paid", b"crowded", b"bucket:b"}
+    assert all(value.isdigit() for value in held.values())
+    assert 0 < raw.pttl(f"{prefix}spent:proof") <= USED_PROOF_TTL_MS
+
+
+async def test_a_server_that_is_gone_is_said_in_time(tmp_path, account):
+    with EmbeddedValkey(tmp_path) as server:
+        limits = RedisRateLimiter(server.url)
+        await limits.acquire(account, slow)
+    with pytest.raises(TotalsUnavailable):
+        await limits.acquire(account, slow)
+    await limits.close()
+
+
+async def test_a_worker_that_is_alone_goes_on_judging(account):
+    now = 0
+    alone = MemoryRateLimiter(now=lambda: now)
+    await alone.acquire(account, (), signals=Signals(declined=DECLINE_THRESHOLD))
+    assert (await alone.acquire(account, ())).attack_status == AttackStatus(1)
+    for _ in range(QUIET_WINDOWS_TO_END + 1):
+        now += WINDOW_MS
+        last = await alone.acquire(account, (), signals=NO_SIGNALS)
+    assert last.attack_status == AttackStatus()
+
+
+async def test_all_workers_count_the_orders_of_a_form_and_know_what_it_opened_last(place, limits, account):
+    other = RedisRateLimiter(place.url, deadline=10)
+    assert await limits.begin_order(account, "form", "25", 2) == ""
+    assert await other.record_session(account, "form", "sealed 1") == ""
+    assert await limits.begin_order(account, "form", "30", 2) == "sealed 1"
+    assert await limits.record_session(account, "form", "sealed 2") == "sealed 1"
+    assert await other.begin_order(account, "form", "25", 2) == "sealed 2", "what was begun can be pressed again"
+    assert await other.begin_order(account, "form", "35", 2) is None
+    assert await other.begin_order(account, "another", "35", 2) == ""
+    await other.close()
+
+
+async def test_a_form_is_forgotten_when_its_session_can_no_longer_be_paid(limits, account, raw):
+    await limits.begin_order(account, "form", "25", 5)
+    await limits.record_session(account, "form", "sealed")
+    assert 90 * 60_000 < raw.pttl(f"donation-card:{{{account.id}/test}}:form:form") <= 91 * 60_000

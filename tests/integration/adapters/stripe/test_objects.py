@@ -1,0 +1,108 @@
+"""Whatever a webhook's body holds, it is translated, ignored or refused; nothing breaks, and no amount is guessed."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from donation_card.adapters.stripe.payments import HANDLED_EVENTS, StripePayments
+from donation_card.application.ports.payments import Account, CheckoutSession, StripeRecord
+from donation_card.domain.money import MAX_MINOR_UNITS
+from donation_card.errors import IgnoredEvent, Invalid
+from hypothesis import given
+from hypothesis import strategies as st
+from stripe import WebhookSignature
+
+SECRET, ACCOUNT = "whsec_0123456789abcdef", Account("acct_1", livemode=False)
+PAYMENTS = StripePayments("sk_test_x", [SECRET])
+
+SESSION = {
+    "id": "cs_test_1",
+    "object": "checkout.session",
+    "status": "complete",
+    "payment_status": "paid",
+    "amount_total": 2500,
+    "currency": "eur",
+    "metadata": {"campaign": "roof", "site": "a.example", "nonce": "n"},
+    "payment_intent": "pi_1",
+    "created": 1_764_000_000,
+    "expires_at": 1_764_003_600,
+}
+REFUND = {"id": "re_1", "amount": 500, "currency": "eur", "payment_intent": "pi_1", "status": "succeeded"}
+MOVED = {"amount": -500, "created": 1_764_000_000, "currency": "eur"}
+DISPUTE = {
+    "id": "du_1",
+    "amount": 500,
+    "currency": "eur",
+    "payment_intent": "pi_1",
+    "status": "lost",
+    "balance_transactions": [MOVED],
+}
+OBJECTS = {"session": SESSION, "refund": REFUND, "dispute": DISPUTE}
+
+
+def told(body: bytes) -> StripeRecord | None:
+    now = datetime.now(UTC)
+    signature = WebhookSignature.generate_signature_header(body.decode(), SECRET, int(now.timestamp()))
+    try:
+        return PAYMENTS.parse_event(body, signature.encode(), now, ACCOUNT)
+    except (Invalid, IgnoredEvent):
+        return None
+
+
+def event(kind: str, thing: Any) -> bytes:
+    return json.dumps({"id": "evt_1", "type": kind, "livemode": False, "data": {"object": thing}}).encode()
+
+
+@pytest.mark.parametrize("kind", HANDLED_EVENTS)
+def test_each_event_we_ask_for_is_understood(kind: str) -> None:
+    assert told(event(kind, OBJECTS[HANDLED_EVENTS[kind]])) is not None
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.floats(allow_nan=True)
+    | st.text(max_size=20)
+    | st.sampled_from(["eur", "jpy", "paid", "complete", "succeeded", "pi_1", "roof"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(kind=st.sampled_from(sorted(HANDLED_EVENTS)), thing=anything)
+def test_an_object_of_any_shape_breaks_nothing(kind: str, thing: Any) -> None:
+    told(event(kind, thing))
+
+
+@given(kind=st.sampled_from(sorted(HANDLED_EVENTS)), data=st.data())
+def test_a_field_of_any_kind_breaks_nothing_and_no_wrong_amount_gets_through(kind: str, data: st.DataObject) -> None:
+    thing = copy.deepcopy(OBJECTS[HANDLED_EVENTS[kind]])
+    for field in data.draw(st.lists(st.sampled_from(sorted(thing)), max_size=3)):
+        thing[field] = data.draw(anything)
+    found = told(event(kind, thing))
+    if found is None:
+        return
+    if isinstance(found, CheckoutSession):
+        amounts = found.object_state.cumulative_amounts if found.object_state else (0,)
+    else:
+        amounts = found.cumulative_amounts
+    assert all(type(amount) is int and abs(amount) <= MAX_MINOR_UNITS for amount in amounts)
+    if amounts[-1] and not isinstance(found, CheckoutSession):
+        assert isinstance(thing["amount"], int)
+
+
+@given(body=st.binary(max_size=300))
+def test_bytes_of_any_kind_break_nothing(body: bytes) -> None:
+    now = datetime.now(UTC)
+    with pytest.raises(Invalid):
+        PAYMENTS.parse_event(body, b"t=1,v1=00", now, ACCOUNT)
+
+
+@pytest.mark.parametrize("depth", [10, 10_000])
+def test_nesting_however_deep_breaks_nothing(depth: int) -> None:
+    assert told(b'{"type": ' + b"[" * depth + b"]" * depth + b"}") is None

@@ -1,0 +1,523 @@
+"""A campaign file is read whole or refused with every mistake in it; a bad edit never replaces a good campaign."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from donation_card.adapters.campaign_files.fields import STRIPE_LOCALES
+from donation_card.adapters.campaign_files.loader import MAX_FILE_BYTES, CampaignFiles, read_campaign
+from donation_card.domain.campaign import LANGUAGES, Campaign, Status, SurplusPolicy
+from donation_card.domain.money import Money
+from donation_card.errors import ConfigFault, ConfigurationError, NotFound
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from stripe.params.checkout import SessionCreateParams
+from structlog.testing import capture_logs
+
+SHIPPED = Path(__file__).parents[3] / "campaigns" / "vitaly.toml"
+GOOD = SHIPPED.read_text("utf-8")
+
+ROOF = """
+status = "open"
+currency = "EUR"
+goal = 200
+default_language = "en"
+above_goal = "undecided"
+below_goal = "undecided"
+warn_banks_of = []
+[recipient]
+short_name = "Roofers"
+legal_name = "Friends of the Roof"
+contact = "https://roof.example/contact"
+statement_descriptor = "ROOF FUND"
+[giving]
+suggested = [10, 25]
+minimum = "0.50"
+maximum = 500
+decimals = true
+after_goal = false
+[publication]
+every = "1d"
+step = 50
+min_gifts = 3
+timezone = "Europe/Vilnius"
+[[needs]]
+id = "tiles"
+amount = 150
+title.en = "Tiles"
+[[needs]]
+id = "gutter"
+amount = 50
+title.en = "A gutter"
+[text.en]
+title = "A roof for the library"
+purpose = "for the roof"
+summary = "It rains in."
+story = ["It has rained in since spring."]
+"""
+"""The smallest campaign that says everything it must."""
+
+
+def with_change(text: str, old: str, new: str) -> str:
+    assert old in text, f"the test is out of date: {old!r} is not in the file"
+    return text.replace(old, new, 1)
+
+
+def faults(path: Path) -> tuple[ConfigFault, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        read_campaign(path)
+    return caught.value.faults
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    def write(text: str, name: str = "roof.toml") -> Path:
+        path = tmp_path / name
+        path.write_text(text, "utf-8")
+        return path
+
+    return write
+
+
+# ── what is shipped ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def vitaly() -> Campaign:
+    return CampaignFiles(SHIPPED.parent).get("vitaly")
+
+
+def test_the_needs_are_the_facts_in_their_order(vitaly: Campaign) -> None:
+    assert [(need.id, need.amount.amount) for need in vitaly.needs] == [
+        ("rent", 120_000), ("driving-licence", 70_000), ("medical", 60_000), ("food-clothing", 50_000)
+    ]  # fmt: skip
+    assert vitaly.goal == Money(300_000, "EUR")
+
+
+def test_it_speaks_seven_languages_completely(vitaly: Campaign) -> None:
+    assert vitaly.languages == LANGUAGES
+    for need in vitaly.needs:
+        assert set(need.text) == set(LANGUAGES)
+    for text in vitaly.text.values():
+        assert 200 <= len(text.summary) <= 270
+        assert 4 <= len(text.story) <= 6
+        assert sum(map(len, text.story)) <= 1600
+
+
+def test_it_protects_donors(vitaly: Campaign) -> None:
+    assert vitaly.warned_bank_countries == ("BY", "RU")
+    assert not vitaly.emit_complete_event
+    assert (vitaly.publication.interval_seconds, vitaly.publication.step, vitaly.publication.min_donations) == (
+        86_400,
+        10_000,
+        0,
+    )
+    assert vitaly.publication.timezone.key == "Europe/Vilnius"
+    assert (vitaly.on_surplus, vitaly.on_shortfall, vitaly.status) == (
+        SurplusPolicy.UNDECIDED,
+        SurplusPolicy.UNDECIDED,
+        Status.OPEN,
+    )
+    assert vitaly.stripe_locales == {"be": "en", "uk": "en"}
+    assert vitaly.offline_donations == ()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_translation_carries_the_dates_and_numbers(vitaly: Campaign, language: str) -> None:
+    story = " ".join(vitaly.text[language].story)
+    assert {"10", "2020", "3", "2024", "2025"} == set(re.findall(r"\d+", story))
+    assert "BYSOL" in story
+
+
+# ── what is refused ────────────────────────────────────────────────────────────────────────────────────────────────
+
+BAD: dict[str, tuple[str, str, str, str, str]] = {
+    # what is wrong: (in the file, instead, field, given, allowed)
+    "needs do not add up": ("amount = 1200", "amount = 1100", "needs", "100.00 EUR less than the goal", "3000.00 EUR"),
+    "needs beyond the goal": ("goal = 3000", "goal = 2900", "needs", "100.00 EUR more than the goal", "2900.00 EUR"),
+    "float": ("goal = 3000", "goal = 3000.0", "goal", "3000.0", "cannot hold every cent exactly"),
+    "not a number": ("goal = 3000", "goal = nan", "goal", "nan", "cannot hold every cent exactly"),
+    "bool": ("amount = 700", "amount = true", "needs[1].amount", "true", "whole units such as 1200"),
+    "zero": ("amount = 700", "amount = 0", "needs[1].amount", "0", "above 0"),
+    "negative": ("amount = 700", "amount = -700", "needs[1].amount", "-700", "above 0"),
+    "negative text": ("amount = 700", 'amount = "−700"', "needs[1].amount", '"−700"', "above 0"),
+    "too large": ("amount = 700", "amount = 99999999999", "needs[1].amount", "99999999999", "at most 10000000000 EUR"),
+    "10^30": ("amount = 700", f"amount = 1{'0' * 30}", "needs[1].amount", f"1{'0' * 30}", "at most 10000000000 EUR"),
+    "text amount": ("amount = 700", 'amount = "many"', "needs[1].amount", '"many"', "whole units such as 1200"),
+    "ambiguous amount": ("amount = 700", 'amount = "1,200"', "needs[1].amount", '"1,200"', "read in two ways"),
+    "a date for an amount": ("amount = 700", "amount = 2026-01-01", "needs[1].amount", "2026-01-01", "whole units"),
+    "off the step": ("amount = 700", "amount = 650", "needs[1].amount", "650.00 EUR", "multiple of publication.step"),
+    "unknown currency": ('"EUR"', '"EUX"', "currency", '"EUX"', "a currency that can be charged"),
+    "small letters": ('"EUR"', '"eur"', "currency", '"eur"', "three capital letters"),
+    "below the charge minimum": ("minimum = 5 ", 'minimum = "0.40" ', "giving.minimum", "0.40 EUR", "0.50 EUR"),
+    "maximum too large": ("maximum = 1000", "maximum = 1000000", "giving.maximum", "1000000.00 EUR", "999999.99 EUR"),
+    "maximum below minimum": ("maximum = 1000", "maximum = 4", "giving.maximum", "4.00 EUR", "at least the minimum"),
+    "cents without decimals": ("minimum = 5 ", 'minimum = "5.50" ', "giving.minimum", "5.50 EUR", "a whole amount"),
+    "suggested: none": ("[10, 25, 35, 50]", "[]", "giving.suggested", "a list of 0", "1 to 6 amounts"),
+    "suggested: seven": ("[10, 25, 35, 50]", "[5,6,7,8,9,10,11]", "giving.suggested", "a list of 7", "1 to 6 amounts"),
+    "suggested: order": ("[10, 25, 35, 50]", "[10, 10]", "giving.suggested[1]", "10.00 EUR", "more than 10.00 EUR"),
+    "suggested: too small": ("[10, 25", "[1, 25", "giving.suggested[0]", "1.00 EUR", "from the minimum, 5.00 EUR"),
+    "suggested: over half a step": ("50]", "51]", "giving.suggested[3]", "51.00 EUR", "half of publication.step"),
+    "suggested: one number": ("[10, 25, 35, 50]", "10", "giving.suggested", "10", "a list in square brackets"),
+    "unknown status": ('"open"', '"opne"', "status", '"opne"', 'one of "open", "paused", "closed", "hidden"'),
+    "status of another kind": ('"open"', "1", "status", "1", 'one of "open"'),
+    "unknown default language": ('_language = "en"', '_language = "fr"', "default_language", '"fr"', "en, be, ru, uk"),
+    "unknown language": ("[text.uk]", "[text.ua]", "text.ua", '"ua"', "one of en, be, ru, uk, lt, pl, de"),
+    "language without its text": ("[text.uk]", "[text.ua]", "text.ua", '"ua"', "one of en"),
+    "missing title": ('be = "Арэнда кватэры"\n', "", "needs[0].title.be", "nothing", "in each language"),
+    "missing detail": ('lt = "Kalėjime', '# lt = "Kalėjime', "needs[2].detail.lt", "nothing", "in each language"),
+    "empty text": ('"A safe new start for Vitaly"', '" "', "text.en.title", '" "', "1 to 80 characters"),
+    "long text": ("A safe new start", "very " * 100, "text.en.title", "(511 characters)", "1 to 80 characters"),
+    "control character": ("A safe new", r"A \u0000 new", "text.en.title", r"\u0000", "U+0000"),
+    "bidi override": ("A safe new", "A \u202enew", "text.en.title", r"\u202e", "U+202E"),
+    "duplicate need": ('id = "medical"', 'id = "rent"', "needs[2].id", '"rent"', "no other need has"),
+    "bad need id": ('id = "medical"', 'id = "Medical!"', "needs[2].id", '"Medical!"', "of a-z, 0-9 and -"),
+    "timezone": ('"Europe/Vilnius"', '"Europe/Wilno"', "publication.timezone", '"Europe/Wilno"', "IANA"),
+    "timezone outside": ('"Europe/Vilnius"', '"../../etc/passwd"', "publication.timezone", "passwd", "IANA"),
+    "timezone folder": ('"Europe/Vilnius"', '"America/Indiana"', "publication.timezone", '"America/Indiana"', "IANA"),
+    "every 7h": ('every = "1d"', 'every = "7h"', "publication.every", '"7h"', "equal parts of a day"),
+    "every 30s": ('every = "1d"', 'every = "30s"', "publication.every", '"30s"', "equal parts of a day"),
+    "every as a number": ('every = "1d"', "every = 6", "publication.every", "6", '"6h"'),
+    "step 0": ("step = 100 ", "step = 0 ", "publication.step", "0", "above 0"),
+    "min_gifts": ("min_gifts = 0", "min_gifts = -1", "publication.min_gifts", "-1", "from 0 to 1000"),
+    "yes": ("decimals = false", 'decimals = "no"', "giving.decimals", '"no"', "true or false"),
+    "country": ('["BY", "RU"]', '["BY", "XX"]', "warn_banks_of[1]", '"XX"', "ISO 3166"),
+    "country twice": ('["BY", "RU"]', '["BY", "BY"]', "warn_banks_of[1]", '"BY"', "each one once"),
+    "no state": ('["BY", "RU"]', '["EU"]', "warn_banks_of[0]", '"EU"', "ISO 3166"),
+    "contact": ("info@example.org", "info at example", "recipient.contact", '"info at example"', "an e-mail address"),
+    "contact without TLS": ("info@example.org", "http://a.example", "recipient.contact", "http", "https://"),
+    "descriptor short": ("DONATION CARD", "GIFT", "recipient.statement_descriptor", '"GIFT"', "5 to 22"),
+    "descriptor digits": ("DONATION CARD", "12345", "recipient.statement_descriptor", '"12345"', "one letter"),
+    "descriptor star": ("DONATION CARD", "GIVE*HERE", "recipient.statement_descriptor", '"GIVE*HERE"', "none of <"),
+    "descriptor Cyrillic": ("DONATION CARD", "ДАПАМОГА", "recipient.statement_descriptor", "ДАПАМОГА", "Latin"),
+    "Stripe's locale": ('be = "en"', 'be = "be"', "stripe_locales.be", '"be"', "a locale of Stripe"),
+    "beyond": ('above_goal = "undecided"', 'above_goal = "?"', "above_goal", '"?"', '"same_person"'),
+    "site with a path": ("above_goal", 'sites = ["https://a.example"]\nabove_goal', "sites[0]", "https", "a host name"),
+    "site twice": ("above_goal", 'sites = ["a.b", "A.B"]\nabove_goal', "sites[1]", '"a.b"', "each one once"),
+    "fallback": ("above_goal", 'fallback_url = "javascript:x"\nabove_goal', "fallback_url", "javascript", "https://"),
+    "ends in text": ("above_goal", 'ends = "2027-06-30"\nabove_goal', "ends", '"2027-06-30"', "without quotes"),
+    "ends nowhere": ("above_goal", "ends = 2027-06-30T18:00:00\nabove_goal", "ends", "18:00", "an instant such as"),
+    "ends in year 9999": ("above_goal", "ends = 9999-12-31\nabove_goal", "ends", "9999-12-31", "a day such as"),
+    "unknown field": ("minimum = 5", "minimun = 5", "giving.minimun", "an unknown field", "did you mean “minimum”?"),
+    "unknown field above": ("currency =", "curency =", "curency", "an unknown field", "did you mean “currency”?"),
+    "offline date": (
+        "[recipient]",
+        "[[offline]]\namount = 5\nsource = {en = 'a', de = 'b'}\n[recipient]",
+        "offline[0].date",
+        "nothing",
+        "2027-06-30",
+    ),
+    "offline instant": (
+        "[recipient]",
+        "[[offline]]\ndate = 2026-01-02T00:00:00Z\namount = 5\nsource = {en = 'a', de = 'b'}\n[recipient]",
+        "offline[0].date",
+        "2026-01-02 00:00:00+00:00",
+        "a day",
+    ),
+    "offline amount": (
+        "[recipient]",
+        "[[offline]]\ndate = 2026-01-02\namount = 0\nsource = {en = 'a', de = 'b'}\n[recipient]",
+        "offline[0].amount",
+        "0",
+        "",
+    ),
+    "offline source": (
+        "[recipient]",
+        "[[offline]]\ndate = 2026-01-02\namount = 5\nsource = {en = 'a'}\n[recipient]",
+        "offline[0].source.de",
+        "nothing",
+        "a text in each language",
+    ),
+    "a missing field": ("after_goal = true", "", "giving.after_goal", "nothing", "true or false"),
+    "a missing section": ("[recipient]", "[giving.recipient]", "recipient", "nothing", "[recipient]"),
+    "a table for a text": ('status = "open"', "status = {a = 1}", "status", "a table", 'one of "open"'),
+    "a text for a table": ("[stripe_locales]\n", "", "publication.uk", "an unknown field", "known here"),
+    "syntax": ("currency = ", "currency ", "line 11, column 10", 'currency "EUR"', "TOML (Expected '='"),
+    "said twice": ("goal = 3000", "goal = 3000\ngoal = 3000", "line 13, column 12", "goal = 3000", "each field once"),
+    "unclosed": ('"""Das Urteil', '"Das Urteil', "line", "Das Urteil", "TOML ("),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_mistake_is_named_with_file_field_given_and_allowed(what: str, write: Callable[..., Path]) -> None:
+    old, new, field, was_given, allowed = BAD[what]
+    found = faults(write(with_change(GOOD, old, new)))
+    file = {fault.source.rpartition("/")[2] for fault in found}
+    match = [each for each in found if each.field.startswith(field) and was_given in each.given]
+    assert file == {"roof.toml"}
+    assert match, found
+    assert any(allowed in each.allowed for each in match), match
+    assert all("\n" not in str(each) and "\x00" not in str(each) for each in found)
+
+
+def test_every_mistake_of_every_file_is_told_at_once(write: Callable[..., Path]) -> None:
+    write(ROOF.replace('"open"', '"shut"').replace("goal = 200", "goal = 250").replace("tiles", "gutter"), "a.toml")
+    folder = write(ROOF.replace('"EUR"', '"XXX"').replace("[10, 25]", "[25, 10]"), "b.toml").parent
+    with pytest.raises(ConfigurationError) as caught:
+        CampaignFiles(folder)
+    told = [(fault.source.rpartition("/")[2], fault.field) for fault in caught.value.faults]
+    assert told == [
+        ("a.toml", "status"), ("a.toml", "needs"), ("a.toml", "needs[1].id"),
+        ("b.toml", "currency"), ("b.toml", "giving.suggested[1]"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("currency", "minimum", "allowed"),
+    [
+        ("JPY", '"100.50"', "no smaller unit"),
+        ("JPY", "49", "50 JPY"),
+        ("KWD", '"5.555"', "a rounder amount"),
+        ("ISK", '"100.50"', "a rounder amount"),
+        ("HUF", "170", "175.00 HUF"),
+    ],
+)
+def test_each_currency_has_its_own_grain(currency: str, minimum: str, allowed: str, write: Callable[..., Path]) -> None:
+    path = write(ROOF.replace("EUR", currency).replace('"0.50"', minimum))
+    assert any(fault.field == "giving.minimum" and allowed in fault.allowed for fault in faults(path))
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "allowed"),
+    [
+        (b"\xff\xfe" + GOOD.encode("utf-16le"), "line 1", "UTF-8"),
+        (GOOD.encode().replace("Дапам".encode(), b"\xc0", 1) + b"\n# \xc3", "line", "UTF-8"),
+        (GOOD.encode() + b"#" * MAX_FILE_BYTES, "the file", "at most 262144 bytes"),
+        (b"a = " + b"[" * 100_000, "the file", "lists and tables"),
+        (b"goal = " + b"9" * 10_000, "the file", "1200"),
+        (b"", "status", "one of"),
+        (b'a\x00 = "b"', "line 1", "TOML ("),
+    ],
+    ids=["utf-16", "broken utf-8", "large", "deep", "endless number", "empty", "NUL"],
+)
+def test_what_is_no_campaign_file_at_all(data: bytes, field: str, allowed: str, tmp_path: Path) -> None:
+    path = tmp_path / "roof.toml"
+    path.write_bytes(data)
+    assert any(fault.field.startswith(field) and allowed in fault.allowed for fault in faults(path))
+
+
+def test_neither_a_pipe_nor_a_folder_nor_nothing_is_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "folder.toml").mkdir()
+    (tmp_path / "gone.toml").symlink_to("nowhere")
+    with pytest.raises(ConfigurationError) as caught:
+        CampaignFiles(tmp_path)
+    assert [fault.given for fault in caught.value.faults] == [
+        "a folder or a device", "No such file or directory", "a folder or a device"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["Roof.toml", "-roof.toml", "a b.toml", "дах.toml", f"{'a' * 65}.toml", "ro\nof.toml"])
+def test_the_name_of_the_file_is_an_address(name: str, write: Callable[..., Path]) -> None:
+    (fault,) = faults(write(ROOF, name))
+    assert fault.field == "the file's name"
+    assert "a-z, 0-9 and -" in fault.allowed
+
+
+def test_a_folder_without_campaigns_is_refused(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(ConfigurationError):
+            CampaignFiles(folder)
+
+
+# ── what is read ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_small_file_means_what_it_says(write: Callable[..., Path]) -> None:
+    sample_campaign = read_campaign(write(ROOF))
+    assert (sample_campaign.id, sample_campaign.giving.minimum, sample_campaign.giving.allow_minor_units) == (
+        "roof",
+        Money(50, "EUR"),
+        True,
+    )
+    assert (
+        sample_campaign.warned_bank_countries,
+        sample_campaign.publisher_hosts,
+        sample_campaign.ends_at,
+        sample_campaign.fallback_url,
+    ) == ((), (), None, None)
+    assert sample_campaign.languages == ("en",)
+
+
+@pytest.mark.parametrize(
+    ("ends", "instant"),
+    [
+        ("2027-06-30", datetime(2027, 6, 30, 21, tzinfo=UTC)),  # the day is over at midnight in Vilnius
+        ("2027-10-31", datetime(2027, 10, 31, 22, tzinfo=UTC)),  # a day of 25 hours
+        ("2027-06-30T18:00:00+03:00", datetime(2027, 6, 30, 15, tzinfo=UTC)),
+    ],
+)
+def test_the_end_is_an_instant_or_the_end_of_a_day(ends: str, instant: datetime, write: Callable[..., Path]) -> None:
+    assert read_campaign(write(f"ends = {ends}\n{ROOF}")).ends_at == instant
+
+
+def test_sites_are_kept_as_browsers_send_them(write: Callable[..., Path]) -> None:
+    assert read_campaign(write(f'sites = ["News.example", "гавань.бел"]\n{ROOF}')).publisher_hosts == (
+        "news.example", "xn--80aafc7c0e.xn--90ais"
+    )  # fmt: skip
+
+
+def test_line_breaks_are_spaces_and_non_breaking_spaces_stay(write: Callable[..., Path]) -> None:
+    text = ROOF.replace('"It rains in."', '"""\n  It rains\n  in,\u00a0again.\n"""').replace("\n", "\r\n")
+    assert read_campaign(write("\ufeff" + text)).text["en"].summary == "It rains in,\u00a0again."
+
+
+def test_the_demo_publishes_every_campaign_at_once(write: Callable[..., Path]) -> None:
+    path = write(ROOF.replace("[10, 25]", "[10, 30, 50]"))
+    assert "half of publication.step" in str(ConfigurationError(faults(path)))
+    live = CampaignFiles(path.parent, publication_every="0").get("roof")
+    assert live.publication.immediate  # and the step is not enforced
+    assert read_campaign(write(ROOF.replace('"1d"', '"0"').replace("step = 50", "step = 70"))).publication.immediate
+
+
+def test_locales_are_those_of_the_stripe_package() -> None:
+    hint = str(SessionCreateParams.__annotations__["locale"])
+    assert set(re.findall(r"'([A-Za-z0-9-]+)'", hint.partition("Literal[")[2].partition("]")[0])) == STRIPE_LOCALES
+
+
+# ── watching ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_edit_is_read_and_the_rest_is_left_alone(write: Callable[..., Path]) -> None:
+    write(ROOF, "other.toml")
+    files = CampaignFiles(write(ROOF).parent)
+    other = files.get("other")
+    assert not files.reload()
+    write(ROOF.replace('"open"', '"paused"'))
+    assert files.reload()
+    assert files.get("roof").status is Status.PAUSED
+    assert files.get("other") is other
+    assert not files.reload()
+
+
+def test_a_bad_edit_keeps_the_campaign_and_is_logged_once(write: Callable[..., Path]) -> None:
+    files = CampaignFiles(write(ROOF).parent)
+    before = files.get("roof")
+    write(ROOF.replace("goal = 200", "goal = 20"))
+    with capture_logs() as log:
+        assert not any(files.reload() for _ in range(3))
+    assert files.get("roof") is before
+    (entry,) = log
+    assert (entry["event"], entry["log_level"]) == ("campaign_file_invalid", "error")
+    assert any("roof.toml: needs: given amounts that add up to 200.00 EUR" in fault for fault in entry["faults"])
+    write(ROOF.replace("goal = 200", "goal = 2000"))
+    with capture_logs() as log:
+        files.reload()
+    assert [entry["event"] for entry in log] == ["campaign_file_invalid"]
+    write(ROOF.replace("It rains in.", "It is dry."))
+    with capture_logs() as log:
+        assert files.reload()
+    assert [entry["event"] for entry in log] == ["campaign_file_read"]
+    assert files.get("roof").text["en"].summary == "It is dry."
+
+
+def test_files_come_and_go(write: Callable[..., Path]) -> None:
+    files = CampaignFiles(write(ROOF).parent)
+    added = write(ROOF, "library.toml")
+    write("not a campaign", "notes.txt")
+    write("not a campaign", ".#roof.toml")
+    assert files.reload()
+    assert [campaign.id for campaign in files.all()] == ["library", "roof"]
+    added.unlink()
+    assert files.reload()
+    with pytest.raises(NotFound) as caught:
+        files.get("library")
+    assert caught.value.code == "campaign_unknown"
+
+
+def test_a_file_that_replaces_another_is_noticed_even_with_its_time_and_size(write: Callable[..., Path]) -> None:
+    path = write(ROOF)
+    files = CampaignFiles(path.parent)
+    status = path.stat()
+    fresh = write(ROOF.replace("spring", "autumn"), "roof.new")
+    os.utime(fresh, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert fresh.stat().st_size == status.st_size
+    fresh.rename(path)
+    assert files.reload()
+    assert "autumn" in files.get("roof").text["en"].story[0]
+
+
+def test_a_folder_that_vanishes_takes_no_campaign_with_it(write: Callable[..., Path], tmp_path: Path) -> None:
+    folder = write(ROOF).parent / "mounted"
+    folder.mkdir()
+    (tmp_path / "roof.toml").rename(folder / "roof.toml")
+    files = CampaignFiles(folder)
+    folder.rename(tmp_path / "elsewhere")
+    with capture_logs() as log:
+        assert not any(files.reload() for _ in range(3))
+    assert [entry["event"] for entry in log] == ["campaign_file_invalid"]
+    assert files.get("roof").id == "roof"
+    (tmp_path / "elsewhere").rename(folder)
+    assert not files.reload()
+
+
+def test_two_files_do_not_share_a_name(write: Callable[..., Path], tmp_path: Path) -> None:
+    first = write(ROOF)
+    (tmp_path / "more").mkdir()
+    second = tmp_path / "more" / "roof.toml"
+    second.write_text(ROOF, "utf-8")
+    with pytest.raises(ConfigurationError, match="one file a campaign"):
+        CampaignFiles(first, second)
+
+
+# ── anything else ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+LINES = ROOF.splitlines()
+VALUES = st.one_of(
+    st.sampled_from(
+        ["", "0", "-1", "1.5", "nan", "inf", "true", '""', "[]", "{}", "[[]]", "{en = 1}", '"\\u0000"', "1979-05-27",
+         "1979-05-27T07:32:00", "07:32:00", "9999-12-31T23:59:59-23:59", "0x" + "f" * 5000, "1e400",
+         '"' + "a" * 5000 + '"',
+         '"https://[::"', '"a@b"', '"//"', '"Europe/"', '"/"', '"xn--a"', '"a..b"', '"https://a:99999"', '"\\uFFFF"']
+    ),
+    st.text(max_size=12).map(lambda text: f"'{text}'"),
+    st.integers().map(str),
+    st.lists(st.integers(-5, 500)).map(str),
+)  # fmt: skip
+MUTATIONS = st.one_of(
+    st.tuples(st.just("drop"), st.integers(0, len(LINES) - 1), st.just("")),
+    st.tuples(st.just("value"), st.integers(0, len(LINES) - 1), VALUES),
+    st.tuples(st.just("insert"), st.integers(0, len(LINES) - 1), st.text(max_size=20)),
+    st.tuples(st.just("insert"), st.integers(0, len(LINES) - 1), st.sampled_from(LINES)),
+)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(MUTATIONS, min_size=1, max_size=4))
+@example([("value", LINES.index('timezone = "Europe/Vilnius"'), '"Europe/\\u0000"')])
+def test_whatever_is_written_only_misconfigured_is_raised(
+    tmp_path: Path, mutations: list[tuple[str, int, str]]
+) -> None:
+    lines = list(LINES)
+    for kind, at, text in mutations:
+        at %= len(lines)
+        if kind == "drop":
+            del lines[at]
+        elif kind == "insert":
+            lines.insert(at, text)
+        else:
+            lines[at] = f"{lines[at].partition('=')[0]}= {text}"
+    path = tmp_path / "roof.toml"
+    path.write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
+    found: tuple[ConfigFault, ...] = ()
+    try:
+        campaign = read_campaign(path)
+    except ConfigurationError as error:
+        found = error.faults
+    if found:
+        assert all("\n" not in str(fault) for fault in found)
+    else:
+        assert sum(need.amount.amount for need in campaign.needs) == campaign.goal.amount
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=200))
+def test_bytes_are_never_more_than_misconfigured(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "roof.toml"
+    path.write_bytes(data)
+    assert faults(path)

@@ -1,0 +1,98 @@
+"""Tokens come back only as they were made, by us, in time."""
+
+import time
+
+import pytest
+from donation_card.adapters.tokens import SignedTokens
+from donation_card.application.ports.tokens import SessionHandle
+from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME
+from donation_card.errors import Invalid
+from hypothesis import given
+from hypothesis import strategies as st
+from itsdangerous import TimestampSigner
+
+OLD, NEW = "o" * 32, "n" * 32
+tokens = SignedTokens([NEW])
+
+
+def code_of(call, *args):
+    with pytest.raises(Invalid) as caught:
+        call(*args)
+    return caught.value.code
+
+
+def test_a_form_token_comes_back_whole_and_each_has_its_own_nonce():
+    first, second = (
+        tokens.read_form_token(tokens.issue_form_token("roof", "other")),
+        tokens.read_form_token(tokens.issue_form_token("roof", "other")),
+    )
+    assert (first.campaign, first.site) == ("roof", "other")
+    assert first.attempt_id != second.attempt_id
+    assert abs(first.issued_at - time.time()) < 60
+
+
+def test_a_token_signed_with_the_older_key_is_still_read_while_keys_rotate():
+    before = SignedTokens([OLD]).issue_form_token("roof", "other")
+    assert SignedTokens([NEW, OLD]).read_form_token(before).campaign == "roof"
+    assert code_of(SignedTokens([NEW]).read_form_token, before) == "token_invalid"
+
+
+def test_the_newest_key_signs():
+    made = SignedTokens([NEW, OLD]).issue_form_token("roof", "other")
+    assert SignedTokens([NEW]).read_form_token(made).campaign == "roof"
+
+
+def test_a_form_token_ends_after_an_hour_and_still_says_where_it_was_for(monkeypatch):
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: int(time.time()) - FORM_TOKEN_LIFETIME - 1)
+    old = tokens.issue_form_token("roof", "other")
+    with pytest.raises(Invalid) as caught:
+        tokens.read_form_token(old)
+    assert caught.value.code == "token_expired"
+    assert caught.value.params == {"campaign": "roof"}
+
+
+def test_a_token_of_one_kind_is_not_taken_for_another():
+    handle = tokens.issue_handle(SessionHandle("cs_test_1", "roof", "n"))
+    assert code_of(tokens.read_form_token, handle) == "token_invalid"
+    assert code_of(tokens.read_handle, tokens.issue_form_token("roof", "other")) == "token_invalid"
+    assert code_of(tokens.read_return_token, handle) == "token_invalid"
+    assert code_of(tokens.read_form_token, "") == "token_missing"
+
+
+@given(st.text(max_size=80))
+def test_no_text_but_ours_is_a_token(text):
+    for read in (tokens.read_form_token, tokens.read_handle, tokens.read_return_token):
+        assert code_of(read, text) in {"token_invalid", "token_missing"}
+
+
+SAME = {"+": "-", "/": "_"}
+"""The two alphabets of base64 are read alike, so these spell the same signature."""
+
+
+@given(position=st.integers(min_value=0), other=st.characters(min_codepoint=33, max_codepoint=126))
+def test_a_token_changed_anywhere_is_forged(position, other):
+    made = tokens.issue_return_token("roof", "nonce", "")
+    position %= len(made) - 1  # the last character carries bits that base64 ignores
+    if made[position] != SAME.get(other, other):
+        assert code_of(tokens.read_return_token, made[:position] + other + made[position + 1 :]) == "token_invalid"
+
+
+def test_the_idempotency_key_depends_on_every_parameter_and_on_nothing_else():
+    assert tokens.idempotency_key("n", "roof", 2500) == SignedTokens([OLD]).idempotency_key("n", "roof", 2500)
+    keys = {tokens.idempotency_key(*args) for args in [("n", "a", "b"), ("m", "a", "b"), ("n", "ab", ""), ("n", "a")]}
+    assert len(keys) == 4
+    assert all(len(key) <= 255 for key in keys)
+
+
+@given(st.text("abcdefghijklmnopqrstuvwxyz0123456789_ ", max_size=200), st.text(min_size=1, max_size=40))
+def test_what_is_sealed_is_read_with_its_nonce_alone_and_never_looks_the_same_twice(text, other):
+    tokens = SignedTokens(["k" * 32])
+    sealed = tokens.encrypt("nonce", text)
+    assert tokens.decrypt("nonce", sealed) == text
+    assert text == "" or sealed != tokens.encrypt("nonce", text)
+    assert len(text) < 8 or other == "nonce" or tokens.decrypt(other, sealed) != text
+
+
+@given(st.text(max_size=80))
+def test_what_was_never_sealed_breaks_nothing(text):
+    assert isinstance(SignedTokens(["k" * 32]).decrypt("nonce", text), str)

@@ -1,0 +1,131 @@
+"""What a worker shows is what was published, and nothing that it could work out by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from donation_card.app import create_app
+from donation_card.application.ports.payments import Account
+from donation_card.application.reconciliation import Reconciliation
+from donation_card.domain.progress import Progress
+from donation_card.domain.totals import payment
+from donation_card.errors import PaymentsUnavailable, TotalsUnavailable
+
+from tests.support.harness import TotalsHarness
+from tests.support.installation import running
+from tests.support.sandbox import sandbox_with
+
+
+@pytest.fixture
+def harness(redis_url: str, sample_campaign: Path) -> Iterator[TotalsHarness]:
+    with sandbox_with(clock=time.time, seed=None) as sandbox:
+        yield TotalsHarness(sandbox, redis_url, sample_campaign)
+
+
+async def looked(worker: Reconciliation, *, gifts: int = 0) -> Progress | None:
+    """What this worker shows after so many gifts more, and a look at the ledger."""
+    donations = worker.donations
+    for number in range(gifts):
+        state = payment("roof", f"pi_{time.monotonic_ns()}_{number}", 90_00, paid=True)
+        await donations.totals_store.apply(await donations.account(), state)
+    campaign = donations.campaign("roof")
+    await donations.refresh(campaign)
+    return donations.public_progress(campaign)
+
+
+def test_gifts_do_not_move_the_figure_before_its_time(harness: TotalsHarness) -> None:
+    async def story() -> list[int]:
+        worker = harness.worker(every=None)
+        await worker.run(await worker.donations.account())
+        return [(await looked(worker, gifts=gifts)).raised.amount for gifts in (0, 1, 5)]
+
+    assert harness.run(story()) == [0, 0, 0]
+
+
+def test_a_live_figure_follows_every_gift(harness: TotalsHarness) -> None:
+    async def story() -> list[int]:
+        worker = harness.worker()
+        await worker.run(await worker.donations.account())
+        return [(await looked(worker, gifts=gifts)).raised.amount for gifts in (0, 1, 2)]
+
+    assert harness.run(story()) == [0, 90_00, 270_00]
+
+
+def test_while_the_ledger_is_away_the_last_figure_is_shown_and_marked(
+    harness: TotalsHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> tuple[Progress | None, Progress | None, Progress | None]:
+        worker = harness.worker()
+        await worker.run(await worker.donations.account())
+        before = await looked(worker, gifts=1)
+
+        async def away(*_: object, **__: object) -> None:
+            raise TotalsUnavailable
+
+        with monkeypatch.context() as broken:
+            broken.setattr(worker.donations.totals_store, "publish_if_due", away)
+            during = await looked(worker)
+        return before, during, await looked(worker)
+
+    before, during, after = harness.run(story())
+    assert (before.raised.amount, before.stale) == (90_00, False)
+    assert (during.raised.amount, during.stale) == (90_00, True)
+    assert (after.raised.amount, after.stale) == (90_00, False)
+
+
+def test_a_worker_that_never_saw_a_figure_shows_none(harness: TotalsHarness) -> None:
+    assert harness.run(looked(harness.worker())) is None
+
+
+def test_of_two_stale_figures_the_newer_is_kept(harness: TotalsHarness) -> None:
+    async def story() -> tuple[int, bool]:
+        worker = harness.worker()
+        account: Account = await worker.donations.account()
+        await worker.run(account)
+        await looked(worker, gifts=1)
+        raw = worker.donations.totals_store
+        key = f"donation-card:{{{account.id}/test/roof}}:published"
+        await raw._redis.execute("HSET", key, "epoch", 1, "online", 0)
+        await raw._redis.execute("DEL", key.replace("published", "meta"))
+        shown = await looked(worker)
+        return shown.raised.amount, shown.stale
+
+    assert harness.run(story()) == (90_00, True)
+
+
+def test_a_paid_session_that_cannot_be_joined_for_want_of_stripe_is_no_error_to_its_donor(
+    harness: TotalsHarness,
+) -> None:
+    payment = harness.give()
+    listed = harness.sandbox.call("GET", "/v1/checkout/sessions?limit=1").json()["data"][0]
+
+    async def story() -> str | None:
+        donations = harness.worker().donations
+        session = await donations.payments.get_session(listed["id"])
+
+        async def away() -> None:
+            raise PaymentsUnavailable
+
+        donations.payments.account = away
+        await donations.record_if_paid(session)
+        return session.payment_intent
+
+    assert harness.run(story()) == payment
+
+
+def test_a_worker_that_starts_knows_its_figures_before_it_is_asked(redis_url: str, tmp_path: Path) -> None:
+    with running(redis_url, tmp_path) as installation:
+        installation.until_ready()
+        app = create_app(installation.settings)
+
+        async def first_answer() -> int:
+            transport = httpx.ASGITransport(app)
+            async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
+                return (await client.get("http://card.example/v1/campaigns/vitaly/progress")).status_code
+
+        assert asyncio.run(first_answer()) == 200

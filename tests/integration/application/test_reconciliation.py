@@ -1,0 +1,323 @@
+"""The ledger is held against Stripe: what no webhook told is found, what is wrong is mended, interrupted or not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+from donation_card.adapters.stripe.payments import StripePayments
+from donation_card.application.ports.payments import StripeRecord
+from donation_card.application.ports.totals import SyncHistory
+from donation_card.application.reconciliation import REBUILD_INTERVAL
+from donation_card.cli.main import cli
+from donation_card.domain.totals import Totals
+from donation_card.observability import metrics
+from redis import Redis
+from structlog.testing import capture_logs
+
+from tests.support.harness import TotalsHarness
+from tests.support.installation import Installation, eventually, running
+from tests.support.sandbox import KEY, sandbox_with
+
+HOUR = 3_600
+
+
+@pytest.fixture
+def harness(redis_url: str, sample_campaign: Path) -> Iterator[TotalsHarness]:
+    with sandbox_with(clock=time.time, seed=None) as sandbox:
+        yield TotalsHarness(sandbox, redis_url, sample_campaign)
+
+
+@contextmanager
+def alarms() -> Iterator[list[str]]:
+    """What an operator is told is wrong."""
+    said: list[str] = []
+    with capture_logs() as logs:
+        yield said
+    said += [line["event"] for line in logs if line["log_level"] == "error"]
+
+
+# ── what is found ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_first_pass_finds_everything_and_is_no_alarm(harness: TotalsHarness) -> None:
+    payment = harness.give()
+    harness.give()
+    harness.sandbox.operate("refunds", payment_intent=payment, amount=500)
+    with alarms() as said:
+        assert harness.pass_() == Totals(45_00, 2)
+    assert said == []
+
+
+def test_a_pass_finds_gifts_refunds_and_disputes_that_no_webhook_told(harness: TotalsHarness) -> None:
+    harness.pass_()
+    first, second = harness.give(), harness.give()
+    harness.sandbox.operate("refunds", payment_intent=first, amount=500)
+    harness.sandbox.operate("disputes", payment_intent=second, amount=2500, status="needs_response")
+    assert harness.pass_() == Totals(20_00, 2)
+
+
+def test_a_session_made_long_before_the_cursor_and_paid_after_it_is_found(harness: TotalsHarness) -> None:
+    session = harness.sandbox.create()
+    harness.advance(80 * 60)
+    harness.pass_()
+    harness.sandbox.operate("faults", webhooks={"unmade": 1.0})
+    harness.sandbox.pay(session)
+    assert harness.pass_() == Totals(25_00, 1)
+
+
+def test_a_late_change_of_an_old_refund_is_found_within_the_next_pass(harness: TotalsHarness) -> None:
+    refund = harness.sandbox.operate("refunds", payment_intent=harness.give(), amount=500)
+    harness.pass_()
+    harness.advance(6 * HOUR)
+    harness.pass_()
+    harness.sandbox.operate(f"refunds/{refund['id']}", status="failed")
+    assert harness.pass_() == Totals(25_00, 1)
+
+
+def test_without_the_right_to_read_events_all_the_rest_is_found(
+    harness: TotalsHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = harness.worker()
+
+    async def refused(changed: int) -> AsyncIterator[StripeRecord]:
+        async for told in StripePayments(
+            "sk_test_wrong", [], api_base=f"{harness.sandbox.url}/nowhere"
+        ).list_changed_since(0):
+            yield told
+
+    harness.pass_()
+    harness.give()
+    monkeypatch.setattr(worker.donations.payments, "list_changed_since", refused)
+    with alarms() as said:
+        assert harness.run(harness.sync(worker)) == Totals(25_00, 1)
+    assert said == ["event_list_failed"]
+
+
+def test_a_late_change_that_no_event_told_is_found_within_a_day_and_is_an_alarm(harness: TotalsHarness) -> None:
+    refund = harness.sandbox.operate("refunds", payment_intent=harness.give(), amount=500)
+    harness.pass_()
+    harness.advance(6 * HOUR)
+    harness.pass_()
+    harness.sandbox.operate("faults", webhooks={"unmade": 1.0})
+    harness.sandbox.operate(f"refunds/{refund['id']}", status="failed")
+    assert harness.pass_() == Totals(20_00, 1)
+    harness.advance(REBUILD_INTERVAL)
+    counted = metrics.render([])
+    with alarms() as said:
+        assert harness.pass_() == Totals(25_00, 1)
+    assert said == ["totals_mismatch"]
+    assert b'reconciliation_mismatches_total{campaign="roof"}' in metrics.render([])
+    assert counted != metrics.render([])
+
+
+def test_a_gift_whose_webhook_is_on_its_way_is_no_alarm_of_the_daily_check(harness: TotalsHarness) -> None:
+    harness.pass_()
+    harness.advance(REBUILD_INTERVAL)
+    harness.give()
+    with alarms() as said:
+        assert harness.pass_() == Totals(25_00, 1)
+    assert said == []
+
+
+def test_a_campaign_without_a_file_is_counted_under_its_name_and_is_an_alarm(harness: TotalsHarness) -> None:
+    elsewhere = {"campaign": "no-file", "site": "gazette"}
+    harness.give(metadata=elsewhere, payment_intent_data={"metadata": elsewhere})
+    with alarms() as said:
+        assert harness.pass_() == Totals(0, 0)
+    assert set(said) == {"campaign_unknown"}
+    harness.advance(REBUILD_INTERVAL)
+    harness.pass_()
+
+    async def found() -> Totals | None:
+        donations = harness.worker().donations
+        return await donations.totals_store.totals(await donations.account(), "no-file")
+
+    assert harness.run(found()) == Totals(25_00, 1)
+
+
+def test_refunds_of_another_product_are_asked_about_once(harness: TotalsHarness) -> None:
+    payment = harness.give(metadata={"order": "7"}, payment_intent_data={"metadata": {"order": "7"}})
+    harness.sandbox.operate("refunds", payment_intent=payment, amount=500)
+    worker = harness.worker()
+
+    async def twice() -> int:
+        account = await worker.donations.account()
+        await worker.run(account)
+        await worker.run(account)
+        return worker.donations.payments.lookups
+
+    assert harness.run(twice()) == 1
+
+
+# ── when it is due ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("rounds", "active", "due"),
+    [
+        (SyncHistory(), None, 0),
+        (SyncHistory(1_000, 1_000, 0), None, 600),
+        (SyncHistory(1_000, 1_000, 1), None, 1_200),
+        (SyncHistory(1_000, 1_000, 2), None, 2_400),
+        (SyncHistory(1_000, 1_000, 3), None, 3_600),
+        (SyncHistory(1_000, 1_000, 10**6), None, 3_600),
+        (SyncHistory(1_000, 1_000, 3), 1_100, 600),
+    ],
+)
+def test_an_account_where_nothing_happens_is_looked_at_less_and_less(
+    harness: TotalsHarness, rounds: SyncHistory, active: int | None, due: int
+) -> None:
+    harness.ahead = -time.time()
+    worker = harness.worker()
+    worker.donations.last_activity_at = active or -(10**9)
+    for campaign in worker.donations.visible():
+        worker.donations.progress_by_campaign[campaign.id] = SETTLED
+
+    def is_due(at: float) -> bool:
+        harness.ahead = at - time.time()
+        return worker._is_due(rounds)
+
+    assert [is_due(1_000 + due - 5), is_due(1_000 + due + 5)] == [due == 0, True]
+
+
+class SETTLED:
+    stale = False
+
+
+def test_of_many_workers_one_reconciles(harness: TotalsHarness) -> None:
+    workers = [harness.worker() for _ in range(5)]
+
+    async def together() -> list[int]:
+        await asyncio.gather(*(worker.run_if_due() for worker in workers))
+        return sorted(worker.donations.payments.listings for worker in workers)
+
+    assert harness.run(together()) == [0, 0, 0, 0, 1]
+    harness.pass_()
+
+
+def test_two_that_reconcile_at_once_are_right_too(harness: TotalsHarness) -> None:
+    harness.give()
+
+    async def together() -> Totals | None:
+        workers = [harness.worker() for _ in range(3)]
+        account = await workers[0].donations.account()
+        await asyncio.gather(*(worker.run(account) for worker in workers), return_exceptions=True)
+        return await harness.sync()
+
+    assert harness.run(together()) == Totals(25_00, 1)
+
+
+@pytest.mark.parametrize("seen", range(3))
+def test_a_rebuild_that_is_killed_midway_marks_nothing_and_leaves_nothing(harness: TotalsHarness, seen: int) -> None:
+    for _ in range(3):
+        harness.give()
+    worker = harness.worker()
+    worker.donations.payments.stop_after = seen
+
+    async def killed() -> Totals | None:
+        account = await worker.donations.account()
+        with pytest.raises(asyncio.CancelledError):
+            await worker.run(account)
+        return await worker.donations.totals_store.totals(account, "roof")
+
+    assert harness.run(killed()) is None
+    assert harness.pass_() == Totals(75_00, 3)
+
+
+# ── the command ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def rebuild(harness: TotalsHarness, *options: str) -> tuple[int, list[str]]:
+    """Gives the exit code and the campaign's line of the closing table."""
+    environment = {
+        "STRIPE_SECRET_KEY": KEY,
+        "STRIPE_PUBLISHABLE_KEY": "pk_test_0123456789",
+        "STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef",
+        "STRIPE_API_BASE": harness.sandbox.url,
+        "REDIS_URL": harness.redis_url,
+        "PUBLIC_URL": "http://localhost:8000",
+        "SECRET_KEYS": "0123456789abcdef" * 2,
+        "CAMPAIGNS_DIR": str(harness.campaigns),
+    }
+    result = CliRunner().invoke(cli, ["rebuild", *options], env=environment)
+    lines = [line for line in result.output.splitlines() if line.startswith("roof")]
+    assert lines, result.output
+    return result.exit_code, lines[0].split()
+
+
+def test_the_command_shows_what_the_ledger_had_what_stripe_says_and_the_difference(harness: TotalsHarness) -> None:
+    harness.give()
+    assert rebuild(harness) == (0, ["roof", "unknown", "25.00", "EUR", "1"])
+    harness.give()
+    told = (1, ["roof", "25.00", "EUR", "50.00", "EUR", "25.00", "EUR", "1", "→", "2"])
+    assert rebuild(harness, "--dry-run") == told
+    assert rebuild(harness) == told, "the dry run has changed nothing"
+    assert rebuild(harness) == (0, ["roof", "50.00", "EUR", "50.00", "EUR", "0.00", "EUR", "2"])
+
+
+# ── a running service ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def keys(installation: Installation, name: str) -> list[bytes]:
+    with Redis.from_url(installation.settings.redis_url) as raw:
+        account = httpx.get(f"{installation.sandbox}/v1/account", auth=("sk_test_x", "")).json()["id"]
+        return list(raw.scan_iter(f"donation-card:{{{account}/test*}}:{name}"))
+
+
+def damage(installation: Installation, harm: str) -> None:
+    with Redis.from_url(installation.settings.redis_url) as raw:
+        if harm == "everything is gone":
+            raw.delete(*keys(installation, "*"))
+        elif harm == "the account is forgotten":
+            raw.delete(*keys(installation, "account"))
+        elif harm == "the campaign is gone":
+            raw.delete(*keys(installation, "meta"), *keys(installation, "ranks:*"), *keys(installation, "totals:*"))
+        elif harm == "a sum was changed by hand":
+            raw.hset(keys(installation, "totals:*")[0], "raised", 1_00)
+        else:
+            raw.delete(*keys(installation, f"{harm.split()[1]}:*"))
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        *("everything is gone", "the account is forgotten", "the campaign is gone"),
+        *("the ranks are gone", "the totals are gone", "a sum was changed by hand"),
+    ],
+)
+def test_whatever_redis_loses_readers_see_the_last_figure_and_it_is_mended(
+    redis_url: str, tmp_path: Path, harm: str
+) -> None:
+    with running(redis_url, tmp_path) as installation:
+        installation.until_ready()
+        installation.give("25")
+        eventually(lambda: installation.progress()["raised"] == 25_00, "the gift is shown")
+        damage(installation, harm)
+        seen = set()
+
+        def mended() -> bool:
+            answer = installation.progress()
+            seen.add(answer["raised"])
+            return installation.totals() == Totals(25_00, 1) and not answer["stale"]
+
+        eventually(mended, "the ledger is whole again")
+        installation.give("15")
+        eventually(lambda: installation.progress()["raised"] == 40_00, "the next gift is shown")
+    assert seen == {25_00}, "unknown is not zero"
+
+
+def test_a_gift_that_comes_while_redis_is_empty_is_counted(redis_url: str, tmp_path: Path) -> None:
+    with running(redis_url, tmp_path) as installation:
+        installation.until_ready()
+        installation.give("25")
+        eventually(lambda: installation.totals() == Totals(25_00, 1), "the gift is counted")
+        damage(installation, "everything is gone")
+        installation.give("15")
+        eventually(lambda: installation.totals() == Totals(40_00, 2), "both are counted")

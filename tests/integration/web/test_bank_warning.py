@@ -1,0 +1,119 @@
+"""Where giving can be prosecuted, the warning stands before every way to pay, in the reader's words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import httpx
+import pytest
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.application.donations import fallback_params
+from donation_card.domain.campaign import LANGUAGES
+from donation_card.web.presentation.translations import translations_for
+
+from tests.support.installation import running
+
+ANOTHER_WAY = "https://donate.example.org/vitaly"
+WAYS_TO_PAY = r'<a class="button" href="/c/vitaly/give|<form|<div id="payment"|target="_blank"|' + re.escape(
+    ANOTHER_WAY
+)
+HTML = {"accept": "text/html"}
+
+
+def warning(lang):
+    words = translations_for(lang)
+    return words.translate("bank_warning.title", countries=words.country_list(("BY", "RU"))), words.translate(
+        "bank_warning.text"
+    )
+
+
+def stands_before_every_way_to_pay(html, lang):
+    title, text = warning(lang)
+    body = unescape(html.partition("<main")[2])
+    assert title in body, lang
+    assert text in body, lang
+    first = re.search(WAYS_TO_PAY, body)
+    assert first is None or body.index(title) < first.start(), lang
+    return first is not None
+
+
+@pytest.fixture(scope="module")
+def linked(redis_url, tmp_path_factory):
+    """The first campaign, with another way to give."""
+    folder = tmp_path_factory.mktemp("campaigns")
+    text = Path("campaigns/vitaly.toml").read_text("utf-8")
+    (folder / "vitaly.toml").write_text(f'fallback_url = "{ANOTHER_WAY}"\n{text}', "utf-8")
+    with running(redis_url, tmp_path_factory.mktemp("sandbox"), campaigns=folder) as found:
+        found.until_ready()
+        yield found
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_on_the_campaign_page_and_the_giving_page(linked, lang):
+    for path in ("/c/vitaly", "/c/vitaly/give"):
+        assert stands_before_every_way_to_pay(linked.client.get(f"{path}?lang={lang}", headers=HTML).text, lang)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_on_the_form_that_comes_back_with_an_error(linked, lang):
+    page = linked.submit(token=linked.token(), amount="own", own="0", lang=lang)
+    assert page.status_code == 400
+    assert stands_before_every_way_to_pay(page.text, lang)
+
+
+@pytest.mark.parametrize("lang", ["en", "be", "ru", "uk"])
+def test_beside_another_way_to_give_when_stripe_is_away(linked, lang):
+    token = linked.token()
+    linked.operate("faults", api={"kind": "500", "next": 50, "executed": False})
+    try:
+        form = {"token": token, "amount": "25", "lang": lang}
+        page = linked.client.post("/v1/checkout-sessions", data=form, headers=HTML | {"accept-language": lang})
+    finally:
+        httpx.delete(f"{linked.sandbox}/sandbox/faults").raise_for_status()
+    assert page.status_code == 503
+    assert ANOTHER_WAY in page.text
+    assert stands_before_every_way_to_pay(page.text, lang)
+
+
+def test_whoever_is_led_to_another_way_when_limits_close_is_warned_as_well():
+    vitaly = replace(read_campaign(Path("campaigns/vitaly.toml")), fallback_url=ANOTHER_WAY)
+    assert fallback_params(vitaly) == {"campaign": "vitaly", "fallback_url": ANOTHER_WAY, "warn_banks_of": "BY,RU"}
+
+
+@pytest.mark.parametrize("lang", ["en", "be", "ru", "uk"])
+@pytest.mark.parametrize("shape", ["hosted", "embedded"])
+def test_on_stripe_s_own_page_which_speaks_neither_belarusian_nor_ukrainian(linked, lang, shape):
+    made = linked.order("25", lang=lang, shape=shape).json()
+    url = made["url"] if shape == "hosted" else f"{linked.sandbox}/embed/{made['client_secret']}"
+    page = unescape(httpx.get(url).text)
+    assert page.index(" ".join(warning(lang))) < page.index("<button")
+    assert len(" ".join(warning(lang))) <= 1200, "Stripe takes no longer text"
+
+
+def test_where_a_campaign_warns_of_nothing_nothing_is_said(redis_url, tmp_path, sample_campaign):
+    with running(redis_url, tmp_path / "s", campaigns=sample_campaign) as installation:
+        installation.until_ready()
+        made = installation.order("25", token=installation.token("roof")).json()
+        session = httpx.get(
+            f"{installation.sandbox}/v1/checkout/sessions/{made['client_secret'].partition('_secret_')[0]}",
+            auth=("sk_test_x", ""),
+        ).json()
+        assert session["custom_text"]["submit"] is None
+        for path in ("/c/roof", "/c/roof/give"):
+            assert warning("en")[1] not in unescape(installation.client.get(path).text)
+
+
+# ── what the statement shows ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_giving_page_says_what_the_statement_should_show_and_promises_no_more(linked, lang):
+    told = translations_for(lang).translate(
+        "give.statement_descriptor",
+        descriptor=read_campaign(Path("campaigns/vitaly.toml")).recipient.statement_descriptor,
+    )
+    assert told in unescape(linked.client.get(f"/c/vitaly/give?lang={lang}").text)
+    assert told.count(".") == 2, "that banks may change it stands there, too"

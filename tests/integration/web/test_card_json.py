@@ -1,0 +1,162 @@
+"""Every state of a campaign, in every language, as finished text."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.domain.campaign import LANGUAGES, OfflineDonation, Status, SurplusPolicy
+from donation_card.domain.money import Money
+from donation_card.domain.progress import calculate_progress
+from donation_card.web.presentation import card as view
+from donation_card.web.presentation.translations import translations_for
+
+from tests.support import contract
+
+VITALY = read_campaign(Path("campaigns/vitaly.toml"))
+NOON = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Europe/Vilnius"))
+
+
+def figure(raised, *, live=False, stale=False, offline=0):
+    following = None if live else NOON + timedelta(hours=6)
+    return calculate_progress(VITALY, raised, offline=offline, as_of=NOON, next_update_at=following, stale=stale)
+
+
+def card(raised, lang="en", campaign=VITALY, *, open_now=True, **how):
+    return view.card_json(campaign, figure(raised, **how), translations_for(lang), open_now=open_now, test=False)
+
+
+def test_below_one_step_it_has_just_started_and_no_zero_is_shown():
+    drawn = card(0)
+    assert drawn["progress"]["figure"] == "Just started"
+    assert drawn["progress"]["goal"] == "Goal:\u00a0€3,000"
+    assert "€0" not in str(drawn)
+
+
+def test_needs_are_funded_in_their_order_and_said_in_words():
+    drawn = card(140_000)
+    assert [need["state"] for need in drawn["needs"]] == ["funded", "next", "to_come", "to_come"]
+    assert [need["note"] for need in drawn["needs"]] == ["✓ funded", "€200 funded · next", "to come", "to come"]
+    assert drawn["needs"][1]["filled"] == pytest.approx(200 / 700, abs=1e-5)
+    assert drawn["progress"]["text"] == "€1,400 of €3,000 raised; 1 of 4 needs funded"
+    assert drawn["progress"]["when"] == "As of 12:00. Next update 18:00."
+    assert drawn["progress"]["percent"] == 46
+
+
+def test_beyond_the_goal_the_figure_is_true_the_bar_full_and_gifts_still_welcome():
+    drawn = card(350_000)
+    assert drawn["progress"]["figure"] == "€3,500"
+    assert drawn["progress"]["percent"] == 100
+    assert drawn["notice"] == "The goal is reached. Gifts are still welcome."
+
+
+CONCERT = OfflineDonation(date(2026, 11, 20), Money(437_50, "EUR"), {lang: f"Concert ({lang})" for lang in LANGUAGES})
+MARKET = replace(CONCERT, date=date(2026, 11, 22), amount=Money(62_50, "EUR"))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_what_came_offline_is_said_in_every_language(lang):
+    drawn = view.card_json(VITALY, figure(140_000, offline=437_50), translations_for(lang), open_now=True, test=False)
+    said, following = drawn["progress"]["when"].split("\u00a0· ")
+    assert translations_for(lang).format_money(CONCERT.amount) in said
+    assert following == card(140_000, lang)["progress"]["when"]
+
+
+def test_an_offline_part_beside_the_grid_is_shown_to_the_cent_and_fills_needs():
+    drawn = card(437_50, offline=437_50)
+    assert drawn["progress"]["figure"] == "€437.50"
+    assert drawn["progress"]["when"] == "€437.50 of it given offline\u00a0· As of 12:00. Next update 18:00."
+    assert drawn["needs"][0]["state"] == "next"
+
+
+def test_where_nothing_came_offline_nothing_is_said_of_it():
+    assert "offline" not in str(card(140_000))
+
+
+def test_offline_donations_are_listed_newest_first_once_the_figure_counts_them():
+    listed = replace(VITALY, offline_donations=(CONCERT, MARKET))
+    assert view.offline_donations(listed, figure(900_00, offline=500_00), translations_for("en")) == [
+        {"date": "Nov 22, 2026", "source": "Concert (en)", "amount": "€62.50"},
+        {"date": "Nov 20, 2026", "source": "Concert (en)", "amount": "€437.50"},
+    ]
+    for other in (None, figure(900_00), figure(900_00, offline=437_50)):
+        assert view.offline_donations(listed, other, translations_for("en")) == []
+
+
+def test_a_funded_campaign_that_takes_no_more_says_so():
+    full = replace(VITALY, giving=replace(VITALY.giving, accept_above_goal=False))
+    assert not full.accepts_donations(NOON, 300_000)
+    assert "no further gifts" in card(300_000, campaign=full, open_now=False)["notice"]
+
+
+def test_paused_closed_and_ended_each_say_so():
+    paused = replace(VITALY, status=Status.PAUSED)
+    assert card(0, campaign=paused, open_now=False)["status"] == "paused"
+    assert "paused" in card(0, campaign=paused, open_now=False)["notice"]
+    ended = replace(VITALY, ends_at=NOON)
+    assert not ended.accepts_donations(NOON, 0)
+    assert card(0, campaign=ended, open_now=False)["status"] == "closed"
+    assert "ended" in card(0, campaign=ended, open_now=False)["notice"]
+
+
+def test_a_stale_figure_says_from_when_it_is():
+    drawn = card(100_000, stale=True)
+    assert drawn["progress"]["stale"]
+    assert drawn["progress"]["when"].startswith("As of 23 Nov 12:00")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("raised", [0, 100, 120_000, 140_000, 299_999, 300_000, 10**9])
+@pytest.mark.parametrize("how", [{}, {"live": True}, {"stale": True}])
+def test_every_state_in_every_language_is_a_card_of_the_contract(lang, raised, how):
+    contract.fits({"$ref": "#/components/schemas/Card"}, card(raised, lang, **how), f"{lang} {raised}")
+    contract.fits(
+        {"$ref": "#/components/schemas/Progress"}, view.progress_json(VITALY, figure(raised, **how)), f"{raised}"
+    )
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("beyond", SurplusPolicy)
+def test_what_happens_above_and_below_the_goal_is_said_in_every_language(lang, beyond):
+    campaign = replace(VITALY, on_surplus=beyond, on_shortfall=beyond)
+    assert all(view.donation_details(campaign, translations_for(lang)))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("status", ["open", "processing", "paid", "expired"])
+def test_thanks_say_what_is_true_and_nothing_more(lang, status):
+    said = view.checkout_status_json(VITALY, figure(100_000), translations_for(lang), status, Money(2_500, "EUR"))
+    text = " ".join(said["paragraphs"])
+    assert ("25" in text) == (status in {"paid", "processing"})
+    assert ("18:00" in text) == (status == "paid")
+
+
+def test_thanks_name_the_next_review_the_step_and_the_traces():
+    said = view.checkout_status_json(VITALY, figure(100_000), translations_for("en"), "paid", Money(2_500, "EUR"))
+    assert said["paragraphs"] == [
+        "Your gift of €25 is counted.",
+        "The public total is next updated around 18:00 (Vilnius), in steps of €100.",
+        "These records remain: Stripe’s receipt, if you gave an e-mail address; the line on your bank statement;"
+        " this browser’s history.",
+    ]
+
+
+def test_without_a_warning_thanks_list_no_traces():
+    calm = replace(VITALY, warned_bank_countries=())
+    said = view.checkout_status_json(calm, figure(0), translations_for("en"), "paid", Money(2_500, "EUR"))
+    assert len(said["paragraphs"]) == 2
+    assert view.bank_warning(calm.warned_bank_countries, translations_for("en")) is None
+
+
+def test_the_needs_a_gift_can_reach_are_those_not_funded_yet():
+    reached = view.fundable_needs(VITALY, figure(140_000), translations_for("en"))
+    assert [need["missing"] for need in reached] == [50_000, 60_000, 50_000]
+    assert reached[0]["text"].startswith("Your gift goes to: Restoring his driving licence (€500")
+    assert view.fundable_needs(VITALY, figure(300_000), translations_for("en")) == []
+
+
+def test_times_are_told_in_the_campaigns_own_zone():
+    utc = calculate_progress(VITALY, 0, as_of=NOON, next_update_at=(NOON + timedelta(hours=6)).astimezone(UTC))
+    assert view.as_of_text(utc, translations_for("en")) == "As of 12:00. Next update 18:00."

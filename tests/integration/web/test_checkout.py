@@ -1,0 +1,308 @@
+"""One intention to give is one checkout session, and what is wrong is said without losing anything."""
+
+import re
+import time
+from html import unescape
+
+import httpx
+import pytest
+from donation_card.adapters.tokens import SignedTokens
+from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME
+from donation_card.domain.money import Money
+from donation_card.web.presentation.translations import translations_for
+from itsdangerous import TimestampSigner
+
+from tests.support.installation import DECLINED, PAYS, SETTLES_LATER, eventually, running
+
+
+def session_of(answer):
+    assert answer.status_code == 201, answer.text
+    return answer.json()["client_secret"].partition("_secret_")[0]
+
+
+def code(answer):
+    return answer.status_code, answer.json()["code"]
+
+
+def test_the_same_press_twice_is_one_session_and_a_changed_amount_another(installation):
+    token = installation.token()
+    first, again = installation.order("25", token=token), installation.order("25", token=token)
+    assert session_of(first) == session_of(again)
+    changed = installation.order("30", token=token, replaces=first.json()["handle"])
+    assert session_of(changed) != session_of(first)
+    assert status(installation, first) == "expired"
+    assert status(installation, changed) == "open"
+
+
+def test_going_back_to_the_first_amount_opens_a_new_session_since_the_first_was_given_up(installation):
+    token = installation.token()
+    first = installation.order("25", token=token)
+    second = installation.order("30", token=token, replaces=first.json()["handle"])
+    third = installation.order("25", token=token, replaces=second.json()["handle"])
+    assert len({session_of(first), session_of(second), session_of(third)}) == 3
+    assert status(installation, third) == "open"
+
+
+def test_a_session_opened_in_a_new_tab_is_given_up_too_when_the_amount_changes_here(installation):
+    token = installation.token()
+    inline = installation.order("25", token=token)
+    hosted = installation.submit(token=token, amount="25", replaces=inline.json()["handle"]).headers["location"]
+    changed = installation.order("30", token=token, replaces=inline.json()["handle"])
+    assert status(installation, changed) == "open"
+    assert "<form" not in httpx.get(hosted).text, "the tab's page can no longer be paid"
+
+
+def test_a_token_takes_five_amounts_and_then_asks_for_a_new_page(installation):
+    token = installation.token()
+    for amount in ("11", "12", "13", "14", "15"):
+        session_of(installation.order(amount, token=token))
+    assert code(installation.order("16", token=token)) == (429, "too_many_changes")
+    assert session_of(installation.order("11", token=token))  # what was started can still be finished
+
+
+def test_a_paid_session_cannot_be_replaced_or_paid_again(installation):
+    token = installation.token()
+    inline = installation.order("25", token=token, shape="hosted")
+    assert installation.pay(inline.json()["url"]).status_code == 303
+    assert code(installation.order("30", token=token, replaces=inline.json()["handle"])) == (409, "already_paid")
+    assert code(installation.order("25", token=token, shape="hosted")) == (409, "already_paid")
+
+
+def test_another_intentions_session_cannot_be_given_up(installation):
+    theirs = installation.order("25").json()["handle"]
+    assert code(installation.order("30", replaces=theirs)) == (400, "token_invalid")
+
+
+def test_following_a_paid_session_counts_it_without_any_webhook(redis_url, tmp_path):
+    with running(redis_url, tmp_path, webhooks=False) as quiet:
+        quiet.until_ready()
+        started = quiet.order("25", shape="hosted").json()
+        assert quiet.pay(started["url"]).status_code == 303
+        state = quiet.client.get(f"/v1/checkout-sessions/{started['handle']}").json()
+        assert state["status"] == "paid"
+        assert "€25" in state["paragraphs"][0]
+        eventually(lambda: quiet.progress()["raised"] == 2500, "the gift is counted")
+
+
+def test_a_declined_card_leaves_the_session_open_for_another_try(installation):
+    started = installation.order("25", shape="hosted").json()
+    before = installation.paid()
+    declined = installation.pay(started["url"], DECLINED)
+    assert "declined" in httpx.get(httpx.URL(started["url"]).join(declined.headers["location"])).text
+    assert installation.paid() == before
+    assert installation.pay(started["url"], PAYS).status_code == 303
+
+
+def test_a_debit_that_settles_later_is_on_its_way_and_counts_when_the_bank_has_paid(installation):
+    before = installation.totals().raised
+    started = installation.order("25", shape="hosted").json()
+    assert installation.pay(started["url"], SETTLES_LATER).status_code == 303
+    path = f"/v1/checkout-sessions/{started['handle']}"
+    state = installation.client.get(path).json()
+    assert state["status"] == "processing"
+    assert "on its way" in state["paragraphs"][0]
+    assert installation.totals().raised == before
+    installation.operate("settle")
+    eventually(lambda: installation.totals().raised == before + 2500, "the debit is counted")
+    eventually(lambda: installation.client.get(path).json()["status"] == "paid", "and the donor told")
+
+
+@pytest.mark.parametrize(
+    ("amount", "problem"),
+    [
+        ("4", "amount_below_minimum"),
+        ("1001", "amount_above_maximum"),
+        ("25.50", "amount_whole_units"),
+        ("1,000", "amount_ambiguous"),
+        ("1.000,00", "amount_ambiguous"),
+        ("-5", "amount_not_a_number"),
+        ("NaN", "amount_not_a_number"),
+        ("1e3", "amount_not_a_number"),
+        ("٢٥", "amount_not_a_number"),
+        ("9" * 16, "amount_too_large"),
+    ],
+)
+def test_an_amount_that_cannot_be_taken_is_told_why(installation, amount, problem):
+    answer = installation.order(amount)
+    assert code(answer) == (400, problem)
+    assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize("lang", ["be", "de"])
+def test_what_is_wrong_is_told_in_the_language_of_the_page_and_not_of_the_browser(installation, lang):
+    words, address, english = (
+        translations_for(lang),
+        "/v1/checkout-sessions",
+        {"accept": "text/html", "accept-language": "en"},
+    )
+    order = {"token": installation.token(), "amount": "4", "lang": lang}
+    told = installation.client.post(address, json=order, headers=english).json()["detail"]
+    assert told == words.translate("problem.amount_below_minimum", minimum=words.format_money(Money(500, "EUR")))
+    page = installation.client.post(address, data=order | {"token": "forged"}, headers=english)
+    assert words.translate("problem.token_invalid") in unescape(page.text)
+    malformed = installation.client.post(address, json=order | {"token": "forged", "lang": "<b>"}, headers=english)
+    assert malformed.json()["detail"] == translations_for("en").translate("problem.token_invalid")
+
+
+def test_limits_are_told_as_money_in_the_readers_language(installation):
+    token = installation.token()
+    page = installation.submit(token=token, amount="own", own="4", lang="de")
+    assert page.status_code == 400
+    assert "5\u00a0€" in page.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"token": 1, "amount": "25"}',
+        b'{"token": "x", "amount": 25}',
+        b"\xff",
+        b"{" * 4000,
+    ],
+)
+def test_json_that_is_not_an_order_is_refused(installation, body):
+    answer = installation.client.post(
+        "/v1/checkout-sessions", content=body, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["code"] in {"request_malformed", "token_invalid"}
+
+
+def test_an_unknown_field_is_named(installation):
+    assert "campain" in str(installation.order("25", campain="x").json()["evidence"])
+
+
+def test_too_much_is_refused_before_it_is_read(installation):
+    answer = installation.client.post(
+        "/v1/checkout-sessions", content=b"x" * 10_000, headers={"content-type": "application/json"}
+    )
+    assert code(answer) == (413, "body_too_large")
+
+    def endless():
+        for _ in range(100):
+            yield b"x" * 1000
+
+    streamed = installation.client.post(
+        "/v1/checkout-sessions", content=endless(), headers={"content-type": "application/json"}
+    )
+    assert code(streamed) == (413, "body_too_large")
+
+
+def test_another_kind_of_body_is_refused(installation):
+    answer = installation.client.post("/v1/checkout-sessions", content=b"x", headers={"content-type": "text/xml"})
+    assert code(answer) == (415, "unsupported_media_type")
+
+
+def test_a_form_is_sent_on_to_the_hosted_page(installation):
+    answer = installation.submit(token=installation.token(), amount="25")
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith(installation.sandbox)
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_form_with_a_mistake_comes_back_with_what_was_typed(installation):
+    token = installation.token()
+    page = installation.submit(token=token, amount="own", own="25,5", lang="en")
+    assert page.status_code == 400
+    assert 'value="25,5"' in page.text
+    assert token in page.text  # the same intention, so the next press is not a second one
+    assert "without cents" in page.text
+
+
+def test_chosen_and_typed_and_different_is_a_question_not_a_guess(installation):
+    page = installation.submit(token=installation.token(), amount="25", own="35")
+    assert page.status_code == 400
+    assert "€25" in page.text
+    assert "Which one" in page.text
+    assert installation.submit(token=installation.token(), amount="25", own="25").status_code == 303
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c"])
+def test_a_form_without_our_token_is_a_page_that_says_so(installation, token):
+    page = installation.submit(token=token, amount="25")
+    assert page.status_code == 400
+    assert page.headers["content-type"].startswith("text/html")
+    assert "giving page again" in page.text
+
+
+def test_an_expired_form_leads_back_to_its_campaign(installation, monkeypatch):
+    an_hour_ago = int(time.time()) - FORM_TOKEN_LIFETIME - 1
+    with monkeypatch.context() as earlier:
+        earlier.setattr(TimestampSigner, "get_timestamp", lambda _: an_hour_ago)
+        token = SignedTokens(installation.settings.secret_keys).issue_form_token("vitaly", "other")
+    page = installation.submit(token=token, amount="25")
+    assert page.status_code == 400
+    assert "open for over an hour" in page.text
+    assert 'href="/c/vitaly/give' in page.text
+
+
+def test_a_listed_site_is_counted_by_name_and_alone_may_frame_the_giving_page(redis_url, tmp_path, sample_campaign):
+    file = sample_campaign / "roof.toml"
+    listed = 'sites = ["news.example.org"]\n' + file.read_text("utf-8")
+    file.write_text(listed, "utf-8")
+    with running(redis_url, tmp_path / "sandbox", campaigns=sample_campaign) as installation:
+        for referer, site in (
+            ("https://news.example.org/a?b=c", "news.example.org"),
+            ("https://else.example", "other"),
+        ):
+            page = installation.client.get("/c/roof/give", headers={"referer": referer})
+            token = re.search(r'name="token"[^>]*value="([^"]+)"', page.text)[1]
+            session = session_of(installation.order("20", token=token))
+            found = httpx.get(f"{installation.sandbox}/v1/checkout/sessions/{session}", auth=("sk_test_x", "")).json()
+            assert found["metadata"]["site"] == site
+            policy = page.headers["content-security-policy"]
+            assert policy.endswith("frame-ancestors 'self' https://news.example.org")
+
+
+def test_a_handle_that_is_not_ours_is_refused(installation):
+    assert code(installation.client.get("/v1/checkout-sessions/nonsense")) == (400, "token_invalid")
+
+
+def test_the_thank_you_page_asserts_nothing_that_was_not_paid(installation):
+    started = installation.submit(token=installation.token(), amount="25")
+    hosted = started.headers["location"]
+    paid = installation.pay(hosted)
+    thanks = installation.client.get(paid.headers["location"])
+    assert "€25" in thanks.text
+    other = installation.order("50").json()
+    unpaid = stack_session(other)
+    assert installation.client.get(swap(paid.headers["location"], unpaid)).status_code == 404
+
+
+def test_the_thank_you_page_of_an_unfinished_payment_says_so(installation):
+    started = installation.submit(token=installation.token(), amount="25")
+    session = httpx.URL(started.headers["location"]).path.rsplit("/", 1)[1]
+    found = httpx.get(f"{installation.sandbox}/v1/checkout/sessions/{session}", auth=("sk_test_x", "")).json()
+    page = installation.client.get(found["success_url"].replace("{CHECKOUT_SESSION_ID}", session))
+    assert page.status_code == 200
+    assert "not finished" in page.text
+
+
+def test_a_tampered_return_is_refused(installation):
+    base = "/c/vitaly/thanks"
+    for query in ("", "?session=cs_test_1", "?session=cs_test_1&return=x", "?session=&return="):
+        assert installation.client.get(base + query).status_code == 400
+
+
+def status(installation, answer):
+    return installation.client.get(f"/v1/checkout-sessions/{answer.json()['handle']}").json()["status"]
+
+
+def stack_session(made):
+    return made["client_secret"].partition("_secret_")[0]
+
+
+def swap(url, session):
+    return re.sub(r"session=[^&]+", f"session={session}", url)
+
+
+def test_a_form_field_that_comes_twice_is_refused(installation):
+    fields = f"token={installation.token()}&amount=25&amount=50"
+    kind = {"content-type": "application/x-www-form-urlencoded", "accept": "text/html"}
+    page = installation.client.post("/v1/checkout-sessions", content=fields, headers=kind)
+    assert page.status_code == 400
+    assert 'data-code="request_malformed"' in page.text

@@ -1,0 +1,45 @@
+"""Each part says what it can do and since when; no probe asks Stripe; a webhook's instant is the operator's."""
+
+import httpx
+from donation_card import __version__
+
+from tests.integration.web.test_stripe_webhook import post, session_event
+from tests.support.installation import METRICS_TOKEN, running
+
+BEARER = {"authorization": f"Bearer {METRICS_TOKEN}"}
+
+
+def test_health_names_the_release(installation):
+    assert installation.client.get("/healthz").json() == {"status": "ok", "version": __version__}
+
+
+def test_only_the_operator_learns_when_the_last_webhook_came_and_the_last_pass_began(installation):
+    """Passes come every ten minutes while gifts do, and else every hour: their rhythm tells."""
+    post(installation, session_event(installation))
+    public = installation.client.get("/readyz").json()["parts"]
+    assert public.keys() == {"campaigns", "totals", "figures", "reconcile", "payments"}
+    assert all(part == {"ready": True} for part in public.values())
+    parts = installation.client.get("/readyz", headers=BEARER).json()["parts"]
+    assert parts["webhook"]["ready"] is True
+    assert 0 <= parts["webhook"]["age"] < 60
+    assert 0 <= parts["reconcile"]["age"] < 600
+
+
+def test_a_probe_asks_stripe_nothing(redis_url, tmp_path, sample_campaign):
+    asked = []
+
+    def watched(sandbox):
+        async def app(scope, receive, send):
+            asked.append(scope.get("path"))
+            await sandbox(scope, receive, send)
+
+        return app
+
+    with running(redis_url, tmp_path / "sandbox", campaigns=sample_campaign, between=watched) as installation:
+        installation.until_ready()
+        with httpx.Client(base_url=installation.service, timeout=15) as probe:
+            before = len(asked)
+            for _ in range(50):
+                for path in ("/readyz", "/healthz", "/metrics"):
+                    probe.get(path, headers=BEARER)
+        assert len(asked) - before < 50, "at most a pass went on meanwhile"

@@ -1,0 +1,46 @@
+"""Every page is valid HTML, by a validator of the field, in languages of both alphabets."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from donation_card.web.api.campaigns import IMAGES
+
+TOOLS = Path("tools/node_modules/.bin/html-validate").absolute()
+PATHS = {
+    "list": "/",
+    "campaign": "/c/vitaly",
+    "give": "/c/vitaly/give",
+    "frame": "/c/vitaly/frame?theme=dark",
+    "embed": "/c/vitaly/embed",
+    "problem": "/c/nobody",
+}
+
+
+@pytest.mark.parametrize("lang", ["en", "be", "de"])
+def test_every_page_is_valid(installation, tmp_path, lang):
+    assert TOOLS.exists(), "run make install: the validator is not there"
+    for name, path in PATHS.items():
+        page = installation.client.get(path, params={"lang": lang}, headers={"accept": "text/html"})
+        assert page.headers["content-type"].startswith("text/html")
+        (tmp_path / f"{name}.html").write_text(page.text, "utf-8")
+    started = installation.submit(token=installation.token(), amount="25", lang=lang)
+    thanks = installation.client.get(installation.pay(started.headers["location"]).headers["location"])
+    (tmp_path / "thanks.html").write_text(thanks.text, "utf-8")
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    found = subprocess.run(
+        [TOOLS, "--config", "tools/htmlvalidate.json", "--formatter", "text", *tmp_path.glob("*.html")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+    )
+    assert (found.returncode, found.stdout.strip()) == (0, ""), found.stdout + found.stderr
+
+
+def test_no_address_or_file_name_gives_an_ad_blocker_a_reason(installation):
+    """What lists of advertisements stop: words of theirs in a path."""
+    for path in [*PATHS.values(), *(f"/c/vitaly/{name}" for name in IMAGES), "/widget/v1/donation-card.js"]:
+        assert not any(word in path for word in ("/ad", "banner", "track", "pixel", "sponsor", "popup", "analytic"))

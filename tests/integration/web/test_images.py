@@ -1,0 +1,105 @@
+"""The campaign as pictures: what is on them, what is not, and that nothing is cut."""
+
+import io
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pytest
+import segno
+from donation_card.domain.campaign import LANGUAGES, Status
+from donation_card.web.presentation import card as view
+from donation_card.web.presentation import images as pictures
+from donation_card.web.presentation.translations import translations_for
+from PIL import Image, ImageChops
+
+from tests.integration.web.test_card_json import VITALY, card, figure
+
+STAGES = {"started": 0, "begun": 140_000, "funded": 350_000}
+SVG = "{http://www.w3.org/2000/svg}"
+PNGS = {pictures.badge_png: ((720, 192), 20_000), pictures.open_graph_png: ((1200, 630), 80_000)}
+
+
+def drawn(lang, stage="begun", *, ribbon=True):
+    if stage in STAGES:
+        made = card(STAGES[stage], lang)
+    else:
+        campaign = replace(VITALY, status=Status.HIDDEN) if stage == "hidden" else VITALY
+        shown = figure(140_000) if stage == "hidden" else None
+        made = view.card_json(campaign, shown, translations_for(lang), open_now=stage != "hidden", test=False)
+    return made | {"ribbon": translations_for(lang).translate("card.test_mode") if ribbon else None}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("stage", [*STAGES, "unknown", "hidden"])
+def test_a_badge_says_in_words_what_it_shows_and_names_no_person(lang, stage):
+    made = drawn(lang, stage)
+    badge = ElementTree.fromstring(pictures.badge_svg(made))
+    assert badge.get("role") == "img"
+    assert badge.findtext(f"{SVG}title") == made["labels"]["frame"]
+    words = [text.text for text in badge.iter(f"{SVG}text")]
+    told = badge.findtext(f"{SVG}desc")
+    if stage in STAGES:
+        assert made["progress"]["figure"] in words
+        assert made["progress"]["figure"] in told
+        assert len(list(badge.iter(f"{SVG}rect"))) >= 2 + len(made["needs"])
+    else:
+        assert not any(sign in told for sign in "€0")
+    if stage == "hidden":
+        assert words == [made["kicker"], made["ribbon"], made["notice"]]
+    name = VITALY.text[lang].purpose.split()[-1]
+    assert name[:4] not in "".join([*words, told])
+
+
+@pytest.mark.parametrize("draw", PNGS)
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("stage", [*STAGES, "unknown", "hidden"])
+def test_nothing_is_cut_off_and_the_file_is_small(draw, lang, stage):
+    size, most = PNGS[draw]
+    body = draw(drawn(lang, stage))
+    picture = Image.open(io.BytesIO(body)).convert("RGB")
+    assert picture.size == size
+    assert len(body) < most
+    paper = Image.new("RGB", size, picture.getpixel((1, 1)))
+    left, top, right, bottom = ImageChops.difference(picture, paper).getbbox()
+    margin = 20 if draw is pictures.open_graph_png else 4
+    assert min(left, top, size[0] - right, size[1] - bottom) >= margin
+
+
+@pytest.mark.parametrize("draw", [*PNGS, pictures.badge_svg])
+def test_the_same_card_is_the_same_bytes_and_another_figure_others(draw):
+    assert draw(drawn("be")) == draw(drawn("be"))
+    assert draw(drawn("be")) != draw(drawn("be", "funded"))
+
+
+def test_hidden_draws_the_same_whatever_the_campaign_says():
+    other = replace(
+        VITALY, status=Status.HIDDEN, text={tag: replace(text, title="Another") for tag, text in VITALY.text.items()}
+    )
+    made = view.card_json(other, None, translations_for("en"), open_now=False, test=True)
+    for draw in (*PNGS, pictures.badge_svg):
+        assert draw(made) == draw(drawn("en", "hidden"))
+
+
+@pytest.mark.parametrize("title", ["W" * 80, "Ж " * 40, "a" * 40 + " " + "b" * 39, "x", "Ein " * 20])
+def test_a_long_title_is_shrunk_or_ends_in_an_ellipsis_and_never_runs_out(title):
+    picture = Image.open(io.BytesIO(pictures.open_graph_png(drawn("en", ribbon=False) | {"title": title}))).convert(
+        "RGB"
+    )
+    _, _, right, _ = ImageChops.difference(picture, Image.new("RGB", picture.size, picture.getpixel((1, 1)))).getbbox()
+    assert right <= 1200 - 70
+
+
+def test_what_an_organiser_writes_is_text_in_an_svg():
+    made = drawn("en") | {"kicker": '<script>&"'}
+    badge = ElementTree.fromstring(pictures.badge_svg(made))
+    assert '<script>&"' in [text.text for text in badge.iter(f"{SVG}text")]
+
+
+@pytest.mark.parametrize("size", [64, 256, 2048])
+def test_a_code_is_as_large_as_asked_with_room_around_it(size):
+    url = "https://give.example.org/c/vitaly"
+    code = ElementTree.fromstring(pictures.qr_svg(url, size))
+    assert (code.get("width"), code.get("height")) == (str(size), str(size))
+    modules, _ = segno.make(url, error="m", micro=False).symbol_size(border=4)
+    assert code.get("viewBox") == f"0 0 {modules} {modules}"
+    assert code.findtext(f"{SVG}title") == "QR · give.example.org"

@@ -1,0 +1,128 @@
+"""What the publication rule hides no surface tells: within an epoch a gift changes no byte of any public answer."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from donation_card.domain.campaign import LANGUAGES
+from donation_card.web.api.campaigns import IMAGES
+from redis import Redis
+
+from tests.integration.web.test_stripe_webhook import post, session_event
+from tests.support.installation import running
+
+WITHIN_AN_EPOCH = 'every = "1d"'
+VOLATILE = {"date", "x-request-id"}  # of one answer, and random
+READER = httpx.Client(timeout=15, headers={"accept-encoding": "gzip"})
+TOKEN = re.compile(rb'(name="token" value=")[^"]+')
+
+
+@pytest.fixture(scope="module")
+def kept(redis_url, tmp_path_factory):
+    """An installation whose figure moves at midnight, in Lithuania; of the giving page the token alone may differ."""
+    folder = tmp_path_factory.mktemp("campaigns")
+    text = Path("campaigns/vitaly.toml").read_text("utf-8").replace('every = "1d"', WITHIN_AN_EPOCH)
+    (folder / "vitaly.toml").write_text(text, "utf-8")
+    with running(
+        redis_url, tmp_path_factory.mktemp("sandbox"), campaigns=folder, demo_publication_interval=None
+    ) as found:
+        found.until_ready()
+        yield found
+
+
+def surfaces(installation):
+    """Every public address about the campaign, in two languages and as readers of several kinds ask."""
+    paths = ["/v1/campaigns/vitaly/progress", "/", "/oembed?url=" + installation.settings.public_url + "/c/vitaly"]
+    for lang in LANGUAGES[:2]:
+        paths += [f"/v1/campaigns/vitaly?lang={lang}"]
+        paths += [
+            f"/c/vitaly{path}?lang={lang}" for path in ("", "/give", "/frame", "/embed", "/updates.atom", "/qr.svg")
+        ]
+        paths += [f"/c/vitaly/{picture}?lang={lang}" for picture in IMAGES]
+    return paths
+
+
+def told(installation, path, **headers):
+    """Status, headers and bytes as they come over the wire."""
+    with READER.stream("GET", installation.service + path, headers=headers) as answer:
+        body = b"".join(answer.iter_raw())
+        plain = {name: value for name, value in answer.headers.items() if name not in VOLATILE}
+    if "/give" in path:
+        body = TOKEN.sub(rb"\1", body)
+    return answer.status_code, plain, body
+
+
+def snapshot(installation):
+    return {path: told(installation, path) for path in surfaces(installation)}
+
+
+def give(installation, amount):
+    before = installation.totals()
+    answer = post(installation, session_event(installation, amount=amount))
+    assert answer.json() == {"outcome": "applied"}
+    assert installation.totals().raised == before.raised + amount
+    time.sleep(2.2)  # a worker looks once a second
+
+
+def test_a_gift_within_an_epoch_changes_no_byte_of_any_public_answer(kept):
+    before = snapshot(kept)
+    assert all(status == 200 for status, _, _ in before.values())
+    for amount in (5_00, 250_00):  # under the step, and far over it
+        give(kept, amount)
+    after = snapshot(kept)
+    assert [path for path in before if after[path] != before[path]] == []
+    etag = before["/v1/campaigns/vitaly/progress"][1]["etag"]
+    assert told(kept, "/v1/campaigns/vitaly/progress", **{"if-none-match": etag})[0] == 304
+
+
+def test_what_is_compared_does_change_when_the_figure_does(installation):
+    """The same comparison, where the figure is live: it can see a gift."""
+    before = snapshot(installation)
+    give(installation, 150_00)
+    after = snapshot(installation)
+    changed = {path.partition("?")[0] for path in before if after[path] != before[path]}
+    assert {"/v1/campaigns/vitaly", "/c/vitaly", "/c/vitaly/give", "/c/vitaly/badge.svg", "/"} <= changed
+
+
+def test_thanks_tell_a_donor_of_their_own_gift_and_of_nobody_else_s(kept):
+    def thanked(amount):
+        made = kept.order(amount).json()
+        kept.pay(f"{kept.sandbox}/embed/{made['client_secret']}")
+        return kept.client.get(f"/v1/checkout-sessions/{made['handle']}").json()
+
+    first, second = thanked("25"), thanked("25")
+    assert first == second
+    assert first["status"] == "paid"
+
+
+def test_sums_by_site_and_exact_sums_are_told_by_no_address(kept):
+    give(kept, 123_45)
+    exact = kept.totals().raised
+    written = {str(exact), f"{exact // 100}.{exact % 100:02}", f"{exact // 100:,}", f"{exact // 100}"}
+    for path in [*surfaces(kept), "/healthz", "/readyz", "/metrics"]:
+        text = kept.client.get(path).text
+        text = re.sub(r'name="token" value="[^"]+"', "", text)
+        numbers = set(re.findall(r"\d[\d,.]*\d", text))
+        assert not written & numbers, path
+
+
+def test_no_public_answer_asks_the_ledger(kept):
+    """So that its time, too, says nothing of what is in there: every figure is read by the worker's own clock."""
+    with Redis.from_url(kept.settings.redis_url) as raw:
+
+        def asked(work):
+            raw.config_resetstat()
+            started = time.monotonic()
+            work()
+            calls = sum(each["calls"] for name, each in raw.info("commandstats").items() if "eval" in name)
+            return calls, time.monotonic() - started
+
+        rest, resting = asked(lambda: time.sleep(2))
+        paths = surfaces(kept) * 4
+        busy, working = asked(lambda: [kept.client.get(path) for path in paths])
+    assert rest > 0, "the worker asks by its own clock"
+    assert busy - 2 * rest * working / resting < len(paths) / 4

@@ -1,0 +1,224 @@
+"""Refunds and disputes take their money out of the total, and put it back, to the cent: the sandbox is the oracle."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+
+import httpx
+import pytest
+from donation_card.domain.totals import Totals
+
+from tests.integration.web.test_stripe_webhook import outcome, post
+from tests.support.installation import SETTLES_LATER, eventually, running
+
+
+def agrees(installation):
+    """The ledger holds what the sandbox says was paid and is still here."""
+    held = installation.totals()
+    return held is not None and (held.raised, held.payments) == installation.kept()
+
+
+def settled(installation):
+    eventually(lambda: agrees(installation), "the ledger equals what the sandbox says")
+    return installation.totals().raised
+
+
+@pytest.mark.parametrize(
+    ("amount", "first", "later", "left"),
+    [
+        (None, "succeeded", [], 0),
+        (None, "succeeded", ["failed"], 4000),
+        (1500, "pending", ["requires_action", "canceled"], 4000),
+        (1500, "pending", ["succeeded"], 2500),
+    ],
+)
+def test_a_refund_takes_its_amount_until_it_fails(installation, amount, first, later, left):
+    payment, before = installation.gift("40"), installation.kept()[0] - 4000
+    refund = installation.operate("refunds", payment_intent=payment, amount=amount, status=first)
+    for status in later:
+        installation.operate(f"refunds/{refund['id']}", status=status)
+    assert settled(installation) == before + left
+
+
+def test_several_partial_refunds_add_up_and_never_take_more_than_was_paid(installation):
+    payment, before = installation.gift("40"), installation.kept()[0] - 4000
+    for amount in (1000, 500, 2500):
+        installation.operate("refunds", payment_intent=payment, amount=amount)
+    assert settled(installation) == before
+    with pytest.raises(httpx.HTTPStatusError, match="400"):
+        installation.operate("refunds", payment_intent=payment, amount=1)
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "left"),
+    [
+        ("warning_needs_response", [], 4000),
+        ("warning_needs_response", ["warning_under_review", "warning_closed"], 4000),
+        ("warning_needs_response", ["needs_response"], 2500),
+        ("needs_response", ["under_review", "lost"], 2500),
+        ("needs_response", ["under_review", "won"], 4000),
+        ("needs_response", ["lost", "appeal_under_review", "won"], 4000),
+        ("needs_response", ["lost", "appeal_under_review", "lost"], 2500),
+    ],
+)
+@pytest.mark.parametrize("settled_in", ["", "usd"])
+def test_a_dispute_counts_what_moved_whatever_it_is_called(installation, first, later, left, settled_in):
+    payment, before = installation.gift("40"), installation.kept()[0] - 4000
+    dispute = installation.operate("disputes", payment_intent=payment, amount=1500, status=first, settled=settled_in)
+    for status in later:
+        installation.operate(f"disputes/{dispute['id']}", status=status)
+    assert settled(installation) == before + left
+
+
+def test_a_delayed_payment_counts_when_it_is_paid_and_never_if_it_fails(installation):
+    before = settled(installation)
+    paid, failed = installation.gift("30", SETTLES_LATER), installation.gift("20", SETTLES_LATER)
+    assert settled(installation) == before
+    installation.operate("settle", payment_intent=paid, outcome="succeeded")
+    installation.operate("settle", payment_intent=failed, outcome="failed")
+    assert settled(installation) == before + 3000
+    installation.operate("refunds", payment_intent=paid)
+    assert settled(installation) == before
+
+
+def refund_event(payment_intent, *, amount=500, status="succeeded", kind="refund.created", **changes):
+    refund = {
+        "id": f"re_{uuid.uuid4().hex}",
+        "object": "refund",
+        "amount": amount,
+        "currency": "eur",
+        "payment_intent": payment_intent,
+        "status": status,
+    } | changes
+    return {"id": f"evt_{uuid.uuid4().hex}", "type": kind, "livemode": False, "data": {"object": refund}}
+
+
+def take_back(installation, event):
+    """A refund that the sandbox never made fails, so that both tell the same again."""
+    event["data"]["object"]["status"] = "failed"
+    assert outcome(post(installation, event)) == "applied"
+
+
+def test_one_refund_in_two_events_and_in_the_old_name_of_one_counts_once(installation):
+    payment = installation.gift("40")
+    settled(installation)
+    event = refund_event(payment)
+    again = event | {"id": "evt_other", "type": "charge.refund.updated", "api_version": "2020-08-27"}
+    assert [outcome(post(installation, each)) for each in (event, event, again)] == [
+        "applied",
+        "unchanged",
+        "unchanged",
+    ]
+    back = refund_event(payment, status="failed", kind="refund.failed", id=event["data"]["object"]["id"])
+    assert outcome(post(installation, back)) == "applied"
+    assert outcome(post(installation, event)) == "unchanged"
+    assert agrees(installation)
+
+
+def test_a_refund_whose_payment_is_not_ours_or_unknown_is_ignored(installation):
+    for payment in (None, "pi_of_another_shop"):
+        told = post(installation, refund_event(payment)).json()
+        assert told == {"outcome": "ignored", "reason": "other_product"}
+
+
+def test_a_refund_in_a_state_nobody_knows_is_ignored_and_an_alarm(installation):
+    told = post(installation, refund_event(installation.gift("40"), status="reversed")).json()
+    assert told == {"outcome": "ignored", "reason": "status_unknown"}
+
+
+def test_a_refund_in_another_currency_is_never_summed(installation):
+    told = post(installation, refund_event(installation.gift("40"), currency="usd")).json()
+    assert told == {"outcome": "ignored", "reason": "wrong_currency"}
+
+
+@pytest.mark.parametrize("amount", ["500", -500, 5.0, True, None, [], 10**30])
+def test_a_refund_of_no_amount_is_refused_before_anything_is_written(installation, amount):
+    payment = installation.gift("40")
+    before = settled(installation)
+    assert post(installation, refund_event(payment, amount=amount)).status_code == 400
+    assert installation.totals().raised == before
+
+
+@pytest.mark.parametrize("payment_intent", [5, [], True, {"id": 5}, 1.5])
+def test_a_refund_whose_payment_is_no_id_is_refused(installation, payment_intent):
+    assert post(installation, refund_event(payment_intent)).status_code == 400
+
+
+@pytest.mark.parametrize("moved", [None, {}, [None], [{}], [{"amount": 1.5, "created": 1, "currency": "eur"}]])
+def test_a_dispute_whose_movements_cannot_be_read_is_refused(installation, moved):
+    event = refund_event(installation.gift("40"), kind="charge.dispute.updated", balance_transactions=moved)
+    assert post(installation, event).status_code == 400
+
+
+def test_while_the_payment_cannot_be_looked_up_the_event_is_asked_for_again(installation):
+    event = refund_event(installation.gift("40"))
+    settled(installation)
+    installation.operate("faults", api={"kind": "500"})
+    assert post(installation, event).status_code == 503
+    assert outcome(post(installation, event)) == "applied"
+    take_back(installation, event)
+
+
+def test_a_payment_without_metadata_finds_its_campaign_by_its_session(installation):
+    """As a Payment Link of the dashboard makes them."""
+    params = {
+        "mode": "payment",
+        "success_url": "https://example.org/thanks",
+        "metadata[campaign]": "vitaly",
+        "line_items[0][quantity]": 1,
+        "line_items[0][price_data][currency]": "eur",
+        "line_items[0][price_data][unit_amount]": 3000,
+        "line_items[0][price_data][product_data][name]": "Donation",
+    }
+    made = httpx.post(f"{installation.sandbox}/v1/checkout/sessions", data=params, auth=("sk_test_x", "")).json()
+    installation.pay(made["url"])
+    before = settled(installation)
+    session = httpx.get(f"{installation.sandbox}/v1/checkout/sessions/{made['id']}", auth=("sk_test_x", "")).json()
+    installation.operate("refunds", payment_intent=session["payment_intent"], amount=1000)
+    assert settled(installation) == before - 1000
+
+
+def test_money_that_goes_back_before_its_payment_is_seen_never_shows_less_than_nothing(redis_url, tmp_path):
+    """The payment's own events are lost: its refund comes first, and the next pass finds the payment."""
+    with running(redis_url, tmp_path) as installation:
+        installation.until_ready()
+        installation.operate("faults", webhooks={"lose": 1})
+        payment = installation.gift("40")
+        installation.operate("faults", webhooks={"lose": 0})
+        installation.operate("refunds", payment_intent=payment, amount=1500)
+        eventually(lambda: installation.totals() == Totals(-1500, 0), "the refund is joined")
+        for _ in range(15):
+            assert installation.progress()["raised"] in (0, 2500)  # 2500 where a pass came by meanwhile
+            time.sleep(0.1)
+    with running(redis_url, tmp_path) as installation:
+        installation.until_ready()
+        assert settled(installation) == 2500
+
+
+def test_what_no_webhook_told_the_next_pass_finds(redis_url, tmp_path):
+    """Events lost for good, doubled and reordered: a service that starts afterwards comes to the sandbox's totals."""
+    dice = random.Random(3)
+    faults = {"lose": 0.3, "duplicate": 1, "reorder": 1}
+    with running(redis_url, tmp_path, sandbox_options={"seed": 3}) as installation:
+        installation.until_ready()
+        installation.operate("faults", webhooks=faults, seed=3)
+        for _ in range(12):
+            payment = installation.gift(str(dice.randint(5, 100)))
+            match dice.choice(["keep", "refund", "fail", "lose", "win"]):
+                case "refund":
+                    installation.operate("refunds", payment_intent=payment, amount=dice.randint(1, 500))
+                case "fail":
+                    refund = installation.operate("refunds", payment_intent=payment)
+                    installation.operate(f"refunds/{refund['id']}", status="failed")
+                case "keep":
+                    pass
+                case end:
+                    dispute = installation.operate("disputes", payment_intent=payment)
+                    installation.operate(f"disputes/{dispute['id']}", status={"lose": "lost", "win": "won"}[end])
+        told = installation.kept()
+    with running(redis_url, tmp_path) as installation:
+        installation.until_ready()
+        assert installation.kept() == told
+        settled(installation)

@@ -1,0 +1,247 @@
+"""When Stripe does not answer, a donor is told so and led on, nothing is taken, and readers see the figure."""
+
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from donation_card.adapters.stripe import client as stripe_client
+from stripe_sandbox import ApiFault
+
+from tests.support import contract
+from tests.support.installation import eventually, running
+
+ANOTHER_WAY = "https://donate.stripe.com/roof"
+
+
+@pytest.fixture(scope="module")
+def alone(redis_url, tmp_path_factory):
+    """An installation whose Stripe is about to fail."""
+    with running(redis_url, tmp_path_factory.mktemp("sandbox")) as installation:
+        installation.until_ready()
+        installation.client.event_hooks["response"] = [lambda response: (response.read(), contract.check(response))]
+        yield installation
+
+
+class Network:
+    """What stands between the service and its Stripe: with `answer`, a status and a body, it answers in its place."""
+
+    def __init__(self):
+        self.answer, self.keys = None, []
+
+    def __call__(self, stripe):
+        async def app(scope, receive, send):
+            if self.answer is None or scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+                await stripe(scope, receive, send)
+                return
+            if scope["method"] == "POST":  # the service's own passes read
+                self.keys.append(dict(scope["headers"]).get(b"idempotency-key"))
+            status, body = self.answer
+            length = [(b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": status, "headers": length})
+            await send({"type": "http.response.body", "body": body})
+
+        return app
+
+
+@pytest.fixture(scope="module")
+def network():
+    return Network()
+
+
+@pytest.fixture(scope="module")
+def linked(redis_url, tmp_path_factory, network):
+    """An installation whose campaign names another way to give."""
+    campaigns = tmp_path_factory.mktemp("campaigns")
+    text = Path("tests/support/roof.toml").read_text("utf-8")
+    (campaigns / "roof.toml").write_text(f'fallback_url = "{ANOTHER_WAY}"\n{text}', "utf-8")
+    folder = tmp_path_factory.mktemp("sandbox")
+    with running(redis_url, folder, campaigns=campaigns, between=network) as installation:
+        installation.until_ready()
+        installation.client.event_hooks["response"] = [lambda response: (response.read(), contract.check(response))]
+        yield installation
+
+
+@pytest.fixture
+def broken(linked, network):
+    """Gives a way to break what the service hears of Stripe until the test ends."""
+
+    def answering(status, body):
+        network.answer, network.keys = (status, body), []
+
+    yield answering
+    network.answer = None
+    clear(linked)
+
+
+UNREADABLE = [
+    (200, b"<html>Please log in to this network</html>"),
+    (200, b'{"id": "cs_test_1", "object": "checkout.sess'),
+    (200, b"{}"),
+    (200, b"[]"),
+    (200, b"null"),
+    (200, b"\xff\xfe"),
+    (200, b""),
+    (502, b'{"error": "bad gateway"}'),
+    (404, b"<html>"),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), UNREADABLE)
+def test_an_answer_that_is_none_of_stripes_is_an_outage(linked, broken, status, body):
+    token = linked.token("roof")
+    broken(status, body)
+    refused = linked.order("20", token=token)
+    assert (refused.status_code, refused.json()["code"]) == (503, "payments_unavailable")
+    assert refused.json()["fallback_url"] == ANOTHER_WAY
+
+
+def test_a_stripe_that_is_down_is_asked_again_with_the_same_key(linked, network, broken):
+    token = linked.token("roof")
+    broken(503, b"{}")
+    linked.order("20", token=token)
+    assert len(network.keys) > 1
+    assert len(set(network.keys)) == 1
+
+
+def test_a_donor_waits_no_longer_than_the_deadline_for_a_stripe_that_hangs(linked, broken, monkeypatch):
+    token, deadline = linked.token("roof"), 2.0
+    monkeypatch.setattr(stripe_client, "_DEADLINE", deadline)
+    fail(linked, "hang", 50)
+    began = time.monotonic()
+    refused = linked.order("20", token=token)
+    assert time.monotonic() - began < 3 * deadline
+    assert (refused.status_code, refused.json()["fallback_url"]) == (503, ANOTHER_WAY)
+
+
+def test_the_page_of_an_outage_leads_to_the_other_way_to_give_and_back_to_the_form(linked, broken):
+    token = linked.token("roof")
+    broken(503, b"")
+    page = linked.submit(token=token, amount="own", own="20", lang="en")
+    assert page.status_code == 503
+    assert f'href="{ANOTHER_WAY}"' in page.text
+    assert 'href="/c/roof/give?lang=en"' in page.text
+
+
+def test_without_another_way_to_give_the_page_of_an_outage_leads_back_to_the_form(alone):
+    token = alone.token()
+    fail(alone, "429", 50)
+    page = alone.submit(token=token, amount="25")
+    clear(alone)
+    assert page.status_code == 503
+    assert 'href="/c/vitaly/give?lang=en"' in page.text
+
+
+def test_whoever_may_have_paid_is_not_led_to_paying_another_way(linked, broken):
+    handle = linked.order("20", token=linked.token("roof")).json()["handle"]
+    broken(503, b"")
+    problem = linked.client.get(f"/v1/checkout-sessions/{handle}").json()
+    assert problem["code"] == "payment_status_unknown"
+    assert "fallback_url" not in problem
+
+
+def test_a_key_that_is_revoked_while_the_service_runs_is_told_to_the_operator_and_donors_are_led_on(linked, broken):
+    token = linked.token("roof")
+    broken(401, b'{"error": {"type": "invalid_request_error", "message": "Expired API Key provided: sk_test_***"}}')
+    refused = linked.order("20", token=token)
+    parts = linked.client.get("/readyz").json()["parts"]
+    figure = linked.client.get("/v1/campaigns/roof/progress")
+    assert (refused.status_code, refused.json()["fallback_url"]) == (503, ANOTHER_WAY)
+    assert "AuthenticationError" in parts["payments"]["reason"]
+    assert figure.status_code == 200
+
+
+def test_once_a_key_is_taken_again_the_service_is_ready(linked, network, broken):
+    broken(401, b'{"error": {"message": "no"}}')
+    linked.order("20", token=linked.token("roof"))
+    assert linked.client.get("/readyz").status_code == 503
+    network.answer = None
+    assert linked.order("20", token=linked.token("roof")).status_code == 201
+    linked.until_ready()
+
+
+def test_a_start_with_a_key_that_stripe_does_not_take_shows_the_figure_and_says_why(
+    redis_url, tmp_path, sample_campaign
+):
+    network = Network()
+    with running(redis_url, tmp_path, campaigns=sample_campaign) as installation:
+        installation.until_ready()
+    network.answer = 401, b'{"error": {"message": "Invalid API Key provided: sk_test_***"}}'
+    with running(redis_url, tmp_path, campaigns=sample_campaign, between=network) as installation:
+        eventually(
+            lambda: installation.client.get("/v1/campaigns/roof/progress").status_code == 200, "the figure is there"
+        )
+        eventually(lambda: "AuthenticationError" in installation.client.get("/readyz").text, "the reason is told")
+        assert installation.order("20", token=installation.token("roof")).status_code == 503
+
+
+def fail(installation, kind, times, executed=False):
+    installation.operate("faults", api={"kind": kind, "next": times, "executed": executed})
+
+
+def clear(installation):
+    httpx.delete(f"{installation.sandbox}/sandbox/faults").raise_for_status()
+
+
+@pytest.mark.parametrize("kind", ["500", "429", "reset"])
+def test_a_stripe_that_fails_for_good_is_said_and_a_second_press_works(alone, kind):
+    token = alone.token()
+    fail(alone, kind, 50)
+    refused = alone.order("25", token=token)
+    assert (refused.status_code, refused.json()["code"]) == (503, "payments_unavailable")
+    assert "No money was taken" in refused.json()["detail"]
+    assert alone.client.get("/v1/campaigns/vitaly/progress").status_code == 200
+    clear(alone)
+    assert alone.order("25", token=token).status_code == 201
+
+
+def test_a_lost_answer_is_asked_for_again_with_the_same_key_and_makes_one_session(alone):
+    before = sessions(alone)
+    fail(alone, "reset", 1, executed=True)
+    assert alone.order("25").status_code == 201
+    assert sessions(alone) == before + 1
+
+
+def test_a_failure_that_stripe_keeps_for_its_key_is_passed_by_with_another_key(alone):
+    fail(alone, "500", 1)
+    assert alone.order("25").status_code == 201
+
+
+def test_a_donor_who_has_paid_is_never_told_that_nothing_was_taken(alone):
+    started = alone.submit(token=alone.token(), amount="25")
+    back = alone.pay(started.headers["location"]).headers["location"]
+    inline = alone.order("25").json()
+    path = f"/v1/checkout-sessions/{inline['handle']}"
+    fail(alone, "500", 50)
+    page = alone.client.get(back, headers={"accept": "text/html"})
+    answer = alone.client.get(path)
+    clear(alone)
+    assert (page.status_code, answer.status_code) == (503, 503)
+    assert answer.json()["code"] == "payment_status_unknown"
+    for text in (page.text, answer.json()["detail"]):
+        assert "went to Stripe" in text
+        assert "taken" not in text
+    eventually(lambda: alone.client.get(path).status_code == 200, "it is read again")
+    assert "is counted" in alone.client.get(back).text
+
+
+def test_a_service_that_starts_while_stripe_is_away_shows_the_figure_and_says_why_it_is_not_ready(redis_url, tmp_path):
+    with running(redis_url, tmp_path) as installation:
+        installation.until_ready()
+        installation.give("25")
+        eventually(lambda: installation.progress()["raised"] == 2500, "the gift is counted")
+    away = {"api_fault": ApiFault("500", next=10_000)}
+    with running(redis_url, tmp_path, sandbox_options=away) as installation:
+        eventually(
+            lambda: installation.client.get("/v1/campaigns/vitaly/progress").status_code == 200, "the figure is there"
+        )
+        assert installation.progress()["raised"] == 2500
+        parts = installation.client.get("/readyz").json()["parts"]
+        assert [name for name, part in parts.items() if not part["ready"]] == ["reconcile"]
+        clear(installation)
+        installation.until_ready()
+
+
+def sessions(installation):
+    found = httpx.get(f"{installation.sandbox}/v1/checkout/sessions", params={"limit": 100}, auth=("sk_test_x", ""))
+    return len(found.json()["data"])

@@ -1,0 +1,185 @@
+"""200 means applied; whatever is not Stripe's, or not ours, changes nothing and breaks nothing."""
+
+import json
+import time
+import uuid
+
+import pytest
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from redis import Redis
+from stripe import WebhookSignature
+
+from tests.support.installation import WEBHOOK_SECRET, eventually, running
+
+
+def session_event(installation, *, amount=2500, intent=None, kind="checkout.session.completed", **changes):
+    session = {
+        "id": f"cs_test_{uuid.uuid4().hex}",
+        "object": "checkout.session",
+        "status": "complete",
+        "payment_status": "paid",
+        "amount_total": amount,
+        "currency": "eur",
+        "metadata": {"campaign": "vitaly", "site": "other", "nonce": "n"},
+        "payment_intent": intent or f"pi_{uuid.uuid4().hex}",
+        "created": int(time.time()),
+        "expires_at": int(time.time()) + 3600,
+    } | changes
+    return {"id": f"evt_{uuid.uuid4().hex}", "type": kind, "livemode": False, "data": {"object": session}}
+
+
+def post(installation, event, *, secret=WEBHOOK_SECRET, at=None, body=None):
+    text = body if body is not None else json.dumps(event)
+    signature = WebhookSignature.generate_signature_header(text, secret, int(at or time.time()))
+    return installation.client.post(
+        "/v1/stripe/webhook", content=text.encode(), headers={"stripe-signature": signature}
+    )
+
+
+def outcome(answer):
+    assert answer.status_code == 200, answer.text
+    return answer.json()["outcome"]
+
+
+def raised(installation):
+    """In the ledger, at this moment."""
+    return installation.totals().raised
+
+
+def test_a_paid_session_is_applied_once_however_often_and_in_whatever_event_it_comes(installation):
+    before = raised(installation)
+    event = session_event(installation)
+    again = session_event(
+        installation, intent=event["data"]["object"]["payment_intent"], kind="checkout.session.async_payment_succeeded"
+    )
+    assert [outcome(post(installation, each)) for each in (event, event, again)] == [
+        "applied",
+        "unchanged",
+        "unchanged",
+    ]
+    assert raised(installation) == before + 2500
+    eventually(lambda: installation.progress()["raised"] == before + 2500, "the figure has moved")
+
+
+def test_a_session_that_is_completed_and_unpaid_counts_when_it_is_paid(installation):
+    unpaid = session_event(installation, payment_status="unpaid")
+    assert outcome(post(installation, unpaid)) == "unchanged"
+    unpaid["data"]["object"]["payment_status"] = "paid"
+    assert outcome(post(installation, unpaid)) == "applied"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"type": "customer.created"}, "unhandled_type"),
+        ({"livemode": True}, "other_mode"),
+        ({"account": "acct_somebody"}, "other_account"),
+    ],
+)
+def test_an_event_that_is_not_about_a_gift_of_ours_is_ignored_with_200(installation, change, reason):
+    answer = post(installation, session_event(installation) | change)
+    assert answer.json() == {"outcome": "ignored", "reason": reason}
+
+
+def test_a_session_of_another_product_or_currency_is_ignored(installation):
+    for currency, amount in (("eur", 2500), ("xdr", 10**14), ("", None)):
+        other = post(
+            installation, session_event(installation, metadata={"order": "42"}, currency=currency, amount=amount)
+        )
+        assert other.json() == {"outcome": "ignored", "reason": "other_product"}
+    before = raised(installation)
+    wrong = post(installation, session_event(installation, currency="usd"))
+    assert wrong.json() == {"outcome": "ignored", "reason": "wrong_currency"}
+    assert raised(installation) == before
+
+
+def test_an_unknown_campaign_is_joined_under_its_name_and_shown_nowhere(installation):
+    event = session_event(installation, metadata={"campaign": "elsewhere", "site": "other"})
+    assert outcome(post(installation, event)) == "applied"
+    assert installation.client.get("/v1/campaigns/elsewhere/progress").status_code == 404
+
+
+@pytest.mark.parametrize("amount", ["2500", 25.5, True, None, [], -0.1, 10**30])
+def test_an_amount_that_is_no_amount_is_refused_before_anything_is_written(installation, amount):
+    before = raised(installation)
+    answer = post(installation, session_event(installation, amount=amount))
+    assert answer.status_code in {200, 400}
+    assert answer.json().get("outcome") != "applied"
+    assert raised(installation) == before
+
+
+@pytest.mark.parametrize(
+    "body", ["", "[]", "null", "{}", '"x"', "{" * 30_000, "[" * 60_000, '{"type": "checkout.session.completed"}', "NaN"]
+)
+def test_a_signed_body_that_is_no_event_is_refused_or_ignored(installation, body):
+    assert post(installation, None, body=body).status_code in {200, 400}
+
+
+def test_bytes_that_are_not_text_are_refused(installation):
+    answer = installation.client.post(
+        "/v1/stripe/webhook", content=b"\xff\xfe", headers={"stripe-signature": "t=1,v1=0"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (400, "signature_invalid")
+
+
+def test_another_secret_an_old_time_stamp_or_no_signature_is_refused(installation):
+    event = session_event(installation)
+    assert post(installation, event, secret="whsec_other").status_code == 400
+    assert post(installation, event, at=time.time() - 400).status_code == 400
+    assert post(installation, event, at=time.time() + 400).status_code == 400
+    assert installation.client.post("/v1/stripe/webhook", json=event).status_code == 400
+
+
+def test_a_body_over_64_kib_is_too_large(installation):
+    assert post(installation, None, body="x" * 65_537).status_code == 413
+
+
+def test_while_the_ledger_is_away_the_event_is_asked_for_again_and_donors_can_still_pay(tmp_path):
+
+    with EmbeddedValkey(tmp_path / "valkey") as valkey, running(valkey.url, tmp_path / "sandbox") as installation:
+        installation.until_ready()
+        shown = installation.progress()
+        event = session_event(installation)
+        valkey.__exit__(None, None, None)
+        assert post(installation, event).status_code == 503
+        assert installation.give("25").status_code == 303
+        eventually(lambda: installation.progress()["stale"], "the figure is marked stale")
+        assert installation.progress()["raised"] == shown["raised"]
+        assert installation.client.get("/readyz").status_code == 503
+        assert installation.client.get("/healthz").status_code == 200
+        with EmbeddedValkey(tmp_path / "valkey"):
+            installation.until_ready()
+            assert outcome(post(installation, event)) == "applied"
+
+            eventually(lambda: installation.progress()["raised"] == 5000, "the gift made meanwhile is counted too")
+
+
+def test_an_empty_redis_is_rebuilt_from_stripe_and_never_shown_as_zero(tmp_path):
+
+    with EmbeddedValkey(tmp_path / "valkey") as valkey:
+        with running(valkey.url, tmp_path / "sandbox") as installation:
+            installation.until_ready()
+            installation.give("25")
+            eventually(lambda: installation.progress()["raised"] == 2500, "the gift is counted")
+        with Redis.from_url(valkey.url) as redis:
+            redis.flushall()
+        with running(valkey.url, tmp_path / "sandbox") as installation:
+            answers = [installation.client.get("/v1/campaigns/vitaly/progress") for _ in range(50)]
+            assert {a.json()["raised"] for a in answers if a.status_code == 200} <= {2500}
+            assert {a.json()["code"] for a in answers if a.status_code != 200} <= {"progress_unknown"}
+            eventually(lambda: installation.progress()["raised"] == 2500, "the total is rebuilt")
+
+
+def test_while_the_figure_is_unknown_the_pages_are_there_and_a_donor_can_give(tmp_path):
+
+    with running(f"unix://{tmp_path}/no-server", tmp_path / "sandbox") as installation:
+        unknown = installation.client.get("/v1/campaigns/vitaly/progress")
+        assert (unknown.status_code, unknown.json()["code"]) == (503, "progress_unknown")
+        assert installation.client.get("/v1/campaigns/vitaly").json()["code"] == "progress_unknown"
+        for lang in ("en", "be"):
+            page = installation.client.get("/c/vitaly", params={"lang": lang})
+            assert page.status_code == 200
+            assert "progressbar" not in page.text
+            assert "/c/vitaly/give" in page.text
+            assert installation.client.get("/c/vitaly/give", params={"lang": lang}).status_code == 200
+        assert installation.give("25").status_code == 303

@@ -1,0 +1,56 @@
+"""One intention to give is one session also where each press meets another worker."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from donation_card.app import create_app
+
+from tests.support.installation import listening, served
+
+
+@pytest.fixture(scope="module")
+def workers(installation):
+    """Two workers of this installation, which share its Redis and its Stripe and nothing else."""
+    sockets = [listening(), listening()]
+    with served(*((create_app(installation.settings), socket) for socket in sockets)):
+        yield [httpx.Client(base_url=f"http://localhost:{s.getsockname()[1]}", timeout=15) for s in sockets]
+
+
+def order(client, token, amount, **more):
+    return client.post("/v1/checkout-sessions", json={"token": token, "amount": amount, **more})
+
+
+def can_be_paid(installation):
+    """The amounts of the sessions at the sandbox that are open, newest first."""
+    listed = httpx.get(
+        f"{installation.sandbox}/v1/checkout/sessions", params={"limit": 100}, auth=("sk_test_x", "")
+    ).json()
+    return [session["amount_total"] for session in listed["data"] if session["status"] == "open"]
+
+
+def test_a_session_that_another_worker_opened_in_a_new_tab_is_given_up_when_the_amount_changes(installation, workers):
+    one, other = workers
+    token, before = installation.token(), can_be_paid(installation)
+    inline = order(one, token, "25").json()["handle"]
+    form = {"token": token, "amount": "25", "replaces": inline}
+    assert other.post("/v1/checkout-sessions", data=form).status_code == 303
+    assert order(one, token, "30", replaces=inline).status_code == 201
+    assert can_be_paid(installation) == [3000, *before]
+
+
+def test_two_amounts_pressed_at_once_at_two_workers_leave_one_session_to_pay(installation, workers):
+    token, before = installation.token(), can_be_paid(installation)
+    with ThreadPoolExecutor(2) as donors:
+        answers = list(donors.map(lambda worker, amount: order(worker, token, amount), workers, ["25", "30"]))
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert len(can_be_paid(installation)) == len(before) + 1
+
+
+def test_a_token_takes_five_amounts_of_all_workers_together(installation, workers):
+    token = installation.token()
+    for n in range(5):
+        assert order(workers[n % 2], token, str(11 + n)).status_code == 201
+    for worker in workers:
+        assert order(worker, token, "16").json()["code"] == "too_many_changes"
+    assert order(workers[0], token, "11").status_code == 201, "what was started can still be finished"

@@ -1,0 +1,108 @@
+"""A real browser, an installation, and a publisher's site on another origin whose pages each test writes itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import FrameLocator, Page, expect
+from starlette.responses import HTMLResponse
+
+from tests.support.installation import Installation, listening, running, served
+
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 320, "height": 640}
+
+
+CHROMIUM = {
+    "executable_path": "/usr/bin/chromium",
+    "args": [
+        *("--disable-background-networking", "--disable-component-update", "--no-first-run", "--disable-sync"),
+        *(["--no-sandbox"] if os.geteuid() == 0 else []),
+    ],
+}
+"""Debian's Chromium; as root it refuses to start with a sandbox. It must not call home: there is no internet."""
+
+
+@dataclass
+class Site:
+    """A news site. `publish` puts a page on it and gives the page's address."""
+
+    origin: str
+    pages: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
+
+    def publish(self, html: str, **headers: str) -> str:
+        path = f"/{len(self.pages)}"
+        self.pages[path] = html, {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.origin + path
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] == "http":
+            html, headers = self.pages.get(scope["path"], ("", {}))
+            await HTMLResponse(html, 200 if html else 404, headers)(scope, receive, send)
+
+
+@contextlib.contextmanager
+def with_publisher_site(redis_url: str, folder: Path, **options: Any) -> Iterator[tuple[Installation, Site]]:
+    """An installation, and a site that may frame its giving page. `options` as of `running`."""
+    port = listening()
+    site = Site(f"http://127.0.0.1:{port.getsockname()[1]}")
+    with running(redis_url, folder, article_origin=site.origin, **options) as installation, served((site, port)):
+        installation.until_ready()
+        yield installation, site
+
+
+def snippet(installation: Installation, lang: str = "en", attributes: str = "") -> str:
+    return (
+        f'<script async src="{installation.service}/widget/v1/donation-card.js"></script>\n'
+        f'<donation-card campaign="vitaly" lang="{lang}" {attributes}>'
+        f'<a href="{installation.service}/c/vitaly">Give to BYSOL</a></donation-card>'
+    )
+
+
+def article(installation: Installation, lang: str = "en", attributes: str = "", head: str = "") -> str:
+    return (
+        f'<!doctype html><html lang="{lang}"><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>News</title>{head}'
+        "<style>body{font:18px/1.6 serif;max-width:640px;margin:24px auto;padding:0 12px}</style>"
+        "<h1>Those who begin again</h1><p>First paragraph of the article.</p>"
+        f"{snippet(installation, lang, attributes)}<p id=after>Last paragraph of the article.</p></html>"
+    )
+
+
+def giving_frame(page: Page) -> FrameLocator:
+    """The giving page inside the card (Playwright looks through open shadow roots)."""
+    return page.frame_locator("donation-card iframe")
+
+
+def open_card(page: Page, url: str) -> FrameLocator:
+    """Press Donate, and wait until the giving page's script is there: before that, its form leads to a new tab."""
+    page.goto(url)
+    page.locator("donation-card .donate").click()
+    frame = giving_frame(page)
+    expect(frame.locator("#give-title")).to_be_focused()
+    return frame
+
+
+def choose(frame: FrameLocator, amount: str) -> None:
+    frame.locator(f'.amount:has(input[value="{amount}"])').click()
+
+
+def pay_inline(frame: FrameLocator, number: str) -> None:
+    """Pay on the page that the sandbox's script has put into the giving page."""
+    pay_on(frame.frame_locator("#payment iframe"), number)
+
+
+def pay_on(payment: Page | FrameLocator, number: str) -> None:
+    """Fill in a payment page of the sandbox, hosted or embedded, and send it."""
+    payment.locator("[name=email]").fill("ada@example.org")
+    payment.locator("[name=number]").fill(number)
+    payment.locator("form button").first.click()
+
+
+def close_thanks(frame: FrameLocator) -> None:
+    """Press Close a moment later: it takes the frame away, and a click that is still waiting for its end hangs."""
+    frame.locator("#thanks .close").evaluate("button => { setTimeout(() => button.click()) }")

@@ -1,0 +1,58 @@
+"""Every state of a campaign, each as a campaign file of its own, so that all of them stand side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from donation_card.domain.campaign import LANGUAGES
+
+from tests.support.installation import Installation
+
+VITALY = Path("campaigns/vitaly.toml")
+THEMES = ("light", "dark")
+
+_CHANGES: dict[str, tuple[int, dict[str, str]]] = {
+    "started": (0, {}),
+    "begun": (1400, {}),
+    "funded": (3200, {}),
+    "full": (3000, {"after_goal = true": "after_goal = false"}),
+    "paused": (1400, {'status = "open"': 'status = "paused"'}),
+    "closed": (2600, {'status = "open"': 'status = "closed"'}),
+    "hidden": (1400, {'status = "open"': 'status = "hidden"'}),
+    "safe": (1400, {'warn_banks_of = ["BY", "RU"]': "warn_banks_of = []", "decimals = false": "decimals = true"}),
+}
+
+STATES = tuple(_CHANGES)
+"""`funded` still takes gifts, `full` takes none; `safe` carries no warning and takes cents."""
+
+
+def write_states(folder: Path) -> Path:
+    """The campaign files, and the shipped one; gives the folder."""
+    text = VITALY.read_text("utf-8")
+    (folder / VITALY.name).write_text(text, "utf-8")
+    for state, (offline, changes) in _CHANGES.items():
+        changed = text
+        for old, new in changes.items():
+            assert old in changed, old
+            changed = changed.replace(old, new, 1)
+        if offline:
+            source = ", ".join(f'{lang} = "Bazaar"' for lang in LANGUAGES)
+            changed += f'\n[[offline]]\ndate = 2026-11-01\namount = "{offline}"\nsource = {{ {source} }}\n'
+        (folder / f"{state}.toml").write_text(changed, "utf-8")
+    return folder
+
+
+def cards(installation: Installation, campaigns: Iterable[str], lang: str = "en", attributes: str = "") -> str:
+    """A page with a card of each campaign, as dark as the reader wants it."""
+    return (
+        f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>News</title>'
+        '<meta name="viewport" content="width=device-width"><style>:root{color-scheme:light dark}body{margin:0}</style>'
+        f'<script async src="{installation.service}/widget/v1/donation-card.js"></script><main><h1>News</h1>'
+        + "".join(
+            f'<donation-card campaign="{campaign}" {attributes}>'
+            f'<a href="{installation.service}/c/{campaign}">Give</a></donation-card>'
+            for campaign in campaigns
+        )
+        + "</main></html>"
+    )

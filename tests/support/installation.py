@@ -1,0 +1,287 @@
+"""A whole installation for a test: service, sandbox and ledger, each the real one, on loopback sockets of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import httpx
+import uvicorn
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
+from donation_card.app import create_app
+from donation_card.application.ports.payments import Account
+from donation_card.domain.totals import Totals
+from donation_card.observability.logs import configure_logs
+from donation_card.server.http_protocol import LimitedHttpProtocol
+from donation_card.settings import Settings, from_environment
+from stripe_sandbox import SandboxSettings, create_sandbox
+
+WEBHOOK_SECRET = "whsec_0123456789abcdef0123"
+METRICS_TOKEN = "0123456789abcdef" * 2
+PAYS, DECLINED, ASKS_3DS, SETTLES_LATER = (
+    "4242 4242 4242 4242",
+    "4000 0000 0000 0002",
+    "4000 0027 6000 3184",
+    "AT611904300234573201",
+)
+
+TEST_STRIPE_RATE = 2_500
+"""Tests press buttons faster than a public does, and the sandbox takes it."""
+
+
+@dataclass
+class Installation:
+    """`service` and `sandbox` are origins. `settings` are the service's."""
+
+    settings: Settings
+    service: str
+    sandbox: str
+    client: httpx.Client = field(repr=False)
+
+    def token(self, campaign: str = "vitaly", lang: str = "en") -> str:
+        page = self.client.get(f"/c/{campaign}/give", params={"lang": lang}).text
+        return re.search(r'name="token"[^>]*value="([^"]+)"', page)[1]
+
+    def order(self, amount: str = "25", *, token: str | None = None, **more: str) -> httpx.Response:
+        body = {"token": token or self.token(), "amount": amount, **more}
+        return self.client.post("/v1/checkout-sessions", json=body)
+
+    def submit(self, **fields: str) -> httpx.Response:
+        """The giving page's form as a browser without JavaScript sends it."""
+        return self.client.post("/v1/checkout-sessions", data=fields, headers={"accept": "text/html"})
+
+    def pay(self, url: str, number: str = PAYS) -> httpx.Response:
+        """Fill in a payment page of the sandbox; gives the answer to its form, a redirect where it was paid."""
+        with httpx.Client(timeout=10) as browser:
+            form = browser.get(url)
+            assert form.status_code == 200, form.text
+            action = re.search(r'<form[^>]*action="([^"]+)"', form.text)
+            target = httpx.URL(url).join(action[1]) if action else url
+            return browser.post(target, data={"number": number, "email": "ada@example.org"})
+
+    def give(self, amount: str = "25", number: str = PAYS) -> httpx.Response:
+        """One gift through the hosted page, without JavaScript."""
+        started = self.submit(token=self.token(), amount="own", own=amount)
+        assert started.status_code == 303, started.text
+        return self.pay(started.headers["location"], number)
+
+    def progress(self, campaign: str = "vitaly") -> dict:
+        return self.client.get(f"/v1/campaigns/{campaign}/progress").raise_for_status().json()
+
+    def paid(self, campaign: str = "vitaly") -> tuple[int, int]:
+        """What the sandbox itself lists as paid, page by page: the sum in minor units, and how many gifts."""
+        paid, after = [], {}
+        while True:
+            query = {"limit": 100, **after}
+            page = httpx.get(f"{self.sandbox}/v1/checkout/sessions", params=query, auth=("sk_test_x", "")).json()
+            paid += [
+                session["amount_total"]
+                for session in page["data"]
+                if session["payment_status"] == "paid" and session["metadata"]["campaign"] == campaign
+            ]
+            if not page["has_more"]:
+                return sum(paid), len(paid)
+            after = {"starting_after": page["data"][-1]["id"]}
+
+    def gift(self, amount: str = "25", number: str = PAYS) -> str:
+        """One gift; gives its PaymentIntent, by which money can go back."""
+        self.give(amount, number)
+        page = httpx.get(f"{self.sandbox}/v1/payment_intents", params={"limit": 1}, auth=("sk_test_x", "")).json()
+        return page["data"][0]["id"]
+
+    def operate(self, path: str, **wanted: object) -> dict:
+        """One of the sandbox's switches."""
+        return httpx.post(f"{self.sandbox}/sandbox/{path}", json=wanted).raise_for_status().json()
+
+    def kept(self, campaign: str = "vitaly") -> tuple[int, int]:
+        """What the sandbox says is left of what was paid, and how many payments there were."""
+        told = httpx.get(f"{self.sandbox}/sandbox/totals", params={"campaign": campaign}).json()["totals"]
+        sums = told.get("eur", {"sum": 0, "count": 0, "refunded": 0, "disputed": 0})
+        return sums["sum"] - sums["refunded"] - sums["disputed"], sums["count"]
+
+    def totals(self, campaign: str = "vitaly") -> Totals | None:
+        """What the ledger holds at this moment; the public figure follows within a second or two."""
+        account = httpx.get(f"{self.sandbox}/v1/account", auth=("sk_test_x", "")).json()["id"]
+
+        async def read() -> Totals | None:
+            ledger = RedisTotalsStore(self.settings.redis_url)
+            try:
+                return await ledger.totals(Account(account, livemode=False), campaign)
+            finally:
+                await ledger.close()
+
+        with ThreadPoolExecutor(1) as thread:  # a test in a browser has a running loop already
+            return thread.submit(lambda: asyncio.run(read())).result()
+
+    def metrics(self) -> dict[str, float]:
+        """As Prometheus reads them: `name{label="value"}` without the prefix → value."""
+        answer = self.client.get("/metrics", headers={"authorization": f"Bearer {METRICS_TOKEN}"}).raise_for_status()
+        samples = (line.rpartition(" ") for line in answer.text.splitlines() if not line.startswith("#"))
+        return {name.removeprefix("donation_card_"): float(value) for name, _, value in samples}
+
+    def until_ready(self) -> None:
+        eventually(lambda: self.client.get("/readyz").status_code == 200, "the service is ready")
+
+
+def eventually(check: object, what: str, seconds: float = 15) -> None:
+    """Wait for something that must come; how fast is not the question here."""
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, f"waited {seconds} s in vain: {what}"
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def running(
+    redis_url: str,
+    folder: Path,
+    *,
+    campaigns: Path = Path("campaigns"),
+    demo_publication_interval: str | None = "0",
+    article_origin: str | None = None,
+    sandbox_options: dict | None = None,
+    webhooks: bool = True,
+    settings_options: dict | None = None,
+    between: Callable = lambda sandbox: sandbox,
+) -> Iterator[Installation]:
+    """`between`: an ASGI middleware, for what a network makes of Stripe's answers."""
+    service_socket, sandbox_socket = listening(), listening()
+    service = f"http://localhost:{service_socket.getsockname()[1]}"
+    sandbox = f"http://127.0.0.1:{sandbox_socket.getsockname()[1]}"
+    settings = Settings(
+        stripe_secret_key="sk_test_0123456789",
+        stripe_publishable_key="pk_test_0123456789",
+        stripe_webhook_secrets=(WEBHOOK_SECRET,),
+        redis_url=redis_url,
+        stripe_rate_limit=TEST_STRIPE_RATE,
+        public_url=service,
+        secret_keys=("0123456789abcdef" * 2,),
+        campaigns_dir=campaigns,
+        stripe_api_base=sandbox,
+        demo_article_origin=article_origin,
+        metrics_tokens=(METRICS_TOKEN,),
+        demo_publication_interval=demo_publication_interval,
+    )
+    settings = replace(settings, **(settings_options or {}))
+    sandbox_settings = SandboxSettings(
+        public_url=sandbox,
+        data=folder,
+        webhook_url=f"{service}/v1/stripe/webhook" if webhooks else None,
+        webhook_secret=WEBHOOK_SECRET if webhooks else "",
+    )
+    apps = [
+        (between(create_sandbox(replace(sandbox_settings, **(sandbox_options or {})))), sandbox_socket),
+        (create_app(settings), service_socket),
+    ]
+    configure_logs("error")
+    with served(*apps), httpx.Client(base_url=service, timeout=15) as client:
+        yield Installation(settings, service, sandbox, client)
+
+
+@contextlib.contextmanager
+def processes(
+    redis_url: str,
+    folder: Path,
+    campaigns: Path,
+    *,
+    workers: int = 2,
+    replicas: int = 0,
+    output: int | None = None,
+    sandbox_options: dict | None = None,
+    between: Callable = lambda sandbox: sandbox,
+    more: dict[str, str] | None = None,
+) -> Iterator[tuple[Installation, subprocess.Popen[bytes]]]:
+    """`donation-card serve` as an operator runs it, against a sandbox; its log is `folder / "log"`, or `output`.
+
+    `more`: further variables of its environment.
+    """
+    sandbox_socket = listening()
+    with listening() as probe:
+        port = probe.getsockname()[1]
+    sandbox, service = f"http://127.0.0.1:{sandbox_socket.getsockname()[1]}", f"http://localhost:{port}"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "STRIPE_SECRET_KEY": "rk_test_0123456789",
+        "STRIPE_PUBLISHABLE_KEY": "pk_test_0123456789",
+        "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "STRIPE_API_BASE": sandbox,
+        "REDIS_URL": redis_url,
+        "REDIS_MIN_REPLICAS_ACK": str(replicas),
+        "STRIPE_RATE_LIMIT": str(TEST_STRIPE_RATE),
+        "PUBLIC_URL": service,
+        "SECRET_KEYS": "0123456789abcdef" * 2,
+        "CAMPAIGNS_DIR": str(campaigns),
+        "PORT": str(port),
+        "WEB_CONCURRENCY": str(workers),
+        "METRICS_TOKEN": METRICS_TOKEN,
+        **(more or {}),
+    }
+    settings = SandboxSettings(
+        public_url=sandbox, webhook_url=f"{service}/v1/stripe/webhook", webhook_secret=WEBHOOK_SECRET
+    )
+    app = between(create_sandbox(replace(settings, **(sandbox_options or {}))))
+    with served((app, sandbox_socket)), (folder / "log").open("w") as log:
+        command = [sys.executable, "-m", "donation_card", "serve"]
+        process = subprocess.Popen(command, env=environment, stdout=output or log, stderr=subprocess.STDOUT)
+        try:
+            with httpx.Client(base_url=service, timeout=15) as client:
+                eventually(lambda: ready(client), "the workers serve", seconds=60)
+                yield Installation(from_environment(environment), service, sandbox, client), process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.wait(60)
+
+
+def ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@contextlib.contextmanager
+def served(*apps: tuple[object, socket.socket]) -> Iterator[None]:
+    """Real servers on real sockets, in a thread with a loop of its own."""
+    told = {
+        "access_log": False,
+        "log_level": "warning",
+        "server_header": False,
+        "proxy_headers": False,
+        "http": LimitedHttpProtocol,
+    }
+    configs = [uvicorn.Config(app, **told) for app, _ in apps]
+    servers = [uvicorn.Server(config) for config in configs]
+
+    async def serve() -> None:
+        await asyncio.gather(*(server.serve(sockets=[bound]) for server, (_, bound) in zip(servers, apps, strict=True)))
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    eventually(lambda: all(server.started for server in servers), "the servers have started")
+    try:
+        yield
+    finally:
+        for server in servers:
+            server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive(), "a server did not stop"
+
+
+def listening() -> socket.socket:
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", 0))
+    return bound

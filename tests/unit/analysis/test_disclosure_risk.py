@@ -1,0 +1,127 @@
+"""What a watcher with one line of a statement gains from the public series: at most the gift's part of a step."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+from random import Random
+from zoneinfo import ZoneInfo
+
+import pytest
+from click.testing import CliRunner
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.analysis import disclosure_risk as exposure
+from donation_card.analysis.disclosure_risk import Advantage, DonationProcess, HiddenState, advantages
+from donation_card.cli.main import cli
+from donation_card.domain.publication import PublicationPolicy
+
+VILNIUS = ZoneInfo("Europe/Vilnius")
+VITALY = read_campaign(Path("campaigns/vitaly.toml"))
+SUGGESTED = {money.amount: 1 / len(VITALY.giving.suggested) for money in VITALY.giving.suggested}
+
+
+def rule(*, min_gifts: int = 0, hours: int = 6, step: int = 100_00) -> PublicationPolicy:
+    return PublicationPolicy(hours * 3600, step, min_gifts, VILNIUS)
+
+
+@pytest.mark.parametrize("per_day", [0.3, 1, 4, 16])
+def test_the_first_campaign_tells_of_a_gift_at_most_its_part_of_a_step(per_day: float) -> None:
+    found = advantages(
+        VITALY.publication,
+        DonationProcess(per_day, SUGGESTED),
+        [5_00, 25_00, 50_00, 100_00],
+        Random(1).random,
+        samples=80,
+    )
+    assert all(each.within for each in found), found
+    assert all(each.error < 0.04 for each in found), "so few draws say something"
+    assert [each.value for each in found] == sorted(each.value for each in found)
+
+
+def test_a_number_of_gifts_that_gates_the_figure_tells_small_gifts_apart() -> None:
+    """Two gifts wait for a third; the smallest one lets the figure move. Hence no such gate in the first campaign."""
+    gated, free = (
+        advantages(rule(min_gifts=n), DonationProcess(4, SUGGESTED), [5_00], Random(2).random, samples=60)[0]
+        for n in (3, 0)
+    )
+    assert free.within
+    assert not gated.within
+    assert VITALY.publication.min_donations == 0
+
+
+def test_a_larger_step_and_a_longer_epoch_tell_less() -> None:
+    def told(changed: PublicationPolicy) -> float:
+        return advantages(changed, DonationProcess(8, SUGGESTED), [25_00], Random(3).random, samples=100)[0].value
+
+    assert told(rule(step=200_00)) < told(rule()) < told(rule(step=50_00))
+    assert told(rule(hours=24)) < told(rule(hours=6))
+
+
+def test_a_whole_step_in_a_quiet_campaign_is_seen() -> None:
+    (found,) = advantages(rule(), DonationProcess(0.4, SUGGESTED), [100_00], Random(4).random, samples=40)
+    assert found.value > 0.9
+
+
+def test_the_same_seed_gives_the_same_numbers() -> None:
+    one, again, other = (
+        advantages(rule(), DonationProcess(8, SUGGESTED), [25_00], Random(n).random, samples=20) for n in (5, 5, 6)
+    )
+    assert one == again
+    assert one != other
+
+
+def test_a_figure_that_is_live_tells_everything() -> None:
+    with pytest.raises(ValueError, match="at once"):
+        advantages(
+            PublicationPolicy(0, 1, 0, VILNIUS), DonationProcess(4, SUGGESTED), [5_00], Random(1).random, samples=2
+        )
+
+
+def test_the_command_prints_the_same_table_again_and_takes_another_rule() -> None:
+    def printed(*options: str) -> str:
+        result = CliRunner().invoke(cli, ["disclosure-risk", "vitaly", "--samples", "3", *options])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    assert printed() == printed()
+    assert printed() != printed("--seed", "2")
+    assert "every 24 h, step 200.00 EUR, min_gifts 1" in printed(
+        "--every", "1d", "--step", "200", "--min-donations", "1"
+    )
+
+
+@pytest.mark.parametrize("every", ["7h", "0", "soon"])
+def test_the_command_refuses_a_rule_that_it_cannot_measure(every: str) -> None:
+    result = CliRunner().invoke(cli, ["disclosure-risk", "vitaly", "--every", every])
+    assert result.exit_code == 2
+    assert every in result.output or "at once" in result.output
+
+
+def test_what_is_within_allows_for_the_estimate_and_no_more() -> None:
+    assert Advantage(25_00, 0.28, 0.0, 0.25).within
+    assert not Advantage(25_00, 0.30, 0.005, 0.25).within
+
+
+@pytest.mark.parametrize("min_gifts", [0, 2])
+def test_the_estimate_is_the_distance_as_all_series_of_three_epochs_give_it(min_gifts: int) -> None:
+    found = rule(min_gifts=min_gifts)
+    plain = exposure._arrivals(found, 0.8, {25_00: 0.6, 60_00: 0.4})
+    once_more = exposure._with_donation(found, plain, 40_00)
+    decided = exposure._transitions_of(found)
+    states = exposure._reachable(decided, [plain, once_more])
+    usual, with_gift = (exposure._Period(decided, arrivals, states) for arrivals in (plain, once_more))
+    start = [0.0] * len(states)
+    start[states[HiddenState(0, 0)]] = 1.0
+    distance = 0.0
+    for moves in product(sorted({*usual.moves, *with_gift.moves}), repeat=3):
+        shares = []
+        for first in (usual, with_gift):
+            belief = start
+            for kernel, move in zip((first, usual, usual), moves, strict=True):
+                belief = kernel.after(belief, move)
+            shares.append(sum(belief))
+        distance += abs(shares[1] - shares[0]) / 2
+    chance = Random(7).random
+    told = [exposure._distance(start, usual, with_gift, 2, chance) for _ in range(1_500)]
+    assert sum(told) / len(told) == pytest.approx(distance, abs=0.03)
+    assert distance > 0.2
