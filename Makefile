@@ -1,31 +1,43 @@
-# Everything that people and CI do here, in a few words. `make` alone lists them.
+# The commands of the project. `make` alone lists them.
 PYTHON ?= python3
 BIN := .venv/bin
 PATH_WITH_NODE := $(PATH):$(CURDIR)/.venv/bin
-# The browser, letters for it, and a library that Playwright's driver is linked with.
+NEED := @tools/install-debian-packages
+# The browser, fonts for it, and a library that Playwright's driver is linked with.
 BROWSER := chromium fonts-dejavu-core libatomic1
+CHECK_TOOLS := openssl systemd
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 THIS_CHECKOUT := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: help install run test test-parts test-processes test-browser check check-deploy wheel release sbom bench torture live-check sheet format lock
+.PHONY: help run test test-fast test-integration test-processes test-browser check check-deploy bench stress live-check screenshots \
+	format lock wheel sbom pin-release install install-system
 help:
-	@echo "make run      the demo: an article with the card, the service, the sandbox and an embedded Valkey"
-	@echo "make test     all tests, with real servers and a real browser"
-	@echo "make check    format, lint, types, imports, scripts, deploy files"
-	@echo "make bench    speed, as ratios"
-	@echo "make torture  the long versions of the tests"
-	@echo "make live-check  with a Stripe test key: does Stripe still answer as the sandbox does?"
-	@echo "make sheet    the contact sheets of docs/images: every state, theme, width and language"
-	@echo "make wheel    the package, in dist/; make sbom  what is in it; make release  keep its card"
-	@echo "make install  what the above need (they call it themselves)"
-	@echo "make format   rewrite the format; make lock  renew the locked requirements"
+	@echo "make run             start the demo: an article, the service, the sandbox and an embedded Valkey"
+	@echo "make test            run all tests except tests/soak, with real servers and a real browser"
+	@echo "make test-fast       run the unit tests, without server, browser or network"
+	@echo "make check           check format, lint, types, import order, lock files and deploy files"
+	@echo "make check-deploy    check the deploy files only"
+	@echo "make bench           measure the speed, as ratios"
+	@echo "make stress          run the long tests: killed processes, fuzzing, mutants, card testing"
+	@echo "make live-check      compare the sandbox with Stripe; needs a Stripe test key"
+	@echo "make screenshots     make the pictures in docs/images again"
+	@echo "make format          rewrite the format of the code"
+	@echo "make lock            renew the lock files"
+	@echo "make wheel           build the package in dist/"
+	@echo "make sbom            list the packages of the image in dist/sbom.json"
+	@echo "make pin-release     copy the card of this version to widget/releases/"
+	@echo "make install         install what the commands above need in .venv and tools/node_modules"
+	@echo "make install-system  install the Debian packages that make test and make check need"
 
 install: .venv/dev.stamp tools/node_modules/.stamp
 
+install-system:
+	$(NEED) "make test and make check" $(BROWSER) $(CHECK_TOOLS)
+
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; say which: make PYTHON=python3.11"; exit 1; }
-	@$(PYTHON) -m venv .venv || { echo "the module venv is missing: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is required. Name it: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "The Python module venv is missing: apt-get install python3-venv"; exit 1; }
 
 .venv/run.stamp: requirements-demo.lock pyproject.toml | .venv/bin/python
 	$(PIP_INSTALL) requirements-demo.lock
@@ -44,12 +56,15 @@ tools/node_modules/.stamp: tools/package-lock.json .venv/dev.stamp
 run: .venv/run.stamp
 	@$(BIN)/donation-card demo
 
-# Two at a time, for they wait more than they work: the parts, the whole as processes, the whole in a browser.
+# Two groups at a time: they are I/O-bound.
 test: install
-	@tools/need $(BROWSER)
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-parts test-processes test-browser
+	$(NEED) "make test" $(BROWSER)
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-integration test-processes test-browser
 
-test-parts:
+test-fast: .venv/dev.stamp
+	$(BIN)/python -m pytest tests/unit
+
+test-integration:
 	$(BIN)/python -m pytest tests/unit tests/integration
 
 test-processes:
@@ -67,39 +82,36 @@ check: install
 	$(BIN)/python tools/check_locks.py
 	@$(MAKE) --no-print-directory check-deploy
 
-# Each file of deploy/ by the tool that knows it.
 check-deploy: .venv/dev.stamp
-	@tools/need openssl systemd
+	$(NEED) "make check" $(CHECK_TOOLS)
 	$(BIN)/hadolint deploy/Dockerfile
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
-	$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes.yaml
+	$(BIN)/kubernetes-validate --strict --quiet deploy/contrib/kubernetes.yaml
 	$(BIN)/python -m tests.support.proxy
-	$(BIN)/shellcheck tools/need .ci/run deploy/mirror.sh deploy/donation-card
+	$(BIN)/shellcheck tools/install-debian-packages .ci/run deploy/contrib/mirror.sh deploy/donation-card
 	@systemd-analyze security --offline=yes --threshold=20 --no-pager deploy/donation-card.service >/dev/null \
-	 || { echo "deploy/donation-card.service: its exposure is 2.0 or more"; exit 1; }
+	 || { echo "deploy/donation-card.service: its exposure level (systemd-analyze security) is 2.0 or more"; exit 1; }
 
 wheel: .venv/dev.stamp
 	$(BIN)/python -m build --no-isolation --outdir dist
 
-# The card of this version is kept for ever; before the tag.
-release: .venv/dev.stamp
-	@$(BIN)/python tools/release.py
+pin-release: .venv/dev.stamp
+	@$(BIN)/python tools/pin_release.py
 
 sbom: .venv/dev.stamp
 	@mkdir -p dist
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file dist/sbom.json requirements.lock
 
 bench: .venv/dev.stamp
-	@tools/need wrk nginx $(BROWSER)
+	$(NEED) "make bench" wrk nginx $(BROWSER)
 	$(BIN)/python -m bench
 
-torture: .venv/dev.stamp
-	@tools/need $(BROWSER) firefox-esr webkit2gtk-driver xvfb xauth
-	@tools/need prometheus tor
-	tor --verify-config --quiet -f deploy/torrc
+stress: .venv/dev.stamp
+	$(NEED) "make stress" $(BROWSER) firefox-esr webkit2gtk-driver xvfb xauth prometheus tor
+	tor --verify-config --quiet -f deploy/contrib/torrc
 	promtool check config --syntax-only deploy/prometheus.yml
 	promtool test rules deploy/alerts.test.yml
-	HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest tests/unit tests/integration/adapters tests/integration/sandbox tests/integration/application/test_scenarios.py
+	HYPOTHESIS_PROFILE=stress $(BIN)/python -m pytest tests/unit tests/integration/adapters tests/integration/sandbox tests/integration/application/test_scenarios.py
 	$(BIN)/python -m tests.soak.mutants
 	$(BIN)/python -m tests.soak.other_browsers
 	$(BIN)/python -m tests.soak.card_testing
@@ -107,11 +119,11 @@ torture: .venv/dev.stamp
 	$(BIN)/python -m tests.soak.fuzz
 
 live-check: .venv/dev.stamp
-	@tools/need $(BROWSER)
+	$(NEED) "make live-check" $(BROWSER)
 	@$(BIN)/python -m tests.e2e.live_check
 
-sheet: .venv/dev.stamp
-	@tools/need $(BROWSER)
+screenshots: .venv/dev.stamp
+	$(NEED) "make screenshots" $(BROWSER)
 	$(BIN)/python -m tests.support.screenshots
 
 format: .venv/dev.stamp

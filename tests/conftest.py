@@ -16,7 +16,7 @@ from tests.support.accounts import new_account
 from tests.support.installation import Installation, running
 
 settings.register_profile("default", deadline=None)  # these machines are shared; a slow moment is no finding
-settings.register_profile("torture", deadline=None, max_examples=5_000)
+settings.register_profile("stress", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 

@@ -1,4 +1,4 @@
-"""Lock files carry versions and hashes, and no address: of npm's, `funding` is taken out, too."""
+"""Check that lock files hold versions and hashes, but no addresses. In package-lock.json that includes `funding`."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 /**
- * MDN's HTTP Observatory over answers that were captured before, as JSON on standard input: its own tests and scores, without
- * its network. Input: [{url, status, headers, body, preflight}]; output: [{url, score, grade, tests: {name: {pass, result}}}].
+ * Run the tests of MDN's HTTP Observatory on recorded responses, without a network.
+ * Standard input: [{url, status, headers, body, preflight}]. Output: [{url, score, grade, tests: {name: {pass, result}}}].
  */
 
 import { existsSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 
 const observatory = new URL('node_modules/@mdn/mdn-http-observatory/', import.meta.url);
-// Its installer would load the list of preloaded hosts from the internet; with none in it every host is judged by its headers.
+// The package's install script downloads the HSTS preload list. With an empty list, the headers of each host decide.
 const preload = new URL('conf/hsts-preload.json', observatory);
 if (!existsSync(preload)) writeFileSync(preload, '{}');
 
@@ -17,18 +17,18 @@ const { MINIMUM_SCORE_FOR_EXTRA_CREDIT } = await import(new URL('src/grader/char
 const { getGradeForScore, getScoreModifier } = await import(new URL('src/grader/grader.js', observatory));
 const { AxiosHeaders } = await import(new URL('node_modules/axios/index.js', import.meta.url));
 
-const answer = (status, headers) => ({ status, headers: new AxiosHeaders(headers), request: { headers: new AxiosHeaders() }, verified: true });
+const response = (status, headers) => ({ status, headers: new AxiosHeaders(headers), request: { headers: new AxiosHeaders() }, verified: true });
 
-const judged = ({ url, status, headers, body, preflight }) => {
+const evaluate = ({ url, status, headers, body, preflight }) => {
   const address = new URL(url);
   const requests = new Requests(address.hostname);
   requests.session = { url: address, jar: undefined };
   requests.resources.path = body;
   Object.assign(requests.responses, {
-    auto: { ...answer(status, headers), httpEquiv: new Map() },
-    https: answer(status, headers),
-    http: answer(301, { location: url }),
-    cors: answer(preflight.status, preflight.headers),
+    auto: { ...response(status, headers), httpEquiv: new Map() },
+    https: response(status, headers),
+    http: response(301, { location: url }),
+    cors: response(preflight.status, preflight.headers),
     httpRedirects: [{ url: new URL(url.replace('https:', 'http:')), status: 301 }, { url: address, status }],
     httpsRedirects: [{ url: address, status }],
   });
@@ -41,4 +41,4 @@ const judged = ({ url, status, headers, body, preflight }) => {
   return { url, score, grade, tests: Object.fromEntries(tests) };
 };
 
-process.stdout.write(JSON.stringify(JSON.parse(await text(process.stdin)).map(judged)));
+process.stdout.write(JSON.stringify(JSON.parse(await text(process.stdin)).map(evaluate)));

@@ -1,4 +1,4 @@
-"""`python -m donation_card`: see `cli/main.py`."""
+"""Run the command line with `python -m donation_card`."""
 
 from donation_card.cli.main import main
 

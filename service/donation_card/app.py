@@ -32,6 +32,7 @@ from donation_card.application.session_limits import Budgets, SessionLimits
 from donation_card.background_tasks import BackgroundTasks
 from donation_card.errors import DonationCardError
 from donation_card.observability.logs import configure_logs, flush_logs
+from donation_card.observability.metrics import configure_metrics
 from donation_card.observability.tracing import configure_tracing
 from donation_card.settings import Settings, from_environment
 from donation_card.web.api import stripe_webhook
@@ -70,6 +71,7 @@ def create_app(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Starlette:
     """Raises Misconfigured, with every fault, when a campaign file is wrong."""
+    configure_metrics()
     files = campaigns or CampaignFiles(settings.campaigns_dir, publication_every=settings.demo_publication_interval)
     stripe = payments or stripe_payments(settings)
     donations = Donations(files, ledger or redis_ledger(settings), stripe, clock)

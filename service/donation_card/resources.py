@@ -1,4 +1,4 @@
-"""Files that stand beside the package in a checkout and inside it in a wheel: card, contract, example campaign."""
+"""Files that stand beside the package in a checkout and inside it in a wheel: the card, openapi.yaml, the example."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ _PACKAGE: Final = Path(__file__).parent
 
 
 def resource_path(name: str) -> Path:
-    """Where `name` is, e.g. `openapi.yaml`. What goes into the wheel: `force-include` in pyproject.toml."""
-    packed = _PACKAGE / "_beside"
+    """Return the path of `name`, such as "openapi.yaml". `force-include` in pyproject.toml puts it into the wheel."""
+    packed = _PACKAGE / "_resources"
     return (packed if packed.is_dir() else _PACKAGE.parent.parent) / name

@@ -1,4 +1,8 @@
-"""Settings: read once from the environment, every mistake named at once, with where to set it."""
+"""Settings: environment variables, read once at the start. `SETTINGS` lists them all.
+
+A wrong or missing setting is an error that names the setting, the given value and the allowed values. Values of secrets
+are never repeated.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from donation_card.errors import ConfigFault, ConfigurationError
@@ -27,20 +31,10 @@ STRIPE_ORIGINS: Final = {
 }
 STRIPE_SCRIPT: Final = "https://js.stripe.com/endive/stripe.js"
 
-_PLACEHOLDER = re.compile(
-    r"change.?me|replace|example|your|secret$|password|xxx|\.\.\.|^(sk|pk|rk|whsec)_(test_|live_)?$", re.I
-)
-
-_HIDDEN = re.compile("SECRET|TOKEN|KEY|REDIS_URL")
-"""What a message about a wrong value never repeats: it may be a secret, also one that was put into the wrong place."""
-
-_HOSTS = r"([^@/\s]+@)?[A-Za-z0-9._-]+(:\d{1,5})?(,[A-Za-z0-9._-]+(:\d{1,5})?)*"
-_SEVERAL = re.compile(rf"rediss?\+(sentinel://{_HOSTS}/[A-Za-z0-9._-]+(/\d+)?|cluster://{_HOSTS}/?)")
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How one installation is set up. `article_origin` and `publication_every` belong to the demo alone."""
+    """The settings of one installation. The fields `demo_…` are for the demo only."""
 
     stripe_secret_key: str
     stripe_publishable_key: str
@@ -72,145 +66,260 @@ class Settings:
         return STRIPE_SCRIPT.replace("https://js.stripe.com", base) if base else STRIPE_SCRIPT
 
     def stripe_origins(self, use: str) -> tuple[str, ...]:
-        """Content-Security-Policy sources; another `STRIPE_API_BASE` replaces them all."""
+        """Return the sources of a CSP directive. STRIPE_API_BASE replaces them all."""
         return (self.stripe_api_base,) if self.stripe_api_base else STRIPE_ORIGINS[use]
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One environment variable, and how its text becomes a field of `Settings`."""
+
+    name: str
+    field: str
+    help: str
+    allowed: str
+    """The last part of an error message."""
+    parse: Callable[[str], Any]
+    """Return the value. Raises ValueError."""
+    default: str | None = None
+    """None: the setting is required, or, where `optional`, has no value."""
+    optional: bool = False
+    secret: bool = False
+
+    @property
+    def required(self) -> bool:
+        return self.default is None and not self.optional
+
+    def text(self, environment: Mapping[str, str]) -> str:
+        return environment.get(self.name, "").strip() or self.default or ""
+
+    def fault(self, text: str) -> ConfigFault:
+        shown = "nothing" if not text else "a value that is not shown here" if self.secret else repr(text)
+        return ConfigFault("environment", self.name, shown, self.allowed)
+
+
 def from_environment(environment: Mapping[str, str], *, required: Collection[str] | None = None) -> Settings:
-    """Raises Misconfigured with one fault for each variable that is missing or wrong.
+    """Read all settings. Raises ConfigurationError with a fault for each setting that is missing or wrong.
 
-    `needs`: the only ones that matter, for commands that come before the others can be known.
+    `required`: report faults of these settings only, and leave the others empty where they are missing or wrong.
     """
+    values: dict[str, Any] = {}
     faults: list[ConfigFault] = []
-
-    def read(name: str, allowed: str, good: Callable[[str], bool], default: str | None = None) -> str:
-        value = environment.get(name, "").strip() or (default or "")
-        if not value or not good(value):
-            shown = (
-                "nothing" if not value else "a value that is not shown here" if _HIDDEN.search(name) else repr(value)
-            )
-            faults.append(ConfigFault("environment", name, shown, allowed))
-        return value
-
-    def listed(name: str, allowed: str, good: Callable[[str], bool]) -> tuple[str, ...]:
-        values = [part.strip() for part in read(name, allowed, bool).split(",")]
-        if values != [""] and not all(good(value) for value in values):
-            faults.append(ConfigFault("environment", name, "a value that is not shown here", allowed))
-        return tuple(values)
-
-    settings = Settings(
-        stripe_secret_key=read(
-            "STRIPE_SECRET_KEY",
-            "a restricted or secret key of your Stripe account (rk_… or sk_…), from Dashboard → Developers → API keys",
-            lambda v: _filled(v) and v.startswith(("sk_test_", "sk_live_", "rk_test_", "rk_live_")),
-        ),
-        stripe_publishable_key=read(
-            "STRIPE_PUBLISHABLE_KEY",
-            "the publishable key beside it (pk_…), of the same mode",
-            lambda v: (
-                _filled(v)
-                and v.startswith(("pk_test_", "pk_live_"))
-                and ("_live_" in v) == ("_live_" in environment.get("STRIPE_SECRET_KEY", v))
-            ),
-        ),
-        stripe_webhook_secrets=listed(
-            "STRIPE_WEBHOOK_SECRET",
-            "the signing secret of the webhook endpoint (whsec_…); several, comma-separated, while you rotate it",
-            lambda v: _filled(v) and v.startswith("whsec_") and len(v) >= 16,
-        ),
-        redis_url=read(
-            "REDIS_URL",
-            "redis://…, rediss://… or unix://…; redis+sentinel://host:port,host:port/name; redis+cluster://host:port,host:port",
-            lambda v: v.startswith(("redis://", "rediss://", "unix://")) or bool(_SEVERAL.fullmatch(v)),
-        ),
-        redis_min_replicas_ack=int(
-            _number(
-                read(
-                    "REDIS_MIN_REPLICAS_ACK",
-                    "how many replicas must have a gift, 0 to 8",
-                    _number_up_to(8, 0),
-                    default="0",
-                )
-            )
-        ),
-        public_url=read(
-            "PUBLIC_URL",
-            "the address under which browsers reach this service, without a path: https://give.example.org",
-            _origin,
-        ).rstrip("/"),
-        secret_keys=listed(
-            "SECRET_KEYS",
-            "random text of 32 characters or more, newest first, comma-separated: openssl rand -hex 32",
-            lambda v: _filled(v) and len(v) >= 32 and len(set(v)) > 7,
-        ),
-        campaigns_dir=Path(
-            read("CAMPAIGNS_DIR", "a folder of campaign files", lambda v: Path(v).is_dir(), default="campaigns")
-        ),
-        stripe_rate_limit=int(
-            _number(
-                read(
-                    "STRIPE_RATE_LIMIT",
-                    "requests a second that Stripe takes from your account at one endpoint, 5 to 5000",
-                    _number_up_to(5_000, 5),
-                    default="25",
-                )
-            )
-        ),
-        stripe_api_base=(
-            read("STRIPE_API_BASE", "an address without a path; leave it out for Stripe itself", _origin)
-            if environment.get("STRIPE_API_BASE")
-            else None
-        ),
-        host=environment.get("HOST") or "127.0.0.1",
-        port=int(_number(read("PORT", "a port, 1 to 65535", _number_up_to(65535), default="8000"))),
-        workers=int(_number(read("WEB_CONCURRENCY", "how many workers, 1 to 64", _number_up_to(64), default="1"))),
-        forwarded_allow_ips=environment.get("FORWARDED_ALLOW_IPS") or "127.0.0.1",
-        log_level=read(
-            "LOG_LEVEL",
-            "debug, info, warning or error",
-            lambda v: v in {"debug", "info", "warning", "error"},
-            default="info",
-        ),
-        otlp_endpoint=(
-            read(
-                "OTEL_EXPORTER_OTLP_ENDPOINT",
-                "the address of a collector (HTTP) without a path, and the extra otel installed: donation-card[otel]",
-                lambda v: _origin(v) and tracing.is_installed(),
-            ).rstrip("/")
-            if environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-            else None
-        ),
-        metrics_tokens=(
-            listed(
-                "METRICS_TOKEN",
-                "random text of 32 characters or more, without spaces, comma-separated while you rotate it; "
-                "leave it out, and nobody reads the metrics",
-                lambda v: _filled(v) and len(v) >= 32 and len(set(v)) > 7 and v.isascii() and " " not in v,
-            )
-            if environment.get("METRICS_TOKEN")
-            else ()
-        ),
-    )
+    for setting in SETTINGS:
+        text = setting.text(environment)
+        if not text and setting.optional:
+            continue
+        try:
+            values[setting.field] = setting.parse(text)
+        except ValueError:
+            faults.append(setting.fault(text))
+            if setting.required:
+                values[setting.field] = ""  # empty text, or an empty sequence of secrets
+    faults += _key_mode_faults(environment, faults)
     if required is not None:
         faults = [fault for fault in faults if fault.field in required]
     if faults:
         raise ConfigurationError(faults)
-    return settings
+    return Settings(**values)
 
 
-def _filled(value: str) -> bool:
-    return not _PLACEHOLDER.search(value)
+def _key_mode_faults(environment: Mapping[str, str], faults: Collection[ConfigFault]) -> list[ConfigFault]:
+    """Check that both Stripe keys have the same mode, test or live."""
+    publishable = next(setting for setting in SETTINGS if setting.name == "STRIPE_PUBLISHABLE_KEY")
+    key, secret_key = publishable.text(environment), environment.get("STRIPE_SECRET_KEY", "")
+    known = secret_key and publishable.name not in [fault.field for fault in faults]
+    return [publishable.fault(key)] if known and ("_live_" in key) != ("_live_" in secret_key) else []
 
 
-def _origin(value: str) -> bool:
-    parts = urlsplit(value)
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.path in {"", "/"} and not parts.query
+_PLACEHOLDER: Final = re.compile(
+    r"change.?me|replace|example|your|secret$|password|xxx|\.\.\.|^(sk|pk|rk|whsec)_(test_|live_)?$", re.I
+)
+_HOSTS: Final = r"([^@/\s]+@)?[A-Za-z0-9._-]+(:\d{1,5})?(,[A-Za-z0-9._-]+(:\d{1,5})?)*"
+_REDIS_URL: Final = re.compile(
+    rf"(redis|rediss|unix)://.*|rediss?\+(sentinel://{_HOSTS}/[A-Za-z0-9._-]+(/\d+)?|cluster://{_HOSTS}/?)", re.S
+)
 
 
-def _number_up_to(most: int, least: int = 1) -> Callable[[str], bool]:
-    return lambda value: value.isascii() and value.isdigit() and least <= int(value) <= most
+def _checked(valid: bool, value: str) -> str:
+    if not valid:
+        raise ValueError
+    return value
 
 
-def _number(value: str) -> str:
-    """A wrong number is already a fault; reading goes on, to name the others too."""
-    return value if value.isascii() and value.isdigit() else "0"
+def _any_text(text: str) -> str:
+    return text
+
+
+def _key(*prefixes: str) -> Callable[[str], str]:
+    return lambda text: _checked(text.startswith(prefixes) and not _PLACEHOLDER.search(text), text)
+
+
+def _several(parse: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
+    return lambda text: tuple(parse(part.strip()) for part in text.split(","))
+
+
+def _webhook_secret(text: str) -> str:
+    return _checked(text.startswith("whsec_") and len(text) >= 16 and not _PLACEHOLDER.search(text), text)
+
+
+def _random_text(text: str) -> str:
+    return _checked(len(text) >= 32 and len(set(text)) > 7 and not _PLACEHOLDER.search(text), text)
+
+
+def _token(text: str) -> str:
+    return _checked(text.isascii() and " " not in text, _random_text(text))
+
+
+def _redis_url(text: str) -> str:
+    return _checked(bool(_REDIS_URL.fullmatch(text)), text)
+
+
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.path in {"", "/"} and not parts.query
+    return _checked(valid, text).rstrip("/")
+
+
+def _otlp_endpoint(text: str) -> str:
+    return _checked(tracing.is_installed(), _origin(text))
+
+
+def _folder(text: str) -> Path:
+    return Path(_checked(Path(text).is_dir(), text))
+
+
+def _integer(least: int, most: int) -> Callable[[str], int]:
+    return lambda text: int(_checked(text.isascii() and text.isdigit() and least <= int(text) <= most, text))
+
+
+def _one_of(*values: str) -> Callable[[str], str]:
+    return lambda text: _checked(text in values, text)
+
+
+SETTINGS: Final = (
+    Setting(
+        "STRIPE_SECRET_KEY",
+        "stripe_secret_key",
+        "restricted key of the Stripe account",
+        "a restricted or secret key of your Stripe account (rk_… or sk_…), from Dashboard → Developers → API keys",
+        _key("sk_test_", "sk_live_", "rk_test_", "rk_live_"),
+        secret=True,
+    ),
+    Setting(
+        "STRIPE_PUBLISHABLE_KEY",
+        "stripe_publishable_key",
+        "publishable key of the same mode",
+        "the publishable key beside it (pk_…), of the same mode",
+        _key("pk_test_", "pk_live_"),
+        secret=True,
+    ),
+    Setting(
+        "STRIPE_WEBHOOK_SECRET",
+        "stripe_webhook_secrets",
+        "signing secret of the webhook endpoint",
+        "the signing secret of the webhook endpoint (whsec_…); several, comma-separated, while you rotate it",
+        _several(_webhook_secret),
+        secret=True,
+    ),
+    Setting(
+        "REDIS_URL",
+        "redis_url",
+        "address of Redis or Valkey",
+        "redis://…, rediss://… or unix://…; redis+sentinel://host:port,host:port/name; "
+        "redis+cluster://host:port,host:port",
+        _redis_url,
+        secret=True,
+    ),
+    Setting(
+        "PUBLIC_URL",
+        "public_url",
+        "address that browsers use",
+        "the address under which browsers reach this service, without a path: https://give.example.org",
+        _origin,
+    ),
+    Setting(
+        "SECRET_KEYS",
+        "secret_keys",
+        "keys of form and session tokens",
+        "random text of 32 characters or more, newest first, comma-separated: openssl rand -hex 32",
+        _several(_random_text),
+        secret=True,
+    ),
+    Setting(
+        "CAMPAIGNS_DIR",
+        "campaigns_dir",
+        "folder of campaign files",
+        "a folder of campaign files",
+        _folder,
+        default="campaigns",
+    ),
+    Setting("HOST", "host", "address to listen on", "an address", _any_text, default="127.0.0.1"),
+    Setting("PORT", "port", "port to listen on", "a port, 1 to 65535", _integer(1, 65_535), default="8000"),
+    Setting(
+        "WEB_CONCURRENCY",
+        "workers",
+        "number of worker processes",
+        "how many workers, 1 to 64",
+        _integer(1, 64),
+        default="1",
+    ),
+    Setting(
+        "FORWARDED_ALLOW_IPS",
+        "forwarded_allow_ips",
+        "trusted proxies (X-Forwarded-*)",
+        "addresses, comma-separated",
+        _any_text,
+        default="127.0.0.1",
+    ),
+    Setting(
+        "STRIPE_RATE_LIMIT",
+        "stripe_rate_limit",
+        "requests a second that Stripe accepts",
+        "requests a second that Stripe accepts from your account at one endpoint, 5 to 5000",
+        _integer(5, 5_000),
+        default="25",
+    ),
+    Setting(
+        "REDIS_MIN_REPLICAS_ACK",
+        "redis_min_replicas_ack",
+        "replicas that must have a donation",
+        "how many replicas must have a donation, 0 to 8",
+        _integer(0, 8),
+        default="0",
+    ),
+    Setting(
+        "METRICS_TOKEN",
+        "metrics_tokens",
+        "token that reads the metrics",
+        "random text of 32 characters or more, without spaces, comma-separated while you rotate it; "
+        "leave it out, and nobody reads the metrics",
+        _several(_token),
+        optional=True,
+        secret=True,
+    ),
+    Setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "otlp_endpoint",
+        "OpenTelemetry collector",
+        "the address of a collector (HTTP) without a path, and the extra otel installed: donation-card[otel]",
+        _otlp_endpoint,
+        optional=True,
+    ),
+    Setting(
+        "LOG_LEVEL",
+        "log_level",
+        "lowest level in the log",
+        "debug, info, warning or error",
+        _one_of("debug", "info", "warning", "error"),
+        default="info",
+    ),
+    Setting(
+        "STRIPE_API_BASE",
+        "stripe_api_base",
+        "address instead of Stripe's, for tests",
+        "an address without a path; leave it out for Stripe itself",
+        _origin,
+        optional=True,
+    ),
+)
+"""Every setting, in the order of docs/configure.md."""

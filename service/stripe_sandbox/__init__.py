@@ -1,10 +1,10 @@
-"""A small Stripe of our own: the other end of the wire for the official client, in the demo and in the tests.
+"""A small Stripe for the demo and the tests, used through the official client.
 
-It imports nothing of the rest of the service, as the real one would not.
+The package imports nothing of `donation_card`; an import-linter contract holds that.
 """
 
 from stripe_sandbox.app import RELEASE_TRAIN, create_sandbox
 from stripe_sandbox.faults import ApiFault, WebhookFaults
-from stripe_sandbox.settings import SandboxSettings
+from stripe_sandbox.sandbox_settings import SandboxSettings
 
 __all__ = ["RELEASE_TRAIN", "ApiFault", "SandboxSettings", "WebhookFaults", "create_sandbox"]

@@ -1,4 +1,4 @@
-"""Runs the sandbox alone: `python -m stripe_sandbox --port 8002 --webhook-url URL --webhook-secret whsec_…`."""
+"""Run the sandbox alone: `python -m stripe_sandbox --port 8002 --webhook-url URL --webhook-secret whsec_…`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from stripe_sandbox import SandboxSettings, create_sandbox
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8002, show_default=True, help="0 takes any free port.")
-@click.option("--public-url", help="How browsers reach it. [default: http://HOST:PORT]")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8002, show_default=True, help="Port; 0 picks a free one.")
+@click.option("--public-url", help="URL for browsers. [default: http://HOST:PORT]")
 @click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path), help="Folder for its state. [default: memory only]"
+    "--data", type=click.Path(file_okay=False, path_type=Path), help="Folder for the state. [default: memory]"
 )
-@click.option("--webhook-url", help="Where events are delivered.")
-@click.option("--webhook-secret", default="", help="Signs them; starts with whsec_.")
+@click.option("--webhook-url", help="URL that receives the webhooks.")
+@click.option("--webhook-secret", default="", help="Signing secret; starts with whsec_.")
 @click.option("--settle-after", default=60.0, show_default=True, help="Seconds until a bank debit settles.")
-@click.option("--seed", type=int, help="Makes the faults repeatable.")
+@click.option("--seed", type=int, help="Make random faults repeatable.")
 def main(
     host: str,
     port: int,
@@ -32,7 +32,10 @@ def main(
     settle_after: float,
     seed: int | None,
 ) -> None:
-    """A small Stripe for demos and tests. It takes test keys only and moves no money."""
+    """Run a small Stripe for demos and tests.
+
+    It accepts test keys only and moves no money.
+    """
     listener = socket.create_server((host, port))
     address = public_url or f"http://{host}:{listener.getsockname()[1]}"
     try:
@@ -46,7 +49,7 @@ def main(
         )
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"Sandbox at {address}, script at {address}/stripe.js")
+    click.echo(f"Sandbox at {address}, script at {address}/stripe.js, control page at {address}/sandbox")
     server = uvicorn.Server(uvicorn.Config(create_sandbox(settings), access_log=False, log_level="warning"))
     server.run(sockets=[listener])
 

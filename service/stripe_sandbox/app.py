@@ -1,4 +1,4 @@
-"""Puts the sandbox together: one store, one clock, the API, the payment pages, the operator's switches."""
+"""Compose the sandbox: the API, the payment pages and the control surface, over one store and one clock."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from stripe_sandbox.api import Api, Call, Endpoint
-from stripe_sandbox.checkout import Checkout
+from stripe_sandbox.account_resources import AccountResources
+from stripe_sandbox.api import Api, ApiRequest, Endpoint
+from stripe_sandbox.api_errors import unknown_url
+from stripe_sandbox.checkout_pages import CheckoutPages
 from stripe_sandbox.clock import Clock
-from stripe_sandbox.errors import unknown_url
+from stripe_sandbox.control_api import ControlApi
+from stripe_sandbox.control_page import ControlPage
+from stripe_sandbox.delivery_queue import DeliveryQueue
 from stripe_sandbox.events import Events
 from stripe_sandbox.faults import Faults
-from stripe_sandbox.gate import Gate
 from stripe_sandbox.idempotency import Idempotency
-from stripe_sandbox.links import Links
 from stripe_sandbox.objects import Json
-from stripe_sandbox.operator import Operator
-from stripe_sandbox.operator_page import OperatorPage
-from stripe_sandbox.pages import Pages
-from stripe_sandbox.receivers import Receivers
+from stripe_sandbox.payment_link_page import PaymentLinkPage
+from stripe_sandbox.request_pipeline import RequestPipeline
 from stripe_sandbox.reversals import Reversals
-from stripe_sandbox.settings import SandboxSettings
-from stripe_sandbox.setup import Setup
+from stripe_sandbox.sandbox_settings import SandboxSettings
+from stripe_sandbox.session_lifecycle import SessionLifecycle
 from stripe_sandbox.store import Store
-from stripe_sandbox.webhooks import Webhooks
+from stripe_sandbox.webhook_endpoints import WebhookEndpoints
+from stripe_sandbox.webhook_sender import WebhookSender
 
 ASSETS = Path(__file__).parent / "assets"
 # Stripe serves its script under the name of the API's major release, e.g. https://js.stripe.com/endive/stripe.js
@@ -39,40 +40,38 @@ RELEASE_TRAIN = stripe.api_version.partition(".")[2]
 
 
 def create_sandbox(settings: SandboxSettings) -> Starlette:
-    """The app; run it with its lifespan on, in one process. Its state lives in `settings.data`, or in memory."""
+    """Create the ASGI app. Run it in one process with lifespan on; its state is in `settings.data` or in memory."""
     store = Store(settings.data)
     clock = Clock(settings.clock, store)
     faults = Faults(settings.webhook_faults, settings.api_fault, settings.seed)
-    receivers = Receivers(store, settings)
-    events = Events(store, clock, faults, receivers)
-    checkout = Checkout(store, clock, events, settings.public_url, settings.settle_after)
+    queue = DeliveryQueue(store, clock)
+    endpoints = WebhookEndpoints(store, settings)
+    events = Events(store, clock, faults, endpoints, queue)
+    sender = WebhookSender(store, clock, queue, events, faults, endpoints, settings)
+    sessions = SessionLifecycle(store, clock, events, settings.public_url, settings.settle_after)
     reversals = Reversals(store, clock, events)
-    webhooks = Webhooks(store, clock, events, faults, settings, receivers)
-    events.on_record = webhooks.wake
-    gate = Gate(store, faults, Idempotency(store, clock))
-    pages = Pages(checkout)
-    setup = Setup(store, clock, settings.public_url)
-    links = Links(store, checkout)
-    operator = Operator(store, clock, faults, checkout, reversals, webhooks, settings.public_url)
+    pipeline = RequestPipeline(store, faults, Idempotency(store, clock))
+    pages = CheckoutPages(sessions)
+    link_page = PaymentLinkPage(store, sessions)
+    control_api = ControlApi(store, clock, faults, sessions, reversals, queue, settings.public_url)
+    control_page = ControlPage(store, clock, faults, sessions, reversals, queue)
 
-    operator_page = OperatorPage(store, clock, faults, checkout, reversals, webhooks)
-
-    def through_gate(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    def handler_for(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
-            checkout.sweep()
-            return await gate.handle(endpoint, request)
+            sessions.run_due()
+            return await pipeline.handle(endpoint, request)
 
         return handle
 
-    async def unknown(request: Request) -> Response:
-        def refuse(call: Call) -> Json:
+    async def handle_unknown(request: Request) -> Response:
+        def refuse(_: ApiRequest) -> Json:
             raise unknown_url(request.method, request.url.path)
 
-        return await gate.handle(refuse, request)
+        return await pipeline.handle(refuse, request)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(webhooks.run()), asyncio.create_task(_tick(checkout))]
+        tasks = [asyncio.create_task(sender.run()), asyncio.create_task(_run_timers(sessions))]
         yield
         for task in tasks:
             task.cancel()
@@ -80,32 +79,32 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
                 await task
         store.close()
 
-    api = Api(store, clock, checkout, reversals).routes | setup.routes
+    api = Api(store, clock, sessions, reversals).routes | AccountResources(store, clock, settings.public_url).routes
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     return Starlette(
         routes=[
-            *[Route(path, through_gate(endpoint), methods=[method]) for (method, path), endpoint in api.items()],
-            Route("/v1/{rest:path}", unknown, methods=methods),
-            Route("/link/{link}", links.page, methods=["GET", "POST"]),
+            *[Route(path, handler_for(endpoint), methods=[method]) for (method, path), endpoint in api.items()],
+            Route("/v1/{rest:path}", handle_unknown, methods=methods),
+            Route("/link/{link}", link_page.respond, methods=["GET", "POST"]),
             Route("/pay/{session}", pages.hosted, methods=["GET", "POST"]),
             Route("/embed/{secret}", pages.embedded, methods=["GET", "POST"]),
-            *[Route(path, _asset("stripe.js")) for path in ("/stripe.js", f"/{RELEASE_TRAIN}/stripe.js")],
-            *[Route(f"/assets/{name}", _asset(name)) for name in ("checkout.css", "operator.css", "embed.js")],
-            *operator.routes(),
-            *operator_page.routes(),
+            *[Route(path, _serve_asset("stripe.js")) for path in ("/stripe.js", f"/{RELEASE_TRAIN}/stripe.js")],
+            *[Route(f"/assets/{name}", _serve_asset(name)) for name in ("checkout.css", "control.css", "embed.js")],
+            *control_api.routes(),
+            *control_page.routes(),
         ],
         lifespan=lifespan,
     )
 
 
-async def _tick(checkout: Checkout) -> None:
-    """What falls due while nobody asks still happens within a second."""
+async def _run_timers(sessions: SessionLifecycle) -> None:
+    """Run due timers once a second, so that they also fire when no request arrives."""
     while True:
-        checkout.sweep()
+        sessions.run_due()
         await asyncio.sleep(1)
 
 
-def _asset(name: str) -> Callable[[Request], Awaitable[Response]]:
+def _serve_asset(name: str) -> Callable[[Request], Awaitable[Response]]:
     headers = {
         "Cross-Origin-Resource-Policy": "cross-origin",
         "Cache-Control": "no-cache",

@@ -1,4 +1,4 @@
-"""The virtual clock: the machine's time plus an offset that an operator can push forward, never back."""
+"""Provide the virtual clock: the real time plus an offset that only grows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stripe_sandbox.store import Store
 
 
 class Clock:
-    """The offset is kept in the store, so that a restart does not travel back before what was already made."""
+    """Return the virtual time. The offset is stored, so that a restart does not go back in time."""
 
     def __init__(self, source: Callable[[], float], store: Store) -> None:
         self._source = source
@@ -16,11 +16,11 @@ class Clock:
         self._offset = float(store.setting("clock_offset", "0"))
 
     def now(self) -> float:
-        """Unix time in seconds."""
+        """Return Unix time in seconds."""
         return self._source() + self._offset
 
     def advance(self, seconds: float) -> None:
         if seconds < 0:
-            raise ValueError("time runs forward only")
+            raise ValueError(f"seconds: given {seconds}; allowed: 0 or more")
         self._offset += seconds
         self._store.set_setting("clock_offset", repr(self._offset))

@@ -1,4 +1,4 @@
-"""What Stripe charges in: https://docs.stripe.com/currencies. Amounts are in minor units."""
+"""List the currencies and limits of Stripe: https://docs.stripe.com/currencies. Amounts are in minor units."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ SUPPORTED = frozenset(
 ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())  # noqa: SIM905
 THREE_DECIMAL = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
 WHOLE_UNITS_ONLY = frozenset(["isk", "ugx"])  # written with two decimals that must be zero
-LARGEST = 99_999_999  # eight digits
+MAX_AMOUNT = 99_999_999  # eight digits
 
-# Other currencies have no minimum of their own; Stripe converts them to the account's, which we cannot.
-SMALLEST = dict.fromkeys(["usd", "eur", "chf", "cad", "aud", "nzd", "sgd", "brl", "inr"], 50) | {
+# Stripe converts amounts in other currencies and applies the minimum of the account's currency. The sandbox does not.
+MIN_AMOUNT = dict.fromkeys(["usd", "eur", "chf", "cad", "aud", "nzd", "sgd", "brl", "inr"], 50) | {
     "aed": 200, "czk": 1500, "dkk": 250, "gbp": 30, "hkd": 400, "huf": 17_500, "jpy": 50, "mxn": 1000,
     "myr": 200, "nok": 300, "pln": 200, "ron": 200, "sek": 300, "thb": 1000,
 }  # fmt: skip
 
 
-def major(amount: int, currency: str) -> Decimal:
-    """An amount as people write it: 2550, eur → 25.50."""
+def to_major_units(amount: int, currency: str) -> Decimal:
+    """Convert minor to major units: 2550, eur → 25.50."""
     digits = 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
     return Decimal(amount).scaleb(-digits)
 
 
 def granularity(currency: str) -> int:
-    """Amounts must be multiples of this."""
+    """Return the smallest step of an amount."""
     return 100 if currency in WHOLE_UNITS_ONLY else 10 if currency in THREE_DECIMAL else 1

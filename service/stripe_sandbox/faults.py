@@ -1,4 +1,4 @@
-"""The switches that make the sandbox misbehave as networks and payment services do, repeatably when seeded."""
+"""Simulate the failures of networks and payment services; a seed makes them repeatable."""
 
 from __future__ import annotations
 
@@ -12,43 +12,45 @@ from pydantic.dataclasses import dataclass
 Probability = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=604_800)]
 
-closed = ConfigDict(extra="forbid")
+FORBID_EXTRA = ConfigDict(extra="forbid")
 
 
-@dataclass(frozen=True, slots=True, config=closed)
+@dataclass(frozen=True, slots=True, config=FORBID_EXTRA)
 class WebhookFaults:
-    """What happens to webhooks between us and their receiver.
+    """Set what goes wrong between the sandbox and the webhook endpoint.
 
-    `duplicate` sends that many extra copies; `delay` holds each back; `reorder` holds each back for a random time
-    up to so many seconds; `drop` is the probability that an attempt is lost on its way (and tried again);
-    `lose` the probability that an event is never sent at all (it is still in the list of events), and `unmade` that it
-    is not even in the list: some events of Stripe are never made.
+    - `extra_copies`: deliveries of each event in addition to the first.
+    - `delay`: seconds by which each delivery is late.
+    - `max_jitter`: upper limit of a random delay in seconds, which changes the order of events.
+    - `attempt_failure_rate`: probability that an attempt fails; it is repeated later.
+    - `never_sent_rate`: probability that an event is only listed by the API and never delivered.
+    - `never_recorded_rate`: probability that an event is neither delivered nor listed.
     """
 
-    duplicate: Annotated[int, Field(ge=0, le=20)] = 0
-    reorder: Seconds = 0.0
+    extra_copies: Annotated[int, Field(ge=0, le=20)] = 0
     delay: Seconds = 0.0
-    drop: Probability = 0.0
-    lose: Probability = 0.0
-    unmade: Probability = 0.0
+    max_jitter: Seconds = 0.0
+    attempt_failure_rate: Probability = 0.0
+    never_sent_rate: Probability = 0.0
+    never_recorded_rate: Probability = 0.0
 
 
-@dataclass(frozen=True, slots=True, config=closed)
+@dataclass(frozen=True, slots=True, config=FORBID_EXTRA)
 class ApiFault:
-    """How the `next` requests to the API are answered.
+    """Set how the API answers the `remaining` next requests.
 
-    `executed` says whether the request takes effect before things go wrong; a 429 never does.
+    With `executed` a request takes effect before it fails. A 429 never takes effect.
     """
 
     kind: Literal["429", "500", "hang", "reset"]
-    next: Annotated[int, Field(ge=1, le=10_000)] = 1
+    remaining: Annotated[int, Field(ge=1, le=10_000)] = 1
     executed: bool = False
 
 
-class FaultSettings(BaseModel):
-    """Body of `POST /sandbox/faults`: what is left out stays as it is."""
+class FaultChange(BaseModel):
+    """Body of `POST /sandbox/faults`. Omitted fields stay unchanged."""
 
-    model_config = closed
+    model_config = FORBID_EXTRA
 
     webhooks: WebhookFaults | None = None
     api: ApiFault | None = None
@@ -56,41 +58,40 @@ class FaultSettings(BaseModel):
 
 
 class Faults:
-    """The switches as they stand now."""
+    """Hold the faults that are set now, and the random numbers that decide them."""
 
     def __init__(self, webhooks: WebhookFaults, api: ApiFault | None, seed: int | None) -> None:
-        self.webhooks = webhooks
-        self._api = api
-        self._random = random.Random(seed)  # noqa: S311 (repeatable misfortune, not a secret)
+        self._webhooks, self._api = webhooks, api
+        self._random = random.Random(seed)  # noqa: S311 (repeatable faults, not a secret)
 
-    def set(self, wanted: FaultSettings) -> None:
-        self.webhooks = wanted.webhooks or self.webhooks
-        self._api = wanted.api or self._api
-        if wanted.seed is not None:
-            self._random.seed(wanted.seed)
+    def apply(self, change: FaultChange) -> None:
+        self._webhooks = change.webhooks or self._webhooks
+        self._api = change.api or self._api
+        if change.seed is not None:
+            self._random.seed(change.seed)
 
     def clear(self) -> None:
-        self.webhooks, self._api = WebhookFaults(), None
+        self._webhooks, self._api = WebhookFaults(), None
 
-    def shown(self) -> FaultSettings:
-        return FaultSettings(webhooks=self.webhooks, api=self._api)
+    def current(self) -> FaultChange:
+        return FaultChange(webhooks=self._webhooks, api=self._api)
 
-    def take_api(self) -> ApiFault | None:
-        """Uses up one of the `next` requests."""
+    def next_api_fault(self) -> ApiFault | None:
+        """Return the fault of this request, if any, and count it."""
         fault = self._api
         if fault:
-            self._api = replace(fault, next=fault.next - 1) if fault.next > 1 else None
+            self._api = replace(fault, remaining=fault.remaining - 1) if fault.remaining > 1 else None
         return fault
 
-    def waits(self) -> list[float]:
-        """Seconds to hold back each copy of a new event; empty when the event is lost."""
-        faults = self.webhooks
-        if self._random.random() < faults.lose:
+    def delivery_delays(self) -> list[float]:
+        """Return the delay of each copy of a new event in seconds; empty when it is never sent."""
+        faults = self._webhooks
+        if self._random.random() < faults.never_sent_rate:
             return []
-        return [faults.delay + self._random.uniform(0, faults.reorder) for _ in range(1 + faults.duplicate)]
+        return [faults.delay + self._random.uniform(0, faults.max_jitter) for _ in range(1 + faults.extra_copies)]
 
-    def unmakes(self) -> bool:
-        return self._random.random() < self.webhooks.unmade
+    def skips_recording(self) -> bool:
+        return self._random.random() < self._webhooks.never_recorded_rate
 
-    def drops(self) -> bool:
-        return self._random.random() < self.webhooks.drop
+    def fails_attempt(self) -> bool:
+        return self._random.random() < self._webhooks.attempt_failure_rate

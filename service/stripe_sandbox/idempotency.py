@@ -1,6 +1,6 @@
-"""Idempotency keys as documented: https://docs.stripe.com/api/idempotent_requests.
+"""Replay responses to repeated idempotency keys: https://docs.stripe.com/api/idempotent_requests.
 
-An answer is kept once execution began, also when it was a 500; refusals before that are not.
+A response is stored if the request was executed, also if it failed with 500. Requests refused before that are not.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from stripe_sandbox.api_errors import ApiError
 from stripe_sandbox.clock import Clock
-from stripe_sandbox.errors import ApiError
-from stripe_sandbox.forms import Tree
+from stripe_sandbox.form_encoding import ParamTree
 from stripe_sandbox.store import Store
 
-KEPT_FOR = 24 * 3600
-LONGEST_KEY = 255
+RETENTION = 24 * 3600
+MAX_KEY_LENGTH = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     status: int
     body: bytes
     request_id: str
@@ -33,10 +33,10 @@ class Idempotency:
         self._store, self._clock = store, clock
         self._running: set[str] = set()
 
-    def replay(self, key: str, endpoint: str, params: Tree) -> Answer | None:
-        """The stored answer. Raises ApiError when the key was used for something else, or is in use right now."""
-        if len(key) > LONGEST_KEY:
-            raise ApiError(f"Idempotency keys may only be up to {LONGEST_KEY} characters, but you gave {len(key)}.")
+    def replay(self, key: str, endpoint: str, params: ParamTree) -> ApiResponse | None:
+        """Return the stored response. Raise ApiError if the key was used for another request, or is in use now."""
+        if len(key) > MAX_KEY_LENGTH:
+            raise ApiError(f"Idempotency keys may only be up to {MAX_KEY_LENGTH} characters, but you gave {len(key)}.")
         if key in self._running:
             raise ApiError(
                 "There is currently another in-progress request using this Idempotency Key (that probably means you "
@@ -44,9 +44,9 @@ class Idempotency:
                 code="idempotency_key_in_use",
                 status=409,
             )
-        self._store.write("DELETE FROM answers WHERE made <= ?", [self._clock.now() - KEPT_FOR])
+        self._store.write("DELETE FROM idempotent_responses WHERE created_at <= ?", [self._clock.now() - RETENTION])
         found = self._store.rows(
-            "SELECT endpoint, fingerprint, status, body, request_id FROM answers WHERE key = ?", [key]
+            "SELECT endpoint, fingerprint, status, body, request_id FROM idempotent_responses WHERE key = ?", [key]
         )
         if not found:
             return None
@@ -58,20 +58,29 @@ class Idempotency:
                 f"Try using a key other than '{key}' if you meant to execute a different request.",
                 type="idempotency_error",
             )
-        return Answer(status, body, request_id, replayed=True)
+        return ApiResponse(status, body, request_id, replayed=True)
 
     @contextmanager
     def running(self, key: str | None) -> Iterator[None]:
+        """Mark the key as in use."""
         self._running.update([key] if key else [])
         try:
             yield
         finally:
             self._running.discard(key or "")
 
-    def keep(self, key: str, endpoint: str, params: Tree, answer: Answer) -> None:
-        values = [key, self._clock.now(), endpoint, _fingerprint(params), answer.status, answer.body, answer.request_id]
-        self._store.write("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    def store_response(self, key: str, endpoint: str, params: ParamTree, response: ApiResponse) -> None:
+        values = [
+            key,
+            self._clock.now(),
+            endpoint,
+            _fingerprint(params),
+            response.status,
+            response.body,
+            response.request_id,
+        ]
+        self._store.write("INSERT INTO idempotent_responses VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
 
-def _fingerprint(params: Tree) -> str:
+def _fingerprint(params: ParamTree) -> str:
     return hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Identifiers that look like Stripe's and cannot be guessed."""
+"""Create random identifiers in the format of Stripe's."""
 
 from __future__ import annotations
 

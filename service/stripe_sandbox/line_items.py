@@ -1,4 +1,4 @@
-"""What a session charges for: its line items, checked, and their sum."""
+"""Validate the line items of a session and add them up."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from stripe_sandbox import currencies
-from stripe_sandbox.errors import ApiError, missing, no_such, unmodelled
+from stripe_sandbox.api_errors import ApiError, missing_param, no_such, unsupported
 from stripe_sandbox.ids import new_id
-from stripe_sandbox.session_rules import check_positive
+from stripe_sandbox.session_rules import check_minimum
 
-MOST = 100
+MAX_LINE_ITEMS = 100
 
 
-def priced(items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int, str]:
-    """The line items as the API shows them, their total in minor units, and their currency.
+def price_line_items(items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int, str]:
+    """Return the line items as the API shows them, their total in minor units, and their currency.
 
-    Raises ApiError (400), also when the total is below or above what can be charged.
+    Raise ApiError (400), also if the total is outside of the limits of the currency.
     """
-    if len(items) > MOST:
-        raise ApiError(f"You can pass up to {MOST} line items.", param="line_items")
+    if len(items) > MAX_LINE_ITEMS:
+        raise ApiError(f"You can pass up to {MAX_LINE_ITEMS} line items.", param="line_items")
     shown = [_item(item, f"line_items[{position}]") for position, item in enumerate(items)]
     used = {item["currency"] for item in shown}
     if len(used) > 1:
@@ -38,15 +38,15 @@ def _item(item: dict[str, Any], path: str) -> dict[str, Any]:
     if "price" in item:
         raise no_such("price", item["price"], f"{path}[price]", status=400)
     if "price_data" not in item:
-        raise missing(f"{path}[price_data]")
+        raise missing_param(f"{path}[price_data]")
     if "quantity" not in item:
         raise ApiError(
             f"Quantity is required. Add `quantity` to `{path}`.", code="parameter_missing", param=f"{path}[quantity]"
         )
-    check_positive(item["quantity"], f"{path}[quantity]", 1)
+    check_minimum(item["quantity"], f"{path}[quantity]", 1)
     for name in ("adjustable_quantity", "tax_rates"):
         if name in item and item[name] != {"enabled": False}:
-            raise unmodelled(f"{path}[{name}]")
+            raise unsupported(f"{path}[{name}]")
     price, quantity = _price(item["price_data"], f"{path}[price_data]"), item["quantity"]
     amount = int((Decimal(price["unit_amount_decimal"]) * quantity).to_integral_value(ROUND_HALF_UP))
     return {
@@ -65,8 +65,8 @@ def _item(item: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 def _price(data: dict[str, Any], path: str) -> dict[str, Any]:
-    _exactly_one(data, "product", "product_data", path)
-    _exactly_one(data, "unit_amount", "unit_amount_decimal", path)
+    _require_exactly_one(data, "product", "product_data", path)
+    _require_exactly_one(data, "unit_amount", "unit_amount_decimal", path)
     if "product" in data:
         raise no_such("product", data["product"], f"{path}[product]", status=400)
     if "recurring" in data:
@@ -79,7 +79,7 @@ def _price(data: dict[str, Any], path: str) -> dict[str, Any]:
     if currency not in currencies.SUPPORTED:
         raise ApiError(f"Invalid currency: {currency[:20]}. Stripe does not support it.", param=f"{path}[currency]")
     given = "unit_amount" if "unit_amount" in data else "unit_amount_decimal"
-    check_positive(data[given], f"{path}[{given}]", 0)
+    check_minimum(data[given], f"{path}[{given}]", 0)
     step = currencies.granularity(currency)
     if step > 1 and data[given] % step:
         raise ApiError(f"Invalid amount: {currency} amounts must be multiples of {step}.", param=f"{path}[{given}]")
@@ -97,23 +97,23 @@ def _price(data: dict[str, Any], path: str) -> dict[str, Any]:
     }
 
 
-def _exactly_one(data: dict[str, Any], one: str, other: str, path: str) -> None:
+def _require_exactly_one(data: dict[str, Any], one: str, other: str, path: str) -> None:
     if one in data and other in data:
         raise ApiError(f"You may only specify one of these parameters: {one}, {other}.", param=f"{path}[{other}]")
     if one not in data and other not in data:
-        raise missing(f"{path}[{one}]")
+        raise missing_param(f"{path}[{one}]")
 
 
 def _check_total(total: int, currency: str) -> None:
-    smallest = currencies.SMALLEST.get(currency, 1)
+    smallest = currencies.MIN_AMOUNT.get(currency, 1)
     if total < smallest:
-        least = currencies.major(smallest, currency)
+        least = currencies.to_major_units(smallest, currency)
         raise ApiError(
             f"The Checkout Session's total amount due must add up to at least {least} {currency}",
             code="amount_too_small",
         )
-    if total > currencies.LARGEST:
-        most = currencies.major(currencies.LARGEST, currency)
+    if total > currencies.MAX_AMOUNT:
+        most = currencies.to_major_units(currencies.MAX_AMOUNT, currency)
         raise ApiError(
             f"The Checkout Session's total amount must be no more than {most} {currency}", code="amount_too_large"
         )

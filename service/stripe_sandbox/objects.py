@@ -1,4 +1,4 @@
-"""Makes the objects the API shows, with the fields of the real ones that clients use."""
+"""Create the objects of the API with the fields that clients use."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ DOMAIN = "payment_method_domain"
 
 Json = dict[str, Any]
 
-# Fields of a session that we hand back as they came, and show as null when they did not.
-ECHOED = """adaptive_pricing allowed_payment_method_types billing_address_collection branding_settings cancel_url
+# Parameters that a session returns unchanged, or as null if they were not given.
+ECHOED_FIELDS = """adaptive_pricing allowed_payment_method_types billing_address_collection branding_settings cancel_url
     client_reference_id consent_collection customer_creation customer_email excluded_payment_method_types
     integration_identifier locale name_collection origin_context payment_method_options permissions
     redirect_on_completion return_url saved_payment_method_options submit_type success_url wallet_options""".split()  # noqa: SIM905
-NOTHING_YET = """after_expiration allow_promotion_codes collected_information consent currency_conversion customer
+NULL_FIELDS = """after_expiration allow_promotion_codes collected_information consent currency_conversion customer
     customer_account customer_details discounts invoice invoice_creation managed_payments optional_items payment_link
     payment_method_configuration_details presentment_details recovered_from setup_intent shipping_address_collection
     shipping_cost subscription tax_id_collection""".split()  # noqa: SIM905
 
 
 def new_session(params: Json, amount: int, currency: str, now: int, public_url: str) -> tuple[Json, str]:
-    """A session and its client secret, which outlives its showing in the object."""
+    """Return a session and its client secret, which stays valid when the object no longer shows it."""
     ui_mode = params.get("ui_mode", "hosted_page")
     id = new_id("cs_test_", 58)
     secret = f"{id}_secret_{new_id('', 50)}"
-    session = dict.fromkeys(NOTHING_YET) | {name: params.get(name) for name in ECHOED}
+    session = dict.fromkeys(NULL_FIELDS) | {name: params.get(name) for name in ECHOED_FIELDS}
     if ui_mode == "embedded_page":
         session["redirect_on_completion"] = params.get("redirect_on_completion", "always")
     session |= {
@@ -58,7 +58,7 @@ def new_session(params: Json, amount: int, currency: str, now: int, public_url: 
         "mode": params["mode"],
         "payment_intent": None,
         "payment_method_collection": "if_required",
-        "payment_method_types": _method_types(params, currency),
+        "payment_method_types": _payment_method_types(params, currency),
         "payment_status": "unpaid",
         "phone_number_collection": params.get("phone_number_collection", {"enabled": False}),
         "shipping_options": [],
@@ -70,21 +70,21 @@ def new_session(params: Json, amount: int, currency: str, now: int, public_url: 
     return session, secret
 
 
-def _method_types(params: Json, currency: str) -> list[str]:
-    """What the account has switched on, as far as the session lets it in."""
+def _payment_method_types(params: Json, currency: str) -> list[str]:
+    """Return the payment methods of the account that the session allows."""
     on = ["card", "sepa_debit"] if currency == "eur" else ["card"]
     allowed, excluded = params.get("allowed_payment_method_types", on), params.get("excluded_payment_method_types", [])
     return [type for type in on if type in allowed and type not in excluded]
 
 
 def new_payment(data: Json, amount: int, currency: str, now: int) -> Json:
-    """`data` is the session's `payment_intent_data`; metadata comes from there alone, as with Stripe."""
+    """Create a PaymentIntent from a session's `payment_intent_data`, the only source of its metadata, as at Stripe."""
     id = new_id("pi_")
-    nothing = """amount_details application application_fee_amount automatic_payment_methods canceled_at
+    null_fields = """amount_details application application_fee_amount automatic_payment_methods canceled_at
         cancellation_reason customer customer_account hooks last_payment_error latest_charge next_action on_behalf_of
         payment_method processing review setup_future_usage shipping source statement_descriptor
         transfer_data""".split()  # noqa: SIM905
-    return dict.fromkeys(nothing) | {
+    return dict.fromkeys(null_fields) | {
         "id": id,
         "object": PAYMENT,
         "amount": amount,
@@ -107,21 +107,21 @@ def new_payment(data: Json, amount: int, currency: str, now: int) -> Json:
     }
 
 
-def new_charge(payment: Json, hidden: Json) -> Json:
-    """The charge of a payment that went through, for whoever expands it; no card number, as everywhere here."""
+def new_charge(payment: Json, internal: Json) -> Json:
+    """Create the charge of a successful payment, for `expand`."""
     return {
         "id": payment["latest_charge"],
         "object": "charge",
         "amount": payment["amount_received"],
         "captured": True,
-        "created": hidden["charged"],
+        "created": internal["charged"],
         "currency": payment["currency"],
         "livemode": False,
         "metadata": payment["metadata"],
         "paid": True,
         "payment_intent": payment["id"],
         "payment_method": payment["payment_method"],
-        "payment_method_details": hidden["method"],
+        "payment_method_details": internal["method"],
         "status": "succeeded",
     }
 
@@ -180,7 +180,7 @@ def new_endpoint(params: Json, now: int) -> Json:
 
 
 def new_price(params: Json, now: int) -> Json:
-    asked = params["custom_unit_amount"]
+    custom = params["custom_unit_amount"]
     return {
         "id": new_id("price_"),
         "object": PRICE,
@@ -188,7 +188,7 @@ def new_price(params: Json, now: int) -> Json:
         "billing_scheme": "per_unit",
         "created": now,
         "currency": params["currency"],
-        "custom_unit_amount": {name: asked.get(name) for name in ("maximum", "minimum", "preset")},
+        "custom_unit_amount": {name: custom.get(name) for name in ("maximum", "minimum", "preset")},
         "livemode": False,
         "lookup_key": None,
         "metadata": params.get("metadata", {}),
@@ -205,13 +205,13 @@ def new_price(params: Json, now: int) -> Json:
 
 
 def new_link(params: Json, currency: str, public_url: str) -> Json:
-    nothing = """application application_fee_amount application_fee_percent consent_collection inactive_message
+    null_fields = """application application_fee_amount application_fee_percent consent_collection inactive_message
         invoice_creation on_behalf_of optional_items payment_method_types restrictions shipping_address_collection
         subscription_data transfer_data""".split()  # noqa: SIM905
     data = dict.fromkeys(
         ["capture_method", "description", "setup_future_usage", "statement_descriptor", "statement_descriptor_suffix"]
     )
-    return dict.fromkeys(nothing) | {
+    return dict.fromkeys(null_fields) | {
         "id": new_id("plink_"),
         "object": LINK,
         "active": True,

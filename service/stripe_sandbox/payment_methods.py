@@ -1,6 +1,6 @@
-"""Stripe's test numbers, the only ones that may be typed here: https://docs.stripe.com/testing.
+"""Recognise Stripe's test numbers: https://docs.stripe.com/testing.
 
-A number leaves this module as an outcome and a summary; it is never kept, logged or shown again.
+Only the outcome and a summary leave this module. A typed number is never stored, logged or shown again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Outcome = Literal["pays", "declined", "asks", "settles", "bounces"]
+Outcome = Literal["succeeds", "declined", "requires_action", "settles", "bounces"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +28,16 @@ def _debit(outcome: Outcome, last4: str, country: str) -> PaymentMethod:
 
 
 NUMBERS = {
-    "4242424242424242": _card("pays", "4242", "US"),
+    "4242424242424242": _card("succeeds", "4242", "US"),
     "4000000000000002": _card("declined", "0002", "US"),
-    "4000002760003184": _card("asks", "3184", "DE"),
-    "4000001120000005": _card("pays", "0005", "BY"),
+    "4000002760003184": _card("requires_action", "3184", "DE"),
+    "4000001120000005": _card("succeeds", "0005", "BY"),
     "AT611904300234573201": _debit("settles", "3201", "AT"),
     "AT861904300235473202": _debit("bounces", "3202", "AT"),
     "DE89370400440532013000": _debit("settles", "3000", "DE"),
 }
 
 
-def recognise(typed: str) -> PaymentMethod | None:
-    """Spaces, dashes and small letters do not matter."""
+def find_method(typed: str) -> PaymentMethod | None:
+    """Return the method of a test number; spaces, dashes and case are ignored."""
     return NUMBERS.get(re.sub(r"[\s\-\u2010-\u2015]", "", typed).upper())

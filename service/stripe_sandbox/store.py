@@ -1,4 +1,4 @@
-"""Everything the sandbox remembers, in one SQLite file: objects, alarms, deliveries, idempotent answers, settings."""
+"""Store the state of the sandbox in one SQLite file, or in memory."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from typing import Any
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
-  body TEXT NOT NULL, hidden TEXT NOT NULL);
+  body TEXT NOT NULL, internal TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS by_kind ON objects (kind, seq);
 CREATE INDEX IF NOT EXISTS by_payment_intent ON objects (kind, json_extract(body, '$.payment_intent'));
-CREATE TABLE IF NOT EXISTS alarms (at REAL NOT NULL, what TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (what, id));
-CREATE INDEX IF NOT EXISTS alarms_by_time ON alarms (at);
+CREATE TABLE IF NOT EXISTS timers (at REAL NOT NULL, what TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (what, id));
+CREATE INDEX IF NOT EXISTS timers_by_time ON timers (at);
 CREATE TABLE IF NOT EXISTS deliveries (
   n INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, due REAL NOT NULL,
   attempts INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL DEFAULT 'pending');
 CREATE INDEX IF NOT EXISTS deliveries_by_time ON deliveries (state, due);
 CREATE INDEX IF NOT EXISTS deliveries_by_event ON deliveries (event);
-CREATE TABLE IF NOT EXISTS answers (
-  key TEXT PRIMARY KEY, made REAL NOT NULL, endpoint TEXT NOT NULL, fingerprint TEXT NOT NULL,
+CREATE TABLE IF NOT EXISTS idempotent_responses (
+  key TEXT PRIMARY KEY, created_at REAL NOT NULL, endpoint TEXT NOT NULL, fingerprint TEXT NOT NULL,
   status INTEGER NOT NULL, body BLOB NOT NULL, request_id TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS answers_by_time ON answers (made);
+CREATE INDEX IF NOT EXISTS responses_by_time ON idempotent_responses (created_at);
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One object: `body` is what the API shows, `hidden` what only the sandbox knows about it."""
+    """Hold one object: `body` as the API returns it, `internal` for what only the sandbox uses."""
 
     seq: int
     body: dict[str, Any]
-    hidden: dict[str, Any]
+    internal: dict[str, Any]
 
     @property
     def id(self) -> str:
@@ -45,13 +45,13 @@ class Stored:
 
 
 class Store:
-    """One connection, used from one event loop; each call is well under a millisecond."""
+    """Read and write over one connection, from one event loop. A call takes well under a millisecond."""
 
     def __init__(self, folder: Path | None) -> None:
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "sandbox.sqlite3" if folder else ":memory:"
-        # made before the server's thread starts in tests; never used from two threads at once
+        path = folder / "stripe-sandbox.sqlite3" if folder else ":memory:"
+        # Tests create the app in one thread and run it in another. Two threads never use it at the same time.
         self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute("PRAGMA synchronous = NORMAL")
@@ -62,7 +62,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; an inner transaction is part of the outer one. Holds no `await`."""
+        """Run a block as one transaction; an inner one joins the outer one. The block must not `await`."""
         if self.connection.in_transaction:
             yield
             return
@@ -89,19 +89,19 @@ class Store:
             "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", [name, value]
         )
 
-    def add(self, body: dict[str, Any], hidden: dict[str, Any] | None = None) -> None:
-        values = [body["id"], body["object"], json.dumps(body), json.dumps(hidden or {})]
-        self.write("INSERT INTO objects (id, kind, body, hidden) VALUES (?, ?, ?, ?)", values)
+    def add(self, body: dict[str, Any], internal: dict[str, Any] | None = None) -> None:
+        values = [body["id"], body["object"], json.dumps(body), json.dumps(internal or {})]
+        self.write("INSERT INTO objects (id, kind, body, internal) VALUES (?, ?, ?, ?)", values)
 
     def save(self, stored: Stored) -> None:
-        values = [json.dumps(stored.body), json.dumps(stored.hidden), stored.seq]
-        self.write("UPDATE objects SET body = ?, hidden = ? WHERE seq = ?", values)
+        values = [json.dumps(stored.body), json.dumps(stored.internal), stored.seq]
+        self.write("UPDATE objects SET body = ?, internal = ? WHERE seq = ?", values)
 
     def get(self, kind: str, id: str) -> Stored | None:
         found = self.find("kind = ? AND id = ?", [kind, id])
         return found[0] if found else None
 
     def find(self, where: str, values: Sequence[Any]) -> list[Stored]:
-        """`where` is ours, never a caller's; what callers gave goes into `values`."""
-        rows = self.rows(f"SELECT seq, body, hidden FROM objects WHERE {where}", values)  # noqa: S608
-        return [Stored(seq, json.loads(body), json.loads(hidden)) for seq, body, hidden in rows]
+        """Return the objects that match. `where` must be constant SQL; input belongs into `values`."""
+        rows = self.rows(f"SELECT seq, body, internal FROM objects WHERE {where}", values)  # noqa: S608
+        return [Stored(seq, json.loads(body), json.loads(internal)) for seq, body, internal in rows]

@@ -34,7 +34,7 @@ def told(installation, sent, *, until_closed=True):
         return received
 
 
-def test_slow_heads_and_slow_bodies_are_closed_and_readers_served_meanwhile(redis_url, tmp_path, sample_campaign):
+def test_slow_heads_and_bodies_are_closed_others_served(redis_url, tmp_path, sample_campaign):
     with processes(redis_url, tmp_path, sample_campaign, workers=1) as (installation, _):
         heads = [connected(installation) for _ in range(500)]
         bodies = [connected(installation) for _ in range(200)]
@@ -77,14 +77,14 @@ def ended(client):
     return True
 
 
-def test_a_connection_that_says_nothing_is_closed_and_one_that_began_is_told_why(installation):
+def test_silent_connection_closes_and_partial_request_gets_408(installation):
     with connected(installation) as silent, connected(installation) as begun:
         begun.sendall(b"GET / HTTP/1.1\r\nhost: h\r\n")
         assert begun.recv(100).startswith(b"HTTP/1.1 408 ")
         assert silent.recv(100) == b""
 
 
-def test_a_reader_that_never_reads_is_closed(installation):
+def test_client_that_never_reads_is_closed(installation):
     card = b"GET /widget/v1/donation-card.js HTTP/1.1\r\nhost: h\r\n\r\n"
     with connected(installation) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -99,7 +99,7 @@ def asking_for_ever(client, requests):
         client.sendall(requests)
 
 
-def test_a_head_beyond_the_limit_is_refused_whole_or_in_pieces_and_one_below_is_not(installation):
+def test_head_over_the_limit_is_refused_below_is_accepted(installation):
     def head(size):
         return b"GET /healthz HTTP/1.1\r\nhost: h\r\nconnection: close\r\nx-filler: " + b"x" * size
 
@@ -110,7 +110,7 @@ def test_a_head_beyond_the_limit_is_refused_whole_or_in_pieces_and_one_below_is_
 
 @pytest.mark.parametrize("headers", [{}, {"accept-encoding": "br"}, {"accept-encoding": "gzip, br;q=0"}])
 @pytest.mark.parametrize("path", [PROGRESS, "/widget/v1/donation-card.js", "/v1/campaigns/vitaly?lang=be"])
-def test_the_shortcut_answers_as_the_long_way_does(installation, path, headers):
+def test_cached_response_equals_rendered_response(installation, path, headers):
     first = installation.client.get(path, headers=headers)
     again = installation.client.get(path, headers=headers)
     assert (again.status_code, again.content) == (200, first.content)
@@ -125,7 +125,7 @@ def test_the_shortcut_answers_as_the_long_way_does(installation, path, headers):
     assert "content-length" not in unchanged.headers
 
 
-def test_requests_in_one_packet_are_answered_in_their_order(installation):
+def test_pipelined_requests_are_answered_in_order(installation):
     one = f"GET {PROGRESS} HTTP/1.1\r\nhost: h\r\n".encode()
     routed = b"GET /healthz HTTP/1.1\r\nhost: h\r\n\r\n"
     last = one + b"connection: close\r\n\r\n"
@@ -135,19 +135,19 @@ def test_requests_in_one_packet_are_answered_in_their_order(installation):
     assert answers.count(b"connection: close") == 1
 
 
-def test_an_old_client_is_answered_and_let_go(installation):
+def test_http_1_0_client_is_answered_and_closed(installation):
     answer = told(installation, f"GET {PROGRESS} HTTP/1.0\r\nhost: h\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert b"connection: close" in answer
 
 
-def test_a_body_that_comes_with_a_read_is_swallowed(installation):
+def test_body_of_a_get_request_is_discarded(installation):
     read = f"GET {PROGRESS} HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n".encode()
     answers = told(installation, read + b"\r\nGET /" + read + b"connection: close\r\n\r\nGET /")
     assert answers.count(b"HTTP/1.1 200 OK") == 2
 
 
-def test_a_request_on_an_idle_connection_is_answered_while_the_service_stops(redis_url, tmp_path, sample_campaign):
+def test_idle_connection_is_answered_during_shutdown(redis_url, tmp_path, sample_campaign):
     with (
         processes(redis_url, tmp_path, sample_campaign, workers=1) as (installation, process),
         connected(installation) as idle,

@@ -67,10 +67,10 @@ def bound(port):
         yield
 
 
-def test_two_hundred_gifts_in_parallel_doubled_and_out_of_order_come_to_the_cent_and_survive_restarts(tmp_path):
+def test_demo_counts_200_parallel_donations_across_restarts(tmp_path):
     port, data = three_free_ports(), tmp_path / "data"
     with demo(data, port) as installation:
-        faults = {"webhooks": {"duplicate": 1, "reorder": 2.0, "drop": 0.1}, "seed": 7}
+        faults = {"webhooks": {"extra_copies": 1, "max_jitter": 2.0, "attempt_failure_rate": 0.1}, "seed": 7}
         installation.operate("faults", **faults)
         amounts = [str(5 + number % 46) for number in range(GIFTS)]
         with ThreadPoolExecutor(8) as donors:
@@ -90,7 +90,7 @@ def test_two_hundred_gifts_in_parallel_doubled_and_out_of_order_come_to_the_cent
         eventually(lambda: totals(data) == expected, "the last gift is counted")
 
 
-def test_a_port_in_use_is_said_in_one_line(tmp_path):
+def test_demo_reports_port_in_use_in_one_line(tmp_path):
     with listening() as taken:
         taken.listen()
         port = str(taken.getsockname()[1])
@@ -101,7 +101,7 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path):
     assert "Traceback" not in tried.stderr
 
 
-def test_serve_without_settings_refuses_to_start_and_names_them_all():
+def test_serve_names_every_missing_setting():
     environment = {"PATH": os.environ["PATH"]}
     tried = subprocess.run(
         [sys.executable, "-m", "donation_card", "serve"], env=environment, capture_output=True, text=True, timeout=60
@@ -112,7 +112,7 @@ def test_serve_without_settings_refuses_to_start_and_names_them_all():
     assert "Traceback" not in tried.stderr
 
 
-def test_check_and_snippet_say_what_they_found():
+def test_check_and_snippet_commands_report_campaigns():
     checked = subprocess.run(
         [sys.executable, "-m", "donation_card", "check", "--campaigns", "campaigns"],
         capture_output=True,

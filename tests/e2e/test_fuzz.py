@@ -18,14 +18,14 @@ from tests.soak.fuzz.requests import changed
 SEED = random.SystemRandom().randrange(10**6)
 
 
-def test_a_hundred_thousand_raw_requests_get_no_answer_that_nobody_intended():
+def test_raw_request_fuzz_gets_only_deliberate_responses():
     seen = wire.run(100_000, SEED)
     print(f"seed {SEED}: {dict(seen.statuses)}")
     assert seen.handled >= 100_000
     assert {"200", "201", "400", "404", "405", "413", "415"} <= set(seen.statuses)  # it got everywhere
 
 
-def test_a_hundred_thousand_forged_signatures_are_refused():
+def test_forged_signatures_are_refused():
     seen = signatures.run(100_000, SEED)
     assert seen.total() == 100_000
     assert len(seen) == len(signatures.KINDS)
@@ -41,13 +41,13 @@ def test_no_bytes_break_a_parser(name, data):
 
 
 @pytest.mark.parametrize("name", PARSERS)
-def test_good_input_is_taken(name):
+def test_parsers_accept_valid_input(name):
     for seed in SEEDS[name]:
         PARSERS[name](seed)
 
 
-def test_atheris_reaches_the_code_behind_a_parser():
-    """Its long run is in `make torture`; here, that the harness runs at all, and is led by what it reaches."""
+def test_atheris_reaches_code_behind_a_parser():
+    """Its long run is in `make stress`; here, that the harness runs at all, and is led by what it reaches."""
     assert guided.execute("lang", seconds=2, seed=1) > 1_000
 
 
@@ -64,13 +64,13 @@ def test_atheris_reaches_the_code_behind_a_parser():
         (502, b"", True),
     ],
 )
-def test_the_fuzzer_knows_a_deliberate_refusal_from_an_accident(status, body, wrong):
+def test_fuzzer_distinguishes_refusal_from_failure(status, body, wrong):
     seen = wire.Seen()
     seen.note(status, body, b"GET / HTTP/1.1")
     assert bool(seen.wrong) == wrong
 
 
-def test_every_code_that_is_called_deliberate_is_one_of_ours():
+def test_deliberate_codes_exist_in_the_service():
     errors = (
         Path("service/donation_card/errors.py").read_text()
         + Path("service/donation_card/application/checkout.py").read_text()

@@ -34,7 +34,7 @@ def told(port, *pieces):
 @pytest.mark.parametrize(
     "head", [b"x: " + b"a" * MAX_HEADER_BYTES, b"x: y\r\n" * (MAX_HEADER_BYTES // 2), b"x" * MAX_HEADER_BYTES + b": y"]
 )
-def test_a_head_that_is_too_large_is_refused_in_one_piece_or_in_many(served, head):
+def test_head_too_large_is_refused_whole_or_in_pieces(served, head):
     port, _ = served
     whole = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + head
     assert told(port, whole + b"\r\n\r\n").startswith(b"HTTP/1.1 431 ")
@@ -43,7 +43,7 @@ def test_a_head_that_is_too_large_is_refused_in_one_piece_or_in_many(served, hea
     assert told(port, b"GET /" + b"a" * 2 * MAX_HEADER_BYTES).startswith(b"HTTP/1.1 431 ")
 
 
-def test_a_long_body_is_none_of_the_heads_business(served):
+def test_long_body_does_not_count_as_head(served):
     port, _ = served
     body = b"x" * 3 * MAX_HEADER_BYTES
     post = b"POST /v1/stripe/webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body)
@@ -52,7 +52,7 @@ def test_a_long_body_is_none_of_the_heads_business(served):
     assert told(port, small * 3).count(b"HTTP/1.1 400 ") == 3
 
 
-def test_what_was_on_its_way_on_a_lost_connection_is_no_error_of_ours(served):
+def test_lost_connection_logs_no_error(served):
     port, log = served
     asked = b"GET /c/vitaly/give HTTP/1.1\r\nhost: localhost\r\n\r\n"
     for _ in range(20):
@@ -66,7 +66,7 @@ def test_what_was_on_its_way_on_a_lost_connection_is_no_error_of_ours(served):
     assert "Exception in ASGI" not in log.read_text()
 
 
-def test_no_other_protocol_is_spoken(served):
+def test_only_http_is_spoken(served):
     port, _ = served
     upgrade = (
         b"GET /c/vitaly HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
@@ -88,7 +88,7 @@ def test_no_other_protocol_is_spoken(served):
         b"content-length: -5\r\n",
     ],
 )
-def test_a_request_whose_end_two_servers_could_see_in_two_places_is_refused(served, framing):
+def test_ambiguous_request_length_is_refused(served, framing):
     """RFC 9112, 6.3 and 11.2: request smuggling."""
     port, _ = served
     smuggled = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"

@@ -49,7 +49,7 @@ def checked(url, **options):
     return live_check.check(*KEYS, url, lines.append, **options), "\n".join(lines)
 
 
-def test_two_that_are_the_same_do_not_differ_and_nothing_is_left_open():
+def test_live_check_of_equal_stripes_finds_no_difference():
     """As an operator calls it, with the browser."""
     with another_stripe() as url:
         keys = {"STRIPE_SECRET_KEY": KEYS[0], "STRIPE_PUBLISHABLE_KEY": KEYS[1], "STRIPE_API_BASE": url}
@@ -71,14 +71,14 @@ def test_two_that_are_the_same_do_not_differ_and_nothing_is_left_open():
         ('"amount_total": 2500', '"amount_total": "2500"', "amount_total: the sandbox answers int, Stripe str"),
     ],
 )
-def test_one_field_that_changed_is_named(old, new, told):
+def test_live_check_names_the_changed_field(old, new, told):
     with another_stripe(lambda body: body.replace(old.encode(), new.encode())) as url:
         same, said = checked(url, browser=False)
     assert not same
     assert told in said
 
 
-def test_what_stripe_adds_is_no_difference():
+def test_live_check_ignores_added_fields():
     def more(body):
         answer = json.loads(body)
         return json.dumps(answer | {"news": 1}, indent=2).encode() if "object" in answer else body
@@ -91,6 +91,6 @@ def test_what_stripe_adds_is_no_difference():
 @pytest.mark.parametrize(
     "keys", [("sk_live_0123456789", KEYS[1]), ("rk_live_0123456789", KEYS[1]), (KEYS[0], "pk_live_1")]
 )
-def test_a_live_key_is_refused_before_anything_is_asked(keys):
+def test_live_check_refuses_a_live_key(keys):
     with pytest.raises(ValueError, match="test mode"):
         live_check.check(*keys, "http://127.0.0.1:1", print)

@@ -30,7 +30,7 @@ def connected(installation):
     return socket.create_connection((place.hostname, place.port), 10)
 
 
-def test_what_is_on_its_way_when_the_service_is_told_to_stop_is_answered(redis_url, tmp_path, sample_campaign):
+def test_open_requests_are_answered_during_shutdown(redis_url, tmp_path, sample_campaign):
     body = b"{}" * 1_000
     with processes(redis_url, tmp_path, sample_campaign) as (installation, process), connected(installation) as slow:
         head = f"POST /v1/stripe/webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -44,7 +44,7 @@ def test_what_is_on_its_way_when_the_service_is_told_to_stop_is_answered(redis_u
         assert process.wait(3 * DRAINED_WITHIN) == 0
 
 
-def test_a_client_that_never_finishes_does_not_keep_the_service_from_stopping(redis_url, tmp_path, sample_campaign):
+def test_unfinished_client_does_not_block_shutdown(redis_url, tmp_path, sample_campaign):
     with processes(redis_url, tmp_path, sample_campaign) as (installation, process), connected(installation) as slow:
         slow.sendall(b"POST /v1/stripe/webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\nabc")
         time.sleep(0.3)
@@ -52,7 +52,7 @@ def test_a_client_that_never_finishes_does_not_keep_the_service_from_stopping(re
         process.wait(3 * DRAINED_WITHIN)
 
 
-def test_a_checkout_session_that_stripe_is_slow_to_make_is_still_handed_over(redis_url, tmp_path, sample_campaign):
+def test_slow_checkout_session_is_returned_during_shutdown(redis_url, tmp_path, sample_campaign):
     with (
         processes(redis_url, tmp_path, sample_campaign, workers=1, between=slow_to_create) as (installation, process),
         ThreadPoolExecutor(1) as donor,
@@ -64,7 +64,7 @@ def test_a_checkout_session_that_stripe_is_slow_to_make_is_still_handed_over(red
         assert ordered.result(3 * DRAINED_WITHIN).status_code == 201
 
 
-def test_a_rolling_restart_of_two_instances_under_load_fails_no_request(redis_url, tmp_path, sample_campaign):
+def test_rolling_restart_of_two_instances_fails_no_request(redis_url, tmp_path, sample_campaign):
     """Whoever asks tries the other one where a connection is refused or closed, as proxies do."""
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -80,7 +80,7 @@ def test_a_rolling_restart_of_two_instances_under_load_fails_no_request(redis_ur
     assert set(answers) == {200}
 
 
-def test_workers_are_replaced_one_by_one_under_load_and_no_request_fails(redis_url, tmp_path, sample_campaign):
+def test_replacing_workers_under_load_fails_no_request(redis_url, tmp_path, sample_campaign):
     """SIGHUP. A connection that is closed between two requests is opened again, and never refused."""
     with (
         processes(redis_url, tmp_path, sample_campaign) as (installation, process),
@@ -124,7 +124,7 @@ def slow_to_create(sandbox):
     return app
 
 
-def test_without_file_descriptors_it_sheds_load_and_recovers(redis_url, tmp_path, sample_campaign):
+def test_service_sheds_load_without_file_descriptors(redis_url, tmp_path, sample_campaign):
     with processes(redis_url, tmp_path, sample_campaign, workers=2) as (installation, process):
         for worker in workers(process):
             used = len(os.listdir(f"/proc/{worker}/fd"))
@@ -158,7 +158,7 @@ def status(client):
         return 0
 
 
-def test_while_redis_cannot_save_gifts_are_sent_again_readers_served_and_it_recovers(tmp_path):
+def test_service_recovers_after_redis_cannot_save(tmp_path):
     with EmbeddedValkey(tmp_path / "valkey") as valkey, running(valkey.url, tmp_path / "sandbox") as installation:
         installation.until_ready()
         installation.give("25")

@@ -47,7 +47,7 @@ def behind(redis_url, tmp_path_factory):
         yield installation, sample_campaign, proxy
 
 
-def test_a_gift_goes_through_it(behind):
+def test_donation_through_the_proxy(behind):
     installation, _, proxy = behind
     token = installation.token("roof")
     started = installation.submit(token=token, amount="own", own="20")
@@ -64,7 +64,7 @@ def cache(answer):
     return answer.headers.get("x-cache")
 
 
-def test_what_is_public_is_kept_for_a_second_and_says_the_same(behind):
+def test_proxy_caches_public_responses_for_a_second(behind):
     installation, _, _ = behind
     for path in ("/v1/campaigns/roof/progress", "/v1/campaigns/roof?lang=en", "/widget/v1/donation-card.js", "/c/roof"):
         direct = httpx.get(f"{installation.service}{path}")
@@ -91,7 +91,7 @@ def test_what_is_public_is_kept_for_a_second_and_says_the_same(behind):
         ("zebra, x-gzip", None),
     ],
 )
-def test_a_browser_is_sent_what_it_takes_and_however_it_says_so_one_kept_answer_serves(behind, takes, sent):
+def test_proxy_caches_one_variant_per_encoding(behind, takes, sent):
     installation, _, _ = behind
 
     address = f"/widget/v1/donation-card.js?first-asked-for={quote(takes)}"
@@ -102,7 +102,7 @@ def test_a_browser_is_sent_what_it_takes_and_however_it_says_so_one_kept_answer_
         assert (cache(answer) != "MISS") is kept
 
 
-def test_each_language_of_a_page_is_kept_for_itself(behind):
+def test_proxy_caches_each_language_separately(behind):
     installation, _, _ = behind
     for _ in range(4):
         for lang in ("en", "de"):
@@ -110,14 +110,14 @@ def test_each_language_of_a_page_is_kept_for_itself(behind):
             assert f'lang="{lang}"' in page
 
 
-def test_a_form_and_its_token_are_never_kept(behind):
+def test_proxy_never_caches_a_form(behind):
     installation, _, _ = behind
     answers = [installation.client.get("/c/roof/give") for _ in range(5)]
     assert {cache(answer) for answer in answers} == {"MISS"}
     assert len({re.search(r'name="token"[^>]*value="([^"]+)"', answer.text)[1] for answer in answers}) == 5
 
 
-def test_a_request_has_one_name_and_never_another_ones(behind):
+def test_proxy_sets_one_request_id(behind):
     installation, _, _ = behind
     named = installation.client.get("/c/roof", headers={"x-request-id": "a-name-of-mine"})
     assert named.headers["x-request-id"] == "a-name-of-mine"
@@ -125,14 +125,14 @@ def test_a_request_has_one_name_and_never_another_ones(behind):
     assert len({answer.headers["x-request-id"] for answer in others}) == 3
 
 
-def test_operators_addresses_are_not_for_the_public_and_huge_bodies_for_nobody(behind):
+def test_proxy_blocks_operator_routes_and_huge_bodies(behind):
     installation, _, _ = behind
     assert {installation.client.get(path).status_code for path in ("/metrics", "/readyz")} == {404}
     assert installation.client.get("/healthz").status_code == 200
     assert installation.client.post("/v1/stripe/webhook", content=b"x" * 65_537).status_code == 413
 
 
-def test_browsers_may_speak_http_2(behind):
+def test_proxy_speaks_http_2(behind):
     _, _, proxy = behind
     trust = ssl.create_default_context(cafile=str(proxy.folder / "fullchain.pem"))
     trust.set_alpn_protocols(["h2", "http/1.1"])
@@ -140,7 +140,7 @@ def test_browsers_may_speak_http_2(behind):
         assert connection.selected_alpn_protocol() == "h2"
 
 
-def test_slow_clients_are_hung_up_on_and_the_others_are_served(behind):
+def test_proxy_closes_slow_clients_and_serves_others(behind):
     installation, _, proxy = behind
     head = b"POST /v1/checkout-sessions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n"
     body = head + b"content-type: application/x-www-form-urlencoded\r\n\r\ntoken="
@@ -180,7 +180,7 @@ def ended(connection):
     return True
 
 
-def test_a_hidden_campaign_is_redacted_and_stays_so_when_the_service_is_away(redis_url, tmp_path, sample_campaign):
+def test_hidden_campaign_stays_redacted_while_service_is_down(redis_url, tmp_path, sample_campaign):
     """And a figure may be old then, but nothing else; and no log tells who asked."""
     with listening() as probe:
         port = probe.getsockname()[1]
@@ -208,12 +208,12 @@ def test_a_hidden_campaign_is_redacted_and_stays_so_when_the_service_is_away(red
         assert "127.0.0.1" not in proxy.log
 
 
-def test_a_static_mirror_shows_the_last_figure_and_leads_on_to_the_service(redis_url, tmp_path, sample_campaign):
+def test_static_mirror_shows_last_total_and_links_to_service(redis_url, tmp_path, sample_campaign):
     mirror, conf = tmp_path / "mirror", tmp_path / "nginx.conf"
-    copying = ["deploy/mirror.sh", "", "roof", str(mirror)]
+    copying = ["deploy/contrib/mirror.sh", "", "roof", str(mirror)]
     with listening() as probe:
         port = probe.getsockname()[1]
-    server = Path("deploy/mirror.conf").read_text()
+    server = Path("deploy/contrib/mirror.conf").read_text()
     for shipped, here in {"listen 8080": f"listen 127.0.0.1:{port}", "/srv/mirror": str(mirror)}.items():
         assert shipped in server
         server = server.replace(shipped, here)

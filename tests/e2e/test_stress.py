@@ -1,4 +1,4 @@
-"""The parts of `make torture`, each for a short while (canaries: test_canaries). A failure names its seed."""
+"""The parts of `make stress`, each for a short while (canaries: test_canaries). A failure names its seed."""
 
 import pytest
 
@@ -16,5 +16,5 @@ SHORT = {
 
 
 @pytest.mark.parametrize("part", SHORT)
-def test_what_is_killed_emptied_hung_or_cut_off_loses_and_doubles_nothing(part):
+def test_stress_parts_lose_and_double_nothing(part):
     print(run(part, SHORT[part], seed=1))

@@ -46,18 +46,18 @@ def installed(wheel, tmp_path_factory):
     return folder / "bin/python"
 
 
-def test_everything_that_is_no_module_is_in_the_wheel(wheel):
+def test_wheel_contains_every_data_file(wheel):
     with zipfile.ZipFile(wheel) as packed:
         names = set(packed.namelist())
     files = [path for path in Path("service").rglob("*.*") if path.is_file() and path.suffix != ".pyc"]
     assert {str(path.relative_to("service")) for path in files} - names == set()
     beside = [path for folder in ("widget", "campaigns") for path in Path(folder).rglob("*.*") if path.is_file()]
-    assert {f"donation_card/_beside/{path}" for path in [*beside, Path("openapi.yaml")]} - names == set()
+    assert {f"donation_card/_resources/{path}" for path in [*beside, Path("openapi.yaml")]} - names == set()
     assert f"donation_card-{__version__}.dist-info/licenses/LICENSE" in names
     assert not [name for name in names if name.startswith("tests/")]
 
 
-def test_an_installed_wheel_runs_the_demo_in_an_empty_folder(installed, tmp_path):
+def test_installed_wheel_runs_demo_in_empty_folder(installed, tmp_path):
     port = three_free_ports()
     where = subprocess.run(
         [installed, "-c", "import donation_card; print(donation_card.__file__)"],
@@ -101,8 +101,8 @@ def answers(url):
         return False
 
 
-def test_the_version_is_said_once_and_everywhere_the_same():
+def test_version_is_the_same_everywhere():
     card = re.search(r"<donation-card> (\d+\.\d+\.\d+):", Path("widget/donation-card.js").read_text())
     contract = yaml.safe_load(Path("openapi.yaml").read_text())
-    image = re.findall(r"/donation-card:(\S+)", Path("deploy/kubernetes.yaml").read_text())
+    image = re.findall(r"/donation-card:(\S+)", Path("deploy/contrib/kubernetes.yaml").read_text())
     assert [card[1], contract["info"]["version"], *image] == [__version__] * 3

@@ -30,7 +30,7 @@ def numbers(cell):
         yield from (f"{section}.{number}" for number in range(int(first), int(last or first) + 1))
 
 
-def test_every_requirement_of_levels_1_and_2_stands_in_the_table_once():
+def test_asvs_lists_every_requirement_once():
     wanted = {
         f"{section}.{number}"
         for section, count in re.findall(r"(\d+\.\d+) (\d+)", LEVELS_1_AND_2)
@@ -42,13 +42,13 @@ def test_every_requirement_of_levels_1_and_2_stands_in_the_table_once():
     assert set(told.values()) == {1}
 
 
-def test_each_row_has_a_standing_and_a_test_or_a_reason():
+def test_asvs_rows_have_a_status_and_a_reason():
     for cell, standing, where in rows():
         assert standing in {"yes", "n/a", "partly", "operator"}, cell
         assert len(where) > 5, cell
 
 
-def test_every_test_that_is_named_exists():
+def test_asvs_and_threat_model_name_existing_tests():
     there = set()
     for path in Path("tests").rglob("test_*.py"):
         there |= set(re.findall(r"^(?:async )?def (test_\w+)", path.read_text("utf-8"), re.M))
@@ -58,7 +58,7 @@ def test_every_test_that_is_named_exists():
         assert named - there == set(), page
 
 
-def test_the_threat_model_says_what_is_not_stopped_and_names_its_standards():
+def test_threat_model_names_limits_and_standards():
     adversaries = Path("docs/threat-model.md").read_text("utf-8").partition("## Adversaries")[2].partition("## Keys")[0]
     said = [paragraph for paragraph in adversaries.split("\n\n") if paragraph.startswith("**")]
     assert len(said) >= 7

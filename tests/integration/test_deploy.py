@@ -1,4 +1,4 @@
-"""What is deployed speaks of the service as it is: its metrics, settings, ports; and every alert says what to do."""
+"""The files of deploy/ agree with the service: metrics, settings, limits. Every alert has a runbook entry."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import yaml
 from donation_card.domain.campaign import LANGUAGES
 from donation_card.errors import ConfigurationError
 from donation_card.server.http_protocol import KEEP_ALIVE
-from donation_card.settings import from_environment
+from donation_card.settings import SETTINGS, from_environment
 
 from tests.support.installation import METRICS_TOKEN
 
@@ -25,7 +25,7 @@ def rules():
 
 @pytest.fixture(scope="module")
 def told(installation):
-    """The names of the series that the service tells."""
+    """Names of the time series that the service exports."""
     text = httpx.get(f"{installation.service}/metrics", headers={"authorization": f"Bearer {METRICS_TOKEN}"}).text
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
     endings = {"histogram": ("_bucket", "_count", "_sum")}
@@ -36,7 +36,7 @@ def named(text):
     return set(re.findall(r"donation_card_\w+", text))
 
 
-def test_alerts_and_dashboard_ask_for_what_the_service_tells(told):
+def test_alerts_and_dashboard_use_existing_metrics(told):
     asked = named(" ".join(rule["expr"] for rule in rules()))
     shown = named(Path("deploy/grafana.json").read_text())
     assert len(asked) > 10
@@ -45,16 +45,25 @@ def test_alerts_and_dashboard_ask_for_what_the_service_tells(told):
     assert told - shown - {name for name in told if name.endswith(("_sum", "_bucket"))} == set()
 
 
-def test_every_alert_has_a_line_that_says_what_to_do_and_a_test_that_makes_it_fire():
-    page = Path("docs/operate.md").read_text()
-    lines = dict(re.findall(r"^\| `([A-Z][a-z]\w+)` \((page|ticket)\) \|", page, re.M))
-    assert lines == {rule["alert"]: rule["labels"]["severity"] for rule in rules()}
+def test_every_alert_has_a_runbook_entry_and_a_test():
+    severities = {rule["alert"]: rule["labels"]["severity"] for rule in rules()}
+    table = re.findall(
+        r"^\| \[`(\w+)`\]\(incidents\.md#(\w+)\) \((page|ticket)\) \|.*\| (.+) \|$",
+        Path("docs/monitor.md").read_text(),
+        re.M,
+    )
+    assert {name: severity for name, _, severity, _ in table} == severities
+    assert all(anchor == name.lower() for name, anchor, _, _ in table)
+    delays = {rule["alert"]: rule.get("for", "at once").replace("m", " min") for rule in rules()}
+    assert {name: delay for name, _, _, delay in table} == delays
+    entries = re.findall(r"^### ([A-Z]\w+)\n\n\*(page|ticket)\*\.", Path("docs/incidents.md").read_text(), re.M)
+    assert dict(entries) == severities
     for case, fires in zip(read("alerts.test.yml")["tests"], (False, True), strict=True):
         assert [each["alertname"] for each in case["alert_rule_test"]] == [rule["alert"] for rule in rules()]
         assert {bool(each.get("exp_alerts")) for each in case["alert_rule_test"]} == {fires}
 
 
-def test_the_dashboard_has_a_picture_for_each_question():
+def test_dashboard_has_a_panel_for_each_question():
     panels = json.loads(Path("deploy/grafana.json").read_text())["panels"]
     assert len({panel["title"] for panel in panels}) == len(panels) >= 10
     for panel in panels:
@@ -62,11 +71,9 @@ def test_the_dashboard_has_a_picture_for_each_question():
         assert all(target["expr"] for target in panel["targets"])
 
 
-def test_every_setting_that_is_deployed_is_one_that_the_service_reads():
-    known = set(
-        re.findall(r'(?:read|listed|get)\(\s*"([A-Z_]+)"', Path("service/donation_card/settings.py").read_text())
-    )
-    manifests = list(yaml.safe_load_all(Path("deploy/kubernetes.yaml").read_text()))
+def test_every_deployed_setting_is_read_by_the_service():
+    known = {setting.name for setting in SETTINGS}
+    manifests = list(yaml.safe_load_all(Path("deploy/contrib/kubernetes.yaml").read_text()))
     deployed = {
         name
         for each in manifests
@@ -78,41 +85,42 @@ def test_every_setting_that_is_deployed_is_one_that_the_service_reads():
     assert deployed - known == set()
 
 
-def test_the_service_refuses_the_examples_as_they_are():
+def test_service_refuses_example_secrets():
     lines = re.findall(r"^([A-Z_]+)=(.*)$", Path("deploy/environment.example").read_text(), re.M)
     with pytest.raises(ConfigurationError, match="STRIPE_SECRET_KEY") as refused:
-        from_environment(dict(lines) | {"REDIS_URL": "redis://ledger"})
+        from_environment(dict(lines) | {"REDIS_URL": "redis://redis"})
     assert len(refused.value.faults) >= 4
 
 
-def test_containers_run_as_nobody_with_nothing_to_write_to():
+def test_containers_run_unprivileged_and_read_only():
     for name, service in read("compose.yaml")["services"].items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
     assert read("compose.yaml")["services"]["service"].get("ports") is None, "only the proxy has a port outside"
-    manifests = {each["kind"]: each for each in yaml.safe_load_all(Path("deploy/kubernetes.yaml").read_text())}
+    manifests = {each["kind"]: each for each in yaml.safe_load_all(Path("deploy/contrib/kubernetes.yaml").read_text())}
     pod = manifests["Deployment"]["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
     assert "USER 10001" in Path("deploy/Dockerfile").read_text()
 
 
-def test_the_image_keeps_every_language_that_a_campaign_can_speak():
+def test_image_keeps_every_campaign_language():
     kept = re.search(r"\.\*/\\\((.*?)\\\)\\\(_", Path("deploy/Dockerfile").read_text())[1]
     assert set(kept.split(r"\|")) == {"root", *LANGUAGES}
 
 
-def test_the_proxy_gives_up_an_idle_connection_before_the_service_does():
+def test_proxy_closes_idle_connections_before_service():
     kept = re.search(r"upstream card \{.*?keepalive_timeout (\d+)s;", Path("deploy/nginx.conf").read_text(), re.S)
     assert int(kept[1]) < KEEP_ALIVE
 
 
-def test_what_draining_needs_is_granted_everywhere():
+def test_stop_timeouts_exceed_the_drain_time():
     from donation_card.cli.serve import SHUTDOWN_TIMEOUT
 
     seconds = [
         int(read("compose.yaml")["services"]["service"]["stop_grace_period"].removesuffix("s")),
         int(re.search(r"TimeoutStopSec=(\d+)", Path("deploy/donation-card.service").read_text())[1]),
-        int(re.search(r"terminationGracePeriodSeconds: (\d+)", Path("deploy/kubernetes.yaml").read_text())[1]) - 4,
+        int(re.search(r"terminationGracePeriodSeconds: (\d+)", Path("deploy/contrib/kubernetes.yaml").read_text())[1])
+        - 4,
     ]
     assert min(seconds) > SHUTDOWN_TIMEOUT

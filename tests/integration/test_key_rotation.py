@@ -57,21 +57,21 @@ def finishes(installation: Installation, begun: Begun) -> bool:
     [((OLD,), (OLD, NEW)), ((OLD, NEW), (NEW, OLD)), ((NEW, OLD), (NEW,))],
     ids=["the new one behind", "the new one in front", "the old one dropped"],
 )
-def test_at_each_step_two_instances_understand_each_other(installation, before, after):
+def test_both_instances_accept_tokens_at_each_rotation_step(installation, before, after):
     """The recipe of docs/operate.md. Behind a proxy the next request may come to either of them."""
     with beside(installation, secret_keys=before) as one, beside(installation, secret_keys=after) as other:
         assert finishes(other, begin(one))
         assert finishes(one, begin(other))
 
 
-def test_a_key_that_was_dropped_opens_nothing(installation):
+def test_removed_key_reads_no_token(installation):
     with beside(installation, secret_keys=(OLD,)) as one, beside(installation, secret_keys=(NEW,)) as other:
         begun = begin(one)
         assert not finishes(other, begun)
         assert other.order("30", token=begun.token).json()["code"] == "token_invalid"
 
 
-def test_a_webhook_signed_with_either_secret_is_applied(installation):
+def test_webhook_signed_with_either_secret_is_applied(installation):
     old, new = "whsec_old0123456789abcd", "whsec_new0123456789abcd"
     with beside(installation, stripe_webhook_secrets=(new, old)) as other:
         for secret in (old, new):
@@ -81,7 +81,7 @@ def test_a_webhook_signed_with_either_secret_is_applied(installation):
         assert post(other, session_event(other), secret=old).status_code == 400
 
 
-def test_a_gift_begun_with_one_key_of_stripes_is_counted_with_the_next(installation):
+def test_donation_is_counted_across_a_stripe_key_change(installation):
     before = installation.totals()
     begun = begin(installation)
     with beside(installation, stripe_secret_key="rk_test_next0123456789") as other:
@@ -98,7 +98,7 @@ def test_metrics_are_read_with_either_token(installation):
     assert statuses == [200, 200, 404, 404]
 
 
-def test_the_password_of_redis_is_changed_under_a_service_that_runs(tmp_path):
+def test_redis_password_changes_without_restart(tmp_path):
     with EmbeddedValkey(tmp_path / "valkey") as valkey:
         raw = Redis.from_url(valkey.url)
         raw.execute_command("ACL", "SETUSER", "card", "on", f">{OLD}", "~donation-card:*", "+@all")

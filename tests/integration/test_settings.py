@@ -1,5 +1,6 @@
 """A wrong setting stops the start and says which, what was given, and where to set it."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 import stripe
 from donation_card.errors import ConfigurationError
-from donation_card.settings import STRIPE_SCRIPT, from_environment
+from donation_card.settings import SETTINGS, STRIPE_SCRIPT, Settings, from_environment
 
 GOOD = {
     "STRIPE_SECRET_KEY": "rk_test_51Habcdefghijk",
@@ -27,13 +28,24 @@ def faults(**changes):
     return {fault.field: str(fault) for fault in caught.value.faults}
 
 
-def test_a_complete_environment_is_taken():
+def test_complete_environment_is_accepted():
     settings = from_environment(GOOD | {"WEB_CONCURRENCY": "4"})
     assert (settings.workers, settings.port, settings.livemode) == (4, 8000, False)
     assert settings.stripe_origins("connect") == ("https://api.stripe.com", "https://checkout.stripe.com")
 
 
-def test_an_empty_environment_names_everything_that_is_missing_at_once():
+def test_settings_table_has_each_field_and_default():
+    by_field = {setting.field: setting for setting in SETTINGS}
+    fields = {field.name: field for field in dataclasses.fields(Settings) if not field.name.startswith("demo_")}
+    assert by_field.keys() == fields.keys()
+    assert len({setting.name for setting in SETTINGS}) == len(SETTINGS) == len(by_field)
+    for name, setting in by_field.items():
+        assert setting.required == (fields[name].default is dataclasses.MISSING), setting.name
+        if setting.default:
+            assert setting.parse(setting.default) == fields[name].default, setting.name
+
+
+def test_empty_environment_names_every_missing_setting():
     with pytest.raises(ConfigurationError) as caught:
         from_environment({})
     missing = {fault.field for fault in caught.value.faults}
@@ -77,11 +89,11 @@ def test_an_empty_environment_names_everything_that_is_missing_at_once():
         ("STRIPE_API_BASE", "ftp://x"),
     ],
 )
-def test_each_wrong_value_is_named_alone(name, value):
+def test_wrong_value_is_named(name, value):
     assert faults(**{name: value}).keys() == {name}
 
 
-def test_a_secret_that_is_wrong_is_not_shown():
+def test_wrong_secret_is_not_shown():
     assert "sk_live_abc" not in str(faults(STRIPE_SECRET_KEY="xk_live_abc_sk_live_abc"))
 
 
@@ -95,11 +107,11 @@ def test_a_secret_that_is_wrong_is_not_shown():
         ("STRIPE_WEBHOOK_SECRET", "whsec_0123456789abcdef,misplaced"),
     ],
 )
-def test_no_secret_is_repeated_also_where_it_was_put_into_the_wrong_place(name, value):
+def test_secret_in_the_wrong_setting_is_not_shown(name, value):
     assert "misplaced" not in str(faults(**{name: value}))
 
 
-def test_several_of_a_kind_are_taken_while_they_rotate():
+def test_several_secrets_are_accepted_during_rotation():
     two = {"SECRET_KEYS": "n0123456789abcdef" * 2, "METRICS_TOKEN": "m0123456789abcdef" * 2}
     several = {name: f"{value},{value[::-1]}" for name, value in two.items()}
     settings = from_environment(
@@ -113,11 +125,11 @@ def test_several_of_a_kind_are_taken_while_they_rotate():
         assert faults(**{name: f"{value},"}).keys() == {name}
 
 
-def test_the_script_is_of_the_same_release_as_the_client():
+def test_stripe_script_matches_the_client_release():
     assert STRIPE_SCRIPT.split("/")[-2] == stripe.api_version.partition(".")[2]
 
 
-def test_another_stripe_base_replaces_every_origin_of_stripes():
+def test_api_base_replaces_every_stripe_origin():
     settings = from_environment(GOOD | {"STRIPE_API_BASE": "http://127.0.0.1:8002"})
     assert settings.stripe_script.startswith("http://127.0.0.1:8002/")
     assert {settings.stripe_origins(use) for use in ("script", "frame", "connect", "img", "form")} == {
@@ -133,7 +145,7 @@ def test_another_stripe_base_replaces_every_origin_of_stripes():
         "rediss+cluster://one:6379,two:6379",
     ],
 )
-def test_redis_may_be_several_servers(url):
+def test_redis_url_may_name_several_servers(url):
     assert from_environment(GOOD | {"REDIS_URL": url, "REDIS_MIN_REPLICAS_ACK": "2"}).redis_min_replicas_ack == 2
 
 
@@ -145,7 +157,7 @@ def refused(environment):
     return ended.stderr
 
 
-def test_every_fault_of_settings_and_files_is_named_at_once_and_nothing_starts(tmp_path):
+def test_serve_names_every_settings_and_file_error(tmp_path):
     for name in ("roof", "well"):
         (tmp_path / f"{name}.toml").write_text(
             Path("tests/support/roof.toml").read_text("utf-8").replace("goal = 900", "goal = 901")
@@ -156,7 +168,7 @@ def test_every_fault_of_settings_and_files_is_named_at_once_and_nothing_starts(t
         assert named in told
 
 
-def test_a_folder_that_is_not_there_is_named_once(tmp_path):
+def test_missing_campaign_folder_is_named_once(tmp_path):
     wrong = GOOD | {"PATH": os.environ["PATH"], "CAMPAIGNS_DIR": str(tmp_path / "gone")}
     told = refused(wrong)
     assert [line for line in told.splitlines() if "gone" in line] == [

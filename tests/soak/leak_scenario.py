@@ -210,7 +210,7 @@ def _while_stripe_is_away(installation: Installation, donor: Donor) -> None:
     with visit.client:
         order = {"token": visit.token(), "amount": "5"}
         made = visit.client.post("/v1/checkout-sessions", json=order).json()
-        installation.operate("faults", api={"kind": "500", "next": 50, "executed": False})
+        installation.operate("faults", api={"kind": "500", "remaining": 50, "executed": False})
         asked = visit.client.get(f"/v1/checkout-sessions/{made['handle']}")
         httpx.delete(f"{installation.sandbox}/sandbox/faults").raise_for_status()
     assert asked.status_code == 503, asked.text

@@ -1,4 +1,4 @@
-"""`make torture`: processes are killed, emptied, hung, cut off, replaced under load; the sandbox says what is true.
+"""`make stress`: processes are killed, emptied, hung, cut off, replaced under load; the sandbox says what is true.
 
     python -m tests.soak.stress [part…] [--scale 0.1] [--seed 7]
 
@@ -33,7 +33,7 @@ from donation_card.domain.totals import Totals, expected_totals, payment, refund
 from donation_card.errors import TotalsUnavailable
 from redis import Redis
 from stripe_sandbox import WebhookFaults
-from stripe_sandbox.reversals import DISPUTE_MOVES, REFUND_MOVES
+from stripe_sandbox.reversals import DISPUTE_TRANSITIONS, REFUND_TRANSITIONS
 
 from tests.soak import leak_scenario as canary_story
 from tests.soak.restarts import restarts
@@ -85,9 +85,9 @@ class Donors:
         if not self.take_back or what < 0.7:
             give(http, self.dice.randint(2_00, 300_00))
         elif what < 0.8:
-            self.move(http, "refunds", REFUND_MOVES)
+            self.move(http, "refunds", REFUND_TRANSITIONS)
         elif what < 0.9:
-            self.move(http, "disputes", DISPUTE_MOVES)
+            self.move(http, "disputes", DISPUTE_TRANSITIONS)
         else:
             paid = http.get("/v1/payment_intents", params={"limit": 20}).json()["data"]
             if paid:
@@ -142,7 +142,7 @@ def totals(installation: Installation) -> Totals | None:
 
 IMPATIENT = {
     "retry_delays": (0.3,) * 400,
-    "webhook_faults": WebhookFaults(duplicate=1, reorder=0.5, drop=0.1),
+    "webhook_faults": WebhookFaults(extra_copies=1, max_jitter=0.5, attempt_failure_rate=0.1),
     "delivery_timeout": 3.0,
 }
 
@@ -405,9 +405,9 @@ def outage(folder: Path, dice: random.Random, count: int) -> str:
                     give(http, dice.randint(2_00, 300_00))
                     given += 1
                 kind = dice.choice(["500", "429", "reset"])
-                installation.operate("faults", api={"kind": kind, "next": 10_000})
+                installation.operate("faults", api={"kind": kind, "remaining": 10_000})
                 for _ in range(12):
-                    installation.operate("clock", advance=300)
+                    installation.operate("clock", advance_seconds=300)
                     assert installation.client.get("/v1/campaigns/roof/progress").status_code == 200
                     time.sleep(0.05)
                 http.delete("/sandbox/faults").raise_for_status()

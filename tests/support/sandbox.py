@@ -1,4 +1,4 @@
-"""A sandbox on a real socket, the official client that talks to it, and a receiver for its webhooks."""
+"""Run a sandbox on a real socket, with the official client and a receiver for its webhooks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ stripe.enable_telemetry = False
 
 
 class QuickServer(uvicorn.Server):
-    """Starts and ends without the tenths of seconds that a real server allows itself; over 200 tests they add up."""
+    """Start and stop without the pauses of a real server, which add up over 200 tests."""
 
     async def main_loop(self) -> None:
         while not self.should_exit:
@@ -46,7 +46,7 @@ class QuickServer(uvicorn.Server):
 
 @contextmanager
 def serving(app: Starlette, listener: socket.socket) -> Iterator[None]:
-    """Runs an app in a thread, on a socket that listens already."""
+    """Run an app in a thread on a listening socket."""
     server = QuickServer(uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -65,7 +65,7 @@ def listen() -> tuple[socket.socket, str]:
 
 @dataclass
 class Inbox:
-    """Receives webhooks and answers with `statuses` first, with 200 after those."""
+    """Receive webhooks; answer with `statuses` first and then with 200."""
 
     url: str = ""
     statuses: list[int] = field(default_factory=list)
@@ -94,7 +94,7 @@ class Inbox:
 
 @dataclass
 class Sandbox:
-    """One running sandbox, seen from outside: the API client, a browser and the operator's switches."""
+    """Use a running sandbox through the API client, a browser and the control API."""
 
     url: str
     http: httpx.Client
@@ -137,22 +137,22 @@ class Sandbox:
         return dict(answer.json())
 
     def advance(self, seconds: float) -> None:
-        self.operate("clock", advance=seconds)
+        self.operate("clock", advance_seconds=seconds)
 
     def event_types(self) -> list[str]:
-        """Oldest first."""
+        """Return the types of all events, oldest first."""
         return [event["type"] for event in self.call("GET", "/v1/events?limit=100").json()["data"]][::-1]
 
 
 def until(done: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not done():
-        assert time.monotonic() < deadline, "this never came true"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.002)
 
 
 def gift(**changes: Any) -> Any:
-    """The parameters of a donation of EUR 25.00 for the roof, on the hosted page; None takes one away."""
+    """Return the parameters of a donation of EUR 25.00 on the hosted page; None removes one."""
     params = {
         "mode": "payment",
         "ui_mode": "hosted_page",
@@ -183,7 +183,7 @@ def amount(cents: Any, currency: str = "eur", **changes: Any) -> list[dict[str, 
 
 @contextmanager
 def sandbox_with(**options: Any) -> Iterator[Sandbox]:
-    """A sandbox whose clock stands still at NOON until it is pushed."""
+    """Run a sandbox whose clock stands still at NOON until it is advanced."""
     listener, url = listen()
     settings = replace(SandboxSettings(public_url=url, clock=lambda: NOON, seed=1), **options)
     with (

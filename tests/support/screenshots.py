@@ -1,4 +1,4 @@
-"""`make sheet`: the contact sheets of docs/images, made by the product itself: every state, theme, width and language.
+"""`make screenshots`: make the pictures of docs/images with the product: each state, theme, width and language.
 
 A real installation and a real browser; nothing is drawn by hand. To be looked at, and corrected until it is good.
 """

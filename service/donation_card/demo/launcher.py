@@ -1,7 +1,6 @@
-"""The demo: everything on one machine, with no key and no Redis, and each layer the real one.
+"""Run the demo: an article, the service and the Stripe sandbox on three ports, and an embedded Valkey.
 
-An article on an origin of its own, the service, and the sandbox that stands for Stripe, on three ports; the ledger in
-an embedded Valkey. What it keeps is in `data/` and survives a restart.
+It needs no key and no Redis. Its data is in `data/` and survives a restart.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from donation_card.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Three origins that a browser holds apart: other ports, and another host name for the service."""
+    """Origins of the three sites. The service has another host name: to a browser, the card is cross-site."""
 
     port: int
 
@@ -47,13 +46,13 @@ class Addresses:
 
 
 async def run_demo(port: int, data: Path, campaigns: Path) -> None:
-    """Serve until SIGINT or SIGTERM. Raises Misconfigured when a port is taken or a campaign file is wrong."""
+    """Serve until SIGINT or SIGTERM. Raises ConfigurationError if a port is in use or a campaign file is wrong."""
     addresses = Addresses(port)
     sockets = [_listen(port + offset) for offset in range(3)]
     webhook_secret = _stored_secret(data / "webhook-secret", lambda: "whsec_" + secrets.token_hex(16))
     with EmbeddedValkey(data / "valkey") as valkey:
         settings = Settings(
-            stripe_rate_limit=2_500,  # the sandbox takes it
+            stripe_rate_limit=2_500,  # the sandbox has no limit
             stripe_secret_key="sk_test_" + "sandbox",
             stripe_publishable_key="pk_test_" + "sandbox",
             stripe_webhook_secrets=(webhook_secret,),
@@ -77,12 +76,12 @@ async def run_demo(port: int, data: Path, campaigns: Path) -> None:
         (data / "environment").write_text(environment(settings))
         apps = [create_app(settings), create_article(addresses.service), sandbox]
         async with _served(apps, sockets):
-            print(_welcome(addresses), flush=True)  # noqa: T201 - the one address that the demo prints
-            await _interrupted()
+            print(_welcome(addresses), flush=True)  # noqa: T201
+            await _wait_for_stop_signal()
 
 
 def environment(settings: Settings) -> str:
-    """The demo's settings as the commands read them, so that `totals` can look into a running demo."""
+    """Return the settings as lines NAME=value. The other commands read them in the folder of a running demo."""
     values = {
         "STRIPE_SECRET_KEY": settings.stripe_secret_key,
         "STRIPE_PUBLISHABLE_KEY": settings.stripe_publishable_key,
@@ -99,9 +98,9 @@ def environment(settings: Settings) -> str:
 def _welcome(addresses: Addresses) -> str:
     return (
         f"\n  Donation Card is running. Open the demo article:\n\n      {addresses.article}\n\n"
-        "  No real money moves: give with card number 4242 4242 4242 4242. Here the public figure follows at once;\n"
-        "  a real campaign's moves on its timetable and in steps. Ctrl+C stops it; data/ keeps what was given.\n"
-        f"  Refunds, disputes and webhooks that go astray: {addresses.sandbox}/sandbox\n"
+        "  No real money moves: pay with card number 4242 4242 4242 4242. The public total changes at once here;\n"
+        "  a real campaign publishes it at fixed times and in steps. Ctrl+C ends the demo; data/ keeps the donations.\n"
+        f"  Refunds, disputes and lost webhooks: {addresses.sandbox}/sandbox\n"
     )
 
 
@@ -111,13 +110,13 @@ def _listen(port: int) -> socket.socket:
     try:
         listening.bind(("127.0.0.1", port))
     except OSError as error:
-        allowed = "a PORT such that it and the two above it are free"
+        allowed = "a port that is free, like the two after it"
         raise ConfigurationError([ConfigFault("environment", "PORT", f"{port}, which is in use", allowed)]) from error
     return listening
 
 
 def _stored_secret(path: Path, make: Callable[[], str]) -> str:
-    """A secret made once and kept beside the data it belongs to."""
+    """Return the secret in `path`; create it on the first start."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         path.touch(mode=0o600)
@@ -128,7 +127,7 @@ def _stored_secret(path: Path, make: Callable[[], str]) -> str:
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Three servers in one process: the demo listens for signals once, for all of them."""
+        """Do nothing: `run_demo` handles the signals for its three servers."""
         yield
 
 
@@ -164,7 +163,7 @@ async def _served(apps: Sequence[ASGIApp], sockets: list[socket.socket]) -> Asyn
         await asyncio.gather(*tasks)
 
 
-async def _interrupted() -> None:
+async def _wait_for_stop_signal() -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

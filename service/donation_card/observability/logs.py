@@ -1,8 +1,10 @@
-"""Logs: one JSON line an event on standard output, and no line that holds a donor's data: of an error its kind and its
-place in the code, never its own words, for these may quote what somebody sent.
+"""Logs: one JSON object a line on standard output, written by a thread of its own.
 
-Whoever reads them may stop reading, and a disk may be full. Then lines wait, later ones are dropped and counted, and
-the service goes on.
+A log line holds no data of a donor. Of an exception it has the type and the traceback without the message, because a
+message may quote input.
+
+Nothing waits for the reader of the log. If the pipe is blocked or the disk is full, further lines are dropped and
+counted, and a line `log_lines_dropped` says how many.
 """
 
 from __future__ import annotations
@@ -11,127 +13,139 @@ import atexit
 import json
 import logging
 import os
-import threading
 import traceback
 from datetime import UTC, datetime
-from queue import SimpleQueue
-from typing import Final, TextIO, cast
+from functools import cache
+from logging.handlers import QueueHandler, QueueListener
+from queue import Full, Queue
+from typing import Final
 
 import structlog
 
 MAX_QUEUED_LINES: Final = 2_000
-"""Lines that wait for a reader; further ones are dropped."""
 
 FLUSH_TIMEOUT: Final = 1.0
-"""Seconds that the end of the process waits for the last lines to be taken."""
+"""Seconds that the end of the process waits for the last lines."""
+
+STANDARD_OUTPUT: Final = 1
 
 _STAMP: Final[list[structlog.types.Processor]] = [
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.ExceptionRenderer(lambda error: _traceback_without_message(error[1])),
 ]
-_RENDER: Final = structlog.processors.JSONRenderer()
-# One list for good: a logger keeps the list that it first used, and tests listen in there.
-_STRUCTLOG_CHAIN: Final[list[structlog.types.Processor]] = [structlog.contextvars.merge_contextvars, *_STAMP, _RENDER]
-_STDLIB_CHAIN: Final[list[structlog.types.Processor]] = [
-    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-    _RENDER,
+# One list for the life of the process: structlog's cached loggers keep it, and tests replace its contents.
+_STRUCTLOG_CHAIN: Final[list[structlog.types.Processor]] = [
+    structlog.contextvars.merge_contextvars,
+    *_STAMP,
+    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
 ]
+_FORMATTER: Final = structlog.stdlib.ProcessorFormatter(
+    foreign_pre_chain=_STAMP,
+    processors=[
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.JSONRenderer(),
+    ],
+)
 
 
 def configure_logs(level: str) -> None:
-    """uvicorn's own lines go the same way; its access log, which has addresses in it, is off."""
+    """Send the records of structlog and of all libraries to standard output. It may be called again."""
+    own = logging.getLogger("donation_card")
+    own.setLevel(level.upper())
     structlog.configure(
         processors=_STRUCTLOG_CHAIN,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _outlet)),
+        logger_factory=lambda *_: own,
         cache_logger_on_first_use=True,
     )
-    _libraries.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_STAMP, processors=_STDLIB_CHAIN))
     root = logging.getLogger()
-    root.addHandler(_libraries)  # once, however often
-    root.setLevel(logging.WARNING)  # below it the HTTP client tells addresses with a session's id in them
+    root.addHandler(_standard_output().handler)  # no effect if it is there already
+    root.setLevel(logging.WARNING)  # at INFO, httpx logs URLs with session ids
 
 
 def flush_logs() -> None:
-    """Give the lines that wait a moment to be written."""
-    _outlet.drain(FLUSH_TIMEOUT)
+    """Wait until the queued lines are written, for at most FLUSH_TIMEOUT."""
+    _standard_output().flush(FLUSH_TIMEOUT)
 
 
-class NonBlockingStream:
-    """A text file that keeps nobody waiting: a thread of its own writes to the descriptor, and hangs there alone."""
+class LogWriter:
+    """Write log records to a file descriptor without ever blocking the thread that logs."""
 
-    def __init__(self, descriptor: int, *, room: int = MAX_QUEUED_LINES) -> None:
-        self._descriptor, self._room = descriptor, room
-        self._waiting: SimpleQueue[str | threading.Event] = SimpleQueue()
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._dropped = self._refused = self._told = 0
+    def __init__(self, descriptor: int, *, max_lines: int = MAX_QUEUED_LINES) -> None:
+        self._queue: Queue[logging.LogRecord] = Queue(max_lines)
+        self.handler = BoundedQueueHandler(self._queue)
+        self._listener = DescriptorListener(self._queue, self.handler, descriptor)
+        self._listener.start()
 
-    def write(self, line: str) -> None:
-        if self._waiting.qsize() >= self._room:
-            self._dropped += 1
-            return
-        self._waiting.put(line)
-        if self._thread is None:
-            self._start()
+    def flush(self, timeout: float) -> bool:
+        """Wait until every queued line is written or lost. Return False after `timeout` seconds."""
+        with self._queue.all_tasks_done:
+            return self._queue.all_tasks_done.wait_for(lambda: not self._queue.unfinished_tasks, timeout)
 
-    def flush(self) -> None:
-        """As files have it. Nothing is held back: the thread writes as fast as it can."""
 
-    def drain(self, seconds: float) -> bool:
-        """Wait, so long at most, until what came before is written, or cannot be."""
-        if self._thread is None:
-            return True
-        reached = threading.Event()
-        self._waiting.put(reached)
-        return reached.wait(seconds)
+class BoundedQueueHandler(QueueHandler):
+    """Format records as JSON and queue them. Drop those that do not fit."""
 
-    def _start(self) -> None:
-        with self._starting:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="logs", daemon=True)
-                self._thread.start()
-                atexit.register(self.drain, FLUSH_TIMEOUT)
+    def __init__(self, lines: Queue[logging.LogRecord]) -> None:
+        super().__init__(lines)
+        self.setFormatter(_FORMATTER)
+        self.dropped = 0
 
-    def _work(self) -> None:
-        while True:
-            next_one = self._waiting.get()
-            if isinstance(next_one, str) and not self._written(next_one):
-                self._refused += 1
-            lost = self._dropped + self._refused
-            if lost > self._told and self._waiting.empty() and self._written(_lost(lost - self._told)):
-                self._told = lost
-            if isinstance(next_one, threading.Event):
-                next_one.set()
+    def enqueue(self, record: logging.LogRecord) -> None:
+        try:
+            self.queue.put_nowait(record)
+        except Full:
+            self.dropped += 1
 
-    def _written(self, line: str) -> bool:
-        """Past `sys.stdout`: a thread that hangs there holds its lock, and the interpreter could not end."""
-        rest = line.encode("utf-8", "backslashreplace")
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Count the record as dropped. The base class prints it to standard error, with its arguments."""
+        self.dropped += 1
+
+
+class DescriptorListener(QueueListener):
+    """Write the queued lines.
+
+    A blocked write must hold no lock that the end of the process needs. So there is no logging handler here
+    (`logging.shutdown` takes the lock of each) and no `sys.stdout`.
+    """
+
+    def __init__(self, lines: Queue[logging.LogRecord], handler: BoundedQueueHandler, descriptor: int) -> None:
+        super().__init__(lines)
+        self._lines, self._handler, self._descriptor = lines, handler, descriptor
+        self._failed = self._reported = 0
+
+    def handle(self, record: logging.LogRecord) -> None:
+        if not self._write(record.getMessage()):
+            self._failed += 1
+        lost = self._handler.dropped + self._failed
+        if lost > self._reported and self._lines.empty() and self._write(_dropped_line(lost - self._reported)):
+            self._reported = lost
+
+    def _write(self, line: str) -> bool:
+        rest = f"{line}\n".encode("utf-8", "backslashreplace")
         try:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
-        except OSError:  # the disk is full, or the reader has gone
+        except OSError:  # the disk is full, or the pipe is closed
             return False
         return True
 
 
+@cache
+def _standard_output() -> LogWriter:
+    writer = LogWriter(STANDARD_OUTPUT)
+    atexit.register(writer.flush, FLUSH_TIMEOUT)
+    return writer
+
+
 def _traceback_without_message(error: BaseException) -> str:
-    """As Python prints it, without what the error says; what caused it comes first."""
+    """Format an exception as Python does, causes first, without its message."""
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     before = _traceback_without_message(cause) if cause else ""
     return before + "".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__ + "\n"
 
 
-def _lost(lines: int) -> str:
-    told = {
-        "lines": lines,
-        "event": "log_lines_dropped",
-        "level": "warning",
-        "timestamp": datetime.now(UTC).isoformat(),
-    }
-    return json.dumps(told) + "\n"
-
-
-_outlet: Final = NonBlockingStream(1)
-_libraries: Final = logging.StreamHandler(cast(TextIO, _outlet))
+def _dropped_line(lines: int) -> str:
+    now = datetime.now(UTC).isoformat()
+    return json.dumps({"lines": lines, "event": "log_lines_dropped", "level": "warning", "timestamp": now})

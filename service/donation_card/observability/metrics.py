@@ -1,7 +1,9 @@
-"""Metrics: what the service counts for Prometheus, whichever of its workers did it.
+"""Metrics for Prometheus, counted by all workers together.
 
-Nothing here is about one gift or one donor: no amount, no address, no path. Times and counts say more than the public
-figure does all the same, which is why `GET /metrics` is closed (`docs/operate.md`).
+No metric is about one donation or one donor: there is no amount, no address and no path. But frequent readings show
+each donation when it arrives, so `GET /metrics` needs a token (docs/monitor.md).
+
+Nothing happens on import. `configure_metrics()` joins a worker to the others; without it a process counts alone.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Final, Literal
@@ -31,23 +34,141 @@ from prometheus_client.registry import Collector
 from donation_card import __version__
 
 MULTIPROC_DIR_VAR: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""The library's own variable: where workers keep their numbers, so that any of them can tell the sum."""
+"""The library's variable: the folder in which each worker keeps a file of its values."""
+
+_PREFIX: Final = "donation_card_"
+_LAST_WEBHOOK: Final = "last_webhook_timestamp_seconds"
+_REGISTRY: Final = CollectorRegistry()
 
 
-def _place() -> str:
-    """The lowest number that no living worker holds; the kernel gives it back when a worker ends, however it ends.
+def _counter(name: str, description: str, *labels: str) -> Counter:
+    return Counter(_PREFIX + name, description, labels, registry=_REGISTRY)
 
-    So a new worker goes on counting in the files of a dead one, and there are never more files than workers.
+
+class UnlabelledCounter:
+    """A counter without labels. The library opens its file on creation, so `configure_metrics` creates it."""
+
+    def __init__(self, name: str, description: str) -> None:
+        self._name, self._description = name, description
+        self._counter: Counter | None = None
+
+    def create(self) -> Counter:
+        self._counter = self._counter or _counter(self._name, self._description)
+        return self._counter
+
+    def inc(self, amount: float = 1) -> None:
+        self.create().inc(amount)
+
+
+class UnlabelledGauge:
+    """A gauge without labels, created like the counter. It shows the highest value of all workers, or of the living."""
+
+    def __init__(self, name: str, description: str, mode: Literal["max", "livemax"]) -> None:
+        self._name, self._description, self._mode = name, description, mode
+        self._gauge: Gauge | None = None
+
+    def create(self) -> Gauge:
+        self._gauge = self._gauge or Gauge(
+            _PREFIX + self._name, self._description, registry=_REGISTRY, multiprocess_mode=self._mode
+        )
+        return self._gauge
+
+    def set(self, value: float) -> None:
+        self.create().set(value)
+
+
+webhooks: Final = _counter(
+    "webhooks", "Webhooks by outcome: applied, unchanged, ignored, rejected, unavailable.", "outcome", "reason"
+)
+updates: Final = _counter(
+    "totals_updates", "Updates of the stored totals by source: webhook, donor, sync.", "source", "kind"
+)
+mismatches: Final = _counter("reconciliation_mismatches", "Wrong totals that a daily rebuild found.", "campaign")
+warned_bank_donations: Final = _counter(
+    "warned_bank_donations", "Donations from a bank in a country that the campaign warns about.", "campaign"
+)
+sessions: Final = _counter("checkout_sessions", "Checkout sessions by event: created, failed, paid, expired.", "event")
+limiter_decisions: Final = _counter("limiter_decisions", "Decisions of the limits on new sessions.", "decision")
+durations: Final = Histogram(
+    _PREFIX + "request_duration_seconds",
+    "From the head of a request to the end of its response, by route. Cached responses are not measured.",
+    ("route", "status"),
+    registry=_REGISTRY,
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+attack_mode: Final = UnlabelledGauge("attack_mode", "1 while new sessions need a proof of work.", "livemax")
+last_webhook: Final = UnlabelledGauge(_LAST_WEBHOOK, "When an event of Stripe last arrived; 0: none yet.", "max")
+cached_reads: Final = UnlabelledCounter("cached_responses", "Responses from prepared bytes, before routing.")
+_build_info: Final = Gauge(
+    _PREFIX + "build_info",
+    "Always 1; the label is the release.",
+    ("version",),
+    registry=_REGISTRY,
+    multiprocess_mode="max",
+)
+
+
+@cache
+def configure_metrics() -> None:
+    """Count together with the other workers, if there are any, and create the metrics that have a value from the start.
+
+    Call it once in a process, before anything is counted.
     """
-    held = str(
-        next(number for number in count() if _lock(f"{os.environ[MULTIPROC_DIR_VAR]}/{number}.lock") is not None)
-    )
-    mark_process_dead(held)  # type: ignore[no-untyped-call]  # what the one before measured; not what it counted
-    return held  # the descriptor stays open, and with it the lock
+    if MULTIPROC_DIR_VAR in os.environ:
+        number = _claim_number()
+        values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # they would show when the first donation came
+    for each in (attack_mode, last_webhook, cached_reads):
+        each.create()
+    _build_info.labels(__version__).set(1)
+
+
+@contextmanager
+def multiprocess_dir(workers: int) -> Iterator[None]:
+    """Provide a private folder for the values of several workers, and remove it at the end."""
+    if workers == 1:
+        yield
+        return
+    memory = Path("/dev/shm")  # on a full disk, writing to a mapped file kills the process  # noqa: S108
+    folder = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="donation-card-", dir=folder) as private:
+        os.environ[MULTIPROC_DIR_VAR] = private
+        yield
+
+
+def render(gauges: Iterable[Metric]) -> bytes:
+    """Return the values of all workers, and the gauges of this one, in the text format of Prometheus."""
+    configure_metrics()
+    return generate_latest(_all_workers()) + generate_latest(_Families(gauges))
+
+
+def last_webhook_at() -> float:
+    """Return when a webhook last arrived at any worker, in seconds since 1970, or 0."""
+    families = (family for family in _all_workers().collect() if family.name == _PREFIX + _LAST_WEBHOOK)
+    return next((family.samples[0].value for family in families), 0.0)
+
+
+def gauge(name: str, description: str, label: str, values_by_label: Mapping[str, float]) -> Metric:
+    """Return a gauge with its current values. A label that is gone leaves no value behind."""
+    family = GaugeMetricFamily(_PREFIX + name, description, labels=[label])
+    for value_of_label, value in values_by_label.items():
+        family.add_metric([value_of_label], value)
+    return family
+
+
+def _claim_number() -> str:
+    """Return the lowest number that no living worker holds. The kernel releases it when the worker ends.
+
+    A new worker so continues the files of a dead one, and there are never more files than workers.
+    """
+    folder = os.environ[MULTIPROC_DIR_VAR]
+    number = str(next(number for number in count() if _lock(f"{folder}/{number}.lock") is not None))
+    mark_process_dead(number)  # type: ignore[no-untyped-call]  # drops the old "livemax" gauges, keeps the counters
+    return number  # the lock's descriptor stays open on purpose
 
 
 def _lock(path: str) -> int | None:
-    """The descriptor of the file, locked until it is closed; None where somebody else has it."""
+    """Return a descriptor of the file, locked until it is closed; None if another process holds the lock."""
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -57,89 +178,14 @@ def _lock(path: str) -> int | None:
     return descriptor
 
 
-if MULTIPROC_DIR_VAR in os.environ:  # as the library itself decides, when it is imported
-    _number = _place()
-    values.ValueClass = values.MultiProcessValue(lambda: _number)  # type: ignore[no-untyped-call]
-
-disable_created_metrics()  # type: ignore[no-untyped-call]  # instants of first gifts, which nobody needs
-_REGISTRY: Final = CollectorRegistry()
-
-
-def _counter(name: str, description: str, *labels: str) -> Counter:
-    return Counter(f"donation_card_{name}", description, labels, registry=_REGISTRY)
-
-
-def _gauge(name: str, description: str, *labels: str, of: Literal["max", "livemax"] = "max") -> Gauge:
-    """The highest value of all workers there were is told, or of all that live."""
-    return Gauge(f"donation_card_{name}", description, labels, registry=_REGISTRY, multiprocess_mode=of)
-
-
-webhooks = _counter(
-    "webhooks", "Events received, by outcome: applied, unchanged, ignored, bad, unavailable.", "outcome", "reason"
-)
-updates = _counter(
-    "totals_updates", "States joined into the ledger, by who told of them: webhook, donor, pass.", "source", "kind"
-)
-mismatches = _counter("reconciliation_mismatches", "Ledgers that the daily check found built and wrong.", "campaign")
-warned_bank_donations = _counter(
-    "warned_bank_donations", "Gifts from a bank of a state that their campaign warns of.", "campaign"
-)
-sessions = _counter("checkout_sessions", "Checkout sessions: created, failed (Stripe did not), paid, expired.", "event")
-limiter_decisions = _counter("limiter_decisions", "What the limits on asking decided.", "decision")
-attack_mode = _gauge("attack_mode", "1 while new sessions ask for a proof of work.", of="livemax")
-_LAST_WEBHOOK: Final = "donation_card_last_webhook_timestamp_seconds"
-last_webhook = _gauge("last_webhook_timestamp_seconds", "When an event of Stripe's last arrived; 0: not yet.")
-cached_reads = _counter("cached_responses", "Reads answered before routing, from bytes made beforehand.")
-durations = Histogram(
-    "donation_card_request_duration_seconds",
-    "From the request's head to the end of its answer, by route; reads answered before routing are not measured.",
-    ("route", "status"),
-    registry=_REGISTRY,
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-)
-_gauge("build_info", "Always 1; the label says which release runs.", "version").labels(__version__).set(1)
-
-
-@contextmanager
-def multiprocess_dir(workers: int) -> Iterator[None]:
-    """A private folder for the numbers of several workers, gone afterwards; begin it before this module's workers."""
-    if workers == 1:
-        yield
-        return
-    memory = Path("/dev/shm")  # a full disk would end a worker that writes  # noqa: S108
-    folder = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="donation-card-", dir=folder) as private:
-        os.environ[MULTIPROC_DIR_VAR] = private
-        yield
-
-
-def render(gauges: Iterable[Metric]) -> bytes:
-    """What all workers counted, and what the one that is asked knows besides, in Prometheus' text format."""
-    return generate_latest(_counted()) + generate_latest(_Families(gauges))
-
-
-def last_webhook_at() -> float:
-    """UTC seconds, 0 where none came yet; whichever worker had it."""
-    families = (family for family in _counted().collect() if family.name == _LAST_WEBHOOK)
-    return next((family.samples[0].value for family in families), 0.0)
-
-
-def _counted() -> Collector:
+def _all_workers() -> Collector:
     if MULTIPROC_DIR_VAR not in os.environ:
         return _REGISTRY
     for path in Path(os.environ[MULTIPROC_DIR_VAR]).glob("*.lock"):
-        if (descriptor := _lock(str(path))) is not None:  # nobody has it
+        if (descriptor := _lock(str(path))) is not None:  # its worker is dead
             mark_process_dead(path.stem)  # type: ignore[no-untyped-call]
             os.close(descriptor)
     return MultiProcessCollector(None)  # type: ignore[no-untyped-call]
-
-
-def gauge(name: str, description: str, label: str, values_by_label: Mapping[str, float]) -> Metric:
-    """A value for each label, as it is at this moment; whatever is not held any more is not told either."""
-    family = GaugeMetricFamily(f"donation_card_{name}", description, labels=[label])
-    for of, value in values_by_label.items():
-        family.add_metric([of], value)
-    return family
 
 
 class _Families(Collector):

@@ -1,7 +1,7 @@
-"""Tracing: a span for each routed request, where the operator asks for it; off, and not even imported, by default.
+"""Tracing: an OpenTelemetry span for each routed request. It is off by default, and its library is then not imported.
 
-A span says which route, which status and how long, and the request's id. It holds no path, no query, no address and no
-header: a donor's handle is in a path.
+A span has method, route, status, duration and request id. It has no path, query, address or header, because the path
+of a checkout session holds a donor's session token.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 SHUTDOWN_TIMEOUT: Final = 1.0
-"""Seconds that the end of the process waits for the last spans to be taken."""
+"""Seconds that the end of the process waits for the last spans."""
 
 SpanRecorder = Callable[[str, str, int, str, int, int], None]
-"""Takes method, route, status, the request's id, and begin and end in nanoseconds since 1970."""
+"""Takes method, route, status, request id, and start and end in nanoseconds since 1970."""
 
 
 def is_installed() -> bool:
-    """Whether the extra `otel` is."""
+    """Return True if the extra `otel` is installed."""
     return find_spec("opentelemetry") is not None and find_spec("opentelemetry.exporter.otlp.proto.http") is not None
 
 
 def configure_tracing(endpoint: str | None, version: str) -> tuple[SpanRecorder | None, Callable[[], None]]:
-    """What to tell of each request, and what to call at the end; `endpoint`: an OTLP collector's address (HTTP).
+    """Return a function that records a span, and one that sends the last spans.
 
-    The library reads its other OTEL_… variables itself (https://opentelemetry.io/docs/specs/otel/protocol/exporter/).
+    `endpoint`: address of an OTLP collector (HTTP); without it there is no recorder. The library reads its other
+    variables itself (https://opentelemetry.io/docs/specs/otel/protocol/exporter/).
     """
     if endpoint is None:
         return None, lambda: None
@@ -44,22 +45,22 @@ def configure_tracing(endpoint: str | None, version: str) -> tuple[SpanRecorder 
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint}/v1/traces", timeout=5)))
     tracer: Any = provider.get_tracer("donation-card")
 
-    def record_span(method: str, route: str, status: int, request_id: str, began: int, ended: int) -> None:
-        about = {
+    def record_span(method: str, route: str, status: int, request_id: str, started: int, ended: int) -> None:
+        attributes = {
             "http.request.method": method,
             "http.route": route,
             "http.response.status_code": status,
             "request_id": request_id,
         }
-        span = tracer.start_span(f"{method} {route}", kind=SpanKind.SERVER, start_time=began, attributes=about)
+        span = tracer.start_span(f"{method} {route}", kind=SpanKind.SERVER, start_time=started, attributes=attributes)
         if status >= 500:
             span.set_status(StatusCode.ERROR)
         span.end(ended)
 
-    def end() -> None:
-        """Send what is left; a collector that is away keeps nobody from stopping."""
-        ending = threading.Thread(target=provider.shutdown, daemon=True)
-        ending.start()
-        ending.join(SHUTDOWN_TIMEOUT)
+    def shut_down() -> None:
+        """Send the last spans, but do not wait long for a collector that does not answer."""
+        thread = threading.Thread(target=provider.shutdown, daemon=True)
+        thread.start()
+        thread.join(SHUTDOWN_TIMEOUT)
 
-    return record_span, end
+    return record_span, shut_down

@@ -1,10 +1,10 @@
-// Tells the page around an embedded form how tall it is and when it is done. Nothing private is in these
-// messages, so they may go to any parent; the form itself works without this script.
+// Send the height and the completion of an embedded form to the page around it. The messages hold nothing private,
+// so any parent may receive them. The form works without this script.
 "use strict";
 
-const tell = (what, value) => parent.postMessage({ sandboxCheckout: what, value }, "*");
+const notify = (type, value) => parent.postMessage({ sandboxCheckout: type, value }, "*");
 
-new ResizeObserver(([{ target }]) => tell("height", Math.ceil(target.getBoundingClientRect().height))).observe(document.body);
+new ResizeObserver(([{ target }]) => notify("height", Math.ceil(target.getBoundingClientRect().height))).observe(document.body);
 
 const done = document.querySelector("[data-complete]");
-if (done) tell("complete", done.dataset.returnUrl);
+if (done) notify("complete", done.dataset.returnUrl);

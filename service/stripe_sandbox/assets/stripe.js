@@ -1,67 +1,67 @@
-// The part of Stripe.js (release train "endive", the shape of @stripe/stripe-js 10.2.1) that mounts an embedded Checkout page.
+// Implement the part of Stripe.js (release train "endive", the shape of @stripe/stripe-js 10.2.1) that mounts an embedded Checkout page.
 "use strict";
 
 (() => {
   const origin = new URL(document.currentScript.src).origin;
-  let current = null; // as with Stripe's own script there is one embedded page at a time
+  let current = null; // like Stripe's script, allow one embedded page at a time
 
   class IntegrationError extends Error {
     name = "IntegrationError";
   }
 
-  const refuse = (message) => {
+  const fail = (message) => {
     throw new IntegrationError(message);
   };
 
-  /** @param {string} key @return what `createEmbeddedCheckoutPage` hangs on */
+  /** @param {string} key @returns {{createEmbeddedCheckoutPage: Function}} */
   function Stripe(key) {
-    if (typeof key !== "string" || key === "") refuse("Missing value for Stripe(): apiKey should be a string.");
-    if (key.startsWith("pk_live_")) refuse("A live key was given to the sandbox's stripe.js; it takes pk_test_ keys only.");
-    if (!key.startsWith("pk_test_")) refuse("Please call Stripe() with your publishable test key (pk_test_…).");
+    if (typeof key !== "string" || key === "") fail("Missing value for Stripe(): apiKey should be a string.");
+    if (key.startsWith("pk_live_")) fail("The sandbox's stripe.js received a live key. It accepts pk_test_ keys only.");
+    if (!key.startsWith("pk_test_")) fail("Please call Stripe() with your publishable test key (pk_test_…).");
     return { createEmbeddedCheckoutPage };
   }
   Stripe.version = "endive";
 
   async function createEmbeddedCheckoutPage(options) {
     const { fetchClientSecret, clientSecret, onComplete } = options ?? {};
-    if (current) refuse("You cannot have multiple Embedded Checkout objects.");
-    if (typeof fetchClientSecret !== "function" && !clientSecret) refuse("fetchClientSecret must be a function that returns a promise.");
-    if (onComplete !== undefined && typeof onComplete !== "function") refuse("onComplete must be a function.");
+    if (current) fail("You cannot have multiple Embedded Checkout objects.");
+    if (typeof fetchClientSecret !== "function" && !clientSecret) fail("fetchClientSecret must be a function that returns a promise.");
+    if (onComplete !== undefined && typeof onComplete !== "function") fail("onComplete must be a function.");
     const page = embeddedPage(onComplete);
     current = page;
     try {
       page.secret = fetchClientSecret ? await fetchClientSecret() : clientSecret;
-      if (!/^cs_test_\w+_secret_\w+$/.test(page.secret)) refuse("The client secret must be of the form cs_test_…_secret_….");
+      if (!/^cs_test_\w+_secret_\w+$/.test(page.secret)) fail("The client secret must be of the form cs_test_…_secret_….");
     } catch (error) {
       current = null;
       throw error;
     }
-    return page.face;
+    return page.handle;
   }
 
   function embeddedPage(onComplete) {
-    const page = { secret: "", face: { mount, unmount, destroy } };
+    const page = { secret: "", handle: { mount, unmount, destroy } };
     let frame = null;
     let destroyed = false;
 
     function mount(location) {
-      if (destroyed) refuse("This Embedded Checkout was destroyed and cannot be mounted again.");
-      if (frame) refuse("This Embedded Checkout is mounted already; unmount it first.");
+      if (destroyed) fail("This Embedded Checkout was destroyed and cannot be mounted again.");
+      if (frame) fail("This Embedded Checkout is mounted already; unmount it first.");
       const target = typeof location === "string" ? document.querySelector(location) : location;
-      if (!(target instanceof Element)) refuse("mount() takes a selector or an element that is in the page.");
-      if (target.getRootNode() instanceof ShadowRoot) refuse("Embedded Checkout cannot be mounted in a shadow root.");
-      if (!target.isConnected) refuse("mount() takes a selector or an element that is in the page.");
+      if (!(target instanceof Element)) fail("mount() needs a selector or an element of this page.");
+      if (target.getRootNode() instanceof ShadowRoot) fail("Embedded Checkout cannot be mounted in a shadow root.");
+      if (!target.isConnected) fail("mount() needs a selector or an element of this page.");
       frame = document.createElement("iframe");
       frame.title = "Secure payment (test mode)";
       frame.allow = "payment *";
       Object.assign(frame.style, { width: "100%", height: "640px", border: "0", display: "block" });
       frame.src = `${origin}/embed/${page.secret}`;
       target.replaceChildren(frame);
-      addEventListener("message", hear);
+      addEventListener("message", handleMessage);
     }
 
     function unmount() {
-      removeEventListener("message", hear);
+      removeEventListener("message", handleMessage);
       frame?.remove();
       frame = null;
     }
@@ -72,7 +72,7 @@
       if (current === page) current = null;
     }
 
-    function hear({ source, origin: from, data }) {
+    function handleMessage({ source, origin: from, data }) {
       if (!frame || source !== frame.contentWindow || from !== origin) return;
       if (data?.sandboxCheckout === "height" && Number.isFinite(data.value)) frame.style.height = `${data.value}px`;
       if (data?.sandboxCheckout !== "complete") return;

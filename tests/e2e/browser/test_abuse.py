@@ -17,7 +17,7 @@ def installed(redis_url, tmp_path_factory):
         yield found
 
 
-def test_a_donor_gives_inline_after_a_check_that_runs_by_itself(page, installation, site):
+def test_donor_gives_inline_after_automatic_challenge(page, installation, site):
     paid = installation.paid()
     asked = []
     page.on("request", lambda request: asked.append(request.url.removeprefix(installation.service).partition("?")[0]))
@@ -34,7 +34,7 @@ def test_a_donor_gives_inline_after_a_check_that_runs_by_itself(page, installati
     assert asked.count("/v1/challenge") == 1
 
 
-def test_where_many_of_a_network_ask_the_check_waits_for_its_turn(page, installation, site):
+def test_challenge_waits_its_turn_in_a_crowded_network(page, installation, site):
     turns = iter([True, True])
 
     def crowded(route):
@@ -51,7 +51,7 @@ def test_where_many_of_a_network_ask_the_check_waits_for_its_turn(page, installa
     assert next(turns, None) is None
 
 
-def test_the_new_tab_opens_without_another_check(page, context, installation, site):
+def test_new_tab_needs_no_second_challenge(page, context, installation, site):
     frame = open_card(page, site.publish(article(installation)))
     choose(frame, "25")
     frame.locator("#submit").click()
@@ -62,7 +62,7 @@ def test_the_new_tab_opens_without_another_check(page, context, installation, si
     expect(opened.value.locator("h1")).to_have_text("Thank you")
 
 
-def test_a_changed_amount_is_checked_again_and_paid_once(page, installation, site):
+def test_changed_amount_is_challenged_again_and_paid_once(page, installation, site):
     paid = installation.paid()
     frame = open_card(page, site.publish(article(installation)))
     for amount in ("50", "35", "10"):
@@ -76,7 +76,7 @@ def test_a_changed_amount_is_checked_again_and_paid_once(page, installation, sit
     assert installation.paid() == (paid[0] + 1000, paid[1] + 1)
 
 
-def test_a_browser_that_cannot_do_the_check_is_led_to_the_secure_page(page, context, installation, site):
+def test_browser_without_web_crypto_goes_to_hosted_page(page, context, installation, site):
     page.route("**/solve.js", lambda route: route.abort())
     frame = open_card(page, site.publish(article(installation)))
     choose(frame, "25")
@@ -88,7 +88,7 @@ def test_a_browser_that_cannot_do_the_check_is_led_to_the_secure_page(page, cont
     assert opened.value.url.startswith(installation.sandbox)
 
 
-def test_without_javascript_a_donor_gives_from_the_reserved_quota(browser: Browser, installation):
+def test_donor_without_javascript_uses_reserved_quota(browser: Browser, installation):
     paid = installation.paid()
     context = browser.new_context(java_script_enabled=False)
     try:

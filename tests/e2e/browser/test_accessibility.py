@@ -20,7 +20,7 @@ def assert_clean(target, context=None, *, only_wcag=False):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [NARROW, WIDE])
-def test_the_card_and_the_giving_page_in_it_are_clean(page, installation, site, scheme, size):
+def test_card_and_giving_page_pass_axe(page, installation, site, scheme, size):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size(size)
     html = article(installation, "be").replace("<style>", "<style>:root{color-scheme:light dark}")
@@ -39,7 +39,7 @@ def test_the_card_and_the_giving_page_in_it_are_clean(page, installation, site, 
 
 
 @pytest.mark.parametrize("lang", ["en", "be", "de"])
-def test_thanks_after_the_hosted_page_are_clean(page, installation, lang):
+def test_thanks_page_passes_axe(page, installation, lang):
     started = installation.submit(token=installation.token(), amount="25", lang=lang)
     page.set_viewport_size(NARROW)
     page.goto(installation.pay(started.headers["location"]).headers["location"])
@@ -54,7 +54,7 @@ def test_thanks_after_the_hosted_page_are_clean(page, installation, lang):
 @pytest.mark.parametrize(
     "path", ["/", "/c/vitaly", "/c/vitaly/give", "/c/vitaly/frame", "/c/vitaly/embed", "/c/nobody"]
 )
-def test_the_pages_are_clean(page, installation, scheme, lang, path):
+def test_pages_pass_axe(page, installation, scheme, lang, path):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size(NARROW)
     page.goto(f"{installation.service}{path}?lang={lang}")

@@ -14,7 +14,7 @@ def top(locator):
 
 
 @pytest.mark.parametrize("lang", ["be", "ru", "uk"])
-def test_in_the_frame_it_stands_above_stripe_s_form_and_the_way_to_a_new_tab(page, installation, site, lang):
+def test_warning_stands_above_stripe_form_in_frame(page, installation, site, lang):
     page.set_viewport_size(NARROW)
     frame = open_card(page, site.publish(article(installation, lang)))
     warning = frame.locator("#warning")
@@ -31,7 +31,7 @@ def test_in_the_frame_it_stands_above_stripe_s_form_and_the_way_to_a_new_tab(pag
     assert top(stripe.locator("#custom-text")) < top(stripe.locator("button").first)
 
 
-def test_where_stripe_s_form_is_blocked_it_stands_above_the_way_that_is_left(page, installation, site):
+def test_warning_stands_above_link_when_stripe_is_blocked(page, installation, site):
     page.route("**/stripe.js", lambda route: route.abort())
     frame = open_card(page, site.publish(article(installation, "be")))
     choose(frame, "25")

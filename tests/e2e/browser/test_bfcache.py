@@ -22,7 +22,7 @@ def page(browser_type, browser_type_launch_args) -> Iterator[Page]:
 
 
 @pytest.mark.parametrize("opened", [False, True])
-def test_who_comes_back_finds_the_card_as_it_was_and_can_give(page, installation, site, opened):
+def test_card_restored_from_bfcache_still_works(page, installation, site, opened):
     page.goto(site.publish(article(installation, head=REMEMBER)))
     donate = page.locator("donation-card .donate")
     expect(donate).to_be_visible()

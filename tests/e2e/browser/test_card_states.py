@@ -32,7 +32,7 @@ def all_drawn(page, number):
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_the_card_is_accessible_in_every_state(page, installation, site, lang, theme):
+def test_card_is_accessible_in_every_state(page, installation, site, lang, theme):
     page.emulate_media(color_scheme=theme)
     page.set_viewport_size(NARROW)
     page.goto(site.publish(cards(installation, STATES, lang)))
@@ -43,7 +43,7 @@ def test_the_card_is_accessible_in_every_state(page, installation, site, lang, t
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_the_giving_page_is_accessible_before_and_after_a_mistake_and_when_closed(page, installation, lang, theme):
+def test_giving_page_is_accessible_with_error_and_when_closed(page, installation, lang, theme):
     page.emulate_media(color_scheme=theme)
     page.set_viewport_size(NARROW)
     page.goto(f"{installation.service}/c/safe/give?lang={lang}")
@@ -68,7 +68,7 @@ def test_the_giving_page_is_accessible_before_and_after_a_mistake_and_when_close
         ("closed", "has ended"),
     ],
 )
-def test_every_state_says_what_it_is_and_has_a_way_out(page, installation, site, state, says):
+def test_every_state_has_a_text_and_a_link(page, installation, site, state, says):
     page.goto(site.publish(cards(installation, [state])))
     card = page.locator("donation-card")
     expect(card.locator(".card")).to_contain_text(says)
@@ -78,7 +78,7 @@ def test_every_state_says_what_it_is_and_has_a_way_out(page, installation, site,
         assert "next" not in card.locator("ul").inner_text(), "where nothing is taken, nothing is next"
 
 
-def test_fifty_cards_of_a_campaign_are_one_request(page, installation, site):
+def test_fifty_cards_share_one_request(page, installation, site):
     asked = []
     page.on("request", lambda request: asked.append(request.url) if "/v1/campaigns/" in request.url else None)
     page.goto(site.publish(cards(installation, ["begun", "paused"] * 25, attributes='layout="button"')))
@@ -86,7 +86,7 @@ def test_fifty_cards_of_a_campaign_are_one_request(page, installation, site):
     assert sorted(url.split("?")[0].rpartition("/")[2] for url in asked) == ["begun", "paused"]
 
 
-def test_nothing_is_asked_again_before_the_figure_may_change(page, installation, site):
+def test_card_polls_only_when_total_may_change(page, installation, site):
     asked = []
     page.on("request", lambda request: asked.append(request.url) if "/v1/campaigns/" in request.url else None)
     page.clock.install()
@@ -99,7 +99,7 @@ def test_nothing_is_asked_again_before_the_figure_may_change(page, installation,
     assert len(asked) == 2
 
 
-def test_another_campaign_or_language_set_by_a_script_is_drawn(page, installation, site):
+def test_card_redraws_when_a_script_sets_attributes(page, installation, site):
     page.goto(site.publish(cards(installation, ["begun"])))
     card = page.locator("donation-card")
     expect(card.locator(".donate")).to_have_text("Donate")
@@ -109,7 +109,7 @@ def test_another_campaign_or_language_set_by_a_script_is_drawn(page, installatio
     expect(card.locator(".notice")).to_be_visible()
 
 
-def test_a_language_from_right_to_left_turns_the_card_round(page, installation, site):
+def test_card_is_mirrored_for_right_to_left_languages(page, installation, site):
     answer = installation.client.get("/v1/campaigns/begun?lang=en").json() | {"dir": "rtl", "lang": "ar"}
     page.route(
         "**/v1/campaigns/**", lambda route: route.fulfill(json=answer, headers={"access-control-allow-origin": "*"})
@@ -124,7 +124,7 @@ def test_a_language_from_right_to_left_turns_the_card_round(page, installation, 
     assert page.evaluate("() => document.documentElement.scrollWidth") <= NARROW["width"]
 
 
-def test_on_paper_the_address_stands_where_the_button_was(page, installation, site):
+def test_printed_card_shows_address_instead_of_button(page, installation, site):
     page.goto(site.publish(cards(installation, ["begun"])))
     all_drawn(page, 1)
     page.emulate_media(media="print")
@@ -133,7 +133,7 @@ def test_on_paper_the_address_stands_where_the_button_was(page, installation, si
     expect(page.locator("donation-card select")).to_be_hidden()
 
 
-def test_with_forced_colours_the_bar_still_tells_full_from_empty(page, installation, site):
+def test_progress_bar_is_visible_with_forced_colours(page, installation, site):
     page.emulate_media(forced_colors="active")
     page.goto(site.publish(cards(installation, ["begun"])))
     all_drawn(page, 1)
@@ -143,7 +143,7 @@ def test_with_forced_colours_the_bar_still_tells_full_from_empty(page, installat
 
 
 @pytest.mark.parametrize(("state", "shared"), [("safe", 1), ("begun", 0)])
-def test_thanks_offer_to_share_only_where_that_endangers_nobody(page, context, installation, site, state, shared):
+def test_thanks_offer_sharing_only_without_bank_warning(page, context, installation, site, state, shared):
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     frame = open_card(page, site.publish(cards(installation, [state])))
     choose(frame, "25")
@@ -158,7 +158,7 @@ def test_thanks_offer_to_share_only_where_that_endangers_nobody(page, context, i
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_payment_thanks_and_processing_are_clean_in_every_language(page, installation, site, lang):
+def test_payment_and_thanks_pass_axe_in_every_language(page, installation, site, lang):
     page.set_viewport_size(NARROW)
     frame = open_card(page, site.publish(cards(installation, ["begun"], lang)))
 

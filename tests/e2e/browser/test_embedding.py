@@ -36,7 +36,7 @@ def requests_of(page):
     return urls
 
 
-def test_two_requests_draw_the_card_and_none_goes_elsewhere(page, installation, site):
+def test_card_needs_two_requests_to_one_origin(page, installation, site):
     urls = requests_of(page)
     page.goto(site.publish(article(installation)))
     drawn(page)
@@ -48,7 +48,7 @@ def test_two_requests_draw_the_card_and_none_goes_elsewhere(page, installation, 
     assert all(url.startswith((installation.service, site.origin)) for url in urls)
 
 
-def test_nothing_is_asked_for_before_the_card_is_near(page, installation, site):
+def test_card_loads_data_only_when_near_viewport(page, installation, site):
     urls = requests_of(page)
     spacer = '<div style="height:5000px"></div>'
     page.goto(site.publish(article(installation).replace("<p>First", f"{spacer}<p>First")))
@@ -58,7 +58,7 @@ def test_nothing_is_asked_for_before_the_card_is_near(page, installation, site):
     drawn(page)
 
 
-def test_no_cookie_no_storage_and_no_request_to_stripe_before_an_amount_is_submitted(page, context, installation, site):
+def test_no_cookie_storage_or_stripe_request_before_submit(page, context, installation, site):
     urls = requests_of(page)
     frame = open_card(page, site.publish(article(installation)))
     choose(frame, "25")
@@ -72,7 +72,7 @@ def test_no_cookie_no_storage_and_no_request_to_stripe_before_an_amount_is_submi
     assert [url for url in urls if url.startswith(installation.sandbox)]
 
 
-def test_a_hostile_article_learns_that_the_frame_was_opened_and_nothing_more(page, installation, site):
+def test_hostile_article_learns_only_that_frame_opened(page, installation, site):
     spy = """<script>
       window.seen = []
       addEventListener('message', e => seen.push(JSON.stringify(e.data)), true)
@@ -111,7 +111,7 @@ def test_a_hostile_article_learns_that_the_frame_was_opened_and_nothing_more(pag
 
 
 @pytest.mark.parametrize("policy", ["frame-src 'none'", "child-src 'none'; frame-src 'self'"])
-def test_where_the_frame_is_blocked_the_link_takes_over(page, context, installation, site, policy):
+def test_link_works_where_frame_is_blocked(page, context, installation, site, policy):
     origin = installation.service
     csp = f"default-src 'self' 'unsafe-inline'; script-src {origin}; connect-src {origin}; {policy}"
     page.goto(site.publish(article(installation), content_security_policy=csp))
@@ -124,7 +124,7 @@ def test_where_the_frame_is_blocked_the_link_takes_over(page, context, installat
     expect(opened.value.locator("#give-title")).to_be_visible()
 
 
-def test_a_page_that_isolates_itself_gets_the_card_and_the_link(page, context, installation, site):
+def test_cross_origin_isolated_page_gets_card_and_link(page, context, installation, site):
     isolated = {"cross_origin_embedder_policy": "require-corp", "cross_origin_opener_policy": "same-origin"}
     page.goto(site.publish(article(installation), **isolated))
     assert page.evaluate("() => crossOriginIsolated")
@@ -135,7 +135,7 @@ def test_a_page_that_isolates_itself_gets_the_card_and_the_link(page, context, i
     expect(opened.value.locator("#give-title")).to_be_visible()
 
 
-def test_inside_a_sandboxed_frame_of_fixed_height_giving_opens_in_a_new_tab(page, context, installation, site):
+def test_sandboxed_frame_opens_giving_page_in_new_tab(page, context, installation, site):
     inner = site.publish(article(installation))
     sandbox = "allow-scripts allow-popups allow-popups-to-escape-sandbox"
     page.goto(site.publish(f'<iframe src="{inner}" sandbox="{sandbox}" width=400 height=300></iframe>'))
@@ -146,7 +146,7 @@ def test_inside_a_sandboxed_frame_of_fixed_height_giving_opens_in_a_new_tab(page
     expect(opened.value.locator("#give-title")).to_be_visible()
 
 
-def test_in_a_sandbox_without_tabs_donate_shows_its_address_to_be_copied(page, context, installation, site):
+def test_sandbox_without_popups_shows_address_to_copy(page, context, installation, site):
     inner = site.publish(article(installation))
     page.set_viewport_size(NARROW)
     page.goto(site.publish(f'<iframe src="{inner}" sandbox="allow-scripts" width=300 height=600></iframe>'))
@@ -158,7 +158,7 @@ def test_in_a_sandbox_without_tabs_donate_shows_its_address_to_be_copied(page, c
 
 
 @pytest.mark.parametrize("blocked", ["connect-src 'none'", "script-src 'none'"])
-def test_where_the_script_or_its_request_is_blocked_the_link_stays(page, installation, site, blocked):
+def test_link_stays_where_script_or_request_is_blocked(page, installation, site, blocked):
     csp = f"default-src 'self' 'unsafe-inline' {installation.service}; {blocked}"
     page.goto(site.publish(article(installation), content_security_policy=csp))
     page.wait_for_timeout(1500)
@@ -180,7 +180,7 @@ NONSENSE = {
 
 
 @pytest.mark.parametrize("kind", NONSENSE)
-def test_where_the_service_answers_nonsense_the_link_stays_and_nothing_is_invented(page, installation, site, kind):
+def test_link_stays_when_response_is_invalid(page, installation, site, kind):
     status, body = NONSENSE[kind]
     allowed = {"access-control-allow-origin": "*"}
     asked = []
@@ -205,7 +205,7 @@ def test_where_the_service_answers_nonsense_the_link_stays_and_nothing_is_invent
     assert complaints == []
 
 
-def test_a_question_that_is_never_answered_is_given_up_and_asked_once_more(page, installation, site):
+def test_card_request_times_out_and_is_retried_once(page, installation, site):
     asked = []
 
     def answer(route):
@@ -219,7 +219,7 @@ def test_a_question_that_is_never_answered_is_given_up_and_asked_once_more(page,
     assert len(asked) == 2
 
 
-def test_a_strict_policy_with_trusted_types_is_enough_room(page, installation, site):
+def test_card_works_under_strict_csp_with_trusted_types(page, installation, site):
     csp = (
         "default-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'; "
         f"script-src {installation.service}; connect-src {installation.service}; frame-src {installation.service}"
@@ -234,7 +234,7 @@ def test_a_strict_policy_with_trusted_types_is_enough_room(page, installation, s
     assert violations == []
 
 
-def test_a_policy_of_nonces_alone_is_enough_room(page, installation, site):
+def test_card_works_under_nonce_only_csp(page, installation, site):
     origin = installation.service
     csp = f"script-src 'nonce-r4nd0m' 'strict-dynamic'; connect-src {origin}; frame-src {origin}"
     html = article(installation).replace("<script async", '<script nonce="r4nd0m" async')
@@ -244,7 +244,7 @@ def test_a_policy_of_nonces_alone_is_enough_room(page, installation, site):
     expect(giving_frame(page).locator("#give-title")).to_be_visible()
 
 
-def test_debug_names_what_is_blocked_and_the_directive_to_add(page, installation, site):
+def test_debug_names_blocked_resource_and_csp_directive(page, installation, site):
     said = []
     page.on("console", lambda message: said.append(message.text) if "donation-card:" in message.text else None)
     csp = f"default-src 'self' 'unsafe-inline'; script-src {installation.service}; connect-src 'none'"
@@ -264,7 +264,7 @@ HOSTILE = """<style>
 </script>"""
 
 
-def test_a_page_with_hostile_styles_and_clashing_globals_shows_the_card_as_it_is(page, installation, site):
+def test_card_resists_page_styles_and_clashing_globals(page, installation, site):
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(site.publish(article(installation, head=HOSTILE)))
@@ -278,14 +278,14 @@ def test_a_page_with_hostile_styles_and_clashing_globals_shows_the_card_as_it_is
     assert errors == []
 
 
-def test_a_base_address_elsewhere_changes_nothing(page, installation, site):
+def test_base_element_changes_nothing(page, installation, site):
     page.goto(site.publish(article(installation, head='<base href="https://elsewhere.example/deep/">')))
     drawn(page)
     page.locator("donation-card .donate").click()
     expect(giving_frame(page).locator("#give-title")).to_be_visible()
 
 
-def test_two_versions_of_the_file_and_one_that_a_consent_manager_adds_late_are_one_card(page, installation, site):
+def test_several_script_versions_define_one_card(page, installation, site):
     pinned = installation.service + current_release()[0]
     _, tag = snippet(installation).split("\n")
     errors = []
@@ -300,7 +300,7 @@ def test_two_versions_of_the_file_and_one_that_a_consent_manager_adds_late_are_o
     assert errors == []
 
 
-def test_a_pinned_card_runs_and_one_byte_more_is_refused(page, installation, site):
+def test_pinned_card_runs_and_changed_byte_is_blocked(page, installation, site):
     lines = printed(
         installation.service, read_campaign(Path("campaigns/vitaly.toml")), translations_for("en"), pinned=True
     )
@@ -320,7 +320,7 @@ def test_a_pinned_card_runs_and_one_byte_more_is_refused(page, installation, sit
 @pytest.mark.parametrize(
     "around", ["display:flex;flex-direction:column;align-items:center", "display:flow-root;--f:left"]
 )
-def test_in_a_centring_or_floating_layout_the_card_is_as_wide_as_its_column(page, installation, site, around):
+def test_card_fills_column_in_flex_and_float_layouts(page, installation, site, around):
     style = "<style>donation-card{float:var(--f,none)}</style>"
     html = f"<!doctype html><html lang=en>{style}<div style='width:500px;{around}'>{snippet(installation)}</div></html>"
     page.goto(site.publish(html))
@@ -328,7 +328,7 @@ def test_in_a_centring_or_floating_layout_the_card_is_as_wide_as_its_column(page
     assert page.locator("donation-card").bounding_box()["width"] == 500
 
 
-def test_the_giving_page_is_at_most_25_kilobytes_in_at_most_four_requests(page, installation):
+def test_giving_page_is_25_kb_in_four_requests(page, installation):
     urls = requests_of(page)
     page.goto(f"{installation.service}/c/vitaly/give?lang=be")
     page.wait_for_timeout(500)
@@ -338,7 +338,7 @@ def test_the_giving_page_is_at_most_25_kilobytes_in_at_most_four_requests(page, 
     assert sum(sizes) <= 25_000, sizes
 
 
-def test_who_saves_data_gets_the_frame_when_it_is_opened_and_not_before(page, installation, site):
+def test_save_data_delays_frame_until_opened(page, installation, site):
     page.add_init_script("Object.defineProperty(navigator, 'connection', { value: { saveData: true } })")
     page.goto(site.publish(article(installation)))
     drawn(page)
@@ -350,13 +350,13 @@ def test_who_saves_data_gets_the_frame_when_it_is_opened_and_not_before(page, in
 
 
 @pytest.mark.parametrize(("wanted", "shown"), [("uk-UA", "uk"), ("be-tarask", "be"), ("fr", "en"), ("pl_PL", "pl")])
-def test_every_language_leads_somewhere_sensible(page, installation, site, wanted, shown):
+def test_every_language_tag_selects_a_language(page, installation, site, wanted, shown):
     page.goto(site.publish(article(installation, wanted)))
     drawn(page)
     expect(page.locator("donation-card .box")).to_have_attribute("lang", shown)
 
 
-def test_a_live_figure_is_asked_for_only_while_it_can_be_seen_and_the_last_good_one_is_kept(page, installation, site):
+def test_immediate_total_polls_when_visible_and_keeps_last(page, installation, site):
     urls = requests_of(page)
     page.clock.install()
     page.goto(site.publish(article(installation)))
@@ -381,7 +381,7 @@ def test_a_live_figure_is_asked_for_only_while_it_can_be_seen_and_the_last_good_
     assert page.locator("donation-card .figure").inner_text() == figure
 
 
-def test_mounted_and_unmounted_a_thousand_times_nothing_is_left(page, installation, site):
+def test_thousand_mounts_leave_no_listeners(page, installation, site):
     page.goto(site.publish(article(installation)))
     drawn(page)
     cdp = page.context.new_cdp_session(page)
@@ -414,7 +414,7 @@ def test_mounted_and_unmounted_a_thousand_times_nothing_is_left(page, installati
 
 
 @pytest.mark.parametrize("broken", ["unclosed", "self-closed", "empty"])
-def test_a_broken_tag_hides_not_one_word_of_the_article(page, installation, site, broken):
+def test_broken_tag_hides_no_article_text(page, installation, site, broken):
     script, tag = snippet(installation).split("\n")
     tag = {
         "unclosed": tag.replace("</donation-card>", ""),
@@ -428,7 +428,7 @@ def test_a_broken_tag_hides_not_one_word_of_the_article(page, installation, site
         expect(page.get_by_text(words)).to_be_visible()
 
 
-def test_the_file_run_as_classic_script_and_as_module_and_twice_is_one_card(page, installation, site):
+def test_script_loaded_as_classic_module_and_twice_is_one_card(page, installation, site):
     address = f"{installation.service}/widget/v1/donation-card.js"
     more = f'<script src="{address}"></script><script type="module" src="{address}"></script>'
     errors = []
@@ -443,7 +443,7 @@ def test_the_file_run_as_classic_script_and_as_module_and_twice_is_one_card(page
     assert page.evaluate(before) == globals_with
 
 
-def test_a_bare_link_alone_in_its_paragraph_becomes_a_card_and_one_within_words_does_not(page, installation, site):
+def test_only_a_link_alone_in_its_paragraph_becomes_a_card(page, installation, site):
     script = snippet(installation).split("\n")[0]
     link = f'<a href="{installation.service}/c/vitaly#card">Give to BYSOL</a>'
     page.goto(site.publish(f"<!doctype html><html lang=en>{script}<p>{link}</p><p>You can {link} here.</p>"))
@@ -454,9 +454,7 @@ def test_a_bare_link_alone_in_its_paragraph_becomes_a_card_and_one_within_words_
 
 @pytest.mark.parametrize("lang", ["en", "be", "de"])
 @pytest.mark.parametrize("size", [NARROW, WIDE])
-def test_with_the_printed_min_height_nothing_moves_when_the_card_comes_or_the_frame_opens(
-    page, installation, site, size, lang
-):
+def test_printed_min_height_prevents_layout_shift(page, installation, site, size, lang):
     page.set_viewport_size(size)
     page.goto(site.publish(article(installation, lang, attributes=f'style="{PLACEHOLDER_STYLE["card"]}"')))
     drawn(page)
@@ -469,7 +467,7 @@ def test_with_the_printed_min_height_nothing_moves_when_the_card_comes_or_the_fr
 @pytest.mark.parametrize("layout", ["compact", "button"])
 @pytest.mark.parametrize("size", [NARROW, WIDE])
 @pytest.mark.parametrize("lang", ["en", "be", "pl"])
-def test_the_smaller_layouts_keep_their_printed_room_too(page, installation, site, size, layout, lang):
+def test_small_layouts_keep_printed_min_height(page, installation, site, size, layout, lang):
     page.set_viewport_size(size)
     page.goto(
         site.publish(article(installation, lang, attributes=f'layout="{layout}" style="{PLACEHOLDER_STYLE[layout]}"'))
@@ -480,7 +478,7 @@ def test_the_smaller_layouts_keep_their_printed_room_too(page, installation, sit
 
 @pytest.mark.parametrize(("style", "most"), [(PLACEHOLDER_STYLE["card"], 0), ("", 0.1)])
 @pytest.mark.parametrize("size", [NARROW, WIDE])
-def test_who_lands_below_the_card_is_not_moved(page, installation, site, size, style, most):
+def test_reader_below_card_sees_no_layout_shift(page, installation, site, size, style, most):
     page.set_viewport_size(size)
     more = '<div style="height:2000px">More.</div></html>'
     html = article(installation, attributes=f'style="{style}"').replace("</html>", more)
@@ -490,7 +488,7 @@ def test_who_lands_below_the_card_is_not_moved(page, installation, site, size, s
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
-def test_without_the_printed_room_the_article_moves_a_little(page, installation, site, size):
+def test_layout_shift_is_small_without_min_height(page, installation, site, size):
     page.set_viewport_size(size)
     words = "<p>" + "A paragraph of the article. " * 25 + "</p>"
     page.goto(site.publish(article(installation).replace("<p>First", f"{words}<p>First")))
@@ -498,7 +496,7 @@ def test_without_the_printed_room_the_article_moves_a_little(page, installation,
     assert page.evaluate(SHIFTS) <= 0.1
 
 
-def test_the_progress_bar_says_in_words_what_it_shows(page, installation, site):
+def test_progress_bar_has_aria_text(page, installation, site):
     page.goto(site.publish(article(installation)))
     drawn(page)
     bar = page.locator("donation-card [role=progressbar]")
@@ -507,7 +505,7 @@ def test_the_progress_bar_says_in_words_what_it_shows(page, installation, site):
     expect(page.locator("donation-card li")).to_have_count(4)
 
 
-def test_escape_closes_the_frame_and_the_focus_returns(page, installation, site):
+def test_escape_closes_frame_and_restores_focus(page, installation, site):
     open_card(page, site.publish(article(installation)))
     expect(giving_frame(page).locator("#give-title")).to_be_focused()
     page.keyboard.press("Escape")
@@ -515,7 +513,7 @@ def test_escape_closes_the_frame_and_the_focus_returns(page, installation, site)
     expect(page.locator("donation-card dialog[open]")).to_have_count(0)
 
 
-def test_only_the_articles_origin_and_https_may_frame_the_giving_page_and_nobody_the_others(installation):
+def test_only_listed_origins_may_frame_giving_page(installation):
     give = installation.client.get("/c/vitaly/give").headers["content-security-policy"]
     assert re.search(r"frame-ancestors 'self' https: http://127\.0\.0\.1:\d+$", give)
     for path in ("/c/vitaly", "/c/nobody", "/v1/campaigns/vitaly", "/healthz", "/openapi.yaml"):
@@ -523,9 +521,7 @@ def test_only_the_articles_origin_and_https_may_frame_the_giving_page_and_nobody
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"], path
 
 
-def test_a_live_figure_is_asked_for_again_only_while_it_is_seen_and_answered_with_304(
-    page, context, installation, site
-):
+def test_immediate_total_polls_only_when_seen_and_gets_304(page, context, installation, site):
     asked, answered = set(), []  # the browser tells of both in either order
     devtools = context.new_cdp_session(page)
     devtools.send("Network.enable")
@@ -568,7 +564,7 @@ LONG_FRAMES = """() => new Promise((resume) => new PerformanceObserver((list) =>
   || setTimeout(() => resume([]), 500))"""
 
 
-def test_no_long_task_comes_from_our_file(page, installation, site):
+def test_card_script_causes_no_long_task(page, installation, site):
     """A slow moment of this machine is none of ours: what our file does, it does at every load."""
     loads = []
     for _ in range(3):

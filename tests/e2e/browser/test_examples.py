@@ -22,7 +22,7 @@ def example(page, installation, site):
     return opened
 
 
-def test_every_event_is_told_and_open_can_be_prevented(example):
+def test_card_dispatches_events_and_open_is_cancelable(example):
     page = example("events.html")
     expect(page.locator("#seen li")).to_have_text(["donation-card-ready"])
     page.locator("#keep").check()
@@ -34,7 +34,7 @@ def test_every_event_is_told_and_open_can_be_prevented(example):
     expect(giving_frame(page).locator("#give-title")).to_be_visible()
 
 
-def test_every_layout_takes_the_room_that_the_docs_print(example):
+def test_every_layout_has_documented_height(example):
     page = example("layouts.html")
     text = (FOLDER / "layouts.html").read_text("utf-8").replace("min-height: ", "min-height:")
     for layout, reserved in PLACEHOLDER_STYLE.items():
@@ -46,7 +46,7 @@ def test_every_layout_takes_the_room_that_the_docs_print(example):
         assert card.locator(".bar").is_visible() == (layout != "button")
 
 
-def test_another_paper_dresses_the_card_in_its_own_clothes(example):
+def test_custom_properties_style_the_card(example):
     page = example("theme.html")
     style = "(element, name) => getComputedStyle(element)[name]"
     parts = {

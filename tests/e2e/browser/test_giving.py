@@ -10,7 +10,7 @@ from tests.support.installation import ASKS_3DS, DECLINED, PAYS, eventually
 
 
 @pytest.mark.parametrize(("size", "lang", "thanks"), [(NARROW, "be", "Дзякуй"), (WIDE, "en", "Thank you")])
-def test_a_gift_inside_the_article_is_thanked_for_and_moves_the_total(page, installation, site, size, lang, thanks):
+def test_inline_donation_shows_thanks_and_moves_total(page, installation, site, size, lang, thanks):
     before = installation.progress()["raised"]
     page.set_viewport_size(size)
     frame = open_card(page, site.publish(article(installation, lang)))
@@ -28,7 +28,7 @@ def test_a_gift_inside_the_article_is_thanked_for_and_moves_the_total(page, inst
     assert installation.paid() == (installation.totals().raised, installation.totals().payments)
 
 
-def test_a_gift_in_a_new_tab_ends_the_payment_that_was_open_here(page, context, installation, site):
+def test_donation_in_new_tab_ends_open_inline_payment(page, context, installation, site):
     frame = open_card(page, site.publish(article(installation)))
     choose(frame, "25")
     frame.locator("#submit").click()
@@ -44,7 +44,7 @@ def test_a_gift_in_a_new_tab_ends_the_payment_that_was_open_here(page, context, 
     assert installation.paid() == (paid[0] + 2500, paid[1] + 1)
 
 
-def test_a_declined_card_can_be_followed_by_one_that_pays(page, installation, site):
+def test_declined_card_can_be_followed_by_another(page, installation, site):
     paid = installation.paid()
     frame = open_card(page, site.publish(article(installation)))
     choose(frame, "10")
@@ -57,7 +57,7 @@ def test_a_declined_card_can_be_followed_by_one_that_pays(page, installation, si
     assert installation.paid() == (paid[0] + 1000, paid[1] + 1)
 
 
-def test_a_card_that_asks_for_3d_secure_pays_after_it_is_approved(page, installation, site):
+def test_3d_secure_card_pays_after_approval(page, installation, site):
     paid = installation.paid()
     frame = open_card(page, site.publish(article(installation)))
     choose(frame, "10")
@@ -68,7 +68,7 @@ def test_a_card_that_asks_for_3d_secure_pays_after_it_is_approved(page, installa
     assert installation.paid()[1] == paid[1] + 1
 
 
-def test_pressing_twice_makes_one_session(page, installation, site):
+def test_double_click_creates_one_session(page, installation, site):
     frame = open_card(page, site.publish(article(installation)))
     choose(frame, "35")
     sent = []
@@ -79,7 +79,7 @@ def test_pressing_twice_makes_one_session(page, installation, site):
     assert len({request.response().json()["client_secret"] for request in orders}) == 1
 
 
-def test_going_back_and_changing_the_amount_pays_the_new_amount_once(page, installation, site):
+def test_changed_amount_is_paid_once(page, installation, site):
     paid = installation.paid()
     frame = open_card(page, site.publish(article(installation)))
     choose(frame, "50")
@@ -95,7 +95,7 @@ def test_going_back_and_changing_the_amount_pays_the_new_amount_once(page, insta
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
-def test_without_javascript_the_campaign_page_leads_to_a_gift_and_to_thanks(browser: Browser, installation, size):
+def test_donation_without_javascript_reaches_thanks(browser: Browser, installation, size):
     paid = installation.paid()
     context = browser.new_context(java_script_enabled=False, viewport=size, locale="be")
     try:
@@ -117,7 +117,7 @@ def test_without_javascript_the_campaign_page_leads_to_a_gift_and_to_thanks(brow
         context.close()
 
 
-def test_whoever_presses_before_the_script_is_there_pays_in_a_new_tab(page, context, installation, site):
+def test_submit_before_script_loads_opens_new_tab(page, context, installation, site):
     page.route("**/give.js", lambda route: route.abort())
     page.goto(site.publish(article(installation)))
     page.locator("donation-card .donate").click()
@@ -129,7 +129,7 @@ def test_whoever_presses_before_the_script_is_there_pays_in_a_new_tab(page, cont
     assert opened.value.url.startswith(installation.sandbox)
 
 
-def test_a_mistake_is_said_beside_the_amount_and_announced(page, installation, site):
+def test_amount_error_is_shown_and_announced(page, installation, site):
     frame = open_card(page, site.publish(article(installation)))
     frame.locator("#submit").click()
     expect(frame.locator("#error")).to_contain_text("choose an amount")
@@ -140,7 +140,7 @@ def test_a_mistake_is_said_beside_the_amount_and_announced(page, installation, s
     expect(frame.locator("#own")).to_have_attribute("aria-invalid", "true")
 
 
-def test_the_whole_gift_can_be_made_with_the_keyboard(page, installation, site):
+def test_donation_by_keyboard_alone(page, installation, site):
     paid = installation.paid()
     page.goto(site.publish(article(installation)))
     page.locator("donation-card .donate").focus()

@@ -45,7 +45,7 @@ def assert_orderly(stops):
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
-def test_the_focus_goes_through_the_card_in_its_order_and_is_seen(page, installation, site, size):
+def test_card_focus_order_and_visibility(page, installation, site, size):
     page.set_viewport_size(size)
     html = article(installation).replace("<h1>", '<a id="before" href="#x">Before</a><h1>')
     page.goto(site.publish(html.replace("</html>", '<p><a id="behind" href="#x">Behind</a></p></html>')))
@@ -59,7 +59,7 @@ def test_the_focus_goes_through_the_card_in_its_order_and_is_seen(page, installa
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
-def test_the_focus_goes_through_the_giving_page_in_its_order_and_is_seen(page, installation, site, size):
+def test_giving_page_focus_order_and_visibility(page, installation, site, size):
     page.set_viewport_size(size)
     frame = open_card(page, site.publish(article(installation)))
     inside = next(each for each in page.frames if each.url.startswith(installation.service))
@@ -71,7 +71,7 @@ def test_the_focus_goes_through_the_giving_page_in_its_order_and_is_seen(page, i
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
-def test_wherever_the_focus_goes_in_the_frame_the_reader_sees_it(page, installation, site, size):
+def test_focused_element_in_frame_is_scrolled_into_view(page, installation, site, size):
     """The frame is as tall as its page: it is the article that must scroll, and the browser does it."""
     page.set_viewport_size(size)
     frame = open_card(page, site.publish(article(installation)))
@@ -91,7 +91,7 @@ MARK = "element => { element.marked = true }"
 MARKED = "element => element.marked === true"
 
 
-def test_live_regions_are_there_before_they_speak_and_stay_the_same(page, installation, site):
+def test_live_regions_exist_before_they_announce(page, installation, site):
     html = installation.client.get("/c/vitaly/give").text
     assert '<p id="error" class="error" role="alert" tabindex="-1"></p>' in html
     frame = open_card(page, site.publish(article(installation)))
@@ -113,7 +113,7 @@ def test_live_regions_are_there_before_they_speak_and_stay_the_same(page, instal
     assert all(region.evaluate(MARKED) for region in regions.values())
 
 
-def test_at_200_percent_nothing_is_cut_off_and_a_gift_can_be_made(browser, installation, site):
+def test_donation_at_200_percent_zoom(browser, installation, site):
     """A window of 1280 by 900, zoomed to 200 %, is to a page one of 640 by 450 with two dots a pixel."""
     context = browser.new_context(viewport={"width": 640, "height": 450}, device_scale_factor=2)
     page = context.new_page()

@@ -21,14 +21,14 @@ PAGES = ["/", "/c/vitaly", "/c/vitaly/give", "/c/vitaly/frame", "/c/vitaly/embed
 
 
 @pytest.mark.parametrize("lang", ["en", "be"])
-def test_no_page_of_ours_keeps_anything(page, context, installation, lang):
+def test_no_page_uses_cookies_or_storage(page, context, installation, lang):
     for path in PAGES:
         page.goto(f"{installation.service}{path}?lang={lang}", wait_until="networkidle")
         assert page.evaluate(EVERYTHING) == NOTHING, path
     assert context.cookies() == []
 
 
-def test_no_script_of_ours_names_a_place_to_keep_things():
+def test_no_script_uses_a_storage_api():
     for script in [Path("widget/donation-card.js"), *Path("service/donation_card/web/static").glob("*.js")]:
         code = re.sub(r"/\*.*?\*/|//[^\n]*", "", script.read_text("utf-8"), flags=re.S)
         assert not re.search(r"cookie|localStorage|sessionStorage|indexedDB|caches\b|serviceWorker", code), script

@@ -18,7 +18,7 @@ def said(context):
     return lines
 
 
-def test_no_page_of_ours_trips_over_its_own_policy(page, installation, said):
+def test_no_page_violates_its_csp(page, installation, said):
     for path in (
         "/",
         "/c/vitaly",
@@ -35,7 +35,7 @@ def test_no_page_of_ours_trips_over_its_own_policy(page, installation, said):
     assert said == []
 
 
-def test_a_whole_gift_inside_the_article_trips_over_nothing(page, installation, site, said):
+def test_inline_donation_violates_no_csp(page, installation, site, said):
     frame = open_card(page, site.publish(article(installation)))
     choose(frame, "25")
     frame.locator("#submit").click()
@@ -68,19 +68,19 @@ TRY = """async (address) => {
         "http://[",
     ],
 )
-def test_on_the_giving_page_no_script_but_stripes_can_be_loaded_and_no_text_becomes_one(page, installation, address):
+def test_giving_page_csp_allows_only_stripe_scripts(page, installation, address):
     page.goto(f"{installation.service}/c/vitaly/give")
     assert page.evaluate(TRY, address) == dict.fromkeys(("script", "html", "text", "another", "again"), "TypeError")
     assert page.evaluate(TRY, f"{installation.sandbox}/v3/other.js")["script"] == "done"
 
 
 @pytest.mark.parametrize("path", ["/", "/c/vitaly", "/c/vitaly/embed", "/c/vitaly/frame", "/c/nobody"])
-def test_on_every_other_page_none_can_be(page, installation, path):
+def test_other_pages_csp_allows_no_foreign_script(page, installation, path):
     page.goto(installation.service + path)
     assert set(page.evaluate(TRY, f"{installation.sandbox}/v3/other.js").values()) == {"TypeError"}
 
 
-def test_no_single_click_in_a_frame_starts_a_payment(page, installation, site):
+def test_no_single_click_in_a_frame_starts_payment(page, installation, site):
     """Whoever is tricked into one click (https://owasp.org/www-community/attacks/Clickjacking) has not given."""
     url = site.publish(f'<iframe src="{installation.service}/c/vitaly/give" width=700 height=2000></iframe>')
     sent = []
@@ -101,7 +101,7 @@ def test_no_single_click_in_a_frame_starts_a_payment(page, installation, site):
     assert sent == []
 
 
-def test_before_a_card_number_is_asked_for_recipient_and_amount_are_in_view(page, installation, site):
+def test_recipient_and_amount_are_visible_before_card_number(page, installation, site):
     frame = open_card(page, site.publish(article(installation)))
     choose(frame, "50")
     expect(frame.locator("#submit")).to_contain_text("€50")
@@ -117,7 +117,7 @@ COUNT = "document.querySelector('donation-card').shadowRoot.querySelector('ifram
 """What a script of any origin may ask of a frame (https://xsleaks.dev/docs/attacks/frame-counting/)."""
 
 
-def test_a_publisher_who_counts_frames_sees_an_amount_submitted_and_never_a_gift_made(page, installation, site):
+def test_publisher_counting_frames_sees_submit_but_no_payment(page, installation, site):
     frame = open_card(page, site.publish(article(installation)))
     choose(frame, "25")
     assert page.evaluate(COUNT) == 0

@@ -14,7 +14,7 @@ from tests.support.installation import PAYS
 RELEASES = sorted(Path("widget/releases").glob("*.js"))
 
 
-def test_a_release_never_changes():
+def test_released_card_never_changes():
     said = dict(line.split() for line in Path("widget/releases/integrity").read_text().splitlines())
     assert said
     assert said == {
@@ -24,7 +24,7 @@ def test_a_release_never_changes():
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.stem)
-def test_a_released_card_shows_the_campaign_and_gives(page, installation, site, release):
+def test_released_card_draws_campaign_and_takes_donation(page, installation, site, release):
     pinned = f"/widget/{content_hash(release.read_bytes())}/donation-card.js"
     served = installation.client.get(pinned)
     assert served.content == release.read_bytes()

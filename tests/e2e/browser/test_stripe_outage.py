@@ -28,8 +28,8 @@ def form(page, linked):
     return page
 
 
-def test_a_stripe_that_does_not_answer_is_told_beside_another_way_to_give(form, linked):
-    linked.operate("faults", api={"kind": "429", "next": 50})
+def test_stripe_timeout_shows_fallback_link(form, linked):
+    linked.operate("faults", api={"kind": "429", "remaining": 50})
     form.locator("#submit").click()
     expect(form.locator("#error")).to_contain_text("does not answer")
     expect(form.get_by_role("link", name="Another way to give")).to_have_attribute("href", ANOTHER_WAY)
@@ -38,13 +38,13 @@ def test_a_stripe_that_does_not_answer_is_told_beside_another_way_to_give(form, 
     expect(form.locator("#pay")).to_be_visible()
 
 
-def test_a_service_that_cannot_be_reached_is_told_beside_another_way_to_give(form):
+def test_unreachable_service_shows_fallback_link(form):
     form.route("**/v1/checkout-sessions", lambda route: route.abort())
     form.locator("#submit").click()
     expect(form.get_by_role("link", name="Another way to give")).to_be_visible()
 
 
-def test_a_wrong_amount_is_no_reason_to_go_elsewhere(form):
+def test_invalid_amount_shows_no_fallback_link(form):
     form.locator("#own").fill("1")
     form.locator("#submit").click()
     expect(form.locator("#error")).to_contain_text("smallest")

@@ -19,7 +19,7 @@ def printed(installation, **chosen):
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
-def test_a_frame_shows_the_whole_card_and_leads_to_giving_in_a_new_tab(page, installation, site, size):
+def test_frame_shows_card_and_opens_giving_in_new_tab(page, installation, site, size):
     page.set_viewport_size(size)
     code = printed(installation, kind="iframe", lang="be")["code"]
     page.goto(
@@ -39,7 +39,7 @@ def test_a_frame_shows_the_whole_card_and_leads_to_giving_in_a_new_tab(page, ins
 
 @pytest.mark.parametrize("layout", ["card", "compact", "button"])
 @pytest.mark.parametrize("width", [320, 680])
-def test_the_height_that_is_printed_for_a_frame_holds_the_card(page, installation, site, layout, width):
+def test_printed_frame_height_fits_card(page, installation, site, layout, width):
     page.set_viewport_size({"width": width, "height": 900})
     for lang in ("en", "be", "de", "lt"):
         code = printed(installation, kind="iframe", lang=lang, layout=layout)["code"]
@@ -50,7 +50,7 @@ def test_the_height_that_is_printed_for_a_frame_holds_the_card(page, installatio
         assert needed <= page.locator("iframe").evaluate("frame => frame.clientHeight") + 1, lang
 
 
-def test_the_page_around_a_frame_is_told_its_height(page, installation, site):
+def test_frame_posts_its_height_to_page(page, installation, site):
     listen = "<script>addEventListener('message', ({data, origin}) => { window.told = {...data, origin} })</script>"
     page.goto(site.publish(BLANK.format(listen + printed(installation, kind="iframe")["code"])))
     page.wait_for_function("window.told && window.told.height > 300")
@@ -66,7 +66,7 @@ def following(code):
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
-def test_in_a_frame_that_grows_with_it_a_gift_is_made_in_place(page, installation, site, size):
+def test_auto_height_frame_takes_donation_in_place(page, installation, site, size):
     page.set_viewport_size(size)
     page.goto(site.publish(following(printed(installation, kind="iframe")["code"])))
     card = page.frame_locator("iframe").locator("donation-card")
@@ -109,7 +109,7 @@ WORDPRESS = """
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
-def test_in_the_sandbox_of_wordpress_the_card_is_a_teaser_that_leads_on(page, installation, site, size):
+def test_wordpress_sandbox_shows_teaser_with_link(page, installation, site, size):
     page.set_viewport_size(size)
     address = f"{installation.service}/c/vitaly?lang=be"
     html = installation.client.get("/oembed", params={"url": address, "maxwidth": 500, "maxheight": 750}).json()["html"]
@@ -133,7 +133,7 @@ def test_in_the_sandbox_of_wordpress_the_card_is_a_teaser_that_leads_on(page, in
 
 
 @pytest.mark.parametrize("kind", ["script", "iframe", "link"])
-def test_what_the_generator_prints_works_on_a_strict_page_of_another_origin(page, installation, site, kind):
+def test_generated_snippet_works_under_strict_csp(page, installation, site, kind):
     page.goto(f"{installation.service}/c/vitaly/embed?lang=de")
     page.locator("[name=kind]").select_option(kind)
     expect(page.locator("#code")).to_have_value(printed(installation, kind=kind, lang="de")["code"])
@@ -149,7 +149,7 @@ def test_what_the_generator_prints_works_on_a_strict_page_of_another_origin(page
     assert "BYSOL" in page.content()
 
 
-def test_a_pinned_snippet_from_the_generator_is_held_by_its_hash(page, installation, site):
+def test_pinned_generated_snippet_is_checked_by_hash(page, installation, site):
     page.goto(f"{installation.service}/c/vitaly/embed")
     page.locator("[name=pinned]").check()
     expect(page.locator("#code")).to_have_value(printed(installation, pinned="1")["code"])
@@ -157,7 +157,7 @@ def test_a_pinned_snippet_from_the_generator_is_held_by_its_hash(page, installat
     expect(page.locator("donation-card .donate")).to_be_visible()
 
 
-def test_the_generator_shows_each_choice_at_once_and_copies_it(page, context, installation):
+def test_generator_previews_each_choice_and_copies(page, context, installation):
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{installation.service}/c/vitaly/embed?lang=en")
     preview = page.frame_locator("#preview").locator("donation-card")
@@ -172,7 +172,7 @@ def test_the_generator_shows_each_choice_at_once_and_copies_it(page, context, in
     assert page.evaluate("navigator.clipboard.readText()") == printed(installation, lang="be", layout="button")["code"]
 
 
-def test_without_scripts_the_generator_is_a_form(browser, installation):
+def test_generator_works_without_javascript(browser, installation):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{installation.service}/c/vitaly/embed")
@@ -182,7 +182,7 @@ def test_without_scripts_the_generator_is_a_form(browser, installation):
     context.close()
 
 
-def test_without_scripts_a_frame_still_leads_to_the_campaign_and_the_page_to_a_gift(browser, installation, site):
+def test_frame_without_javascript_links_to_campaign(browser, installation, site):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(site.publish(BLANK.format(printed(installation, kind="iframe")["code"])))

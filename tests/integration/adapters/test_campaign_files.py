@@ -92,14 +92,14 @@ def vitaly() -> Campaign:
     return CampaignFiles(SHIPPED.parent).get("vitaly")
 
 
-def test_the_needs_are_the_facts_in_their_order(vitaly: Campaign) -> None:
+def test_shipped_campaign_lists_needs_in_order(vitaly: Campaign) -> None:
     assert [(need.id, need.amount.amount) for need in vitaly.needs] == [
         ("rent", 120_000), ("driving-licence", 70_000), ("medical", 60_000), ("food-clothing", 50_000)
     ]  # fmt: skip
     assert vitaly.goal == Money(300_000, "EUR")
 
 
-def test_it_speaks_seven_languages_completely(vitaly: Campaign) -> None:
+def test_shipped_campaign_has_seven_languages(vitaly: Campaign) -> None:
     assert vitaly.languages == LANGUAGES
     for need in vitaly.needs:
         assert set(need.text) == set(LANGUAGES)
@@ -109,7 +109,7 @@ def test_it_speaks_seven_languages_completely(vitaly: Campaign) -> None:
         assert sum(map(len, text.story)) <= 1600
 
 
-def test_it_protects_donors(vitaly: Campaign) -> None:
+def test_shipped_campaign_protects_donors(vitaly: Campaign) -> None:
     assert vitaly.warned_bank_countries == ("BY", "RU")
     assert not vitaly.emit_complete_event
     assert (vitaly.publication.interval_seconds, vitaly.publication.step, vitaly.publication.min_donations) == (
@@ -128,7 +128,7 @@ def test_it_protects_donors(vitaly: Campaign) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_translation_carries_the_dates_and_numbers(vitaly: Campaign, language: str) -> None:
+def test_every_translation_has_the_same_dates_and_numbers(vitaly: Campaign, language: str) -> None:
     story = " ".join(vitaly.text[language].story)
     assert {"10", "2020", "3", "2024", "2025"} == set(re.findall(r"\d+", story))
     assert "BYSOL" in story
@@ -244,7 +244,7 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_a_mistake_is_named_with_file_field_given_and_allowed(what: str, write: Callable[..., Path]) -> None:
+def test_error_names_file_field_given_and_allowed(what: str, write: Callable[..., Path]) -> None:
     old, new, field, was_given, allowed = BAD[what]
     found = faults(write(with_change(GOOD, old, new)))
     file = {fault.source.rpartition("/")[2] for fault in found}
@@ -255,7 +255,7 @@ def test_a_mistake_is_named_with_file_field_given_and_allowed(what: str, write: 
     assert all("\n" not in str(each) and "\x00" not in str(each) for each in found)
 
 
-def test_every_mistake_of_every_file_is_told_at_once(write: Callable[..., Path]) -> None:
+def test_every_error_of_every_file_is_reported(write: Callable[..., Path]) -> None:
     write(ROOF.replace('"open"', '"shut"').replace("goal = 200", "goal = 250").replace("tiles", "gutter"), "a.toml")
     folder = write(ROOF.replace('"EUR"', '"XXX"').replace("[10, 25]", "[25, 10]"), "b.toml").parent
     with pytest.raises(ConfigurationError) as caught:
@@ -277,7 +277,9 @@ def test_every_mistake_of_every_file_is_told_at_once(write: Callable[..., Path])
         ("HUF", "170", "175.00 HUF"),
     ],
 )
-def test_each_currency_has_its_own_grain(currency: str, minimum: str, allowed: str, write: Callable[..., Path]) -> None:
+def test_currencies_have_their_own_decimals(
+    currency: str, minimum: str, allowed: str, write: Callable[..., Path]
+) -> None:
     path = write(ROOF.replace("EUR", currency).replace('"0.50"', minimum))
     assert any(fault.field == "giving.minimum" and allowed in fault.allowed for fault in faults(path))
 
@@ -295,13 +297,13 @@ def test_each_currency_has_its_own_grain(currency: str, minimum: str, allowed: s
     ],
     ids=["utf-16", "broken utf-8", "large", "deep", "endless number", "empty", "NUL"],
 )
-def test_what_is_no_campaign_file_at_all(data: bytes, field: str, allowed: str, tmp_path: Path) -> None:
+def test_file_that_is_no_campaign_is_refused(data: bytes, field: str, allowed: str, tmp_path: Path) -> None:
     path = tmp_path / "roof.toml"
     path.write_bytes(data)
     assert any(fault.field.startswith(field) and allowed in fault.allowed for fault in faults(path))
 
 
-def test_neither_a_pipe_nor_a_folder_nor_nothing_is_waited_for(tmp_path: Path) -> None:
+def test_pipe_folder_or_missing_file_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.toml")
     (tmp_path / "folder.toml").mkdir()
     (tmp_path / "gone.toml").symlink_to("nowhere")
@@ -313,13 +315,13 @@ def test_neither_a_pipe_nor_a_folder_nor_nothing_is_waited_for(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["Roof.toml", "-roof.toml", "a b.toml", "дах.toml", f"{'a' * 65}.toml", "ro\nof.toml"])
-def test_the_name_of_the_file_is_an_address(name: str, write: Callable[..., Path]) -> None:
+def test_file_name_must_be_a_valid_campaign_id(name: str, write: Callable[..., Path]) -> None:
     (fault,) = faults(write(ROOF, name))
     assert fault.field == "the file's name"
     assert "a-z, 0-9 and -" in fault.allowed
 
 
-def test_a_folder_without_campaigns_is_refused(tmp_path: Path) -> None:
+def test_folder_without_campaigns_is_refused(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "missing"):
         with pytest.raises(ConfigurationError):
             CampaignFiles(folder)
@@ -328,7 +330,7 @@ def test_a_folder_without_campaigns_is_refused(tmp_path: Path) -> None:
 # ── what is read ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_small_file_means_what_it_says(write: Callable[..., Path]) -> None:
+def test_minimal_file_gets_defaults(write: Callable[..., Path]) -> None:
     sample_campaign = read_campaign(write(ROOF))
     assert (sample_campaign.id, sample_campaign.giving.minimum, sample_campaign.giving.allow_minor_units) == (
         "roof",
@@ -352,22 +354,22 @@ def test_a_small_file_means_what_it_says(write: Callable[..., Path]) -> None:
         ("2027-06-30T18:00:00+03:00", datetime(2027, 6, 30, 15, tzinfo=UTC)),
     ],
 )
-def test_the_end_is_an_instant_or_the_end_of_a_day(ends: str, instant: datetime, write: Callable[..., Path]) -> None:
+def test_end_is_a_time_or_the_end_of_a_day(ends: str, instant: datetime, write: Callable[..., Path]) -> None:
     assert read_campaign(write(f"ends = {ends}\n{ROOF}")).ends_at == instant
 
 
-def test_sites_are_kept_as_browsers_send_them(write: Callable[..., Path]) -> None:
+def test_sites_are_stored_as_browsers_send_them(write: Callable[..., Path]) -> None:
     assert read_campaign(write(f'sites = ["News.example", "гавань.бел"]\n{ROOF}')).publisher_hosts == (
         "news.example", "xn--80aafc7c0e.xn--90ais"
     )  # fmt: skip
 
 
-def test_line_breaks_are_spaces_and_non_breaking_spaces_stay(write: Callable[..., Path]) -> None:
+def test_line_breaks_become_spaces_and_nbsp_stays(write: Callable[..., Path]) -> None:
     text = ROOF.replace('"It rains in."', '"""\n  It rains\n  in,\u00a0again.\n"""').replace("\n", "\r\n")
     assert read_campaign(write("\ufeff" + text)).text["en"].summary == "It rains in,\u00a0again."
 
 
-def test_the_demo_publishes_every_campaign_at_once(write: Callable[..., Path]) -> None:
+def test_demo_publishes_every_campaign_at_once(write: Callable[..., Path]) -> None:
     path = write(ROOF.replace("[10, 25]", "[10, 30, 50]"))
     assert "half of publication.step" in str(ConfigurationError(faults(path)))
     live = CampaignFiles(path.parent, publication_every="0").get("roof")
@@ -375,7 +377,7 @@ def test_the_demo_publishes_every_campaign_at_once(write: Callable[..., Path]) -
     assert read_campaign(write(ROOF.replace('"1d"', '"0"').replace("step = 50", "step = 70"))).publication.immediate
 
 
-def test_locales_are_those_of_the_stripe_package() -> None:
+def test_stripe_locales_match_the_stripe_package() -> None:
     hint = str(SessionCreateParams.__annotations__["locale"])
     assert set(re.findall(r"'([A-Za-z0-9-]+)'", hint.partition("Literal[")[2].partition("]")[0])) == STRIPE_LOCALES
 
@@ -383,7 +385,7 @@ def test_locales_are_those_of_the_stripe_package() -> None:
 # ── watching ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_edit_is_read_and_the_rest_is_left_alone(write: Callable[..., Path]) -> None:
+def test_edited_file_is_reloaded_and_others_kept(write: Callable[..., Path]) -> None:
     write(ROOF, "other.toml")
     files = CampaignFiles(write(ROOF).parent)
     other = files.get("other")
@@ -395,7 +397,7 @@ def test_an_edit_is_read_and_the_rest_is_left_alone(write: Callable[..., Path]) 
     assert not files.reload()
 
 
-def test_a_bad_edit_keeps_the_campaign_and_is_logged_once(write: Callable[..., Path]) -> None:
+def test_bad_edit_keeps_the_campaign_and_is_logged_once(write: Callable[..., Path]) -> None:
     files = CampaignFiles(write(ROOF).parent)
     before = files.get("roof")
     write(ROOF.replace("goal = 200", "goal = 20"))
@@ -416,7 +418,7 @@ def test_a_bad_edit_keeps_the_campaign_and_is_logged_once(write: Callable[..., P
     assert files.get("roof").text["en"].summary == "It is dry."
 
 
-def test_files_come_and_go(write: Callable[..., Path]) -> None:
+def test_added_and_removed_files_are_noticed(write: Callable[..., Path]) -> None:
     files = CampaignFiles(write(ROOF).parent)
     added = write(ROOF, "library.toml")
     write("not a campaign", "notes.txt")
@@ -430,7 +432,7 @@ def test_files_come_and_go(write: Callable[..., Path]) -> None:
     assert caught.value.code == "campaign_unknown"
 
 
-def test_a_file_that_replaces_another_is_noticed_even_with_its_time_and_size(write: Callable[..., Path]) -> None:
+def test_replaced_file_is_noticed_despite_equal_mtime_and_size(write: Callable[..., Path]) -> None:
     path = write(ROOF)
     files = CampaignFiles(path.parent)
     status = path.stat()
@@ -442,7 +444,7 @@ def test_a_file_that_replaces_another_is_noticed_even_with_its_time_and_size(wri
     assert "autumn" in files.get("roof").text["en"].story[0]
 
 
-def test_a_folder_that_vanishes_takes_no_campaign_with_it(write: Callable[..., Path], tmp_path: Path) -> None:
+def test_vanished_folder_keeps_the_campaigns(write: Callable[..., Path], tmp_path: Path) -> None:
     folder = write(ROOF).parent / "mounted"
     folder.mkdir()
     (tmp_path / "roof.toml").rename(folder / "roof.toml")
@@ -456,7 +458,7 @@ def test_a_folder_that_vanishes_takes_no_campaign_with_it(write: Callable[..., P
     assert not files.reload()
 
 
-def test_two_files_do_not_share_a_name(write: Callable[..., Path], tmp_path: Path) -> None:
+def test_file_names_must_differ(write: Callable[..., Path], tmp_path: Path) -> None:
     first = write(ROOF)
     (tmp_path / "more").mkdir()
     second = tmp_path / "more" / "roof.toml"
@@ -490,9 +492,7 @@ MUTATIONS = st.one_of(
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(MUTATIONS, min_size=1, max_size=4))
 @example([("value", LINES.index('timezone = "Europe/Vilnius"'), '"Europe/\\u0000"')])
-def test_whatever_is_written_only_misconfigured_is_raised(
-    tmp_path: Path, mutations: list[tuple[str, int, str]]
-) -> None:
+def test_any_toml_raises_only_configuration_errors(tmp_path: Path, mutations: list[tuple[str, int, str]]) -> None:
     lines = list(LINES)
     for kind, at, text in mutations:
         at %= len(lines)
@@ -517,7 +517,7 @@ def test_whatever_is_written_only_misconfigured_is_raised(
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200))
-def test_bytes_are_never_more_than_misconfigured(tmp_path: Path, data: bytes) -> None:
+def test_any_bytes_raise_only_configuration_errors(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "roof.toml"
     path.write_bytes(data)
     assert faults(path)

@@ -21,7 +21,7 @@ def code_of(call, *args):
     return caught.value.code
 
 
-def test_a_form_token_comes_back_whole_and_each_has_its_own_nonce():
+def test_form_token_round_trip_with_own_nonce():
     first, second = (
         tokens.read_form_token(tokens.issue_form_token("roof", "other")),
         tokens.read_form_token(tokens.issue_form_token("roof", "other")),
@@ -31,18 +31,18 @@ def test_a_form_token_comes_back_whole_and_each_has_its_own_nonce():
     assert abs(first.issued_at - time.time()) < 60
 
 
-def test_a_token_signed_with_the_older_key_is_still_read_while_keys_rotate():
+def test_token_of_the_older_key_is_read_during_rotation():
     before = SignedTokens([OLD]).issue_form_token("roof", "other")
     assert SignedTokens([NEW, OLD]).read_form_token(before).campaign == "roof"
     assert code_of(SignedTokens([NEW]).read_form_token, before) == "token_invalid"
 
 
-def test_the_newest_key_signs():
+def test_newest_key_signs():
     made = SignedTokens([NEW, OLD]).issue_form_token("roof", "other")
     assert SignedTokens([NEW]).read_form_token(made).campaign == "roof"
 
 
-def test_a_form_token_ends_after_an_hour_and_still_says_where_it_was_for(monkeypatch):
+def test_expired_form_token_still_names_its_campaign(monkeypatch):
     monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: int(time.time()) - FORM_TOKEN_LIFETIME - 1)
     old = tokens.issue_form_token("roof", "other")
     with pytest.raises(Invalid) as caught:
@@ -51,7 +51,7 @@ def test_a_form_token_ends_after_an_hour_and_still_says_where_it_was_for(monkeyp
     assert caught.value.params == {"campaign": "roof"}
 
 
-def test_a_token_of_one_kind_is_not_taken_for_another():
+def test_token_of_another_kind_is_refused():
     handle = tokens.issue_handle(SessionHandle("cs_test_1", "roof", "n"))
     assert code_of(tokens.read_form_token, handle) == "token_invalid"
     assert code_of(tokens.read_handle, tokens.issue_form_token("roof", "other")) == "token_invalid"
@@ -60,7 +60,7 @@ def test_a_token_of_one_kind_is_not_taken_for_another():
 
 
 @given(st.text(max_size=80))
-def test_no_text_but_ours_is_a_token(text):
+def test_foreign_text_is_no_token(text):
     for read in (tokens.read_form_token, tokens.read_handle, tokens.read_return_token):
         assert code_of(read, text) in {"token_invalid", "token_missing"}
 
@@ -70,14 +70,14 @@ SAME = {"+": "-", "/": "_"}
 
 
 @given(position=st.integers(min_value=0), other=st.characters(min_codepoint=33, max_codepoint=126))
-def test_a_token_changed_anywhere_is_forged(position, other):
+def test_changed_token_is_forged(position, other):
     made = tokens.issue_return_token("roof", "nonce", "")
     position %= len(made) - 1  # the last character carries bits that base64 ignores
     if made[position] != SAME.get(other, other):
         assert code_of(tokens.read_return_token, made[:position] + other + made[position + 1 :]) == "token_invalid"
 
 
-def test_the_idempotency_key_depends_on_every_parameter_and_on_nothing_else():
+def test_idempotency_key_depends_on_every_parameter():
     assert tokens.idempotency_key("n", "roof", 2500) == SignedTokens([OLD]).idempotency_key("n", "roof", 2500)
     keys = {tokens.idempotency_key(*args) for args in [("n", "a", "b"), ("m", "a", "b"), ("n", "ab", ""), ("n", "a")]}
     assert len(keys) == 4
@@ -85,7 +85,7 @@ def test_the_idempotency_key_depends_on_every_parameter_and_on_nothing_else():
 
 
 @given(st.text("abcdefghijklmnopqrstuvwxyz0123456789_ ", max_size=200), st.text(min_size=1, max_size=40))
-def test_what_is_sealed_is_read_with_its_nonce_alone_and_never_looks_the_same_twice(text, other):
+def test_sealed_text_needs_its_nonce_and_always_differs(text, other):
     tokens = SignedTokens(["k" * 32])
     sealed = tokens.encrypt("nonce", text)
     assert tokens.decrypt("nonce", sealed) == text
@@ -94,5 +94,5 @@ def test_what_is_sealed_is_read_with_its_nonce_alone_and_never_looks_the_same_tw
 
 
 @given(st.text(max_size=80))
-def test_what_was_never_sealed_breaks_nothing(text):
+def test_unsealing_foreign_text_breaks_nothing(text):
     assert isinstance(SignedTokens(["k" * 32]).decrypt("nonce", text), str)

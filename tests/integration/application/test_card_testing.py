@@ -1,4 +1,4 @@
-"""In a simulated card-testing run donors are served and attackers stay in their budget (more of it: `make torture`)."""
+"""In a simulated card-testing run donors are served and attackers stay in their budget (more of it: `make stress`)."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.soak.card_testing import SCENARIOS, run, table
 
 
 @pytest.mark.parametrize("scenario", ["none", "patient", "forms", "cores-16"])
-def test_of_a_hundred_donors_ninety_nine_are_served_while_ten_thousand_networks_attack(scenario):
+def test_99_percent_of_donors_are_served_during_an_attack(scenario):
     found = run(scenario, minutes=20, seed=7)
     print("\n".join(table({scenario: found})))
     assert found.good(SCENARIOS[scenario])
@@ -14,11 +14,11 @@ def test_of_a_hundred_donors_ninety_nine_are_served_while_ten_thousand_networks_
     assert (found.noticed_after is not None) == (scenario != "none")
 
 
-def test_it_is_off_again_some_time_after_the_attack():
+def test_attack_status_ends_after_the_attack():
     found = run("patient", minutes=120, seed=7)
     assert found.levels[1] > 3_000
     assert found.off_at_the_end
 
 
-def test_a_run_repeats_itself():
+def test_simulation_is_deterministic():
     assert run("patient", minutes=10, seed=3) == run("patient", minutes=10, seed=3)

@@ -38,7 +38,7 @@ async def looked(worker: Reconciliation, *, gifts: int = 0) -> Progress | None:
     return donations.public_progress(campaign)
 
 
-def test_gifts_do_not_move_the_figure_before_its_time(harness: TotalsHarness) -> None:
+def test_donations_do_not_move_total_before_its_time(harness: TotalsHarness) -> None:
     async def story() -> list[int]:
         worker = harness.worker(every=None)
         await worker.run(await worker.donations.account())
@@ -47,7 +47,7 @@ def test_gifts_do_not_move_the_figure_before_its_time(harness: TotalsHarness) ->
     assert harness.run(story()) == [0, 0, 0]
 
 
-def test_a_live_figure_follows_every_gift(harness: TotalsHarness) -> None:
+def test_immediate_total_follows_every_donation(harness: TotalsHarness) -> None:
     async def story() -> list[int]:
         worker = harness.worker()
         await worker.run(await worker.donations.account())
@@ -56,9 +56,7 @@ def test_a_live_figure_follows_every_gift(harness: TotalsHarness) -> None:
     assert harness.run(story()) == [0, 90_00, 270_00]
 
 
-def test_while_the_ledger_is_away_the_last_figure_is_shown_and_marked(
-    harness: TotalsHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_last_total_is_shown_stale_while_redis_is_down(harness: TotalsHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> tuple[Progress | None, Progress | None, Progress | None]:
         worker = harness.worker()
         await worker.run(await worker.donations.account())
@@ -78,11 +76,11 @@ def test_while_the_ledger_is_away_the_last_figure_is_shown_and_marked(
     assert (after.raised.amount, after.stale) == (90_00, False)
 
 
-def test_a_worker_that_never_saw_a_figure_shows_none(harness: TotalsHarness) -> None:
+def test_worker_without_a_known_total_shows_none(harness: TotalsHarness) -> None:
     assert harness.run(looked(harness.worker())) is None
 
 
-def test_of_two_stale_figures_the_newer_is_kept(harness: TotalsHarness) -> None:
+def test_newer_of_two_stale_totals_is_kept(harness: TotalsHarness) -> None:
     async def story() -> tuple[int, bool]:
         worker = harness.worker()
         account: Account = await worker.donations.account()
@@ -98,7 +96,7 @@ def test_of_two_stale_figures_the_newer_is_kept(harness: TotalsHarness) -> None:
     assert harness.run(story()) == (90_00, True)
 
 
-def test_a_paid_session_that_cannot_be_joined_for_want_of_stripe_is_no_error_to_its_donor(
+def test_donor_sees_no_error_when_stripe_lookup_fails(
     harness: TotalsHarness,
 ) -> None:
     payment = harness.give()
@@ -118,7 +116,7 @@ def test_a_paid_session_that_cannot_be_joined_for_want_of_stripe_is_no_error_to_
     assert harness.run(story()) == payment
 
 
-def test_a_worker_that_starts_knows_its_figures_before_it_is_asked(redis_url: str, tmp_path: Path) -> None:
+def test_worker_loads_totals_before_first_request(redis_url: str, tmp_path: Path) -> None:
     with running(redis_url, tmp_path) as installation:
         installation.until_ready()
         app = create_app(installation.settings)

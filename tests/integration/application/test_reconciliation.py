@@ -46,7 +46,7 @@ def alarms() -> Iterator[list[str]]:
 # ── what is found ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_first_pass_finds_everything_and_is_no_alarm(harness: TotalsHarness) -> None:
+def test_first_sync_finds_all_and_logs_no_mismatch(harness: TotalsHarness) -> None:
     payment = harness.give()
     harness.give()
     harness.sandbox.operate("refunds", payment_intent=payment, amount=500)
@@ -55,7 +55,7 @@ def test_a_first_pass_finds_everything_and_is_no_alarm(harness: TotalsHarness) -
     assert said == []
 
 
-def test_a_pass_finds_gifts_refunds_and_disputes_that_no_webhook_told(harness: TotalsHarness) -> None:
+def test_sync_finds_changes_without_webhooks(harness: TotalsHarness) -> None:
     harness.pass_()
     first, second = harness.give(), harness.give()
     harness.sandbox.operate("refunds", payment_intent=first, amount=500)
@@ -63,16 +63,16 @@ def test_a_pass_finds_gifts_refunds_and_disputes_that_no_webhook_told(harness: T
     assert harness.pass_() == Totals(20_00, 2)
 
 
-def test_a_session_made_long_before_the_cursor_and_paid_after_it_is_found(harness: TotalsHarness) -> None:
+def test_sync_finds_old_session_paid_after_cursor(harness: TotalsHarness) -> None:
     session = harness.sandbox.create()
     harness.advance(80 * 60)
     harness.pass_()
-    harness.sandbox.operate("faults", webhooks={"unmade": 1.0})
+    harness.sandbox.operate("faults", webhooks={"never_recorded_rate": 1.0})
     harness.sandbox.pay(session)
     assert harness.pass_() == Totals(25_00, 1)
 
 
-def test_a_late_change_of_an_old_refund_is_found_within_the_next_pass(harness: TotalsHarness) -> None:
+def test_sync_finds_late_change_of_an_old_refund(harness: TotalsHarness) -> None:
     refund = harness.sandbox.operate("refunds", payment_intent=harness.give(), amount=500)
     harness.pass_()
     harness.advance(6 * HOUR)
@@ -81,9 +81,7 @@ def test_a_late_change_of_an_old_refund_is_found_within_the_next_pass(harness: T
     assert harness.pass_() == Totals(25_00, 1)
 
 
-def test_without_the_right_to_read_events_all_the_rest_is_found(
-    harness: TotalsHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sync_without_event_permission_finds_the_rest(harness: TotalsHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = harness.worker()
 
     async def refused(changed: int) -> AsyncIterator[StripeRecord]:
@@ -100,12 +98,12 @@ def test_without_the_right_to_read_events_all_the_rest_is_found(
     assert said == ["event_list_failed"]
 
 
-def test_a_late_change_that_no_event_told_is_found_within_a_day_and_is_an_alarm(harness: TotalsHarness) -> None:
+def test_rebuild_finds_late_change_and_logs_mismatch(harness: TotalsHarness) -> None:
     refund = harness.sandbox.operate("refunds", payment_intent=harness.give(), amount=500)
     harness.pass_()
     harness.advance(6 * HOUR)
     harness.pass_()
-    harness.sandbox.operate("faults", webhooks={"unmade": 1.0})
+    harness.sandbox.operate("faults", webhooks={"never_recorded_rate": 1.0})
     harness.sandbox.operate(f"refunds/{refund['id']}", status="failed")
     assert harness.pass_() == Totals(20_00, 1)
     harness.advance(REBUILD_INTERVAL)
@@ -117,7 +115,7 @@ def test_a_late_change_that_no_event_told_is_found_within_a_day_and_is_an_alarm(
     assert counted != metrics.render([])
 
 
-def test_a_gift_whose_webhook_is_on_its_way_is_no_alarm_of_the_daily_check(harness: TotalsHarness) -> None:
+def test_rebuild_ignores_donation_with_pending_webhook(harness: TotalsHarness) -> None:
     harness.pass_()
     harness.advance(REBUILD_INTERVAL)
     harness.give()
@@ -126,7 +124,7 @@ def test_a_gift_whose_webhook_is_on_its_way_is_no_alarm_of_the_daily_check(harne
     assert said == []
 
 
-def test_a_campaign_without_a_file_is_counted_under_its_name_and_is_an_alarm(harness: TotalsHarness) -> None:
+def test_campaign_without_file_is_counted_and_logged(harness: TotalsHarness) -> None:
     elsewhere = {"campaign": "no-file", "site": "gazette"}
     harness.give(metadata=elsewhere, payment_intent_data={"metadata": elsewhere})
     with alarms() as said:
@@ -142,7 +140,7 @@ def test_a_campaign_without_a_file_is_counted_under_its_name_and_is_an_alarm(har
     assert harness.run(found()) == Totals(25_00, 1)
 
 
-def test_refunds_of_another_product_are_asked_about_once(harness: TotalsHarness) -> None:
+def test_refund_of_another_product_is_looked_up_once(harness: TotalsHarness) -> None:
     payment = harness.give(metadata={"order": "7"}, payment_intent_data={"metadata": {"order": "7"}})
     harness.sandbox.operate("refunds", payment_intent=payment, amount=500)
     worker = harness.worker()
@@ -171,7 +169,7 @@ def test_refunds_of_another_product_are_asked_about_once(harness: TotalsHarness)
         (SyncHistory(1_000, 1_000, 3), 1_100, 600),
     ],
 )
-def test_an_account_where_nothing_happens_is_looked_at_less_and_less(
+def test_quiet_account_is_synchronised_less_often(
     harness: TotalsHarness, rounds: SyncHistory, active: int | None, due: int
 ) -> None:
     harness.ahead = -time.time()
@@ -191,7 +189,7 @@ class SETTLED:
     stale = False
 
 
-def test_of_many_workers_one_reconciles(harness: TotalsHarness) -> None:
+def test_one_of_many_workers_reconciles(harness: TotalsHarness) -> None:
     workers = [harness.worker() for _ in range(5)]
 
     async def together() -> list[int]:
@@ -202,7 +200,7 @@ def test_of_many_workers_one_reconciles(harness: TotalsHarness) -> None:
     harness.pass_()
 
 
-def test_two_that_reconcile_at_once_are_right_too(harness: TotalsHarness) -> None:
+def test_two_parallel_reconciliations_are_correct(harness: TotalsHarness) -> None:
     harness.give()
 
     async def together() -> Totals | None:
@@ -215,7 +213,7 @@ def test_two_that_reconcile_at_once_are_right_too(harness: TotalsHarness) -> Non
 
 
 @pytest.mark.parametrize("seen", range(3))
-def test_a_rebuild_that_is_killed_midway_marks_nothing_and_leaves_nothing(harness: TotalsHarness, seen: int) -> None:
+def test_killed_rebuild_marks_and_leaves_nothing(harness: TotalsHarness, seen: int) -> None:
     for _ in range(3):
         harness.give()
     worker = harness.worker()
@@ -252,7 +250,7 @@ def rebuild(harness: TotalsHarness, *options: str) -> tuple[int, list[str]]:
     return result.exit_code, lines[0].split()
 
 
-def test_the_command_shows_what_the_ledger_had_what_stripe_says_and_the_difference(harness: TotalsHarness) -> None:
+def test_rebuild_command_prints_totals_and_mismatch(harness: TotalsHarness) -> None:
     harness.give()
     assert rebuild(harness) == (0, ["roof", "unknown", "25.00", "EUR", "1"])
     harness.give()
@@ -292,9 +290,7 @@ def damage(installation: Installation, harm: str) -> None:
         *("the ranks are gone", "the totals are gone", "a sum was changed by hand"),
     ],
 )
-def test_whatever_redis_loses_readers_see_the_last_figure_and_it_is_mended(
-    redis_url: str, tmp_path: Path, harm: str
-) -> None:
+def test_readers_see_last_total_while_lost_keys_are_rebuilt(redis_url: str, tmp_path: Path, harm: str) -> None:
     with running(redis_url, tmp_path) as installation:
         installation.until_ready()
         installation.give("25")
@@ -313,7 +309,7 @@ def test_whatever_redis_loses_readers_see_the_last_figure_and_it_is_mended(
     assert seen == {25_00}, "unknown is not zero"
 
 
-def test_a_gift_that_comes_while_redis_is_empty_is_counted(redis_url: str, tmp_path: Path) -> None:
+def test_donation_into_an_empty_redis_is_counted(redis_url: str, tmp_path: Path) -> None:
     with running(redis_url, tmp_path) as installation:
         installation.until_ready()
         installation.give("25")

@@ -1,7 +1,7 @@
 """Whatever happens, and in whatever order: once all is quiet the ledger holds what the sandbox says, to the cent.
 
 Service, sandbox and Redis are the real ones. The webhooks are carried by the test, which may lose them, repeat them,
-and bring them late and in any order. Long versions run in `make torture`.
+and bring them late and in any order. Long versions run in `make stress`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from redis import Redis
 from stripe import WebhookSignature
-from stripe_sandbox.reversals import DISPUTE_MOVES, REFUND_MOVES
+from stripe_sandbox.reversals import DISPUTE_TRANSITIONS, REFUND_TRANSITIONS
 
 from tests.support.harness import WEBHOOK_SECRET, TotalsHarness
 from tests.support.sandbox import amount, sandbox_with
@@ -83,11 +83,11 @@ class Story(RuleBasedStateMachine):
 
     @rule(dice=dice)
     def move_a_refund(self, dice: random.Random) -> None:
-        self.move(dice, "refunds", REFUND_MOVES)
+        self.move(dice, "refunds", REFUND_TRANSITIONS)
 
     @rule(dice=dice)
     def move_a_dispute(self, dice: random.Random) -> None:
-        self.move(dice, "disputes", DISPUTE_MOVES)
+        self.move(dice, "disputes", DISPUTE_TRANSITIONS)
 
     @rule(seconds=st.sampled_from([60, 2 * 3_600, REBUILD_INTERVAL]))
     def time_goes_by(self, seconds: int) -> None:
@@ -276,7 +276,7 @@ class Story(RuleBasedStateMachine):
         return Totals(sums["sum"] - sums["refunded"] - sums["disputed"], sums["count"])
 
 
-def test_once_all_is_quiet_the_ledger_holds_what_stripe_says(redis_url: str, sample_campaign: Path) -> None:
+def test_any_scenario_ends_with_stripes_totals(redis_url: str, sample_campaign: Path) -> None:
     class Here(Story):
         campaigns = sample_campaign
 
@@ -285,7 +285,7 @@ def test_once_all_is_quiet_the_ledger_holds_what_stripe_says(redis_url: str, sam
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=1_000 if profile == "torture" else 40,
+            max_examples=1_000 if profile == "stress" else 40,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

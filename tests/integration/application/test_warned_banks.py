@@ -47,7 +47,7 @@ def alarms(harness: TotalsHarness, *, after: float = SYNC_INTERVAL) -> list[dict
     return [line for line in lines if line["event"] == "warned_bank_country"]
 
 
-def test_it_is_told_once_by_the_pass_that_finds_it(harness: TotalsHarness) -> None:
+def test_warned_donation_is_reported_once_by_sync(harness: TotalsHarness) -> None:
     before = counted()
     pay(harness, FROM_BELARUS)
     assert alarms(harness) == [{"event": "warned_bank_country", "campaign": "roof", "log_level": "error"}]
@@ -57,26 +57,26 @@ def test_it_is_told_once_by_the_pass_that_finds_it(harness: TotalsHarness) -> No
     assert counted() == before + 1
 
 
-def test_each_such_gift_is_told_and_no_other(harness: TotalsHarness) -> None:
+def test_only_warned_donations_are_reported(harness: TotalsHarness) -> None:
     for number in (FROM_BELARUS, "4242 4242 4242 4242", FROM_BELARUS):
         pay(harness, number)
     assert len(alarms(harness)) == 2
 
 
-def test_a_gift_of_the_last_moment_is_told_by_the_next_pass(harness: TotalsHarness) -> None:
+def test_late_donation_is_reported_by_the_next_sync(harness: TotalsHarness) -> None:
     harness.advance(SYNC_INTERVAL)
     pay(harness, FROM_BELARUS)
     assert len(alarms(harness, after=0)) + len(alarms(harness)) == 1
 
 
-def test_where_a_campaign_warns_of_nothing_no_country_is_looked_at(harness: TotalsHarness) -> None:
+def test_campaign_without_warning_reads_no_country(harness: TotalsHarness) -> None:
     file = harness.campaigns / "roof.toml"
     file.write_text(file.read_text("utf-8").replace('["BY", "RU"]', "[]"), "utf-8")
     pay(harness, FROM_BELARUS)
     assert alarms(harness) == []
 
 
-def test_it_costs_no_question_more(harness: TotalsHarness) -> None:
+def test_warned_country_check_costs_no_extra_request(harness: TotalsHarness) -> None:
     """What a pass asks for is in the sandbox's own words: three lists, and the events."""
     asked: list[str] = []
     worker = harness.worker()
@@ -112,5 +112,5 @@ def charge(kind: str, **details: object) -> dict:
         (None, None),
     ],
 )
-def test_of_a_charge_country_and_time_are_read_and_nothing_else(intent: object, found: ChargeCountry | None) -> None:
+def test_only_country_and_time_of_a_charge_are_read(intent: object, found: ChargeCountry | None) -> None:
     assert _parse_charge_country(intent) == found

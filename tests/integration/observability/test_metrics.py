@@ -22,14 +22,14 @@ def gained(installation, before):
     return Counter(installation.metrics()) - Counter(before)
 
 
-def test_nobody_reads_them_without_the_token(installation):
+def test_metrics_need_the_token(installation):
     for given in ({}, {"authorization": "Bearer"}, {"authorization": f"Bearer {METRICS_TOKEN}x"}):
         answer = installation.client.get("/metrics", headers=given)
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert installation.metrics()[f'build_info{{version="{__version__}"}}'] == 1
 
 
-def test_each_outcome_of_a_webhook_is_counted_with_its_reason(installation):
+def test_webhook_outcomes_are_counted_by_reason(installation):
     before = installation.metrics()
     event = session_event(installation)
     for each in (
@@ -53,7 +53,7 @@ def test_each_outcome_of_a_webhook_is_counted_with_its_reason(installation):
     assert installation.metrics()["last_webhook_timestamp_seconds"] > before["last_webhook_timestamp_seconds"]
 
 
-def test_a_session_is_counted_once_when_it_is_made_and_once_when_it_is_paid(installation):
+def test_session_is_counted_when_created_and_when_paid(installation):
     before = installation.metrics()
     token = installation.token()
     made = [installation.order("25", token=token, shape="hosted").json() for _ in range(3)]
@@ -67,7 +67,7 @@ def test_a_session_is_counted_once_when_it_is_made_and_once_when_it_is_paid(inst
     )
 
 
-def test_requests_are_timed_by_route_and_no_path_amount_or_handle_is_told(installation):
+def test_request_durations_are_labelled_by_route_only(installation):
     handle = installation.order("27", token=installation.token()).json()["handle"]
     installation.client.get(f"/v1/checkout-sessions/{handle}")
     installation.client.get("/c/nobody")
@@ -79,7 +79,7 @@ def test_requests_are_timed_by_route_and_no_path_amount_or_handle_is_told(instal
         assert secret not in told
 
 
-def test_what_is_known_of_parts_figures_and_rounds_is_told(installation):
+def test_component_total_and_sync_gauges_are_exported(installation):
     found = installation.metrics()
     for part in ("totals", "figures", "reconcile", "campaigns", "payments"):
         assert found[f'component_ready{{component="{part}"}}'] == 1
@@ -95,7 +95,7 @@ def test_what_is_known_of_parts_figures_and_rounds_is_told(installation):
     eventually(lambda: installation.metrics()["cached_responses_total"] >= before + 10, "reads are counted together")
 
 
-def test_workers_count_together_and_a_dead_ones_counts_are_kept_and_taken_over(redis_url, tmp_path, sample_campaign):
+def test_counters_of_a_dead_worker_are_kept(redis_url, tmp_path, sample_campaign):
     with processes(redis_url, tmp_path, sample_campaign) as (installation, process):
         folder = metrics_folder(workers(process)[0])
         send(installation, 20)
@@ -116,9 +116,9 @@ def test_workers_count_together_and_a_dead_ones_counts_are_kept_and_taken_over(r
         assert not folder.exists()
 
 
-def test_what_a_dead_worker_measured_is_not_told_any_more_and_what_it_counted_is(tmp_path):
+def test_gauges_of_a_dead_worker_are_dropped(tmp_path):
     def worker(does):
-        code = f"from donation_card import __version__; from donation_card.observability import metrics; {does}"
+        code = f"from donation_card.observability import metrics; metrics.configure_metrics(); {does}"
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
         return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
 
@@ -126,6 +126,12 @@ def test_what_a_dead_worker_measured_is_not_told_any_more_and_what_it_counted_is
     told = worker("print(metrics.render([]).decode())").stdout
     for line in ("attack_mode 0.0", "cached_responses_total 3.0", "last_webhook_timestamp_seconds 7.0"):
         assert f"\ndonation_card_{line}\n" in told
+
+
+def test_importing_metrics_opens_no_file(tmp_path):
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", "import donation_card.app"], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def send(installation, events):

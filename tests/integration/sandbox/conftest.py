@@ -1,4 +1,4 @@
-"""Sandboxes and webhook receivers for the sandbox's tests."""
+"""Provide sandboxes and webhook receivers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Sandbox]:
-    """For tests that only ask and are refused."""
+    """Provide one sandbox for tests that change nothing."""
     with sandbox_with() as running:
         yield running
 
@@ -35,7 +35,7 @@ def inbox() -> Iterator[Inbox]:
 
 @pytest.fixture
 def delivering(inbox: Inbox) -> Iterator[Sandbox]:
-    """A sandbox that sends its webhooks to `inbox`."""
+    """Provide a sandbox that sends its webhooks to `inbox`."""
     with sandbox_with(webhook_url=inbox.url, webhook_secret=SECRET) as running:
         yield running
 

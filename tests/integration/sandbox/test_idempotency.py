@@ -1,4 +1,4 @@
-"""Idempotency keys behave as https://docs.stripe.com/api/idempotent_requests says."""
+"""Test idempotency keys against https://docs.stripe.com/api/idempotent_requests."""
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +29,7 @@ def count(sandbox: Sandbox) -> int:
     return len(sandbox.call("GET", f"{SESSIONS}?limit=100").json()["data"])
 
 
-def test_the_same_press_twice_is_one_session(sandbox: Sandbox) -> None:
+def test_repeated_request_creates_one_session(sandbox: Sandbox) -> None:
     first, second = post(sandbox, "press"), post(sandbox, "press")
     assert first.content == second.content
     assert "idempotent-replayed" not in first.headers
@@ -38,21 +38,21 @@ def test_the_same_press_twice_is_one_session(sandbox: Sandbox) -> None:
     assert count(sandbox) == 1
 
 
-def test_the_stored_answer_is_the_old_one(sandbox: Sandbox) -> None:
+def test_stored_response_is_the_first_one(sandbox: Sandbox) -> None:
     session = stripe.checkout.Session.construct_from(post(sandbox, "press").json(), None)
     sandbox.pay(session)
     assert post(sandbox, "press").json()["status"] == "open"
     assert sandbox.session(session.id)["status"] == "complete"
 
 
-def test_the_order_of_parameters_does_not_matter(sandbox: Sandbox) -> None:
+def test_parameter_order_does_not_matter(sandbox: Sandbox) -> None:
     post(sandbox, "press")
     backwards = dict(reversed(BODY.items()))
     assert sandbox.call("POST", SESSIONS, data=backwards, headers={"Idempotency-Key": "press"}).status_code == 200
     assert count(sandbox) == 1
 
 
-def test_a_key_belongs_to_its_parameters_and_endpoint(sandbox: Sandbox) -> None:
+def test_key_belongs_to_parameters_and_endpoint(sandbox: Sandbox) -> None:
     id = post(sandbox, "press").json()["id"]
     for answer, word in (
         (post(sandbox, "press", mode="setup"), "parameters"),
@@ -62,19 +62,19 @@ def test_a_key_belongs_to_its_parameters_and_endpoint(sandbox: Sandbox) -> None:
         assert f"the same {word}" in answer.json()["error"]["message"]
 
 
-def test_the_client_raises_its_own_error_for_a_reused_key(sandbox: Sandbox) -> None:
+def test_client_raises_idempotency_error_for_reused_key(sandbox: Sandbox) -> None:
     create = sandbox.client.v1.checkout.sessions.create_async
     sandbox.run(create(gift(), {"idempotency_key": "press"}))
     with pytest.raises(stripe.IdempotencyError):
         sandbox.run(create(gift(locale="de"), {"idempotency_key": "press"}))
 
 
-def test_a_refusal_is_not_remembered(sandbox: Sandbox) -> None:
+def test_refusal_is_not_stored(sandbox: Sandbox) -> None:
     assert post(sandbox, "press", mode="gift").status_code == 400
     assert post(sandbox, "press").status_code == 200
 
 
-def test_a_refused_rate_is_not_remembered_but_a_500_is(sandbox: Sandbox) -> None:
+def test_429_is_not_stored_and_500_is(sandbox: Sandbox) -> None:
     for kind, afterwards in (("429", 200), ("500", 500)):
         sandbox.operate("faults", api={"kind": kind})
         assert post(sandbox, kind).status_code == int(kind)
@@ -82,7 +82,7 @@ def test_a_refused_rate_is_not_remembered_but_a_500_is(sandbox: Sandbox) -> None
     assert post(sandbox, "another").status_code == 200
 
 
-def test_keys_are_forgotten_after_a_day(sandbox: Sandbox) -> None:
+def test_key_expires_after_a_day(sandbox: Sandbox) -> None:
     first = post(sandbox, "press").json()["id"]
     sandbox.advance(24 * 3600 - 1)
     assert post(sandbox, "press").json()["id"] == first
@@ -90,12 +90,12 @@ def test_keys_are_forgotten_after_a_day(sandbox: Sandbox) -> None:
     assert post(sandbox, "press").json()["id"] != first
 
 
-def test_keys_have_at_most_255_characters(sandbox: Sandbox) -> None:
+def test_key_has_at_most_255_characters(sandbox: Sandbox) -> None:
     assert post(sandbox, "k" * 255).status_code == 200
     assert post(sandbox, "k" * 256).status_code == 400
 
 
-def test_parallel_presses_are_one_session(sandbox: Sandbox) -> None:
+def test_concurrent_requests_create_one_session(sandbox: Sandbox) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: post(sandbox, "press"), range(24)))
     assert {answer.status_code for answer in answers} <= {200, 409}
@@ -103,7 +103,7 @@ def test_parallel_presses_are_one_session(sandbox: Sandbox) -> None:
     assert count(sandbox) == 1
 
 
-def test_a_key_in_use_is_409(sandbox: Sandbox) -> None:
+def test_key_in_use_is_409(sandbox: Sandbox) -> None:
     sandbox.operate("faults", api={"kind": "hang"})
     body = urlencode(BODY).encode()
     head = (

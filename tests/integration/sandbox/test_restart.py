@@ -1,4 +1,4 @@
-"""What is kept in the data folder survives a restart, and a card number is not among it."""
+"""Test what is stored in the data folder, and that no card number is."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 from tests.support.sandbox import NOON, SECRET, Inbox, sandbox_with
 
 
-def test_state_account_and_time_survive_a_restart(folder: Path) -> None:
+def test_state_survives_a_restart(folder: Path) -> None:
     with sandbox_with(data=folder) as sandbox:
         account = sandbox.call("GET", "/v1/account").json()["id"]
         session, waiting = sandbox.create(), sandbox.create()
@@ -30,7 +30,7 @@ def test_state_account_and_time_survive_a_restart(folder: Path) -> None:
         assert sandbox.session(waiting.id)["payment_status"] == "paid"
 
 
-def test_memory_only_forgets() -> None:
+def test_memory_store_does_not_survive_a_restart() -> None:
     accounts = set()
     for _ in range(2):
         with sandbox_with() as sandbox:
@@ -38,7 +38,7 @@ def test_memory_only_forgets() -> None:
     assert len(accounts) == 2
 
 
-def test_webhooks_that_were_not_delivered_survive_a_restart(folder: Path, inbox: Inbox) -> None:
+def test_pending_webhooks_survive_a_restart(folder: Path, inbox: Inbox) -> None:
     with sandbox_with(data=folder, webhook_url="http://127.0.0.1:9/", webhook_secret=SECRET) as sandbox:
         sandbox.pay(sandbox.create())
     with sandbox_with(data=folder, webhook_url=inbox.url, webhook_secret=SECRET) as sandbox:
@@ -58,7 +58,7 @@ NUMBERS = [
 ]
 
 
-def test_no_number_is_ever_stored(folder: Path) -> None:
+def test_card_numbers_are_never_stored(folder: Path) -> None:
     with sandbox_with(data=folder) as sandbox:
         for number in NUMBERS:
             sandbox.pay(sandbox.create(), number)
@@ -73,7 +73,7 @@ def test_no_number_is_ever_stored(folder: Path) -> None:
         assert not re.search(digits, stored)
 
 
-def test_it_runs_alone(tmp_path: Path) -> None:
+def test_sandbox_runs_alone(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "stripe_sandbox", "--port", "0", "--data", str(tmp_path / "data")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -88,7 +88,7 @@ def test_it_runs_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--webhook-url", "http://127.0.0.1:1/"], ["--public-url", "here"]])
-def test_it_says_what_is_wrong_with_its_options(arguments: list[str]) -> None:
+def test_invalid_options_are_explained(arguments: list[str]) -> None:
     from click.testing import CliRunner
     from stripe_sandbox.__main__ import main
 

@@ -1,4 +1,4 @@
-"""Money goes back as at Stripe: through the official client, in the states and with the events that it documents."""
+"""Test refunds and disputes, mostly through the official client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def paid(sandbox: Sandbox, cents: int = 2500) -> str:
     return str(sandbox.session(session.id)["payment_intent"])
 
 
-def test_the_official_client_refunds_lists_and_reads_with_the_payment_in_it(sandbox: Sandbox) -> None:
+def test_official_client_creates_lists_and_reads_refunds(sandbox: Sandbox) -> None:
     payment, client = paid(sandbox), sandbox.client
     made = sandbox.run(client.v1.refunds.create_async({"payment_intent": payment, "amount": 1000}))
     assert (made.status, made.amount, made.currency, made.payment_intent) == ("succeeded", 1000, "eur", payment)
@@ -28,21 +28,21 @@ def test_the_official_client_refunds_lists_and_reads_with_the_payment_in_it(sand
 
 
 @pytest.mark.parametrize("wanted", [1501, 10**9])
-def test_no_more_is_refunded_than_is_left(sandbox: Sandbox, wanted: int) -> None:
+def test_refund_above_the_rest_is_refused(sandbox: Sandbox, wanted: int) -> None:
     payment = paid(sandbox)
     sandbox.operate("refunds", payment_intent=payment, amount=1000)
     with pytest.raises(stripe.InvalidRequestError, match="greater than unrefunded amount"):
         sandbox.run(sandbox.client.v1.refunds.create_async({"payment_intent": payment, "amount": wanted}))
 
 
-def test_a_failed_refund_can_be_made_again(sandbox: Sandbox) -> None:
+def test_failed_refund_can_be_repeated(sandbox: Sandbox) -> None:
     payment = paid(sandbox)
     first = sandbox.operate("refunds", payment_intent=payment)
     assert sandbox.operate(f"refunds/{first['id']}", status="failed")["failure_reason"] == "unknown"
     assert sandbox.operate("refunds", payment_intent=payment)["amount"] == 2500
 
 
-def test_a_payment_that_was_not_made_cannot_be_refunded_or_disputed(sandbox: Sandbox) -> None:
+def test_unpaid_payment_cannot_be_refunded_or_disputed(sandbox: Sandbox) -> None:
     sandbox.pay(sandbox.create(), "4000000000000002")
     [payment] = sandbox.call("GET", "/v1/payment_intents").json()["data"]
     for path in ("refunds", "disputes"):
@@ -54,7 +54,7 @@ def moved(dispute: dict[str, Any]) -> list[int]:
     return [each["amount"] for each in dispute["balance_transactions"]]
 
 
-def test_a_dispute_only_ever_appends_what_it_moves(sandbox: Sandbox) -> None:
+def test_dispute_appends_balance_transactions(sandbox: Sandbox) -> None:
     dispute = sandbox.operate("disputes", payment_intent=paid(sandbox), amount=1500, status="warning_needs_response")
     path, seen = f"disputes/{dispute['id']}", [moved(dispute)]
     for status in ("needs_response", "lost", "appeal_under_review", "won"):
@@ -65,22 +65,22 @@ def test_a_dispute_only_ever_appends_what_it_moves(sandbox: Sandbox) -> None:
     assert sandbox.event_types()[-1] == "charge.dispute.funds_reinstated"
 
 
-def test_a_dispute_settled_in_another_currency_moves_other_numbers(sandbox: Sandbox) -> None:
-    dispute = sandbox.operate("disputes", payment_intent=paid(sandbox), settled="usd")
+def test_dispute_in_another_currency_moves_other_amounts(sandbox: Sandbox) -> None:
+    dispute = sandbox.operate("disputes", payment_intent=paid(sandbox), settlement_currency="usd")
     [transaction] = dispute["balance_transactions"]
     assert (transaction["currency"], dispute["currency"]) == ("usd", "eur")
     assert transaction["amount"] != -dispute["amount"]
 
 
 @pytest.mark.parametrize("status", ["won", "refunded", ""])
-def test_what_cannot_become_of_a_dispute_is_refused_with_what_can(sandbox: Sandbox, status: str) -> None:
+def test_impossible_dispute_status_is_refused_with_choices(sandbox: Sandbox, status: str) -> None:
     dispute = sandbox.operate("disputes", payment_intent=paid(sandbox), status="warning_needs_response")
     answer = sandbox.http.post(f"/sandbox/disputes/{dispute['id']}", json={"status": status})
     assert answer.status_code == 400
     assert "warning_closed" in answer.json()["error"]
 
 
-def test_totals_tell_what_went_back(sandbox: Sandbox) -> None:
+def test_totals_include_reversals(sandbox: Sandbox) -> None:
     refunded, disputed, warned, won = (paid(sandbox) for _ in range(4))
     sandbox.operate("refunds", payment_intent=refunded, amount=700)
     sandbox.operate("disputes", payment_intent=disputed, amount=900)

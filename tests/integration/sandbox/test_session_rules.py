@@ -1,4 +1,4 @@
-"""A session that Stripe would refuse is refused, with Stripe's status, code and parameter."""
+"""Test that an invalid session is refused with Stripe's status, code and parameter."""
 
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import urlencode
@@ -7,7 +7,7 @@ import pytest
 import stripe
 from stripe._encode import _api_encode
 from stripe.params.checkout import SessionCreateParams
-from stripe_sandbox.parameters import fields
+from stripe_sandbox.param_validation import param_types
 
 from tests.support.sandbox import NOON, Sandbox, amount, embedded, gift
 
@@ -40,7 +40,7 @@ def suffix(text: str) -> dict[str, Any]:
             None,
             "custom_text",
         ),
-        (embedded(ui_mode="elements", submit_type=None), "sandbox_unmodelled", "ui_mode=elements"),
+        (embedded(ui_mode="elements", submit_type=None), "sandbox_unsupported", "ui_mode=elements"),
         ({"mode": "setup"}, None, "payment_intent_data"),
         ({"mode": "subscription"}, None, "payment_intent_data"),
         (
@@ -48,7 +48,7 @@ def suffix(text: str) -> dict[str, Any]:
             None,
             "customer_creation",
         ),
-        ({"mode": "subscription", "payment_intent_data": None}, "sandbox_unmodelled", "mode=subscription"),
+        ({"mode": "subscription", "payment_intent_data": None}, "sandbox_unsupported", "mode=subscription"),
         ({"subscription_data": {"description": "x"}}, None, "subscription_data"),
         ({"locale": "be"}, None, "locale"),
         ({"success_url": "/thanks"}, "url_invalid", "success_url"),
@@ -78,7 +78,7 @@ def suffix(text: str) -> dict[str, Any]:
             "parameter_missing",
             "line_items[0][quantity]",
         ),
-        ({"line_items": [amount(2500)[0] | {"tax_rates": ["t"]}]}, "sandbox_unmodelled", "line_items[0][tax_rates]"),
+        ({"line_items": [amount(2500)[0] | {"tax_rates": ["t"]}]}, "sandbox_unsupported", "line_items[0][tax_rates]"),
         ({"expires_at": int(NOON) + 1799}, None, "expires_at"),
         ({"expires_at": int(NOON) + 86_401}, None, "expires_at"),
         ({"metadata": {str(n): "x" for n in range(51)}}, None, "metadata"),
@@ -92,7 +92,7 @@ def suffix(text: str) -> dict[str, Any]:
         (suffix("КРЫША"), None, SUFFIX),
         (
             {"payment_intent_data": {"capture_method": "manual"}},
-            "sandbox_unmodelled",
+            "sandbox_unsupported",
             "payment_intent_data[capture_method]=manual",
         ),
         ({"customer": "cus_1"}, "resource_missing", "customer"),
@@ -100,20 +100,22 @@ def suffix(text: str) -> dict[str, Any]:
         ({"customer_update": {"name": "auto"}}, None, "customer_update"),
         ({"client_reference_id": "x" * 201}, None, "client_reference_id"),
         ({"custom_text": {"submit": {"message": "x" * 1201}}}, None, "custom_text[submit][message]"),
-        ({"discounts": [{"coupon": "half"}]}, "sandbox_unmodelled", "discounts"),
+        ({"discounts": [{"coupon": "half"}]}, "sandbox_unsupported", "discounts"),
         ({"expand": ["customer"]}, "property_not_expandable", "expand"),
     ],
 )
-def test_refused(shared: Sandbox, changes: dict[str, Any], code: str | None, param: str | None) -> None:
+def test_invalid_session_is_refused(
+    shared: Sandbox, changes: dict[str, Any], code: str | None, param: str | None
+) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refusal:
         shared.create(**changes)
     assert (refusal.value.http_status, refusal.value.code, refusal.value.param) == (400, code, param)
 
 
 def sample(hint: Any) -> Any:
-    """A value that a generated type allows, with every optional part in it."""
+    """Return a value that a generated type allows, with all optional parts."""
     if hasattr(hint, "__required_keys__"):
-        return {name: sample(part) for name, part in fields(hint).items()}
+        return {name: sample(part) for name, part in param_types(hint).items()}
     arguments = get_args(hint)
     if get_origin(hint) is Literal:
         return next(choice for choice in arguments[::-1] if choice)
@@ -130,9 +132,9 @@ def sample(hint: Any) -> Any:
     return {str: "text", int: 1, bool: "true"}.get(hint, 1)
 
 
-@pytest.mark.parametrize("name", fields(SessionCreateParams))
-def test_every_parameter_that_stripe_knows_is_answered_in_words(shared: Sandbox, name: str) -> None:
-    params = gift(**{name: sample(fields(SessionCreateParams)[name])})
+@pytest.mark.parametrize("name", param_types(SessionCreateParams))
+def test_every_stripe_parameter_is_accepted_or_named(shared: Sandbox, name: str) -> None:
+    params = gift(**{name: sample(param_types(SessionCreateParams)[name])})
     answer = shared.call("POST", "/v1/checkout/sessions", content=urlencode(list(_api_encode(params))), headers=FORM)
     assert answer.status_code in (200, 400)
     assert answer.status_code == 200 or answer.json()["error"].get("code") != "parameter_unknown"
@@ -157,5 +159,5 @@ def test_every_parameter_that_stripe_knows_is_answered_in_words(shared: Sandbox,
         embedded(redirect_on_completion="if_required", return_url="https://card.example"),
     ],
 )
-def test_accepted(shared: Sandbox, changes: dict[str, Any]) -> None:
+def test_valid_session_is_accepted(shared: Sandbox, changes: dict[str, Any]) -> None:
     assert shared.create(**changes).status == "open"

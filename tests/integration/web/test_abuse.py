@@ -87,7 +87,7 @@ def use_up(installation, network):
         assert order(installation, network).status_code == 201, n
 
 
-def test_a_network_that_asked_too_often_is_asked_for_a_proof_and_others_are_not(installation):
+def test_only_a_network_over_its_limit_needs_a_proof(installation):
     crowded, token = next(networks), installation.token()
     use_up(installation, crowded)
     refused = order(installation, crowded, token=token)
@@ -100,7 +100,7 @@ def test_a_network_that_asked_too_often_is_asked_for_a_proof_and_others_are_not(
     assert code(order(installation, crowded)) == (429, "challenge_required"), "for one session"
 
 
-def test_a_donor_without_javascript_behind_a_crowded_address_has_a_quota_of_their_own(installation):
+def test_donor_without_javascript_has_a_separate_quota(installation):
     crowded = next(networks)
     use_up(installation, crowded)
     for _ in range(WITHOUT_JS_PER_NETWORK.burst):
@@ -114,7 +114,7 @@ def test_a_donor_without_javascript_behind_a_crowded_address_has_a_quota_of_thei
     assert int(page.headers["retry-after"]) > 0
 
 
-def test_a_header_that_no_trusted_proxy_sent_changes_nothing(installation):
+def test_untrusted_forwarded_header_changes_nothing(installation):
     app = create_app(installation.settings)
 
     async def from_a_stranger(scope, receive, send):
@@ -129,7 +129,7 @@ def test_a_header_that_no_trusted_proxy_sent_changes_nothing(installation):
     assert found == [201] * PER_NETWORK.burst + [429]
 
 
-def test_in_an_attack_a_proof_is_asked_of_everybody_and_is_good_once(attacked):
+def test_attack_requires_a_proof_that_works_once(attacked):
     token = attacked.token()
     assert code(order(attacked, token=token)) == (429, "challenge_required")
     proof = solve(attacked, token)
@@ -138,7 +138,7 @@ def test_in_an_attack_a_proof_is_asked_of_everybody_and_is_good_once(attacked):
     assert code(order(attacked, token=token, proof=proof, amount="30")) == (429, "challenge_required"), "replayed"
 
 
-def test_a_proof_is_good_for_its_own_form_alone(attacked):
+def test_proof_works_only_for_its_own_form(attacked):
     mine, theirs = attacked.token(), attacked.token()
     assert code(order(attacked, token=mine, proof=solve(attacked, theirs))) == (429, "challenge_required")
 
@@ -149,7 +149,7 @@ def changed(proof, **parameters):
     return b64encode(json.dumps(found).encode()).decode()
 
 
-def test_a_proof_that_was_made_easier_or_younger_is_none(attacked):
+def test_changed_challenge_is_refused(attacked):
     token = attacked.token()
     proof = solve(attacked, token)
     for change in ({"keyPrefix": "00"}, {"cost": 1}, {"expiresAt": int(time.time()) + 9_999}, {"data": {}}):
@@ -161,7 +161,7 @@ def test_a_proof_that_was_made_easier_or_younger_is_none(attacked):
     assert order(attacked, token=token, proof=proof).status_code == 201
 
 
-def test_a_network_that_asks_for_more_work_than_anybody_solves_waits_and_others_do_not(attacked):
+def test_network_with_too_many_challenges_waits(attacked):
     def ask(network):
         told = {"form": "0" * 64}
         return attacked.client.get("/v1/challenge", params=told, headers={"x-forwarded-for": network})
@@ -176,7 +176,7 @@ def test_a_network_that_asks_for_more_work_than_anybody_solves_waits_and_others_
     assert ask("127.0.0.1").status_code == 200, "an onion's visitors have no network"
 
 
-def test_a_proof_that_comes_too_late_is_none(attacked, monkeypatch):
+def test_expired_proof_is_refused(attacked, monkeypatch):
     token = attacked.token()
     with monkeypatch.context() as earlier:
         earlier.setattr(proof_of_work, "CHALLENGE_LIFETIME", -1)
@@ -185,18 +185,18 @@ def test_a_proof_that_comes_too_late_is_none(attacked, monkeypatch):
 
 
 @pytest.mark.parametrize("proof", ["x", "e30=", "W10=", b64encode(b"\xff{").decode(), "п" * 20, "=" * 1_999])
-def test_what_is_no_proof_breaks_nothing(attacked, proof):
+def test_malformed_proof_breaks_nothing(attacked, proof):
     assert code(order(attacked, proof=proof)) == (429, "challenge_required")
 
 
-def test_the_new_tab_of_a_gift_begun_here_needs_no_second_proof_but_a_third_one_does(attacked):
+def test_second_session_of_a_form_needs_no_new_proof(attacked):
     token = attacked.token()
     inline = order(attacked, token=token, proof=solve(attacked, token)).json()["handle"]
     assert submit(attacked, token=token, replaces=inline).status_code == 303
     assert code(order(attacked, token=token, amount="30", replaces=inline)) == (429, "challenge_required")
 
 
-def test_an_operator_sees_and_forces_the_mode(installation):
+def test_operator_reads_and_forces_attack_status(installation):
     assert mode(installation) == "off"
     assert force(installation, "on") == "on, level 1 of 5 (forced)"
     assert code(order(installation)) == (429, "challenge_required")
@@ -205,7 +205,7 @@ def test_an_operator_sees_and_forces_the_mode(installation):
     assert force(installation, "auto") == "off"
 
 
-def test_declined_cards_turn_it_on_for_every_campaign_and_move_no_figure(redis_url, tmp_path):
+def test_declined_cards_raise_attack_status_and_no_total(redis_url, tmp_path):
     with running(redis_url, tmp_path) as installation:
         installation.until_ready()
         for _ in range(2):
@@ -219,7 +219,7 @@ def test_declined_cards_turn_it_on_for_every_campaign_and_move_no_figure(redis_u
         assert order(installation).status_code == 201, "an operator may know better"
 
 
-def test_a_declined_payment_is_counted_and_never_applied(installation):
+def test_declined_payment_is_counted_and_not_applied(installation):
     payment = {"id": "pi_declined", "object": "payment_intent", "metadata": {"campaign": "vitaly", "site": "other"}}
     event = session_event(installation, kind="payment_intent.payment_failed") | {"data": {"object": payment}}
     answer = post(installation, event)
@@ -242,7 +242,7 @@ def linked(redis_url, tmp_path_factory):
         yield installation
 
 
-def test_in_an_attack_a_form_without_javascript_is_led_to_the_other_way_to_give(linked):
+def test_attack_sends_form_without_javascript_to_fallback(linked):
     force(linked, "on")
     page = submit(linked, token=linked.token("roof"), lang="be")
     assert page.status_code == 429
@@ -251,7 +251,7 @@ def test_in_an_attack_a_form_without_javascript_is_led_to_the_other_way_to_give(
     assert order(linked, token=linked.token("roof")).json()["fallback_url"] == "https://donate.example.org/roof"
 
 
-def test_while_redis_is_away_limits_and_the_spent_list_go_on_in_memory_and_a_donor_pays(tmp_path):
+def test_limits_continue_in_memory_while_redis_is_down(tmp_path):
     with contextlib.ExitStack() as redis:
         url = redis.enter_context(EmbeddedValkey(tmp_path / "valkey")).url
         with running(url, tmp_path / "sandbox") as installation:
@@ -271,7 +271,7 @@ def test_while_redis_is_away_limits_and_the_spent_list_go_on_in_memory_and_a_don
             assert code(order(installation, token=earlier, proof=spent)) == (429, "challenge_required"), "replayed"
 
 
-def test_two_workers_know_one_mode_and_one_spent_list(redis_url, tmp_path, sample_campaign):
+def test_two_workers_share_attack_status_and_spent_proofs(redis_url, tmp_path, sample_campaign):
     with processes(redis_url, tmp_path, sample_campaign, workers=2) as (installation, _):
         force(installation, "on")
         eventually(lambda: {mode_of_any(installation) for _ in range(12)} == {"on, level 1 of 5 (forced)"}, "both know")
@@ -304,7 +304,7 @@ class Reads:
         return app
 
 
-def test_nobody_can_spend_the_read_budget(redis_url, tmp_path):
+def test_nobody_can_exhaust_the_stripe_read_budget(redis_url, tmp_path):
     reads = Reads()
     with running(redis_url, tmp_path, between=reads) as installation:
         installation.until_ready()
@@ -334,11 +334,11 @@ def test_nobody_can_spend_the_read_budget(redis_url, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["", "x", "0" * 63, "G" * 64])
-def test_a_challenge_for_no_form_is_refused(installation, form):
+def test_challenge_without_form_is_refused(installation, form):
     assert installation.client.get("/v1/challenge", params={"form": form}).status_code == 400
 
 
-def test_the_account_of_the_limits_is_the_one_of_the_money(installation):
+def test_limits_use_the_account_of_the_payments(installation):
     account = httpx.get(f"{installation.sandbox}/v1/account", auth=("sk_test_x", "")).json()["id"]
 
     async def taken():

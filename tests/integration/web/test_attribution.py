@@ -48,12 +48,12 @@ def token_from(installation: Installation, referrer: str | None) -> str:
         (None, "other"),
     ],
 )
-def test_a_gift_is_counted_under_a_listed_host_or_as_other(attributed, referrer, site):
+def test_donation_is_counted_by_listed_host_or_other(attributed, referrer, site):
     token = token_from(attributed, referrer)
     assert SignedTokens(attributed.settings.secret_keys).read_form_token(token).site == site
 
 
-def test_stripe_is_told_the_host_and_nothing_of_the_address(attributed):
+def test_stripe_receives_only_the_host(attributed):
     token = token_from(attributed, f"https://{LISTED}/a/private/path?reader=zuzanna")
     made = attributed.order("25", token=token).json()
     id = made["client_secret"].partition("_secret_")[0]

@@ -52,22 +52,22 @@ def linked(redis_url, tmp_path_factory):
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_on_the_campaign_page_and_the_giving_page(linked, lang):
+def test_warning_on_campaign_page_and_giving_page(linked, lang):
     for path in ("/c/vitaly", "/c/vitaly/give"):
         assert stands_before_every_way_to_pay(linked.client.get(f"{path}?lang={lang}", headers=HTML).text, lang)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_on_the_form_that_comes_back_with_an_error(linked, lang):
+def test_warning_on_the_form_with_an_error(linked, lang):
     page = linked.submit(token=linked.token(), amount="own", own="0", lang=lang)
     assert page.status_code == 400
     assert stands_before_every_way_to_pay(page.text, lang)
 
 
 @pytest.mark.parametrize("lang", ["en", "be", "ru", "uk"])
-def test_beside_another_way_to_give_when_stripe_is_away(linked, lang):
+def test_warning_beside_fallback_during_stripe_outage(linked, lang):
     token = linked.token()
-    linked.operate("faults", api={"kind": "500", "next": 50, "executed": False})
+    linked.operate("faults", api={"kind": "500", "remaining": 50, "executed": False})
     try:
         form = {"token": token, "amount": "25", "lang": lang}
         page = linked.client.post("/v1/checkout-sessions", data=form, headers=HTML | {"accept-language": lang})
@@ -78,14 +78,14 @@ def test_beside_another_way_to_give_when_stripe_is_away(linked, lang):
     assert stands_before_every_way_to_pay(page.text, lang)
 
 
-def test_whoever_is_led_to_another_way_when_limits_close_is_warned_as_well():
+def test_warning_beside_fallback_when_limited():
     vitaly = replace(read_campaign(Path("campaigns/vitaly.toml")), fallback_url=ANOTHER_WAY)
     assert fallback_params(vitaly) == {"campaign": "vitaly", "fallback_url": ANOTHER_WAY, "warn_banks_of": "BY,RU"}
 
 
 @pytest.mark.parametrize("lang", ["en", "be", "ru", "uk"])
 @pytest.mark.parametrize("shape", ["hosted", "embedded"])
-def test_on_stripe_s_own_page_which_speaks_neither_belarusian_nor_ukrainian(linked, lang, shape):
+def test_warning_on_stripes_page_in_a_language_it_has(linked, lang, shape):
     made = linked.order("25", lang=lang, shape=shape).json()
     url = made["url"] if shape == "hosted" else f"{linked.sandbox}/embed/{made['client_secret']}"
     page = unescape(httpx.get(url).text)
@@ -93,7 +93,7 @@ def test_on_stripe_s_own_page_which_speaks_neither_belarusian_nor_ukrainian(link
     assert len(" ".join(warning(lang))) <= 1200, "Stripe takes no longer text"
 
 
-def test_where_a_campaign_warns_of_nothing_nothing_is_said(redis_url, tmp_path, sample_campaign):
+def test_no_warning_without_warned_countries(redis_url, tmp_path, sample_campaign):
     with running(redis_url, tmp_path / "s", campaigns=sample_campaign) as installation:
         installation.until_ready()
         made = installation.order("25", token=installation.token("roof")).json()
@@ -110,7 +110,7 @@ def test_where_a_campaign_warns_of_nothing_nothing_is_said(redis_url, tmp_path, 
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_the_giving_page_says_what_the_statement_should_show_and_promises_no_more(linked, lang):
+def test_giving_page_names_the_statement_descriptor(linked, lang):
     told = translations_for(lang).translate(
         "give.statement_descriptor",
         descriptor=read_campaign(Path("campaigns/vitaly.toml")).recipient.statement_descriptor,

@@ -28,14 +28,14 @@ def card(raised, lang="en", campaign=VITALY, *, open_now=True, **how):
     return view.card_json(campaign, figure(raised, **how), translations_for(lang), open_now=open_now, test=False)
 
 
-def test_below_one_step_it_has_just_started_and_no_zero_is_shown():
+def test_total_below_one_step_is_shown_as_just_started():
     drawn = card(0)
     assert drawn["progress"]["figure"] == "Just started"
     assert drawn["progress"]["goal"] == "Goal:\u00a0€3,000"
     assert "€0" not in str(drawn)
 
 
-def test_needs_are_funded_in_their_order_and_said_in_words():
+def test_needs_are_funded_in_order_and_described():
     drawn = card(140_000)
     assert [need["state"] for need in drawn["needs"]] == ["funded", "next", "to_come", "to_come"]
     assert [need["note"] for need in drawn["needs"]] == ["✓ funded", "€200 funded · next", "to come", "to come"]
@@ -45,7 +45,7 @@ def test_needs_are_funded_in_their_order_and_said_in_words():
     assert drawn["progress"]["percent"] == 46
 
 
-def test_beyond_the_goal_the_figure_is_true_the_bar_full_and_gifts_still_welcome():
+def test_above_goal_bar_is_full_and_donations_continue():
     drawn = card(350_000)
     assert drawn["progress"]["figure"] == "€3,500"
     assert drawn["progress"]["percent"] == 100
@@ -57,25 +57,25 @@ MARKET = replace(CONCERT, date=date(2026, 11, 22), amount=Money(62_50, "EUR"))
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_what_came_offline_is_said_in_every_language(lang):
+def test_offline_share_is_shown_in_every_language(lang):
     drawn = view.card_json(VITALY, figure(140_000, offline=437_50), translations_for(lang), open_now=True, test=False)
     said, following = drawn["progress"]["when"].split("\u00a0· ")
     assert translations_for(lang).format_money(CONCERT.amount) in said
     assert following == card(140_000, lang)["progress"]["when"]
 
 
-def test_an_offline_part_beside_the_grid_is_shown_to_the_cent_and_fills_needs():
+def test_offline_share_is_exact_and_fills_needs():
     drawn = card(437_50, offline=437_50)
     assert drawn["progress"]["figure"] == "€437.50"
     assert drawn["progress"]["when"] == "€437.50 of it given offline\u00a0· As of 12:00. Next update 18:00."
     assert drawn["needs"][0]["state"] == "next"
 
 
-def test_where_nothing_came_offline_nothing_is_said_of_it():
+def test_no_offline_text_without_offline_donations():
     assert "offline" not in str(card(140_000))
 
 
-def test_offline_donations_are_listed_newest_first_once_the_figure_counts_them():
+def test_offline_donations_are_listed_newest_first():
     listed = replace(VITALY, offline_donations=(CONCERT, MARKET))
     assert view.offline_donations(listed, figure(900_00, offline=500_00), translations_for("en")) == [
         {"date": "Nov 22, 2026", "source": "Concert (en)", "amount": "€62.50"},
@@ -85,13 +85,13 @@ def test_offline_donations_are_listed_newest_first_once_the_figure_counts_them()
         assert view.offline_donations(listed, other, translations_for("en")) == []
 
 
-def test_a_funded_campaign_that_takes_no_more_says_so():
+def test_funded_campaign_that_is_closed_says_so():
     full = replace(VITALY, giving=replace(VITALY.giving, accept_above_goal=False))
     assert not full.accepts_donations(NOON, 300_000)
     assert "no further gifts" in card(300_000, campaign=full, open_now=False)["notice"]
 
 
-def test_paused_closed_and_ended_each_say_so():
+def test_paused_closed_and_ended_campaigns_say_so():
     paused = replace(VITALY, status=Status.PAUSED)
     assert card(0, campaign=paused, open_now=False)["status"] == "paused"
     assert "paused" in card(0, campaign=paused, open_now=False)["notice"]
@@ -101,7 +101,7 @@ def test_paused_closed_and_ended_each_say_so():
     assert "ended" in card(0, campaign=ended, open_now=False)["notice"]
 
 
-def test_a_stale_figure_says_from_when_it_is():
+def test_stale_total_shows_its_time():
     drawn = card(100_000, stale=True)
     assert drawn["progress"]["stale"]
     assert drawn["progress"]["when"].startswith("As of 23 Nov 12:00")
@@ -110,7 +110,7 @@ def test_a_stale_figure_says_from_when_it_is():
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("raised", [0, 100, 120_000, 140_000, 299_999, 300_000, 10**9])
 @pytest.mark.parametrize("how", [{}, {"live": True}, {"stale": True}])
-def test_every_state_in_every_language_is_a_card_of_the_contract(lang, raised, how):
+def test_card_json_matches_openapi_in_every_state(lang, raised, how):
     contract.fits({"$ref": "#/components/schemas/Card"}, card(raised, lang, **how), f"{lang} {raised}")
     contract.fits(
         {"$ref": "#/components/schemas/Progress"}, view.progress_json(VITALY, figure(raised, **how)), f"{raised}"
@@ -119,21 +119,21 @@ def test_every_state_in_every_language_is_a_card_of_the_contract(lang, raised, h
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("beyond", SurplusPolicy)
-def test_what_happens_above_and_below_the_goal_is_said_in_every_language(lang, beyond):
+def test_surplus_policies_are_shown_in_every_language(lang, beyond):
     campaign = replace(VITALY, on_surplus=beyond, on_shortfall=beyond)
     assert all(view.donation_details(campaign, translations_for(lang)))
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("status", ["open", "processing", "paid", "expired"])
-def test_thanks_say_what_is_true_and_nothing_more(lang, status):
+def test_thanks_state_only_what_is_known(lang, status):
     said = view.checkout_status_json(VITALY, figure(100_000), translations_for(lang), status, Money(2_500, "EUR"))
     text = " ".join(said["paragraphs"])
     assert ("25" in text) == (status in {"paid", "processing"})
     assert ("18:00" in text) == (status == "paid")
 
 
-def test_thanks_name_the_next_review_the_step_and_the_traces():
+def test_thanks_name_next_update_step_and_records():
     said = view.checkout_status_json(VITALY, figure(100_000), translations_for("en"), "paid", Money(2_500, "EUR"))
     assert said["paragraphs"] == [
         "Your gift of €25 is counted.",
@@ -143,20 +143,20 @@ def test_thanks_name_the_next_review_the_step_and_the_traces():
     ]
 
 
-def test_without_a_warning_thanks_list_no_traces():
+def test_thanks_without_warning_list_no_records():
     calm = replace(VITALY, warned_bank_countries=())
     said = view.checkout_status_json(calm, figure(0), translations_for("en"), "paid", Money(2_500, "EUR"))
     assert len(said["paragraphs"]) == 2
     assert view.bank_warning(calm.warned_bank_countries, translations_for("en")) is None
 
 
-def test_the_needs_a_gift_can_reach_are_those_not_funded_yet():
+def test_donation_can_reach_only_unfunded_needs():
     reached = view.fundable_needs(VITALY, figure(140_000), translations_for("en"))
     assert [need["missing"] for need in reached] == [50_000, 60_000, 50_000]
     assert reached[0]["text"].startswith("Your gift goes to: Restoring his driving licence (€500")
     assert view.fundable_needs(VITALY, figure(300_000), translations_for("en")) == []
 
 
-def test_times_are_told_in_the_campaigns_own_zone():
+def test_times_are_in_the_campaigns_time_zone():
     utc = calculate_progress(VITALY, 0, as_of=NOON, next_update_at=(NOON + timedelta(hours=6)).astimezone(UTC))
     assert view.as_of_text(utc, translations_for("en")) == "As of 12:00. Next update 18:00."

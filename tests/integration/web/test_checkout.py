@@ -24,7 +24,7 @@ def code(answer):
     return answer.status_code, answer.json()["code"]
 
 
-def test_the_same_press_twice_is_one_session_and_a_changed_amount_another(installation):
+def test_repeated_submit_is_one_session_changed_amount_another(installation):
     token = installation.token()
     first, again = installation.order("25", token=token), installation.order("25", token=token)
     assert session_of(first) == session_of(again)
@@ -34,7 +34,7 @@ def test_the_same_press_twice_is_one_session_and_a_changed_amount_another(instal
     assert status(installation, changed) == "open"
 
 
-def test_going_back_to_the_first_amount_opens_a_new_session_since_the_first_was_given_up(installation):
+def test_returning_to_first_amount_opens_a_new_session(installation):
     token = installation.token()
     first = installation.order("25", token=token)
     second = installation.order("30", token=token, replaces=first.json()["handle"])
@@ -43,7 +43,7 @@ def test_going_back_to_the_first_amount_opens_a_new_session_since_the_first_was_
     assert status(installation, third) == "open"
 
 
-def test_a_session_opened_in_a_new_tab_is_given_up_too_when_the_amount_changes_here(installation):
+def test_changed_amount_expires_session_of_the_new_tab(installation):
     token = installation.token()
     inline = installation.order("25", token=token)
     hosted = installation.submit(token=token, amount="25", replaces=inline.json()["handle"]).headers["location"]
@@ -52,7 +52,7 @@ def test_a_session_opened_in_a_new_tab_is_given_up_too_when_the_amount_changes_h
     assert "<form" not in httpx.get(hosted).text, "the tab's page can no longer be paid"
 
 
-def test_a_token_takes_five_amounts_and_then_asks_for_a_new_page(installation):
+def test_form_token_allows_five_amounts(installation):
     token = installation.token()
     for amount in ("11", "12", "13", "14", "15"):
         session_of(installation.order(amount, token=token))
@@ -60,7 +60,7 @@ def test_a_token_takes_five_amounts_and_then_asks_for_a_new_page(installation):
     assert session_of(installation.order("11", token=token))  # what was started can still be finished
 
 
-def test_a_paid_session_cannot_be_replaced_or_paid_again(installation):
+def test_paid_session_is_not_replaced(installation):
     token = installation.token()
     inline = installation.order("25", token=token, shape="hosted")
     assert installation.pay(inline.json()["url"]).status_code == 303
@@ -68,12 +68,12 @@ def test_a_paid_session_cannot_be_replaced_or_paid_again(installation):
     assert code(installation.order("25", token=token, shape="hosted")) == (409, "already_paid")
 
 
-def test_another_intentions_session_cannot_be_given_up(installation):
+def test_session_of_another_form_is_not_expired(installation):
     theirs = installation.order("25").json()["handle"]
     assert code(installation.order("30", replaces=theirs)) == (400, "token_invalid")
 
 
-def test_following_a_paid_session_counts_it_without_any_webhook(redis_url, tmp_path):
+def test_reading_a_paid_session_counts_it_without_webhook(redis_url, tmp_path):
     with running(redis_url, tmp_path, webhooks=False) as quiet:
         quiet.until_ready()
         started = quiet.order("25", shape="hosted").json()
@@ -84,7 +84,7 @@ def test_following_a_paid_session_counts_it_without_any_webhook(redis_url, tmp_p
         eventually(lambda: quiet.progress()["raised"] == 2500, "the gift is counted")
 
 
-def test_a_declined_card_leaves_the_session_open_for_another_try(installation):
+def test_declined_card_leaves_the_session_open(installation):
     started = installation.order("25", shape="hosted").json()
     before = installation.paid()
     declined = installation.pay(started["url"], DECLINED)
@@ -93,7 +93,7 @@ def test_a_declined_card_leaves_the_session_open_for_another_try(installation):
     assert installation.pay(started["url"], PAYS).status_code == 303
 
 
-def test_a_debit_that_settles_later_is_on_its_way_and_counts_when_the_bank_has_paid(installation):
+def test_debit_is_processing_and_counts_when_settled(installation):
     before = installation.totals().raised
     started = installation.order("25", shape="hosted").json()
     assert installation.pay(started["url"], SETTLES_LATER).status_code == 303
@@ -122,14 +122,14 @@ def test_a_debit_that_settles_later_is_on_its_way_and_counts_when_the_bank_has_p
         ("9" * 16, "amount_too_large"),
     ],
 )
-def test_an_amount_that_cannot_be_taken_is_told_why(installation, amount, problem):
+def test_refused_amount_has_a_reason(installation, amount, problem):
     answer = installation.order(amount)
     assert code(answer) == (400, problem)
     assert answer.json()["detail"]
 
 
 @pytest.mark.parametrize("lang", ["be", "de"])
-def test_what_is_wrong_is_told_in_the_language_of_the_page_and_not_of_the_browser(installation, lang):
+def test_error_uses_the_language_of_the_page(installation, lang):
     words, address, english = (
         translations_for(lang),
         "/v1/checkout-sessions",
@@ -144,7 +144,7 @@ def test_what_is_wrong_is_told_in_the_language_of_the_page_and_not_of_the_browse
     assert malformed.json()["detail"] == translations_for("en").translate("problem.token_invalid")
 
 
-def test_limits_are_told_as_money_in_the_readers_language(installation):
+def test_limits_are_formatted_as_money_in_the_language(installation):
     token = installation.token()
     page = installation.submit(token=token, amount="own", own="4", lang="de")
     assert page.status_code == 400
@@ -164,7 +164,7 @@ def test_limits_are_told_as_money_in_the_readers_language(installation):
         b"{" * 4000,
     ],
 )
-def test_json_that_is_not_an_order_is_refused(installation, body):
+def test_json_without_an_order_is_refused(installation, body):
     answer = installation.client.post(
         "/v1/checkout-sessions", content=body, headers={"content-type": "application/json"}
     )
@@ -172,11 +172,11 @@ def test_json_that_is_not_an_order_is_refused(installation, body):
     assert answer.json()["code"] in {"request_malformed", "token_invalid"}
 
 
-def test_an_unknown_field_is_named(installation):
+def test_unknown_field_is_named(installation):
     assert "campain" in str(installation.order("25", campain="x").json()["evidence"])
 
 
-def test_too_much_is_refused_before_it_is_read(installation):
+def test_large_body_is_refused_before_it_is_read(installation):
     answer = installation.client.post(
         "/v1/checkout-sessions", content=b"x" * 10_000, headers={"content-type": "application/json"}
     )
@@ -192,19 +192,19 @@ def test_too_much_is_refused_before_it_is_read(installation):
     assert code(streamed) == (413, "body_too_large")
 
 
-def test_another_kind_of_body_is_refused(installation):
+def test_unsupported_media_type_is_refused(installation):
     answer = installation.client.post("/v1/checkout-sessions", content=b"x", headers={"content-type": "text/xml"})
     assert code(answer) == (415, "unsupported_media_type")
 
 
-def test_a_form_is_sent_on_to_the_hosted_page(installation):
+def test_form_redirects_to_the_hosted_page(installation):
     answer = installation.submit(token=installation.token(), amount="25")
     assert answer.status_code == 303
     assert answer.headers["location"].startswith(installation.sandbox)
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_a_form_with_a_mistake_comes_back_with_what_was_typed(installation):
+def test_invalid_form_returns_with_its_values(installation):
     token = installation.token()
     page = installation.submit(token=token, amount="own", own="25,5", lang="en")
     assert page.status_code == 400
@@ -213,7 +213,7 @@ def test_a_form_with_a_mistake_comes_back_with_what_was_typed(installation):
     assert "without cents" in page.text
 
 
-def test_chosen_and_typed_and_different_is_a_question_not_a_guess(installation):
+def test_two_different_amounts_are_refused(installation):
     page = installation.submit(token=installation.token(), amount="25", own="35")
     assert page.status_code == 400
     assert "€25" in page.text
@@ -222,14 +222,14 @@ def test_chosen_and_typed_and_different_is_a_question_not_a_guess(installation):
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c"])
-def test_a_form_without_our_token_is_a_page_that_says_so(installation, token):
+def test_form_without_token_shows_an_error_page(installation, token):
     page = installation.submit(token=token, amount="25")
     assert page.status_code == 400
     assert page.headers["content-type"].startswith("text/html")
     assert "giving page again" in page.text
 
 
-def test_an_expired_form_leads_back_to_its_campaign(installation, monkeypatch):
+def test_expired_form_links_to_its_campaign(installation, monkeypatch):
     an_hour_ago = int(time.time()) - FORM_TOKEN_LIFETIME - 1
     with monkeypatch.context() as earlier:
         earlier.setattr(TimestampSigner, "get_timestamp", lambda _: an_hour_ago)
@@ -240,7 +240,7 @@ def test_an_expired_form_leads_back_to_its_campaign(installation, monkeypatch):
     assert 'href="/c/vitaly/give' in page.text
 
 
-def test_a_listed_site_is_counted_by_name_and_alone_may_frame_the_giving_page(redis_url, tmp_path, sample_campaign):
+def test_only_listed_sites_are_counted_and_may_frame(redis_url, tmp_path, sample_campaign):
     file = sample_campaign / "roof.toml"
     listed = 'sites = ["news.example.org"]\n' + file.read_text("utf-8")
     file.write_text(listed, "utf-8")
@@ -258,11 +258,11 @@ def test_a_listed_site_is_counted_by_name_and_alone_may_frame_the_giving_page(re
             assert policy.endswith("frame-ancestors 'self' https://news.example.org")
 
 
-def test_a_handle_that_is_not_ours_is_refused(installation):
+def test_foreign_session_token_is_refused(installation):
     assert code(installation.client.get("/v1/checkout-sessions/nonsense")) == (400, "token_invalid")
 
 
-def test_the_thank_you_page_asserts_nothing_that_was_not_paid(installation):
+def test_thanks_page_confirms_only_paid_sessions(installation):
     started = installation.submit(token=installation.token(), amount="25")
     hosted = started.headers["location"]
     paid = installation.pay(hosted)
@@ -273,7 +273,7 @@ def test_the_thank_you_page_asserts_nothing_that_was_not_paid(installation):
     assert installation.client.get(swap(paid.headers["location"], unpaid)).status_code == 404
 
 
-def test_the_thank_you_page_of_an_unfinished_payment_says_so(installation):
+def test_thanks_page_of_unfinished_payment_says_so(installation):
     started = installation.submit(token=installation.token(), amount="25")
     session = httpx.URL(started.headers["location"]).path.rsplit("/", 1)[1]
     found = httpx.get(f"{installation.sandbox}/v1/checkout/sessions/{session}", auth=("sk_test_x", "")).json()
@@ -282,7 +282,7 @@ def test_the_thank_you_page_of_an_unfinished_payment_says_so(installation):
     assert "not finished" in page.text
 
 
-def test_a_tampered_return_is_refused(installation):
+def test_tampered_return_token_is_refused(installation):
     base = "/c/vitaly/thanks"
     for query in ("", "?session=cs_test_1", "?session=cs_test_1&return=x", "?session=&return="):
         assert installation.client.get(base + query).status_code == 400
@@ -300,7 +300,7 @@ def swap(url, session):
     return re.sub(r"session=[^&]+", f"session={session}", url)
 
 
-def test_a_form_field_that_comes_twice_is_refused(installation):
+def test_repeated_form_field_is_refused(installation):
     fields = f"token={installation.token()}&amount=25&amount=50"
     kind = {"content-type": "application/x-www-form-urlencoded", "accept": "text/html"}
     page = installation.client.post("/v1/checkout-sessions", content=fields, headers=kind)

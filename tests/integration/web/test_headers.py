@@ -93,7 +93,7 @@ def answers(installation):
     return {route: ask(*row) for route, row in TABLE.items()}
 
 
-def test_the_table_has_every_route(installation):
+def test_header_table_has_every_route(installation):
     routes = {
         f"{method} {route.path}" for route in create_app(installation.settings).routes for method in route.methods
     }
@@ -101,7 +101,7 @@ def test_the_table_has_every_route(installation):
 
 
 @pytest.mark.parametrize("route", TABLE)
-def test_a_route_says_who_may_frame_read_open_and_script_it(answers, route):
+def test_route_headers_match_the_table(answers, route):
     answer, (_, wanted) = answers[route], TABLE[route]
     headers = answer.headers
     assert answer.status_code in {200, 201} or route in {"POST /v1/stripe/webhook", "GET /metrics"}  # both refuse
@@ -132,7 +132,7 @@ def test_a_route_says_who_may_frame_read_open_and_script_it(answers, route):
 
 
 @pytest.mark.parametrize("route", [route for route, (_, wanted) in TABLE.items() if "script-src" in wanted])
-def test_a_page_runs_the_scripts_that_its_policy_names_by_their_hash_and_no_other(installation, answers, route):
+def test_page_runs_only_scripts_hashed_in_its_csp(installation, answers, route):
     answer, (_, wanted) = answers[route], TABLE[route]
     named = directives(answer)["script-src"].split()
     ours = [name for name in wanted["script-src"] if name != "stripe"]
@@ -151,7 +151,7 @@ def test_a_page_runs_the_scripts_that_its_policy_names_by_their_hash_and_no_othe
         assert re.search(r"/[0-9a-f]{16}/", source)
 
 
-def test_stripes_origins_are_on_the_giving_page_alone(answers, installation):
+def test_only_the_giving_page_allows_stripe_origins(answers, installation):
     for route, answer in answers.items():
         assert (installation.sandbox in answer.headers["content-security-policy"]) == (route == "GET /c/{id}/give"), (
             route
@@ -165,7 +165,7 @@ def test_stripes_origins_are_on_the_giving_page_alone(answers, installation):
     "path", ["/nowhere", "/c/nobody", "/c/vitaly?lang=!", "/v1/checkout-sessions/forged", "/c/vitaly/thanks"]
 )
 @pytest.mark.parametrize("accept", ["text/html", "application/json"])
-def test_a_refusal_is_as_closed_as_an_answer(installation, path, accept):
+def test_error_responses_have_the_same_headers(installation, path, accept):
     answer = installation.client.get(path, headers={"accept": accept})
     assert answer.status_code >= 400
     assert answer.headers["cache-control"] == "no-store"
@@ -189,7 +189,7 @@ LIES = {
 }
 
 
-def test_no_answer_repeats_a_host_that_the_asker_made_up(installation, answers):
+def test_no_response_repeats_a_forged_host(installation, answers):
     with httpx.Client(base_url=installation.service) as stranger:
         for route, (address, _) in TABLE.items():
             if route.startswith("GET") and "{" not in address:
@@ -200,13 +200,13 @@ def test_no_answer_repeats_a_host_that_the_asker_made_up(installation, answers):
                     assert "gopher" not in told, path
 
 
-def test_an_address_with_one_slash_too_many_leads_to_ours_whatever_host_is_named(installation):
+def test_slash_redirect_ignores_the_host_header(installation):
     with httpx.Client(base_url=installation.service) as stranger:
         answer = stranger.get("/c/vitaly/", headers=LIES)
     assert (answer.status_code, answer.headers["location"]) == (307, f"{installation.settings.public_url}/c/vitaly")
 
 
-def test_where_stripe_returns_to_is_public_url_whatever_host_is_named(installation):
+def test_stripe_return_url_ignores_the_host_header(installation):
     with httpx.Client(base_url=installation.service) as stranger:
         body = {"token": installation.token(), "amount": "25", "shape": "hosted"}
         made = stranger.post("/v1/checkout-sessions", json=body, headers=LIES).json()

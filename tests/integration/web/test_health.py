@@ -9,11 +9,11 @@ from tests.support.installation import METRICS_TOKEN, running
 BEARER = {"authorization": f"Bearer {METRICS_TOKEN}"}
 
 
-def test_health_names_the_release(installation):
+def test_healthz_names_the_release(installation):
     assert installation.client.get("/healthz").json() == {"status": "ok", "version": __version__}
 
 
-def test_only_the_operator_learns_when_the_last_webhook_came_and_the_last_pass_began(installation):
+def test_only_the_operator_reads_webhook_and_sync_times(installation):
     """Passes come every ten minutes while gifts do, and else every hour: their rhythm tells."""
     post(installation, session_event(installation))
     public = installation.client.get("/readyz").json()["parts"]
@@ -25,7 +25,7 @@ def test_only_the_operator_learns_when_the_last_webhook_came_and_the_last_pass_b
     assert 0 <= parts["reconcile"]["age"] < 600
 
 
-def test_a_probe_asks_stripe_nothing(redis_url, tmp_path, sample_campaign):
+def test_readyz_sends_no_request_to_stripe(redis_url, tmp_path, sample_campaign):
     asked = []
 
     def watched(sandbox):

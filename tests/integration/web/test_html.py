@@ -20,7 +20,7 @@ PATHS = {
 
 
 @pytest.mark.parametrize("lang", ["en", "be", "de"])
-def test_every_page_is_valid(installation, tmp_path, lang):
+def test_every_page_is_valid_html(installation, tmp_path, lang):
     assert TOOLS.exists(), "run make install: the validator is not there"
     for name, path in PATHS.items():
         page = installation.client.get(path, params={"lang": lang}, headers={"accept": "text/html"})
@@ -40,7 +40,7 @@ def test_every_page_is_valid(installation, tmp_path, lang):
     assert (found.returncode, found.stdout.strip()) == (0, ""), found.stdout + found.stderr
 
 
-def test_no_address_or_file_name_gives_an_ad_blocker_a_reason(installation):
+def test_no_url_matches_ad_blocker_patterns(installation):
     """What lists of advertisements stop: words of theirs in a path."""
     for path in [*PATHS.values(), *(f"/c/vitaly/{name}" for name in IMAGES), "/widget/v1/donation-card.js"]:
         assert not any(word in path for word in ("/ad", "banner", "track", "pixel", "sponsor", "popup", "analytic"))

@@ -31,7 +31,7 @@ def drawn(lang, stage="begun", *, ribbon=True):
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("stage", [*STAGES, "unknown", "hidden"])
-def test_a_badge_says_in_words_what_it_shows_and_names_no_person(lang, stage):
+def test_badge_has_a_text_and_names_no_person(lang, stage):
     made = drawn(lang, stage)
     badge = ElementTree.fromstring(pictures.badge_svg(made))
     assert badge.get("role") == "img"
@@ -53,7 +53,7 @@ def test_a_badge_says_in_words_what_it_shows_and_names_no_person(lang, stage):
 @pytest.mark.parametrize("draw", PNGS)
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("stage", [*STAGES, "unknown", "hidden"])
-def test_nothing_is_cut_off_and_the_file_is_small(draw, lang, stage):
+def test_image_text_fits_and_file_is_small(draw, lang, stage):
     size, most = PNGS[draw]
     body = draw(drawn(lang, stage))
     picture = Image.open(io.BytesIO(body)).convert("RGB")
@@ -66,12 +66,12 @@ def test_nothing_is_cut_off_and_the_file_is_small(draw, lang, stage):
 
 
 @pytest.mark.parametrize("draw", [*PNGS, pictures.badge_svg])
-def test_the_same_card_is_the_same_bytes_and_another_figure_others(draw):
+def test_equal_cards_draw_equal_bytes(draw):
     assert draw(drawn("be")) == draw(drawn("be"))
     assert draw(drawn("be")) != draw(drawn("be", "funded"))
 
 
-def test_hidden_draws_the_same_whatever_the_campaign_says():
+def test_hidden_campaign_draws_one_neutral_image():
     other = replace(
         VITALY, status=Status.HIDDEN, text={tag: replace(text, title="Another") for tag, text in VITALY.text.items()}
     )
@@ -81,7 +81,7 @@ def test_hidden_draws_the_same_whatever_the_campaign_says():
 
 
 @pytest.mark.parametrize("title", ["W" * 80, "Ж " * 40, "a" * 40 + " " + "b" * 39, "x", "Ein " * 20])
-def test_a_long_title_is_shrunk_or_ends_in_an_ellipsis_and_never_runs_out(title):
+def test_long_title_shrinks_or_gets_an_ellipsis(title):
     picture = Image.open(io.BytesIO(pictures.open_graph_png(drawn("en", ribbon=False) | {"title": title}))).convert(
         "RGB"
     )
@@ -89,14 +89,14 @@ def test_a_long_title_is_shrunk_or_ends_in_an_ellipsis_and_never_runs_out(title)
     assert right <= 1200 - 70
 
 
-def test_what_an_organiser_writes_is_text_in_an_svg():
+def test_organiser_text_is_escaped_in_svg():
     made = drawn("en") | {"kicker": '<script>&"'}
     badge = ElementTree.fromstring(pictures.badge_svg(made))
     assert '<script>&"' in [text.text for text in badge.iter(f"{SVG}text")]
 
 
 @pytest.mark.parametrize("size", [64, 256, 2048])
-def test_a_code_is_as_large_as_asked_with_room_around_it(size):
+def test_qr_code_has_size_and_quiet_zone(size):
     url = "https://give.example.org/c/vitaly"
     code = ElementTree.fromstring(pictures.qr_svg(url, size))
     assert (code.get("width"), code.get("height")) == (str(size), str(size))

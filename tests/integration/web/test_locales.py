@@ -48,12 +48,12 @@ def placeholders(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
-def test_each_language_has_a_catalogue_and_nothing_else_lies_there() -> None:
+def test_each_language_has_a_catalogue() -> None:
     assert sorted(path.name for path in FOLDER.iterdir()) == sorted(f"{language}.json" for language in LANGUAGES)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_keys_are_said_once(language: str) -> None:
+def test_catalogue_keys_are_unique(language: str) -> None:
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         assert len(pairs) == len(dict(pairs))
         return dict(pairs)
@@ -62,19 +62,19 @@ def test_keys_are_said_once(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", OTHERS)
-def test_keys_are_those_of_english_in_its_order(language: str) -> None:
+def test_catalogue_keys_match_english(language: str) -> None:
     assert list(CATALOGUES[language]) == list(ENGLISH)
 
 
 @pytest.mark.parametrize("language", OTHERS)
-def test_placeholders_are_those_of_english(language: str) -> None:
+def test_placeholders_match_english(language: str) -> None:
     for key in ENGLISH:
         wanted = {frozenset(placeholders(each)) for each in forms("en", key)}
         assert {frozenset(placeholders(each)) for each in forms(language, key)} == wanted, key
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_plurals_have_exactly_the_forms_of_cldr(language: str) -> None:
+def test_plural_forms_match_cldr(language: str) -> None:
     wanted = {*Locale.parse(language).plural_form.rules, "other"}
     for key, text in ENGLISH.items():
         assert isinstance(CATALOGUES[language][key], dict) == isinstance(text, dict), key
@@ -83,7 +83,7 @@ def test_plurals_have_exactly_the_forms_of_cldr(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_text_is_empty_or_ragged(language: str) -> None:
+def test_no_text_is_empty_or_has_stray_spaces(language: str) -> None:
     for text in every_text(language):
         assert text
         assert text == text.strip()
@@ -103,20 +103,20 @@ def test_every_text_formats(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_language_calls_itself_what_it_is_called(language: str) -> None:
+def test_languages_have_their_own_name(language: str) -> None:
     name = Locale.parse(language).get_language_name(language)
     assert CATALOGUES[language]["language"].casefold() == name.casefold()
     assert CATALOGUES[language]["language"][0].isupper()
 
 
 @pytest.mark.parametrize("language", OTHERS)
-def test_nothing_was_left_in_english(language: str) -> None:
+def test_no_text_was_left_in_english(language: str) -> None:
     same = {key for key, text in ENGLISH.items() if CATALOGUES[language][key] == text}
     assert not same
 
 
 @pytest.mark.parametrize("language", OTHERS)
-def test_quotes_and_apostrophes_are_the_language_s_own(language: str) -> None:
+def test_quotes_and_apostrophes_fit_the_language(language: str) -> None:
     opening, closing = QUOTES[language]
     for text in every_text(language):
         assert not set(text) & ({*"\"'`‘"} | ({*"«»„“”"} - {opening, closing})), text
@@ -125,7 +125,7 @@ def test_quotes_and_apostrophes_are_the_language_s_own(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", CYRILLIC)
-def test_no_latin_letter_hides_in_a_cyrillic_word(language: str) -> None:
+def test_no_latin_letter_in_a_cyrillic_word(language: str) -> None:
     for text in every_text(language):
         assert not re.search(r"[A-Za-z][а-яёіїєґў]|[а-яёіїєґў][A-Za-z]", text, re.I), text
 
@@ -133,7 +133,7 @@ def test_no_latin_letter_hides_in_a_cyrillic_word(language: str) -> None:
 @pytest.mark.parametrize(
     ("language", "foreign"), [("be", "ищъїєґ"), ("ru", "іўїєґ’"), ("uk", "ыэъёў"), ("lt", "wxqß"), ("pl", "šžß")]
 )
-def test_no_letter_of_the_neighbour_language(language: str, foreign: str) -> None:
+def test_no_letter_of_a_neighbouring_language(language: str, foreign: str) -> None:
     for text in every_text(language):
         bare = re.sub(r"\{\w+\}|Belarus Solidarity Foundation|Stripe|BYSOL|cookie|JSON|GUBOPiK|be,ru", "", text)
         found = set(re.sub("Українська|Русский", "", bare).lower()) & set(foreign)
@@ -141,19 +141,19 @@ def test_no_letter_of_the_neighbour_language(language: str, foreign: str) -> Non
 
 
 @pytest.mark.parametrize("language", ONE_LETTER)
-def test_a_word_of_one_letter_does_not_end_a_line(language: str) -> None:
+def test_one_letter_word_is_followed_by_nbsp(language: str) -> None:
     for text in every_text(language):
         assert not re.search(rf"(?<![\w’])[{ONE_LETTER[language]}] ", text, re.I), text
 
 
 @pytest.mark.parametrize("language", [*CYRILLIC, "lt"])
-def test_a_dash_does_not_begin_a_line(language: str) -> None:
+def test_dash_is_preceded_by_nbsp(language: str) -> None:
     for text in every_text(language):
         assert not re.search(r" [–—]|[№] ", text), text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_number_stays_with_its_unit(language: str) -> None:
+def test_number_and_unit_are_joined_by_nbsp(language: str) -> None:
     for text in every_text(language):
         assert not re.search(r"\d [%€]|\b(?:No\.|Nr\.|nr|№) \d", text), text
 

@@ -27,11 +27,11 @@ from tests.support import contract
 schema = schemathesis.openapi.from_path("openapi.yaml")
 
 
-def test_the_contract_itself_is_valid():
+def test_openapi_is_valid():
     validate(contract.CONTRACT)
 
 
-def test_every_route_is_documented_and_every_document_has_a_route(installation):
+def test_openapi_and_routes_agree(installation):
     app = create_app(installation.settings)
     served = {
         (re.sub(r":[a-z]+}", "}", route.path), method.lower()) for route in app.routes for method in route.methods
@@ -48,7 +48,7 @@ thrown: Counter[GenerationMode] = Counter()
 
 @schema.parametrize()
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
-def test_whatever_is_sent_the_answer_is_a_documented_one(case, installation):
+def test_any_request_gets_a_documented_response(case, installation):
     thrown[case.meta.generation.mode] += 1
     response = case.call(base_url=installation.service)
     checks = [status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -57,14 +57,14 @@ def test_whatever_is_sent_the_answer_is_a_documented_one(case, installation):
     case.validate_response(response, checks=checks)
 
 
-def test_enough_was_sent_of_what_fits_the_contract_and_of_what_does_not():
+def test_enough_valid_and_invalid_requests_were_sent():
     if not thrown:
         pytest.skip("the tests that throw did not run")
     assert thrown.total() >= CASES
     assert min(thrown[mode] for mode in GenerationMode) > CASES / 10
 
 
-def test_every_documented_answer_was_seen(installation):
+def test_every_documented_response_was_seen(installation):
     """Drives each status once; what cannot be provoked from outside stands in `UNSEEN` with its reason."""
     client, token = installation.client, installation.token()
     unknown_hash = "0" * 16
@@ -140,7 +140,7 @@ def test_every_documented_answer_was_seen(installation):
 
 
 UNSEEN = {
-    # An unknown figure: test_webhook.test_an_empty_redis_is_rebuilt_from_stripe_and_never_shown_as_zero
+    # An unknown figure: test_webhook.test_empty_redis_is_rebuilt_and_never_shown_as_zero
     ("/v1/campaigns/{id}", "get", 503),
     ("/v1/campaigns/{id}/progress", "get", 503),
     # Stripe or the ledger away: test_outage and test_webhook
@@ -162,13 +162,13 @@ def card_hash():
 
 
 @pytest.mark.parametrize("path", ["/v1/campaigns/vitaly", "/healthz", "/nowhere", "/c/vitaly"])
-def test_no_answer_sets_a_cookie_or_names_its_server(installation, path):
+def test_no_response_sets_cookie_or_server_header(installation, path):
     answer = installation.client.get(path)
     assert "set-cookie" not in answer.headers
     assert "server" not in answer.headers
 
 
-def test_a_page_about_a_mistake_speaks_the_readers_language(installation):
+def test_error_page_uses_the_readers_language(installation):
     page = installation.client.get("/c/nobody", headers={"accept": "text/html", "accept-language": "be, en;q=0.5"})
     assert page.status_code == 404
     assert 'lang="be"' in page.text

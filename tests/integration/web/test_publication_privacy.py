@@ -68,7 +68,7 @@ def give(installation, amount):
     time.sleep(2.2)  # a worker looks once a second
 
 
-def test_a_gift_within_an_epoch_changes_no_byte_of_any_public_answer(kept):
+def test_donation_within_period_changes_no_public_response(kept):
     before = snapshot(kept)
     assert all(status == 200 for status, _, _ in before.values())
     for amount in (5_00, 250_00):  # under the step, and far over it
@@ -79,7 +79,7 @@ def test_a_gift_within_an_epoch_changes_no_byte_of_any_public_answer(kept):
     assert told(kept, "/v1/campaigns/vitaly/progress", **{"if-none-match": etag})[0] == 304
 
 
-def test_what_is_compared_does_change_when_the_figure_does(installation):
+def test_compared_responses_change_with_the_total(installation):
     """The same comparison, where the figure is live: it can see a gift."""
     before = snapshot(installation)
     give(installation, 150_00)
@@ -88,7 +88,7 @@ def test_what_is_compared_does_change_when_the_figure_does(installation):
     assert {"/v1/campaigns/vitaly", "/c/vitaly", "/c/vitaly/give", "/c/vitaly/badge.svg", "/"} <= changed
 
 
-def test_thanks_tell_a_donor_of_their_own_gift_and_of_nobody_else_s(kept):
+def test_thanks_show_only_the_donors_own_donation(kept):
     def thanked(amount):
         made = kept.order(amount).json()
         kept.pay(f"{kept.sandbox}/embed/{made['client_secret']}")
@@ -99,7 +99,7 @@ def test_thanks_tell_a_donor_of_their_own_gift_and_of_nobody_else_s(kept):
     assert first["status"] == "paid"
 
 
-def test_sums_by_site_and_exact_sums_are_told_by_no_address(kept):
+def test_no_route_shows_exact_or_site_totals(kept):
     give(kept, 123_45)
     exact = kept.totals().raised
     written = {str(exact), f"{exact // 100}.{exact % 100:02}", f"{exact // 100:,}", f"{exact // 100}"}
@@ -110,7 +110,7 @@ def test_sums_by_site_and_exact_sums_are_told_by_no_address(kept):
         assert not written & numbers, path
 
 
-def test_no_public_answer_asks_the_ledger(kept):
+def test_no_public_response_reads_redis(kept):
     """So that its time, too, says nothing of what is in there: every figure is read by the worker's own clock."""
     with Redis.from_url(kept.settings.redis_url) as raw:
 

@@ -12,13 +12,13 @@ HOT, ROUTED = "/v1/campaigns/vitaly/progress", "/c/nobody"
 
 
 @pytest.mark.parametrize("path", [HOT, ROUTED, "/widget/v1/donation-card.js", "/healthz"])
-def test_every_answer_has_an_id_of_its_own(installation, path):
+def test_every_response_has_its_own_request_id(installation, path):
     seen = {installation.client.get(path).headers["x-request-id"] for _ in range(20)}
     assert len(seen) == 20
 
 
 @pytest.mark.parametrize("path", [HOT, ROUTED])
-def test_a_proxys_id_is_taken_over_if_it_is_short_and_plain(installation, path):
+def test_proxy_request_id_is_kept_if_plain(installation, path):
     def answered(given):
         return installation.client.get(path, headers={"x-request-id": given}).headers["x-request-id"]
 
@@ -38,12 +38,12 @@ def test_a_proxys_id_is_taken_over_if_it_is_short_and_plain(installation, path):
         ("*", "192.0.2.7", True),
     ],
 )
-def test_only_a_trusted_proxys_id_is_believed(proxies, client, believed):
+def test_request_id_is_accepted_only_from_a_trusted_proxy(proxies, client, believed):
     scope = {"headers": [(b"x-request-id", b"given-by-proxy")], "client": (client, 1)}
     assert (RequestIds(proxies).for_request(scope) == b"given-by-proxy") is believed
 
 
-def test_a_problem_and_the_log_name_the_request(redis_url, tmp_path, sample_campaign):
+def test_problem_and_log_have_the_same_request_id(redis_url, tmp_path, sample_campaign):
     with processes(redis_url, tmp_path, sample_campaign, workers=1) as (installation, _):
         event = session_event(installation, metadata={"campaign": "nobody"})
         answer = post(installation, event)

@@ -34,7 +34,7 @@ def settled(installation):
         (1500, "pending", ["succeeded"], 2500),
     ],
 )
-def test_a_refund_takes_its_amount_until_it_fails(installation, amount, first, later, left):
+def test_refund_counts_until_it_fails(installation, amount, first, later, left):
     payment, before = installation.gift("40"), installation.kept()[0] - 4000
     refund = installation.operate("refunds", payment_intent=payment, amount=amount, status=first)
     for status in later:
@@ -42,7 +42,7 @@ def test_a_refund_takes_its_amount_until_it_fails(installation, amount, first, l
     assert settled(installation) == before + left
 
 
-def test_several_partial_refunds_add_up_and_never_take_more_than_was_paid(installation):
+def test_partial_refunds_add_up_to_at_most_the_payment(installation):
     payment, before = installation.gift("40"), installation.kept()[0] - 4000
     for amount in (1000, 500, 2500):
         installation.operate("refunds", payment_intent=payment, amount=amount)
@@ -64,15 +64,17 @@ def test_several_partial_refunds_add_up_and_never_take_more_than_was_paid(instal
     ],
 )
 @pytest.mark.parametrize("settled_in", ["", "usd"])
-def test_a_dispute_counts_what_moved_whatever_it_is_called(installation, first, later, left, settled_in):
+def test_dispute_counts_the_money_that_moved(installation, first, later, left, settled_in):
     payment, before = installation.gift("40"), installation.kept()[0] - 4000
-    dispute = installation.operate("disputes", payment_intent=payment, amount=1500, status=first, settled=settled_in)
+    dispute = installation.operate(
+        "disputes", payment_intent=payment, amount=1500, status=first, settlement_currency=settled_in
+    )
     for status in later:
         installation.operate(f"disputes/{dispute['id']}", status=status)
     assert settled(installation) == before + left
 
 
-def test_a_delayed_payment_counts_when_it_is_paid_and_never_if_it_fails(installation):
+def test_delayed_payment_counts_only_when_paid(installation):
     before = settled(installation)
     paid, failed = installation.gift("30", SETTLES_LATER), installation.gift("20", SETTLES_LATER)
     assert settled(installation) == before
@@ -101,7 +103,7 @@ def take_back(installation, event):
     assert outcome(post(installation, event)) == "applied"
 
 
-def test_one_refund_in_two_events_and_in_the_old_name_of_one_counts_once(installation):
+def test_refund_in_several_events_counts_once(installation):
     payment = installation.gift("40")
     settled(installation)
     event = refund_event(payment)
@@ -117,24 +119,24 @@ def test_one_refund_in_two_events_and_in_the_old_name_of_one_counts_once(install
     assert agrees(installation)
 
 
-def test_a_refund_whose_payment_is_not_ours_or_unknown_is_ignored(installation):
+def test_refund_of_a_foreign_payment_is_ignored(installation):
     for payment in (None, "pi_of_another_shop"):
         told = post(installation, refund_event(payment)).json()
         assert told == {"outcome": "ignored", "reason": "other_product"}
 
 
-def test_a_refund_in_a_state_nobody_knows_is_ignored_and_an_alarm(installation):
+def test_refund_with_unknown_status_is_ignored_and_logged(installation):
     told = post(installation, refund_event(installation.gift("40"), status="reversed")).json()
     assert told == {"outcome": "ignored", "reason": "status_unknown"}
 
 
-def test_a_refund_in_another_currency_is_never_summed(installation):
+def test_refund_in_another_currency_is_never_added(installation):
     told = post(installation, refund_event(installation.gift("40"), currency="usd")).json()
     assert told == {"outcome": "ignored", "reason": "wrong_currency"}
 
 
 @pytest.mark.parametrize("amount", ["500", -500, 5.0, True, None, [], 10**30])
-def test_a_refund_of_no_amount_is_refused_before_anything_is_written(installation, amount):
+def test_refund_without_amount_is_refused(installation, amount):
     payment = installation.gift("40")
     before = settled(installation)
     assert post(installation, refund_event(payment, amount=amount)).status_code == 400
@@ -142,17 +144,17 @@ def test_a_refund_of_no_amount_is_refused_before_anything_is_written(installatio
 
 
 @pytest.mark.parametrize("payment_intent", [5, [], True, {"id": 5}, 1.5])
-def test_a_refund_whose_payment_is_no_id_is_refused(installation, payment_intent):
+def test_refund_with_malformed_payment_id_is_refused(installation, payment_intent):
     assert post(installation, refund_event(payment_intent)).status_code == 400
 
 
 @pytest.mark.parametrize("moved", [None, {}, [None], [{}], [{"amount": 1.5, "created": 1, "currency": "eur"}]])
-def test_a_dispute_whose_movements_cannot_be_read_is_refused(installation, moved):
+def test_dispute_with_unreadable_transactions_is_refused(installation, moved):
     event = refund_event(installation.gift("40"), kind="charge.dispute.updated", balance_transactions=moved)
     assert post(installation, event).status_code == 400
 
 
-def test_while_the_payment_cannot_be_looked_up_the_event_is_asked_for_again(installation):
+def test_event_gets_503_while_payment_lookup_fails(installation):
     event = refund_event(installation.gift("40"))
     settled(installation)
     installation.operate("faults", api={"kind": "500"})
@@ -161,7 +163,7 @@ def test_while_the_payment_cannot_be_looked_up_the_event_is_asked_for_again(inst
     take_back(installation, event)
 
 
-def test_a_payment_without_metadata_finds_its_campaign_by_its_session(installation):
+def test_payment_without_metadata_uses_its_session(installation):
     """As a Payment Link of the dashboard makes them."""
     params = {
         "mode": "payment",
@@ -180,13 +182,13 @@ def test_a_payment_without_metadata_finds_its_campaign_by_its_session(installati
     assert settled(installation) == before - 1000
 
 
-def test_money_that_goes_back_before_its_payment_is_seen_never_shows_less_than_nothing(redis_url, tmp_path):
+def test_early_refund_never_shows_a_negative_total(redis_url, tmp_path):
     """The payment's own events are lost: its refund comes first, and the next pass finds the payment."""
     with running(redis_url, tmp_path) as installation:
         installation.until_ready()
-        installation.operate("faults", webhooks={"lose": 1})
+        installation.operate("faults", webhooks={"never_sent_rate": 1})
         payment = installation.gift("40")
-        installation.operate("faults", webhooks={"lose": 0})
+        installation.operate("faults", webhooks={"never_sent_rate": 0})
         installation.operate("refunds", payment_intent=payment, amount=1500)
         eventually(lambda: installation.totals() == Totals(-1500, 0), "the refund is joined")
         for _ in range(15):
@@ -197,10 +199,10 @@ def test_money_that_goes_back_before_its_payment_is_seen_never_shows_less_than_n
         assert settled(installation) == 2500
 
 
-def test_what_no_webhook_told_the_next_pass_finds(redis_url, tmp_path):
+def test_next_sync_finds_reversal_without_webhook(redis_url, tmp_path):
     """Events lost for good, doubled and reordered: a service that starts afterwards comes to the sandbox's totals."""
     dice = random.Random(3)
-    faults = {"lose": 0.3, "duplicate": 1, "reorder": 1}
+    faults = {"never_sent_rate": 0.3, "extra_copies": 1, "max_jitter": 1}
     with running(redis_url, tmp_path, sandbox_options={"seed": 3}) as installation:
         installation.until_ready()
         installation.operate("faults", webhooks=faults, seed=3)

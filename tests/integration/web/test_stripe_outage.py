@@ -88,7 +88,7 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize(("status", "body"), UNREADABLE)
-def test_an_answer_that_is_none_of_stripes_is_an_outage(linked, broken, status, body):
+def test_malformed_stripe_response_is_an_outage(linked, broken, status, body):
     token = linked.token("roof")
     broken(status, body)
     refused = linked.order("20", token=token)
@@ -96,7 +96,7 @@ def test_an_answer_that_is_none_of_stripes_is_an_outage(linked, broken, status, 
     assert refused.json()["fallback_url"] == ANOTHER_WAY
 
 
-def test_a_stripe_that_is_down_is_asked_again_with_the_same_key(linked, network, broken):
+def test_retry_uses_the_same_idempotency_key(linked, network, broken):
     token = linked.token("roof")
     broken(503, b"{}")
     linked.order("20", token=token)
@@ -104,7 +104,7 @@ def test_a_stripe_that_is_down_is_asked_again_with_the_same_key(linked, network,
     assert len(set(network.keys)) == 1
 
 
-def test_a_donor_waits_no_longer_than_the_deadline_for_a_stripe_that_hangs(linked, broken, monkeypatch):
+def test_hung_stripe_ends_at_the_deadline(linked, broken, monkeypatch):
     token, deadline = linked.token("roof"), 2.0
     monkeypatch.setattr(stripe_client, "_DEADLINE", deadline)
     fail(linked, "hang", 50)
@@ -114,7 +114,7 @@ def test_a_donor_waits_no_longer_than_the_deadline_for_a_stripe_that_hangs(linke
     assert (refused.status_code, refused.json()["fallback_url"]) == (503, ANOTHER_WAY)
 
 
-def test_the_page_of_an_outage_leads_to_the_other_way_to_give_and_back_to_the_form(linked, broken):
+def test_outage_page_links_to_fallback_and_form(linked, broken):
     token = linked.token("roof")
     broken(503, b"")
     page = linked.submit(token=token, amount="own", own="20", lang="en")
@@ -123,7 +123,7 @@ def test_the_page_of_an_outage_leads_to_the_other_way_to_give_and_back_to_the_fo
     assert 'href="/c/roof/give?lang=en"' in page.text
 
 
-def test_without_another_way_to_give_the_page_of_an_outage_leads_back_to_the_form(alone):
+def test_outage_page_without_fallback_links_to_form(alone):
     token = alone.token()
     fail(alone, "429", 50)
     page = alone.submit(token=token, amount="25")
@@ -132,7 +132,7 @@ def test_without_another_way_to_give_the_page_of_an_outage_leads_back_to_the_for
     assert 'href="/c/vitaly/give?lang=en"' in page.text
 
 
-def test_whoever_may_have_paid_is_not_led_to_paying_another_way(linked, broken):
+def test_possible_payer_gets_no_fallback_link(linked, broken):
     handle = linked.order("20", token=linked.token("roof")).json()["handle"]
     broken(503, b"")
     problem = linked.client.get(f"/v1/checkout-sessions/{handle}").json()
@@ -140,7 +140,7 @@ def test_whoever_may_have_paid_is_not_led_to_paying_another_way(linked, broken):
     assert "fallback_url" not in problem
 
 
-def test_a_key_that_is_revoked_while_the_service_runs_is_told_to_the_operator_and_donors_are_led_on(linked, broken):
+def test_revoked_key_is_reported_and_donors_get_fallback(linked, broken):
     token = linked.token("roof")
     broken(401, b'{"error": {"type": "invalid_request_error", "message": "Expired API Key provided: sk_test_***"}}')
     refused = linked.order("20", token=token)
@@ -151,7 +151,7 @@ def test_a_key_that_is_revoked_while_the_service_runs_is_told_to_the_operator_an
     assert figure.status_code == 200
 
 
-def test_once_a_key_is_taken_again_the_service_is_ready(linked, network, broken):
+def test_service_is_ready_when_key_works_again(linked, network, broken):
     broken(401, b'{"error": {"message": "no"}}')
     linked.order("20", token=linked.token("roof"))
     assert linked.client.get("/readyz").status_code == 503
@@ -160,9 +160,7 @@ def test_once_a_key_is_taken_again_the_service_is_ready(linked, network, broken)
     linked.until_ready()
 
 
-def test_a_start_with_a_key_that_stripe_does_not_take_shows_the_figure_and_says_why(
-    redis_url, tmp_path, sample_campaign
-):
+def test_start_with_rejected_key_shows_total_and_reason(redis_url, tmp_path, sample_campaign):
     network = Network()
     with running(redis_url, tmp_path, campaigns=sample_campaign) as installation:
         installation.until_ready()
@@ -176,7 +174,7 @@ def test_a_start_with_a_key_that_stripe_does_not_take_shows_the_figure_and_says_
 
 
 def fail(installation, kind, times, executed=False):
-    installation.operate("faults", api={"kind": kind, "next": times, "executed": executed})
+    installation.operate("faults", api={"kind": kind, "remaining": times, "executed": executed})
 
 
 def clear(installation):
@@ -184,7 +182,7 @@ def clear(installation):
 
 
 @pytest.mark.parametrize("kind", ["500", "429", "reset"])
-def test_a_stripe_that_fails_for_good_is_said_and_a_second_press_works(alone, kind):
+def test_second_submit_works_after_stripe_failure(alone, kind):
     token = alone.token()
     fail(alone, kind, 50)
     refused = alone.order("25", token=token)
@@ -195,19 +193,19 @@ def test_a_stripe_that_fails_for_good_is_said_and_a_second_press_works(alone, ki
     assert alone.order("25", token=token).status_code == 201
 
 
-def test_a_lost_answer_is_asked_for_again_with_the_same_key_and_makes_one_session(alone):
+def test_lost_stripe_response_creates_one_session(alone):
     before = sessions(alone)
     fail(alone, "reset", 1, executed=True)
     assert alone.order("25").status_code == 201
     assert sessions(alone) == before + 1
 
 
-def test_a_failure_that_stripe_keeps_for_its_key_is_passed_by_with_another_key(alone):
+def test_stored_stripe_failure_is_retried_with_another_key(alone):
     fail(alone, "500", 1)
     assert alone.order("25").status_code == 201
 
 
-def test_a_donor_who_has_paid_is_never_told_that_nothing_was_taken(alone):
+def test_paid_donor_never_reads_that_nothing_was_taken(alone):
     started = alone.submit(token=alone.token(), amount="25")
     back = alone.pay(started.headers["location"]).headers["location"]
     inline = alone.order("25").json()
@@ -225,12 +223,12 @@ def test_a_donor_who_has_paid_is_never_told_that_nothing_was_taken(alone):
     assert "is counted" in alone.client.get(back).text
 
 
-def test_a_service_that_starts_while_stripe_is_away_shows_the_figure_and_says_why_it_is_not_ready(redis_url, tmp_path):
+def test_start_during_stripe_outage_shows_total_and_reason(redis_url, tmp_path):
     with running(redis_url, tmp_path) as installation:
         installation.until_ready()
         installation.give("25")
         eventually(lambda: installation.progress()["raised"] == 2500, "the gift is counted")
-    away = {"api_fault": ApiFault("500", next=10_000)}
+    away = {"api_fault": ApiFault("500", remaining=10_000)}
     with running(redis_url, tmp_path, sandbox_options=away) as installation:
         eventually(
             lambda: installation.client.get("/v1/campaigns/vitaly/progress").status_code == 200, "the figure is there"

@@ -45,7 +45,7 @@ def told(redis_url, tmp_path_factory):
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_the_page_tells_searchers_and_messengers_what_it_is(installation, lang):
+def test_page_has_metadata_for_search_and_messengers(installation, lang):
     url = installation.settings.public_url
     html = installation.client.get(f"/c/vitaly?lang={lang}").text
     metas = {
@@ -72,7 +72,7 @@ def test_the_page_tells_searchers_and_messengers_what_it_is(installation, lang):
     assert data["publisher"]["name"] == "Belarus Solidarity Foundation"
 
 
-def test_a_title_cannot_leave_the_data_that_describe_it(redis_url, tmp_path):
+def test_title_is_escaped_in_structured_data(redis_url, tmp_path):
     evil = "</script><script>alert(1)</script>"
     (tmp_path / "c").mkdir()
     (tmp_path / "c/vitaly.toml").write_text(
@@ -89,7 +89,7 @@ def test_a_title_cannot_leave_the_data_that_describe_it(redis_url, tmp_path):
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("kind", ["script", "iframe", "link"])
-def test_what_is_pasted_names_the_foundation_and_never_the_person(installation, kind, lang):
+def test_snippet_names_the_recipient_and_no_person(installation, kind, lang):
     title = read_campaign(VITALY).text[lang]
     code = installation.client.get(
         f"/c/vitaly/embed?lang={lang}&kind={kind}", headers={"accept": "application/json"}
@@ -103,7 +103,7 @@ def test_what_is_pasted_names_the_foundation_and_never_the_person(installation, 
     assert title.purpose.split()[-1] not in oembed
 
 
-def test_the_page_and_the_program_get_the_same_code(installation):
+def test_generator_page_and_oembed_return_the_same_code(installation):
     query = "?kind=iframe&theme=dark&layout=compact&lang=de"
     printed = installation.client.get(f"/c/vitaly/embed{query}", headers=JSON).json()
     html = unescape(installation.client.get(f"/c/vitaly/embed{query}", headers=HTML).text)
@@ -113,7 +113,7 @@ def test_the_page_and_the_program_get_the_same_code(installation):
     assert "layout=compact" in printed["code"]
 
 
-def test_a_frame_may_be_framed_as_the_giving_page_may_and_is_kept_for_a_minute(installation):
+def test_frame_has_framing_policy_and_one_minute_cache(installation):
     frame, give = (installation.client.get(f"/c/vitaly/{path}").headers for path in ("frame", "give"))
     wanted = give["content-security-policy"].partition("frame-ancestors")[2]
     assert frame["content-security-policy"].partition("frame-ancestors")[2] == wanted
@@ -135,7 +135,7 @@ def test_a_frame_may_be_framed_as_the_giving_page_may_and_is_kept_for_a_minute(i
         ("/c/vitaly/badge.svg?lang=<b>", "language_malformed"),
     ],
 )
-def test_a_choice_that_there_is_not_is_a_clear_error_in_the_format_asked_for(installation, path, code):
+def test_invalid_parameter_error_has_the_requested_format(installation, path, code):
     answer = installation.client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (400, code)
     page = installation.client.get(path, headers=HTML)
@@ -160,7 +160,7 @@ def oembed(installation, address="/c/vitaly", **more):
         ({"maxwidth": 100, "maxheight": 100}, 100, 100),
     ],
 )
-def test_a_frame_fits_into_what_the_consumer_allows(installation, more, width, most):
+def test_oembed_frame_fits_maxwidth_and_maxheight(installation, more, width, most):
     answer = oembed(installation, **more).json()
     assert (answer["version"], answer["type"], answer["width"]) == ("1.0", "rich", width)
     assert answer["height"] <= most
@@ -172,7 +172,7 @@ def test_a_frame_fits_into_what_the_consumer_allows(installation, more, width, m
 @pytest.mark.parametrize(
     "address", ["/c/vitaly", "/c/vitaly/", "/c/vitaly?lang=be", "/c/vitaly#card", "/c/vitaly?utm_source=x&lang=be"]
 )
-def test_every_address_of_a_campaign_is_known(installation, address):
+def test_oembed_accepts_every_campaign_url(installation, address):
     spoken = "be" if "lang=be" in address else "en"
     assert oembed(installation, address).json()["title"] == translations_for(spoken).translate(
         "card.dialog_title", recipient="BYSOL"
@@ -183,7 +183,7 @@ def test_every_address_of_a_campaign_is_known(installation, address):
     "address",
     ["https://elsewhere.example/c/vitaly", "", "javascript:alert(1)", "//x", "http://[", "/c/vitaly", "x" * 9000],
 )
-def test_an_address_that_is_not_ours_is_not_found(installation, address):
+def test_oembed_of_a_foreign_url_is_not_found(installation, address):
     answer = installation.client.get("/oembed", params={"url": address})
     assert (answer.status_code, answer.json()["code"]) == (404, "url_not_recognized")
     elsewhere = installation.settings.public_url.replace("http://", "http://user@")
@@ -193,14 +193,14 @@ def test_an_address_that_is_not_ours_is_not_found(installation, address):
 
 
 @pytest.mark.parametrize("size", ["0", "-5", "99", "10001", "1e3", "wide", " 300", ""])
-def test_a_size_that_is_none_is_a_clear_error(installation, size):
+def test_invalid_size_is_refused(installation, size):
     for name in ("maxwidth", "maxheight"):
         answer = oembed(installation, **{name: size})
         assert (answer.status_code, answer.json()["code"]) == (400, "size_out_of_range")
         assert answer.json()["evidence"] == {"field": name, "given": size, "minimum": 100, "maximum": 10_000}
 
 
-def test_the_page_leads_to_its_frame_and_other_formats_are_not_offered(installation):
+def test_page_links_to_oembed_json_only(installation):
     found = [
         each
         for each in attributes(installation.client.get("/c/vitaly").text, "link")
@@ -217,7 +217,7 @@ def test_the_page_leads_to_its_frame_and_other_formats_are_not_offered(installat
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_updates_stand_on_the_card_the_page_and_in_the_feed_newest_first(told, lang):
+def test_updates_are_on_card_page_and_feed_newest_first(told, lang):
     installation, _ = told
     newest = f"The rent <& more> is paid. ({lang})"
     card = installation.client.get(f"/v1/campaigns/vitaly?lang={lang}").json()
@@ -240,21 +240,21 @@ def test_updates_stand_on_the_card_the_page_and_in_the_feed_newest_first(told, l
     assert feed.findtext(f"{ATOM}title") == translations_for(lang).translate("card.eyebrow", recipient="BYSOL")
 
 
-def test_a_feed_without_updates_is_a_feed(installation):
+def test_feed_without_updates_is_valid(installation):
     feed = ElementTree.fromstring(installation.client.get("/c/vitaly/updates.atom").content)
     assert feed.findtext(f"{ATOM}updated")
     assert list(feed.iter(f"{ATOM}entry")) == []
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_the_list_leads_to_every_open_campaign(installation, lang):
+def test_list_links_to_every_open_campaign(installation, lang):
     html = installation.client.get(f"/?lang={lang}").text
     assert f'href="/c/vitaly?lang={lang}"' in html
     assert read_campaign(VITALY).text[lang].title in unescape(html)
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_a_picture_is_made_once_and_any_site_may_show_it(installation, name):
+def test_image_is_cached_and_allowed_on_any_site(installation, name):
     first, again = (installation.client.get(f"/c/vitaly/{name}?lang=be") for _ in range(2))
     assert first.content == again.content
     assert first.headers["cross-origin-resource-policy"] == "cross-origin"
@@ -269,7 +269,7 @@ def test_a_picture_is_made_once_and_any_site_may_show_it(installation, name):
 # ── the way back ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_donor_is_led_back_to_the_article_on_a_listed_site(told):
+def test_return_url_on_a_listed_site_is_followed(told):
     installation, _ = told
     article = "https://news.example.org/2026/a-story?x=1&y=2"
     html = installation.client.get("/c/vitaly/give", params={"back": article}, headers=HTML).text
@@ -303,7 +303,7 @@ def test_a_donor_is_led_back_to_the_article_on_a_listed_site(told):
         "https://[",
     ],
 )
-def test_a_way_back_elsewhere_is_refused_and_nowhere_followed(told, elsewhere):
+def test_return_url_on_another_site_is_refused(told, elsewhere):
     installation, _ = told
     answer = installation.client.get("/c/vitaly/give", params={"back": elsewhere})
     assert (answer.status_code, answer.json()["code"]) == (400, "return_url_not_allowed")
@@ -312,7 +312,7 @@ def test_a_way_back_elsewhere_is_refused_and_nowhere_followed(told, elsewhere):
     assert 'href="https://evil' not in page.text
 
 
-def test_without_listed_sites_there_is_no_way_back_but_the_campaign(installation):
+def test_without_listed_sites_return_goes_to_the_campaign(installation):
     answer = installation.client.get("/c/vitaly/give", params={"back": "https://news.example.org/"})
     assert answer.json()["code"] == "return_url_not_allowed"
 
@@ -321,7 +321,7 @@ def test_without_listed_sites_there_is_no_way_back_but_the_campaign(installation
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_a_hidden_campaign_is_redacted_on_every_surface(redis_url, tmp_path, lang):
+def test_hidden_campaign_is_redacted_on_every_surface(redis_url, tmp_path, lang):
     """Each answer may be kept for a minute at most, and holds no text, picture or figure of the person."""
     folder = tmp_path / "c"
     folder.mkdir()

@@ -29,37 +29,37 @@ from hypothesis import strategies as st
         ("de", "1.400\u00a0€", "1.400,50\u00a0€"),
     ],
 )
-def test_an_amount_is_written_as_its_language_writes_it(language, whole, cents):
+def test_amounts_are_formatted_by_language(language, whole, cents):
     words = translations_for(language)
     assert (words.format_money(Money(140_000, "EUR")), words.format_money(Money(140_050, "EUR"))) == (whole, cents)
 
 
-def test_currencies_without_and_with_three_decimals_keep_theirs():
+def test_currencies_keep_their_number_of_decimals():
     assert "1,400" in translations_for("en").format_money(Money(1_400, "JPY"))
     assert "1.250" in translations_for("en").format_money(Money(1_250, "KWD"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_pattern_for_the_browser_writes_what_the_server_writes(language):
+def test_browser_pattern_formats_like_the_server(language):
     words = translations_for(language)
     how = words.amount_format("EUR")
     assert how["pattern"].replace("{n}", "25") == words.format_money(Money(2_500, "EUR"))
     assert how["pattern"].replace("{n}", f"12{how['group']}345") == words.format_money(Money(1_234_500, "EUR"))
 
 
-def test_countries_and_cities_have_their_own_names_in_each_language():
+def test_countries_and_cities_are_translated():
     assert translations_for("de").country_list(("BY", "RU")) == "Belarus, Russland"
     assert translations_for("pl").city_name("Europe/Vilnius") == "Wilno"
 
 
-def test_a_moment_says_its_day_only_where_it_is_not_today():
+def test_time_shows_its_day_only_when_not_today():
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
     assert translations_for("en").format_datetime(noon, today=noon.date()) == "12:00"
     assert translations_for("en").format_datetime(noon) == "23 Nov 12:00"
 
 
 @pytest.mark.parametrize(("n", "form"), [(1, "one"), (2, "few"), (5, "many"), (21, "one"), (0, "many")])
-def test_belarusian_counts_in_its_own_forms(n, form):
+def test_belarusian_plural_forms(n, form):
     words = translations_for("be")
     assert words.translate("card.needs_count", n=n, of=4) == words._catalogue["card.needs_count"][form].format(
         n=n, of=4
@@ -67,15 +67,15 @@ def test_belarusian_counts_in_its_own_forms(n, form):
 
 
 @given(st.text(max_size=120))
-def test_a_list_of_languages_is_read_or_refused_and_never_breaks(text):
+def test_any_language_list_is_parsed_or_refused(text):
     with contextlib.suppress(Invalid):
         assert all(tag.isascii() and tag.islower() for tag in parse_lang_param(text))
 
 
 @given(st.text(max_size=200))
-def test_the_browsers_languages_are_taken_as_they_come(header):
+def test_accept_language_is_parsed_leniently(header):
     assert best_match(parse_accept_language(header)).language in LANGUAGES
 
 
-def test_the_browsers_best_language_wins():
+def test_best_accepted_language_wins():
     assert parse_accept_language("ru;q=0.5, be-BY, en;q=0.9, *;q=0.1") == ("be", "en", "ru")

@@ -29,7 +29,7 @@ def can_be_paid(installation):
     return [session["amount_total"] for session in listed["data"] if session["status"] == "open"]
 
 
-def test_a_session_that_another_worker_opened_in_a_new_tab_is_given_up_when_the_amount_changes(installation, workers):
+def test_changed_amount_expires_another_workers_session(installation, workers):
     one, other = workers
     token, before = installation.token(), can_be_paid(installation)
     inline = order(one, token, "25").json()["handle"]
@@ -39,7 +39,7 @@ def test_a_session_that_another_worker_opened_in_a_new_tab_is_given_up_when_the_
     assert can_be_paid(installation) == [3000, *before]
 
 
-def test_two_amounts_pressed_at_once_at_two_workers_leave_one_session_to_pay(installation, workers):
+def test_two_workers_leave_one_payable_session(installation, workers):
     token, before = installation.token(), can_be_paid(installation)
     with ThreadPoolExecutor(2) as donors:
         answers = list(donors.map(lambda worker, amount: order(worker, token, amount), workers, ["25", "30"]))
@@ -47,7 +47,7 @@ def test_two_amounts_pressed_at_once_at_two_workers_leave_one_session_to_pay(ins
     assert len(can_be_paid(installation)) == len(before) + 1
 
 
-def test_a_token_takes_five_amounts_of_all_workers_together(installation, workers):
+def test_workers_share_the_order_limit_of_a_form(installation, workers):
     token = installation.token()
     for n in range(5):
         assert order(workers[n % 2], token, str(11 + n)).status_code == 201

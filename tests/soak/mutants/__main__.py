@@ -1,4 +1,7 @@
-"""`python -m tests.soak.mutants [name…]`: plant each bug in a copy of the project, and show which test catches it."""
+"""Run the mutation tests: `python -m tests.soak.mutants [name…]`.
+
+Each patch in this folder breaks one rule. It is applied to a copy of the project, where one of its tests must fail.
+"""
 
 from __future__ import annotations
 
@@ -11,48 +14,62 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-HERE = Path(__file__).parent
-PROJECT = HERE.parents[2]
-LEFT_BEHIND = shutil.ignore_patterns(".git", ".venv", "node_modules", "data", "__pycache__", ".*_cache", ".hypothesis")
-PATIENCE = 300
-"""Seconds."""
+FOLDER = Path(__file__).parent
+PROJECT = FOLDER.parents[2]
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "node_modules", "data", "__pycache__", ".*_cache", ".hypothesis")
+TEST_TIMEOUT = 300
+"""Seconds for the tests of one mutant."""
 
 
 def patches() -> dict[str, Path]:
-    return {path.stem: path for path in sorted(HERE.glob("*.patch"))}
+    return {path.stem: path for path in sorted(FOLDER.glob("*.patch"))}
 
 
-def catchers(patch: Path) -> list[str]:
-    return re.search(r"^Caught by: (.+)$", patch.read_text("utf-8"), re.M)[1].split()
+def tests_of(patch: Path) -> list[str]:
+    """Return the test paths in the patch's line `Caught by:`."""
+    found = re.search(r"^Caught by: (.+)$", patch.read_text("utf-8"), re.M)
+    assert found, f"{patch.name} has no line `Caught by:`"
+    return found[1].split()
 
 
 def applies(patch: Path, folder: Path, *options: str) -> bool:
-    environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.parent)}  # the copy is no repository
+    # Without the ceiling, git would look for a repository above the copy.
+    environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
     command = ["git", "apply", *options, str(patch)]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True).returncode == 0
 
 
-def caught_by(patch: Path) -> str | None:
-    """The first test that fails with the bug in; None: nobody noticed."""
-    with tempfile.TemporaryDirectory(prefix="planted-") as temporary:
+def failing_test(patch: Path) -> str | None:
+    """Return the first test that fails with the mutant, or None."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as temporary:
         folder = Path(temporary) / "project"
-        shutil.copytree(PROJECT, folder, ignore=LEFT_BEHIND)
+        shutil.copytree(PROJECT, folder, ignore=NOT_COPIED)
         if not applies(patch, folder):
             return None
-        command = [sys.executable, "-m", "pytest", "-x", "-q", *catchers(patch)]
-        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
-        failed = re.search(r"^FAILED (.+?)(?: - .*)?$", ended.stdout, re.M)
-        return failed[1] if ended.returncode == 1 and failed else None
+        command = [sys.executable, "-m", "pytest", "-x", "-q", *tests_of(patch)]
+        # The tests start processes, which must import the copy and not the installed package.
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder / "service"), str(folder)])}
+        try:
+            result = subprocess.run(
+                command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TEST_TIMEOUT
+            )
+        except subprocess.TimeoutExpired:
+            return None
+        failed = re.search(r"^FAILED (.+?)(?: - .*)?$", result.stdout, re.M)
+        return failed[1] if result.returncode == 1 and failed else None
 
 
 def main() -> None:
-    wanted = {name: path for name, path in patches().items() if not sys.argv[1:] or name in sys.argv[1:]}
+    unknown = set(sys.argv[1:]) - patches().keys()
+    if unknown:
+        sys.exit(f"Unknown mutants: {', '.join(sorted(unknown))}; known: {', '.join(patches())}")
+    chosen = {name: path for name, path in patches().items() if name in sys.argv[1:] or not sys.argv[1:]}
     with ThreadPoolExecutor(2) as pool:
-        found = dict(zip(wanted, pool.map(caught_by, wanted.values()), strict=True))
+        found = dict(zip(chosen, pool.map(failing_test, chosen.values()), strict=True))
     for name, test in found.items():
-        print(f"{name:30} {test or 'NOBODY NOTICED'}")
+        print(f"{name:36} {test or 'NOT DETECTED'}")
     missed = [name for name, test in found.items() if test is None]
-    print(f"{len(found) - len(missed)} of {len(found)} planted bugs caught")
+    print(f"{len(found) - len(missed)} of {len(found)} mutants detected")
     sys.exit(bool(missed))
 
 

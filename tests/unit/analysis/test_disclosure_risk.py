@@ -25,7 +25,7 @@ def rule(*, min_gifts: int = 0, hours: int = 6, step: int = 100_00) -> Publicati
 
 
 @pytest.mark.parametrize("per_day", [0.3, 1, 4, 16])
-def test_the_first_campaign_tells_of_a_gift_at_most_its_part_of_a_step(per_day: float) -> None:
+def test_shipped_campaign_stays_within_its_risk_bound(per_day: float) -> None:
     found = advantages(
         VITALY.publication,
         DonationProcess(per_day, SUGGESTED),
@@ -38,7 +38,7 @@ def test_the_first_campaign_tells_of_a_gift_at_most_its_part_of_a_step(per_day: 
     assert [each.value for each in found] == sorted(each.value for each in found)
 
 
-def test_a_number_of_gifts_that_gates_the_figure_tells_small_gifts_apart() -> None:
+def test_minimum_donations_expose_small_donations() -> None:
     """Two gifts wait for a third; the smallest one lets the figure move. Hence no such gate in the first campaign."""
     gated, free = (
         advantages(rule(min_gifts=n), DonationProcess(4, SUGGESTED), [5_00], Random(2).random, samples=60)[0]
@@ -49,7 +49,7 @@ def test_a_number_of_gifts_that_gates_the_figure_tells_small_gifts_apart() -> No
     assert VITALY.publication.min_donations == 0
 
 
-def test_a_larger_step_and_a_longer_epoch_tell_less() -> None:
+def test_larger_step_and_longer_period_lower_the_risk() -> None:
     def told(changed: PublicationPolicy) -> float:
         return advantages(changed, DonationProcess(8, SUGGESTED), [25_00], Random(3).random, samples=100)[0].value
 
@@ -57,12 +57,12 @@ def test_a_larger_step_and_a_longer_epoch_tell_less() -> None:
     assert told(rule(hours=24)) < told(rule(hours=6))
 
 
-def test_a_whole_step_in_a_quiet_campaign_is_seen() -> None:
+def test_whole_step_in_a_quiet_campaign_is_detected() -> None:
     (found,) = advantages(rule(), DonationProcess(0.4, SUGGESTED), [100_00], Random(4).random, samples=40)
     assert found.value > 0.9
 
 
-def test_the_same_seed_gives_the_same_numbers() -> None:
+def test_same_seed_gives_the_same_numbers() -> None:
     one, again, other = (
         advantages(rule(), DonationProcess(8, SUGGESTED), [25_00], Random(n).random, samples=20) for n in (5, 5, 6)
     )
@@ -70,14 +70,14 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
     assert one != other
 
 
-def test_a_figure_that_is_live_tells_everything() -> None:
+def test_immediate_total_discloses_everything() -> None:
     with pytest.raises(ValueError, match="at once"):
         advantages(
             PublicationPolicy(0, 1, 0, VILNIUS), DonationProcess(4, SUGGESTED), [5_00], Random(1).random, samples=2
         )
 
 
-def test_the_command_prints_the_same_table_again_and_takes_another_rule() -> None:
+def test_command_prints_a_reproducible_table() -> None:
     def printed(*options: str) -> str:
         result = CliRunner().invoke(cli, ["disclosure-risk", "vitaly", "--samples", "3", *options])
         assert result.exit_code == 0, result.output
@@ -85,25 +85,25 @@ def test_the_command_prints_the_same_table_again_and_takes_another_rule() -> Non
 
     assert printed() == printed()
     assert printed() != printed("--seed", "2")
-    assert "every 24 h, step 200.00 EUR, min_gifts 1" in printed(
+    assert "every 24 h, step 200.00 EUR, min_donations 1" in printed(
         "--every", "1d", "--step", "200", "--min-donations", "1"
     )
 
 
 @pytest.mark.parametrize("every", ["7h", "0", "soon"])
-def test_the_command_refuses_a_rule_that_it_cannot_measure(every: str) -> None:
+def test_command_refuses_an_unmeasurable_rule(every: str) -> None:
     result = CliRunner().invoke(cli, ["disclosure-risk", "vitaly", "--every", every])
     assert result.exit_code == 2
     assert every in result.output or "at once" in result.output
 
 
-def test_what_is_within_allows_for_the_estimate_and_no_more() -> None:
+def test_tolerance_allows_only_the_estimation_error() -> None:
     assert Advantage(25_00, 0.28, 0.0, 0.25).within
     assert not Advantage(25_00, 0.30, 0.005, 0.25).within
 
 
 @pytest.mark.parametrize("min_gifts", [0, 2])
-def test_the_estimate_is_the_distance_as_all_series_of_three_epochs_give_it(min_gifts: int) -> None:
+def test_estimate_equals_exact_distance_of_three_periods(min_gifts: int) -> None:
     found = rule(min_gifts=min_gifts)
     plain = exposure._arrivals(found, 0.8, {25_00: 0.6, 60_00: 0.4})
     once_more = exposure._with_donation(found, plain, 40_00)
@@ -113,7 +113,7 @@ def test_the_estimate_is_the_distance_as_all_series_of_three_epochs_give_it(min_
     start = [0.0] * len(states)
     start[states[HiddenState(0, 0)]] = 1.0
     distance = 0.0
-    for moves in product(sorted({*usual.moves, *with_gift.moves}), repeat=3):
+    for moves in product(sorted({*usual.changes, *with_gift.changes}), repeat=3):
         shares = []
         for first in (usual, with_gift):
             belief = start

@@ -227,7 +227,7 @@ def stories(seed: int, count: int) -> int:
     return count
 
 
-def test_two_million_random_interleavings_keep_the_promise() -> None:
+def test_random_interleavings_of_generations_end_correct() -> None:
     if COUNT < 1_000:
         assert stories(SEED, COUNT) == COUNT
         return

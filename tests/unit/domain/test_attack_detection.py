@@ -33,7 +33,7 @@ def after(steps, watch=None, now=0):
 
 
 @given(steps)
-def test_the_level_is_always_one_there_is_and_moves_by_one(steps):
+def test_level_is_valid_and_moves_by_one(steps):
     watch, now = AttackState(), 0
     for what, later in steps:
         now += later
@@ -43,37 +43,37 @@ def test_the_level_is_always_one_there_is_and_moves_by_one(steps):
 
 
 @given(steps)
-def test_after_a_long_quiet_it_is_off_whatever_was_before(steps):
+def test_long_quiet_ends_any_attack(steps):
     watch, now = after(steps)
     watch, _ = after([(NO_SIGNALS, WINDOW_MS)] * LONG_ENOUGH, watch, now)
     assert watch.level == 0
 
 
 @given(steps.map(lambda steps: [(Signals(paid=what.paid), later) for what, later in steps]))
-def test_gifts_alone_never_turn_it_on(steps):
+def test_donations_alone_raise_no_level(steps):
     watch, _ = after(steps)
     assert watch.level == 0
 
 
 @given(st.integers(DECLINE_THRESHOLD, 500))
-def test_as_many_declines_as_no_campaign_has_turn_it_on_at_once(declined):
+def test_many_declines_raise_the_level_at_once(declined):
     watch, _ = after([(Signals(declined=1), 100)] * declined)
     assert watch.level > 0
 
 
 @given(st.integers(0, 400), st.integers(0, 400))
-def test_a_busy_hour_with_more_gifts_than_declines_is_no_attack(declined, more):
+def test_busy_hour_with_more_donations_is_no_attack(declined, more):
     watch = next_state(AttackState(), Signals(declined=declined, paid=declined + more), 1_000)
     assert watch.level == 0
 
 
-def test_sessions_never_paid_are_an_attack_only_where_next_to_nobody_gives():
+def test_unpaid_sessions_are_an_attack_only_without_donations():
     assert next_state(AttackState(), Signals(expired=EXPIRY_THRESHOLD), 0).level == 1
     assert next_state(AttackState(), Signals(expired=EXPIRY_THRESHOLD, paid=EXPIRY_THRESHOLD // 10), 0).level == 0
 
 
 @given(st.integers(1, MAX_LEVEL))
-def test_while_cards_are_declined_it_stays_on(level):
+def test_declines_keep_the_level(level):
     watch, now = AttackState(level), 0
     for _ in range(3 * QUIET_WINDOWS_TO_END):
         now += WINDOW_MS
@@ -82,7 +82,7 @@ def test_while_cards_are_declined_it_stays_on(level):
 
 
 @given(st.integers(1, MAX_LEVEL - 1))
-def test_a_crowd_of_proofs_doubles_the_work_until_there_is_room(level):
+def test_crowded_proofs_double_the_cost(level):
     watch, now = after(
         [(NO_SIGNALS, 1), (Signals(proofs_rejected=REJECTED_PROOFS_THRESHOLD), ESCALATE_AFTER_MS)], AttackState(level)
     )
@@ -101,21 +101,21 @@ def test_a_crowd_of_proofs_doubles_the_work_until_there_is_room(level):
     )
 
 
-def test_a_crowd_alone_turns_nothing_on():
+def test_crowd_alone_raises_no_level():
     assert after([(Signals(proofs_rejected=1_000), ESCALATE_AFTER_MS)] * 10)[0].level == 0
 
 
-def test_proofs_that_find_no_room_now_and_then_are_no_crowd():
+def test_occasional_full_buckets_are_no_crowd():
     watch, _ = after([(Signals(proofs_rejected=1), 1_100)] * 100, AttackState(2))
     assert watch.level == 2
 
 
-def test_it_stays_on_while_half_as_many_cards_are_declined():
+def test_half_as_many_declines_keep_the_level():
     watch, _ = after([(Signals(declined=DECLINE_THRESHOLD // 2), WINDOW_MS)] * 50, AttackState(1))
     assert watch.level == 1
 
 
-def test_it_goes_off_half_an_hour_after_the_last_sign():
+def test_level_ends_half_an_hour_after_the_last_decline():
     watch, now = after([(Signals(declined=DECLINE_THRESHOLD), 0)])
     assert watch.level == 1
     watch, now = after([(NO_SIGNALS, 1_000)] * (QUIET_WINDOWS_TO_END * WINDOW_MS // 1_000 - 1), watch, now)
@@ -124,12 +124,12 @@ def test_it_goes_off_half_an_hour_after_the_last_sign():
     assert watch.level == 0
 
 
-def test_a_clock_that_is_set_back_neither_turns_it_on_nor_holds_it():
+def test_clock_set_back_changes_no_level():
     watch = next_state(AttackState(2, window_start=10**9), NO_SIGNALS, 5)
     assert (watch.level, watch.window_start) == (2, 5)
 
 
-def test_an_operator_can_force_it_on_and_off_and_what_is_heard_goes_on_counting():
+def test_forced_level_keeps_counting_signals():
     assert [str(AttackStatus(level, forced)) for level in (0, 3) for forced in ("", "on", "off")] == [
         "off",
         f"on, level 1 of {MAX_LEVEL} (forced)",

@@ -27,20 +27,20 @@ def refusal(text: str, currency: str = "EUR", *, decimals: bool = True) -> str:
 
 
 @given(amount=st.integers(0, MAX_MINOR_UNITS), currency=currencies, sign=st.sampled_from(",."))
-def test_what_is_written_out_is_read_back(amount: int, currency: str, sign: str) -> None:
+def test_formatted_amount_parses_back(amount: int, currency: str, sign: str) -> None:
     money = Money(amount, currency)
     assert parse_amount(str(money).split()[0].replace(".", sign), currency, allow_minor_units=True) == money
 
 
 @given(amount=amounts, currency=currencies)
-def test_the_written_form_is_the_exact_decimal(amount: int, currency: str) -> None:
+def test_formatted_amount_is_the_exact_decimal(amount: int, currency: str) -> None:
     digits, code = str(Money(amount, currency)).split()
     assert code == currency
     assert Decimal(digits).scaleb(MINOR_UNIT_EXPONENT[currency]) == amount
 
 
 @given(text=st.text(max_size=60) | st.text("0123456789.,  \u00a0\u202f-+e", max_size=60), currency=currencies)
-def test_any_text_is_an_amount_or_a_refusal_with_a_known_code(text: str, currency: str) -> None:
+def test_any_text_parses_or_has_a_known_error_code(text: str, currency: str) -> None:
     refused, money = None, None
     try:
         money = parse_amount(text, currency, allow_minor_units=True)
@@ -70,19 +70,19 @@ def test_any_text_is_an_amount_or_a_refusal_with_a_known_code(text: str, currenc
         ("1\u202f234\u202f567.05", 1_234_567_05),
     ],
 )
-def test_comma_and_point_are_decimals_and_spaces_group_thousands(text: str, minor: int) -> None:
+def test_comma_point_and_spaces_are_separators(text: str, minor: int) -> None:
     assert read(text) == minor
 
 
 @pytest.mark.parametrize(
     "text", ["1,234", "1.234", "1.234,56", "1,234.56", "1.234.567", "12 50", "1 2", "1  234", "1 23,4"]
 )
-def test_what_can_be_read_in_two_ways_is_not_read(text: str) -> None:
+def test_ambiguous_amount_is_refused(text: str) -> None:
     assert refusal(text) == "amount_ambiguous"
 
 
 @pytest.mark.parametrize("text", ["", " ", "\u00a0"])
-def test_nothing_is_missing_and_not_zero(text: str) -> None:
+def test_empty_amount_is_missing_not_zero(text: str) -> None:
     assert refusal(text) == "amount_missing"
 
 
@@ -90,7 +90,7 @@ def test_nothing_is_missing_and_not_zero(text: str) -> None:
     "text",
     ["-5", "+5", "1e3", "0x10", "NaN", "inf", "5 EUR", "€5", ",5", ".", "1_000", "five", "12,345678", "x" * 50, "1/2"],
 )
-def test_what_is_no_number_is_called_so(text: str) -> None:
+def test_text_without_a_number_is_malformed(text: str) -> None:
     assert refusal(text) == "amount_not_a_number"
 
 
@@ -100,15 +100,15 @@ def test_digits_of_other_scripts_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["1" * 16, "9" * 400, "9" * 5000, "10000000000.01"])
-def test_more_than_any_donation_is_too_large(text: str) -> None:
+def test_amount_above_the_maximum_is_refused(text: str) -> None:
     assert refusal(text) == "amount_too_large"
 
 
-def test_the_end_of_a_long_text_is_never_cut_off() -> None:
+def test_long_amount_is_never_truncated() -> None:
     assert refusal("1" + " " * 45 + "000") != "amount_missing"
 
 
-def test_where_only_whole_units_are_taken_decimals_must_be_zero() -> None:
+def test_whole_unit_amount_has_zero_decimals() -> None:
     assert read("25,00", decimals=False) == 2500
     assert refusal("25,50", decimals=False) == "amount_whole_units"
 
@@ -121,7 +121,7 @@ def test_yen_have_no_decimals() -> None:
     assert str(Money(2500, "JPY")) == "2500 JPY"
 
 
-def test_dinars_have_three_decimals_and_the_last_must_be_zero() -> None:
+def test_dinars_have_three_decimals_ending_in_zero() -> None:
     assert read("1,234", "KWD") == 1234
     assert read("1,2", "KWD") == 1200
     assert refusal("1,000", "KWD", decimals=False) == "amount_ambiguous"
@@ -129,7 +129,7 @@ def test_dinars_have_three_decimals_and_the_last_must_be_zero() -> None:
     assert Money(1230, "KWD").is_chargeable
 
 
-def test_kronur_are_counted_in_hundredths_and_charged_whole() -> None:
+def test_kronur_have_hundredths_and_are_charged_whole() -> None:
     assert read("500", "ISK") == 500_00
     assert Money(500_00, "ISK").is_chargeable
     assert not Money(500_50, "ISK").is_chargeable
@@ -138,31 +138,31 @@ def test_kronur_are_counted_in_hundredths_and_charged_whole() -> None:
 @pytest.mark.parametrize(
     "amount", [True, 1.0, "1", None, Decimal(1), float("nan"), MAX_MINOR_UNITS + 1, -MAX_MINOR_UNITS - 1, 10**30]
 )
-def test_only_a_whole_number_of_reasonable_size_is_an_amount(amount: object) -> None:
+def test_amount_must_be_a_bounded_integer(amount: object) -> None:
     with pytest.raises(ValueError, match="an amount is"):
         Money(amount, "EUR")
 
 
 @pytest.mark.parametrize("currency", ["", "eur", "XXX", "BTC", "EURO"])
-def test_only_a_currency_that_can_be_charged_is_one(currency: str) -> None:
+def test_unsupported_currency_is_refused(currency: str) -> None:
     with pytest.raises(ValueError, match="not a currency"):
         Money(1, currency)
 
 
 @pytest.mark.parametrize("amount", [0, -1])
-def test_zero_and_less_cannot_be_charged(amount: int) -> None:
+def test_zero_and_negative_amounts_are_not_chargeable(amount: int) -> None:
     assert not Money(amount, "EUR").is_chargeable
 
 
 @given(left=st.integers(-(10**11), 10**11), right=st.integers(-(10**11), 10**11))
-def test_money_adds_and_compares_as_its_amounts(left: int, right: int) -> None:
+def test_money_adds_and_compares_by_amount(left: int, right: int) -> None:
     one, other = Money(left, "EUR"), Money(right, "EUR")
     assert (one + other).amount == left + right
     assert one + other - other == one
     assert ((one < other), (one <= other), (one > other)) == (left < right, left <= right, left > right)
 
 
-def test_two_currencies_never_meet() -> None:
+def test_two_currencies_never_mix() -> None:
     for operation in ("__add__", "__sub__", "__lt__", "__le__"):
         with pytest.raises(ValueError, match="do not add up"):
             getattr(Money(1, "EUR"), operation)(Money(1, "PLN"))
@@ -172,7 +172,7 @@ def test_two_currencies_never_meet() -> None:
 @pytest.mark.parametrize(
     ("currency", "unit", "shown"), [("EUR", 100, "12.34 EUR"), ("JPY", 1, "1234 JPY"), ("KWD", 1_000, "1.234 KWD")]
 )
-def test_each_currency_has_its_own_minor_units(currency: str, unit: int, shown: str) -> None:
+def test_currencies_have_their_own_minor_units(currency: str, unit: int, shown: str) -> None:
     assert Money(1_234, currency).minor_per_major == unit
     assert str(Money(1_234, currency)) == shown
     assert Money(unit, currency).is_whole

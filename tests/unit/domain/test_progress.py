@@ -61,14 +61,14 @@ def at(raised: int, *needs: int) -> Progress:
         (900, [100, 200, 300], [FUNDED, FUNDED, FUNDED]),
     ],
 )
-def test_needs_are_filled_in_their_order(raised: int, funded: list[int], states: list[NeedStatus]) -> None:
+def test_needs_are_funded_in_order(raised: int, funded: list[int], states: list[NeedStatus]) -> None:
     found = at(raised, 100, 200, 300)
     assert [need.funded for need in found.needs] == [euro(amount) for amount in funded]
     assert [need.status for need in found.needs] == states
 
 
 @given(raised=st.integers(-500, 5_000), needs=st.lists(st.integers(1, 500), min_size=1, max_size=6))
-def test_the_parts_add_up_to_the_figure_as_far_as_the_goal(raised: int, needs: list[int]) -> None:
+def test_need_shares_add_up_to_the_total(raised: int, needs: list[int]) -> None:
     found = at(raised, *needs)
     assert sum(need.funded.amount for need in found.needs) == min(max(0, raised), sum(needs)) * 100
     assert sum(need.status is NEXT for need in found.needs) == (raised < sum(needs))
@@ -78,7 +78,7 @@ def test_the_parts_add_up_to_the_figure_as_far_as_the_goal(raised: int, needs: l
     assert (found.percent == 100) == (raised >= sum(needs)) == (found.stage is ProgressStage.FUNDED)
 
 
-def test_one_hundred_percent_is_never_told_too_early() -> None:
+def test_100_percent_is_never_shown_early() -> None:
     assert calculate_progress(sample_campaign(100), 99_99, as_of=NOON, next_update_at=None).percent == 99
 
 
@@ -92,10 +92,10 @@ def test_one_hundred_percent_is_never_told_too_early() -> None:
         (101, ProgressStage.FUNDED),
     ],
 )
-def test_a_stage_begins_with_its_first_unit(raised: int, stage: ProgressStage) -> None:
+def test_stage_begins_with_its_first_unit(raised: int, stage: ProgressStage) -> None:
     assert at(raised, 100).stage is stage
 
 
-def test_a_figure_below_zero_is_shown_as_just_started() -> None:
+def test_negative_total_is_shown_as_just_started() -> None:
     found = at(-5, 100)
     assert (found.raised, found.stage, found.percent) == (euro(0), ProgressStage.JUST_STARTED, 0)

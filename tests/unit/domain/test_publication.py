@@ -48,50 +48,50 @@ def walls(rule: PublicationPolicy, day: date) -> list[str]:
 
 
 @pytest.mark.parametrize("day", [*SPRING, *AUTUMN, date(2026, 7, 1)])
-def test_every_six_hours_means_the_same_hours_on_every_day(day: date) -> None:
+def test_six_hour_interval_has_the_same_hours_every_day(day: date) -> None:
     assert walls(RULE, day) == ["00:00", "06:00", "12:00", "18:00"]
 
 
 @pytest.mark.parametrize(("days", "hours"), [(SPRING, 23), (AUTUMN, 25)])
-def test_the_day_of_the_change_is_an_hour_shorter_or_longer(days: list[date], hours: int) -> None:
+def test_dst_day_is_an_hour_shorter_or_longer(days: list[date], hours: int) -> None:
     for day in days:
         midnight, following = (next(period_starts(RULE, day + timedelta(days=n))) for n in (0, 1))
         assert following - midnight == hours * 3600
 
 
 @pytest.mark.parametrize("day", SPRING)
-def test_in_spring_the_hour_that_does_not_exist_is_merged_with_the_next(day: date) -> None:
+def test_missing_dst_hour_is_merged_with_the_next(day: date) -> None:
     assert walls(replace(RULE, interval_seconds=3600), day)[2:5] == ["02:00", "04:00", "05:00"]
 
 
 @pytest.mark.parametrize("day", AUTUMN)
-def test_in_autumn_the_hour_that_comes_twice_has_one_boundary(day: date) -> None:
+def test_repeated_dst_hour_has_one_boundary(day: date) -> None:
     assert walls(replace(RULE, interval_seconds=3600), day).count("03:00") == 1
 
 
 @given(rule=rules, day=st.sampled_from(SPRING + AUTUMN), days=st.integers(-2, 2))
-def test_boundaries_ascend_within_a_day_and_over_midnight(rule: PublicationPolicy, day: date, days: int) -> None:
+def test_boundaries_ascend_over_midnight(rule: PublicationPolicy, day: date, days: int) -> None:
     first = day + timedelta(days=days)
     instants = [*period_starts(rule, first), *period_starts(rule, first + timedelta(days=1))]
     assert instants == sorted(set(instants))
 
 
 @given(rule=rules, now=any_time)
-def test_around_any_instant_there_are_two_boundaries_on_each_side(rule: PublicationPolicy, now: datetime) -> None:
+def test_every_instant_has_two_boundaries_on_each_side(rule: PublicationPolicy, now: datetime) -> None:
     around = periods_around(rule, now)
     assert list(around) == sorted(set(around))
     assert [at <= now.timestamp() for at in around] == [True, True, False, False]
 
 
 @given(rule=rules, now=any_time)
-def test_the_next_boundary_lies_ahead_and_then_becomes_the_current_one(rule: PublicationPolicy, now: datetime) -> None:
+def test_next_boundary_becomes_the_current_one(rule: PublicationPolicy, now: datetime) -> None:
     following = next_period_start(rule, now)
     assert following is not None
     assert now < following <= now + timedelta(seconds=2 * rule.interval_seconds + 3600)
     assert periods_around(rule, following)[1] == following.timestamp()
 
 
-def test_a_live_figure_has_no_next_boundary() -> None:
+def test_immediate_total_has_no_next_boundary() -> None:
     assert next_period_start(replace(RULE, interval_seconds=0), datetime.now(UTC)) is None
 
 
@@ -105,7 +105,7 @@ def test_a_live_figure_has_no_next_boundary() -> None:
         {"min_donations": -1},
     ],
 )
-def test_a_rule_that_cannot_be_kept_is_no_rule(wrong: dict[str, int]) -> None:
+def test_impossible_rule_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"divides a day|step is at least"):
         replace(RULE, **wrong)
 
@@ -118,7 +118,7 @@ moments = st.tuples(
 
 
 @given(rule=rules, story=st.lists(moments, max_size=30))
-def test_it_moves_at_most_once_per_epoch_in_whole_steps_after_enough_gifts_and_never_below_zero(
+def test_total_moves_once_per_period_in_whole_steps(
     rule: PublicationPolicy, story: list[tuple[int, int, int, int, bool]]
 ) -> None:
     figure: PublishedTotal | None = None
@@ -146,13 +146,13 @@ def test_it_moves_at_most_once_per_epoch_in_whole_steps_after_enough_gifts_and_n
 
 
 @given(totals=st.builds(Totals, st.integers(-900_00, 900_00), st.integers(0, 9)), offline=st.sampled_from([0, 5_00]))
-def test_deciding_again_in_the_same_epoch_changes_nothing(totals: Totals, offline: int) -> None:
+def test_deciding_twice_in_a_period_changes_nothing(totals: Totals, offline: int) -> None:
     figure = next_published_total(RULE, None, Totals(0, 0), period_start=7, offline=0, ended=False)
     assert next_published_total(RULE, figure, totals, period_start=7, offline=offline, ended=True) == figure
     assert next_published_total(RULE, figure, totals, period_start=6, offline=offline, ended=True) == figure
 
 
-def test_too_few_gifts_are_marked_decided_and_counted_towards_the_next_time() -> None:
+def test_too_few_donations_count_towards_the_next_period() -> None:
     figure = next_published_total(RULE, None, Totals(0, 0), period_start=1, offline=0, ended=False)
     figure = next_published_total(RULE, figure, Totals(300_00, 2), period_start=2, offline=0, ended=False)
     assert (figure.via_stripe, figure.period_start, figure.payments_at_last_change) == (0, 2, 0)
@@ -160,7 +160,7 @@ def test_too_few_gifts_are_marked_decided_and_counted_towards_the_next_time() ->
     assert (figure.via_stripe, figure.payments_at_last_change) == (300_00, 3)
 
 
-def test_the_end_of_a_campaign_tells_what_was_held_back() -> None:
+def test_end_of_campaign_publishes_the_rest() -> None:
     figure = next_published_total(RULE, None, Totals(0, 0), period_start=1, offline=0, ended=False)
     assert (
         next_published_total(RULE, figure, Totals(350_00, 1), period_start=2, offline=0, ended=True).via_stripe
@@ -168,17 +168,17 @@ def test_the_end_of_a_campaign_tells_what_was_held_back() -> None:
     )
 
 
-def test_the_offline_part_changes_at_any_boundary_and_is_stored_apart() -> None:
+def test_offline_share_changes_at_any_boundary() -> None:
     figure = next_published_total(RULE, None, Totals(150_00, 5), period_start=1, offline=0, ended=False)
     figure = next_published_total(RULE, figure, Totals(150_00, 5), period_start=2, offline=77_00, ended=False)
     assert (figure.via_stripe, figure.offline, figure.raised) == (100_00, 77_00, 177_00)
 
 
-def test_below_one_step_the_figure_is_zero() -> None:
+def test_total_below_one_step_is_zero() -> None:
     assert next_published_total(RULE, None, Totals(99_99, 9), period_start=1, offline=0, ended=False).raised == 0
 
 
-def test_live_follows_every_cent_and_keeps_the_instant_of_its_last_change() -> None:
+def test_immediate_total_follows_every_cent() -> None:
     live = replace(RULE, interval_seconds=0)
     figure = next_published_total(live, None, Totals(25_00, 1), period_start=100, offline=0, ended=False)
     assert next_published_total(live, figure, Totals(25_00, 2), period_start=200, offline=0, ended=False) == figure

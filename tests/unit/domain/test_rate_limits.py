@@ -17,7 +17,7 @@ def taken(rate, times):
 
 
 @given(rates, instants)
-def test_in_no_stretch_of_time_more_than_burst_and_rate_get_through(rate, times):
+def test_no_interval_exceeds_burst_and_rate(rate, times):
     through = taken(rate, times)
     for first, start in enumerate(through):
         for n, end in enumerate(through[first:], 1):
@@ -25,7 +25,7 @@ def test_in_no_stretch_of_time_more_than_burst_and_rate_get_through(rate, times)
 
 
 @given(rates, instants)
-def test_whoever_waits_as_long_as_told_gets_through(rate, times):
+def test_caller_that_waits_retry_after_is_allowed(rate, times):
     counts, bucket = BucketStore(10), [Bucket("b", rate)]
     for at in times:
         if wait := counts.retry_after(bucket, at):
@@ -34,7 +34,7 @@ def test_whoever_waits_as_long_as_told_gets_through(rate, times):
 
 
 @given(rates, rates, instants)
-def test_one_is_taken_out_of_every_bucket_or_out_of_none(some, others, times):
+def test_tokens_leave_all_buckets_or_none(some, others, times):
     held = {}
     buckets = [Bucket("some", some), Bucket("others", others)]
     for at in times:
@@ -45,21 +45,21 @@ def test_one_is_taken_out_of_every_bucket_or_out_of_none(some, others, times):
 
 
 @given(rates, st.integers(0, 10**9))
-def test_a_clock_that_is_set_back_closes_a_bucket_no_longer_than_it_takes_to_fill(rate, ahead):
+def test_clock_set_back_blocks_at_most_one_refill(rate, ahead):
     counts, bucket = BucketStore(10), [Bucket("b", rate)]
     counts.retry_after(bucket, ahead)
     assert counts.retry_after(bucket, 0) <= rate.interval_ms * rate.burst
 
 
 @given(rates, st.integers(1, 64))
-def test_shares_together_are_the_whole_or_one_for_each(rate, workers):
+def test_worker_shares_add_up_to_the_limit(rate, workers):
     share = rate.split(workers)
     assert rate.burst <= share.burst * workers < rate.burst + workers
     assert share.interval_ms == rate.interval_ms * workers
 
 
 @given(st.lists(st.integers(0, 20), max_size=60))
-def test_memory_is_bounded_and_forgets_whoever_was_away_for_longest(names):
+def test_memory_is_bounded_and_drops_the_oldest(names):
     counts = BucketStore(5)
     for at, name in enumerate(names):
         counts.retry_after([Bucket(str(name), Rate(1, 1))], at)
@@ -68,13 +68,13 @@ def test_memory_is_bounded_and_forgets_whoever_was_away_for_longest(names):
 
 
 @pytest.mark.parametrize(("every", "burst"), [(0, 1), (1, 0), (-1, 1)])
-def test_a_rate_that_lets_nothing_or_everything_through_is_none(every, burst):
+def test_impossible_rate_is_refused(every, burst):
     with pytest.raises(ValueError, match="at least 1"):
         Rate(every, burst)
 
 
 @given(st.ip_addresses())
-def test_neighbours_are_one_network_and_an_address_that_is_not_public_is_none(address):
+def test_neighbouring_addresses_are_one_network(address):
     found = network_prefix(str(address))
     mapped = getattr(address, "ipv4_mapped", None)
     assert (found is not None) == (mapped or address).is_global
@@ -93,12 +93,12 @@ def test_neighbours_are_one_network_and_an_address_that_is_not_public_is_none(ad
         ("2a02:1:2:3::4", "2a02:1:3:3::4", False),
     ],
 )
-def test_a_network_is_24_bits_of_the_old_addresses_and_48_of_the_new(one, other, same):
+def test_network_is_24_bits_of_ipv4_and_48_of_ipv6(one, other, same):
     assert (network_prefix(one) == network_prefix(other)) is same
 
 
 @pytest.mark.parametrize(
     "address", [None, "", "testclient", "127.0.0.1", "::1", "10.1.2.3", "fe80::1%eth0", "1.2.3", "11.1.2.3, 11.1.2.4"]
 )
-def test_what_is_no_public_address_names_no_network(address):
+def test_non_public_address_has_no_network(address):
     assert network_prefix(address) is None

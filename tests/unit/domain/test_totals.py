@@ -59,7 +59,7 @@ HISTORIES = {
 
 
 @pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
-def test_every_order_of_up_to_six_events_comes_to_the_same_end(history: list[ObjectState]) -> None:
+def test_every_order_of_six_events_has_one_result(history: list[ObjectState]) -> None:
     assert {joined(order) for order in permutations(history)} == {expected_totals(history)}
 
 
@@ -73,7 +73,7 @@ ALPHABET = [
 """Eleven events: all sequences of up to six of them, repetitions included, are 1,948,717."""
 
 
-def test_every_sequence_of_up_to_six_events_comes_to_what_its_set_of_events_means() -> None:
+def test_every_sequence_of_six_events_equals_its_set() -> None:
     """Exhaustively: sequences share their beginnings, so each costs one join and one look at what its events mean."""
     meant: dict[int, Totals] = {}
     walked = 0
@@ -108,14 +108,14 @@ states = st.one_of(
 
 
 @given(history=st.lists(states, max_size=40), dice=st.randoms(use_true_random=False))
-def test_order_and_repetition_change_nothing(history: list[ObjectState], dice: random.Random) -> None:
+def test_order_and_repetition_do_not_matter(history: list[ObjectState], dice: random.Random) -> None:
     again = history + dice.choices(history, k=20) if history else []
     dice.shuffle(again)
     assert joined(again) == joined(history) == expected_totals(history) == expected_totals(again)
 
 
 @given(history=st.lists(states, max_size=30), more=st.lists(states, max_size=10))
-def test_payments_only_ever_grow(history: list[ObjectState], more: list[ObjectState]) -> None:
+def test_payment_count_never_falls(history: list[ObjectState], more: list[ObjectState]) -> None:
     assert expected_totals(history + more).payments >= expected_totals(history).payments
 
 
@@ -123,32 +123,32 @@ def test_payments_only_ever_grow(history: list[ObjectState], more: list[ObjectSt
     ("status", "raised"),
     [("pending", 20_00), ("requires_action", 20_00), ("succeeded", 20_00), ("failed", 25_00), ("canceled", 25_00)],
 )
-def test_a_refund_holds_money_back_until_it_fails(status: str, raised: int) -> None:
+def test_refund_reduces_the_total_until_it_fails(status: str, raised: int) -> None:
     assert expected_totals([gift(), refund("roof", "re_1", 5_00, status)]).raised == raised
 
 
-def test_a_refund_in_a_state_nobody_knows_is_an_alarm() -> None:
+def test_refund_with_unknown_status_is_reported() -> None:
     with pytest.raises(KeyError):
         refund("roof", "re_1", 5_00, "reversed")
 
 
-def test_a_dispute_counts_what_its_balance_transactions_say() -> None:
+def test_dispute_counts_its_balance_transactions() -> None:
     assert dispute("roof", "dp_1", [-25_00, 25_00, -25_00]).cumulative_amounts == (0, -25_00, 0, -25_00)
 
 
-def test_a_payment_and_a_refund_of_the_same_id_are_two_objects() -> None:
+def test_payment_and_refund_with_one_id_are_two_objects() -> None:
     assert expected_totals([payment("roof", "x", 5_00, paid=True), refund("roof", "x", 2_00, "pending")]) == Totals(
         3_00, 1
     )
 
 
 @pytest.mark.parametrize("contributions", [(), (1,), (5, 10)])
-def test_an_object_never_seen_contributes_nothing(contributions: tuple[int, ...]) -> None:
+def test_unseen_object_contributes_nothing(contributions: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="never seen"):
         ObjectState("roof", gift().kind, "pi_1", contributions)
 
 
 @pytest.mark.parametrize("amount", [True, 25.0, "2500", None, float("nan"), MAX_MINOR_UNITS + 1, 10**30])
-def test_a_contribution_that_is_no_whole_amount_never_becomes_a_state(amount: object) -> None:
+def test_non_integer_contribution_is_refused(amount: object) -> None:
     with pytest.raises(ValueError, match="whole minor units"):
         payment("roof", "pi_1", amount, paid=True)

@@ -47,9 +47,7 @@ def pair(tmp_path: Path) -> Iterator[Topology]:
         yield found
 
 
-async def test_a_join_that_too_few_replicas_have_is_not_acknowledged_and_counts_once(
-    pair: Topology, account: Account
-) -> None:
+async def test_update_without_replicas_is_not_acknowledged(pair: Topology, account: Account) -> None:
     ledger = RedisTotalsStore(pair.url, deadline=DEADLINE, replicas=1)
     await build(ledger, account)
     assert await ledger.apply(account, ADA) is ApplyResult.APPLIED
@@ -64,9 +62,7 @@ async def test_a_join_that_too_few_replicas_have_is_not_acknowledged_and_counts_
     await ledger.close()
 
 
-async def test_a_repetition_on_another_connection_waits_for_the_write_that_it_repeats(
-    pair: Topology, account: Account
-) -> None:
+async def test_repeated_update_waits_for_the_first_write(pair: Topology, account: Account) -> None:
     first, second = (RedisTotalsStore(pair.url, deadline=DEADLINE, replicas=1) for _ in range(2))
     await build(first, account)
     await second.apply(account, ADA)
@@ -79,7 +75,7 @@ async def test_a_repetition_on_another_connection_waits_for_the_write_that_it_re
     await second.close()
 
 
-async def test_reading_waits_for_no_replica(pair: Topology, account: Account) -> None:
+async def test_read_waits_for_no_replica(pair: Topology, account: Account) -> None:
     ledger = RedisTotalsStore(pair.url, deadline=DEADLINE, replicas=1)
     await build(ledger, account)
     pair.servers[1].signal(signal.SIGSTOP)
@@ -88,7 +84,7 @@ async def test_reading_waits_for_no_replica(pair: Topology, account: Account) ->
     await ledger.close()
 
 
-async def test_the_write_and_its_wait_go_on_one_connection(pair: Topology, account: Account) -> None:
+async def test_write_and_wait_use_one_connection(pair: Topology, account: Account) -> None:
     ledger = RedisTotalsStore(pair.url, replicas=1)
     await build(ledger, account)
     await ledger.apply(account, ADA)
@@ -122,9 +118,7 @@ async def test_the_write_and_its_wait_go_on_one_connection(pair: Topology, accou
 # ── Sentinel ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_after_a_failover_everything_acknowledged_is_there_and_writing_goes_on(
-    tmp_path: Path, account: Account
-) -> None:
+async def test_failover_keeps_every_acknowledged_update(tmp_path: Path, account: Account) -> None:
     with sentinels(tmp_path) as watched:
         ledger = RedisTotalsStore(watched.url, deadline=DEADLINE, replicas=2)
         await build(ledger, account)
@@ -140,7 +134,7 @@ async def test_after_a_failover_everything_acknowledged_is_there_and_writing_goe
         await ledger.close()
 
 
-async def test_a_primary_that_was_demoted_is_left_for_the_new_one(tmp_path: Path, account: Account) -> None:
+async def test_demoted_primary_is_left_for_the_new_one(tmp_path: Path, account: Account) -> None:
     with sentinels(tmp_path) as watched:
         ledger = RedisTotalsStore(watched.url, deadline=DEADLINE)
         await build(ledger, account)
@@ -158,9 +152,7 @@ async def joined_elsewhere(ledger: RedisTotalsStore, account: Account, watched: 
 
 
 @pytest.mark.parametrize("trouble", [signal.SIGKILL, signal.SIGSTOP])
-async def test_one_sentinel_of_three_may_be_gone_or_hang(
-    tmp_path: Path, account: Account, trouble: signal.Signals
-) -> None:
+async def test_one_of_three_sentinels_may_hang(tmp_path: Path, account: Account, trouble: signal.Signals) -> None:
     with sentinels(tmp_path) as watched:
         watched.sentinels[0].signal(trouble)
         ledger = RedisTotalsStore(watched.url, deadline=DEADLINE)
@@ -178,7 +170,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topology]:
         yield found
 
 
-async def test_a_slot_that_moves_takes_its_campaign_with_it(three: Topology) -> None:
+async def test_moved_cluster_slot_keeps_its_campaign(three: Topology) -> None:
     account, ledger = new_account(), RedisTotalsStore(three.url, deadline=30)  # it is no question of time
     await build(ledger, account, ADA)
     slot = three.raw.keyslot(key(account, "meta"))
@@ -201,7 +193,7 @@ def move_slot(three: Topology, slot: int, source: Redis, target: Redis, port: in
         server.client().execute_command("CLUSTER", "SETSLOT", slot, "NODE", names[target])
 
 
-async def test_a_policy_that_may_evict_keys_is_refused_on_whichever_node_it_is(three: Topology) -> None:
+async def test_eviction_policy_is_checked_on_every_node(three: Topology) -> None:
     ledger = RedisTotalsStore(three.url, deadline=DEADLINE)
     await ledger.ping()
     careless = three.servers[2].client()
@@ -214,7 +206,7 @@ async def test_a_policy_that_may_evict_keys_is_refused_on_whichever_node_it_is(t
     await ledger.close()
 
 
-async def test_a_node_that_is_gone_is_an_error_in_time_and_never_a_zero(tmp_path: Path) -> None:
+async def test_missing_node_is_an_error_and_never_zero(tmp_path: Path) -> None:
     with cluster(tmp_path) as three:
         ledger = RedisTotalsStore(three.url, deadline=DEADLINE)
         accounts = [new_account() for _ in range(12)]

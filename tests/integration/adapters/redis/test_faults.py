@@ -37,7 +37,7 @@ def stopped(raw: Redis) -> Iterator[None]:
         os.kill(process, signal.SIGCONT)
 
 
-async def test_a_hung_server_costs_each_caller_its_deadline_and_the_pool_survives_it(
+async def test_hung_server_costs_one_deadline_and_pool_survives(
     fragile: RedisTotalsStore, raw_server: Redis, account: Account
 ) -> None:
     await build(fragile, account, BORIS)
@@ -55,7 +55,7 @@ async def test_a_hung_server_costs_each_caller_its_deadline_and_the_pool_survive
     assert await fragile.totals(account, "roof") == Totals(110_00 + 25_00 + 16 * 50_00, 18), "Ada counts once"
 
 
-async def test_a_cancelled_caller_leaves_no_answer_behind_for_the_next(
+async def test_cancelled_call_leaves_no_reply_for_the_next(
     server: EmbeddedValkey, raw_server: Redis, account: Account
 ) -> None:
     ledger = RedisTotalsStore(server.url, connections=1)
@@ -71,7 +71,7 @@ async def test_a_cancelled_caller_leaves_no_answer_behind_for_the_next(
     await ledger.close()
 
 
-async def test_a_server_that_is_down_is_an_error_with_a_reason_and_a_cause(tmp_path: Path, account: Account) -> None:
+async def test_unreachable_server_raises_with_reason_and_cause(tmp_path: Path, account: Account) -> None:
     ledger = RedisTotalsStore(f"unix://{tmp_path}/nobody", deadline=30)  # it is no question of time
     calls = [
         ledger.apply(account, ADA),
@@ -88,7 +88,7 @@ async def test_a_server_that_is_down_is_an_error_with_a_reason_and_a_cause(tmp_p
     await ledger.close()
 
 
-async def test_a_restarted_server_goes_on_where_it_was(tmp_path: Path, account: Account) -> None:
+async def test_restarted_server_keeps_totals(tmp_path: Path, account: Account) -> None:
     with EmbeddedValkey(tmp_path) as server:
         ledger = RedisTotalsStore(server.url)
         await build(ledger, account, ADA)
@@ -100,16 +100,14 @@ async def test_a_restarted_server_goes_on_where_it_was(tmp_path: Path, account: 
     await ledger.close()
 
 
-async def test_a_server_that_forgot_the_scripts_is_given_them_again(
-    fragile: RedisTotalsStore, raw_server: Redis, account: Account
-) -> None:
+async def test_missing_scripts_are_loaded_again(fragile: RedisTotalsStore, raw_server: Redis, account: Account) -> None:
     await build(fragile, account, ADA)
     raw_server.script_flush()
     assert await fragile.apply(account, BORIS) is ApplyResult.APPLIED
     assert await fragile.totals(account, "roof") == Totals(135_00, 2)
 
 
-async def test_a_full_server_refuses_the_join_whole(
+async def test_full_server_refuses_the_whole_update(
     fragile: RedisTotalsStore, raw_server: Redis, account: Account
 ) -> None:
     await build(fragile, account, ADA)
@@ -123,16 +121,14 @@ async def test_a_full_server_refuses_the_join_whole(
     assert await fragile.apply(account, BORIS) is ApplyResult.APPLIED
 
 
-async def test_a_full_server_opens_no_generation(
-    fragile: RedisTotalsStore, raw_server: Redis, account: Account
-) -> None:
+async def test_full_server_opens_no_generation(fragile: RedisTotalsStore, raw_server: Redis, account: Account) -> None:
     raw_server.config_set("maxmemory", 1)
     with pytest.raises(TotalsUnavailable):
         await fragile.apply(account, BORIS)
     assert snapshot(raw_server, account) == {}
 
 
-async def test_a_replica_refuses_the_join_and_still_tells_the_figure(
+async def test_replica_refuses_updates_and_serves_reads(
     fragile: RedisTotalsStore, raw_server: Redis, account: Account
 ) -> None:
     await build(fragile, account, ADA)
@@ -150,9 +146,7 @@ async def test_a_replica_refuses_the_join_and_still_tells_the_figure(
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu", "allkeys-random"])
-async def test_a_policy_that_may_evict_our_keys_is_refused_with_its_name(
-    fragile: RedisTotalsStore, raw_server: Redis, policy: str
-) -> None:
+async def test_eviction_policy_is_refused_by_name(fragile: RedisTotalsStore, raw_server: Redis, policy: str) -> None:
     raw_server.config_set("maxmemory-policy", policy)
     await fragile.ping()  # no limit, so nothing is ever evicted
     raw_server.config_set("maxmemory", 100_000_000)
@@ -161,7 +155,7 @@ async def test_a_policy_that_may_evict_our_keys_is_refused_with_its_name(
 
 
 @pytest.mark.parametrize("policy", ["noeviction", "volatile-lru", "volatile-ttl"])
-async def test_a_policy_that_spares_keys_without_expiry_is_fine(
+async def test_volatile_eviction_policy_is_accepted(
     fragile: RedisTotalsStore, raw_server: Redis, account: Account, policy: str
 ) -> None:
     raw_server.config_set("maxmemory-policy", policy)
@@ -172,9 +166,7 @@ async def test_a_policy_that_spares_keys_without_expiry_is_fine(
     assert {raw_server.ttl(name) for name in snapshot(raw_server, account)} == {-1}, "none of our keys expires"
 
 
-async def test_an_answer_lost_on_the_way_counts_nothing_twice(
-    server: EmbeddedValkey, tmp_path: Path, account: Account
-) -> None:
+async def test_lost_redis_reply_counts_nothing_twice(server: EmbeddedValkey, tmp_path: Path, account: Account) -> None:
     async with losing_answers(server.directory / "s", tmp_path / "lossy", every=4) as url:
         ledger = RedisTotalsStore(url, connections=3)
         gifts = [gift(number) for number in range(40)]
@@ -220,7 +212,7 @@ async def losing_answers(upstream: Path, path: Path, *, every: int) -> AsyncIter
         "ERR unknown command",
     ],
 )
-async def test_whatever_a_server_answers_instead_is_unavailable_and_never_a_figure(
+async def test_unexpected_redis_reply_is_unavailable_never_a_total(
     tmp_path: Path, account: Account, error: str
 ) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

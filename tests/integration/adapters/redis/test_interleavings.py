@@ -115,7 +115,7 @@ def stories(first: int, count: int) -> int:
     return count
 
 
-def test_fifty_thousand_interleavings_on_the_real_server_come_to_what_stripe_says() -> None:
+def test_random_interleavings_on_redis_match_stripe() -> None:
     parts = 20
     share = -(-STORIES // parts)
     with ProcessPoolExecutor(2) as pool:

@@ -57,7 +57,7 @@ moves = st.tuples(
 
 @settings(max_examples=150)
 @given(story=st.lists(moves, max_size=8), step=st.sampled_from([1, 7, 100_00]), min_gifts=st.integers(0, 4))
-def test_on_the_grid_redis_decides_as_the_domain_does(
+def test_scheduled_publication_equals_the_domain_rule(
     connect: Connect, story: list[tuple[list[tuple[bool, int, int]], int, int, bool]], step: int, min_gifts: int
 ) -> None:
     account, rule = new_account(), replace(GRID, interval_seconds=3_600, step=step, min_donations=min_gifts)
@@ -85,7 +85,7 @@ def test_on_the_grid_redis_decides_as_the_domain_does(
 
 @settings(max_examples=40)
 @given(story=st.lists(st.tuples(st.integers(-90_00, 90_00), st.sampled_from([0, 500_00])), max_size=8))
-def test_live_redis_decides_as_the_domain_does(connect: Connect, story: list[tuple[int, int]]) -> None:
+def test_immediate_publication_equals_the_domain_rule(connect: Connect, story: list[tuple[int, int]]) -> None:
     account = new_account()
 
     async def run() -> None:
@@ -107,7 +107,7 @@ def test_live_redis_decides_as_the_domain_does(connect: Connect, story: list[tup
     asyncio.run(run())
 
 
-async def test_what_is_not_built_decides_nothing(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
+async def test_unbuilt_totals_publish_nothing(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     assert await roll(ledger, account) is None
     await ledger.apply(account, gift(1))
     assert await roll(ledger, account) is None
@@ -115,7 +115,7 @@ async def test_what_is_not_built_decides_nothing(ledger: RedisTotalsStore, accou
     assert not raw.exists(key(account, "published"))
 
 
-async def test_a_wiped_projection_leaves_the_last_figure_and_calls_it_stale(
+async def test_wiped_totals_keep_last_public_total_as_stale(
     ledger: RedisTotalsStore, account: Account, raw: Redis
 ) -> None:
     await build(ledger, account, *map(gift, range(4)))
@@ -130,7 +130,7 @@ async def test_a_wiped_projection_leaves_the_last_figure_and_calls_it_stale(
     assert await roll(ledger, account) == first
 
 
-async def test_a_figure_that_was_lost_is_published_once_and_rounded(
+async def test_lost_public_total_is_published_again_rounded(
     ledger: RedisTotalsStore, account: Account, raw: Redis
 ) -> None:
     await build(ledger, account, *map(gift, range(5)))
@@ -139,7 +139,7 @@ async def test_a_figure_that_was_lost_is_published_once_and_rounded(
     assert await roll(ledger, account) == first
 
 
-async def test_within_an_epoch_nothing_moves_whatever_is_given(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_public_total_is_constant_within_a_period(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account)
     first = await roll(ledger, account)
     for state in map(gift, range(10)):
@@ -150,7 +150,7 @@ async def test_within_an_epoch_nothing_moves_whatever_is_given(ledger: RedisTota
     assert moved.via_stripe == 500_00
 
 
-async def test_many_workers_roll_once_per_epoch(connect: Connect, account: Account, raw: Redis) -> None:
+async def test_many_workers_publish_once_per_period(connect: Connect, account: Account, raw: Redis) -> None:
     ledgers = [connect() for _ in range(10)]
     await build(ledgers[0], account, *map(gift, range(3)))
 
@@ -163,15 +163,13 @@ async def test_many_workers_roll_once_per_epoch(connect: Connect, account: Accou
     await asyncio.gather(*(ledger.close() for ledger in ledgers))
 
 
-async def test_an_epoch_never_goes_back(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_publication_period_never_goes_back(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account, *map(gift, range(4)))
     late = await roll(ledger, account, now=LAST_WEEK)
     assert await roll(ledger, account, now=LAST_WEEK - timedelta(days=3), offline=1_00) == late
 
 
-async def test_a_worker_whose_clock_is_ahead_cannot_open_an_epoch_early(
-    ledger: RedisTotalsStore, account: Account
-) -> None:
+async def test_worker_clock_ahead_cannot_publish_early(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account, *map(gift, range(4)))
     assert await roll(ledger, account, now=datetime.now(UTC) + timedelta(days=3)) is None
     figure = await roll(ledger, account, now=datetime.now(UTC))
@@ -179,9 +177,7 @@ async def test_a_worker_whose_clock_is_ahead_cannot_open_an_epoch_early(
     assert figure.period_start <= time.time()
 
 
-async def test_what_is_given_early_is_told_only_after_the_third_gift(
-    ledger: RedisTotalsStore, account: Account
-) -> None:
+async def test_early_donations_wait_for_the_minimum(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account)
     await roll(ledger, account)
     seen = []
@@ -192,7 +188,7 @@ async def test_what_is_given_early_is_told_only_after_the_third_gift(
     assert seen == [0, 0, 400_00, 400_00]
 
 
-async def test_the_end_of_a_campaign_tells_what_was_held_back(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_end_of_campaign_publishes_the_rest(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account)
     await roll(ledger, account)
     await ledger.apply(account, gift(1, 350_00))
@@ -201,9 +197,7 @@ async def test_the_end_of_a_campaign_tells_what_was_held_back(ledger: RedisTotal
     assert figure.via_stripe == 300_00
 
 
-async def test_an_exact_figures_instant_never_goes_back_either(
-    ledger: RedisTotalsStore, account: Account, raw: Redis
-) -> None:
+async def test_exact_total_time_never_goes_back(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     await build(ledger, account, gift(1))
     await roll(ledger, account, LIVE)
     raw.hset(key(account, "published"), "epoch", 9_999_999_999)
@@ -211,7 +205,7 @@ async def test_an_exact_figures_instant_never_goes_back_either(
     assert await roll(ledger, account, LIVE) == PublishedTotal(9_999_999_999, 100_00, 0, 2)
 
 
-async def test_nothing_is_written_where_nothing_is_due(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
+async def test_nothing_is_written_when_nothing_is_due(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     await build(ledger, account, gift(1))
     await roll(ledger, account, LIVE)
     raw.hset(key(account, "published"), "epoch", 1)
@@ -219,16 +213,14 @@ async def test_nothing_is_written_where_nothing_is_due(ledger: RedisTotalsStore,
     assert figure == PublishedTotal(1, 50_00, 0, 1)
 
 
-async def test_from_exact_to_the_grid_the_figure_waits_for_the_next_boundary(
-    ledger: RedisTotalsStore, account: Account
-) -> None:
+async def test_switch_to_schedule_waits_for_next_boundary(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account, gift(1, 123_45))
     exact = await roll(ledger, account, LIVE)
     assert await roll(ledger, account, GRID, now=datetime.now(UTC) - timedelta(days=1)) == exact
 
 
 @pytest.mark.parametrize(("field", "garbage"), [("epoch", "soon"), ("online", "1.5"), ("offline", "9" * 16)])
-async def test_a_damaged_figure_is_not_shown(
+async def test_damaged_public_total_is_not_shown(
     ledger: RedisTotalsStore, account: Account, raw: Redis, field: str, garbage: str
 ) -> None:
     await build(ledger, account)
@@ -238,14 +230,14 @@ async def test_a_damaged_figure_is_not_shown(
         await roll(ledger, account)
 
 
-async def test_a_damaged_total_decides_nothing(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
+async def test_damaged_totals_publish_nothing(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     await build(ledger, account)
     raw.hset(key(account, f"totals:{live(raw, account)}"), "raised", "1e9")
     assert await roll(ledger, account) is None
     assert not raw.exists(key(account, "published"))
 
 
-async def test_the_largest_sum_is_floored_exactly(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
+async def test_largest_sum_is_floored_exactly(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     await build(ledger, account)
     largest = dict.fromkeys(["raised", "site:other:raised"], 999_999_999_999_999)
     raw.hset(key(account, f"totals:{live(raw, account)}"), mapping=largest)
@@ -255,7 +247,7 @@ async def test_the_largest_sum_is_floored_exactly(ledger: RedisTotalsStore, acco
     assert await ledger.totals(account, "roof") == Totals(999_999_999_999_999, 0)
 
 
-async def test_what_contradicts_itself_decides_nothing_and_the_last_figure_is_stale(
+async def test_inconsistent_totals_publish_nothing_and_are_stale(
     ledger: RedisTotalsStore, account: Account, raw: Redis
 ) -> None:
     await build(ledger, account, gift(1))
@@ -265,9 +257,7 @@ async def test_what_contradicts_itself_decides_nothing_and_the_last_figure_is_st
     assert await roll(ledger, account, LIVE) == replace(figure, stale=True)
 
 
-async def test_a_ledger_that_nobody_held_against_stripe_for_hours_is_stale(
-    ledger: RedisTotalsStore, account: Account
-) -> None:
+async def test_totals_unsynchronised_for_hours_are_stale(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account, gift(1), cursor=int(time.time()) - STALE_AFTER - 60)
     assert await roll(ledger, account, LIVE) is None, "it decides nothing, be it the first figure"
     begun = await ledger.begin_sync(account, "roof")
@@ -291,7 +281,7 @@ async def caught_up(ledger: RedisTotalsStore, account: Account, state: ObjectSta
     return await roll(ledger, account, LIVE)
 
 
-async def test_a_ledger_that_went_back_in_time_is_stale_until_a_pass_caught_up(
+async def test_totals_from_a_backup_are_stale_until_synchronised(
     ledger: RedisTotalsStore, account: Account, raw: Redis
 ) -> None:
     now = int(time.time())
@@ -311,7 +301,7 @@ async def test_a_ledger_that_went_back_in_time_is_stale_until_a_pass_caught_up(
     assert (found.via_stripe, found.stale) == (figure.via_stripe, False)
 
 
-async def test_a_ledger_that_lost_its_latest_gifts_alone_is_stale_too(
+async def test_totals_missing_latest_donations_are_stale(
     ledger: RedisTotalsStore, account: Account, raw: Redis
 ) -> None:
     """No pass came between the backup and the loss, so the cursor tells nothing."""
@@ -330,7 +320,7 @@ async def test_a_ledger_that_lost_its_latest_gifts_alone_is_stale_too(
     assert (found.via_stripe, found.stale) == (figure.via_stripe, False)
 
 
-async def test_a_figure_that_counted_payments_that_never_were_does_not_wait_for_them(
+async def test_total_of_removed_payments_does_not_wait_for_them(
     ledger: RedisTotalsStore, account: Account, raw: Redis
 ) -> None:
     await build(ledger, account)
@@ -343,7 +333,7 @@ async def test_a_figure_that_counted_payments_that_never_were_does_not_wait_for_
     assert (await roll(ledger, account, now=LAST_WEEK + 2 * day)).via_stripe == 100_00
 
 
-async def test_a_rebuild_moves_no_figure(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_rebuild_moves_no_public_total(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account, *map(gift, range(3)))
     figure = await roll(ledger, account)
     await build(ledger, account, *map(gift, range(90)))

@@ -49,7 +49,7 @@ async def either(request, redis_url, anyio_backend):
     await limits.close()
 
 
-async def test_a_bucket_gives_its_burst_and_then_says_how_long_to_wait(either, account):
+async def test_bucket_allows_its_burst_then_gives_retry_time(either, account):
     for _ in range(3):
         assert (await either.acquire(account, slow)).decision is LimitDecision.ALLOWED
     refused = await either.acquire(account, slow)
@@ -57,34 +57,34 @@ async def test_a_bucket_gives_its_burst_and_then_says_how_long_to_wait(either, a
     assert HOUR - 60_000 < refused.retry_after_ms <= HOUR
 
 
-async def test_nothing_is_taken_from_one_bucket_when_another_is_empty(either, account):
+async def test_empty_bucket_leaves_the_others_unchanged(either, account):
     empty, other = Bucket("empty", Rate(HOUR, 1)), Bucket("other", Rate(HOUR, 1))
     assert (await either.acquire(account, [empty])).decision is LimitDecision.ALLOWED
     assert (await either.acquire(account, [empty, other])).decision is LimitDecision.LIMITED
     assert (await either.acquire(account, [other])).decision is LimitDecision.ALLOWED
 
 
-async def test_what_is_spent_is_spent_once_and_a_replay_takes_nothing(either, account):
+async def test_replayed_proof_is_refused_and_takes_nothing(either, account):
     one = [Bucket("b", Rate(HOUR, 2))]
     assert (await either.acquire(account, one, consume_once="proof")).decision is LimitDecision.ALLOWED
     assert (await either.acquire(account, one, consume_once="proof")).decision is LimitDecision.REPLAYED
     assert (await either.acquire(account, one, consume_once="another")).decision is LimitDecision.ALLOWED
 
 
-async def test_a_proof_that_finds_no_room_is_not_spent(either, account):
+async def test_proof_without_room_is_not_spent(either, account):
     full, free = Bucket("full", Rate(HOUR, 1)), Bucket("free", Rate(HOUR, 1))
     await either.acquire(account, [full])
     assert (await either.acquire(account, [full], consume_once="proof")).decision is LimitDecision.LIMITED
     assert (await either.acquire(account, [free], consume_once="proof")).decision is LimitDecision.ALLOWED
 
 
-async def test_accounts_never_meet(limits, account):
+async def test_accounts_share_no_limit(limits, account):
     await limits.acquire(account, slow, consume_once="proof", signals=Signals(declined=DECLINE_THRESHOLD))
     other = await limits.acquire(new_account(), slow, consume_once="proof")
     assert (other.decision, other.attack_status) == (LimitDecision.ALLOWED, AttackStatus())
 
 
-async def test_two_workers_share_one_burst_and_one_spent_list(place, limits, account):
+async def test_two_workers_share_burst_and_spent_proofs(place, limits, account):
     other = RedisRateLimiter(place.url, deadline=10)
     answers = await asyncio.gather(*(each.acquire(account, slow) for each in [limits, other] * 10))
     assert [each.decision for each in answers].count(LimitDecision.ALLOWED) == 3
@@ -93,7 +93,7 @@ async def test_two_workers_share_one_burst_and_one_spent_list(place, limits, acc
     await other.close()
 
 
-async def test_what_one_worker_hears_all_know(place, limits, account):
+async def test_attack_signals_reach_every_worker(place, limits, account):
     other = RedisRateLimiter(place.url, deadline=10)
     for _ in range(DECLINE_THRESHOLD):
         await limits.acquire(account, (), signals=Signals(declined=1))
@@ -101,7 +101,7 @@ async def test_what_one_worker_hears_all_know(place, limits, account):
     await other.close()
 
 
-async def test_an_operator_forces_it_and_lets_it_go(either, account):
+async def test_operator_forces_and_releases_attack_status(either, account):
     await either.set_override(account, "on")
     assert (await either.acquire(account, ())).attack_status == AttackStatus(0, "on")
     await either.set_override(account, "")
@@ -116,7 +116,7 @@ async def test_an_operator_forces_it_and_lets_it_go(either, account):
     signals,
     signals,
 )
-def test_the_script_judges_as_the_domain_does(redis_url, level, age, calm, before, news):
+def test_attack_script_equals_the_domain_rule(redis_url, level, age, calm, before, news):
     assume(all(abs(age - boundary) > 20_000 for boundary in (DEESCALATE_AFTER_MS, WINDOW_MS)))
     assume(level == 0 or age > ESCALATE_AFTER_MS + 20_000)
 
@@ -149,7 +149,7 @@ def test_the_script_judges_as_the_domain_does(redis_url, level, age, calm, befor
         max_size=4,
     )
 )
-def test_the_script_takes_as_the_domain_does(redis_url, wanted):
+def test_limit_script_equals_the_domain_rule(redis_url, wanted):
     async def taken():
         limits, account = RedisRateLimiter(redis_url, deadline=10), new_account()
         key, now = f"donation-card:{{{account.id}/test}}:limits", time.time_ns() // 1_000_000
@@ -168,7 +168,7 @@ def test_the_script_takes_as_the_domain_does(redis_url, wanted):
     assert all(abs(a - b) < 20_000 for a, b in zip(found, (held | then).values(), strict=True))
 
 
-async def test_what_is_kept_about_limits_is_numbers_and_what_is_spent_goes_by_itself(limits, account, raw):
+async def test_limit_keys_hold_only_numbers_and_expire(limits, account, raw):
     await limits.acquire(account, slow, consume_once="proof", signals=Signals(paid=1))
     prefix = f"donation-card:{{{account.id}/test}}:"
     held = raw.hgetall(f"{prefix}limits")
@@ -177,7 +177,7 @@ async def test_what_is_kept_about_limits_is_numbers_and_what_is_spent_goes_by_it
     assert 0 < raw.pttl(f"{prefix}spent:proof") <= USED_PROOF_TTL_MS
 
 
-async def test_a_server_that_is_gone_is_said_in_time(tmp_path, account):
+async def test_unreachable_server_is_reported_in_time(tmp_path, account):
     with EmbeddedValkey(tmp_path) as server:
         limits = RedisRateLimiter(server.url)
         await limits.acquire(account, slow)
@@ -186,7 +186,7 @@ async def test_a_server_that_is_gone_is_said_in_time(tmp_path, account):
     await limits.close()
 
 
-async def test_a_worker_that_is_alone_goes_on_judging(account):
+async def test_worker_without_redis_keeps_detecting_attacks(account):
     now = 0
     alone = MemoryRateLimiter(now=lambda: now)
     await alone.acquire(account, (), signals=Signals(declined=DECLINE_THRESHOLD))
@@ -197,7 +197,7 @@ async def test_a_worker_that_is_alone_goes_on_judging(account):
     assert last.attack_status == AttackStatus()
 
 
-async def test_all_workers_count_the_orders_of_a_form_and_know_what_it_opened_last(place, limits, account):
+async def test_workers_share_orders_and_last_session_of_a_form(place, limits, account):
     other = RedisRateLimiter(place.url, deadline=10)
     assert await limits.begin_order(account, "form", "25", 2) == ""
     assert await other.record_session(account, "form", "sealed 1") == ""
@@ -209,7 +209,7 @@ async def test_all_workers_count_the_orders_of_a_form_and_know_what_it_opened_la
     await other.close()
 
 
-async def test_a_form_is_forgotten_when_its_session_can_no_longer_be_paid(limits, account, raw):
+async def test_form_session_expires_with_its_checkout_session(limits, account, raw):
     await limits.begin_order(account, "form", "25", 5)
     await limits.record_session(account, "form", "sealed")
     assert 90 * 60_000 < raw.pttl(f"donation-card:{{{account.id}/test}}:form:form") <= 91 * 60_000

@@ -65,7 +65,7 @@ histories = st.lists(st.one_of(payments, refunds, disputes).flatmap(st.sampled_f
 
 @settings(max_examples=150)
 @given(states=histories, workers=st.integers(1, 4), dice=st.randoms(use_true_random=False))
-def test_repetition_order_and_parallel_workers_change_nothing(
+def test_order_repetition_and_workers_do_not_matter(
     connect: Connect, states: list[ObjectState], workers: int, dice: random.Random
 ) -> None:
     account = new_account()
@@ -83,14 +83,14 @@ def test_repetition_order_and_parallel_workers_change_nothing(
     assert asyncio.run(story()) == expected_totals(states)
 
 
-async def test_a_state_joined_twice_counts_once(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_repeated_update_counts_once(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account)
     assert await ledger.apply(account, ADA) is ApplyResult.APPLIED
     assert await ledger.apply(account, ADA) is ApplyResult.UNCHANGED
     assert await ledger.totals(account, "roof") == Totals(25_00, 1)
 
 
-async def test_fifty_workers_joining_one_state_at_once_count_it_once(connect: Connect, account: Account) -> None:
+async def test_fifty_parallel_updates_count_once(connect: Connect, account: Account) -> None:
     ledgers = [connect(connections=4) for _ in range(50)]
     await build(ledgers[0], account)
     answers = await asyncio.gather(*(ledger.apply(account, ADA) for ledger in ledgers))
@@ -99,15 +99,13 @@ async def test_fifty_workers_joining_one_state_at_once_count_it_once(connect: Co
     await asyncio.gather(*(ledger.close() for ledger in ledgers))
 
 
-async def test_a_repetition_is_still_a_write_so_that_replicas_can_be_waited_for(
-    ledger: RedisTotalsStore, account: Account, raw: Redis
-) -> None:
+async def test_repeated_update_is_still_a_write(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     await ledger.apply(account, ADA)
     await ledger.apply(account, ADA)
     assert raw.hget(key(account, "meta"), "joins") == b"2"
 
 
-async def test_an_unpaid_payment_counts_only_once_it_is_paid(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_unpaid_payment_counts_when_paid(ledger: RedisTotalsStore, account: Account) -> None:
     unpaid = payment("roof", "pi_sepa", 40_00, paid=False)
     await build(ledger, account, unpaid)
     assert await ledger.totals(account, "roof") == Totals(0, 0)
@@ -116,23 +114,19 @@ async def test_an_unpaid_payment_counts_only_once_it_is_paid(ledger: RedisTotals
     assert await ledger.apply(account, unpaid) is ApplyResult.UNCHANGED
 
 
-async def test_a_payment_that_goes_on_to_a_higher_rank_is_still_one_payment(
-    ledger: RedisTotalsStore, account: Account
-) -> None:
+async def test_payment_with_higher_version_is_one_payment(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account, ADA, ObjectState("roof", ObjectKind.PAYMENT, ADA.object_id, (0, 25_00, 30_00)))
     assert await ledger.totals(account, "roof") == Totals(30_00, 1)
 
 
-async def test_a_refund_seen_before_its_payment_goes_below_zero_and_comes_back(
-    ledger: RedisTotalsStore, account: Account
-) -> None:
+async def test_refund_before_its_payment_ends_correct(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account, refund("roof", "re_1", 25_00, "succeeded"))
     assert await ledger.totals(account, "roof") == Totals(-25_00, 0)
     await ledger.apply(account, ADA)
     assert await ledger.totals(account, "roof") == Totals(0, 1)
 
 
-async def test_each_site_has_its_own_sums(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
+async def test_sites_have_separate_sums(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     await build(ledger, account, ADA, BORIS, refund("roof", "re_1", 5_00, "pending", site="news.example"))
     held = raw.hgetall(key(account, f"totals:{live(raw, account)}"))
     assert held[b"site:news.example:raised"] == b"2000"
@@ -140,7 +134,7 @@ async def test_each_site_has_its_own_sums(ledger: RedisTotalsStore, account: Acc
     assert held[b"site:other:raised"] == b"11000"
 
 
-async def test_accounts_modes_and_campaigns_never_meet(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_accounts_modes_and_campaigns_share_no_key(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account, ADA)
     livemode = Account(account.id, livemode=True)
     await build(ledger, livemode)
@@ -149,9 +143,7 @@ async def test_accounts_modes_and_campaigns_never_meet(ledger: RedisTotalsStore,
     assert await ledger.totals(account, "roof") == Totals(25_00, 1)
 
 
-async def test_neither_an_id_nor_the_amount_of_a_gift_is_kept(
-    ledger: RedisTotalsStore, account: Account, raw: Redis
-) -> None:
+async def test_no_id_and_no_single_amount_is_stored(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     gifts = [payment("roof", f"pi_secret{n}", 123_00 + n * 1_000_00, paid=True) for n in range(3)]
     await build(ledger, account, *gifts, refund("roof", "re_secret", 777_77, "succeeded"))
     kept = repr(snapshot(raw, account)).encode()
@@ -160,14 +152,14 @@ async def test_neither_an_id_nor_the_amount_of_a_gift_is_kept(
 
 
 @pytest.mark.parametrize("livemode", [True, False])
-async def test_the_account_of_a_key_is_remembered_and_of_no_other_key(ledger: RedisTotalsStore, livemode: bool) -> None:
+async def test_account_is_stored_for_its_key_only(ledger: RedisTotalsStore, livemode: bool) -> None:
     account = Account("acct_1Ada", livemode=livemode)
     await ledger.save_account(f"key {livemode}", account)
     assert await ledger.load_account(f"key {livemode}") == account
     assert await ledger.load_account("another key") is None
 
 
-async def test_a_memory_that_somebody_wrote_over_is_none(ledger: RedisTotalsStore, raw: Redis) -> None:
+async def test_overwritten_account_entry_is_ignored(ledger: RedisTotalsStore, raw: Redis) -> None:
     raw.set("donation-card:account:damaged", "live/../acct")
     assert await ledger.load_account("damaged") is None
 
@@ -175,27 +167,25 @@ async def test_a_memory_that_somebody_wrote_over_is_none(ledger: RedisTotalsStor
 # ── built and unknown ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_an_empty_ledger_is_unknown_and_not_zero(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
+async def test_empty_store_is_unknown_and_not_zero(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     assert await ledger.totals(account, "roof") is None
     assert await ledger.totals(account, "roof") is None
     assert snapshot(raw, account) == {}, "looking creates nothing"
 
 
-async def test_a_gift_that_comes_before_the_build_is_kept(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_donation_before_the_first_rebuild_counts(ledger: RedisTotalsStore, account: Account) -> None:
     await ledger.apply(account, ADA)
     assert await ledger.totals(account, "roof") is None
     await build(ledger, account, ADA, BORIS)
     assert await ledger.totals(account, "roof") == Totals(135_00, 2)
 
 
-async def test_a_complete_pass_over_nothing_is_zero(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_complete_rebuild_of_nothing_is_zero(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account)
     assert await ledger.totals(account, "roof") == Totals(0, 0)
 
 
-async def test_the_next_pass_begins_where_the_latest_complete_one_began(
-    ledger: RedisTotalsStore, account: Account
-) -> None:
+async def test_next_sync_starts_at_last_complete_sync(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account, cursor=500)
     early, late = await ledger.begin_sync(account, "roof"), await ledger.begin_sync(account, "roof")
     assert (early.since, late.since) == (500, 500)
@@ -204,7 +194,7 @@ async def test_the_next_pass_begins_where_the_latest_complete_one_began(
     assert (await ledger.begin_sync(account, "roof")).since == 2_000
 
 
-async def test_a_pass_does_not_build_what_was_never_built(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_sync_does_not_build_unbuilt_totals(ledger: RedisTotalsStore, account: Account) -> None:
     begun = await ledger.begin_sync(account, "roof")
     await ledger.apply(account, ADA)
     assert begun.since is None
@@ -212,14 +202,14 @@ async def test_a_pass_does_not_build_what_was_never_built(ledger: RedisTotalsSto
     assert await ledger.totals(account, "roof") is None
 
 
-async def test_the_first_of_two_workers_names_the_generation(connect: Connect, account: Account) -> None:
+async def test_first_worker_names_the_generation(connect: Connect, account: Account) -> None:
     ledgers = [connect() for _ in range(20)]
     passes = await asyncio.gather(*(ledger.begin_sync(account, "roof") for ledger in ledgers))
     assert len({begun.generation for begun in passes}) == 1
     await asyncio.gather(*(ledger.close() for ledger in ledgers))
 
 
-async def test_a_wiped_server_is_unknown_and_a_worker_that_remembers_it_counts_nothing_twice(
+async def test_wiped_server_is_unknown_and_counts_nothing_twice(
     fragile: RedisTotalsStore, server: object, raw_server: Redis, account: Account
 ) -> None:
     await build(fragile, account, ADA, BORIS)
@@ -234,7 +224,7 @@ async def test_a_wiped_server_is_unknown_and_a_worker_that_remembers_it_counts_n
     await fresh.close()
 
 
-async def test_a_rebuild_that_a_wipe_interrupted_proves_nothing(
+async def test_rebuild_interrupted_by_wipe_is_discarded(
     fragile: RedisTotalsStore, raw_server: Redis, account: Account
 ) -> None:
     shadow = await fragile.begin_rebuild(account, "roof")
@@ -248,7 +238,7 @@ async def test_a_rebuild_that_a_wipe_interrupted_proves_nothing(
     assert await fragile.totals(account, "roof") == Totals(135_00, 2)
 
 
-async def test_a_pass_that_a_wipe_interrupted_advances_nothing(
+async def test_sync_interrupted_by_wipe_is_discarded(
     fragile: RedisTotalsStore, raw_server: Redis, account: Account
 ) -> None:
     await build(fragile, account, ADA)
@@ -260,7 +250,7 @@ async def test_a_pass_that_a_wipe_interrupted_advances_nothing(
 
 
 @pytest.mark.parametrize("lost", ["ranks", "totals"])
-async def test_a_generation_that_lost_a_key_is_unknown_and_built_anew(
+async def test_generation_with_lost_key_is_unknown_and_rebuilt(
     ledger: RedisTotalsStore, account: Account, raw: Redis, lost: str
 ) -> None:
     await build(ledger, account, ADA, BORIS)
@@ -274,7 +264,7 @@ async def test_a_generation_that_lost_a_key_is_unknown_and_built_anew(
     assert not [name for name in snapshot(raw, account) if old.encode() in name], "nothing of the old one is left"
 
 
-async def test_a_lost_generation_heals_even_when_no_gift_comes(
+async def test_lost_generation_is_rebuilt_without_donation(
     ledger: RedisTotalsStore, account: Account, raw: Redis
 ) -> None:
     await build(ledger, account)
@@ -286,7 +276,7 @@ async def test_a_lost_generation_heals_even_when_no_gift_comes(
 # ── the shadow ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_while_a_shadow_is_filled_gifts_are_joined_into_both(
+async def test_donations_during_rebuild_enter_both_generations(
     ledger: RedisTotalsStore, account: Account, raw: Redis
 ) -> None:
     await build(ledger, account, ADA)
@@ -301,7 +291,7 @@ async def test_while_a_shadow_is_filled_gifts_are_joined_into_both(
     assert not fields[0] & fields[1], "each generation hashes under a salt of its own"
 
 
-async def test_what_a_rebuild_finds_is_filled_into_the_shadow_alone(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_rebuild_fills_only_the_new_generation(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account, ADA)
     shadow = await ledger.begin_rebuild(account, "roof")
     assert await ledger.apply_to_rebuild(account, shadow, BORIS)
@@ -311,24 +301,24 @@ async def test_what_a_rebuild_finds_is_filled_into_the_shadow_alone(ledger: Redi
     )
 
 
-async def test_a_rebuild_that_finds_the_same_differs_in_nothing(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_rebuild_of_equal_totals_has_no_mismatch(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account, ADA, BORIS)
     compared = await build(ledger, account, BORIS, ADA)
     assert compared == RebuildReport("roof", Totals(135_00, 2), Totals(135_00, 2), mismatch=False)
 
 
-async def test_a_first_build_is_no_difference(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_first_rebuild_is_no_mismatch(ledger: RedisTotalsStore, account: Account) -> None:
     assert await build(ledger, account, ADA) == RebuildReport("roof", None, Totals(25_00, 1), mismatch=False)
 
 
-async def test_a_gift_counted_for_the_wrong_site_is_a_difference(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_donation_on_the_wrong_site_is_a_mismatch(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account, ADA)
     compared = await build(ledger, account, payment("roof", "pi_ada", 25_00, paid=True, site="elsewhere.example"))
     assert compared.before == compared.after
     assert compared.mismatch
 
 
-async def test_a_dry_run_compares_and_changes_nothing(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
+async def test_dry_run_compares_and_changes_nothing(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     await build(ledger, account, ADA)
     before = snapshot(raw, account)
     shadow = await ledger.begin_rebuild(account, "roof")
@@ -339,7 +329,7 @@ async def test_a_dry_run_compares_and_changes_nothing(ledger: RedisTotalsStore, 
     assert snapshot(raw, account) == before
 
 
-async def test_the_later_of_two_rebuilds_wins_and_the_other_knows(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_later_of_two_rebuilds_wins(ledger: RedisTotalsStore, account: Account) -> None:
     first = await ledger.begin_rebuild(account, "roof")
     second = await ledger.begin_rebuild(account, "roof")
     assert not await ledger.apply_to_rebuild(account, first, ADA)
@@ -350,9 +340,7 @@ async def test_the_later_of_two_rebuilds_wins_and_the_other_knows(ledger: RedisT
     assert await ledger.totals(account, "roof") == Totals(25_00, 1)
 
 
-async def test_nothing_is_left_of_a_generation_that_is_over(
-    ledger: RedisTotalsStore, account: Account, raw: Redis
-) -> None:
+async def test_replaced_generation_leaves_no_key(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     await build(ledger, account, ADA)
     died = await ledger.begin_rebuild(account, "roof")
     await build(ledger, account, ADA)
@@ -365,13 +353,13 @@ async def test_nothing_is_left_of_a_generation_that_is_over(
     assert names == {"meta", kept}, died
 
 
-async def test_an_answer_that_was_lost_is_told_again(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_lost_reply_is_repeated(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account, ADA)
     shadow = await ledger.begin_rebuild(account, "roof")
     assert await ledger.promote_rebuild(account, shadow, 1) == await ledger.promote_rebuild(account, shadow, 1)
 
 
-async def test_a_shadow_that_lost_a_key_stops_no_gift_and_never_goes_live(
+async def test_new_generation_with_lost_key_is_never_activated(
     ledger: RedisTotalsStore, account: Account, raw: Redis
 ) -> None:
     await build(ledger, account)
@@ -384,7 +372,7 @@ async def test_a_shadow_that_lost_a_key_stops_no_gift_and_never_goes_live(
     assert await ledger.totals(account, "roof") == Totals(25_00, 1)
 
 
-async def test_when_the_shadow_goes_live_a_worker_that_remembers_the_old_one_joins_there(
+async def test_worker_follows_an_activated_generation(
     connect: Connect, ledger: RedisTotalsStore, account: Account
 ) -> None:
     other = connect()
@@ -398,7 +386,7 @@ async def test_when_the_shadow_goes_live_a_worker_that_remembers_the_old_one_joi
 # ── rounds ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_the_ledger_keeps_when_the_rounds_began(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_store_keeps_sync_start_times(ledger: RedisTotalsStore, account: Account) -> None:
     assert await ledger.sync_history(account) == SyncHistory()
     for rounds in (SyncHistory(5, None, 2), SyncHistory(9, 7, 0)):
         await ledger.save_sync_history(account, rounds)
@@ -406,24 +394,20 @@ async def test_the_ledger_keeps_when_the_rounds_began(ledger: RedisTotalsStore, 
     assert await ledger.sync_history(Account(account.id, livemode=True)) == SyncHistory()
 
 
-async def test_every_campaign_that_was_heard_of_is_remembered(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_every_seen_campaign_is_listed(ledger: RedisTotalsStore, account: Account) -> None:
     assert await ledger.campaigns(account) == set()
     await ledger.begin_sync(account, "roof")
     await ledger.apply(account, payment("no-file", "pi_1", 5_00, paid=True))
     assert await ledger.campaigns(account) == {"roof", "no-file"}
 
 
-async def test_a_campaign_that_a_rebuilt_account_never_heard_of_is_zero_and_built(
-    ledger: RedisTotalsStore, account: Account
-) -> None:
+async def test_unseen_campaign_of_rebuilt_account_is_zero(ledger: RedisTotalsStore, account: Account) -> None:
     await ledger.save_sync_history(account, SyncHistory(last_sync_at=2_000, last_rebuild_at=1_000))
     assert (await ledger.begin_sync(account, "roof")).since == 2_000
     assert await ledger.totals(account, "roof") == Totals(0, 0)
 
 
-async def test_a_campaign_that_was_heard_of_and_is_gone_is_unknown(
-    ledger: RedisTotalsStore, account: Account, raw: Redis
-) -> None:
+async def test_lost_campaign_is_unknown(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     await ledger.save_sync_history(account, SyncHistory(last_sync_at=2_000, last_rebuild_at=1_000))
     await ledger.begin_sync(account, "roof")
     raw.delete(*snapshot(raw, account))
@@ -431,7 +415,7 @@ async def test_a_campaign_that_was_heard_of_and_is_gone_is_unknown(
     assert await ledger.totals(account, "roof") is None
 
 
-async def test_one_owner_has_the_lease_until_it_gives_it_back(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_one_owner_holds_the_lease(ledger: RedisTotalsStore, account: Account) -> None:
     assert await ledger.lease(account, "ada")
     assert await ledger.lease(account, "ada"), "its own, again"
     assert not await ledger.lease(account, "boris")
@@ -441,7 +425,7 @@ async def test_one_owner_has_the_lease_until_it_gives_it_back(ledger: RedisTotal
     assert await ledger.lease(account, "boris")
 
 
-async def test_a_lease_ends_by_itself(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
+async def test_lease_expires(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     await ledger.lease(account, "ada")
     assert 0 < raw.ttl(f"donation-card:{{{account.id}/test}}:lease") <= 300
 
@@ -449,7 +433,7 @@ async def test_a_lease_ends_by_itself(ledger: RedisTotalsStore, account: Account
 # ── passes ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_pass_advances_only_the_generation_it_filled(ledger: RedisTotalsStore, account: Account) -> None:
+async def test_sync_advances_only_its_own_generation(ledger: RedisTotalsStore, account: Account) -> None:
     await build(ledger, account, cursor=500)
     begun = await ledger.begin_sync(account, "roof")
     await build(ledger, account, cursor=500)
@@ -458,7 +442,7 @@ async def test_a_pass_advances_only_the_generation_it_filled(ledger: RedisTotals
 
 
 @pytest.mark.parametrize("lost", ["ranks", "totals"])
-async def test_a_pass_advances_nothing_where_a_key_was_lost(
+async def test_sync_advances_nothing_with_a_lost_key(
     ledger: RedisTotalsStore, account: Account, raw: Redis, lost: str
 ) -> None:
     await build(ledger, account)
@@ -498,7 +482,7 @@ GOOD = {"kind": "payment", "site": "other", "rank": "1", "hash": b"h" * 16, "con
     ],
     ids=repr,
 )
-async def test_a_malformed_argument_is_refused_before_anything_is_written(
+async def test_malformed_argument_is_refused_before_any_write(
     ledger: RedisTotalsStore, account: Account, raw: Redis, bad: dict[str, object]
 ) -> None:
     await build(ledger, account, BORIS)
@@ -523,7 +507,7 @@ async def test_a_malformed_argument_is_refused_before_anything_is_written(
         ("meta", "joins", "x"),
     ],
 )
-async def test_a_damaged_number_stops_the_join_before_anything_is_written(
+async def test_damaged_number_stops_update_before_any_write(
     ledger: RedisTotalsStore, account: Account, raw: Redis, where: str, field: str, garbage: str
 ) -> None:
     await build(ledger, account, BORIS)
@@ -534,7 +518,7 @@ async def test_a_damaged_number_stops_the_join_before_anything_is_written(
     assert snapshot(raw, account) == before
 
 
-async def test_a_key_of_another_type_stops_the_join_before_anything_is_written(
+async def test_wrong_key_type_stops_update_before_any_write(
     ledger: RedisTotalsStore, account: Account, raw: Redis
 ) -> None:
     await build(ledger, account, BORIS)
@@ -560,7 +544,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
-async def test_what_contradicts_itself_is_unknown_until_it_is_rebuilt(
+async def test_inconsistent_totals_are_unknown_until_rebuilt(
     ledger: RedisTotalsStore, account: Account, raw: Redis, wrong: tuple[str, str, str]
 ) -> None:
     await build(ledger, account, ADA, BORIS)
@@ -574,7 +558,7 @@ async def test_what_contradicts_itself_is_unknown_until_it_is_rebuilt(
 
 
 @pytest.mark.parametrize("lost", ["ranks", "totals"])
-async def test_a_key_of_another_type_is_unknown_until_it_is_rebuilt(
+async def test_wrong_key_type_is_unknown_until_rebuilt(
     ledger: RedisTotalsStore, account: Account, raw: Redis, lost: str
 ) -> None:
     await build(ledger, account, ADA)
@@ -584,9 +568,7 @@ async def test_a_key_of_another_type_is_unknown_until_it_is_rebuilt(
     assert await ledger.totals(account, "roof") == Totals(25_00, 1)
 
 
-async def test_a_field_that_was_deleted_by_hand_is_unknown(
-    ledger: RedisTotalsStore, account: Account, raw: Redis
-) -> None:
+async def test_deleted_field_is_unknown(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     await build(ledger, account, ADA, BORIS)
     generation = live(raw, account)
     victim = next(field for field in raw.hkeys(key(account, f"ranks:{generation}")) if field != b".")
@@ -594,7 +576,7 @@ async def test_a_field_that_was_deleted_by_hand_is_unknown(
     assert await ledger.totals(account, "roof") is None
 
 
-async def test_a_layout_of_a_later_version_is_left_alone(connect: Connect, account: Account, raw: Redis) -> None:
+async def test_later_key_layout_is_left_alone(connect: Connect, account: Account, raw: Redis) -> None:
     raw.hset(key(account, "meta"), mapping={"schema": "2"})
     ledger = connect()
     with pytest.raises(TotalsUnavailable, match="layout_unknown"):

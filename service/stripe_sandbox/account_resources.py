@@ -1,0 +1,188 @@
+"""Serve the resources that are set up once: webhook endpoints, prices, payment links, payment method domains."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from stripe.params import (
+    PaymentLinkCreateParams,
+    PaymentLinkListParams,
+    PaymentLinkRetrieveParams,
+    PaymentLinkUpdateParams,
+    PaymentMethodDomainCreateParams,
+    PaymentMethodDomainListParams,
+    PaymentMethodDomainRetrieveParams,
+    PaymentMethodDomainUpdateParams,
+    PriceCreateParams,
+    PriceRetrieveParams,
+    WebhookEndpointCreateParams,
+    WebhookEndpointListParams,
+    WebhookEndpointRetrieveParams,
+    WebhookEndpointUpdateParams,
+)
+
+from stripe_sandbox import currencies
+from stripe_sandbox.api import ApiRequest, Endpoint
+from stripe_sandbox.api_errors import ApiError, no_such, unsupported
+from stripe_sandbox.clock import Clock
+from stripe_sandbox.ids import new_id
+from stripe_sandbox.objects import DOMAIN, ENDPOINT, LINK, PRICE, Json, new_domain, new_endpoint, new_link, new_price
+from stripe_sandbox.pagination import paginate
+from stripe_sandbox.param_validation import validate
+from stripe_sandbox.session_rules import check_minimum, is_web_url
+from stripe_sandbox.store import Store, Stored
+
+MAX_ENDPOINTS = 16
+"""Limit of Stripe: https://docs.stripe.com/webhooks#register-webhook."""
+
+LINK_PARAMS = {"line_items", "metadata", "payment_intent_data", "submit_type", "customer_creation", "active"}
+PRICE_PARAMS = {"currency", "custom_unit_amount", "metadata", "nickname", "product_data"}
+
+
+class AccountResources:
+    def __init__(self, store: Store, clock: Clock, public_url: str) -> None:
+        self._store, self._clock, self._public_url = store, clock, public_url
+        self.routes: dict[tuple[str, str], Endpoint] = {
+            ("POST", "/v1/webhook_endpoints"): self.create_endpoint,
+            ("GET", "/v1/webhook_endpoints"): lambda request: self._list(ENDPOINT, request, WebhookEndpointListParams),
+            ("GET", "/v1/webhook_endpoints/{id}"): lambda request: self._retrieve(
+                ENDPOINT, request, WebhookEndpointRetrieveParams
+            ),
+            ("POST", "/v1/webhook_endpoints/{id}"): self.update_endpoint,
+            ("DELETE", "/v1/webhook_endpoints/{id}"): self.delete_endpoint,
+            ("POST", "/v1/prices"): self.create_price,
+            ("GET", "/v1/prices/{id}"): lambda request: self._retrieve(PRICE, request, PriceRetrieveParams),
+            ("POST", "/v1/payment_links"): self.create_link,
+            ("GET", "/v1/payment_links"): lambda request: self._list(LINK, request, PaymentLinkListParams),
+            ("GET", "/v1/payment_links/{id}"): lambda request: self._retrieve(LINK, request, PaymentLinkRetrieveParams),
+            ("POST", "/v1/payment_links/{id}"): self.update_link,
+            ("POST", "/v1/payment_method_domains"): self.create_domain,
+            ("GET", "/v1/payment_method_domains"): lambda request: self._list(
+                DOMAIN, request, PaymentMethodDomainListParams
+            ),
+            ("GET", "/v1/payment_method_domains/{id}"): lambda request: self._retrieve(
+                DOMAIN, request, PaymentMethodDomainRetrieveParams
+            ),
+            ("POST", "/v1/payment_method_domains/{id}"): self.update_domain,
+        }
+
+    def create_endpoint(self, request: ApiRequest) -> Json:
+        """Create an endpoint. Only this response contains its secret."""
+        params = validate(request.params, WebhookEndpointCreateParams)
+        _check_endpoint(params)
+        if len(self._store.find("kind = ?", [ENDPOINT])) >= MAX_ENDPOINTS:
+            raise ApiError(f"You have reached the maximum of {MAX_ENDPOINTS} test webhook endpoints.")
+        body, secret = new_endpoint(params, self._now()), "whsec_" + new_id("", 32)
+        self._store.add(body, {"secret": secret})
+        return body | {"secret": secret}
+
+    def update_endpoint(self, request: ApiRequest) -> Json:
+        params = validate(request.params, WebhookEndpointUpdateParams)
+        _check_endpoint(params)
+        found = self._get(ENDPOINT, request.id)
+        if "disabled" in params:
+            params["status"] = "disabled" if params.pop("disabled") else "enabled"
+        return self._update(found, params)
+
+    def delete_endpoint(self, request: ApiRequest) -> Json:
+        found = self._get(ENDPOINT, request.id)
+        self._store.write("DELETE FROM objects WHERE seq = ?", [found.seq])
+        return {"id": found.id, "object": ENDPOINT, "deleted": True}
+
+    def create_price(self, request: ApiRequest) -> Json:
+        params = validate(request.params, PriceCreateParams)
+        _reject_unsupported(params, PRICE_PARAMS)
+        custom = params.get("custom_unit_amount")
+        if not custom or not custom["enabled"]:
+            raise unsupported("unit_amount")
+        if "product_data" not in params:
+            raise ApiError("You must provide one of `product` or `product_data`.", param="product")
+        if params["currency"] not in currencies.SUPPORTED:
+            raise ApiError(f"Invalid currency: {params['currency'][:20]}.", param="currency")
+        for name in ("minimum", "maximum", "preset"):
+            if name in custom:
+                check_minimum(custom[name], f"custom_unit_amount[{name}]", 1)
+        least, most = custom.get("minimum", 1), custom.get("maximum", currencies.MAX_AMOUNT)
+        if not least <= custom.get("preset", least) <= most:
+            raise ApiError("`preset` must lie between `minimum` and `maximum`.", param="custom_unit_amount[preset]")
+        body = new_price(params, self._now())
+        self._store.add(body, {"name": params["product_data"]["name"]})
+        return body
+
+    def create_link(self, request: ApiRequest) -> Json:
+        params = validate(request.params, PaymentLinkCreateParams)
+        _reject_unsupported(params, LINK_PARAMS)
+        if len(params["line_items"]) != 1 or set(params["line_items"][0]) != {"price", "quantity"}:
+            raise unsupported("line_items with more than one price")
+        [item] = params["line_items"]
+        price = self._store.get(PRICE, item["price"])
+        if not price:
+            raise no_such("price", item["price"], "line_items[0][price]", status=400)
+        if item["quantity"] != 1:
+            raise ApiError("A price with `custom_unit_amount` has the quantity 1.", param="line_items[0][quantity]")
+        body = new_link(params, price.body["currency"], self._public_url)
+        self._store.add(body, {"price": price.id})
+        return body
+
+    def update_link(self, request: ApiRequest) -> Json:
+        params = validate(request.params, PaymentLinkUpdateParams)
+        _reject_unsupported(params, LINK_PARAMS - {"line_items"})
+        found = self._get(LINK, request.id)
+        if "payment_intent_data" in params:
+            params["payment_intent_data"] = found.body["payment_intent_data"] | params["payment_intent_data"]
+        return self._update(found, params)
+
+    def create_domain(self, request: ApiRequest) -> Json:
+        """Create a domain, or return the existing one as Stripe does."""
+        params = validate(request.params, PaymentMethodDomainCreateParams)
+        name = params["domain_name"]
+        if not re.fullmatch(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", name):
+            raise ApiError(f"Invalid domain name: {name[:100]}", param="domain_name")
+        known = self._store.find("kind = ? AND json_extract(body, '$.domain_name') = ?", [DOMAIN, name])
+        if known:
+            return known[0].body
+        body = new_domain(name, self._now(), enabled=params.get("enabled", True))
+        self._store.add(body)
+        return body
+
+    def update_domain(self, request: ApiRequest) -> Json:
+        params = validate(request.params, PaymentMethodDomainUpdateParams)
+        return self._update(self._get(DOMAIN, request.id), params)
+
+    def _now(self) -> int:
+        return int(self._clock.now())
+
+    def _get(self, kind: str, id: str) -> Stored:
+        found = self._store.get(kind, id)
+        if not found:
+            raise no_such(kind, id, kind)
+        return found
+
+    def _retrieve(self, kind: str, request: ApiRequest, shape: Any) -> Json:
+        validate(request.params, shape)
+        return self._get(kind, request.id).body
+
+    def _list(self, kind: str, request: ApiRequest, shape: Any) -> Json:
+        params = validate(request.params, shape)
+        found, has_more = paginate(self._store, kind, params)
+        return {"object": "list", "data": [each.body for each in found], "has_more": has_more, "url": f"/v1/{kind}s"}
+
+    def _update(self, found: Stored, params: Json) -> Json:
+        """Merge metadata and replace all other fields: https://docs.stripe.com/api/metadata."""
+        merged = {"metadata": found.body["metadata"] | params["metadata"]} if "metadata" in params else {}
+        found.body.update(params | merged)
+        self._store.save(found)
+        return found.body
+
+
+def _check_endpoint(params: Json) -> None:
+    if "url" in params and not is_web_url(params["url"]):
+        raise ApiError("Invalid URL: An explicit scheme (such as https) must be provided.", param="url")
+    if params.get("enabled_events") == []:
+        raise ApiError("You must pass at least one event.", param="enabled_events")
+
+
+def _reject_unsupported(params: Json, modelled: set[str]) -> None:
+    for name in params.keys() - modelled:
+        raise unsupported(name)

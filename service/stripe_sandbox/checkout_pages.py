@@ -1,0 +1,142 @@
+"""Serve the payment pages: hosted (may not be framed) and embedded (in a frame of any page).
+
+Both are HTML forms that work without JavaScript. The state of the session decides which form is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from babel.numbers import format_currency
+from jinja2 import Environment, FileSystemLoader
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from stripe_sandbox import currencies
+from stripe_sandbox.bounded_body import read_limited
+from stripe_sandbox.page_texts import language_of, texts_for
+from stripe_sandbox.payment_methods import find_method
+from stripe_sandbox.session_lifecycle import SessionLifecycle
+from stripe_sandbox.session_rules import is_email
+from stripe_sandbox.store import Stored
+
+MAX_FORM_BODY = 16 * 1024
+BASE_CSP = "default-src 'none'; base-uri 'none'; style-src 'self'; "
+
+templates = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FormState:
+    """Hold what the form shows again after an error; never the card number."""
+
+    email: str = ""
+    error: str = ""
+
+
+class CheckoutPages:
+    def __init__(self, sessions: SessionLifecycle) -> None:
+        self._sessions = sessions
+
+    async def hosted(self, request: Request) -> Response:
+        return await self._respond(
+            request, lambda: self._sessions.find_for_page(request.path_params["session"], "hosted_page")
+        )
+
+    async def embedded(self, request: Request) -> Response:
+        secret = request.path_params["secret"]
+        id, _, _ = secret.partition("_secret_")
+
+        def find() -> Stored | None:
+            session = self._sessions.find_for_page(id, "embedded_page")
+            return session if session and session.internal["client_secret"] == secret else None
+
+        return await self._respond(request, find, embedded=True)
+
+    async def _respond(
+        self, request: Request, find: Callable[[], Stored | None], *, embedded: bool = False
+    ) -> Response:
+        body = await read_limited(request, MAX_FORM_BODY)
+        if body is None:
+            return Response(status_code=413)
+        # Read the session after the body: there is no await from here on, so a concurrent submit cannot interfere.
+        session = find()
+        state, status = FormState(), 200 if session else 404
+        if session and request.method == "POST":
+            form = {name: values[-1] for name, values in parse_qs(body.decode(errors="replace")).items()}
+            refused = self._submit(session, form)
+            if refused is None:
+                # In a frame, stripe.js redirects the whole page.
+                next_url = request.url.path if embedded else _next_url(session) or request.url.path
+                return RedirectResponse(next_url, 303, {"Cache-Control": "no-store"})
+            state, status = refused, 422
+        page = self._render(request, session, state, embedded=embedded)
+        return HTMLResponse(page, status, _headers(session, embedded=embedded))
+
+    def _submit(self, session: Stored, form: dict[str, str]) -> FormState | None:
+        """Apply the form; return its error, if any. Submitting a finished session again is no error."""
+        if session.body["status"] != "open":
+            return None
+        if "answer" in form:
+            if self._sessions.awaits_approval(session):
+                self._sessions.complete_challenge(session, approved=form["answer"] == "approve")
+            return None
+        email, method = form.get("email", "").strip(), find_method(form.get("number", ""))
+        if not is_email(email):
+            return FormState(email, "email_refused")
+        if not method or method.type not in session.body["payment_method_types"]:
+            return FormState(email, "number_refused")
+        self._sessions.pay(session, method, email)
+        return None
+
+    def _render(self, request: Request, session: Stored | None, form: FormState, *, embedded: bool) -> str:
+        body: dict[str, Any] = session.body if session else {}
+        language = language_of(body.get("locale"), request.headers.get("accept-language", ""))
+        texts = texts_for(language)
+        if not session:
+            return templates.get_template("notice.html").render(texts=texts, language=language, notice=texts["unknown"])
+        amount = format_amount(body["amount_total"], body["currency"], language)
+        button = texts["donate" if body["submit_type"] == "donate" else "pay"].format(amount=amount)
+        common = {"texts": texts, "language": language, "session": body, "amount": amount, "embedded": embedded}
+        common["title"] = session.internal["line_items"][0]["description"]
+        if body["status"] == "open" and self._sessions.awaits_approval(session):
+            return templates.get_template("challenge.html").render(common)
+        if body["status"] == "open":
+            error = form.error or ("was_declined" if self._sessions.was_declined(session) else "")
+            earlier = session.internal.get("customer_details", {}).get("email")
+            email = form.email or earlier or body["customer_email"] or ""
+            return templates.get_template("form.html").render(common, button=button, error=error, email=email)
+        state = (
+            "expired" if body["status"] == "expired" else "paid" if body["payment_status"] == "paid" else "processing"
+        )
+        return templates.get_template("notice.html").render(common, notice=texts[state], next_url=_next_url(session))
+
+
+def format_amount(amount: int, currency: str, language: str) -> str:
+    return format_currency(currencies.to_major_units(amount, currency), currency.upper(), locale=language)
+
+
+def _next_url(session: Stored) -> str:
+    """Return the address after payment; empty before that, and if the embedded page stays."""
+    url = session.body["success_url"]
+    if session.body["redirect_on_completion"] == "always":
+        url = session.body["return_url"]
+    done = session.body["status"] == "complete"
+    return str(url).replace("{CHECKOUT_SESSION_ID}", session.id) if done and url else ""
+
+
+def _headers(session: Stored | None, *, embedded: bool) -> dict[str, str]:
+    targets = ["'self'"]
+    if session and session.body["success_url"]:
+        # Browsers apply form-action to the redirect after a form as well.
+        targets.append("{0.scheme}://{0.netloc}".format(urlsplit(session.body["success_url"])))
+    policy = BASE_CSP + f"form-action {' '.join(targets)}; "
+    common = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+    if embedded:
+        policy += "script-src 'self'; frame-ancestors *"
+        return common | {"Content-Security-Policy": policy, "Cross-Origin-Resource-Policy": "cross-origin"}
+    return common | {"Content-Security-Policy": policy + "frame-ancestors 'none'", "X-Frame-Options": "DENY"}

@@ -1,0 +1,223 @@
+"""Control the sandbox over HTTP under `/sandbox`: faults, clock, debits, refunds, disputes and the expected totals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from stripe_sandbox.api_errors import ApiError
+from stripe_sandbox.bounded_body import read_limited
+from stripe_sandbox.clock import Clock
+from stripe_sandbox.delivery_queue import DeliveryQueue
+from stripe_sandbox.faults import FaultChange, Faults
+from stripe_sandbox.objects import Json
+from stripe_sandbox.reversals import Reversals
+from stripe_sandbox.seeding import SeedPayments, seed_payments
+from stripe_sandbox.session_lifecycle import SessionLifecycle
+from stripe_sandbox.store import Store
+
+MAX_BODY = 16 * 1024
+
+# Computed from the statuses of the objects and not from balance transactions: an independent result for the tests.
+TOTALS_QUERY = """
+WITH reversal AS (
+  SELECT kind, json_extract(body, '$.payment_intent') AS payment, json_extract(body, '$.amount') AS amount
+  FROM objects WHERE kind = 'refund' AND json_extract(body, '$.status') NOT IN ('failed', 'canceled')
+  OR kind = 'dispute' AND json_extract(body, '$.status') NOT IN ('won')
+    AND json_extract(body, '$.status') NOT LIKE 'warning%')
+SELECT coalesce(json_extract(body, '$.metadata.campaign'), ''), json_extract(body, '$.currency'),
+  sum(json_extract(body, '$.amount_total')), count(*),
+  sum((SELECT coalesce(sum(amount), 0) FROM reversal
+    WHERE payment = json_extract(body, '$.payment_intent') AND reversal.kind = 'refund')),
+  sum((SELECT coalesce(sum(amount), 0) FROM reversal
+    WHERE payment = json_extract(body, '$.payment_intent') AND reversal.kind = 'dispute'))
+FROM objects WHERE kind = 'checkout.session' AND json_extract(body, '$.payment_status') = 'paid' GROUP BY 1, 2
+"""
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class AdvanceClock(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    advance_seconds: Annotated[float, Field(ge=0, le=366 * 24 * 3600)]
+
+
+class SettleDebits(BaseModel):
+    """Without `payment_intent` all pending debits settle; without `outcome` each as its test number says."""
+
+    model_config = ConfigDict(extra="forbid")
+    payment_intent: str | None = None
+    outcome: Literal["succeeded", "failed"] | None = None
+
+
+class CreateRefund(BaseModel):
+    """`amount` is in minor units; without it the whole rest is refunded."""
+
+    model_config = ConfigDict(extra="forbid")
+    payment_intent: str
+    amount: Annotated[int, Field(ge=1)] | None = None
+    status: Literal["pending", "requires_action", "succeeded"] = "succeeded"
+
+
+class CreateDispute(BaseModel):
+    """`amount` is in minor units; without it the whole payment is disputed.
+
+    `settlement_currency` is the currency of the balance transactions, if it is not the payment's.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    payment_intent: str
+    amount: Annotated[int, Field(ge=1)] | None = None
+    status: Literal["warning_needs_response", "needs_response"] = "needs_response"
+    settlement_currency: str = ""
+
+
+class StatusChange(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    status: str
+
+
+class ControlApi:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        faults: Faults,
+        sessions: SessionLifecycle,
+        reversals: Reversals,
+        queue: DeliveryQueue,
+        public_url: str,
+    ) -> None:
+        self._store, self._clock, self._faults, self._sessions = store, clock, faults, sessions
+        self._reversals, self._queue, self._public_url = reversals, queue, public_url
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/sandbox/faults", self.get_faults, methods=["GET"]),
+            Route("/sandbox/faults", self.set_faults, methods=["POST"]),
+            Route("/sandbox/faults", self.clear_faults, methods=["DELETE"]),
+            Route("/sandbox/clock", self.get_clock, methods=["GET"]),
+            Route("/sandbox/clock", self.advance_clock, methods=["POST"]),
+            Route("/sandbox/settle", self.settle_debits, methods=["POST"]),
+            Route("/sandbox/refunds", self.create_refund, methods=["POST"]),
+            Route("/sandbox/refunds/{id}", self.update_refund, methods=["POST"]),
+            Route("/sandbox/disputes", self.create_dispute, methods=["POST"]),
+            Route("/sandbox/disputes/{id}", self.update_dispute, methods=["POST"]),
+            Route("/sandbox/seed", self.seed_payments, methods=["POST"]),
+            Route("/sandbox/deliveries", self.get_deliveries, methods=["GET"]),
+            Route("/sandbox/totals", self.get_totals, methods=["GET"]),
+        ]
+
+    async def get_faults(self, request: Request) -> Response:
+        return JSONResponse(self._faults.current().model_dump())
+
+    async def set_faults(self, request: Request) -> Response:
+        body = await _parse_body(request, FaultChange)
+        if isinstance(body, Response):
+            return body
+        self._faults.apply(body)
+        return await self.get_faults(request)
+
+    async def clear_faults(self, request: Request) -> Response:
+        self._faults.clear()
+        return await self.get_faults(request)
+
+    async def get_clock(self, request: Request) -> Response:
+        return JSONResponse({"now": self._clock.now()})
+
+    async def advance_clock(self, request: Request) -> Response:
+        body = await _parse_body(request, AdvanceClock)
+        if isinstance(body, Response):
+            return body
+        advance(self._clock, self._sessions, self._queue, body.advance_seconds)
+        return await self.get_clock(request)
+
+    async def settle_debits(self, request: Request) -> Response:
+        body = await _parse_body(request, SettleDebits)
+        if isinstance(body, Response):
+            return body
+        succeeds = None if body.outcome is None else body.outcome == "succeeded"
+        ids = [body.payment_intent] if body.payment_intent else self._sessions.pending_debits()
+        return JSONResponse({"settled": [id for id in ids if self._sessions.settle(id, succeeds=succeeds)]})
+
+    async def create_refund(self, request: Request) -> Response:
+        body = await _parse_body(request, CreateRefund)
+        if isinstance(body, Response):
+            return body
+        return _respond(lambda: self._reversals.create_refund(body.payment_intent, body.amount, body.status))
+
+    async def create_dispute(self, request: Request) -> Response:
+        body = await _parse_body(request, CreateDispute)
+        if isinstance(body, Response):
+            return body
+        return _respond(
+            lambda: self._reversals.create_dispute(
+                body.payment_intent, body.amount, body.status, body.settlement_currency
+            )
+        )
+
+    async def update_refund(self, request: Request) -> Response:
+        return await _update_status(request, self._reversals.update_refund)
+
+    async def update_dispute(self, request: Request) -> Response:
+        return await _update_status(request, self._reversals.update_dispute)
+
+    async def seed_payments(self, request: Request) -> Response:
+        body = await _parse_body(request, SeedPayments)
+        if isinstance(body, Response):
+            return body
+        seed_payments(self._store, body, int(self._clock.now()), self._public_url)
+        return JSONResponse({"payments": body.payments})
+
+    async def get_deliveries(self, request: Request) -> Response:
+        return JSONResponse(self._queue.counts())
+
+    async def get_totals(self, request: Request) -> Response:
+        """Return the sums by campaign and currency, in minor units: paid, number of payments, refunded, disputed."""
+        campaigns: dict[str, dict[str, dict[str, int]]] = {}
+        for campaign, currency, *sums in self._store.rows(TOTALS_QUERY):
+            names = ("sum", "count", "refunded", "disputed")
+            campaigns.setdefault(campaign, {})[currency] = dict(zip(names, sums, strict=True))
+        name = request.query_params.get("campaign")
+        return JSONResponse(
+            {"campaigns": campaigns} if name is None else {"campaign": name, "totals": campaigns.get(name, {})}
+        )
+
+
+def advance(clock: Clock, sessions: SessionLifecycle, queue: DeliveryQueue, seconds: float) -> None:
+    """Move the virtual clock forward, run what is due by then, and have due webhooks sent."""
+    clock.advance(seconds)
+    sessions.run_due()
+    queue.wake()
+
+
+async def _update_status(request: Request, update: Callable[[str, str], Json]) -> Response:
+    body = await _parse_body(request, StatusChange)
+    if isinstance(body, Response):
+        return body
+    return _respond(lambda: update(request.path_params["id"], body.status))
+
+
+def _respond(action: Callable[[], Json]) -> Response:
+    try:
+        return JSONResponse(action())
+    except ApiError as error:
+        return JSONResponse({"error": str(error)}, status_code=error.status)
+
+
+async def _parse_body(request: Request, schema: type[Body]) -> Body | Response:
+    # A page of another origin cannot send this content type without a CORS preflight, which is refused.
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        return JSONResponse({"error": "send application/json"}, status_code=415)
+    body = await read_limited(request, MAX_BODY)
+    if body is None:
+        return JSONResponse({"error": f"at most {MAX_BODY} bytes"}, status_code=413)
+    try:
+        return schema.model_validate_json(body)
+    except ValidationError as error:
+        return JSONResponse({"error": str(error)}, status_code=400)

@@ -1,0 +1,146 @@
+"""The contract of the payments port: the Stripe client against the sandbox, and the fake."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Iterator
+from typing import Any
+
+import pytest
+from donation_card.adapters.stripe.payments import StripePayments
+from donation_card.application.ports.payments import (
+    Account,
+    Attribution,
+    CheckoutOrder,
+    CheckoutSession,
+    Payments,
+    SessionStatus,
+    UiMode,
+)
+from donation_card.domain.money import Money
+from donation_card.errors import Invalid, NotFound
+
+from tests.support.fakes import FakeClock, FakePayments
+from tests.support.sandbox import KEY, Sandbox
+
+ATTEMPT = "a" * 22
+
+
+class Provider:
+    """A payments port, and a donor who pays at it."""
+
+    def __init__(self, payments: Payments, sandbox: Sandbox | None, runner: asyncio.Runner) -> None:
+        self.payments, self.sandbox, self.runner = payments, sandbox, runner
+
+    def run(self, call: Awaitable[Any]) -> Any:
+        async def main() -> Any:
+            return await call
+
+        return self.runner.run(main())
+
+    def create(self, key: str, ui_mode: UiMode = UiMode.EMBEDDED) -> CheckoutSession:
+        urls = (
+            {}
+            if ui_mode is UiMode.EMBEDDED
+            else {"success_url": "https://x.example", "cancel_url": "https://x.example"}
+        )
+        order = CheckoutOrder(
+            campaign="roof",
+            site="news.example",
+            attempt_id=ATTEMPT,
+            amount=Money(25_00, "EUR"),
+            ui_mode=ui_mode,
+            description="A new roof",
+            locale="en",
+            expires_at=int(time.time()) + 3_600,
+            **urls,
+        )
+        return self.run(self.payments.create_session(order, key))
+
+    def pay(self, session: CheckoutSession) -> None:
+        if isinstance(self.payments, FakePayments):
+            self.payments.pay(session.id)
+        else:
+            assert self.sandbox
+            self.sandbox.pay(session)
+
+    def created_since(self, since: int) -> list[Any]:
+        async def listed() -> list[Any]:
+            return [record async for record in self.payments.list_created_since(since)]
+
+        return self.run(listed())
+
+
+@pytest.fixture(params=["stripe", "fake"])
+def provider(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[Provider]:
+    with asyncio.Runner() as runner:
+        if request.param == "fake":
+            yield Provider(FakePayments(FakeClock(time.time())), None, runner)
+            return
+        payments = StripePayments(KEY, ["whsec_0123456789abcdef0123"], api_base=sandbox.url)
+        provider = Provider(payments, sandbox, runner)
+        yield provider
+        provider.run(payments.close())
+
+
+def test_account_is_in_test_mode(provider: Provider) -> None:
+    assert provider.run(provider.payments.account()).livemode is False
+
+
+def test_ui_mode_decides_between_secret_and_url(provider: Provider) -> None:
+    embedded, hosted = provider.create("a"), provider.create("b", UiMode.HOSTED)
+    assert (bool(embedded.client_secret), embedded.url) == (True, None)
+    assert (hosted.client_secret, bool(hosted.url)) == (None, True)
+
+
+def test_repeated_key_returns_the_same_session(provider: Provider) -> None:
+    first, again, another = (provider.create(key) for key in ("c", "c", "d"))
+    assert (first.id, first.replayed, again.id, again.replayed) == (first.id, False, first.id, True)
+    assert another.id != first.id
+
+
+def test_paid_session_has_an_object_state(provider: Provider) -> None:
+    session = provider.create("e")
+    assert (session.status, session.object_state) == (SessionStatus.OPEN, None)
+    provider.pay(session)
+    paid = provider.run(provider.payments.get_session(session.id))
+    assert (paid.status, paid.campaign, paid.site) == (SessionStatus.PAID, "roof", "news.example")
+    assert (paid.amount, paid.attempt_id) == (Money(25_00, "EUR"), ATTEMPT)
+    assert paid.object_state
+    assert paid.object_state.cumulative_amounts == (0, 25_00)
+
+
+def test_unknown_session_is_not_found(provider: Provider) -> None:
+    with pytest.raises(NotFound):
+        provider.run(provider.payments.get_session("cs_test_unknown"))
+
+
+def test_expired_session_stays_expired_and_paid_stays_paid(provider: Provider) -> None:
+    session, paid = provider.create("f"), provider.create("g")
+    provider.pay(paid)
+    assert provider.run(provider.payments.expire_session(session.id)).status is SessionStatus.EXPIRED
+    assert provider.run(provider.payments.expire_session(session.id)).status is SessionStatus.EXPIRED
+    assert provider.run(provider.payments.expire_session(paid.id)).status is SessionStatus.PAID
+
+
+def test_attribution_comes_from_the_payment(provider: Provider) -> None:
+    session = provider.create("h")
+    provider.pay(session)
+    intent = provider.run(provider.payments.get_session(session.id)).payment_intent
+    assert provider.run(provider.payments.attribution(intent)) == Attribution("roof", "news.example")
+    assert provider.run(provider.payments.attribution("pi_unknown")) is None
+
+
+def test_listing_has_sessions_created_since(provider: Provider) -> None:
+    session = provider.create("i")
+    assert session.id in {record.id for record in provider.created_since(session.created)}
+    assert session.id not in {record.id for record in provider.created_since(session.created + 1_000)}
+
+
+def test_event_with_a_wrong_signature_is_refused(provider: Provider) -> None:
+    from datetime import UTC, datetime
+
+    account = Account("acct_1", livemode=False)
+    with pytest.raises(Invalid):
+        provider.payments.parse_event(b"{}", b"t=1,v1=0", datetime.now(UTC), account)

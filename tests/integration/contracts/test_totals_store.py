@@ -1,0 +1,181 @@
+"""The contract of the totals store."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from donation_card.application.ports.payments import Account
+from donation_card.application.ports.totals import ApplyResult, RebuildReport, SyncHistory, TotalsStore
+from donation_card.domain.lifetimes import STALE_AFTER
+from donation_card.domain.publication import PublicationPolicy, PublishedTotal
+from donation_card.domain.totals import ObjectState, Totals, payment, refund
+
+pytestmark = pytest.mark.anyio
+
+ADA = payment("roof", "pi_ada", 25_00, paid=True, site="news.example")
+BORIS = payment("roof", "pi_boris", 110_00, paid=True)
+VILNIUS = ZoneInfo("Europe/Vilnius")
+IMMEDIATE = PublicationPolicy(0, 1, 0, VILNIUS)
+SCHEDULED = PublicationPolicy(6 * 3600, 100_00, 2, VILNIUS)
+
+
+async def build(
+    store: TotalsStore, account: Account, *states: ObjectState, cursor: int | None = None
+) -> RebuildReport | None:
+    rebuild = await store.begin_rebuild(account, "roof")
+    for state in states:
+        assert await store.apply_to_rebuild(account, rebuild, state)
+    return await store.promote_rebuild(account, rebuild, int(time.time()) if cursor is None else cursor)
+
+
+async def published(
+    store: TotalsStore, account: Account, policy: PublicationPolicy = IMMEDIATE, *, ended: bool = False
+) -> PublishedTotal | None:
+    return await store.publish_if_due(account, "roof", policy, now=datetime.now(UTC), offline=10_00, ended=ended)
+
+
+async def test_totals_are_unknown_before_a_rebuild(store: TotalsStore, account: Account) -> None:
+    assert await store.totals(account, "roof") is None
+    await store.apply(account, ADA)
+    assert await store.totals(account, "roof") is None
+    assert await published(store, account) is None
+
+
+async def test_state_applies_once_and_in_any_order(store: TotalsStore, account: Account) -> None:
+    await build(store, account)
+    failed, pending = (refund("roof", "re_1", 5_00, status) for status in ("failed", "pending"))
+    results = [await store.apply(account, state) for state in (failed, pending, ADA, ADA)]
+    assert results == [ApplyResult.APPLIED, ApplyResult.UNCHANGED, ApplyResult.APPLIED, ApplyResult.UNCHANGED]
+    assert await store.totals(account, "roof") == Totals(25_00, 1)
+
+
+async def test_accounts_and_modes_are_separate(store: TotalsStore, account: Account) -> None:
+    livemode = Account(account.id, livemode=True)
+    await build(store, account, ADA)
+    await build(store, livemode)
+    assert await store.totals(livemode, "roof") == Totals(0, 0)
+    assert await store.totals(account, "roof") == Totals(25_00, 1)
+
+
+async def test_rebuild_reports_before_after_and_mismatch(store: TotalsStore, account: Account) -> None:
+    assert await build(store, account, ADA) == RebuildReport("roof", None, Totals(25_00, 1), mismatch=False)
+    assert await build(store, account, ADA) == RebuildReport("roof", Totals(25_00, 1), Totals(25_00, 1), mismatch=False)
+    assert await build(store, account, ADA, BORIS) == RebuildReport(
+        "roof", Totals(25_00, 1), Totals(135_00, 2), mismatch=True
+    )
+
+
+async def test_donation_on_another_site_is_a_mismatch(store: TotalsStore, account: Account) -> None:
+    await build(store, account, ADA)
+    report = await build(store, account, payment("roof", "pi_ada", 25_00, paid=True, site="other"))
+    assert report
+    assert report.mismatch
+
+
+async def test_donation_during_a_rebuild_is_in_both(store: TotalsStore, account: Account) -> None:
+    await build(store, account, ADA)
+    rebuild = await store.begin_rebuild(account, "roof")
+    await store.apply(account, BORIS)
+    assert await store.totals(account, "roof") == Totals(135_00, 2)
+    await store.apply_to_rebuild(account, rebuild, ADA)
+    report = await store.promote_rebuild(account, rebuild, int(time.time()))
+    assert report == RebuildReport("roof", Totals(135_00, 2), Totals(135_00, 2), mismatch=False)
+
+
+async def test_later_rebuild_replaces_the_earlier(store: TotalsStore, account: Account) -> None:
+    first, second = [await store.begin_rebuild(account, "roof") for _ in range(2)]
+    assert not await store.apply_to_rebuild(account, first, ADA)
+    assert await store.promote_rebuild(account, first, int(time.time())) is None
+    assert await store.discard_rebuild(account, second) == RebuildReport("roof", None, Totals(0, 0), mismatch=False)
+    assert await store.totals(account, "roof") is None
+
+
+async def test_discarded_rebuild_changes_nothing(store: TotalsStore, account: Account) -> None:
+    await build(store, account, ADA)
+    rebuild = await store.begin_rebuild(account, "roof")
+    await store.apply_to_rebuild(account, rebuild, BORIS)
+    report = await store.discard_rebuild(account, rebuild)
+    assert report == RebuildReport("roof", Totals(25_00, 1), Totals(110_00, 1), mismatch=True)
+    assert await store.totals(account, "roof") == Totals(25_00, 1)
+
+
+async def test_sync_advances_only_the_built_generation(store: TotalsStore, account: Account) -> None:
+    unbuilt = await store.begin_sync(account, "roof")
+    assert unbuilt.since is None
+    assert not await store.advance_cursor(account, "roof", unbuilt, 1)
+    now = int(time.time())
+    await build(store, account, cursor=now - 60)
+    assert not await store.advance_cursor(account, "roof", unbuilt, now), "its generation was replaced"
+    run = await store.begin_sync(account, "roof")
+    assert run.since == now - 60
+    assert await store.advance_cursor(account, "roof", run, now)
+    assert (await store.begin_sync(account, "roof")).since == now
+
+
+async def test_lease_has_one_owner(store: TotalsStore, account: Account) -> None:
+    assert await store.lease(account, "a")
+    assert await store.lease(account, "a")
+    assert not await store.lease(account, "b")
+    await store.release(account, "b")
+    assert not await store.lease(account, "b")
+    await store.release(account, "a")
+    assert await store.lease(account, "b")
+
+
+async def test_sync_history_and_campaigns_are_stored(store: TotalsStore, account: Account) -> None:
+    assert await store.sync_history(account) == SyncHistory()
+    assert await store.campaigns(account) == set()
+    await store.save_sync_history(account, SyncHistory(20, 10, 3))
+    await store.begin_sync(account, "roof")
+    assert await store.sync_history(account) == SyncHistory(20, 10, 3)
+    assert await store.campaigns(account) == {"roof"}
+
+
+async def test_new_campaign_of_a_rebuilt_account_is_zero(store: TotalsStore, account: Account) -> None:
+    now = int(time.time())
+    await store.save_sync_history(account, SyncHistory(now, now - 3600))
+    assert (await store.begin_sync(account, "roof")).since == now
+    assert await store.totals(account, "roof") == Totals(0, 0)
+
+
+async def test_account_is_stored_for_its_key(store: TotalsStore, account: Account) -> None:
+    await store.save_account(account.id, account)
+    assert await store.load_account(account.id) == account
+    assert await store.load_account(f"{account.id}-another") is None
+
+
+async def test_immediate_total_follows_every_donation(store: TotalsStore, account: Account) -> None:
+    await build(store, account, ADA)
+    first = await published(store, account)
+    assert first
+    assert (first.via_stripe, first.offline, first.stale) == (25_00, 10_00, False)
+    await store.apply(account, BORIS)
+    second = await published(store, account)
+    assert second
+    assert second.via_stripe == 135_00
+
+
+async def test_scheduled_total_is_rounded_and_moves_once(store: TotalsStore, account: Account) -> None:
+    await build(store, account, ADA, BORIS)
+    first = await published(store, account, SCHEDULED)
+    assert first
+    assert (first.via_stripe, first.payments_at_last_change) == (100_00, 2)
+    await store.apply(account, payment("roof", "pi_cyril", 200_00, paid=True))
+    assert await published(store, account, SCHEDULED, ended=True) == first, "the period is decided"
+
+
+async def test_total_is_stale_without_a_recent_sync(store: TotalsStore, account: Account) -> None:
+    await build(store, account, ADA)
+    fresh = await published(store, account)
+    await build(store, account, ADA, BORIS, cursor=int(time.time()) - STALE_AFTER - 10)
+    stale = await published(store, account)
+    assert fresh
+    assert stale
+    assert (stale.via_stripe, stale.stale) == (fresh.via_stripe, True)
+
+
+async def test_ping_succeeds(store: TotalsStore) -> None:
+    await store.ping()
