@@ -1,11 +1,10 @@
-"""`make bench`: how fast and how large, as one table of ratios.
+"""Measure speed and size, and print one table of ratios.
 
     python -m bench [part…]
 
-What is compared is measured side by side, in interleaved rounds of one run; the median is told, and from where to where
-the rounds went. Rates are requests for each second of CPU that the server used, unless a row says otherwise: on a
-machine that is shared, a clock says more of the others. Everything talks to loopback and stops by itself. Parts without
-a ratio (joins, rebuild, campaigns, card) print what they found by themselves.
+Targets are compared in interleaved rounds of one run. The table shows the median of the ratios, the lowest and the
+highest. Rates are requests for each second of CPU that the server used, unless a row says otherwise. All servers listen
+on loopback only. The parts apply, rebuild, campaigns and card print tables of their own.
 """
 
 from __future__ import annotations
@@ -14,22 +13,22 @@ import argparse
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from bench import campaigns, card, ledger, reads, scale, sessions
+from bench import campaigns, card, reads, scale, sessions, totals, webhooks
 from bench.running import Row
 
 TABLE: dict[str, Callable[[], Iterator[Row]]] = {
     "reads": reads.rows,
     "sessions": sessions.rows,
-    "webhooks": ledger.webhooks,
+    "webhooks": webhooks.rows,
     "start": scale.start,
     "memory": scale.memory,
     "workers": scale.workers,
     "many": scale.many_campaigns,
     "connections": scale.connections,
 }
-ALONE: dict[str, Callable[[], None]] = {
-    "joins": ledger.joins,
-    "rebuild": ledger.rebuild,
+OWN_TABLE: dict[str, Callable[[], None]] = {
+    "apply": totals.apply,
+    "rebuild": totals.rebuild,
     "campaigns": campaigns.main,
     "card": card.main,
 }
@@ -38,22 +37,22 @@ ALONE: dict[str, Callable[[], None]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "part", nargs="*", metavar="part", help=", ".join([*TABLE, *ALONE]), choices=[[], *TABLE, *ALONE]
+        "part", nargs="*", metavar="part", help=", ".join([*TABLE, *OWN_TABLE]), choices=[[], *TABLE, *OWN_TABLE]
     )
-    wanted = parser.parse_args().part or [*TABLE, *ALONE]
-    tabled = [part for part in wanted if part in TABLE]
+    parts = parser.parse_args().part or [*TABLE, *OWN_TABLE]
+    tabled = [part for part in parts if part in TABLE]
     if tabled:
         print(f"{datetime.now(UTC):%Y-%m-%d}, python -m bench {' '.join(tabled)}\n", flush=True)
         print(
-            "| what | measured | beside it | ratio (of all rounds) | aim |\n| --- | ---: | ---: | ---: | ---: |",
+            "| what | measured | baseline | ratio (of all rounds) | aim |\n| --- | ---: | ---: | ---: | ---: |",
             flush=True,
         )
     for part in tabled:
         for row in TABLE[part]():
-            print(f"| {row.what} | {row.measured} | {row.beside} | {row.ratio} | {row.aim} |", flush=True)
-    for part in wanted:
-        if part in ALONE:
-            ALONE[part]()
+            print(f"| {row.what} | {row.measured} | {row.baseline} | {row.ratio} | {row.aim} |", flush=True)
+    for part in parts:
+        if part in OWN_TABLE:
+            OWN_TABLE[part]()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,4 @@
-"""`python -m bench.campaigns`: what a thousand campaign files cost, to load and at each request.
-
-Loading is CPU time of one process. Requests are a ratio: the same address of a service with a thousand campaigns and
-of one with a single campaign, in interleaved rounds.
-"""
+"""Measure the cost of a thousand campaign files: CPU time to load them, and requests compared with one campaign."""
 
 from __future__ import annotations
 
@@ -23,9 +19,11 @@ ADDRESSES = ("/v1/campaigns/vitaly?lang=be", "/c/vitaly?lang=be", "/c/vitaly/giv
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        many = campaigns(Path(folder) / "many", MANY)
-        print(f"\n{MANY} campaign files load in {statistics.median(loaded(many) for _ in range(3)):.2f} s of CPU\n")
-        one = campaigns(Path(folder) / "one", 1)
+        many = write_campaigns(Path(folder) / "many", MANY)
+        print(
+            f"\n{MANY} campaign files load in {statistics.median(load_seconds(many) for _ in range(3)):.2f} s of CPU\n"
+        )
+        one = write_campaigns(Path(folder) / "one", 1)
         services = [
             stack.enter_context(service_running(Path(folder) / f"of-{found.name}", campaigns=found))
             for found in (one, many)
@@ -33,12 +31,12 @@ def main() -> None:
         print(f"{'':32}{'1 campaign':>12}{MANY:>8} campaigns{'ratio':>8}")
         for address in ADDRESSES:
             rounds = [[requests_per_second(each.url + address) for each in services] for _ in range(ROUNDS)]
-            alone, among = (statistics.median(rates) for rates in zip(*rounds, strict=True))
-            ratio = statistics.median(among / alone for alone, among in rounds)
-            print(f"{address:32}{alone:>10,.0f}/s{among:>16,.0f}/s{ratio:>8.2f}")
+            rate_of_one, rate_of_many = (statistics.median(rates) for rates in zip(*rounds, strict=True))
+            ratio = statistics.median(many_rate / one_rate for one_rate, many_rate in rounds)
+            print(f"{address:32}{rate_of_one:>10,.0f}/s{rate_of_many:>16,.0f}/s{ratio:>8.2f}")
 
 
-def campaigns(folder: Path, number: int) -> Path:
+def write_campaigns(folder: Path, number: int) -> Path:
     folder.mkdir()
     text = VITALY.read_text("utf-8")
     for name in (VITALY.stem, *(f"another-{n}" for n in range(1, number))):
@@ -46,11 +44,11 @@ def campaigns(folder: Path, number: int) -> Path:
     return folder
 
 
-def loaded(folder: Path) -> float:
-    """Seconds of CPU that one process needs to read the folder."""
-    begun = time.process_time()
+def load_seconds(folder: Path) -> float:
+    """Return the CPU seconds that one process needs to read the folder."""
+    started = time.process_time()
     CampaignFiles(folder)
-    return time.process_time() - begun
+    return time.process_time() - started
 
 
 if __name__ == "__main__":

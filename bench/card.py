@@ -1,7 +1,7 @@
-"""`python -m bench.card`: what the card costs the article around it, as differences.
+"""Measure what the card adds to the article around it.
 
-Fifteen interleaved pairs of the same article, with and without the two lines, in a real browser on a slowed processor
-and a slow line. Blocking time is what long tasks take beyond 50 ms each; largest paint is the browser's own measure.
+Load the same article with and without the card, in interleaved pairs, in a browser with a slow processor and a slow
+network. Blocking time is the part of long tasks beyond 50 ms each. Largest paint is LCP (largest contentful paint).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WATCH = """
 def main() -> None:
     with started_installation() as (installation, site), sync_playwright() as playwright:
         browser = playwright.chromium.launch(**CHROMIUM)
-        words = "<p>" + "A sentence of the article, as long as sentences are. " * 12 + "</p>"
+        paragraph = "<p>" + "A sentence of the article, of the usual length. " * 12 + "</p>"
         style = (
             "body{font:18px/1.6 serif;max-width:640px;margin:24px auto} donation-card{display:block;min-height:45em}"
         )
@@ -36,20 +36,22 @@ def main() -> None:
             f'<donation-card campaign="vitaly"><a href="{installation.service}/c/vitaly">Give</a></donation-card>'
         )
         head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>News</title><style>{style}</style>'
-        without = site.publish(f"{head}<h1>News</h1>{words * 6}")
-        with_card = site.publish(f"{head}<h1>News</h1>{words}{lines}{words * 5}")
+        without = site.publish(f"{head}<h1>News</h1>{paragraph * 6}")
+        with_card = site.publish(f"{head}<h1>News</h1>{paragraph}{lines}{paragraph * 5}")
         differences = []
         for _ in range(PAIRS):
-            plain, carded = load(browser, without), load(browser, with_card)
-            differences.append([after - before for before, after in zip(plain, carded, strict=True)])
+            baseline, measured = load(browser, without), load(browser, with_card)
+            differences.append([after - before for before, after in zip(baseline, measured, strict=True)])
         browser.close()
-    print(f"\nwith the card less without, {PAIRS} pairs; processor {SLOWER} times slower, {LATENCY} ms, 1.6 Mbit/s\n")
+    print(
+        f"\nadded by the card, {PAIRS} pairs; CPU {SLOWER} times slower, {LATENCY} ms latency, 1.6 Mbit/s\n"
+    )
     for name, values in zip(("blocking time", "largest paint"), zip(*differences, strict=True), strict=True):
         print(f"{name:16}{statistics.median(values):>+8.0f} ms   spread {min(values):+.0f} to {max(values):+.0f}")
 
 
 def load(browser: Browser, url: str) -> tuple[float, float]:
-    """Blocking time and largest paint in milliseconds, with an empty cache."""
+    """Return blocking time and largest paint in milliseconds, with an empty cache."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     cdp = context.new_cdp_session(page)

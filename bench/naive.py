@@ -1,4 +1,4 @@
-"""The same two reads as one would write them first: JSONResponse and a question to Redis; a folder of static files."""
+"""The same two reads without optimisation: a JSONResponse after a query to Redis, and a folder of static files."""
 
 import json
 import os
@@ -16,11 +16,11 @@ redis = Redis.from_url(os.environ["REDIS_URL"])
 
 
 async def progress(_: Request) -> JSONResponse:
-    held = await redis.get("bench:progress")
-    if held is None:
-        held = BODY.read_bytes()
-        await redis.set("bench:progress", held)
-    return JSONResponse(json.loads(held))
+    stored = await redis.get("bench:progress")
+    if stored is None:
+        stored = BODY.read_bytes()
+        await redis.set("bench:progress", stored)
+    return JSONResponse(json.loads(stored))
 
 
 endpoint = Starlette(routes=[Route("/v1/campaigns/{id}/progress", progress)])

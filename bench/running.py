@@ -1,4 +1,4 @@
-"""What the parts of the bench have in common: processes on loopback that end with it, wrk, and a row of the table."""
+"""Start the processes that the measurements need, run wrk, and describe a row of the table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from donation_card.demo.embedded_valkey import EmbeddedValkey
 from tests.support import proxy
 
 NGINX = "/usr/sbin/nginx"
-"""Debian's, as operators run it; the tests' own is a static one, with which a cache costs twice as much."""
+"""Debian's nginx. The statically linked nginx of the tests needs twice the CPU for its cache."""
 
 SECONDS, CONNECTIONS = 2, 32
 SECRET = "whsec_0123456789abcdef"
@@ -29,36 +29,36 @@ PROGRESS = "/v1/campaigns/vitaly/progress"
 
 @dataclass(frozen=True)
 class Row:
-    """`measured` and `beside` say how much; `ratio` is the median of the rounds, and what the aim is about."""
+    """One row of the table. `ratio` is the median of all rounds; the aim is a limit for it."""
 
     what: str
     measured: str
-    beside: str
+    baseline: str
     ratio: str
     aim: str = ""
 
 
-def compared(what: str, rates: Mapping[str, Sequence[float]], one: str, other: str, aim: str = "") -> Row:
-    """Two targets of the same interleaved rounds."""
-    ratios = [mine / its for mine, its in zip(rates[one], rates[other], strict=True)]
-    told = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-    return Row(what, a_second(rates[one]), a_second(rates[other]), told, aim)
+def compare(what: str, rates: Mapping[str, Sequence[float]], target: str, baseline: str, aim: str = "") -> Row:
+    """Compare two targets of the same interleaved rounds."""
+    ratios = [one / other for one, other in zip(rates[target], rates[baseline], strict=True)]
+    ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    return Row(what, per_second(rates[target]), per_second(rates[baseline]), ratio, aim)
 
 
-def a_second(rates: Sequence[float]) -> str:
+def per_second(rates: Sequence[float]) -> str:
     return f"{statistics.median(rates):,.0f}/s"
 
 
 @dataclass(frozen=True)
 class Server:
-    """A process that was started, with those that it started, and its address."""
+    """A process, its address, and its child processes."""
 
     url: str
     pid: int
 
     def cpu_seconds(self) -> float:
-        """Used up so far, by all of them."""
-        return sum(map(_cpu_seconds, _tree(self.pid)))
+        """Return the CPU time that the process and its children have used."""
+        return sum(map(_cpu_seconds, _process_tree(self.pid)))
 
     def resident_megabytes(self) -> float:
         status = Path(f"/proc/{self.pid}/status").read_text()
@@ -66,13 +66,13 @@ class Server:
 
 
 Targets = Mapping[str, tuple[str, Sequence[Server]]]
-"""A name → the address that is asked, and the servers that work for the answer."""
+"""By name: the requested URL, and the servers whose CPU time counts."""
 
 
 def interleaved(targets: Targets, rounds: int) -> dict[str, list[float]]:
-    """Requests for each second of CPU that the servers used, in each round.
+    """Return the requests for each second of CPU that the servers used, by target and round.
 
-    On a machine that is shared, requests a second say more of the others than of the server.
+    On a shared machine, wall-clock rates depend on the other processes.
     """
     rates: dict[str, list[float]] = {name: [] for name in targets}
     for _ in range(rounds):
@@ -94,9 +94,9 @@ def wrk(url: str, seconds: int = SECONDS) -> str:
     return printed
 
 
-def _tree(pid: int) -> list[int]:
+def _process_tree(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(each for child in children for each in _tree(int(child)))]
+    return [pid, *(each for child in children for each in _process_tree(int(child)))]
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -106,10 +106,10 @@ def _cpu_seconds(pid: int) -> float:
 
 @dataclass(frozen=True)
 class Service(Server):
-    """`serve`, the settings it was given, and how many seconds it took to its first answer."""
+    """A running `donation-card serve`, its settings, and the seconds until its first response."""
 
     environment: Mapping[str, str]
-    answered: float
+    first_response: float
 
 
 @contextlib.contextmanager
@@ -134,33 +134,33 @@ def service_running(folder: Path, workers: int = 1, campaigns: Path = Path("camp
             "PORT": str(port),
             "LOG_LEVEL": "error",
             "WEB_CONCURRENCY": str(workers),
-            "STRIPE_RATE_LIMIT": "2500",  # the sandbox takes it
+            "STRIPE_RATE_LIMIT": "2500",  # the sandbox has no limit
         }
-        began = time.perf_counter()
+        started = time.perf_counter()
         with process([sys.executable, "-m", "donation_card", "serve"], environment, port) as pid:
             url = f"http://127.0.0.1:{port}"
             until(lambda: fetch(url + "/healthz"), pause=0.01)
-            answered = time.perf_counter() - began
+            first_response = time.perf_counter() - started
             until(lambda: fetch(url + "/readyz"))
-            yield Service(url, pid, environment, answered)
+            yield Service(url, pid, environment, first_response)
 
 
 @contextlib.contextmanager
 def app_running(app: str, environment: dict[str, str]) -> Iterator[Server]:
-    """Another app on the same uvicorn, with everything off that the service has off."""
+    """Run another application on uvicorn with the options of the service."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", f"bench.{app}", "--port", str(port), "--log-level", "error"]
     with process([*command, "--no-access-log", "--no-proxy-headers", "--no-server-header"], environment, port) as pid:
         yield Server(f"http://127.0.0.1:{port}", pid)
 
 
-def nginx(folder: Path) -> list[str]:
+def nginx_command(folder: Path) -> list[str]:
     return [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf")]
 
 
 @contextlib.contextmanager
 def nginx_running(folder: Path) -> Iterator[Server]:
-    """nginx with files: one worker, no log, no TLS."""
+    """Run nginx with static files: one worker, no log, no TLS."""
     port = free_port()
     folder.mkdir(exist_ok=True)
     (folder / "nginx.conf").write_text(
@@ -170,23 +170,23 @@ def nginx_running(folder: Path) -> Iterator[Server]:
         f"  server {{ listen 127.0.0.1:{port}; root {folder}; }} }}\n"
     )
     (folder / "logs").mkdir(exist_ok=True)
-    with process(nginx(folder), None, port) as pid:
+    with process(nginx_command(folder), None, port) as pid:
         yield Server(f"http://127.0.0.1:{port}", pid)
 
 
 @contextlib.contextmanager
 def proxy_running(folder: Path, service: str) -> Iterator[Server]:
-    """The shipped proxy with its micro-cache, one worker, without TLS: the other side has none either."""
+    """Run the shipped proxy configuration with one worker and without TLS, like the other targets."""
     port = free_port()
     (folder / "cache").mkdir(parents=True)
     (folder / "logs").mkdir()
     config = proxy.written(folder, service, port)
     text = config.read_text().replace("worker_processes auto", "worker_processes 1")
     text = text.replace(f"listen 127.0.0.1:{port} ssl", f"listen 127.0.0.1:{port}")
-    text = text.replace("worker_rlimit_nofile 65536;", "")  # not ours to raise
+    text = text.replace("worker_rlimit_nofile 65536;", "")  # needs privileges
     config.write_text("\n".join(line for line in text.splitlines() if "ssl_" not in line and "http2 on" not in line))
-    ours = "daemon off;" + ("user root;" if os.geteuid() == 0 else "")
-    with process([*nginx(folder), "-g", ours], None, port) as pid:
+    options = "daemon off;" + ("user root;" if os.geteuid() == 0 else "")
+    with process([*nginx_command(folder), "-g", options], None, port) as pid:
         yield Server(f"http://127.0.0.1:{port}", pid)
 
 
@@ -214,8 +214,14 @@ def until(attempt: Callable[[], object], seconds: float = 60, pause: float = 0.1
 
 
 def fetch(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        return answer.read()
+    with urllib.request.urlopen(url, timeout=5) as response:
+        return response.read()
+
+
+def response_headers(url: str) -> list[tuple[str, str]]:
+    """Return the header fields of a response, except those that uvicorn or the request adds."""
+    with urllib.request.urlopen(url, timeout=5) as response:
+        return [(name, value) for name, value in response.getheaders() if name.lower() not in {"date", "connection"}]
 
 
 def free_port() -> int:

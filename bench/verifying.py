@@ -1,7 +1,4 @@
-"""What nobody may leave out, and nothing else: the signature is verified, and the answer is 200.
-
-Twice: as an endpoint of the framework that the service uses, and as the smallest app that uvicorn runs.
-"""
+"""Verify the signature of a webhook and respond with 200: as a Starlette endpoint, and as a bare ASGI application."""
 
 import os
 from datetime import UTC, datetime
@@ -14,7 +11,7 @@ from starlette.routing import Route
 
 SECRETS = (os.environ["SECRET"],)
 BODY = b'{"outcome":"applied"}'
-HEAD = [(b"content-type", b"application/json"), (b"content-length", str(len(BODY)).encode())]
+HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(BODY)).encode())]
 
 
 async def app(scope, receive, send):
@@ -26,12 +23,11 @@ async def app(scope, receive, send):
         body, more = body + part["body"], part.get("more_body", False)
     signature = dict(scope["headers"])[b"stripe-signature"]
     webhook_signature.verify(body, signature, SECRETS, datetime.now(UTC))
-    await send({"type": "http.response.start", "status": 200, "headers": HEAD})
+    await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
     await send({"type": "http.response.body", "body": BODY})
 
 
 async def verify(request: Request) -> JSONResponse:
-    """The same as an endpoint of a framework has it: the one the service uses."""
     signature = request.headers["stripe-signature"].encode("latin-1")
     webhook_signature.verify(await request.body(), signature, SECRETS, datetime.now(UTC))
     return JSONResponse({"outcome": "applied"})

@@ -1,4 +1,4 @@
-"""What many tests share: a real server for the ledger, and an installation around it."""
+"""Provide a Redis-protocol server and an installation to all tests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from donation_card.application.ports.payments import Account
+from donation_card.cli import environment
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from hypothesis import settings
 
@@ -18,6 +19,14 @@ from tests.support.installation import Installation, running
 settings.register_profile("default", deadline=None)  # these machines are shared; a slow moment is no finding
 settings.register_profile("stress", deadline=None, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _without_demo_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hide the settings that `make run` writes to data/environment from the commands."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(environment, "DEMO_ENVIRONMENT", tmp_path_factory.mktemp("no-demo") / "environment")
+        yield
 
 
 @pytest.fixture(scope="session")

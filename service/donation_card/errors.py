@@ -1,24 +1,24 @@
-"""Every error this service raises on purpose, as one tree.
+"""Define every error that the service raises deliberately.
 
     DonationCardError
-    ├── Refused              the request cannot be served as asked; the reader is told why   4xx
-    │   ├── NotFound         campaign_unknown, campaign_hidden, not_found, …              404
-    │   ├── NotOffered       format_not_supported                                                  501
-    │   ├── Invalid          request_malformed, language_malformed, amount_*, token_*, …     400
-    │   ├── TooLarge         body_too_large                                                  413
-    │   ├── Conflict         already_paid, campaign_closed                                   409
-    │   └── RateLimited      rate_limited, challenge_required, too_many_changes              429
-    ├── Unavailable          a part we depend on does not answer; trying again helps          503
-    │   ├── LedgerUnavailable    totals_unavailable
-    │   ├── FigureUnknown        progress_unknown
+    ├── ClientError              the request cannot be served; the response says why
+    │   ├── NotFound             campaign_unknown, campaign_hidden, not_found, …
+    │   ├── UnsupportedFormat    format_not_supported
+    │   ├── Invalid              request_malformed, language_malformed, amount_*, token_*, …
+    │   ├── TooLarge             body_too_large
+    │   ├── Conflict             already_paid, campaign_closed
+    │   └── RateLimited          rate_limited, challenge_required, too_many_changes
+    ├── Unavailable              a dependency does not answer; a retry can succeed
+    │   ├── TotalsUnavailable    totals_unavailable
+    │   ├── ProgressUnknown      progress_unknown
     │   └── PaymentsUnavailable  payments_unavailable
-    │       ├── FailureKept      … and Stripe repeats it for this idempotency key
-    │       └── KeyRefused       … and will not until somebody looks after the key
-    ├── NotOurEvent          a Stripe event that is not about a donation of ours (answered 200)
-    └── Misconfigured        a campaign file or setting is wrong; the start is refused
+    │       ├── ReplayedFailure    … and Stripe repeats the failure for this idempotency key
+    │       └── StripeKeyRejected  … until an operator replaces the API key
+    ├── IgnoredEvent             a Stripe event that does not concern a donation of this installation
+    └── ConfigurationError       a campaign file or a setting is wrong; the service does not start
 
-Each carries a stable `code` and the `evidence` (what was given, what is allowed); sentences in the
-reader's language are made from these two where the answer is rendered, never here.
+Each error has a stable `code` and the parameters of its message (`params`). `web/problems.py` maps the class to an HTTP
+status, and code and parameters to a sentence in the language of the reader.
 """
 
 from __future__ import annotations
@@ -28,95 +28,104 @@ from dataclasses import dataclass
 
 
 class DonationCardError(Exception):
-    """Base of the tree. `status` is the HTTP status (RFC 9110) the error is answered with."""
+    """Base of the tree."""
 
-    status = 500
     code = "internal"
 
-    def __init__(self, code: str | None = None, **evidence: str | int) -> None:
+    def __init__(self, code: str | None = None, **params: str | int) -> None:
         self.code = code or self.code
-        self.params = evidence
-        super().__init__(self.code, evidence)
+        self.params = params
+        super().__init__(self.code, params)
 
     def __str__(self) -> str:
         return " ".join([self.code, *(f"{name}={value!r}" for name, value in self.params.items())])
 
 
 class ClientError(DonationCardError):
-    status = 400
+    """The request cannot be served, and a retry does not help."""
 
 
 class NotFound(ClientError):
-    status = 404
+    """No such page, campaign or session."""
+
     code = "not_found"
 
 
 class Invalid(ClientError):
-    status = 400
+    """A part of the request has a value that is not allowed."""
+
     code = "request_malformed"
 
 
 class TooLarge(ClientError):
-    status = 413
+    """The body exceeds its limit."""
+
     code = "body_too_large"
 
 
 class UnsupportedFormat(ClientError):
-    """What oEmbed asks for a format that a provider does not speak (https://oembed.com, 2.3.6)."""
+    """An oEmbed consumer requests a format other than JSON (https://oembed.com, 2.3.6)."""
 
-    status = 501
     code = "format_not_supported"
 
 
 class Conflict(ClientError):
-    status = 409
+    """The state of the session or of the campaign does not allow the request."""
+
     code = "already_paid"
 
 
 class RateLimited(ClientError):
-    status = 429
+    """Too many requests."""
+
     code = "rate_limited"
 
 
 class Unavailable(DonationCardError):
-    status = 503
+    """A dependency does not answer."""
 
 
 class TotalsUnavailable(Unavailable):
+    """Redis does not answer, or its answer cannot be used."""
+
     code = "totals_unavailable"
 
 
 class ProgressUnknown(Unavailable):
-    """The projection has not been built and no figure was ever published: unknown is not zero."""
+    """The totals are not built yet, and no public total is known. Unknown is not zero."""
 
     code = "progress_unknown"
 
 
 class PaymentsUnavailable(Unavailable):
+    """Stripe does not answer, or its answer cannot be used."""
+
     code = "payments_unavailable"
 
 
 class ReplayedFailure(PaymentsUnavailable):
-    """Stripe stores a 500 under the idempotency key and repeats it for a day: only another key helps.
+    """Stripe repeats a stored error 500 for a day. Only another idempotency key helps.
 
     https://docs.stripe.com/api/idempotent_requests
     """
 
 
 class StripeKeyRejected(PaymentsUnavailable):
-    """Stripe does not take our key: revoked, expired, of the other mode, or without the right to do this."""
+    """Stripe rejects the API key: revoked, expired, of the other mode, or without the permission."""
 
 
 class IgnoredEvent(DonationCardError):
-    """`code` says why: other_account, other_mode, other_product, payment_declined, unhandled_type, wrong_currency."""
+    """The event does not concern a donation of this installation.
 
-    status = 200
+    Codes: other_account, other_mode, other_product, payment_declined, unhandled_type, wrong_currency.
+    """
+
     code = "unhandled_type"
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigFault:
-    """One mistake in a file or in the environment: where, what was given, what is allowed."""
+    """One mistake in a file or in the environment."""
 
     source: str
     field: str
@@ -128,7 +137,7 @@ class ConfigFault:
 
 
 class ConfigurationError(DonationCardError):
-    """Carries every fault found, so that the operator mends them in one go."""
+    """Hold every fault that was found, so that an operator can correct all at once."""
 
     code = "misconfigured"
 

@@ -1,4 +1,4 @@
-"""`make live-check`, for whoever has a test key: does Stripe still answer as our sandbox does?
+"""Compare Stripe with the sandbox: `make live-check`, with a Stripe test key.
 
 The same calls go to both, and each answer is compared field by field: keys, types, and the words that are no names,
 addresses or times. Then the giving page is opened in a card on another origin, with Stripe's own page in it. No money

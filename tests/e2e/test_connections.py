@@ -1,4 +1,4 @@
-"""What uvicorn leaves open the service closes itself, and the shortcut to prepared bytes is HTTP to the letter."""
+"""Test the limits of connections, and pipelined requests."""
 
 import contextlib
 import socket

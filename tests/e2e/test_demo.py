@@ -1,4 +1,4 @@
-"""`make run` as somebody does who has just cloned the repository: one process, one address, nothing lost."""
+"""The demo of `make run`: one process, one address, and no donation lost."""
 
 import contextlib
 import os
@@ -39,7 +39,7 @@ def answers(client):
 
 
 def totals(folder):
-    """What `donation-card totals vitaly` prints beside a running demo's `data`, in minor units."""
+    """Run `donation-card totals vitaly` in the folder of a demo; return its sum in minor units and its payments."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.getcwd()}
     command = [sys.executable, "-m", "donation_card", "totals", "vitaly"]
     printed = subprocess.run(
@@ -85,7 +85,7 @@ def test_demo_counts_200_parallel_donations_across_restarts(tmp_path):
         assert installation.progress()["raised"] == expected[0]
         assert installation.give("50").status_code == 303
     expected = expected[0] + 5000, GIFTS + 1
-    with demo(data, port) as installation:  # what a kill took from the ledger, Stripe still knows
+    with demo(data, port) as installation:  # a rebuild from Stripe restores what the kill lost
         assert installation.paid() == expected
         eventually(lambda: totals(data) == expected, "the last gift is counted")
 

@@ -1,4 +1,4 @@
-"""The wire: a head has a limit, a connection that is lost takes its answers with it, and nothing but HTTP is spoken."""
+"""Test the HTTP protocol on a socket: limits of the head, lost connections, other protocols."""
 
 import socket
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The live check finds what differs between two Stripes, and nothing where none does; it leaves nothing open."""
+"""Test the live check between two sandboxes."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""The service as a process: told to stop, restarted, starved of files, with a disk that is full."""
+"""Test the service as a process: shutdown, restart, missing file descriptors, a full disk."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The shipped proxy in front of the real service: what it keeps, what it never keeps, and whom it hangs up on."""
+"""Test the shipped nginx configuration in front of the service."""
 
 import contextlib
 import os

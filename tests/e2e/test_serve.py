@@ -1,4 +1,4 @@
-"""`serve` as an operator runs it: several workers, campaigns edited while it runs, the figure on its timetable."""
+"""Test `serve` as an operator runs it: several workers, edited campaigns, scheduled totals."""
 
 import json
 import signal

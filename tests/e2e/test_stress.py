@@ -1,4 +1,4 @@
-"""The parts of `make stress`, each for a short while (canaries: test_canaries). A failure names its seed."""
+"""Run each part of `make stress` for a short time. A failure names its seed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The wheel, installed away from the checkout, is the whole product: it runs the demo."""
+"""Test the wheel outside of the checkout."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Each secret is changed while donors give: what was begun with the old one is finished with the new one."""
+"""Test the rotation of each secret while donors give."""
 
 import contextlib
 import re

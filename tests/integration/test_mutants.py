@@ -1,4 +1,4 @@
-"""Check that each mutant applies to the code. `python -m tests.soak.mutants` checks that each one is detected."""
+"""Check that the mutants apply; `python -m tests.soak.mutants` shows that each is detected."""
 
 import pytest
 

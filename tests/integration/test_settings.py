@@ -1,4 +1,4 @@
-"""A wrong setting stops the start and says which, what was given, and where to set it."""
+"""The service does not start with a wrong setting, and names it, its value and the allowed values."""
 
 import dataclasses
 import os
@@ -150,7 +150,7 @@ def test_redis_url_may_name_several_servers(url):
 
 
 def refused(environment):
-    """What `serve` says instead of starting."""
+    """Run `serve` with wrong settings and return its error output."""
     command = [sys.executable, "-m", "donation_card", "serve"]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2

@@ -1,4 +1,4 @@
-"""A simulated card-testing run: attackers from ten thousand networks, donors among them, and the real admission.
+"""Simulate card testing: attackers from ten thousand networks, donors, and the real limits.
 
     python -m tests.soak.card_testing [scenario…] [--minutes 90] [--seed 7]
 
@@ -246,7 +246,7 @@ class Run:
 
 
 class Bank:
-    async def account(self) -> Account:
+    async def get(self) -> Account:
         return Account("acct_simulated", livemode=False)
 
 

@@ -1,4 +1,4 @@
-"""Gifts with canaries in every field, through the real processes; then a search of everything that is left of them."""
+"""Donate with leak markers in every field, then search everything that the processes left."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def story(folder: Path, dice: random.Random, count: int) -> str:
     for path in folders.values():
         path.mkdir()
     changes = {
-        "after_goal = false": "after_goal = true",
-        "warn_banks_of = []": f'warn_banks_of = []\nsites = ["{LISTED}"]',
+        "accept_above_goal = false": "accept_above_goal = true",
+        "warned_bank_countries = []": f'warned_bank_countries = []\nsites = ["{LISTED}"]',
     }
     text = ROOF.read_text("utf-8")
     for line, other in changes.items():

@@ -1,4 +1,4 @@
-"""Readers who ask without a pause while workers and whole instances are replaced: nobody may be let down."""
+"""Send requests without pause while workers and instances are replaced."""
 
 from __future__ import annotations
 

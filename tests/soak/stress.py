@@ -1,4 +1,4 @@
-"""`make stress`: processes are killed, emptied, hung, cut off, replaced under load; the sandbox says what is true.
+"""Kill, empty, hang, disconnect and replace processes under load, and compare with the sandbox: `make stress`.
 
     python -m tests.soak.stress [part…] [--scale 0.1] [--seed 7]
 
@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.application.ports.payments import Account
 from donation_card.application.ports.totals import ApplyResult
 from donation_card.demo.embedded_valkey import EmbeddedValkey
@@ -39,6 +38,7 @@ from tests.soak import leak_scenario as canary_story
 from tests.soak.restarts import restarts
 from tests.support.installation import PAYS, Installation, eventually, processes
 from tests.support.redis_servers import sentinels
+from tests.support.redis_stores import totals_store
 
 ROOF = Path("tests/support/roof.toml")
 KEY = ("sk_test_x", "")
@@ -50,7 +50,7 @@ def campaign(folder: Path) -> Path:
     text = (
         ROOF.read_text("utf-8")
         .replace('every = "6h"', 'every = "0"')
-        .replace("after_goal = false", "after_goal = true")
+        .replace("accept_above_goal = false", "accept_above_goal = true")
     )
     (folder / "campaigns" / "roof.toml").write_text(text, "utf-8")
     return folder / "campaigns"
@@ -248,7 +248,7 @@ def copy(raw: Any) -> dict[bytes, Any]:
 
 def generations(backup: dict[bytes, Any]) -> set[bytes | None]:
     """The live ones in it."""
-    return {held.get(b"live") for key, held in backup.items() if key.endswith(b":meta")}
+    return {held.get(b"current") for key, held in backup.items() if key.endswith(b":meta")}
 
 
 def restore(raw: Any, backup: dict[bytes, Any]) -> None:
@@ -263,7 +263,7 @@ def failovers(folder: Path, dice: random.Random, count: int) -> str:
     async def story() -> str:
         with sentinels(folder) as watched:
             account, said, asked, number = Account("acct_torture", livemode=False), 0, 0, 0
-            ledger = RedisTotalsStore(watched.url, replicas=2)
+            ledger = totals_store(watched.url, replicas=2)
             shadow = await ledger.begin_rebuild(account, "roof")
             assert await ledger.promote_rebuild(account, shadow, int(time.time()))
             acknowledged: list[Any] = []
@@ -343,7 +343,7 @@ def replies(folder: Path, dice: random.Random, count: int) -> str:
 
         with EmbeddedValkey(folder / "valkey") as valkey:
             proxy = await asyncio.start_unix_server(serve, str(folder / "lossy"))
-            account, ledger = Account("acct_torture", livemode=False), RedisTotalsStore(f"unix://{folder}/lossy")
+            account, ledger = Account("acct_torture", livemode=False), totals_store(f"unix://{folder}/lossy")
             states = [payment("roof", f"pi_{n}", dice.randint(1, 300_00), paid=True) for n in range(count)]
             states += [refund("roof", f"re_{n}", 1, dice.choice(["pending", "failed"])) for n in range(count // 5)]
             dice.shuffle(states)
@@ -353,7 +353,7 @@ def replies(folder: Path, dice: random.Random, count: int) -> str:
             for start in range(0, len(states), 50):
                 batch = states[start : start + 50]
                 await asyncio.gather(*(patiently(partial(ledger.apply, account, state)) for state in batch))
-            honest = RedisTotalsStore(valkey.url)
+            honest = totals_store(valkey.url)
             assert await honest.totals(account, "roof") == expected_totals(states)
             shadow = await patiently(partial(ledger.begin_rebuild, account, "roof"))
             for state in states[: count // 2]:

@@ -1,4 +1,4 @@
-"""A real browser, an installation, and a publisher's site on another origin whose pages each test writes itself."""
+"""Open the card in a browser, on the page of a publisher's site."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every state of a campaign, each as a campaign file of its own, so that all of them stand side by side."""
+"""Write a campaign file for every state of a campaign."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ _CHANGES: dict[str, tuple[int, dict[str, str]]] = {
     "started": (0, {}),
     "begun": (1400, {}),
     "funded": (3200, {}),
-    "full": (3000, {"after_goal = true": "after_goal = false"}),
+    "full": (3000, {"accept_above_goal = true": "accept_above_goal = false"}),
     "paused": (1400, {'status = "open"': 'status = "paused"'}),
     "closed": (2600, {'status = "open"': 'status = "closed"'}),
     "hidden": (1400, {'status = "open"': 'status = "hidden"'}),
-    "safe": (1400, {'warn_banks_of = ["BY", "RU"]': "warn_banks_of = []", "decimals = false": "decimals = true"}),
+    "safe": (
+        1400,
+        {'warned_bank_countries = ["BY", "RU"]': "warned_bank_countries = []", "decimals = false": "decimals = true"},
+    ),
 }
 
 STATES = tuple(_CHANGES)

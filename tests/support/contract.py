@@ -1,4 +1,4 @@
-"""The contract as a client sees it: every answer that a test gets is held to `openapi.yaml`."""
+"""Check each response against `openapi.yaml`."""
 
 from __future__ import annotations
 

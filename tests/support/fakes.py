@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from collections import defaultdict
@@ -358,6 +359,8 @@ class FakePayments:
         self.clock = clock
         self.error: Exception | None = None
         self.event_list_error: Exception | None = None
+        self.create_errors: list[Exception] = []
+        """Raised by the next calls of `create_session`, one each."""
         self.sessions: dict[str, CheckoutSession] = {}
         self.reversals: dict[str, RefundOrDispute] = {}
         self.changed: list[StripeRecord] = []
@@ -372,6 +375,8 @@ class FakePayments:
 
     async def create_session(self, order: CheckoutOrder, idempotency_key: str) -> CheckoutSession:
         self._request("create_session")
+        if self.create_errors:
+            raise self.create_errors.pop(0)
         if idempotency_key in self._by_key:
             return replace(self.sessions[self._by_key[idempotency_key]], replayed=True)
         number = len(self.sessions) + 1
@@ -515,7 +520,7 @@ class FakeTokens:
         return str(text) if owner == attempt_id else ""
 
     def idempotency_key(self, attempt_id: str, *parameters: object) -> str:
-        return repr((attempt_id, *parameters))
+        return hashlib.sha256(repr((attempt_id, *parameters)).encode()).hexdigest()
 
     def _now(self) -> int:
         return int(self.clock().timestamp())

@@ -1,4 +1,4 @@
-"""Canaries: what a donor must never leave with us, planted in every place that takes it, and a search for it.
+"""Create leak markers for every input of a donor, and search for them.
 
 Every planted value holds its kind's marker, so that the search needs a few patterns for thousands of values; a marker
 is looked for as text, percent-encoded, JSON-escaped, in hex, base64 and UTF-16, and each value as a digest.

@@ -1,4 +1,4 @@
-"""The shipped proxy as a process: `deploy/nginx.conf` with other ports, another folder and a certificate of the day."""
+"""Run the shipped `deploy/nginx.conf` with other ports, another folder and a new certificate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real servers in every shape that `REDIS_URL` may name, on loopback, each ended by its own process id."""
+"""Start Redis-protocol servers in every topology that `REDIS_URL` can name."""
 
 from __future__ import annotations
 

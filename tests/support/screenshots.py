@@ -1,4 +1,4 @@
-"""`make screenshots`: make the pictures of docs/images with the product: each state, theme, width and language.
+"""Make the pictures of docs/images: every state, theme, width and language.
 
 A real installation and a real browser; nothing is drawn by hand. To be looked at, and corrected until it is good.
 """

@@ -74,7 +74,7 @@ async def run_demo(port: int, data: Path, campaigns: Path) -> None:
             )
         )
         (data / "environment").write_text(environment(settings))
-        apps = [create_app(settings), create_article(addresses.service), sandbox]
+        apps: list[ASGIApp] = [create_app(settings), create_article(addresses.service), sandbox]
         async with _served(apps, sockets):
             print(_welcome(addresses), flush=True)  # noqa: T201
             await _wait_for_stop_signal()

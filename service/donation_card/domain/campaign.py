@@ -12,6 +12,7 @@ from enum import Enum
 
 from donation_card.domain.money import Money
 from donation_card.domain.publication import PublicationPolicy
+from donation_card.errors import Invalid
 
 LANGUAGES = ("en", "be", "ru", "uk", "lt", "pl", "de")
 """The languages that have a catalogue in `web/locales/`; English is canonical."""
@@ -139,6 +140,28 @@ class Campaign:
     @property
     def offline_total(self) -> Money:
         return Money(sum(donation.amount.amount for donation in self.offline_donations), self.currency)
+
+    @property
+    def fallback_params(self) -> dict[str, str | int]:
+        """Parameters of an error that lead a donor back to the form, or to another way to give."""
+        if not self.fallback_url:
+            return {"campaign": self.id}
+        warned = ",".join(self.warned_bank_countries)
+        return {"campaign": self.id, "fallback_url": self.fallback_url, "warned_bank_countries": warned}
+
+    def check_amount(self, amount: Money) -> None:
+        """Raise Invalid (`amount_*`) if one donation of this amount is not possible."""
+        giving = self.giving
+        if amount.currency != self.currency:
+            raise Invalid("amount_not_a_number", given=str(amount))
+        given: dict[str, str | int] = {"given": amount.amount, "currency": amount.currency}
+        if amount < giving.minimum:
+            raise Invalid("amount_below_minimum", minimum=giving.minimum.amount, **given)
+        if giving.maximum < amount:
+            contact = self.recipient.contact
+            raise Invalid("amount_above_maximum", maximum=giving.maximum.amount, contact=contact, **given)
+        if not amount.is_chargeable:
+            raise Invalid("amount_not_chargeable", **given)
 
     def best_language(self, preferred: tuple[str, ...]) -> str:
         """The first wanted language this campaign speaks, else its own default."""

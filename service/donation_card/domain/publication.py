@@ -22,7 +22,7 @@ DAY = 86_400
 class PublicationPolicy:
     """`every` seconds between boundaries, counted from local midnight; 0 publishes exactly and at once.
 
-    `step` in minor units; `min_gifts` payments since the figure last moved.
+    `step` in minor units; `min_donations` payments since the figure last moved.
     """
 
     interval_seconds: int
@@ -34,7 +34,7 @@ class PublicationPolicy:
         if self.interval_seconds < 0 or (self.interval_seconds and DAY % self.interval_seconds):
             raise ValueError("every divides a day into equal parts, or is 0")
         if self.step < 1 or self.min_donations < 0:
-            raise ValueError("step is at least 1 and min_gifts at least 0")
+            raise ValueError("step is at least 1 and min_donations at least 0")
 
     @property
     def immediate(self) -> bool:

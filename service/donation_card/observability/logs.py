@@ -22,6 +22,8 @@ from typing import Final
 
 import structlog
 
+from donation_card.observability.log_events import LogEvent
+
 MAX_QUEUED_LINES: Final = 2_000
 
 FLUSH_TIMEOUT: Final = 1.0
@@ -148,4 +150,4 @@ def _traceback_without_message(error: BaseException) -> str:
 
 def _dropped_line(lines: int) -> str:
     now = datetime.now(UTC).isoformat()
-    return json.dumps({"lines": lines, "event": "log_lines_dropped", "level": "warning", "timestamp": now})
+    return json.dumps({"lines": lines, "event": LogEvent.LOG_LINES_DROPPED, "level": "warning", "timestamp": now})

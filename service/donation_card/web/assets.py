@@ -14,6 +14,7 @@ from donation_card.errors import NotFound
 from donation_card.resources import resource_path
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import IMMUTABLE, PUBLIC_CORS, Headers, content_hash
+from donation_card.web.http.response_cache import ResponseCache
 
 _STATIC: Final = Path(__file__).parent / "static"
 _WIDGET: Final = resource_path("widget")
@@ -45,8 +46,8 @@ def _address(card: bytes) -> str:
 class Assets:
     """Files read once at the start; an address with a hash in it never changes its content."""
 
-    def __init__(self) -> None:
-        self.responses: dict[str, CachedResponse] = {}
+    def __init__(self, response_cache: ResponseCache) -> None:
+        self._response_cache = response_cache
         self._urls: dict[str, str] = {}
         self._integrity: dict[str, str] = {}
         for path in sorted(_STATIC.iterdir()):
@@ -70,9 +71,9 @@ class Assets:
 
     async def file(self, request: Request) -> CachedResponse:
         """What is not answered before routing: a publisher's system adds its own query (`?ver=6.7`)."""
-        if (answer := self.responses.get(request.url.path)) is None:
+        if (answer := self._response_cache.get(request.url.path)) is None:
             raise NotFound
         return answer
 
     def _add(self, url: str, body: bytes, headers: Headers) -> None:
-        self.responses[url] = CachedResponse(body, _TYPES[PurePosixPath(url).suffix], headers, quality=11)
+        self._response_cache.put(url, CachedResponse(body, _TYPES[PurePosixPath(url).suffix], headers, quality=11))

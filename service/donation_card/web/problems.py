@@ -1,12 +1,12 @@
-"""Problems: the one place where an error becomes an answer.
+"""Convert errors to responses: `application/problem+json` (RFC 9457) for programs, a page for people.
 
-A program gets `application/problem+json` (RFC 9457) with a stable code; a person gets a page; both get a sentence in
-their language and are never shown what went on inside.
+Both contain a stable code and a sentence in the language of the reader, and no internal details.
 """
 
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Final
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -14,15 +14,52 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from donation_card.domain.money import MINOR_UNIT_EXPONENT, Money
-from donation_card.errors import ClientError, DonationCardError, Invalid
-from donation_card.web.http.headers import DEFAULT_SECURITY_HEADERS, NO_STORE, Headers
+from donation_card.errors import (
+    ClientError,
+    Conflict,
+    DonationCardError,
+    Invalid,
+    NotFound,
+    RateLimited,
+    TooLarge,
+    Unavailable,
+    UnsupportedFormat,
+)
+from donation_card.observability.log_events import LogEvent
+from donation_card.web.http.headers import NO_STORE, Headers
 from donation_card.web.pages.campaign import PageRenderer
 from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.translations import Translations
 
 log = structlog.get_logger()
 
-_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
+_STATUS: Final[dict[type[DonationCardError], int]] = {
+    ClientError: 400,
+    NotFound: 404,
+    UnsupportedFormat: 501,
+    Invalid: 400,
+    TooLarge: 413,
+    Conflict: 409,
+    RateLimited: 429,
+    Unavailable: 503,
+    DonationCardError: 500,
+}
+"""A class that is not listed has the status of its base class (RFC 9110, RFC 6585)."""
+
+_HTTP_CODES: Final = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
+
+_DEFAULT_RETRY_AFTER: Final = 5
+"""Seconds."""
+
+
+def http_status(error: DonationCardError) -> int:
+    """Return the HTTP status for the class of the error."""
+    return next(_STATUS[each] for each in type(error).__mro__ if each in _STATUS)
 
 
 class Problems:
@@ -32,45 +69,47 @@ class Problems:
         self.pages = pages
 
     async def expected(self, request: Request, error: Exception) -> Response:
+        """Respond to a DonationCardError."""
         assert isinstance(error, DonationCardError)
         if not isinstance(error, ClientError):
-            log.warning("dependency_unavailable", endpoint=_endpoint(request), reason=str(error))
-        return self.response(request, error)
+            log.warning(LogEvent.DEPENDENCY_UNAVAILABLE, endpoint=_endpoint(request), reason=str(error))
+        return self._response(request, error, http_status(error))
 
     async def http(self, request: Request, error: Exception) -> Response:
+        """Respond to an error of Starlette, such as a path without a route."""
         assert isinstance(error, HTTPException)
-        refused = ClientError(_HTTP_CODES.get(error.status_code, "request_malformed"))
-        refused.status = error.status_code
-        return self.response(request, refused, headers=dict(error.headers or {}))
+        problem = ClientError(_HTTP_CODES.get(error.status_code, "request_malformed"))
+        return self._response(request, problem, error.status_code, dict(error.headers or {}))
 
     async def unexpected(self, request: Request, error: Exception) -> Response:
-        log.error("unhandled_error", endpoint=_endpoint(request), exc_info=error)
-        return self.response(
-            request, DonationCardError(), headers=DEFAULT_SECURITY_HEADERS
-        )  # it is answered outside of `SafeByDefault`
+        """Respond to any other exception."""
+        log.error(LogEvent.UNHANDLED_ERROR, endpoint=_endpoint(request), exc_info=error)
+        return self._response(request, DonationCardError(), 500)
 
-    def response(self, request: Request, error: DonationCardError, headers: Headers | None = None) -> Response:
+    def _response(
+        self, request: Request, error: DonationCardError, status: int, headers: Headers | None = None
+    ) -> Response:
         t = _language(request)
-        problem = problem_document(error, t) | {"request_id": request.scope["request_id"]}
-        wait = {"retry-after": str(error.params.get("retry_after", 5))} if error.status in {429, 503} else {}
-        headers = {**NO_STORE, **wait, **(headers or {})}
+        problem = problem_document(error, status, t) | {"request_id": request.scope["request_id"]}
+        retry_after = str(error.params.get("retry_after", _DEFAULT_RETRY_AFTER))
+        headers = {**NO_STORE, **({"retry-after": retry_after} if status in {429, 503} else {}), **(headers or {})}
         if _wants_page(request):
             return self.pages.problem(problem, t, retry_url=_retry(error, t), warned=_warned(error), headers=headers)
         if request.url.path.startswith(("/v1/campaigns/", "/oembed")):
             headers["access-control-allow-origin"] = "*"
-        return JSONResponse(problem, error.status, headers, media_type="application/problem+json")
+        return JSONResponse(problem, status, headers, media_type="application/problem+json")
 
 
-def problem_document(error: DonationCardError, translations: Translations) -> dict[str, object]:
-    """The members of a problem document. `evidence`: amounts in minor units."""
+def problem_document(error: DonationCardError, status: int, t: Translations) -> dict[str, object]:
+    """Return the members of a problem document. Amounts in `evidence` are in minor units."""
     problem: dict[str, object] = {
         "type": "about:blank",
-        "title": HTTPStatus(error.status).phrase,
-        "status": error.status,
+        "title": HTTPStatus(status).phrase,
+        "status": status,
         "code": error.code,
-        "detail": localized_detail(error, translations),
+        "detail": localized_detail(error, t),
     }
-    evidence = {name: value for name, value in error.params.items() if name != "warn_banks_of"}  # for a page
+    evidence = {name: value for name, value in error.params.items() if name != "warned_bank_countries"}  # for a page
     if "fallback_url" in evidence:
         problem["fallback_url"] = evidence.pop("fallback_url")
     if isinstance(error, ClientError) and evidence:
@@ -79,7 +118,7 @@ def problem_document(error: DonationCardError, translations: Translations) -> di
 
 
 def localized_detail(error: DonationCardError, t: Translations) -> str:
-    """What a person is told. Minor units beside a currency are written as money."""
+    """Return the sentence for people. A number is formatted as money if `params` names a currency."""
     currency = error.params.get("currency")
     shown: dict[str, object] = {
         name: t.format_money(Money(value, str(currency)))
@@ -91,7 +130,7 @@ def localized_detail(error: DonationCardError, t: Translations) -> str:
 
 
 def _language(request: Request) -> Translations:
-    """That of the body, once it was read; else of the address; else the browser's."""
+    """Choose the language: of the request body, else of the query, else of the browser."""
     try:
         preferred = texts.parse_lang_param(getattr(request.state, "lang", "") or request.query_params.get("lang", ""))
     except Invalid:
@@ -107,7 +146,7 @@ def _wants_page(request: Request) -> bool:
 
 
 def _endpoint(request: Request) -> str:
-    """What was asked, for the log. Never the path: a donor's handle may be in it."""
+    """Return the endpoint's name for the log. The path can contain a session token, so it is never logged."""
     return getattr(request.scope.get("endpoint"), "__qualname__", "")
 
 
@@ -117,5 +156,5 @@ def _retry(error: DonationCardError, t: Translations) -> str | None:
 
 
 def _warned(error: DonationCardError) -> tuple[str, ...]:
-    """States whose banks a donor must not pay from, where another way to give is offered."""
-    return tuple(filter(None, str(error.params.get("warn_banks_of", "")).split(",")))
+    """Return the countries of the bank warning, which the page shows with another way to donate."""
+    return tuple(filter(None, str(error.params.get("warned_bank_countries", "")).split(",")))

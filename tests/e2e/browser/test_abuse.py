@@ -1,4 +1,4 @@
-"""While card testers are kept out, a donor still gives: inline after a short check, or without JavaScript."""
+"""Test donations during an attack: inline after a challenge, or without JavaScript."""
 
 import pytest
 from playwright.sync_api import Browser, expect

@@ -1,4 +1,4 @@
-"""The policies as a browser keeps them: nothing of ours trips over them, and what is foreign does."""
+"""Test the Content-Security-Policy in a browser."""
 
 import re
 

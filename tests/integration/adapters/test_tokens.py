@@ -1,4 +1,4 @@
-"""Tokens come back only as they were made, by us, in time."""
+"""Test signed tokens."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""A gift from a bank that the campaign warns of is an alarm, once, which names the campaign and nothing else."""
+"""Test that a donation from a warned country is logged once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FROM_BELARUS = "4000 0011 2000 0005"
 @pytest.fixture
 def harness(redis_url: str, sample_campaign: Path) -> Iterator[TotalsHarness]:
     file = sample_campaign / "roof.toml"
-    file.write_text(file.read_text("utf-8").replace("warn_banks_of = []", 'warn_banks_of = ["BY", "RU"]'), "utf-8")
+    file.write_text(file.read_text("utf-8").replace("_countries = []", '_countries = ["BY", "RU"]'), "utf-8")
     with sandbox_with(clock=time.time, seed=None) as sandbox:
         found = TotalsHarness(sandbox, redis_url, sample_campaign)
         found.pass_()  # the first one builds
@@ -81,7 +81,7 @@ def test_warned_country_check_costs_no_extra_request(harness: TotalsHarness) -> 
     asked: list[str] = []
     worker = harness.worker()
     pay(harness, FROM_BELARUS)
-    client = worker.donations.payments._client._requestor._get_http_client()  # what the official client sends with
+    client = worker.payments._client._requestor._get_http_client()  # what the official client sends with
     send = client.request_async
 
     async def told(method: str, url: str, *rest: object, **more: object) -> object:

@@ -1,4 +1,4 @@
-"""`doctor` finds what is wrong, one thing at a time, and says what mends it."""
+"""`donation-card doctor` finds each fault and says how to repair it."""
 
 import contextlib
 import json
@@ -20,14 +20,14 @@ from tests.support.proxy import proxied
 
 
 def examine(installation, **changes):
-    """Exit code, and what stands under “To do”."""
+    """Run doctor; return its exit status, the text below "To do", and all output."""
     done = CliRunner().invoke(cli, ["doctor"], env=variables(installation) | changes, catch_exceptions=False)
     _, _, todo = done.output.partition("To do, in this order:\n")
     return done.exit_code, todo.partition("To check by hand")[0], done.output
 
 
 class Stripe:
-    """What a restricted key makes of Stripe's answers."""
+    """A Stripe that rejects some requests, as it does for a restricted key."""
 
     def __init__(self):
         self.forbidden = set()
@@ -48,12 +48,12 @@ class Stripe:
 
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory):
-    """A whole installation behind the shipped proxy, set up at Stripe, with a Redis of its own."""
+    """Run an installation behind the shipped proxy, with a Redis of its own, after `stripe setup`."""
     here = tmp_path_factory.mktemp("patient")
     campaigns = here / "campaigns"
     campaigns.mkdir()
     text = Path("tests/support/roof.toml").read_text("utf-8").replace("ROOFERS AID", "SANDBOX")
-    (campaigns / "roof.toml").write_text(text.replace("warn_banks_of = []", 'warn_banks_of = ["BY"]'), "utf-8")
+    (campaigns / "roof.toml").write_text(text.replace("_countries = []", '_countries = ["BY"]'), "utf-8")
     with listening() as probe:
         port = probe.getsockname()[1]
     stripe, public = Stripe(), {"public_url": f"https://localhost:{port}"}

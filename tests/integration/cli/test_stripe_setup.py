@@ -1,4 +1,4 @@
-"""`stripe setup` makes what is missing, once; what it makes is what a gift needs."""
+"""Test that `stripe setup` creates what is missing, once."""
 
 import re
 

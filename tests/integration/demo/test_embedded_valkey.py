@@ -1,4 +1,4 @@
-"""A server of our own starts, keeps what it is given, and never outlives its owner."""
+"""The embedded server starts, keeps its data and ends with its owner."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def process_id(server: EmbeddedValkey) -> int:
 
 
 def runs(process: int) -> bool:
-    """Whether it is there and no zombie: a container's first process may never bury what it inherits."""
+    """Return True if the process exists and is no zombie. In a container, nobody may collect zombies."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
     except FileNotFoundError:

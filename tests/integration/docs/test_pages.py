@@ -43,8 +43,7 @@ def test_every_error_code_that_can_be_answered_has_a_sentence():
     told = {key.removeprefix("problem.") for key in json.loads(read("service/donation_card/web/locales/en.json"))}
     sources = [
         *Path("service/donation_card/web").rglob("*.py"),
-        Path("service/donation_card/application/donations.py"),
-        Path("service/donation_card/application/checkout.py"),
+        *Path("service/donation_card/application").rglob("*.py"),
         *Path("service/donation_card/domain").glob("*.py"),
     ]
     sources += [
@@ -143,7 +142,8 @@ def test_the_table_of_what_a_watcher_gains_is_what_the_command_prints():
         assert abs(float(told) - gain.value) < 3 * gain.error + 0.02
     assert len(rows) == 4
     assert f'every = "{campaign.publication.interval_seconds // 86_400}d"' in page
-    assert f"`step = {campaign.publication.step // 100}`, `min_gifts = {campaign.publication.min_donations}`" in page
+    step, donations = campaign.publication.step // 100, campaign.publication.min_donations
+    assert f"`step = {step}`, `min_donations = {donations}`" in page
 
 
 def test_privacy_names_tests_that_there_are_and_lives_that_things_have():

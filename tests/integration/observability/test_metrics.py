@@ -1,4 +1,4 @@
-"""Metrics: counted by every worker, told by any, kept when one dies; nothing of a single gift, and closed."""
+"""Test the metrics: counted by every worker, without data of a single donation."""
 
 import os
 import re
@@ -75,8 +75,9 @@ def test_request_durations_are_labelled_by_route_only(installation):
     routes = set(re.findall(r'route="([^"]+)"', told))
     assert {"/v1/checkout-sessions", "/v1/checkout-sessions/{handle}", "/v1/stripe/webhook", "/c/{id}"} <= routes
     assert 'request_duration_seconds_count{route="/c/{id}",status="404"}' in told
+    labels = re.sub(r" \S+$", "", told, flags=re.M)  # a duration can contain any digits
     for secret in (handle, "nobody", "2700", "ada@", "cs_test"):
-        assert secret not in told
+        assert secret not in labels
 
 
 def test_component_total_and_sync_gauges_are_exported(installation):

@@ -1,4 +1,4 @@
-"""What a card, a dashboard and a reader get of a campaign."""
+"""Test the JSON of a campaign and its caching."""
 
 import json
 

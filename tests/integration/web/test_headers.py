@@ -1,4 +1,4 @@
-"""Every route says who may frame, read, open and script it: one table, so that a new route cannot forget."""
+"""Test the security headers of every route against one table."""
 
 import re
 from urllib.parse import urlsplit
@@ -7,7 +7,9 @@ import httpx
 import pytest
 from donation_card.app import create_app
 from donation_card.settings import STRIPE_ORIGINS
-from donation_card.web.api.campaigns import IMAGES
+from donation_card.web.campaign_responses import IMAGES
+
+from tests.support.application import starlette_app
 
 HTML = {"accept": "text/html"}
 DATA = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
@@ -95,7 +97,9 @@ def answers(installation):
 
 def test_header_table_has_every_route(installation):
     routes = {
-        f"{method} {route.path}" for route in create_app(installation.settings).routes for method in route.methods
+        f"{method} {route.path}"
+        for route in starlette_app(create_app(installation.settings)).routes
+        for method in route.methods
     }
     assert {route for route in routes if not route.startswith("HEAD")} == set(TABLE)
 

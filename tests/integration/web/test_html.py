@@ -1,4 +1,4 @@
-"""Every page is valid HTML, by a validator of the field, in languages of both alphabets."""
+"""Validate the HTML of every page."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from donation_card.web.api.campaigns import IMAGES
+from donation_card.web.campaign_responses import IMAGES
 
 TOOLS = Path("tools/node_modules/.bin/html-validate").absolute()
 PATHS = {

@@ -1,4 +1,4 @@
-"""Refunds and disputes take their money out of the total, and put it back, to the cent: the sandbox is the oracle."""
+"""Test that refunds and disputes change the totals as the sandbox does."""
 
 from __future__ import annotations
 

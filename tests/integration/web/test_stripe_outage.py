@@ -1,4 +1,4 @@
-"""When Stripe does not answer, a donor is told so and led on, nothing is taken, and readers see the figure."""
+"""Test the service while Stripe does not answer."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""200 means applied; whatever is not Stripe's, or not ours, changes nothing and breaks nothing."""
+"""Test webhooks: 200 means applied or ignored; other events change nothing."""
 
 import json
 import time

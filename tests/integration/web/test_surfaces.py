@@ -1,4 +1,4 @@
-"""One campaign on every surface: head of the page, frames, snippets, oEmbed, feed, list, way back, kill switch."""
+"""Test each surface of a campaign: page, frame, snippet, oEmbed, feed, list."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.domain.campaign import LANGUAGES
-from donation_card.web.api.campaigns import IMAGES
+from donation_card.web.campaign_responses import IMAGES
 from donation_card.web.presentation.translations import translations_for
 
 from tests.support.installation import eventually, running

@@ -1,4 +1,4 @@
-"""One intention to give is one session also where each press meets another worker."""
+"""Test that one attempt to donate is one checkout session across workers."""
 
 from concurrent.futures import ThreadPoolExecutor
 

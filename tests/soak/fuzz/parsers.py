@@ -1,4 +1,4 @@
-"""Every parser of foreign bytes as one function: bytes in, nothing out, nothing raised but what a caller expects."""
+"""Wrap each parser of foreign bytes in a function that raises only expected errors."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from donation_card.adapters.campaign_files.loader import CampaignFiles, read_campaign
-from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.adapters.stripe.webhook_signature import verify
 from donation_card.adapters.tokens import SignedTokens
-from donation_card.application.donations import Donations
 from donation_card.application.ports.payments import Account
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import MAX_MINOR_UNITS, parse_amount
@@ -24,6 +22,7 @@ from donation_card.settings import Settings
 from donation_card.web.api.checkout_sessions import _parse_request
 from donation_card.web.assets import Assets
 from donation_card.web.http.request_body import parse_form
+from donation_card.web.http.response_cache import ResponseCache
 from donation_card.web.pages.campaign import PageRenderer, _referring_host, validate_return_url
 from donation_card.web.pages.embed import EmbedEndpoints, _appearance, _size
 from donation_card.web.presentation import translations as texts
@@ -50,8 +49,7 @@ def embed() -> EmbedEndpoints:
     sample_campaign()
     settings = Settings("sk_test_x", "pk_test_x", (SECRET,), "redis://127.0.0.1:1", OURS, (KEY,))
     files = CampaignFiles(Path(FOLDER.name, "roof.toml"))
-    donations = Donations(files, RedisTotalsStore(settings.redis_url), PAYMENTS, lambda: datetime.now(UTC))
-    return EmbedEndpoints(donations, PageRenderer(settings, Assets()))
+    return EmbedEndpoints(files, PageRenderer(settings, Assets(ResponseCache())))
 
 
 def asked(data: bytes, header: str) -> Request:

@@ -1,4 +1,4 @@
-"""Requests to throw: good ones of every kind, and what becomes of them when bytes are changed, cut, doubled and mixed.
+"""Build valid requests of every kind, and change, cut, repeat and mix their bytes.
 
 Two kinds of bad: *framed*, where the server can still see where the request ends, so that the next one on the same
 connection is read; and *raw*, where any byte may be wrong and the connection may be lost.

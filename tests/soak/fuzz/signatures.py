@@ -1,4 +1,4 @@
-"""Signatures that were good before a byte of them, of the body, of the secret or of the time changed."""
+"""Change a byte of a valid signature, body, secret or time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The raw fuzzer: changed requests over sockets, many on one connection, against the service as an operator runs it."""
+"""Send changed requests over sockets to the service as an operator runs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a watcher with one line of a statement gains from the public series: at most the gift's part of a step."""
+"""The public totals reveal about one donation at most its share of a step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from click.testing import CliRunner
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.analysis import disclosure_risk as exposure
+from donation_card.analysis import disclosure_risk
 from donation_card.analysis.disclosure_risk import Advantage, DonationProcess, HiddenState, advantages
 from donation_card.cli.main import cli
 from donation_card.domain.publication import PublicationPolicy
@@ -20,8 +20,8 @@ VITALY = read_campaign(Path("campaigns/vitaly.toml"))
 SUGGESTED = {money.amount: 1 / len(VITALY.giving.suggested) for money in VITALY.giving.suggested}
 
 
-def rule(*, min_gifts: int = 0, hours: int = 6, step: int = 100_00) -> PublicationPolicy:
-    return PublicationPolicy(hours * 3600, step, min_gifts, VILNIUS)
+def rule(*, min_donations: int = 0, hours: int = 6, step: int = 100_00) -> PublicationPolicy:
+    return PublicationPolicy(hours * 3600, step, min_donations, VILNIUS)
 
 
 @pytest.mark.parametrize("per_day", [0.3, 1, 4, 16])
@@ -39,9 +39,9 @@ def test_shipped_campaign_stays_within_its_risk_bound(per_day: float) -> None:
 
 
 def test_minimum_donations_expose_small_donations() -> None:
-    """Two gifts wait for a third; the smallest one lets the figure move. Hence no such gate in the first campaign."""
+    """Where a minimum of three donations holds the total back, even a small third one lets it change."""
     gated, free = (
-        advantages(rule(min_gifts=n), DonationProcess(4, SUGGESTED), [5_00], Random(2).random, samples=60)[0]
+        advantages(rule(min_donations=n), DonationProcess(4, SUGGESTED), [5_00], Random(2).random, samples=60)[0]
         for n in (3, 0)
     )
     assert free.within
@@ -102,14 +102,14 @@ def test_tolerance_allows_only_the_estimation_error() -> None:
     assert not Advantage(25_00, 0.30, 0.005, 0.25).within
 
 
-@pytest.mark.parametrize("min_gifts", [0, 2])
-def test_estimate_equals_exact_distance_of_three_periods(min_gifts: int) -> None:
-    found = rule(min_gifts=min_gifts)
-    plain = exposure._arrivals(found, 0.8, {25_00: 0.6, 60_00: 0.4})
-    once_more = exposure._with_donation(found, plain, 40_00)
-    decided = exposure._transitions_of(found)
-    states = exposure._reachable(decided, [plain, once_more])
-    usual, with_gift = (exposure._Period(decided, arrivals, states) for arrivals in (plain, once_more))
+@pytest.mark.parametrize("min_donations", [0, 2])
+def test_estimate_equals_exact_distance_of_three_periods(min_donations: int) -> None:
+    found = rule(min_donations=min_donations)
+    plain = disclosure_risk._arrivals(found, 0.8, {25_00: 0.6, 60_00: 0.4})
+    once_more = disclosure_risk._with_donation(found, plain, 40_00)
+    decided = disclosure_risk._transitions_of(found)
+    states = disclosure_risk._reachable(decided, [plain, once_more])
+    usual, with_gift = (disclosure_risk._Period(decided, arrivals, states) for arrivals in (plain, once_more))
     start = [0.0] * len(states)
     start[states[HiddenState(0, 0)]] = 1.0
     distance = 0.0
@@ -122,6 +122,6 @@ def test_estimate_equals_exact_distance_of_three_periods(min_gifts: int) -> None
             shares.append(sum(belief))
         distance += abs(shares[1] - shares[0]) / 2
     chance = Random(7).random
-    told = [exposure._distance(start, usual, with_gift, 2, chance) for _ in range(1_500)]
+    told = [disclosure_risk._distance(start, usual, with_gift, 2, chance) for _ in range(1_500)]
     assert sum(told) / len(told) == pytest.approx(distance, abs=0.03)
     assert distance > 0.2

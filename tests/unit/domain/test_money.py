@@ -1,4 +1,4 @@
-"""An amount is exact from the donor's keyboard to the ledger, or it is refused; it is never guessed."""
+"""Test that amounts are exact or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end depends on the highest rank of each object alone: not on order, not on repetition."""
+"""Test that the totals depend only on the highest version of each object."""
 
 from __future__ import annotations
 

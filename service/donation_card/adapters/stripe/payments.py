@@ -39,6 +39,7 @@ from donation_card.application.ports.payments import (
 from donation_card.domain.money import Money
 from donation_card.domain.totals import ObjectState, dispute, refund
 from donation_card.errors import IgnoredEvent, Invalid, NotFound, PaymentsUnavailable
+from donation_card.observability.log_events import LogEvent
 
 log = structlog.get_logger()
 
@@ -244,7 +245,7 @@ def _parse_refund(data: Any) -> RefundOrDispute:
         try:
             state = refund("-", id, amount, status)
         except KeyError as error:
-            log.error("refund_status_unknown", refund=id, status=str(status)[:40])
+            log.error(LogEvent.REFUND_STATUS_UNKNOWN, refund=id, status=str(status)[:40])
             raise IgnoredEvent("status_unknown") from error
         return _parse_refund_or_dispute(data, state)
 
@@ -350,5 +351,5 @@ def _readable(kind: str, data: Any) -> StripeRecord | None:
     try:
         return _READERS[kind](data)
     except (Invalid, IgnoredEvent) as error:
-        log.error("object_unreadable", object=str(data.get("id"))[:80], reason=error.code)
+        log.error(LogEvent.OBJECT_UNREADABLE, object=str(data.get("id"))[:80], reason=error.code)
         return None

@@ -19,11 +19,11 @@ _FORM: Final = re.compile("[0-9a-f]{64}")
 class ChallengeEndpoint:
     """`/v1/challenge`. Nothing of it is kept here: it is signed, and remembered once it is spent."""
 
-    def __init__(self, admission: SessionLimits) -> None:
-        self.admission = admission
+    def __init__(self, session_limits: SessionLimits) -> None:
+        self.session_limits = session_limits
 
     async def make(self, request: Request) -> Response:
         form = request.query_params.get("form", "")
         if not _FORM.fullmatch(form):
             raise Invalid(field="form")
-        return JSONResponse(self.admission.issue_challenge(client_address(request), form), 200, NO_STORE)
+        return JSONResponse(self.session_limits.issue_challenge(client_address(request), form), 200, NO_STORE)

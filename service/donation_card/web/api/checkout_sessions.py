@@ -12,10 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from donation_card.application.checkout import Checkout, PaymentPageOptions
+from donation_card.application.checkout import Checkout, PaymentPageOptions, StartCheckout
+from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.payments import CheckoutSession, UiMode
-from donation_card.application.ports.tokens import FormToken, SessionHandle
+from donation_card.application.ports.tokens import FormToken, SessionHandle, Tokens
+from donation_card.application.public_progress import PublicProgress
 from donation_card.application.session_limits import Client
+from donation_card.application.session_reader import SessionReader
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import Money, parse_amount
 from donation_card.errors import Invalid
@@ -26,7 +29,7 @@ from donation_card.web.pages.campaign import PageRenderer, validate_return_url
 from donation_card.web.presentation import card as view
 from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.translations import Translations
-from donation_card.web.problems import localized_detail
+from donation_card.web.problems import http_status, localized_detail
 
 CUSTOM_AMOUNT: Final = "own"
 
@@ -47,9 +50,18 @@ class CheckoutRequest(BaseModel):
 class CheckoutEndpoints:
     """`/v1/checkout-sessions`."""
 
-    def __init__(self, checkout: Checkout, pages: PageRenderer, public_url: str) -> None:
-        self.checkout, self.pages, self.public_url = checkout, pages, public_url
-        self.donations, self.tokens = checkout.donations, checkout.tokens
+    def __init__(
+        self,
+        checkout: Checkout,
+        session_reader: SessionReader,
+        campaigns: Campaigns,
+        progress: PublicProgress,
+        tokens: Tokens,
+        pages: PageRenderer,
+        public_url: str,
+    ) -> None:
+        self.checkout, self.session_reader, self.campaigns = checkout, session_reader, campaigns
+        self.progress, self.tokens, self.pages, self.public_url = progress, tokens, pages, public_url
 
     async def create(self, request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -63,7 +75,7 @@ class CheckoutEndpoints:
         order = _parse_request(await read_body(request.scope, request.receive, MAX_FORM_BYTES))
         request.state.lang = order.lang  # a problem, too, is told in the language of the page
         token = self.tokens.read_form_token(order.token)
-        campaign = self.donations.campaign(token.campaign)
+        campaign = self.campaigns.get_visible(token.campaign)
         t = _translations_for(campaign, order.lang)
         visitor = Client(
             client_address(request), has_javascript=True, proof=order.proof, form_hash=form_hash(order.token)
@@ -78,7 +90,7 @@ class CheckoutEndpoints:
         given = parse_form(await read_body(request.scope, request.receive, MAX_FORM_BYTES))
         request.state.lang = given.get("lang", "")
         token = self.tokens.read_form_token(given.get("token", ""))
-        campaign = self.donations.campaign(token.campaign)
+        campaign = self.campaigns.get_visible(token.campaign)
         t = _translations_for(campaign, given.get("lang", ""))
         visitor = Client(client_address(request), has_javascript=False)
         back = validate_return_url(campaign, given.get("back", ""))
@@ -91,14 +103,14 @@ class CheckoutEndpoints:
                 raise
             return self.pages.give(
                 campaign,
-                self.donations.public_progress(campaign),
+                self.progress.get(campaign),
                 t,
                 given["token"],
-                open_now=self.donations.accepts(campaign),
+                open_now=self.progress.accepts_donations(campaign),
                 given=given,
                 back=back,
                 error={"text": localized_detail(error, t), "field": "amount"},
-                status=error.status,
+                status=http_status(error),
             )
         assert session.url is not None
         return RedirectResponse(session.url, 303, NO_STORE)
@@ -128,14 +140,14 @@ class CheckoutEndpoints:
             submit_message=_submit_message(campaign, t),
         )
         earlier = self.tokens.read_handle(replaces) if replaces else None
-        return await self.checkout.start(token, amount, terms, visitor, replaces=earlier)
+        return await self.checkout.start(StartCheckout(token, amount, terms, visitor, earlier))
 
     async def status(self, request: Request) -> Response:
         handle = self.tokens.read_handle(request.path_params["handle"])
-        campaign = self.donations.campaigns.get(handle.campaign)  # a hidden one too: what was paid is said
+        campaign = self.campaigns.get(handle.campaign)  # a hidden one too: what was paid is said
         t = texts.translations_for(language_for(request, campaign))
-        session = await self.checkout.get_status(handle.session_id, handle.campaign, handle.attempt_id)
-        progress = self.donations.public_progress(campaign)
+        session = await self.session_reader.get_status(handle.session_id, handle.campaign, handle.attempt_id)
+        progress = self.progress.get(campaign)
         return JSONResponse(
             view.checkout_status_json(campaign, progress, t, session.status.value, session.amount), 200, NO_STORE
         )

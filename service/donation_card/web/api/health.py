@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from donation_card import __version__
+from donation_card.web.http.bearer_auth import BearerAuth
 from donation_card.web.http.headers import NO_STORE
 
 NotReadyReasons = Callable[[], dict[str, str | None]]
@@ -16,17 +16,6 @@ NotReadyReasons = Callable[[], dict[str, str | None]]
 
 Ages = Callable[[], dict[str, int | None]]
 """A part's name → seconds since it last did its work, None where it never has."""
-
-
-class BearerAuth:
-    """Who may see what tells gifts apart by their time: whoever bears one of `tokens`; without any, nobody."""
-
-    def __init__(self, tokens: Sequence[str]) -> None:
-        self._expected = [f"Bearer {token}".encode() for token in tokens]
-
-    def is_authorized(self, request: Request) -> bool:
-        given = request.headers.get("authorization", "").encode("latin-1")
-        return any(hmac.compare_digest(given, expected) for expected in self._expected)
 
 
 async def liveness(_: Request) -> Response:

@@ -1,17 +1,12 @@
-"""Headers: what every kind of answer says about caching, framing, sharing and scripts.
+"""Build the header fields for caching, framing, sharing and scripts.
 
-One table of kinds, so that no route invents its own. Sources: Fetch (CORS, CORP), CSP Level 3, Trusted Types, HTML
-(COOP), Permissions Policy, RFC 9111.
+Sources: Fetch (CORS, CORP), CSP Level 3, Trusted Types, HTML (COOP), Permissions Policy, RFC 9111.
 """
 
 from __future__ import annotations
 
 import hashlib
 from typing import Final
-from urllib.parse import urlsplit
-
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Headers = dict[str, str]
 
@@ -29,20 +24,23 @@ _PERMISSIONS: Final = (
     *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer", "microphone", "midi"),
     *("payment", "publickey-credentials-get", "serial", "usb", "xr-spatial-tracking"),
 )
-"""What a browser lends to a page: ours need none of it, and only on the way to Stripe is paying handed on."""
+"""The browser features that pages may not use."""
 
 
 def permissions_policy(*, allow_payment: bool = False) -> Headers:
-    """`paying`: Stripe's frame, and a wallet's frame in it, may ask the browser to pay; the CSP says who is framed."""
-    lent = {"payment", "publickey-credentials-get"} if allow_payment else set()
-    return {"permissions-policy": ", ".join(f"{power}={'*' if power in lent else '()'}" for power in _PERMISSIONS)}
+    """Deny all browser features, except payment if `allow_payment`.
+
+    Payment is allowed to every frame, because Stripe's frame contains the frame of a wallet. The CSP limits the frames.
+    """
+    allowed = {"payment", "publickey-credentials-get"} if allow_payment else set()
+    return {"permissions-policy": ", ".join(f"{name}={'*' if name in allowed else '()'}" for name in _PERMISSIONS)}
 
 
 COOP_UNSAFE_NONE: Final[Headers] = {"cross-origin-opener-policy": "unsafe-none"}
-"""For what a publisher's sandboxed frame may open: a browser shows nothing at all where the two are combined."""
+"""For pages that a sandboxed frame can open: browsers block a page that combines `same-origin` with a sandbox."""
 
 DATA_CSP: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
-"""For data: opened as a page all the same, it can do nothing."""
+"""For responses that are no pages, in case a browser shows one as a page."""
 
 DEFAULT_SECURITY_HEADERS: Final[Headers] = {
     "x-content-type-options": "nosniff",
@@ -55,17 +53,20 @@ DEFAULT_SECURITY_HEADERS: Final[Headers] = {
 
 
 def etag(body: bytes) -> str:
-    """Of the content alone: the same bytes have the same tag on every worker."""
+    """Return the ETag of a body. It is the same in every worker."""
     return f'W/"{content_hash(body)}"'  # weak: gzip and brotli of the same content share it
 
 
 def content_hash(body: bytes) -> str:
-    """64 bits in hex: enough to name a version, and no secret."""
+    """Return 64 bits of the SHA-256 as hex. It names a version and protects nothing."""
     return hashlib.sha256(body).hexdigest()[:16]
 
 
 def cache_control(max_age: int, *, revalidate: bool, stale_if_error: bool = False) -> Headers:
-    """Cacheable for `seconds`, and as long again while it is renewed; a live figure is asked for each time."""
+    """Allow caches to keep a response for `max_age` seconds, or require revalidation each time.
+
+    A cache may send the response for another `max_age` seconds while it requests a new one.
+    """
     if revalidate:
         return {"cache-control": "public, no-cache"}
     stale = f"stale-while-revalidate={max_age}" + (", stale-if-error=86400" if stale_if_error else "")
@@ -83,7 +84,7 @@ def content_security_policy(
     ancestors: tuple[str, ...] = (),
     trusted_types: str = "'none'",
 ) -> Headers:
-    """The Content-Security-Policy of one of our pages: no script but those named, and no text that becomes one."""
+    """Return the Content-Security-Policy of a page. Each directive allows only what the arguments name."""
     directives = {
         "default-src": (),
         "script-src": script,
@@ -97,41 +98,5 @@ def content_security_policy(
         "trusted-types": (trusted_types,),
         "frame-ancestors": ancestors,
     }
-    written = (f"{name} {' '.join(sources or CSP_NONE)}" for name, sources in directives.items())
-    return {"content-security-policy": "; ".join(written)}
-
-
-class SecurityHeadersMiddleware:
-    """Pure ASGI middleware: an answer that says nothing of these headers gets the strictest."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_safely(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in DEFAULT_SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self.app(scope, receive, send_safely if scope["type"] == "http" else send)
-
-
-class PublicURLMiddleware:
-    """Pure ASGI middleware: whatever Host or X-Forwarded-Proto says, the service is at `PUBLIC_URL` and nowhere else.
-
-    So that no address that is made from a request, such as a redirect to the path without its last slash, leads to
-    where a stranger wishes (OWASP WSTG-INPV-17).
-    """
-
-    def __init__(self, app: ASGIApp, public_url: str) -> None:
-        self.app = app
-        parts = urlsplit(public_url)
-        self.scheme, self.host = parts.scheme, parts.netloc.encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            others = [(name, value) for name, value in scope["headers"] if name != b"host"]
-            scope = {**scope, "scheme": self.scheme, "headers": [(b"host", self.host), *others]}
-        await self.app(scope, receive, send)
+    policy = "; ".join(f"{name} {' '.join(sources or CSP_NONE)}" for name, sources in directives.items())
+    return {"content-security-policy": policy}

@@ -1,4 +1,4 @@
-"""Bodies: reading what was sent, with a limit on how much, before anybody looks at it."""
+"""Read request bodies with a limit on their size."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from donation_card.errors import Invalid, TooLarge
 
 MAX_FORM_BYTES: Final = 8 * 1024
 MAX_EVENT_BYTES: Final = 64 * 1024
-"""Bytes. Stripe's events are a few kilobytes; https://docs.stripe.com/webhooks names no limit, so this is ours."""
+"""Stripe's events are a few kilobytes. https://docs.stripe.com/webhooks names no limit."""
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises TooLarge as soon as it is known to be, without reading on; Invalid if it ends early."""
+    """Return the whole body.
+
+    Raise TooLarge as soon as the size is known, without reading further. Raise Invalid if the client disconnects.
+    """
     declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     if declared.isdigit() and int(declared) > limit:
         raise TooLarge(limit=limit)
@@ -32,7 +35,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
 
 
 def parse_form(body: bytes) -> dict[str, str]:
-    """The fields of an urlencoded form; one value a field. Raises Invalid (`request_malformed`)."""
+    """Return the fields of an urlencoded form. Raise Invalid for a malformed body and for repeated fields."""
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=20, errors="strict")
     except ValueError as error:

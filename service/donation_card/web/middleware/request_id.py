@@ -1,7 +1,4 @@
-"""Request ids: every answer carries one, and so does every log line and every problem that came of the request.
-
-They are random: a count would tell whoever asks twice how many others asked between.
-"""
+"""Give each request an id, which its response, log lines, problem document and span carry."""
 
 from __future__ import annotations
 
@@ -20,77 +17,81 @@ from donation_card.observability.tracing import SpanRecorder
 
 HEADER: Final = b"x-request-id"
 
+_IDS_PER_CALL: Final = 512
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9._-]{8,64}")
-_AT_ONCE: Final = 512
-_LETTERS: Final = bytes.maketrans(b"0123456789", b"ghijkmnopq")
-"""Without digits nobody takes one for a part of a card's number, neither a person nor a scanner of logs."""
 
 
 class RequestIds:
-    """Draws them. `proxies`: whose own ids are taken over if short and plain, as in `FORWARDED_ALLOW_IPS`."""
+    """Create request ids, or take the id that a trusted proxy sent.
 
-    def __init__(self, proxies: str) -> None:
-        self._made = _made()
-        self._trusted = lru_cache(1_024)(_among(proxies))
+    Ids are random: a counter would show how many requests others have sent. `trusted_proxies` has the format of
+    `FORWARDED_ALLOW_IPS`.
+    """
+
+    def __init__(self, trusted_proxies: str) -> None:
+        self._is_trusted = lru_cache(1_024)(_address_matcher(trusted_proxies))
+        self._new_ids = _random_ids()
 
     def for_request(self, scope: Scope) -> bytes:
         for name, value in scope["headers"]:
-            if name == HEADER and scope["client"] and self._trusted(scope["client"][0]) and _PLAIN.fullmatch(value):
+            if name == HEADER and scope["client"] and self._is_trusted(scope["client"][0]) and _PLAIN.fullmatch(value):
                 return bytes(value)
-        return next(self._made)
+        return next(self._new_ids)
 
 
 class RequestIDMiddleware:
-    """Pure ASGI middleware: names a request in its answer, in every log line until then, and in its span."""
+    """Pure ASGI middleware: bind the request id to the response, to all log lines and to the span."""
 
-    def __init__(self, app: ASGIApp, ids: RequestIds, span: SpanRecorder | None = None) -> None:
-        self.app, self.ids, self.span = app, ids, span
+    def __init__(self, app: ASGIApp, request_ids: RequestIds, record_span: SpanRecorder | None = None) -> None:
+        self.app, self.request_ids, self.record_span = app, request_ids, record_span
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = self.ids.for_request(scope)
+        request_id = self.request_ids.for_request(scope)
         scope["request_id"] = request_id.decode()
-        structlog.contextvars.bind_contextvars(request_id=scope["request_id"])  # a request has a context of its own
+        structlog.contextvars.bind_contextvars(request_id=scope["request_id"])  # uvicorn gives each request a context
 
-        began, status = time.time_ns(), 500
+        started, status = time.time_ns(), 500
 
-        async def send_named(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status, message = message["status"], with_request_id(message, request_id)
             await send(message)
 
         try:
-            await self.app(scope, receive, send_named)
+            await self.app(scope, receive, send_with_id)
         finally:
-            if self.span is not None and (route := scope["state"].get("route")):
-                self.span(scope["method"], route, status, scope["request_id"], began, time.time_ns())
+            if self.record_span is not None and (route := scope["state"].get("route")):
+                self.record_span(scope["method"], route, status, scope["request_id"], started, time.time_ns())
+
+
+def _random_ids() -> Iterator[bytes]:
+    """Yield 16 hexadecimal digits at a time. One system call serves many requests."""
+    while True:
+        digits = secrets.token_hex(8 * _IDS_PER_CALL).encode()
+        yield from (digits[start : start + 16] for start in range(0, len(digits), 16))
 
 
 def with_request_id(start: Message, request_id: bytes) -> Message:
+    """Return a copy of a response start with the header field `X-Request-ID`."""
     return {**start, "headers": [*start["headers"], (HEADER, request_id)]}
 
 
-def _among(listed: str) -> Callable[[str], bool]:
-    """Whether an address is one of those listed: addresses, networks, or `*`."""
+def _address_matcher(listed: str) -> Callable[[str], bool]:
+    """Return a test for the listed addresses, networks, or `*`."""
     names = {name.strip() for name in listed.split(",")}
-    networks = [ip_network(name, strict=False) for name in names if _address(name)]
+    networks = [ip_network(name, strict=False) for name in names if _is_address(name)]
 
-    def trusted(host: str) -> bool:
-        return "*" in names or (_address(host) and any(ip_address(host) in network for network in networks))
+    def matches(host: str) -> bool:
+        return "*" in names or (_is_address(host) and any(ip_address(host) in network for network in networks))
 
-    return trusted
-
-
-def _made() -> Iterator[bytes]:
-    while True:
-        drawn = secrets.token_hex(8 * _AT_ONCE).encode().translate(_LETTERS)
-        yield from (drawn[at : at + 16] for at in range(0, len(drawn), 16))
+    return matches
 
 
-def _address(text: str) -> bool:
+def _is_address(text: str) -> bool:
     try:
         ip_network(text, strict=False)
     except ValueError:

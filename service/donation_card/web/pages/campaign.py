@@ -14,14 +14,18 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from donation_card.application.checkout import Checkout
+from donation_card.application.ports.campaigns import Campaigns
+from donation_card.application.ports.tokens import Tokens
+from donation_card.application.public_progress import PublicProgress
+from donation_card.application.session_reader import SessionReader
 from donation_card.domain.campaign import LANGUAGES, Campaign
 from donation_card.domain.money import Money
 from donation_card.domain.progress import Progress
 from donation_card.errors import Invalid, NotFound
 from donation_card.settings import Settings
-from donation_card.web.api.campaigns import CampaignResponseCache, language_for
+from donation_card.web.api.campaigns import language_for
 from donation_card.web.assets import Assets, current_release
+from donation_card.web.campaign_responses import CampaignResponseCache
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import (
     COOP_UNSAFE_NONE,
@@ -267,45 +271,53 @@ class PageRenderer:
 class PageEndpoints:
     """`/c/…`: parse, ask, render."""
 
-    def __init__(self, pages: PageRenderer, checkout: Checkout, response_cache: CampaignResponseCache) -> None:
-        self.pages, self.checkout, self.board = pages, checkout, response_cache
-        self.donations, self.tokens = checkout.donations, checkout.tokens
+    def __init__(
+        self,
+        session_reader: SessionReader,
+        campaigns: Campaigns,
+        progress: PublicProgress,
+        tokens: Tokens,
+        pages: PageRenderer,
+        responses: CampaignResponseCache,
+    ) -> None:
+        self.session_reader, self.campaigns, self.progress = session_reader, campaigns, progress
+        self.tokens, self.pages, self.responses = tokens, pages, responses
 
     async def campaign(self, request: Request) -> CachedResponse:
-        campaign = self.donations.campaign(request.path_params["id"])
-        return self.board.page(campaign, language_for(request, campaign))
+        campaign = self.campaigns.get_visible(request.path_params["id"])
+        return self.responses.page(campaign, language_for(request, campaign))
 
-    async def campaigns(self, request: Request) -> CachedResponse:
+    async def campaign_list(self, request: Request) -> CachedResponse:
         wanted = texts.parse_lang_param(request.query_params.get("lang", ""))
         preferred = wanted or texts.parse_accept_language(request.headers.get("accept-language", ""))
-        return self.board.campaign_list(texts.best_match(preferred).language)
+        return self.responses.campaign_list(texts.best_match(preferred).language)
 
     async def give(self, request: Request) -> Response:
-        campaign = self.donations.campaign(request.path_params["id"])
+        campaign = self.campaigns.get_visible(request.path_params["id"])
         back = validate_return_url(campaign, request.query_params.get("back", ""))
         t = texts.translations_for(language_for(request, campaign))
         token = self.tokens.issue_form_token(campaign.id, campaign.site_label(_referring_host(request)))
-        open_now = self.donations.accepts(campaign)
+        open_now = self.progress.accepts_donations(campaign)
         framed = request.headers.get("sec-fetch-dest") == "iframe"  # https://www.w3.org/TR/fetch-metadata/
-        progress = self.donations.public_progress(campaign)
+        progress = self.progress.get(campaign)
         return self.pages.give(campaign, progress, t, token, open_now=open_now, framed=framed, back=back)
 
     async def thanks(self, request: Request) -> Response:
         """Where the hosted page returns. The address alone proves nothing: Stripe is asked what became of it."""
-        campaign = self.donations.campaigns.get(request.path_params["id"])  # a hidden one too: what was paid is said
+        campaign = self.campaigns.get(request.path_params["id"])  # a hidden one too: what was paid is said
         t = texts.translations_for(language_for(request, campaign))
         named, nonce, back = self.tokens.read_return_token(request.query_params.get("return", ""))
         session_id = request.query_params.get("session", "")
         if named != campaign.id or not session_id.isascii() or not 0 < len(session_id) <= 255:
             raise NotFound("session_unknown")
-        session = await self.checkout.get_status(session_id, named, nonce)
-        progress = self.donations.public_progress(campaign)
+        session = await self.session_reader.get_status(session_id, named, nonce)
+        progress = self.progress.get(campaign)
         state = view.checkout_status_json(campaign, progress, t, session.status.value, session.amount)
         return self.pages.thanks(campaign, t, state, validate_return_url(campaign, back))
 
 
 def validate_return_url(campaign: Campaign, url: str) -> str:
-    """The article a donor came from: only on a site that the campaign lists. Raises Invalid (`return_url_not_allowed`)."""
+    """Return the URL if its site is listed in the campaign. Raise Invalid (`return_url_not_allowed`)."""
     if not url:
         return ""
     try:

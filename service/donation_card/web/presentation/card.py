@@ -108,7 +108,7 @@ def notice(campaign: Campaign, progress: Progress | None, t: Translations, *, op
 
 
 def bank_warning(states: tuple[str, ...], t: Translations) -> Json | None:
-    """Not from a bank of these states (a campaign's `warn_banks_of`): wherever there is a way to pay, before it."""
+    """Not from a bank of these states (`warned_bank_countries`): wherever there is a way to pay, before it."""
     if not states:
         return None
     return {

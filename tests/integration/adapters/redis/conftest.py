@@ -1,4 +1,4 @@
-"""A ledger on the real server: each test has a Stripe account of its own, and those that break servers a server."""
+"""Provide Redis servers and totals stores. Each test has its own Stripe account."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from redis import Redis
 
 from tests.support.accounts import Connect
 from tests.support.redis_servers import TOPOLOGIES, Topology, topology
+from tests.support.redis_stores import totals_store
 
 
 @pytest.fixture(scope="session", params=TOPOLOGIES)
@@ -25,7 +26,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="session")
 def connect(place: Topology) -> Connect:
     """Patient: how long a server may take is another test's question."""
-    return partial(RedisTotalsStore, place.url, replicas=place.replicas, deadline=10)
+    return partial(totals_store, place.url, replicas=place.replicas, deadline=10)
 
 
 @pytest.fixture
@@ -57,6 +58,6 @@ def raw_server(server: EmbeddedValkey) -> Iterator[Redis]:
 @pytest.fixture
 async def fragile(server: EmbeddedValkey, anyio_backend: str) -> AsyncIterator[RedisTotalsStore]:
     """A ledger on `server` that has little patience."""
-    ledger = RedisTotalsStore(server.url, deadline=0.3)
+    ledger = totals_store(server.url, deadline=0.3)
     yield ledger
     await ledger.close()

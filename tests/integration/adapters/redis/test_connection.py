@@ -1,4 +1,4 @@
-"""Replicas, Sentinel and Cluster: what was acknowledged is kept, and who is gone is not waited for."""
+"""Test replicas, Sentinel and Cluster: acknowledged updates survive."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tests.integration.adapters.redis.test_publication import gift
 from tests.integration.adapters.redis.test_totals_store import ADA, BORIS, build, key
 from tests.support.accounts import new_account
 from tests.support.redis_servers import Topology, cluster, replicated, sentinels
+from tests.support.redis_stores import totals_store
 
 pytestmark = pytest.mark.anyio
 
@@ -48,7 +49,7 @@ def pair(tmp_path: Path) -> Iterator[Topology]:
 
 
 async def test_update_without_replicas_is_not_acknowledged(pair: Topology, account: Account) -> None:
-    ledger = RedisTotalsStore(pair.url, deadline=DEADLINE, replicas=1)
+    ledger = totals_store(pair.url, deadline=DEADLINE, replicas=1)
     await build(ledger, account)
     assert await ledger.apply(account, ADA) is ApplyResult.APPLIED
     pair.servers[1].signal(signal.SIGSTOP)
@@ -58,12 +59,12 @@ async def test_update_without_replicas_is_not_acknowledged(pair: Topology, accou
     pair.servers[1].signal(signal.SIGCONT)
     assert await soon(lambda: ledger.apply(account, BORIS)) is ApplyResult.UNCHANGED
     assert await ledger.totals(account, "roof") == Totals(135_00, 2)
-    assert pair.servers[1].client().hget(key(account, "meta"), "joins") == b"4"
+    assert pair.servers[1].client().hget(key(account, "meta"), "updates") == b"4"
     await ledger.close()
 
 
 async def test_repeated_update_waits_for_the_first_write(pair: Topology, account: Account) -> None:
-    first, second = (RedisTotalsStore(pair.url, deadline=DEADLINE, replicas=1) for _ in range(2))
+    first, second = (totals_store(pair.url, deadline=DEADLINE, replicas=1) for _ in range(2))
     await build(first, account)
     await second.apply(account, ADA)
     pair.servers[1].signal(signal.SIGSTOP)
@@ -76,7 +77,7 @@ async def test_repeated_update_waits_for_the_first_write(pair: Topology, account
 
 
 async def test_read_waits_for_no_replica(pair: Topology, account: Account) -> None:
-    ledger = RedisTotalsStore(pair.url, deadline=DEADLINE, replicas=1)
+    ledger = totals_store(pair.url, deadline=DEADLINE, replicas=1)
     await build(ledger, account)
     pair.servers[1].signal(signal.SIGSTOP)
     assert await ledger.totals(account, "roof") == Totals(0, 0)
@@ -85,7 +86,7 @@ async def test_read_waits_for_no_replica(pair: Topology, account: Account) -> No
 
 
 async def test_write_and_wait_use_one_connection(pair: Topology, account: Account) -> None:
-    ledger = RedisTotalsStore(pair.url, replicas=1)
+    ledger = totals_store(pair.url, replicas=1)
     await build(ledger, account)
     await ledger.apply(account, ADA)
     seen: list[tuple[str, str]] = []
@@ -120,7 +121,7 @@ async def test_write_and_wait_use_one_connection(pair: Topology, account: Accoun
 
 async def test_failover_keeps_every_acknowledged_update(tmp_path: Path, account: Account) -> None:
     with sentinels(tmp_path) as watched:
-        ledger = RedisTotalsStore(watched.url, deadline=DEADLINE, replicas=2)
+        ledger = totals_store(watched.url, deadline=DEADLINE, replicas=2)
         await build(ledger, account)
         acknowledged = 0
         for number in range(50):
@@ -130,13 +131,13 @@ async def test_failover_keeps_every_acknowledged_update(tmp_path: Path, account:
         assert held == Totals(acknowledged * 50_00, 50)
         assert await soon(lambda: ledger.apply(account, ADA)) in ApplyResult
         assert await soon(ledger.ping) is None
-        assert new.client().hget(key(account, "meta"), "joins") is not None
+        assert new.client().hget(key(account, "meta"), "updates") is not None
         await ledger.close()
 
 
 async def test_demoted_primary_is_left_for_the_new_one(tmp_path: Path, account: Account) -> None:
     with sentinels(tmp_path) as watched:
-        ledger = RedisTotalsStore(watched.url, deadline=DEADLINE)
+        ledger = totals_store(watched.url, deadline=DEADLINE)
         await build(ledger, account)
         old = watched.primary()
         watched.sentinels[0].client().execute_command("SENTINEL", "FAILOVER", "donations")
@@ -155,7 +156,7 @@ async def joined_elsewhere(ledger: RedisTotalsStore, account: Account, watched: 
 async def test_one_of_three_sentinels_may_hang(tmp_path: Path, account: Account, trouble: signal.Signals) -> None:
     with sentinels(tmp_path) as watched:
         watched.sentinels[0].signal(trouble)
-        ledger = RedisTotalsStore(watched.url, deadline=DEADLINE)
+        ledger = totals_store(watched.url, deadline=DEADLINE)
         await build(ledger, account, ADA)
         assert await ledger.totals(account, "roof") == Totals(25_00, 1)
         await ledger.close()
@@ -171,7 +172,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topology]:
 
 
 async def test_moved_cluster_slot_keeps_its_campaign(three: Topology) -> None:
-    account, ledger = new_account(), RedisTotalsStore(three.url, deadline=30)  # it is no question of time
+    account, ledger = new_account(), totals_store(three.url, deadline=30)  # it is no question of time
     await build(ledger, account, ADA)
     slot = three.raw.keyslot(key(account, "meta"))
     ports = [node.port for node in (three.raw.get_node_from_key(key(account, "meta")),)]
@@ -194,7 +195,7 @@ def move_slot(three: Topology, slot: int, source: Redis, target: Redis, port: in
 
 
 async def test_eviction_policy_is_checked_on_every_node(three: Topology) -> None:
-    ledger = RedisTotalsStore(three.url, deadline=DEADLINE)
+    ledger = totals_store(three.url, deadline=DEADLINE)
     await ledger.ping()
     careless = three.servers[2].client()
     careless.config_set("maxmemory-policy", "allkeys-lru")
@@ -208,7 +209,7 @@ async def test_eviction_policy_is_checked_on_every_node(three: Topology) -> None
 
 async def test_missing_node_is_an_error_and_never_zero(tmp_path: Path) -> None:
     with cluster(tmp_path) as three:
-        ledger = RedisTotalsStore(three.url, deadline=DEADLINE)
+        ledger = totals_store(three.url, deadline=DEADLINE)
         accounts = [new_account() for _ in range(12)]
         for account in accounts:
             await build(ledger, account, ADA)

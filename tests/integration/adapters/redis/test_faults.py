@@ -1,4 +1,4 @@
-"""When Redis is slow, full, restarted, read-only or gone: no answer is a lie, and nothing is half-written."""
+"""Test a Redis that is slow, full, restarted, read-only or missing."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from redis import Redis
 
 from tests.integration.adapters.redis.test_publication import gift, roll
 from tests.integration.adapters.redis.test_totals_store import ADA, BORIS, build, snapshot
+from tests.support.redis_stores import totals_store
 
 pytestmark = pytest.mark.anyio
 
@@ -58,7 +59,7 @@ async def test_hung_server_costs_one_deadline_and_pool_survives(
 async def test_cancelled_call_leaves_no_reply_for_the_next(
     server: EmbeddedValkey, raw_server: Redis, account: Account
 ) -> None:
-    ledger = RedisTotalsStore(server.url, connections=1)
+    ledger = totals_store(server.url, connections=1)
     await build(ledger, account, BORIS)
     with stopped(raw_server):
         caller = asyncio.create_task(ledger.apply(account, ADA))
@@ -72,7 +73,7 @@ async def test_cancelled_call_leaves_no_reply_for_the_next(
 
 
 async def test_unreachable_server_raises_with_reason_and_cause(tmp_path: Path, account: Account) -> None:
-    ledger = RedisTotalsStore(f"unix://{tmp_path}/nobody", deadline=30)  # it is no question of time
+    ledger = totals_store(f"unix://{tmp_path}/nobody", deadline=30)  # it is no question of time
     calls = [
         ledger.apply(account, ADA),
         roll(ledger, account),
@@ -90,7 +91,7 @@ async def test_unreachable_server_raises_with_reason_and_cause(tmp_path: Path, a
 
 async def test_restarted_server_keeps_totals(tmp_path: Path, account: Account) -> None:
     with EmbeddedValkey(tmp_path) as server:
-        ledger = RedisTotalsStore(server.url)
+        ledger = totals_store(server.url)
         await build(ledger, account, ADA)
         figure = await roll(ledger, account)
     with EmbeddedValkey(tmp_path):
@@ -168,7 +169,7 @@ async def test_volatile_eviction_policy_is_accepted(
 
 async def test_lost_redis_reply_counts_nothing_twice(server: EmbeddedValkey, tmp_path: Path, account: Account) -> None:
     async with losing_answers(server.directory / "s", tmp_path / "lossy", every=4) as url:
-        ledger = RedisTotalsStore(url, connections=3)
+        ledger = totals_store(url, connections=3)
         gifts = [gift(number) for number in range(40)]
         await build(ledger, account, *gifts)
         await asyncio.gather(*(ledger.apply(account, state) for state in gifts))
@@ -221,7 +222,7 @@ async def test_unexpected_redis_reply_is_unavailable_never_a_total(
         writer.close()
 
     server = await asyncio.start_unix_server(serve, str(tmp_path / "s"))
-    ledger = RedisTotalsStore(f"unix://{tmp_path}/s", deadline=DEADLINE)
+    ledger = totals_store(f"unix://{tmp_path}/s", deadline=DEADLINE)
     for call in (ledger.apply(account, ADA), roll(ledger, account), ledger.totals(account, "roof"), ledger.ping()):
         with pytest.raises(TotalsUnavailable):
             await call

@@ -1,4 +1,4 @@
-"""The public figure is decided once per epoch, by the rule of the domain and by Redis' clock."""
+"""Test that the public total is decided once in each period, by the clock of Redis."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ moves = st.tuples(
 
 
 @settings(max_examples=150)
-@given(story=st.lists(moves, max_size=8), step=st.sampled_from([1, 7, 100_00]), min_gifts=st.integers(0, 4))
+@given(story=st.lists(moves, max_size=8), step=st.sampled_from([1, 7, 100_00]), min_donations=st.integers(0, 4))
 def test_scheduled_publication_equals_the_domain_rule(
-    connect: Connect, story: list[tuple[list[tuple[bool, int, int]], int, int, bool]], step: int, min_gifts: int
+    connect: Connect, story: list[tuple[list[tuple[bool, int, int]], int, int, bool]], step: int, min_donations: int
 ) -> None:
-    account, rule = new_account(), replace(GRID, interval_seconds=3_600, step=step, min_donations=min_gifts)
+    account, rule = new_account(), replace(GRID, interval_seconds=3_600, step=step, min_donations=min_donations)
 
     async def run() -> None:
         ledger = connect()
@@ -200,7 +200,7 @@ async def test_end_of_campaign_publishes_the_rest(ledger: RedisTotalsStore, acco
 async def test_exact_total_time_never_goes_back(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     await build(ledger, account, gift(1))
     await roll(ledger, account, LIVE)
-    raw.hset(key(account, "published"), "epoch", 9_999_999_999)
+    raw.hset(key(account, "published"), "period_start", 9_999_999_999)
     await ledger.apply(account, gift(2))
     assert await roll(ledger, account, LIVE) == PublishedTotal(9_999_999_999, 100_00, 0, 2)
 
@@ -208,7 +208,7 @@ async def test_exact_total_time_never_goes_back(ledger: RedisTotalsStore, accoun
 async def test_nothing_is_written_when_nothing_is_due(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     await build(ledger, account, gift(1))
     await roll(ledger, account, LIVE)
-    raw.hset(key(account, "published"), "epoch", 1)
+    raw.hset(key(account, "published"), "period_start", 1)
     figure = await roll(ledger, account, LIVE)
     assert figure == PublishedTotal(1, 50_00, 0, 1)
 
@@ -219,7 +219,7 @@ async def test_switch_to_schedule_waits_for_next_boundary(ledger: RedisTotalsSto
     assert await roll(ledger, account, GRID, now=datetime.now(UTC) - timedelta(days=1)) == exact
 
 
-@pytest.mark.parametrize(("field", "garbage"), [("epoch", "soon"), ("online", "1.5"), ("offline", "9" * 16)])
+@pytest.mark.parametrize(("field", "garbage"), [("period_start", "soon"), ("via_stripe", "1.5"), ("offline", "9" * 16)])
 async def test_damaged_public_total_is_not_shown(
     ledger: RedisTotalsStore, account: Account, raw: Redis, field: str, garbage: str
 ) -> None:
@@ -291,7 +291,10 @@ async def test_totals_from_a_backup_are_stale_until_synchronised(
     await ledger.apply(account, gift(2))
     figure = await roll(ledger, account, LIVE)
     restore(raw, backup)
-    raw.hset(key(account, "published"), mapping={"epoch": 1, "online": 50_00, "offline": 0, "payments_at_move": 1})
+    raw.hset(
+        key(account, "published"),
+        mapping={"period_start": 1, "via_stripe": 50_00, "offline": 0, "payments_at_last_change": 1},
+    )
     went_back = await roll(ledger, account, LIVE)
     assert went_back is not None
     assert went_back.stale
@@ -325,7 +328,7 @@ async def test_total_of_removed_payments_does_not_wait_for_them(
 ) -> None:
     await build(ledger, account)
     await roll(ledger, account)
-    raw.hset(key(account, "published"), "payments_at_move", 1_000)
+    raw.hset(key(account, "published"), "payments_at_last_change", 1_000)
     day = timedelta(days=1)
     assert (await roll(ledger, account, now=LAST_WEEK + day)).payments_at_last_change == 0
     for number in range(3):

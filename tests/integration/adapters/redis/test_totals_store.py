@@ -1,4 +1,4 @@
-"""States joined in any order, any number of times, by anyone, come to the same totals."""
+"""Test that object states give the same totals in any order and with any repetition."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import random
 import time
 
 import pytest
-from donation_card.adapters.redis.totals_store import RedisTotalsStore, _script
+from donation_card.adapters.redis.connection import load_script
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.application.ports.payments import Account
 from donation_card.application.ports.totals import ApplyResult, RebuildReport, SyncHistory
 from donation_card.domain.totals import ObjectKind, ObjectState, Totals, dispute, expected_totals, payment, refund
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from tests.support.accounts import Connect, new_account
+from tests.support.redis_stores import totals_store
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +43,7 @@ def key(account: Account, name: str) -> str:
 
 
 def live(raw: Redis, account: Account) -> str:
-    return raw.hget(key(account, "meta"), "live").decode()
+    return raw.hget(key(account, "meta"), "current").decode()
 
 
 def snapshot(raw: Redis, account: Account) -> dict[bytes, object]:
@@ -102,7 +104,7 @@ async def test_fifty_parallel_updates_count_once(connect: Connect, account: Acco
 async def test_repeated_update_is_still_a_write(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     await ledger.apply(account, ADA)
     await ledger.apply(account, ADA)
-    assert raw.hget(key(account, "meta"), "joins") == b"2"
+    assert raw.hget(key(account, "meta"), "updates") == b"2"
 
 
 async def test_unpaid_payment_counts_when_paid(ledger: RedisTotalsStore, account: Account) -> None:
@@ -215,7 +217,7 @@ async def test_wiped_server_is_unknown_and_counts_nothing_twice(
     await build(fragile, account, ADA, BORIS)
     raw_server.flushall()
     assert await fragile.totals(account, "roof") is None
-    fresh = RedisTotalsStore(server.url)
+    fresh = totals_store(server.url)
     assert await fresh.apply(account, ADA) is ApplyResult.APPLIED
     assert await fragile.apply(account, ADA) is ApplyResult.UNCHANGED, "the salt it remembers is of no use any more"
     assert await fragile.totals(account, "roof") is None
@@ -249,7 +251,7 @@ async def test_sync_interrupted_by_wipe_is_discarded(
     assert await fragile.totals(account, "roof") is None
 
 
-@pytest.mark.parametrize("lost", ["ranks", "totals"])
+@pytest.mark.parametrize("lost", ["versions", "totals"])
 async def test_generation_with_lost_key_is_unknown_and_rebuilt(
     ledger: RedisTotalsStore, account: Account, raw: Redis, lost: str
 ) -> None:
@@ -268,7 +270,7 @@ async def test_lost_generation_is_rebuilt_without_donation(
     ledger: RedisTotalsStore, account: Account, raw: Redis
 ) -> None:
     await build(ledger, account)
-    raw.delete(key(account, f"ranks:{live(raw, account)}"))
+    raw.delete(key(account, f"versions:{live(raw, account)}"))
     await build(ledger, account)
     assert await ledger.totals(account, "roof") == Totals(0, 0)
 
@@ -286,7 +288,7 @@ async def test_donations_during_rebuild_enter_both_generations(
     await ledger.apply(account, BORIS)
     assert await ledger.totals(account, "roof") == Totals(135_00, 2)
     assert raw.hget(key(account, f"totals:{shadow}"), "raised") == b"13500"
-    fields = [set(raw.hkeys(key(account, f"ranks:{name}"))) - {b"."} for name in (shadow, live(raw, account))]
+    fields = [set(raw.hkeys(key(account, f"versions:{name}"))) - {b"."} for name in (shadow, live(raw, account))]
     assert [len(names) for names in fields] == [2, 2]
     assert not fields[0] & fields[1], "each generation hashes under a salt of its own"
 
@@ -345,8 +347,8 @@ async def test_replaced_generation_leaves_no_key(ledger: RedisTotalsStore, accou
     died = await ledger.begin_rebuild(account, "roof")
     await build(ledger, account, ADA)
     kept = live(raw, account)
-    assert set(raw.hkeys(key(account, "meta"))) - {b"joins"} == {
-        *(b"schema", b"live", b"compared"),
+    assert set(raw.hkeys(key(account, "meta"))) - {b"updates"} == {
+        *(b"schema", b"current", b"last_reply"),
         *(f"salt:{kept}".encode(), f"cursor:{kept}".encode()),
     }
     names = {name.decode().rsplit(":", 2)[-1] for name in snapshot(raw, account)}
@@ -364,7 +366,7 @@ async def test_new_generation_with_lost_key_is_never_activated(
 ) -> None:
     await build(ledger, account)
     shadow = await ledger.begin_rebuild(account, "roof")
-    raw.delete(key(account, f"ranks:{shadow.generation}"))
+    raw.delete(key(account, f"versions:{shadow.generation}"))
     assert await ledger.apply(account, ADA) is ApplyResult.APPLIED
     assert raw.hget(key(account, f"totals:{shadow.generation}"), "raised") == b"0"
     assert not await ledger.apply_to_rebuild(account, shadow, ADA)
@@ -441,7 +443,7 @@ async def test_sync_advances_only_its_own_generation(ledger: RedisTotalsStore, a
     assert (await ledger.begin_sync(account, "roof")).since == 500
 
 
-@pytest.mark.parametrize("lost", ["ranks", "totals"])
+@pytest.mark.parametrize("lost", ["versions", "totals"])
 async def test_sync_advances_nothing_with_a_lost_key(
     ledger: RedisTotalsStore, account: Account, raw: Redis, lost: str
 ) -> None:
@@ -488,11 +490,14 @@ async def test_malformed_argument_is_refused_before_any_write(
     await build(ledger, account, BORIS)
     before, generation = snapshot(raw, account), live(raw, account)
     sent = GOOD | bad
-    keys = [key(account, name) for name in ("meta", f"ranks:{generation}", f"totals:{generation}", "ranks:", "totals:")]
+    keys = [
+        key(account, name)
+        for name in ("meta", f"versions:{generation}", f"totals:{generation}", "versions:", "totals:")
+    ]
     values = [sent["kind"], sent["site"], sent["rank"], generation, sent["hash"], "", b"", *sent["contributions"]]
     with pytest.raises(TotalsUnavailable):
-        async with ledger._mapped_errors():
-            await ledger._redis.eval(_script("join"), keys, values)
+        async with ledger._redis.within_deadline():
+            await ledger._redis.eval(load_script("_prelude", "apply_state"), keys, values)
     assert snapshot(raw, account) == before
 
 
@@ -504,7 +509,7 @@ async def test_malformed_argument_is_refused_before_any_write(
         ("totals", "raised", "9" * 15),
         ("totals", "payments", "9" * 16),
         ("totals", "site:other:raised", ""),
-        ("meta", "joins", "x"),
+        ("meta", "updates", "x"),
     ],
 )
 async def test_damaged_number_stops_update_before_any_write(
@@ -522,13 +527,13 @@ async def test_wrong_key_type_stops_update_before_any_write(
     ledger: RedisTotalsStore, account: Account, raw: Redis
 ) -> None:
     await build(ledger, account, BORIS)
-    ranks, totals = (key(account, f"{name}:{live(raw, account)}") for name in ("ranks", "totals"))
+    ranks, totals = (key(account, f"{name}:{live(raw, account)}") for name in ("versions", "totals"))
     held = raw.hgetall(totals)
     raw.set(ranks, "not a hash")
     with pytest.raises(TotalsUnavailable):
         await ledger.apply(account, ADA)
     assert (raw.get(ranks), raw.hgetall(totals)) == (b"not a hash", held)
-    assert raw.hget(key(account, "meta"), "joins") is None
+    assert raw.hget(key(account, "meta"), "updates") is None
 
 
 # ── what contradicts itself is unknown, and a rebuild mends it ────────────────────────────────────────────────────
@@ -538,7 +543,7 @@ WRONG = {
     "a sum changed by hand": ("totals", "raised", "9999"),
     "a site's sum changed by hand": ("totals", "site:other:raised", "0"),
     "a count changed by hand": ("totals", "payments", "3"),
-    "a rank too many": ("ranks", "somebody", "1"),
+    "a rank too many": ("versions", "somebody", "1"),
     "objects that were not counted": ("totals", "objects", "5"),
 }
 
@@ -557,7 +562,7 @@ async def test_inconsistent_totals_are_unknown_until_rebuilt(
     assert await ledger.totals(account, "roof") == Totals(135_00, 2)
 
 
-@pytest.mark.parametrize("lost", ["ranks", "totals"])
+@pytest.mark.parametrize("lost", ["versions", "totals"])
 async def test_wrong_key_type_is_unknown_until_rebuilt(
     ledger: RedisTotalsStore, account: Account, raw: Redis, lost: str
 ) -> None:
@@ -571,8 +576,8 @@ async def test_wrong_key_type_is_unknown_until_rebuilt(
 async def test_deleted_field_is_unknown(ledger: RedisTotalsStore, account: Account, raw: Redis) -> None:
     await build(ledger, account, ADA, BORIS)
     generation = live(raw, account)
-    victim = next(field for field in raw.hkeys(key(account, f"ranks:{generation}")) if field != b".")
-    raw.hdel(key(account, f"ranks:{generation}"), victim)
+    victim = next(field for field in raw.hkeys(key(account, f"versions:{generation}")) if field != b".")
+    raw.hdel(key(account, f"versions:{generation}"), victim)
     assert await ledger.totals(account, "roof") is None
 
 

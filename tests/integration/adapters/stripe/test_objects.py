@@ -1,4 +1,4 @@
-"""Whatever a webhook's body holds, it is translated, ignored or refused; nothing breaks, and no amount is guessed."""
+"""Test the parsing of webhook bodies, valid and malformed."""
 
 from __future__ import annotations
 

@@ -1,0 +1,123 @@
+"""Measure the cost of applying a state, the memory of a donation in Redis, and a full rebuild."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+import httpx
+import uvloop
+from donation_card.adapters.redis.connection import create_connection
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
+from donation_card.application.ports.totals import Account
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from donation_card.domain.totals import payment
+from redis import Redis
+
+from bench.running import SECRET, free_port, process
+
+ACCOUNT = Account("acct_bench", livemode=False)
+
+
+def apply() -> None:
+    """Compare totals with many donations and totals with few, in the same rounds."""
+    print("\nstates applied one after the other; the baseline has few donations\n")
+    print(f"{'donations':>10}{'applied/s':>12}{'baseline':>10}{'ratio':>8}{'bytes a donation':>20}")
+    with tempfile.TemporaryDirectory() as folder, EmbeddedValkey(folder) as valkey, Redis.from_url(valkey.url) as redis:
+        uvloop.run(_apply(valkey.url, redis))
+
+
+async def _apply(url: str, redis: Redis) -> None:
+    store = RedisTotalsStore(create_connection(url, deadline=60))
+    small = Account("acct_small", livemode=False)
+    for account in (ACCOUNT, small):
+        rebuild = await store.begin_rebuild(account, "roof")
+        await store.promote_rebuild(account, rebuild, int(time.time()))
+    empty, stored = redis.info("memory")["used_memory"], 0
+    for donations in (1_000, 100_000, 1_000_000):
+        fill(redis, donations - stored)
+        stored = donations
+        bytes_each = (redis.info("memory")["used_memory"] - empty) / donations
+        pairs = []
+        for _ in range(5):
+            pairs.append((await rate(store, ACCOUNT), await rate(store, small)))
+            stored += 500
+        measured, baseline = (statistics.median(values) for values in zip(*pairs, strict=True))
+        ratio = statistics.median(one / other for one, other in pairs)
+        print(f"{donations:>10,}{measured:>12,.0f}{baseline:>10,.0f}{ratio:>8.2f}{bytes_each:>20.1f}")
+    await store.close()
+
+
+async def rate(store: RedisTotalsStore, account: Account, count: int = 500) -> float:
+    """Return the states applied per second."""
+    started = time.perf_counter()
+    for _ in range(count):
+        await store.apply(account, payment("roof", f"pi_{uuid.uuid4().hex}", 2500, paid=True))
+    return count / (time.perf_counter() - started)
+
+
+def fill(redis: Redis, count: int) -> None:
+    """Add donations as the scripts store them: a field of sixteen bytes with a version."""
+    campaign = f"donation-card:{{{ACCOUNT.id}/test/roof}}"
+    current = redis.hget(f"{campaign}:meta", "current").decode()
+    added = 0
+    while added < count:
+        batch = min(10_000, count - added)
+        redis.hset(f"{campaign}:versions:{current}", mapping={os.urandom(16): 1 for _ in range(batch)})
+        added += batch
+    totals = f"{campaign}:totals:{current}"
+    for field, each in (
+        ("raised", 2500),
+        ("payments", 1),
+        ("objects", 1),
+        ("site:other:raised", 2500),
+        ("site:other:payments", 1),
+    ):
+        redis.hincrby(totals, field, each * count)
+
+
+def rebuild() -> None:
+    """Measure `donation-card rebuild` with an empty Redis."""
+    print("\na full rebuild by `donation-card rebuild`, with its CPU time and memory\n")
+    print(f"{'payments':>10}{'seconds':>10}{'CPU s':>10}{'CPU µs a payment':>20}{'peak MB':>10}")
+    for count in (10_000, 100_000):
+        with tempfile.TemporaryDirectory() as folder, EmbeddedValkey(Path(folder) / "valkey") as valkey:
+            sandbox_port = free_port()
+            sandbox = [
+                sys.executable,
+                "-m",
+                "stripe_sandbox",
+                "--port",
+                str(sandbox_port),
+                "--data",
+                f"{folder}/sandbox",
+            ]
+            with process(sandbox, None, sandbox_port):
+                base = f"http://127.0.0.1:{sandbox_port}"
+                payments = {"payments": count, "campaign": "vitaly"}
+                httpx.post(f"{base}/sandbox/seed", json=payments, timeout=300).raise_for_status()
+                environment = os.environ | {
+                    "STRIPE_SECRET_KEY": "sk_test_bench",
+                    "STRIPE_PUBLISHABLE_KEY": "pk_test_bench",
+                    "STRIPE_WEBHOOK_SECRET": SECRET,
+                    "STRIPE_API_BASE": base,
+                    "REDIS_URL": valkey.url,
+                    "PUBLIC_URL": "http://localhost:1",
+                    "SECRET_KEYS": "0123456789abcdef" * 2,
+                }
+                started = time.perf_counter()
+                arguments = [sys.executable, "-m", "donation_card", "rebuild"]
+                command = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL)
+                _, code, used = os.wait4(command.pid, 0)
+                command.returncode = os.waitstatus_to_exitcode(code)
+                assert command.returncode == 0
+                seconds, cpu = time.perf_counter() - started, used.ru_utime + used.ru_stime
+                print(
+                    f"{count:>10,}{seconds:>10.1f}{cpu:>10.1f}{cpu / count * 1e6:>20.0f}{used.ru_maxrss / 1024:>10.0f}"
+                )

@@ -1,0 +1,234 @@
+"""Make the public responses of each campaign, and keep them until something changes that readers see."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from starlette.concurrency import run_in_threadpool
+
+from donation_card.application.ports.campaigns import Campaigns
+from donation_card.application.public_progress import PublicProgress
+from donation_card.domain.campaign import Campaign
+from donation_card.domain.progress import Progress
+from donation_card.errors import ProgressUnknown
+from donation_card.observability.metrics import cached_reads
+from donation_card.web.http.cached_response import CachedResponse
+from donation_card.web.http.headers import COOP_UNSAFE_NONE, PUBLIC_CORS, cache_control, content_security_policy
+from donation_card.web.http.response_cache import ResponseCache
+from donation_card.web.presentation import card as view
+from donation_card.web.presentation import feed
+from donation_card.web.presentation import images as pictures
+from donation_card.web.presentation import translations as texts
+
+if TYPE_CHECKING:
+    from donation_card.web.pages.campaign import PageRenderer
+
+_MAX_AGE: Final = 30
+"""Seconds. A cache may send a response for twice as long, so texts and pictures are at most a minute old."""
+
+_MAX_TARGETS: Final = 50
+"""Request targets of one campaign in the response cache. Clients can add any query."""
+
+_Key = TypeVar("_Key")
+
+IMAGES: Final[Mapping[str, tuple[Callable[[view.Json], bytes], str]]] = {
+    "badge.svg": (pictures.badge_svg, "image/svg+xml"),
+    "badge.png": (pictures.badge_png, "image/png"),
+    "share.png": (pictures.open_graph_png, "image/png"),
+}
+
+
+@dataclass(slots=True)
+class CachedCampaign:
+    """The responses for one state of a campaign. Each is made when it is first requested."""
+
+    campaign: Campaign
+    progress: Progress | None
+    accepting: bool
+    responses: dict[tuple[str, str], CachedResponse] = field(default_factory=dict)
+    """By kind (card, page, badge.svg, …) and language."""
+    targets: list[str] = field(default_factory=list)
+    """Its request targets in the response cache."""
+
+    def is_current(self, campaign: Campaign, progress: Progress | None, accepting: bool) -> bool:
+        """Return True if readers see the same as when the responses were made."""
+        return self.campaign is campaign and self.progress == progress and self.accepting == accepting
+
+    @property
+    def revalidate(self) -> bool:
+        """Return True if the public total is unknown or can change at any time."""
+        return self.campaign.publication.immediate or (self.progress is None and not self.campaign.hidden)
+
+
+class CampaignResponseCache:
+    """Make the responses of all campaigns, and evict them when anything changes that readers see.
+
+    Progress and cards are also put into the response cache, which is read before routing.
+    """
+
+    def __init__(
+        self, campaigns: Campaigns, progress: PublicProgress, pages: PageRenderer, response_cache: ResponseCache
+    ) -> None:
+        self._campaigns, self._progress = campaigns, progress
+        self._renderer, self._response_cache = pages, response_cache
+        self._entries: dict[str, CachedCampaign] = {}
+        self._lists: dict[str, CachedResponse] = {}
+        self._drawing = asyncio.Lock()
+
+    async def refresh(self, *, query: bool = True) -> None:
+        """Publish each total that is due, update the responses, and report their use to the metrics.
+
+        The background task calls it every second. Without `query`, mark all totals stale instead: Redis is known to be
+        unavailable, and each query would wait.
+        """
+        cached_reads.inc(self._response_cache.take_hits())
+        for campaign in self._campaigns.all_visible():
+            if query:
+                await self._progress.refresh(campaign)
+            else:
+                self._progress.mark_stale(campaign)
+            self.entry(campaign)
+
+    def evict_hidden(self) -> None:
+        """Remove the responses of hidden and removed campaigns at once, without a query to Redis."""
+        campaigns = self._campaigns.all_visible()
+        for campaign in campaigns:
+            self.entry(campaign)
+        for campaign_id in self._entries.keys() - {campaign.id for campaign in campaigns}:
+            self._evict(self._entries.pop(campaign_id))
+
+    def entry(self, campaign: Campaign) -> CachedCampaign:
+        """Return the campaign's entry. Replace it by an empty one if anything has changed that readers see."""
+        progress, accepting = self._progress.get(campaign), self._progress.accepts_donations(campaign)
+        entry = self._entries.get(campaign.id)
+        if entry is None or not entry.is_current(campaign, progress, accepting):
+            if entry is not None:
+                self._evict(entry)
+            entry = self._entries[campaign.id] = CachedCampaign(campaign, progress, accepting)
+            self._lists.clear()
+            if progress is not None:
+                headers = PUBLIC_CORS | cache_control(5, revalidate=campaign.publication.immediate, stale_if_error=True)
+                body = _json(view.progress_json(campaign, progress))
+                self._put(entry, _progress_path(campaign.id), CachedResponse(body, "application/json", headers))
+        return entry
+
+    def _put(self, entry: CachedCampaign, target: str, response: CachedResponse) -> None:
+        if len(entry.targets) < _MAX_TARGETS:
+            entry.targets.append(target)
+            self._response_cache.put(target, response)
+
+    def _evict(self, entry: CachedCampaign) -> None:
+        self._response_cache.evict(entry.targets)
+        self._lists.clear()
+
+    def progress(self, campaign: Campaign) -> CachedResponse:
+        """Return the progress. Raise ProgressUnknown if no public total is known."""
+        self.entry(campaign)
+        response = self._response_cache.get(_progress_path(campaign.id))
+        if response is None:
+            raise ProgressUnknown
+        return response
+
+    def card(self, campaign: Campaign, lang: str, target: str) -> CachedResponse:
+        """Return the card, or the neutral card of a hidden campaign. The next request of `target` needs no routing.
+
+        Raise ProgressUnknown if no public total is known.
+        """
+        entry = self.entry(campaign)
+        if entry.progress is None and not campaign.hidden:
+            raise ProgressUnknown
+
+        def make() -> CachedResponse:
+            return CachedResponse(
+                _json(self._card_json(entry, lang)),
+                "application/json",
+                PUBLIC_CORS | cache_control(_MAX_AGE, revalidate=entry.revalidate),
+            )
+
+        response = _get_or_make(entry.responses, ("card", lang), make)
+        self._put(entry, target, response)
+        return response
+
+    def page(self, campaign: Campaign, lang: str) -> CachedResponse:
+        entry = self.entry(campaign)
+
+        def make() -> CachedResponse:
+            html = self._renderer.campaign(
+                campaign, entry.progress, texts.translations_for(lang), open_now=entry.accepting
+            )
+            return _page(html, revalidate=entry.revalidate)
+
+        return _get_or_make(entry.responses, ("page", lang), make)
+
+    def campaign_list(self, lang: str) -> CachedResponse:
+        """Return the list of the campaigns that accept donations."""
+
+        def make() -> CachedResponse:
+            opened = [entry for entry in map(self.entry, self._campaigns.all_visible()) if entry.accepting]
+            cards = [self._card_json(entry, entry.campaign.best_language((lang,))) for entry in opened]
+            return _page(
+                self._renderer.campaigns(cards, texts.translations_for(lang)),
+                revalidate=any(entry.revalidate for entry in opened),
+            )
+
+        return _get_or_make(self._lists, lang, make)
+
+    def feed(self, campaign: Campaign, lang: str) -> CachedResponse:
+        def make() -> CachedResponse:
+            body = feed.atom(campaign, texts.translations_for(lang), self._renderer.settings.public_url)
+            return CachedResponse(
+                body, "application/atom+xml; charset=utf-8", PUBLIC_CORS | cache_control(_MAX_AGE, revalidate=False)
+            )
+
+        return _get_or_make(self.entry(campaign).responses, ("feed", lang), make)
+
+    async def picture(self, campaign: Campaign, lang: str, name: str) -> CachedResponse:
+        """Return one of IMAGES, neutral for a hidden campaign. One thread at a time draws."""
+        async with self._drawing:
+            entry = self.entry(campaign)
+            if (name, lang) not in entry.responses:
+                draw, media_type = IMAGES[name]
+                body = await run_in_threadpool(draw, self._card_json(entry, lang))
+                headers = (
+                    PUBLIC_CORS
+                    | cache_control(_MAX_AGE, revalidate=entry.revalidate)
+                    | {"content-security-policy": pictures.IMAGE_CSP}
+                )
+                entry.responses[name, lang] = CachedResponse(body, media_type, headers)
+            return entry.responses[name, lang]
+
+    def _card_json(self, entry: CachedCampaign, lang: str) -> view.Json:
+        test = not self._renderer.settings.livemode
+        return view.card_json(
+            entry.campaign, entry.progress, texts.translations_for(lang), open_now=entry.accepting, test=test
+        )
+
+
+def _get_or_make(
+    responses: dict[_Key, CachedResponse], key: _Key, make: Callable[[], CachedResponse]
+) -> CachedResponse:
+    if key not in responses:
+        responses[key] = make()
+    return responses[key]
+
+
+def _page(html: str, *, revalidate: bool) -> CachedResponse:
+    headers = (
+        cache_control(_MAX_AGE, revalidate=revalidate)
+        | content_security_policy()
+        | COOP_UNSAFE_NONE
+        | {"vary": "accept-language"}
+    )
+    return CachedResponse(html.encode(), "text/html; charset=utf-8", headers)
+
+
+def _progress_path(campaign_id: str) -> str:
+    return f"/v1/campaigns/{campaign_id}/progress"
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
