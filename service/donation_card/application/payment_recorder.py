@@ -99,9 +99,7 @@ class PaymentRecorder:
         try:
             campaign = self.campaigns.get(campaign_id)
         except NotFound:
-            log.error(
-                LogEvent.CAMPAIGN_UNKNOWN, campaign=campaign_id
-            )  # it is counted under this name
+            log.error(LogEvent.CAMPAIGN_UNKNOWN, campaign=campaign_id)  # it is counted under this name
             return
         if currency != campaign.currency:
             log.error(LogEvent.CURRENCY_DIFFERS, campaign=campaign.id, given=currency)

@@ -109,9 +109,7 @@ class Reconciliation:
             news = await self._apply_news(since)
             for name, run in syncs.items():
                 if not await store.advance_cursor(account, name, run, began):
-                    log.warning(
-                        LogEvent.SYNC_INVALIDATED, campaign=name
-                    )  # the next sync repairs it
+                    log.warning(LogEvent.SYNC_INVALIDATED, campaign=name)  # the next sync repairs it
             log.info(LogEvent.SYNC_FINISHED, since=since, news=news)
             self.history = SyncHistory(began, history.last_rebuild_at, 0 if news else history.empty_syncs + 1)
         await store.save_sync_history(account, self.history)

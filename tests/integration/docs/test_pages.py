@@ -1,190 +1,108 @@
-"""The docs say what the code does: settings, attributes, events, error codes, the snippet, the addresses."""
+"""The pages of the documentation agree with the code, with each other and with the tests that they name."""
 
-import json
+from __future__ import annotations
+
+import ast
 import re
 from pathlib import Path
 from random import Random
 
+import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.adapters.stripe.payments import HANDLED_EVENTS
 from donation_card.analysis.disclosure_risk import DonationProcess, advantages
 from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME, SESSION_HANDLE_LIFETIME
-from donation_card.observability.metrics import render
 from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE, script_snippet
 from donation_card.web.presentation.translations import translations_for
 
-CARD = Path("widget/donation-card.js").read_text()
-
-
-def read(*names):
-    return "\n".join(Path(name).read_text() for name in names)
-
-
-def test_every_setting_is_documented_and_no_other():
-    read_by_code = set(re.findall(r'(?:read|listed|get)\(\s*"([A-Z_]+)"', read("service/donation_card/settings.py")))
-    documented = set(re.findall(r"`([A-Z][A-Z_]{3,})`", read("docs/operate.md")))
-    assert read_by_code - documented == set()
-    assert documented - read_by_code == set()
-
-
-def test_every_attribute_event_property_and_part_of_the_card_is_documented():
-    embed = read("docs/embed.md")
-    named = {
-        *re.findall(r"[gh][ea][ts]Attribute\('([a-z]+)'", CARD),
-        *(f"donation-card-{event}" for event in re.findall(r"#tell\('([a-z]+)'\)", CARD)),
-        *re.findall(r"var\((--donation-card-[a-z-]+)", CARD),
-        *re.findall(r"part: '([a-z]+)'", CARD),
-    }
-    assert {"campaign", "service", "debug", "donation-card-open", "--donation-card-accent", "title"} <= named
-    assert {name for name in named if f"`{name}`" not in embed} == set()
-
-
-def test_every_error_code_that_can_be_answered_has_a_sentence():
-    told = {key.removeprefix("problem.") for key in json.loads(read("service/donation_card/web/locales/en.json"))}
-    sources = [
-        *Path("service/donation_card/web").rglob("*.py"),
-        *Path("service/donation_card/application").rglob("*.py"),
-        *Path("service/donation_card/domain").glob("*.py"),
-    ]
-    sources += [
-        Path("service/donation_card/errors.py"),
-        Path("service/donation_card/adapters/tokens.py"),
-        Path("service/donation_card/adapters/stripe/payments.py"),
-    ]
-    raised = set()
-    for source in sources:
-        raised |= set(re.findall(r'(?:Invalid|NotFound|Conflict|RateLimited)\(\s*"([a-z_]+)"', source.read_text()))
-        raised |= set(re.findall(r'^    code = "([a-z_]+)"', source.read_text(), re.M))
-    assert len(raised) > 20
-    assert raised - told - {"unhandled_type", "misconfigured"} == set()
-
-
-def test_the_events_an_endpoint_must_send_are_those_we_read():
-    documented = set(re.findall(r"`((?:checkout\.session|refund|charge)\.[a-z_.]+)`", read("docs/operate.md")))
-    assert documented == set(HANDLED_EVENTS)
-
-
-def test_every_metric_is_documented_and_no_other():
-    told = re.findall(r"^donation_card_(\w+?)(?:_bucket|_sum|_count)?[{ ]", render([]).decode(), re.M)
-    told += re.findall(r"^# TYPE donation_card_(\w+)", render([]).decode(), re.M)
-    told += re.findall(r'gauge\(\s*"(\w+)"', read("service/donation_card/background_tasks.py"))
-    table = read("docs/operate.md").partition("| metric |")[2].partition("\n\n")[0]
-    documented = set(re.findall(r"`(\w+)(?:\{[\w,]+\})?`", "".join(re.findall(r"^\| (.*?) \|", table, re.M))))
-    assert documented == set(told)
-
-
-RIGHTS = {
-    "accounts": "the account",
-    "checkout.sessions": "Checkout Sessions",
-    "payment_intents": "PaymentIntents",
-    "refunds": "Charges and Refunds",
-    "disputes": "Disputes",
-    "events": "Events",
+ROOT = Path(__file__).parents[3]
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text("utf-8") for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 }
-"""What of Stripe's API we use → how its dashboard calls the right to it."""
+VITALY = read_campaign(ROOT / "campaigns" / "vitaly.toml")
 
 
-def test_the_rights_of_the_restricted_key_are_those_we_use_and_no_other():
-    used = set(
-        re.findall(r"v1\.((?:checkout\.)?\w+)\.(\w+?)_async", read("service/donation_card/adapters/stripe/payments.py"))
-    )
-    assert {resource for resource, _ in used} == set(RIGHTS)
-    writes = {resource for resource, verb in used if verb in {"create", "expire", "update", "cancel", "delete"}}
-    assert writes == {"checkout.sessions"}
-    (line,) = re.findall(r"\*\*A restricted key\*\* \([^)]*\): (.*?\*read\*)", read("docs/operate.md"), re.S)
-    written, read_only = " ".join(line.split()).split(" *write*; ")
-    assert written == RIGHTS["checkout.sessions"]
-    rights = [RIGHTS[resource] for resource in sorted(set(RIGHTS) - writes)]
-    assert all(right in read_only for right in rights)
-    left = re.sub("|".join(rights), "", read_only)
-    assert re.sub(r"[\s,]|and|\*read\*", "", left) == ""
+def test_names() -> set[str]:
+    """Return the names of all test functions."""
+    trees = [ast.parse(path.read_text("utf-8")) for path in (ROOT / "tests").rglob("test_*.py")]
+    functions = [
+        node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    return {function.name for function in functions if function.name.startswith("test_")}
 
 
-def test_the_snippet_in_the_docs_is_the_one_that_is_printed():
-    printed = script_snippet("https://HOST", read_campaign(Path("campaigns/vitaly.toml")), translations_for("en"))
-    for page in ("README.md", "docs/embed.md"):
-        assert printed in read(page), page
-    assert PLACEHOLDER_STYLE["card"] in printed
-    assert all(room in read("docs/embed.md") for room in PLACEHOLDER_STYLE.values())
+test_names.__test__ = False  # type: ignore[attr-defined]
 
 
-def test_the_docs_show_every_contact_sheet_and_name_every_example():
-    pages = read("docs/embed.md", "README.md")
-    assert all(f"../{path}" in pages for path in Path("widget/examples").glob("*.html"))
-    assert all(f"images/{picture.name}" in pages for picture in Path("docs/images").glob("*.png"))
-
-
-def test_every_link_between_the_docs_leads_somewhere():
-    for page in [*Path().glob("*.md"), *Path("docs").rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page} links to {target}"
-
-
-def test_every_make_target_that_the_docs_name_exists():
-    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.M))
-    named = set(re.findall(r"`make ([a-z-]+)`", read("README.md", "CONTRIBUTING.md", "docs/operate.md")))
-    assert named <= targets
-
-
-def test_the_table_of_what_a_watcher_gains_is_what_the_command_prints():
-    page, campaign = read("docs/privacy.md"), read_campaign(Path("campaigns/vitaly.toml"))
-    mixed = {money.amount: 1 / len(campaign.giving.suggested) for money in campaign.giving.suggested}
-    rows = re.findall(r"^\| EUR (\d+) \| ([\d.]+) \| ([\d.]+) \|", page, re.M)
-    found = advantages(
-        campaign.publication,
-        DonationProcess(0.25, mixed),
-        [int(gift) * 100 for gift, _, _ in rows],
-        Random(2).random,
-        samples=150,
-    )
-    for (_, bound, told), gain in zip(rows, found, strict=True):
-        assert float(bound) == gain.bound
-        assert abs(float(told) - gain.value) < 3 * gain.error + 0.02
-    assert len(rows) == 4
-    assert f'every = "{campaign.publication.interval_seconds // 86_400}d"' in page
-    step, donations = campaign.publication.step // 100, campaign.publication.min_donations
-    assert f"`step = {step}`, `min_donations = {donations}`" in page
-
-
-def test_privacy_names_tests_that_there_are_and_lives_that_things_have():
-    page, there = read("docs/privacy.md"), set()
-    for path in Path("tests").rglob("test_*.py"):
-        there |= set(re.findall(r"^(?:async )?def (test_\w+)", path.read_text("utf-8"), re.M))
-    named = set(re.findall(r"`(test_\w+)`", page))
+@pytest.mark.parametrize("page", ["docs/privacy.md", "docs/failure-model.md", "docs/threat-model.md", "docs/asvs.md"])
+def test_every_named_test_exists(page: str) -> None:
+    named = set(re.findall(r"`(test_\w+)`", PAGES[page]))
     assert len(named) > 10
-    assert named - there == set()
-    assert f"token {FORM_TOKEN_LIFETIME // 60} min" in page
-    assert f"its handle, {SESSION_HANDLE_LIFETIME // 3600} h" in page
+    assert named - test_names() == set()
 
 
-def test_privacy_names_every_log_line_with_an_id_of_stripe_s():
-    """Whatever is logged under one of these names came from Stripe as an id."""
-    modules = sorted(Path("service/donation_card").rglob("*.py"))
-    calls = re.findall(r'log\.\w+\(\s*"(\w+)"([^\n]*)', read(*modules))
-    with_id = {event for event, rest in calls if re.search(r"\b(object|refund|session|payment|dispute|charge)=", rest)}
-    paragraph = re.search(r"A log line names an object.*?\n\n", read("docs/privacy.md"), re.S)[0]
-    assert len(calls) > 15
-    assert with_id == set(re.findall(r"`(\w+)`", paragraph))
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_to_a_file_and_a_heading(page: str) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)", PAGES[page]):
+        path = (ROOT / page).parent / target if target else ROOT / page
+        assert path.exists(), target
+        if anchor and path.suffix == ".md":
+            headings = re.findall(r"^#+ (.*)$", path.read_text("utf-8"), re.M)
+            assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}, anchor
 
 
-def test_the_paragraph_to_quote_is_the_same_for_publishers_and_in_privacy():
-    quoted = [re.findall(r"(?:^> .*\n)+", read(page), re.M)[-1] for page in ("docs/embed.md", "docs/privacy.md")]
+def test_the_snippet_is_the_printed_one() -> None:
+    printed = script_snippet("https://HOST", VITALY, translations_for("en"))
+    assert printed in PAGES["README.md"]
+    assert printed in PAGES["docs/embed.md"]
+    assert all(style in PAGES["docs/embed.md"] for style in PLACEHOLDER_STYLE.values())
+
+
+def test_every_picture_and_example_is_shown() -> None:
+    pages = PAGES["docs/embed.md"] + PAGES["README.md"]
+    assert all(f"widget/examples/{path.name}" in pages for path in (ROOT / "widget/examples").glob("*.html"))
+    assert all(f"images/{picture.name}" in pages for picture in (ROOT / "docs/images").glob("*.png"))
+
+
+def test_the_advantage_table_is_what_the_command_prints() -> None:
+    page = PAGES["docs/privacy.md"]
+    suggested = {money.amount: 1 / len(VITALY.giving.suggested) for money in VITALY.giving.suggested}
+    rows = re.findall(r"^\| EUR (\d+) \| ([\d.]+) \| ([\d.]+) \|", page, re.M)
+    amounts = [int(amount) * 100 for amount, _, _ in rows]
+    process = DonationProcess(0.25, suggested)
+    found = advantages(VITALY.publication, process, amounts, Random(2).random, samples=150)
+    for (_, bound, documented), advantage in zip(rows, found, strict=True):
+        assert float(bound) == advantage.bound
+        assert abs(float(documented) - advantage.value) < 3 * advantage.error + 0.02
+    assert len(rows) == 4
+    policy = VITALY.publication
+    assert f'every = "{policy.interval_seconds // 86_400}d"' in page
+    assert f"`step = {policy.step // 100}`, `min_donations = {policy.min_donations}`" in page
+
+
+def test_privacy_states_the_lifetimes_of_tokens() -> None:
+    assert f"token {FORM_TOKEN_LIFETIME // 60} min" in PAGES["docs/privacy.md"]
+    assert f"its handle, {SESSION_HANDLE_LIFETIME // 3600} h" in PAGES["docs/privacy.md"]
+
+
+def test_the_publishers_paragraph_is_the_same_on_both_pages() -> None:
+    quoted = [re.findall(r"(?:^> .*\n)+", PAGES[page], re.M)[-1] for page in ("docs/embed.md", "docs/privacy.md")]
     assert quoted[0] == quoted[1]
     assert "IP address" in quoted[0]
 
 
-def test_every_decision_is_in_the_list():
-    listed = read("docs/decisions/README.md")
-    for decision in Path("docs/decisions").glob("0*.md"):
-        assert decision.name in listed
+def test_every_decision_is_listed() -> None:
+    listed = PAGES["docs/decisions/README.md"]
+    assert [path.name for path in (ROOT / "docs/decisions").glob("0*.md") if path.name not in listed] == []
 
 
-def test_every_test_that_the_failure_model_names_exists_and_every_row_names_one():
-    page = read("docs/failure-model.md")
-    there = set()
-    for path in Path("tests").rglob("test_*.py"):
-        there |= set(re.findall(r"^(?:async )?def (test_\w+)", path.read_text("utf-8"), re.M))
-    assert set(re.findall(r"`(test_\w+)`", page)) - there == set()
-    rows = re.findall(r"^\| (\d+)[a-c]? \|.*$", page, re.M)
-    assert {int(row) for row in rows} == set(range(1, 27))
-    assert all("`test_" in line for line in page.splitlines() if re.match(r"\| \d", line))
+def test_every_decision_has_the_same_sections() -> None:
+    for path in (ROOT / "docs/decisions").glob("0*.md"):
+        text = path.read_text("utf-8")
+        assert re.findall(r"^## (.*)$", text, re.M) == ["Context", "Decision", "Consequences"], path.name
+        assert re.search(r"^- Status: \w+\n- Date: \d{4}-\d\d-\d\d$", text, re.M), path.name
+
+
+def test_every_row_of_the_failure_model_names_a_test() -> None:
+    rows = re.findall(r"^\| (\d+)[a-c]? \|(.*)$", PAGES["docs/failure-model.md"], re.M)
+    assert {int(number) for number, _ in rows} == set(range(1, 27))
+    assert all("`test_" in row for _, row in rows)
