@@ -46,7 +46,13 @@ class DonationCardError(Exception):
 class ClientError(DonationCardError):
     """The request cannot be served, and a retry does not help. The codes are those of HTTP errors of Starlette."""
 
-    codes = ("not_found", "method_not_allowed", "body_too_large", "unsupported_media_type", "request_malformed")
+    codes: ClassVar[tuple[str, ...]] = (
+        "not_found",
+        "method_not_allowed",
+        "body_too_large",
+        "unsupported_media_type",
+        "request_malformed",
+    )
 
 
 class NotFound(ClientError):

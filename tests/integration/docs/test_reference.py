@@ -26,6 +26,9 @@ PAGES = {
     str(path.relative_to(ROOT)): path.read_text("utf-8") for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 }
 
+PROSE = sorted(PAGES.keys() - {"docs/glossary.md"})
+"""The pages without the list of replaced names."""
+
 
 def table(page: str, heading: str) -> list[list[str]]:
     """Return the cells of the first table whose header row begins with `heading`."""
@@ -79,7 +82,7 @@ def test_the_install_page_lists_every_webhook_event() -> None:
     assert documented == set(HANDLED_EVENTS)
 
 
-@pytest.mark.parametrize("page", sorted(PAGES.keys() - {"docs/glossary.md"}))
+@pytest.mark.parametrize("page", PROSE)
 def test_every_named_command_exists(page: str) -> None:
     for line in re.findall(rf"(?:^|`){PROGRAM}((?: [a-z][a-z-]*)+)", PAGES[page], re.M):
         first, *rest = line.split()
@@ -88,7 +91,7 @@ def test_every_named_command_exists(page: str) -> None:
             assert f"{PROGRAM} {first} {rest[0]}" in COMMANDS, line
 
 
-@pytest.mark.parametrize("page", sorted(PAGES.keys() - {"docs/glossary.md"}))
+@pytest.mark.parametrize("page", PROSE)
 def test_every_named_option_exists(page: str) -> None:
     options = {text for command in COMMANDS.values() for param in command.params for text in param.opts}
     for line in re.findall(rf"(?:^|`){PROGRAM} [^`\n]*", PAGES[page], re.M):
@@ -124,7 +127,7 @@ def test_every_error_code_has_a_sentence() -> None:
 
 def test_every_make_target_in_the_docs_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
-    named = {target for page in PAGES.values() for target in re.findall(r"`make ([a-z-]+)", page)}
+    named = {target for page in PROSE for target in re.findall(r"`make ([a-z-]+)", PAGES[page])}
     assert named - targets == set()
 
 
