@@ -62,7 +62,8 @@ test: install
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-integration test-processes test-browser
 
 test-fast: .venv/dev.stamp
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m coverage run --source=service/donation_card/domain,service/donation_card/application -m pytest tests/unit
+	@$(BIN)/python -m coverage report --skip-covered --fail-under=90
 
 test-integration:
 	$(BIN)/python -m pytest tests/unit tests/integration

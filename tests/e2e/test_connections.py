@@ -23,7 +23,7 @@ def connected(installation):
 
 
 def told(installation, sent, *, until_closed=True):
-    """What comes back for these bytes."""
+    """Send these bytes and return the response."""
     with connected(installation) as client:
         client.sendall(sent)
         received = b""

@@ -20,7 +20,7 @@ from tests.soak.stress import workers
 from tests.support.installation import eventually, processes, running
 
 DRAINED_WITHIN = 10
-"""Seconds; a deadline that is behaviour may take three times as long on a shared machine."""
+"""Seconds. On a shared machine a timeout may take three times as long."""
 
 PROGRESS = "/v1/campaigns/roof/progress"
 
@@ -65,7 +65,7 @@ def test_slow_checkout_session_is_returned_during_shutdown(redis_url, tmp_path, 
 
 
 def test_rolling_restart_of_two_instances_fails_no_request(redis_url, tmp_path, sample_campaign):
-    """Whoever asks tries the other one where a connection is refused or closed, as proxies do."""
+    """Clients try the other instance if a connection is refused or closed, as proxies do."""
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     with (
@@ -81,7 +81,7 @@ def test_rolling_restart_of_two_instances_fails_no_request(redis_url, tmp_path, 
 
 
 def test_replacing_workers_under_load_fails_no_request(redis_url, tmp_path, sample_campaign):
-    """SIGHUP. A connection that is closed between two requests is opened again, and never refused."""
+    """Send SIGHUP. A connection that closes between two requests is opened again, and never refused."""
     with (
         processes(redis_url, tmp_path, sample_campaign) as (installation, process),
         asking(installation.service, installation.service) as answers,
@@ -95,7 +95,7 @@ def test_replacing_workers_under_load_fails_no_request(redis_url, tmp_path, samp
 
 @contextlib.contextmanager
 def asking(*urls):
-    """Readers on connections that they keep; gives the statuses they get, 0 where no address answers."""
+    """Read on kept connections and yield the list of statuses, 0 where no address answers."""
     answers, stopping = [], threading.Event()
 
     def ask():
@@ -151,7 +151,7 @@ def cpu_seconds(pid):
 
 
 def status(client):
-    """Of one answer; 0 where the connection is refused or was closed."""
+    """Return the status of a response, or 0 if the connection is refused or was closed."""
     try:
         return client.get(PROGRESS).status_code
     except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError):

@@ -168,7 +168,7 @@ def test_proxy_closes_slow_clients_and_serves_others(behind):
 
 
 def ended(connection):
-    """Whether the other side has said its last word, which may be a 408."""
+    """Return True if the other side closed the connection, perhaps after a 408."""
     try:
         connection.setblocking(False)
         while connection.recv(4096):
@@ -181,7 +181,7 @@ def ended(connection):
 
 
 def test_hidden_campaign_stays_redacted_while_service_is_down(redis_url, tmp_path, sample_campaign):
-    """And a figure may be old then, but nothing else; and no log tells who asked."""
+    """Only the total may be old then, and no log names the client."""
     with listening() as probe:
         port = probe.getsockname()[1]
     other = sample_campaign / "shed.toml"

@@ -19,7 +19,7 @@ OLD, NEW = "o0123456789abcdef" * 2, "n0123456789abcdef" * 2
 
 @contextlib.contextmanager
 def beside(installation: Installation, **changed: object):
-    """Another instance of the same installation, with other secrets."""
+    """Start another instance of the same installation, with other secrets."""
     bound = listening()
     url = f"http://localhost:{bound.getsockname()[1]}"
     settings = replace(installation.settings, **changed)
@@ -31,7 +31,7 @@ def beside(installation: Installation, **changed: object):
 
 @dataclass(frozen=True)
 class Begun:
-    """What a donor holds after the first half of a gift."""
+    """Hold what a donor has after the first half of a donation."""
 
     token: str
     handle: str

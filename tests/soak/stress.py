@@ -45,7 +45,7 @@ KEY = ("sk_test_x", "")
 
 
 def campaign(folder: Path) -> Path:
-    """The tests' own roof, exact and live, taking gifts for ever."""
+    """Write the campaign "roof" with an immediate total and donations above the goal."""
     (folder / "campaigns").mkdir()
     text = (
         ROOF.read_text("utf-8")
@@ -57,7 +57,7 @@ def campaign(folder: Path) -> Path:
 
 
 class Donors:
-    """Give through the sandbox, take back, dispute; each in a thread of its own until told to stop."""
+    """Give, refund and dispute through the sandbox, in a thread, until the end of the block."""
 
     def __init__(
         self, installation: Installation, dice: random.Random, *, take_back: bool = True, pause: float = 0.05
@@ -121,7 +121,7 @@ def give(http: httpx.Client, cents: int) -> None:
 
 
 def quiet(installation: Installation) -> None:
-    """Every webhook was accepted, and the ledger says what the sandbox says."""
+    """Wait until every webhook was accepted and the totals equal the sandbox's."""
 
     def delivered() -> bool:
         return httpx.get(f"{installation.sandbox}/sandbox/deliveries").json()["pending"] == 0
@@ -159,7 +159,7 @@ def started_installation(
 
 
 def workers(process: subprocess.Popen[bytes]) -> list[int]:
-    """The supervisor's children that serve; it has a helper of its own that tracks shared resources."""
+    """Return the workers: the supervisor's children except its resource tracker."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     found = []
     for child in children:
@@ -173,7 +173,7 @@ def workers(process: subprocess.Popen[bytes]) -> list[int]:
 
 
 def kills(folder: Path, dice: random.Random, count: int) -> str:
-    """kill -9 of a worker under load, again and again; what is not acknowledged is sent again, and counts once."""
+    """Kill workers with SIGKILL under load. Events that were not acknowledged are sent again and count once."""
     checks = 0
     with (
         EmbeddedValkey(folder / "valkey") as valkey,
@@ -194,7 +194,7 @@ def kills(folder: Path, dice: random.Random, count: int) -> str:
 
 
 def wipes(folder: Path, dice: random.Random, count: int) -> str:
-    """Redis is emptied, restarted empty, or set back to an old state; readers never see less, let alone nothing."""
+    """Empty Redis or set it back to an old state. Readers never see a lower total that is not marked stale."""
     lowest, seen, unknown = 0, 0, 0
     with EmbeddedValkey(folder / "valkey") as valkey, started_installation(folder, valkey.url) as (installation, _):
         backups: list[dict[bytes, Any]] = []
@@ -233,7 +233,7 @@ def wipes(folder: Path, dice: random.Random, count: int) -> str:
 
 
 def quiet_but_for_reconcile(installation: Installation) -> None:
-    """Donors go on meanwhile, so the two are compared until they meet."""
+    """Wait until the totals equal the sandbox's, while donors continue."""
 
     def agreed() -> bool:
         before, held, after = installation.kept("roof"), totals(installation), installation.kept("roof")
@@ -247,7 +247,7 @@ def copy(raw: Any) -> dict[bytes, Any]:
 
 
 def generations(backup: dict[bytes, Any]) -> set[bytes | None]:
-    """The live ones in it."""
+    """Return the current generations in a backup."""
     return {held.get(b"current") for key, held in backup.items() if key.endswith(b":meta")}
 
 
@@ -258,7 +258,7 @@ def restore(raw: Any, backup: dict[bytes, Any]) -> None:
 
 
 def failovers(folder: Path, dice: random.Random, count: int) -> str:
-    """The primary is killed while gifts are joined; whatever was acknowledged by all replicas is in the next one."""
+    """Kill the primary under updates. The next one has every update that all replicas acknowledged."""
 
     async def story() -> str:
         with sentinels(folder) as watched:
@@ -319,7 +319,7 @@ async def patiently(attempt: Callable[[], Any], seconds: float = 30) -> Any:
 
 
 def replies(folder: Path, dice: random.Random, count: int) -> str:
-    """A proxy loses answers and cuts connections, so that clients send again what was done already."""
+    """Lose replies and connections in a proxy, so that clients repeat what was done already."""
 
     async def story() -> str:
         lost = 0
@@ -369,7 +369,7 @@ def replies(folder: Path, dice: random.Random, count: int) -> str:
 
 
 def hangs(folder: Path, dice: random.Random, count: int) -> str:
-    """Redis hangs; readers are answered, webhooks are refused in time and come again."""
+    """Suspend Redis. Readers are served, webhooks are refused in time and sent again."""
     slowest, stale = 0.0, 0
     with EmbeddedValkey(folder / "valkey") as valkey, started_installation(folder, valkey.url) as (installation, _):
         with Redis.from_url(valkey.url) as raw:
@@ -395,7 +395,7 @@ def hangs(folder: Path, dice: random.Random, count: int) -> str:
 
 
 def outage(folder: Path, dice: random.Random, count: int) -> str:
-    """Stripe's API is away for an hour of the virtual clock, and gifts that were begun are paid meanwhile."""
+    """Make Stripe's API unavailable for an hour of the virtual clock, while donors pay."""
     with EmbeddedValkey(folder / "valkey") as valkey, started_installation(folder, valkey.url) as (installation, _):
         given = 0
         for _ in range(count):

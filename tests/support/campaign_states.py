@@ -27,11 +27,11 @@ _CHANGES: dict[str, tuple[int, dict[str, str]]] = {
 }
 
 STATES = tuple(_CHANGES)
-"""`funded` still takes gifts, `full` takes none; `safe` carries no warning and takes cents."""
+"""`funded` still takes donations, `full` takes none. `safe` has no bank warning and takes cents."""
 
 
 def write_states(folder: Path) -> Path:
-    """The campaign files, and the shipped one; gives the folder."""
+    """Write the campaign files beside the shipped one, and return the folder."""
     text = VITALY.read_text("utf-8")
     (folder / VITALY.name).write_text(text, "utf-8")
     for state, (offline, changes) in _CHANGES.items():
@@ -47,7 +47,7 @@ def write_states(folder: Path) -> Path:
 
 
 def cards(installation: Installation, campaigns: Iterable[str], lang: str = "en", attributes: str = "") -> str:
-    """A page with a card of each campaign, as dark as the reader wants it."""
+    """Return a page with a card of each campaign, in the reader's colour scheme."""
     return (
         f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>News</title>'
         '<meta name="viewport" content="width=device-width"><style>:root{color-scheme:light dark}body{margin:0}</style>'

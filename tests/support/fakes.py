@@ -44,7 +44,7 @@ ACCOUNT = Account("acct_ada", livemode=False)
 
 @dataclass
 class FakeClock:
-    """A clock that moves only when a test moves it. Call it for the time in UTC."""
+    """Stand still until a test advances it. Calling it returns the time in UTC."""
 
     at: float = 1_800_000_000.0
 
@@ -86,7 +86,7 @@ class FakeCampaigns(Campaigns):
 
 @dataclass
 class _Generation:
-    """The objects of one generation, and the time up to which it is complete."""
+    """Hold the objects of one generation, and the time up to which it is complete."""
 
     objects: dict[tuple[ObjectKind, str], ObjectState] = field(default_factory=dict)
     amounts: dict[tuple[ObjectKind, str], int] = field(default_factory=dict)
@@ -351,7 +351,7 @@ class FakeChallenges:
 
 
 class FakePayments:
-    """A small Stripe in memory. `error`, if set, is raised by every request."""
+    """Behave as a small Stripe in memory. Every request raises `error` if it is set."""
 
     key_fingerprint = "fingerprint"
 

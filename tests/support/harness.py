@@ -30,7 +30,7 @@ WEBHOOK_SECRET = "whsec_0123456789abcdef0123"
 
 
 class Watched(StripePayments):
-    """The real client, which counts what it is asked, and can be stopped in the midst of a listing."""
+    """Count the calls of the real client, and stop a listing after `stop_after` records."""
 
     def __init__(self, url: str) -> None:
         super().__init__(KEY, [WEBHOOK_SECRET], api_base=url)
@@ -84,7 +84,7 @@ class HarnessWorker:
 
 
 class TotalsHarness:
-    """A ledger, and a Stripe that sends no webhooks; both go by one clock that can be pushed."""
+    """Connect a totals store and a sandbox that sends no webhooks. Both use one clock that can be advanced."""
 
     def __init__(self, sandbox: Sandbox, redis_url: str, campaigns: Path) -> None:
         self.sandbox, self.redis_url, self.campaigns, self.ahead = sandbox, redis_url, campaigns, 0.0
@@ -95,7 +95,7 @@ class TotalsHarness:
         self.sandbox.advance(seconds)
 
     def give(self, **params: object) -> str:
-        """One gift of EUR 25.00 for the roof; gives its PaymentIntent."""
+        """Give EUR 25.00 for the roof and return the PaymentIntent."""
         session = self.sandbox.create(**params)
         self.sandbox.pay(session)
         return self.sandbox.session(session.id)["payment_intent"]

@@ -36,7 +36,7 @@ def harness(redis_url: str, sample_campaign: Path) -> Iterator[TotalsHarness]:
 
 @contextmanager
 def alarms() -> Iterator[list[str]]:
-    """What an operator is told is wrong."""
+    """Return the errors in the log."""
     said: list[str] = []
     with capture_logs() as logs:
         yield said

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from donation_card.adapters.stripe.payments import _parse_charge_country
+from donation_card.adapters.stripe.objects import parse_charge_country
 from donation_card.application.ports.payments import ChargeCountry
 from donation_card.application.reconciliation import REBUILD_INTERVAL, SYNC_INTERVAL
 from donation_card.observability import metrics
@@ -77,7 +77,7 @@ def test_campaign_without_warning_reads_no_country(harness: TotalsHarness) -> No
 
 
 def test_warned_country_check_costs_no_extra_request(harness: TotalsHarness) -> None:
-    """What a pass asks for is in the sandbox's own words: three lists, and the events."""
+    """Check the requests of a sync at the sandbox: three lists and the events."""
     asked: list[str] = []
     worker = harness.worker()
     pay(harness, FROM_BELARUS)
@@ -113,4 +113,4 @@ def charge(kind: str, **details: object) -> dict:
     ],
 )
 def test_only_country_and_time_of_a_charge_are_read(intent: object, found: ChargeCountry | None) -> None:
-    assert _parse_charge_country(intent) == found
+    assert parse_charge_country(intent) == found

@@ -39,7 +39,7 @@ def easy():
 
 @pytest.fixture
 def attacked(installation):
-    """The installation in attack mode, as an operator forces it."""
+    """Force the attack status of the installation on."""
     force(installation, "on")
     yield installation
     force(installation, "auto")
@@ -74,7 +74,7 @@ def code(answer):
 
 
 def solve(installation, token):
-    """What `solve.js` does."""
+    """Solve a challenge as `solve.js` does."""
     form = hashlib.sha256(token.encode()).hexdigest()
     challenge = installation.client.get("/v1/challenge", params={"form": form}).raise_for_status().json()
     solution = altcha.solve_challenge(altcha.Challenge.from_dict(challenge))
@@ -232,7 +232,7 @@ def test_declined_payment_is_counted_and_not_applied(installation):
 
 @pytest.fixture(scope="module")
 def linked(redis_url, tmp_path_factory):
-    """An installation whose campaign names another way to give."""
+    """Start an installation whose campaign has a fallback URL."""
     campaigns = tmp_path_factory.mktemp("campaigns")
     text = Path("tests/support/roof.toml").read_text("utf-8")
     (campaigns / "roof.toml").write_text(f'fallback_url = "https://donate.example.org/roof"\n{text}', "utf-8")

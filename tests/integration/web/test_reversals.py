@@ -15,7 +15,7 @@ from tests.support.installation import SETTLES_LATER, eventually, running
 
 
 def agrees(installation):
-    """The ledger holds what the sandbox says was paid and is still here."""
+    """Return True if the totals equal the sandbox's sums after refunds and disputes."""
     held = installation.totals()
     return held is not None and (held.raised, held.payments) == installation.kept()
 
@@ -164,7 +164,7 @@ def test_event_gets_503_while_payment_lookup_fails(installation):
 
 
 def test_payment_without_metadata_uses_its_session(installation):
-    """As a Payment Link of the dashboard makes them."""
+    """Create a payment as a Payment Link of the dashboard does."""
     params = {
         "mode": "payment",
         "success_url": "https://example.org/thanks",

@@ -16,7 +16,7 @@ ANOTHER_WAY = "https://donate.stripe.com/roof"
 
 @pytest.fixture(scope="module")
 def alone(redis_url, tmp_path_factory):
-    """An installation whose Stripe is about to fail."""
+    """Start an installation with its own sandbox, which will fail."""
     with running(redis_url, tmp_path_factory.mktemp("sandbox")) as installation:
         installation.until_ready()
         installation.client.event_hooks["response"] = [lambda response: (response.read(), contract.check(response))]
@@ -24,7 +24,7 @@ def alone(redis_url, tmp_path_factory):
 
 
 class Network:
-    """What stands between the service and its Stripe: with `answer`, a status and a body, it answers in its place."""
+    """Stand between the service and the sandbox. With `answer`, a status and a body, respond in its place."""
 
     def __init__(self):
         self.answer, self.keys = None, []
@@ -51,7 +51,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def linked(redis_url, tmp_path_factory, network):
-    """An installation whose campaign names another way to give."""
+    """Start an installation whose campaign has a fallback URL."""
     campaigns = tmp_path_factory.mktemp("campaigns")
     text = Path("tests/support/roof.toml").read_text("utf-8")
     (campaigns / "roof.toml").write_text(f'fallback_url = "{ANOTHER_WAY}"\n{text}', "utf-8")
@@ -106,7 +106,7 @@ def test_retry_uses_the_same_idempotency_key(linked, network, broken):
 
 def test_hung_stripe_ends_at_the_deadline(linked, broken, monkeypatch):
     token, deadline = linked.token("roof"), 2.0
-    monkeypatch.setattr(stripe_client, "_DEADLINE", deadline)
+    monkeypatch.setattr(stripe_client, "CALL_TIMEOUT", deadline)
     fail(linked, "hang", 50)
     began = time.monotonic()
     refused = linked.order("20", token=token)

@@ -42,7 +42,7 @@ def outcome(answer):
 
 
 def raised(installation):
-    """In the ledger, at this moment."""
+    """Return the totals in Redis at this moment."""
     return installation.totals().raised
 
 

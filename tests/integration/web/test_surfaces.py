@@ -21,14 +21,14 @@ ATOM = "{http://www.w3.org/2005/Atom}"
 
 
 def attributes(html, tag):
-    """Of every such tag: its attributes."""
+    """Return the attributes of every such tag."""
     found = re.findall(rf"<{tag}\b([^>]*)>", html)
     return [{name: unescape(value) for name, value in re.findall(r'([\w:-]+)="([^"]*)"', each)} for each in found]
 
 
 @pytest.fixture(scope="module")
 def told(redis_url, tmp_path_factory):
-    """An installation whose campaign lists its sites and has two updates; and its file."""
+    """Start an installation whose campaign lists its sites and has two updates. Yield its file too."""
     folder = tmp_path_factory.mktemp("campaigns")
     file = folder / "vitaly.toml"
     text = VITALY.read_text("utf-8").replace('status = "open"', 'status = "open"\nsites = ["news.example.org"]', 1)
@@ -373,7 +373,7 @@ def surfaces(lang):
 
 
 def personal(answer, lang):
-    """What of the person is in an answer."""
+    """Return the personal texts in a response."""
     text = read_campaign(VITALY).text[lang]
     needs = [need.text[lang].title for need in read_campaign(VITALY).needs]
     return [

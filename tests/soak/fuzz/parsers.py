@@ -53,13 +53,13 @@ def embed() -> EmbedEndpoints:
 
 
 def asked(data: bytes, header: str) -> Request:
-    """A request with these bytes as its query, and as one of its headers."""
+    """Return a request with these bytes as its query and as one of its headers."""
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": data, "headers": [(header.encode(), data)]}
     return Request(scope)
 
 
 def text(data: bytes) -> str:
-    """As a server hands headers and queries on."""
+    """Decode bytes as an ASGI server does for headers and queries."""
     return data.decode("latin-1")
 
 

@@ -28,7 +28,7 @@ OVERLAP = 3
 PAYMENT = 0
 
 CONTRIBUTIONS = ((0, 50), (0, -20, 0), (0, -30, 0, -30))
-"""Of a payment, a refund and a dispute, by rank; as `domain.ledger` makes them."""
+"""Contributions of a payment, a refund and a dispute by version, as in `domain.totals`."""
 
 
 class Generation:
@@ -61,9 +61,9 @@ class Listing:
         self.names = [name for name in range(len(story.rank)) if story.created[name] >= since]
         payments = {name: rank for name, rank in enumerate(story.rank) if story.kind[name] == PAYMENT}
         self.reached = payments | {name: story.rank[name] for name in self.names}
-        """What was true when it began, and is promised: what it lists, and every payment, listed now or before."""
+        """Versions at the start that it must reach: everything listed, and every payment."""
         self.heard: list[tuple[int, int]] = []
-        """What came by webhook meanwhile."""
+        """States that arrived by webhook meanwhile."""
 
 
 class Story:
@@ -183,7 +183,7 @@ class Story:
     # ── the law ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def kept_its_promise(self, listing: Listing) -> None:
-        """What a complete look brings: at least what was true when it began, never more than is true."""
+        """Check that a complete listing brings at least the truth at its start, and never more than the truth."""
         assert self.live is not None
         for name, rank in listing.reached.items():
             assert self.live.ranks.get(name, 0) >= rank, "something that was true when it began is missing"
@@ -199,7 +199,7 @@ class Story:
         assert generation.raised == raised, "an object counts once, with its highest rank"
 
     def all_is_quiet(self) -> None:
-        """One rebuild after the last of it, as there is one each day: the ledger is what Stripe says."""
+        """Rebuild once more, as happens every day. The totals equal Stripe's."""
         self.listings.clear()
         if self.live is not None:
             self.nothing_is_invented(self.live)

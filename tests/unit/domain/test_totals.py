@@ -17,7 +17,7 @@ def gift(number: int = 1, amount: int = 25_00, *, paid: bool = True) -> ObjectSt
 
 
 class Joining:
-    """The rule as the ledger applies it, one state after the other: rank by rank, difference by difference."""
+    """Apply the rule as the totals store does, one state after another."""
 
     def __init__(self) -> None:
         self.ranks: dict[tuple[object, str], int] = {}

@@ -29,7 +29,7 @@ DEADLINE = 1.0
 
 
 async def soon(attempt: Callable[[], Awaitable[object]], seconds: float = 30) -> object:
-    """What comes once a server is there again."""
+    """Return the result of a call once a server is available again."""
     end = time.monotonic() + seconds
     while True:
         try:
