@@ -15,7 +15,7 @@ import httpx
 import uvloop
 from donation_card.adapters.redis.connection import create_connection
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
-from donation_card.application.ports.totals import Account
+from donation_card.application.ports.payments import Account
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.totals import payment
 from redis import Redis

@@ -39,8 +39,8 @@ class Begun:
 
 
 def begin(installation: Installation) -> Begun:
-    order = installation.order("25", shape="hosted").raise_for_status().json()
-    return Begun(installation.token(), order["handle"], installation.pay(order["url"]).headers["location"])
+    order = installation.order("25", ui_mode="hosted").raise_for_status().json()
+    return Begun(installation.token(), order["session_token"], installation.pay(order["url"]).headers["location"])
 
 
 def finishes(installation: Installation, begun: Begun) -> bool:
@@ -86,7 +86,7 @@ def test_donation_is_counted_across_a_stripe_key_change(installation):
     begun = begin(installation)
     with beside(installation, stripe_secret_key="rk_test_next0123456789") as other:
         assert finishes(other, begun)
-        eventually(lambda: other.totals().raised == before.raised + 2500, "it is counted, in the same ledger")
+        eventually(lambda: other.totals().raised == before.raised + 2500, "it is counted, in the same totals")
 
 
 def test_metrics_are_read_with_either_token(installation):

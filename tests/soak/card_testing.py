@@ -38,7 +38,7 @@ DONORS_A_SECOND = 0.5
 NATIVE, LAPTOP, PHONE = 650, 400, 120
 """Attempts a second: one core without a browser, a laptop's browser, an old telephone's browser."""
 
-PATIENCE = 60
+TIMEOUT = 60
 """Seconds that a donor waits for the challenge."""
 
 AGAIN = 20
@@ -189,10 +189,10 @@ class Run:
                 self.later(self.dice.uniform(20, 120), self.gift_paid)
         elif answer == "challenge_required":
             work = self.work(speed)
-            if waited + work < PATIENCE:
+            if waited + work < TIMEOUT:
                 solved = partial(self.donor_presses, address, kinds, speed, tries, self.proof(), waited + work)
                 self.later(work, solved)
-        elif proof and tries and waited < PATIENCE:
+        elif proof and tries and waited < TIMEOUT:
             again = partial(self.donor_presses, address, kinds, speed, tries - 1, proof, waited + 2)
             self.later(max(wait, 2), again)
 

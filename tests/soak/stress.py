@@ -34,7 +34,7 @@ from redis import Redis
 from stripe_sandbox import WebhookFaults
 from stripe_sandbox.reversals import DISPUTE_TRANSITIONS, REFUND_TRANSITIONS
 
-from tests.soak import leak_scenario as canary_story
+from tests.soak import leak_scenario
 from tests.soak.restarts import restarts
 from tests.support.installation import PAYS, Installation, eventually, processes
 from tests.support.redis_servers import sentinels
@@ -131,7 +131,7 @@ def quiet(installation: Installation) -> None:
         return held is not None and (held.raised, held.payments) == installation.kept("roof")
 
     eventually(delivered, "every webhook is accepted", 120)
-    eventually(agreed, f"{totals(installation)} in the ledger, {installation.kept('roof')} in the sandbox", 60)
+    eventually(agreed, f"{totals(installation)} in Redis, {installation.kept('roof')} in the sandbox", 60)
 
 
 def totals(installation: Installation) -> Totals | None:
@@ -207,7 +207,7 @@ def wipes(folder: Path, dice: random.Random, count: int) -> str:
                         if keys := list(raw.scan_iter("donation-card:*")):
                             raw.delete(dice.choice(keys))
                     else:
-                        # one of this generation may look like a ledger whose next gifts are still to come: what it lost
+                        # a backup of this generation looks as if its next donations were still to come: what it lost
                         # is found by the next pass, ten minutes later at most (docs/failure-model.md)
                         older = [each for each in backups if generations(each) != generations(backups[-1])]
                         raw.flushall()
@@ -239,7 +239,7 @@ def quiet_but_for_reconcile(installation: Installation) -> None:
         before, held, after = installation.kept("roof"), totals(installation), installation.kept("roof")
         return held is not None and before[0] <= held.raised <= after[0]
 
-    eventually(agreed, "the ledger has caught up", 120)
+    eventually(agreed, "the totals have caught up", 120)
 
 
 def copy(raw: Any) -> dict[bytes, Any]:
@@ -262,10 +262,10 @@ def failovers(folder: Path, dice: random.Random, count: int) -> str:
 
     async def story() -> str:
         with sentinels(folder) as watched:
-            account, said, asked, number = Account("acct_torture", livemode=False), 0, 0, 0
-            ledger = totals_store(watched.url, replicas=2)
-            shadow = await ledger.begin_rebuild(account, "roof")
-            assert await ledger.promote_rebuild(account, shadow, int(time.time()))
+            account, said, asked, number = Account("acct_stress", livemode=False), 0, 0, 0
+            store = totals_store(watched.url, replicas=2)
+            shadow = await store.begin_rebuild(account, "roof")
+            assert await store.promote_rebuild(account, shadow, int(time.time()))
             acknowledged: list[Any] = []
             stopping = False
 
@@ -277,7 +277,7 @@ def failovers(folder: Path, dice: random.Random, count: int) -> str:
                     while not made and not stopping:
                         asked += 1
                         try:
-                            await ledger.apply(account, state)
+                            await store.apply(account, state)
                         except TotalsUnavailable:
                             await asyncio.sleep(0.1)
                         else:
@@ -294,15 +294,15 @@ def failovers(folder: Path, dice: random.Random, count: int) -> str:
                 stopping = True
                 await asyncio.gather(*donors)
                 for state in acknowledged[-200:]:
-                    again = await patiently(partial(ledger.apply, account, state))
+                    again = await patiently(partial(store.apply, account, state))
                     assert again is ApplyResult.UNCHANGED, f"{state.object_id} was acknowledged, and lost"
-                held = await patiently(partial(ledger.totals, account, "roof"))
+                held = await patiently(partial(store.totals, account, "roof"))
                 assert held is not None
                 assert held.payments >= len(acknowledged)
                 await asyncio.to_thread(eventually, watched.settled, "the replicas follow", 60)
-            held = await patiently(partial(ledger.totals, account, "roof"))
+            held = await patiently(partial(store.totals, account, "roof"))
             missing = expected_totals(acknowledged).payments - held.payments
-            await ledger.close()
+            await store.close()
             return f"{count} primaries killed, {said} gifts acknowledged of {asked} attempts, {max(0, missing)} lost"
 
     return asyncio.run(story())
@@ -343,25 +343,25 @@ def replies(folder: Path, dice: random.Random, count: int) -> str:
 
         with EmbeddedValkey(folder / "valkey") as valkey:
             proxy = await asyncio.start_unix_server(serve, str(folder / "lossy"))
-            account, ledger = Account("acct_torture", livemode=False), totals_store(f"unix://{folder}/lossy")
+            account, store = Account("acct_stress", livemode=False), totals_store(f"unix://{folder}/lossy")
             states = [payment("roof", f"pi_{n}", dice.randint(1, 300_00), paid=True) for n in range(count)]
             states += [refund("roof", f"re_{n}", 1, dice.choice(["pending", "failed"])) for n in range(count // 5)]
             dice.shuffle(states)
-            shadow = await patiently(partial(ledger.begin_rebuild, account, "roof"))
-            compared = await patiently(partial(ledger.promote_rebuild, account, shadow, int(time.time())))
+            shadow = await patiently(partial(store.begin_rebuild, account, "roof"))
+            compared = await patiently(partial(store.promote_rebuild, account, shadow, int(time.time())))
             assert compared
             for start in range(0, len(states), 50):
                 batch = states[start : start + 50]
-                await asyncio.gather(*(patiently(partial(ledger.apply, account, state)) for state in batch))
+                await asyncio.gather(*(patiently(partial(store.apply, account, state)) for state in batch))
             honest = totals_store(valkey.url)
             assert await honest.totals(account, "roof") == expected_totals(states)
-            shadow = await patiently(partial(ledger.begin_rebuild, account, "roof"))
+            shadow = await patiently(partial(store.begin_rebuild, account, "roof"))
             for state in states[: count // 2]:
-                assert await patiently(partial(ledger.apply_to_rebuild, account, shadow, state))
-            await patiently(partial(ledger.discard_rebuild, account, shadow))
+                assert await patiently(partial(store.apply_to_rebuild, account, shadow, state))
+            await patiently(partial(store.discard_rebuild, account, shadow))
             assert await honest.totals(account, "roof") == expected_totals(states)
             proxy.close()
-            await ledger.close()
+            await store.close()
             await honest.close()
         return f"{len(states)} states joined, {lost} questions or answers lost, nothing doubled"
 
@@ -423,14 +423,14 @@ PARTS: dict[str, tuple[Callable[[Path, random.Random, int], str], int]] = {
     "failovers": (failovers, 100),
     "wipes": (wipes, 200),
     "kills": (kills, 1_000),
-    "canaries": (canary_story.story, 1_000),
+    "leak-markers": (leak_scenario.scenario, 1_000),
     "restarts": (restarts, 100_000),
 }
 
 
 def run(part: str, scale: float, seed: int) -> str:
     work, count = PARTS[part]
-    folder = Path(tempfile.mkdtemp(prefix=f"torture-{part}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"stress-{part}-"))
     began = time.monotonic()
     try:
         told = work(folder, random.Random(f"{part} {seed}"), max(1, round(count * scale)))

@@ -136,7 +136,7 @@ class Search:
             for name in _DIGESTS
             for value in values
         }
-        self.canaries, self.searched = len(values), 0
+        self.markers, self.searched = len(values), 0
 
     def hits(self, where: str, content: bytes) -> list[str]:
         """Return the findings with the text around them. Digests are searched in hexadecimal only."""

@@ -49,6 +49,23 @@ class StartCheckout:
     replaces: SessionHandle | None = None
     """The session of an earlier amount, as the donor's browser knows it."""
 
+    @property
+    def order(self) -> CheckoutOrder:
+        token, options = self.token, self.options
+        return CheckoutOrder(
+            campaign=token.campaign,
+            site=token.site,
+            attempt_id=token.attempt_id,
+            amount=self.amount,
+            ui_mode=options.ui_mode,
+            description=options.description,
+            locale=options.locale,
+            expires_at=token.issued_at + SESSION_LIFETIME,
+            success_url=options.success_url,
+            cancel_url=options.cancel_url,
+            submit_message=options.submit_message,
+        )
+
 
 @dataclass(slots=True)
 class Checkout:
@@ -74,8 +91,16 @@ class Checkout:
             raise Conflict("campaign_closed")
         campaign.check_amount(command.amount)
         self.activity.record()
+        order, attempt_id = command.order, command.token.attempt_id
+        order_key = self.tokens.idempotency_key(attempt_id, order)[:16]
         try:
-            session = await self._replace_session(campaign, command)
+            obsolete = await self.form_sessions.begin(attempt_id, order_key)
+            await self._admit(campaign, command.client, command.token, command.replaces)
+            obsolete |= {command.replaces.session_id} if command.replaces else set()
+            for session_id in obsolete:
+                await self._expire(session_id)
+            session = await self._open(order, order_key)
+            await self._record_session(attempt_id, order_key, session.id, obsolete)
         except PaymentsUnavailable as error:
             metrics.sessions.labels("failed").inc()
             if isinstance(error, StripeKeyRejected):
@@ -84,27 +109,16 @@ class Checkout:
         self.key_error = None
         return session
 
-    async def _replace_session(self, campaign: Campaign, command: StartCheckout) -> CheckoutSession:
-        """Expire the sessions of other amounts, and open the session of this one."""
-        order = _order(command)
-        attempt_id, replaces = order.attempt_id, command.replaces
-        order_key = self.tokens.idempotency_key(attempt_id, order)[:16]
-        obsolete = await self.form_sessions.begin(attempt_id, order_key)
-        if replaces is not None and (replaces.campaign, replaces.attempt_id) != (order.campaign, attempt_id):
-            raise Invalid("token_invalid")
-        replaced = self.tokens.idempotency_key(attempt_id, "replaced") if replaces else ""
-        await self.session_limits.admit(campaign, command.client, replaces=replaced)
-        obsolete |= {replaces.session_id} if replaces else set()
-        for session_id in obsolete:
-            await self._expire(session_id)
-        session = await self._open(order, order_key)
-        for session_id in await self.form_sessions.record_session(attempt_id, order_key, session.id) - obsolete:
-            try:
-                await self._expire(session_id)
-            except Conflict:
-                await self.payments.expire_session(session.id)
-                raise
-        return session
+    async def _admit(
+        self, campaign: Campaign, client: Client, token: FormToken, replaces: SessionHandle | None
+    ) -> None:
+        """Apply the limits. A session that is given up counts as a proof of work."""
+        replaced = ""
+        if replaces is not None:
+            if (replaces.campaign, replaces.attempt_id) != (token.campaign, token.attempt_id):
+                raise Invalid("token_invalid")
+            replaced = self.tokens.idempotency_key(token.attempt_id, "replaced")
+        await self.session_limits.admit(campaign, client, replaces=replaced)
 
     async def _open(self, order: CheckoutOrder, order_key: str) -> CheckoutSession:
         """Create the session. Use a new idempotency key if the stored session expired or the stored request failed."""
@@ -128,6 +142,15 @@ class Checkout:
             await self._require_expired(session)
         raise RateLimited("too_many_changes")
 
+    async def _record_session(self, attempt_id: str, order_key: str, session_id: str, obsolete: set[str]) -> None:
+        """Store the session, and expire one that another tab opened meanwhile. Expire ours if that one is paid."""
+        for other in await self.form_sessions.record_session(attempt_id, order_key, session_id) - obsolete:
+            try:
+                await self._expire(other)
+            except Conflict:
+                await self.payments.expire_session(session_id)
+                raise
+
     async def _expire(self, session_id: str) -> None:
         """Expire a session that another one replaces. Raise Conflict (`already_paid`) if it is paid."""
         await self._require_expired(await self.payments.expire_session(session_id))
@@ -136,20 +159,3 @@ class Checkout:
         if session.status is not SessionStatus.EXPIRED:
             await self.recorder.record_if_paid(session)
             raise Conflict("already_paid")
-
-
-def _order(command: StartCheckout) -> CheckoutOrder:
-    token, options = command.token, command.options
-    return CheckoutOrder(
-        campaign=token.campaign,
-        site=token.site,
-        attempt_id=token.attempt_id,
-        amount=command.amount,
-        ui_mode=options.ui_mode,
-        description=options.description,
-        locale=options.locale,
-        expires_at=token.issued_at + SESSION_LIFETIME,
-        success_url=options.success_url,
-        cancel_url=options.cancel_url,
-        submit_message=options.submit_message,
-    )

@@ -28,7 +28,7 @@ def harness(redis_url: str, sample_campaign: Path) -> Iterator[TotalsHarness]:
 
 
 async def looked(worker: HarnessWorker, *, gifts: int = 0) -> Progress | None:
-    """What this worker shows after so many gifts more, and a look at the ledger."""
+    """Return the progress of this worker after more donations and a refresh."""
     for number in range(gifts):
         state = payment("roof", f"pi_{time.monotonic_ns()}_{number}", 90_00, paid=True)
         await worker.totals_store.apply(await worker.account.get(), state)

@@ -285,7 +285,7 @@ def damage(installation: Installation, harm: str) -> None:
     "harm",
     [
         *("everything is gone", "the account is forgotten", "the campaign is gone"),
-        *("the ranks are gone", "the totals are gone", "a sum was changed by hand"),
+        *("the versions are gone", "the totals are gone", "a sum was changed by hand"),
     ],
 )
 def test_readers_see_last_total_while_lost_keys_are_rebuilt(redis_url: str, tmp_path: Path, harm: str) -> None:
@@ -301,7 +301,7 @@ def test_readers_see_last_total_while_lost_keys_are_rebuilt(redis_url: str, tmp_
             seen.add(answer["raised"])
             return installation.totals() == Totals(25_00, 1) and not answer["stale"]
 
-        eventually(mended, "the ledger is whole again")
+        eventually(mended, "the totals are known again")
         installation.give("15")
         eventually(lambda: installation.progress()["raised"] == 40_00, "the next gift is shown")
     assert seen == {25_00}, "unknown is not zero"

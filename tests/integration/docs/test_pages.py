@@ -106,3 +106,15 @@ def test_every_row_of_the_failure_model_names_a_test() -> None:
     rows = re.findall(r"^\| (\d+)[a-c]? \|(.*)$", PAGES["docs/failure-model.md"], re.M)
     assert {int(number) for number, _ in rows} == set(range(1, 27))
     assert all("`test_" in row for _, row in rows)
+
+
+def test_embed_lists_every_attribute_event_property_and_part() -> None:
+    script, style = ((ROOT / "widget" / f"donation-card.{suffix}").read_text("utf-8") for suffix in ("js", "css"))
+    named = {
+        *re.findall(r"[gh][ea][ts]Attribute\('([a-z-]+)'", script),
+        *(f"donation-card-{event}" for event in re.findall(r"#emit\('([a-z]+)'\)", script)),
+        *re.findall(r"var\((--donation-card-[a-z-]+)", style),
+        *re.findall(r"part: '([a-z]+)'", script),
+    }
+    assert {"campaign", "api-origin", "debug", "donation-card-open", "--donation-card-accent", "title"} <= named
+    assert {name for name in named if f"`{name}`" not in PAGES["docs/embed.md"]} == set()

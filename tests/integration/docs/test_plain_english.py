@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,10 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/**/*.md")])
+MODULES = sorted(path for folder in ("service", "tests", "bench", "tools") for path in (ROOT / folder).rglob("*.py"))
+GLOSSARY = ROOT / "docs" / "glossary.md"
 MAX_WORDS = 25
+TEXT_SUFFIXES = {".py", ".js", ".css", ".html", ".md", ".toml", ".lua", ".json", ".ts", ".patch", ".txt", ".yaml"}
 
 
 def name_of(path: Path) -> str:
@@ -38,3 +42,33 @@ def test_no_sentence_is_longer_than_25_words(page: Path) -> None:
 def test_a_long_sentence_is_found() -> None:
     page = "One two. Three.\n\n" + "word " * 26 + "\n\n- " + "item " * 30
     assert [len(text.split()) for text in sentences(page)] == [2, 1, 26]
+
+
+def test_no_docstring_begins_as_a_riddle() -> None:
+    riddles = []
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                text = ast.get_docstring(node) or ""
+                if re.match(r"(Whether|What|Who)\b", text):
+                    riddles.append(f"{name_of(path)}: {text.splitlines()[0]}")
+    assert riddles == []
+
+
+def replaced_names() -> list[str]:
+    """Return the words in code style in the last column of the glossary's table."""
+    rows = [line for line in GLOSSARY.read_text("utf-8").splitlines() if line.startswith("| ")][2:]
+    return [word for row in rows for word in re.findall(r"`([^`]+)`", row.rstrip(" |").rpartition("|")[2])]
+
+
+def test_no_file_uses_a_replaced_name() -> None:
+    names = replaced_names()
+    assert len(names) > 60
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in names))
+    found = []
+    for folder in ("service", "widget", "tests", "docs"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in TEXT_SUFFIXES and path != GLOSSARY and path.is_file():
+                for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+                    found += [f"{name_of(path)}:{number}: {match[0]}" for match in pattern.finditer(line)]
+    assert found == []

@@ -21,7 +21,7 @@ def agrees(installation):
 
 
 def settled(installation):
-    eventually(lambda: agrees(installation), "the ledger equals what the sandbox says")
+    eventually(lambda: agrees(installation), "the totals equal the sandbox's")
     return installation.totals().raised
 
 

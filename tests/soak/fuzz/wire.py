@@ -21,7 +21,7 @@ CONNECTIONS = 24
 TOGETHER = 30
 """Framed requests on one connection before a raw one, which may end the connection."""
 
-PATIENCE = 120.0
+TIMEOUT = 120.0
 """Seconds in which a response must arrive, also on a busy machine."""
 
 GRACE = 0.03
@@ -81,12 +81,12 @@ async def one_connection(port: int, seeds: list[Request], dice: random.Random, s
         writer.write(b"".join(request.framed() for request in batch))
         for request in batch:
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(TIMEOUT):
                     status, body = await one_answer(reader, request.method)
             except (asyncio.IncompleteReadError, ConnectionError):
                 return  # refused earlier on this connection, and that is counted
             except TimeoutError as error:
-                raise AssertionError(f"no answer in {PATIENCE} s: {request.framed()!r}") from error
+                raise AssertionError(f"no answer in {TIMEOUT} s: {request.framed()!r}") from error
             seen.note(status, body, request.framed())
         await one_raw(reader, writer, raw(mutated(dice.choice(seeds), dice, seeds), dice), seen)
     finally:

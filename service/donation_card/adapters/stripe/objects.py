@@ -47,8 +47,10 @@ HANDLED_EVENTS: Final = {
     "charge.dispute.funds_reinstated": "dispute",
     "charge.dispute.closed": "dispute",
 }
-"""Event type → kind of its object. `charge.refunded` is missing: a charge contains only the sum of its refunds, so a refund
-that fails later would not be noticed."""
+"""Event type → kind of its object.
+
+`charge.refunded` is missing. A charge contains only the sum of its refunds, so it does not show a refund that fails.
+"""
 
 DECLINE_EVENT: Final = "payment_intent.payment_failed"
 """A signal of card testing. It changes no totals."""

@@ -27,22 +27,24 @@ from donation_card.web.http.headers import NO_STORE
 from donation_card.web.http.request_body import MAX_FORM_BYTES, parse_form, read_body
 from donation_card.web.pages.campaign import PageRenderer, validate_return_url
 from donation_card.web.presentation import card as view
+from donation_card.web.presentation import documents
 from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.translations import Translations
 from donation_card.web.problems import http_status, localized_detail
 
-CUSTOM_AMOUNT: Final = "own"
+CUSTOM_AMOUNT: Final = "custom"
+"""Value of the form field `amount` if the donor typed an amount into `custom_amount`."""
 
 
 class CheckoutRequest(BaseModel):
-    """What the giving page asks for. A form's `own` is what the donor typed; JSON sends the amount alone."""
+    """Parse the body of `POST /v1/checkout-sessions` (JSON)."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    token: str = Field(min_length=1, max_length=600)
+    form_token: str = Field(min_length=1, max_length=600)
     amount: str = Field(min_length=1, max_length=40)
-    shape: Literal["embedded", "hosted"] = "embedded"
-    replaces: str = Field(default="", max_length=600)
+    ui_mode: Literal["embedded", "hosted"] = "embedded"
+    replaces_session: str = Field(default="", max_length=600)
     lang: str = Field(default="", max_length=100)
     proof: str = Field(default="", max_length=2_000)
 
@@ -74,30 +76,30 @@ class CheckoutEndpoints:
     async def _start_json(self, request: Request) -> Response:
         order = _parse_request(await read_body(request.scope, request.receive, MAX_FORM_BYTES))
         request.state.lang = order.lang  # a problem, too, is told in the language of the page
-        token = self.tokens.read_form_token(order.token)
+        token = self.tokens.read_form_token(order.form_token)
         campaign = self.campaigns.get_visible(token.campaign)
         t = _translations_for(campaign, order.lang)
         visitor = Client(
-            client_address(request), has_javascript=True, proof=order.proof, form_hash=form_hash(order.token)
+            client_address(request), has_javascript=True, proof=order.proof, form_hash=form_hash(order.form_token)
         )
         amount = parse_amount(order.amount, campaign.currency, allow_minor_units=campaign.giving.allow_minor_units)
-        session = await self._open(campaign, t, token, amount, visitor, UiMode(order.shape), order.replaces)
-        handle = self.tokens.issue_handle(SessionHandle(session.id, campaign.id, token.attempt_id))
-        return JSONResponse(_session_json(session, amount, handle, order.shape), 201, NO_STORE)
+        session = await self._open(campaign, t, token, amount, visitor, UiMode(order.ui_mode), order.replaces_session)
+        session_token = self.tokens.issue_handle(SessionHandle(session.id, campaign.id, token.attempt_id))
+        return JSONResponse(_session_json(session, amount, session_token, order.ui_mode), 201, NO_STORE)
 
     async def _start_form(self, request: Request) -> Response:
         """Without JavaScript: to the hosted page, or the form again with what is wrong and nothing lost."""
         given = parse_form(await read_body(request.scope, request.receive, MAX_FORM_BYTES))
         request.state.lang = given.get("lang", "")
-        token = self.tokens.read_form_token(given.get("token", ""))
+        token = self.tokens.read_form_token(given.get("form_token", ""))
         campaign = self.campaigns.get_visible(token.campaign)
         t = _translations_for(campaign, given.get("lang", ""))
         visitor = Client(client_address(request), has_javascript=False)
-        back = validate_return_url(campaign, given.get("back", ""))
+        return_url = validate_return_url(campaign, given.get("return_url", ""))
         try:
             amount = _amount_from_form(given, campaign, t)
-            earlier = given.get("replaces", "")
-            session = await self._open(campaign, t, token, amount, visitor, UiMode.HOSTED, earlier, back)
+            earlier = given.get("replaces_session", "")
+            session = await self._open(campaign, t, token, amount, visitor, UiMode.HOSTED, earlier, return_url)
         except Invalid as error:
             if not error.code.startswith("amount_"):
                 raise
@@ -105,11 +107,11 @@ class CheckoutEndpoints:
                 campaign,
                 self.progress.get(campaign),
                 t,
-                given["token"],
+                given["form_token"],
                 open_now=self.progress.accepts_donations(campaign),
                 given=given,
-                back=back,
-                error={"text": localized_detail(error, t), "field": "amount"},
+                return_url=return_url,
+                error=localized_detail(error, t),
                 status=http_status(error),
             )
         assert session.url is not None
@@ -122,28 +124,30 @@ class CheckoutEndpoints:
         token: FormToken,
         amount: Money,
         visitor: Client,
-        shape: UiMode,
-        replaces: str,
-        back: str = "",
+        ui_mode: UiMode,
+        replaces_session: str,
+        return_url: str = "",
     ) -> CheckoutSession:
         base = f"{self.public_url}/c/{campaign.id}"
-        returning = f"return={self.tokens.issue_return_token(campaign.id, token.attempt_id, back)}&lang={t.language}"
-        named = f"&{urlencode({'back': back})}" if back else ""
-        hosted = shape is UiMode.HOSTED
+        return_token = self.tokens.issue_return_token(campaign.id, token.attempt_id, return_url)
+        query = f"&{urlencode({'return_url': return_url})}" if return_url else ""
+        hosted = ui_mode is UiMode.HOSTED
         terms = PaymentPageOptions(
-            ui_mode=shape,
+            ui_mode=ui_mode,
             description=t.translate("give.product"),
             locale=(campaign.stripe_locales or {}).get(t.language, t.language),
-            # Stripe fills the braces in; encoded they would stay
-            success_url=f"{base}/thanks?session={{CHECKOUT_SESSION_ID}}&{returning}" if hosted else None,
-            cancel_url=f"{base}/give?lang={t.language}{named}" if hosted else None,
+            # Stripe replaces the braces, but not encoded ones
+            success_url=f"{base}/thanks?session_id={{CHECKOUT_SESSION_ID}}&return_token={return_token}&lang={t.language}"
+            if hosted
+            else None,
+            cancel_url=f"{base}/give?lang={t.language}{query}" if hosted else None,
             submit_message=_submit_message(campaign, t),
         )
-        earlier = self.tokens.read_handle(replaces) if replaces else None
+        earlier = self.tokens.read_handle(replaces_session) if replaces_session else None
         return await self.checkout.start(StartCheckout(token, amount, terms, visitor, earlier))
 
     async def status(self, request: Request) -> Response:
-        handle = self.tokens.read_handle(request.path_params["handle"])
+        handle = self.tokens.read_handle(request.path_params["session_token"])
         campaign = self.campaigns.get(handle.campaign)  # a hidden one too: what was paid is said
         t = texts.translations_for(language_for(request, campaign))
         session = await self.session_reader.get_status(handle.session_id, handle.campaign, handle.attempt_id)
@@ -174,7 +178,7 @@ def _parse_request(body: bytes) -> CheckoutRequest:
 
 def _amount_from_form(given: dict[str, str], campaign: Campaign, t: Translations) -> Money:
     """The one amount a form means. Chosen and typed and different: the donor is asked, nothing is guessed."""
-    chosen, typed = given.get("amount", ""), given.get("own", "").strip()
+    chosen, typed = given.get("amount", ""), given.get("custom_amount", "").strip()
 
     def read_amount(text: str) -> Money:
         return parse_amount(text, campaign.currency, allow_minor_units=campaign.giving.allow_minor_units)
@@ -197,14 +201,18 @@ def _submit_message(campaign: Campaign, t: Translations) -> str | None:
     return f"{warning['title']} {warning['text']}" if warning else None
 
 
-def _session_json(session: CheckoutSession, amount: Money, handle: str, shape: str) -> dict[str, object]:
-    where = {"client_secret": session.client_secret} if shape == "embedded" else {"url": session.url}
-    expires = datetime.fromtimestamp(session.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {
-        "handle": handle,
-        "shape": shape,
+def _session_json(
+    session: CheckoutSession, amount: Money, session_token: str, ui_mode: str
+) -> documents.CheckoutSession:
+    document: documents.CheckoutSession = {
+        "session_token": session_token,
+        "ui_mode": ui_mode,
         "amount": amount.amount,
         "currency": amount.currency,
-        "expires_at": expires,
-        **where,
+        "expires_at": datetime.fromtimestamp(session.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
+    if ui_mode == "embedded":
+        document["client_secret"] = session.client_secret or ""
+    else:
+        document["url"] = session.url or ""
+    return document

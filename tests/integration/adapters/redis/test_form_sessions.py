@@ -1,4 +1,4 @@
-"""The Redis store of form sessions: all workers share it, and it forgets a form in time."""
+"""Test that all workers share the form sessions in Redis, and that a form expires in time."""
 
 import pytest
 from donation_card.adapters.redis.connection import create_connection
@@ -28,15 +28,15 @@ def forms_of_another_worker(connections):
 async def test_workers_share_orders_and_last_session_of_a_form(forms, forms_of_another_worker, account):
     other = forms_of_another_worker
     assert await forms.begin_order(account, "form", "25", 2) == ""
-    assert await other.record_session(account, "form", "sealed 1") == ""
-    assert await forms.begin_order(account, "form", "30", 2) == "sealed 1"
-    assert await forms.record_session(account, "form", "sealed 2") == "sealed 1"
-    assert await other.begin_order(account, "form", "25", 2) == "sealed 2", "what was begun can be pressed again"
+    assert await other.record_session(account, "form", "encrypted 1") == ""
+    assert await forms.begin_order(account, "form", "30", 2) == "encrypted 1"
+    assert await forms.record_session(account, "form", "encrypted 2") == "encrypted 1"
+    assert await other.begin_order(account, "form", "25", 2) == "encrypted 2", "an order can be repeated"
     assert await other.begin_order(account, "form", "35", 2) is None
     assert await other.begin_order(account, "another", "35", 2) == ""
 
 
 async def test_form_session_expires_with_its_checkout_session(forms, account, raw):
     await forms.begin_order(account, "form", "25", 5)
-    await forms.record_session(account, "form", "sealed")
+    await forms.record_session(account, "form", "encrypted")
     assert 90 * 60_000 < raw.pttl(f"donation-card:{{{account.id}/test}}:form:form") <= 91 * 60_000

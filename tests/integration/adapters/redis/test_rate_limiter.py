@@ -44,7 +44,7 @@ async def limits(place, anyio_backend):
 
 @pytest.fixture(params=["shared", "alone"])
 async def either(request, redis_url, anyio_backend):
-    """The limits of all and those of a worker that is alone keep the same promises."""
+    """Give each test the limiter in Redis and the one in memory."""
     limits = rate_limiter(redis_url, deadline=10) if request.param == "shared" else MemoryRateLimiter()
     yield limits
     await limits.close()
