@@ -158,7 +158,7 @@ class CheckoutEndpoints:
 
 
 def form_hash(token: str) -> str:
-    """What a proof of work is bound to: the form it was made for, without telling its token."""
+    """Return the hash of a form token. A proof of work is valid for the form with this hash only."""
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
