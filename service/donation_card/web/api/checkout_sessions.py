@@ -22,13 +22,14 @@ from donation_card.application.session_reader import SessionReader
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import Money, parse_amount
 from donation_card.errors import Invalid
-from donation_card.web.api.campaigns import language_for
 from donation_card.web.http.headers import NO_STORE
 from donation_card.web.http.request_body import MAX_FORM_BYTES, parse_form, read_body
-from donation_card.web.pages.campaign import PageRenderer, validate_return_url
+from donation_card.web.http.return_url import validate_return_url
 from donation_card.web.presentation import card as view
 from donation_card.web.presentation import documents
 from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.request_language import page_language
 from donation_card.web.presentation.translations import Translations
 from donation_card.web.problems import http_status, localized_detail
 
@@ -149,7 +150,7 @@ class CheckoutEndpoints:
     async def status(self, request: Request) -> Response:
         handle = self.tokens.read_handle(request.path_params["session_token"])
         campaign = self.campaigns.get(handle.campaign)  # a hidden one too: what was paid is said
-        t = texts.translations_for(language_for(request, campaign))
+        t = texts.translations_for(page_language(request, campaign))
         session = await self.session_reader.get_status(handle.session_id, handle.campaign, handle.attempt_id)
         progress = self.progress.get(campaign)
         return JSONResponse(

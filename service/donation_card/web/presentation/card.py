@@ -248,7 +248,7 @@ def offline_text(progress: Progress, t: Translations) -> list[str]:
 
 
 def offline_donations(campaign: Campaign, progress: Progress | None, t: Translations) -> list[dict[str, str]]:
-    """Return the offline donations once the public total includes them all, so that the two never contradict each other."""
+    """Return the offline donations once the public total includes them all, so that both agree."""
     if progress is None or progress.offline != campaign.offline_total:
         return []
     return [
