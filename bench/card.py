@@ -43,9 +43,7 @@ def main() -> None:
             baseline, measured = load(browser, without), load(browser, with_card)
             differences.append([after - before for before, after in zip(baseline, measured, strict=True)])
         browser.close()
-    print(
-        f"\nadded by the card, {PAIRS} pairs; CPU {SLOWER} times slower, {LATENCY} ms latency, 1.6 Mbit/s\n"
-    )
+    print(f"\nadded by the card, {PAIRS} pairs; CPU {SLOWER} times slower, {LATENCY} ms latency, 1.6 Mbit/s\n")
     for name, values in zip(("blocking time", "largest paint"), zip(*differences, strict=True), strict=True):
         print(f"{name:16}{statistics.median(values):>+8.0f} ms   spread {min(values):+.0f} to {max(values):+.0f}")
 

@@ -1,47 +1,110 @@
-/** What the scripts get from the service, for the type checker only; the contract is openapi.yaml (schemas Card, Problem, …). */
+/**
+ * The JSON documents of the service, for the type checker of the scripts. openapi.yaml describes them. Its schemas and the
+ * service's `TypedDict`s have the same names and fields; tests/integration/web/test_documents.py compares the three.
+ */
 
-interface Card {
+type CampaignStatus = 'open' | 'paused' | 'closed' | 'hidden';
+type NeedStatus = 'funded' | 'next' | 'to_come';
+type ProgressStage = 'just_started' | 'under_way' | 'funded';
+
+/** GET /v1/campaigns/{id} */
+interface CampaignCard {
   id: string;
   lang: string;
   dir: 'ltr' | 'rtl';
-  status: 'open' | 'paused' | 'closed' | 'hidden';
-  kicker: string;
+  status: CampaignStatus;
+  eyebrow: string;
   title: string;
   summary: string;
   story: string[];
   needs: CardNeed[];
-  progress: {
-    stage: 'just_started' | 'under_way' | 'funded';
-    percent: number;
-    figure: string;
-    goal: string;
-    text: string;
-    when: string;
-    next_change: string | null;
-    stale: boolean;
-  };
+  progress: CardProgress;
   update: string | null;
-  labels: Record<'donate' | 'story' | 'foot' | 'close' | 'frame' | 'language' | 'needs' | 'new_tab', string>;
-  urls: { give: string; page: string };
-  languages: { lang: string; name: string }[];
+  labels: CardLabels;
+  urls: CardUrls;
+  languages: CardLanguage[];
   notice: string | null;
-  ribbon: string | null;
-  complete_event: boolean;
+  test_mode_text: string | null;
+  emit_complete_event: boolean;
 }
 
 interface CardNeed {
   id: string;
   title: string;
   amount: string;
-  share: number;
-  filled: number;
-  state: 'funded' | 'next' | 'to_come';
-  note: string;
+  goal_fraction: number;
+  funded_fraction: number;
+  status: NeedStatus;
+  status_text: string;
+}
+
+interface CardProgress {
+  stage: ProgressStage;
+  percent: number;
+  raised_text: string;
+  goal_text: string;
+  aria_text: string;
+  as_of_text: string;
+  next_update_at: string | null;
+  stale: boolean;
+}
+
+interface CardLabels {
+  donate: string;
+  story: string;
+  privacy_note: string;
+  close: string;
+  dialog_title: string;
+  language: string;
+  needs: string;
+  new_tab: string;
+}
+
+interface CardUrls {
+  donate: string;
+  page: string;
+}
+
+interface CardLanguage {
+  lang: string;
+  name: string;
+}
+
+/** GET /v1/campaigns/{id}/progress */
+interface CampaignProgress {
+  campaign: string;
+  currency: string;
+  goal: number;
+  raised: number;
+  offline: number;
+  percent: number;
+  stage: ProgressStage;
+  needs: ProgressNeed[];
+  as_of: string;
+  next_update_at: string | null;
+  stale: boolean;
+}
+
+interface ProgressNeed {
+  id: string;
+  amount: number;
+  funded: number;
+  status: NeedStatus;
+}
+
+/** POST /v1/checkout-sessions */
+interface CheckoutRequest {
+  form_token: string;
+  amount: string;
+  ui_mode?: 'embedded' | 'hosted';
+  replaces_session?: string;
+  lang?: string;
+  proof?: string;
 }
 
 interface CheckoutSession {
-  handle: string;
-  shape: 'embedded' | 'hosted';
+  session_token: string;
+  ui_mode: 'embedded' | 'hosted';
   amount: number;
   currency: string;
   expires_at: string;
@@ -49,43 +112,150 @@ interface CheckoutSession {
   url?: string;
 }
 
-interface CheckoutState {
+/** GET /v1/checkout-sessions/{session_token} */
+interface CheckoutStatus {
   status: 'open' | 'processing' | 'paid' | 'expired';
   title: string;
   paragraphs: string[];
 }
 
+/** GET /v1/challenge: a proof of work in ALTCHA's format, version 2, whose names are camel case. */
+interface Challenge {
+  parameters: ChallengeParameters;
+  signature: string;
+}
+
+interface ChallengeParameters {
+  algorithm: string;
+  nonce: string;
+  salt: string;
+  cost: number;
+  keyLength: number;
+  keyPrefix: string;
+  keySignature: string;
+  expiresAt: number;
+  data: ChallengeData;
+}
+
+interface ChallengeData {
+  form_hash: string;
+}
+
+/** GET /c/{id}/embed */
+interface EmbedCode {
+  code: string;
+  policy: string;
+  preview: string;
+  min_height: string;
+}
+
+/** GET /oembed, https://oembed.com */
+interface OEmbed {
+  version: string;
+  type: string;
+  title: string;
+  provider_name: string;
+  provider_url: string;
+  cache_age: number;
+  html: string;
+  width: number;
+  height: number;
+}
+
+/** POST /v1/stripe/webhook */
+interface WebhookResult {
+  outcome: 'applied' | 'unchanged' | 'ignored';
+  reason?: string;
+}
+
+/** GET /healthz */
+interface Liveness {
+  status: string;
+  version: string;
+}
+
+/** GET /readyz */
+interface Readiness {
+  ready: boolean;
+  components: Record<string, ReadinessComponent>;
+  attack_mode: AttackMode;
+}
+
+interface ReadinessComponent {
+  ready: boolean;
+  reason?: string;
+  age_seconds?: number | null;
+}
+
+interface AttackMode {
+  level: number;
+  max_level: number;
+  forced: boolean;
+}
+
+/** Every error, RFC 9457. */
 interface Problem {
   type: string;
   title: string;
   status: number;
   code: string;
   detail: string;
-  evidence?: Record<string, string | number>;
+  request_id: string;
+  params?: Record<string, string | number>;
   fallback_url?: string;
 }
 
-/** What the giving page tells its script, in `data-page` of the form. */
+/** Data of the giving page for its script, in `data-page` of the form. It is not part of the API. */
 interface GivingPage {
-  stripe: { key: string; script: string };
-  format: { pattern: string; group: string; decimal: string };
-  unit: number;
-  decimals: boolean;
-  complete_event: boolean;
-  needs: { share: number; filled: number }[];
-  reach: { title: string; missing: number; text: string }[];
-  solver: string;
-  texts: Record<'beyond' | 'continue' | 'continue_with' | 'paying' | 'amount_missing' | 'failed' | 'checking' | 'unchecked', string>;
+  stripe: GivingPageStripe;
+  amount_format: AmountFormat;
+  minor_per_major: number;
+  allow_minor_units: boolean;
+  emit_complete_event: boolean;
+  needs: GivingPageNeed[];
+  fundable_needs: FundableNeed[];
+  challenge_solver_url: string;
+  texts: GivingPageTexts;
 }
 
-/** A proof of work, in ALTCHA's format (version 2). */
-interface Challenge {
-  parameters: { nonce: string; salt: string; cost: number; keyPrefix: string };
-  signature: string;
+interface GivingPageStripe {
+  publishable_key: string;
+  script_url: string;
+}
+
+/** `pattern` has `{n}` where the digits stand; `group` and `decimal` are the separators. */
+interface AmountFormat {
+  pattern: string;
+  group: string;
+  decimal: string;
+}
+
+interface GivingPageNeed {
+  goal_fraction: number;
+  funded_fraction: number;
+}
+
+/** A need that is not funded yet; `remaining` in minor units. */
+interface FundableNeed {
+  id: string;
+  title: string;
+  remaining: number;
+  text: string;
+}
+
+interface GivingPageTexts {
+  allocated_surplus: string;
+  continue: string;
+  continue_with: string;
+  paying: string;
+  amount_missing: string;
+  failed: string;
+  challenge_running: string;
+  challenge_failed: string;
 }
 
 interface Window {
-  trustedTypes?: { createPolicy(name: string, rules: { createScriptURL(wanted: string): string | null }): unknown };
+  trustedTypes?: { createPolicy(name: string, rules: { createScriptURL(url: string): string | null }): unknown };
   Stripe?: import('@stripe/stripe-js').StripeConstructor;
 }
 

@@ -116,7 +116,7 @@ def create_app(settings: Settings) -> ASGIApp:
             WebhookEndpoint(webhook_handler),
             PageEndpoints(session_reader, campaigns, progress, tokens, pages, responses),
             EmbedEndpoints(campaigns, pages),
-            Readiness(health.reasons, health.ages, operator, lambda: str(session_limits.attack_status)),
+            Readiness(health.reasons, health.ages, operator, lambda: session_limits.attack_status),
             MetricsEndpoint(operator, health.gauges),
             assets,
         ),

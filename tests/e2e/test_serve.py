@@ -21,7 +21,7 @@ def serving(redis_url, tmp_path, sample_campaign):
 def test_two_workers_take_donations_and_log_no_secret(serving):
     installation, log = serving
     for amount in ("20", "30"):
-        started = installation.submit(token=installation.token("roof"), amount="own", own=amount)
+        started = installation.submit(token=installation.token("roof"), amount="custom", custom_amount=amount)
         assert installation.pay(started.headers["location"]).status_code == 303
     eventually(lambda: installation.paid("roof") == (5000, 2), "both gifts are paid")
     eventually(
@@ -52,7 +52,7 @@ def test_edited_campaign_reloads_and_bad_edit_keeps_old(redis_url, tmp_path, sam
         eventually(lambda: title() == "A roof before the snow", "the edit is shown")
         file.write_text(good.replace("goal = 900", "goal = 901"), "utf-8")
         eventually(lambda: installation.client.get("/readyz").status_code == 503, "the bad edit is reported")
-        reason = installation.client.get("/readyz").json()["parts"]["campaigns"]["reason"]
+        reason = installation.client.get("/readyz").json()["components"]["campaigns"]["reason"]
         assert "roof.toml" in reason
         assert "901" in reason
         assert title() == "A roof before the snow"
@@ -76,7 +76,7 @@ def test_donation_within_period_keeps_public_total(redis_url, tmp_path, sample_c
         installation.until_ready()
         before = installation.client.get("/v1/campaigns/roof/progress")
         for _ in range(3):
-            started = installation.submit(token=installation.token("roof"), amount="own", own="150")
+            started = installation.submit(token=installation.token("roof"), amount="custom", custom_amount="150")
             thanks = installation.client.get(installation.pay(started.headers["location"]).headers["location"]).text
         assert "next updated around" in thanks
         assert "€100" in thanks
@@ -84,7 +84,7 @@ def test_donation_within_period_keeps_public_total(redis_url, tmp_path, sample_c
         after = installation.client.get("/v1/campaigns/roof/progress")
         assert (after.content, after.headers["etag"]) == (before.content, before.headers["etag"])
         card = installation.client.get("/v1/campaigns/roof", params={"lang": "en"}).json()
-        assert card["progress"]["figure"] == "Just started"
+        assert card["progress"]["raised_text"] == "Just started"
         assert "max-age=30" in installation.client.get("/v1/campaigns/roof").headers["cache-control"]
 
 
@@ -124,7 +124,9 @@ def test_offline_donation_is_shown_without_restart(redis_url, tmp_path, sample_c
         for words in ("Konzert in Vilnius", "437,50\u00a0€", "davon 437,50\u00a0€ offline gespendet"):
             assert words in page
         installation.pay(
-            installation.submit(token=installation.token("roof"), amount="own", own="20").headers["location"]
+            installation.submit(token=installation.token("roof"), amount="custom", custom_amount="20").headers[
+                "location"
+            ]
         )
         eventually(lambda: installation.progress("roof")["raised"] == 457_50, "both are counted")
 
@@ -137,6 +139,8 @@ def test_added_campaign_starts_at_a_known_zero(redis_url, tmp_path, sample_campa
         assert installation.progress("well")["raised"] == 0
         assert (installation.totals("well").raised, installation.totals("well").payments) == (0, 0)
         installation.pay(
-            installation.submit(token=installation.token("well"), amount="own", own="20").headers["location"]
+            installation.submit(token=installation.token("well"), amount="custom", custom_amount="20").headers[
+                "location"
+            ]
         )
         eventually(lambda: installation.progress("well")["raised"] == 20_00, "its first gift is counted")

@@ -13,7 +13,7 @@ from donation_card.observability.metrics import render
 from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE, script_snippet
 from donation_card.web.presentation.translations import translations_for
 
-CARD = Path("widget/donation-card.js").read_text()
+CARD = "".join(Path(f"widget/donation-card.{kind}").read_text() for kind in ("js", "css"))
 
 
 def read(*names):
@@ -30,12 +30,12 @@ def test_every_setting_is_documented_and_no_other():
 def test_every_attribute_event_property_and_part_of_the_card_is_documented():
     embed = read("docs/embed.md")
     named = {
-        *re.findall(r"[gh][ea][ts]Attribute\('([a-z]+)'", CARD),
-        *(f"donation-card-{event}" for event in re.findall(r"#tell\('([a-z]+)'\)", CARD)),
+        *re.findall(r"[gh][ea][ts]Attribute\('([a-z-]+)'", CARD),
+        *(f"donation-card-{event}" for event in re.findall(r"#emit\('([a-z]+)'\)", CARD)),
         *re.findall(r"var\((--donation-card-[a-z-]+)", CARD),
         *re.findall(r"part: '([a-z]+)'", CARD),
     }
-    assert {"campaign", "service", "debug", "donation-card-open", "--donation-card-accent", "title"} <= named
+    assert {"campaign", "api-origin", "debug", "donation-card-open", "--donation-card-accent", "title"} <= named
     assert {name for name in named if f"`{name}`" not in embed} == set()
 
 

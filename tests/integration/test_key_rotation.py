@@ -39,8 +39,8 @@ class Begun:
 
 
 def begin(installation: Installation) -> Begun:
-    order = installation.order("25", shape="hosted").raise_for_status().json()
-    return Begun(installation.token(), order["handle"], installation.pay(order["url"]).headers["location"])
+    order = installation.order("25", ui_mode="hosted").raise_for_status().json()
+    return Begun(installation.token(), order["session_token"], installation.pay(order["url"]).headers["location"])
 
 
 def finishes(installation: Installation, begun: Begun) -> bool:

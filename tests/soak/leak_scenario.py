@@ -102,9 +102,9 @@ class Visit:
 
     def token(self) -> str:
         back = f"https://{LISTED}/{self.donor.value('way back')}"
-        query = {"back": back, "utm_source": self.donor.value("query"), "email": self.donor.mail}
+        query = {"return_url": back, "utm_source": self.donor.value("query"), "email": self.donor.mail}
         page = self.client.get("/c/roof/give", params=query)
-        found = re.search(r'name="token"[^>]*value="([^"]+)"', page.text)
+        found = re.search(r'name="form_token"[^>]*value="([^"]+)"', page.text)
         assert found, page.text
         return found[1]
 
@@ -115,18 +115,18 @@ class Visit:
         post, url = client.post, "/v1/checkout-sessions"
         text = donor.value("name in Cyrillic")
         answers = [
-            post(url, data={"token": token, "amount": "own", "own": donor.card, **private}),
-            post(url, data={"token": donor.mail, "amount": "own", "own": "5", **private}),
-            post(url, data={"token": token, "amount": text, "lang": donor.value("address")}),
-            post(url, json={"token": token, "amount": donor.card}),
-            post(url, json={"token": token, "amount": "5", **private}),
-            post(url, json={"token": token, "amount": "5", "replaces": donor.mail, "lang": "en"}),
+            post(url, data={"form_token": token, "amount": "custom", "custom_amount": donor.card, **private}),
+            post(url, data={"form_token": donor.mail, "amount": "custom", "custom_amount": "5", **private}),
+            post(url, data={"form_token": token, "amount": text, "lang": donor.value("address")}),
+            post(url, json={"form_token": token, "amount": donor.card}),
+            post(url, json={"form_token": token, "amount": "5", **private}),
+            post(url, json={"form_token": token, "amount": "5", "replaces_session": donor.mail, "lang": "en"}),
             post(url, json=[donor.details()]),
             post(url, content=json.dumps(donor.details()).encode(), headers={"content-type": "text/plain"}),
-            post(url, json={"token": donor.value("message") * 700}),
+            post(url, json={"form_token": donor.value("message") * 700}),
             client.get(f"{url}/{donor.mail}", params={"lang": donor.value("query")}),
-            client.get("/c/roof/thanks", params={"session": donor.card, "return": donor.mail}),
-            client.get("/c/roof/give", params={"back": f"https://{donor.value('referrer')}.example/"}),
+            client.get("/c/roof/thanks", params={"session_id": donor.card, "return_token": donor.mail}),
+            client.get("/c/roof/give", params={"return_url": f"https://{donor.value('referrer')}.example/"}),
             client.get("/c/roof/frame", params={"theme": donor.value("query")}),
             client.get("/oembed", params={"url": self.article}),
             client.get(f"/v1/campaigns/{donor.mail}", params={"lang": donor.value("query")}),
@@ -143,7 +143,12 @@ class Visit:
 
     def pay_hosted(self) -> str:
         amount = f"{self.donor.dice.randint(2, 299)}.{self.donor.dice.randint(0, 99):02}"
-        form = {"token": self.token(), "amount": "own", "own": amount, "name": self.donor.value("name")}
+        form = {
+            "form_token": self.token(),
+            "amount": "custom",
+            "custom_amount": amount,
+            "name": self.donor.value("name"),
+        }
         started = self.client.post("/v1/checkout-sessions", data=form)
         assert started.status_code == 303, started.text
         url = started.headers["location"]
@@ -155,11 +160,11 @@ class Visit:
         return url.rpartition("/")[2]
 
     def pay_inline(self) -> str:
-        order = {"token": self.token(), "amount": str(self.donor.dice.randint(2, 300)), "lang": "de"}
+        order = {"form_token": self.token(), "amount": str(self.donor.dice.randint(2, 300)), "lang": "de"}
         made = self.client.post("/v1/checkout-sessions", json=order).json()
         url = f"{self.installation.sandbox}/embed/{made['client_secret']}"
         httpx.post(url, data={"number": PAYS, "email": self.donor.mail})
-        told = self.client.get(f"/v1/checkout-sessions/{made['handle']}").json()
+        told = self.client.get(f"/v1/checkout-sessions/{made['session_token']}").json()
         assert told["status"] == "paid", told
         return str(made["client_secret"].partition("_secret_")[0])
 
@@ -208,10 +213,10 @@ def _while_stripe_is_away(installation: Installation, donor: Donor) -> None:
     """Read the status of a session during an outage, so that the failure is logged."""
     visit = Visit(installation, donor)
     with visit.client:
-        order = {"token": visit.token(), "amount": "5"}
+        order = {"form_token": visit.token(), "amount": "5"}
         made = visit.client.post("/v1/checkout-sessions", json=order).json()
         installation.operate("faults", api={"kind": "500", "remaining": 50, "executed": False})
-        asked = visit.client.get(f"/v1/checkout-sessions/{made['handle']}")
+        asked = visit.client.get(f"/v1/checkout-sessions/{made['session_token']}")
         httpx.delete(f"{installation.sandbox}/sandbox/faults").raise_for_status()
     assert asked.status_code == 503, asked.text
 

@@ -58,15 +58,16 @@ class Installation:
 
     def token(self, campaign: str = "vitaly", lang: str = "en") -> str:
         page = self.client.get(f"/c/{campaign}/give", params={"lang": lang}).text
-        return re.search(r'name="token"[^>]*value="([^"]+)"', page)[1]
+        return re.search(r'name="form_token"[^>]*value="([^"]+)"', page)[1]
 
     def order(self, amount: str = "25", *, token: str | None = None, **more: str) -> httpx.Response:
-        body = {"token": token or self.token(), "amount": amount, **more}
+        body = {"form_token": token or self.token(), "amount": amount, **more}
         return self.client.post("/v1/checkout-sessions", json=body)
 
-    def submit(self, **fields: str) -> httpx.Response:
+    def submit(self, *, token: str, **fields: str) -> httpx.Response:
         """Submit the donation form as a browser without JavaScript."""
-        return self.client.post("/v1/checkout-sessions", data=fields, headers={"accept": "text/html"})
+        form = {"form_token": token, **fields}
+        return self.client.post("/v1/checkout-sessions", data=form, headers={"accept": "text/html"})
 
     def pay(self, url: str, number: str = PAYS) -> httpx.Response:
         """Submit a payment page of the sandbox and return the response, a redirect if the payment succeeded."""
@@ -79,7 +80,7 @@ class Installation:
 
     def give(self, amount: str = "25", number: str = PAYS) -> httpx.Response:
         """Give through the hosted page, without JavaScript."""
-        started = self.submit(token=self.token(), amount="own", own=amount)
+        started = self.submit(token=self.token(), amount="custom", custom_amount=amount)
         assert started.status_code == 303, started.text
         return self.pay(started.headers["location"], number)
 

@@ -157,7 +157,7 @@ def gift(**changes: Any) -> Any:
         "mode": "payment",
         "ui_mode": "hosted_page",
         "submit_type": "donate",
-        "success_url": "https://card.example/thanks?session={CHECKOUT_SESSION_ID}",
+        "success_url": "https://card.example/thanks?session_id={CHECKOUT_SESSION_ID}",
         "cancel_url": "https://card.example/c/roof",
         "line_items": [
             {

@@ -119,7 +119,7 @@ def giving_stages(
 
 
 def giving_ends(page: Page, frame: FrameLocator, theme: str) -> Iterator[Picture]:
-    frame.locator("#own").fill("2")
+    frame.locator("#custom-amount").fill("2")
     frame.locator("#submit").click()
     expect(frame.locator("#error")).not_to_be_empty()
     yield "a mistake", shot(page, theme)

@@ -42,7 +42,7 @@ class ProofOfWork:
             PBKDF2_ITERATIONS,
             counter=attempts // 2 + secrets.randbelow(attempts),
             expires_at=int(time.time()) + CHALLENGE_LIFETIME,
-            data={"form": form_hash},
+            data={"form_hash": form_hash},
             hmac_secret=challenge,
             hmac_key_secret=solution,
         ).to_dict()
@@ -56,7 +56,7 @@ class ProofOfWork:
         parameters = payload.challenge.parameters
         for challenge, solution in self._keys:
             if altcha.verify_solution(payload, challenge, hmac_key_secret=solution).verified:
-                ours = parameters.data == {"form": form_hash}  # the signature covers it
+                ours = parameters.data == {"form_hash": form_hash}  # the signature covers it
                 return parameters.nonce if ours else None
         return None
 

@@ -1,13 +1,19 @@
-"""Widget and assets: the card as it is written, every released card, and what our own pages load."""
+"""Serve the card, every released card, and the assets of our own pages.
+
+The card is written in two readable files, which are joined and minified when a worker starts.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+import rcssmin
+import rjsmin
 from starlette.requests import Request
 
 from donation_card.errors import NotFound
@@ -22,17 +28,38 @@ _TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; cha
 
 CARD_PATH: Final = "/widget/v1/donation-card.js"
 
+CARD_SOURCES: Final = ("donation-card.js", "donation-card.css")
+SOURCE_PATH: Final = "/widget/v1/source"
+"""The first line of the joined card names it."""
+
+_STYLE_PLACEHOLDER: Final = "'@import \"donation-card.css\"'"
+"""A string in donation-card.js. It is valid CSS, so that the file runs before it is joined."""
+
+_SHORT_CACHE: Final = {"cache-control": "public, max-age=600, stale-while-revalidate=86400"}
+
+
+def join_card(script: str, style_sheet: str) -> str:
+    """Minify the card's script and put the minified style sheet into it.
+
+    Raises ValueError unless the script has the placeholder once.
+    """
+    minified: str = rjsmin.jsmin(script, keep_bang_comments=True)
+    if minified.count(_STYLE_PLACEHOLDER) != 1:
+        raise ValueError(f"donation-card.js must contain {_STYLE_PLACEHOLDER} once")
+    return minified.replace(_STYLE_PLACEHOLDER, json.dumps(rcssmin.cssmin(style_sheet), ensure_ascii=False))
+
 
 @cache
-def _current_card() -> bytes:
-    """Read once: what a worker names and what it serves stay the same while an upgrade replaces the file beneath it."""
-    return (_WIDGET / "donation-card.js").read_bytes()
+def current_card() -> bytes:
+    """Return the joined card. It is made once, so that an upgrade cannot change it under a running worker."""
+    script, style_sheet = ((_WIDGET / name).read_text("utf-8") for name in CARD_SOURCES)
+    return join_card(script, style_sheet).encode()
 
 
 @cache
 def current_release() -> tuple[str, str]:
-    """The immutable address of the newest card, and its `integrity` (https://www.w3.org/TR/sri/)."""
-    return _address(_current_card()), _integrity(_current_card())
+    """Return the immutable address of the newest card, and its `integrity` (https://www.w3.org/TR/sri/)."""
+    return _address(current_card()), _integrity(current_card())
 
 
 def _integrity(body: bytes) -> str:
@@ -55,11 +82,10 @@ class Assets:
             self._urls[path.name] = f"/static/{content_hash(body)}/{path.name}"
             self._integrity[path.name] = _integrity(body)
             self._add(self._urls[path.name], body, PUBLIC_CORS | IMMUTABLE)  # a sandboxed frame is of no origin
-        newest = _current_card()
-        self._add(
-            CARD_PATH, newest, PUBLIC_CORS | {"cache-control": "public, max-age=600, stale-while-revalidate=86400"}
-        )
-        for card in (newest, *(path.read_bytes() for path in sorted((_WIDGET / "releases").glob("*.js")))):
+        for name in CARD_SOURCES:
+            self._add(f"{SOURCE_PATH}/{name}", (_WIDGET / name).read_bytes(), PUBLIC_CORS | _SHORT_CACHE)
+        self._add(CARD_PATH, current_card(), PUBLIC_CORS | _SHORT_CACHE)
+        for card in (current_card(), *(path.read_bytes() for path in sorted((_WIDGET / "releases").glob("*.js")))):
             self._add(_address(card), card, PUBLIC_CORS | IMMUTABLE)
 
     def url(self, name: str) -> str:

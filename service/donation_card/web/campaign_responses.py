@@ -23,6 +23,7 @@ from donation_card.web.presentation import card as view
 from donation_card.web.presentation import feed
 from donation_card.web.presentation import images as pictures
 from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation.documents import CampaignCard
 
 if TYPE_CHECKING:
     from donation_card.web.pages.campaign import PageRenderer
@@ -35,7 +36,7 @@ _MAX_TARGETS: Final = 50
 
 _Key = TypeVar("_Key")
 
-IMAGES: Final[Mapping[str, tuple[Callable[[view.Json], bytes], str]]] = {
+IMAGES: Final[Mapping[str, tuple[Callable[[CampaignCard], bytes], str]]] = {
     "badge.svg": (pictures.badge_svg, "image/svg+xml"),
     "badge.png": (pictures.badge_png, "image/png"),
     "share.png": (pictures.open_graph_png, "image/png"),
@@ -201,7 +202,7 @@ class CampaignResponseCache:
                 entry.responses[name, lang] = CachedResponse(body, media_type, headers)
             return entry.responses[name, lang]
 
-    def _card_json(self, entry: CachedCampaign, lang: str) -> view.Json:
+    def _card_json(self, entry: CachedCampaign, lang: str) -> CampaignCard:
         test = not self._renderer.settings.livemode
         return view.card_json(
             entry.campaign, entry.progress, texts.translations_for(lang), open_now=entry.accepting, test=test

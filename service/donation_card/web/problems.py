@@ -29,6 +29,7 @@ from donation_card.observability.log_events import LogEvent
 from donation_card.web.http.headers import NO_STORE, Headers
 from donation_card.web.pages.campaign import PageRenderer
 from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation.documents import Problem
 from donation_card.web.presentation.translations import Translations
 
 log = structlog.get_logger()
@@ -90,7 +91,7 @@ class Problems:
         self, request: Request, error: DonationCardError, status: int, headers: Headers | None = None
     ) -> Response:
         t = _language(request)
-        problem = problem_document(error, status, t) | {"request_id": request.scope["request_id"]}
+        problem = problem_document(error, status, t, request.scope["request_id"])
         retry_after = str(error.params.get("retry_after", _DEFAULT_RETRY_AFTER))
         headers = {**NO_STORE, **({"retry-after": retry_after} if status in {429, 503} else {}), **(headers or {})}
         if _wants_page(request):
@@ -100,20 +101,21 @@ class Problems:
         return JSONResponse(problem, status, headers, media_type="application/problem+json")
 
 
-def problem_document(error: DonationCardError, status: int, t: Translations) -> dict[str, object]:
-    """Return the members of a problem document. Amounts in `evidence` are in minor units."""
-    problem: dict[str, object] = {
+def problem_document(error: DonationCardError, status: int, t: Translations, request_id: str) -> Problem:
+    """Return a problem document. Amounts in `params` are in minor units."""
+    problem: Problem = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "code": error.code,
         "detail": localized_detail(error, t),
+        "request_id": request_id,
     }
-    evidence = {name: value for name, value in error.params.items() if name != "warned_bank_countries"}  # for a page
-    if "fallback_url" in evidence:
-        problem["fallback_url"] = evidence.pop("fallback_url")
-    if isinstance(error, ClientError) and evidence:
-        problem["evidence"] = evidence
+    params = {name: value for name, value in error.params.items() if name != "warned_bank_countries"}  # for a page
+    if "fallback_url" in params:
+        problem["fallback_url"] = str(params.pop("fallback_url"))
+    if isinstance(error, ClientError) and params:
+        problem["params"] = params
     return problem
 
 

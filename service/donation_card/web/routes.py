@@ -15,7 +15,7 @@ from donation_card.web.api.checkout_sessions import CheckoutEndpoints
 from donation_card.web.api.health import Readiness
 from donation_card.web.api.metrics import MetricsEndpoint
 from donation_card.web.api.stripe_webhook import WebhookEndpoint
-from donation_card.web.assets import CARD_PATH, Assets
+from donation_card.web.assets import CARD_PATH, SOURCE_PATH, Assets
 from donation_card.web.campaign_responses import IMAGES
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import cache_control
@@ -39,13 +39,14 @@ def routes(
         _get("/v1/campaigns/{id}", campaigns.show),
         _get("/v1/campaigns/{id}/progress", campaigns.progress),
         _route("/v1/checkout-sessions", checkout_sessions.create, "POST"),
-        _get("/v1/checkout-sessions/{handle}", checkout_sessions.status),
+        _get("/v1/checkout-sessions/{session_token}", checkout_sessions.status),
         _get("/v1/challenge", challenge.make),
         _route(stripe_webhook.PATH, webhook.receive, "POST"),
         _get("/healthz", health.liveness),
         _get("/readyz", readiness.show),
         _get("/metrics", metrics.show),
         _get(CARD_PATH, assets.file),
+        _get(f"{SOURCE_PATH}/{{name}}", assets.file),
         _get("/widget/{hash}/donation-card.js", assets.file),
         _get("/static/{hash}/{name}", assets.file),
         _get("/", pages.campaign_list),

@@ -94,8 +94,8 @@ def test_donor_without_javascript_uses_reserved_quota(browser: Browser, installa
     try:
         page = context.new_page()
         page.goto(f"{installation.service}/c/vitaly/give")
-        page.locator(".own input[name=own]").fill("25")
-        page.locator("#choose-own").check(force=True)
+        page.locator(".custom-amount input[name=custom_amount]").fill("25")
+        page.locator("#choose-custom-amount").check(force=True)
         page.locator("#submit").click()
         assert page.url.startswith(installation.sandbox)
         pay_on(page, PAYS)

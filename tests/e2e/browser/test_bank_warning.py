@@ -17,7 +17,7 @@ def top(locator):
 def test_warning_stands_above_stripe_form_in_frame(page, installation, site, lang):
     page.set_viewport_size(NARROW)
     frame = open_card(page, site.publish(article(installation, lang)))
-    warning = frame.locator("#warning")
+    warning = frame.locator("#bank-warning")
     words = translations_for(lang)
     expect(warning).to_contain_text(words.translate("bank_warning.title", countries=words.country_list(("BY", "RU"))))
     assert top(warning) < top(frame.locator("#form"))
@@ -37,5 +37,5 @@ def test_warning_stands_above_link_when_stripe_is_blocked(page, installation, si
     choose(frame, "25")
     frame.locator("#submit").click()
     expect(frame.locator("#blocked")).to_be_visible()
-    expect(frame.locator("#warning")).to_be_visible()
-    assert top(frame.locator("#warning")) < top(frame.locator("#new-tab"))
+    expect(frame.locator("#bank-warning")).to_be_visible()
+    assert top(frame.locator("#bank-warning")) < top(frame.locator("#new-tab"))

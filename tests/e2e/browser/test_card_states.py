@@ -48,7 +48,7 @@ def test_giving_page_is_accessible_with_error_and_when_closed(page, installation
     page.set_viewport_size(NARROW)
     page.goto(f"{installation.service}/c/safe/give?lang={lang}")
     assert_clean(page)
-    page.locator("#own").fill("4,999,9")
+    page.locator("#custom-amount").fill("4,999,9")
     page.locator("#submit").click()
     expect(page.locator("#error")).not_to_be_empty()
     assert_clean(page)
@@ -153,7 +153,7 @@ def test_thanks_offer_sharing_only_without_bank_warning(page, context, installat
     expect(frame.locator("#share")).to_have_count(shared)
     if shared:
         frame.locator("#share").click()
-        expect(frame.locator("#shared")).to_have_text("The link is copied.")
+        expect(frame.locator("#share-result")).to_have_text("The link is copied.")
         assert page.evaluate("() => navigator.clipboard.readText()") == f"{installation.service}/c/safe"
 
 

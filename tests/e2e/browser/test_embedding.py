@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.web.assets import current_release
+from donation_card.web.assets import current_card, current_release
 from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE
 from donation_card.web.presentation.snippet import script_snippet as printed
 from donation_card.web.presentation.translations import translations_for
@@ -90,7 +90,7 @@ def test_hostile_article_learns_only_that_frame_opened(page, installation, site)
       window.fetch = (...a) => { seen.push(String(a[0])); return fetched(...a) }
     </script>"""
     frame = open_card(page, site.publish(article(installation, head=spy)))
-    frame.locator(".own input[name=own]").fill("137")
+    frame.locator(".custom-amount input[name=custom_amount]").fill("137")
     frame.locator("#submit").click()
     pay_inline(frame, PAYS)
     expect(frame.locator("#thanks")).to_contain_text("€137")
@@ -306,7 +306,7 @@ def test_pinned_card_runs_and_changed_byte_is_blocked(page, installation, site):
     )
     page.goto(site.publish(f"<!doctype html><html lang=en>{lines}</html>"))
     drawn(page)
-    card = Path("widget/donation-card.js").read_text("utf-8") + " "
+    card = current_card().decode() + " "
     allowed = {"access-control-allow-origin": "*"}
     page.route(
         "**/donation-card.js", lambda route: route.fulfill(body=card, headers=allowed, content_type="text/javascript")
@@ -353,7 +353,7 @@ def test_save_data_delays_frame_until_opened(page, installation, site):
 def test_every_language_tag_selects_a_language(page, installation, site, wanted, shown):
     page.goto(site.publish(article(installation, wanted)))
     drawn(page)
-    expect(page.locator("donation-card .box")).to_have_attribute("lang", shown)
+    expect(page.locator("donation-card .root")).to_have_attribute("lang", shown)
 
 
 def test_immediate_total_polls_when_visible_and_keeps_last(page, installation, site):
@@ -372,13 +372,13 @@ def test_immediate_total_polls_when_visible_and_keeps_last(page, installation, s
     before = asked()
     page.clock.run_for(60_000)
     assert asked() == before
-    figure = page.locator("donation-card .figure").inner_text()
+    figure = page.locator("donation-card .total").inner_text()
     page.route("**/v1/campaigns/**", lambda route: route.fulfill(status=503, body="{}"))
     page.evaluate("() => Object.defineProperty(document, 'hidden', { get: () => false, configurable: true })")
     page.clock.run_for(25_000)
     eventually(lambda: asked() > before, "it is asked for again")
     page.wait_for_timeout(500)
-    assert page.locator("donation-card .figure").inner_text() == figure
+    assert page.locator("donation-card .total").inner_text() == figure
 
 
 def test_thousand_mounts_leave_no_listeners(page, installation, site):

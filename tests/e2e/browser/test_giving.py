@@ -14,7 +14,7 @@ def test_inline_donation_shows_thanks_and_moves_total(page, installation, site, 
     before = installation.progress()["raised"]
     page.set_viewport_size(size)
     frame = open_card(page, site.publish(article(installation, lang)))
-    frame.locator(".own input[name=own]").fill("25")
+    frame.locator(".custom-amount input[name=custom_amount]").fill("25")
     expect(frame.locator("#submit")).to_contain_text("25")
     frame.locator("#submit").click()
     pay_inline(frame, PAYS)
@@ -24,7 +24,7 @@ def test_inline_donation_shows_thanks_and_moves_total(page, installation, site, 
     expect(page.locator("donation-card .donate")).to_be_focused()
     eventually(lambda: installation.progress()["raised"] == before + 2500, "the total has moved")
     figure = re.compile(rf"{(before + 2500) // 100}\D|{(before + 2500) // 100:,}")
-    expect(page.locator("donation-card .figure")).to_contain_text(figure)
+    expect(page.locator("donation-card .total")).to_contain_text(figure)
     assert installation.paid() == (installation.totals().raised, installation.totals().payments)
 
 
@@ -103,8 +103,8 @@ def test_donation_without_javascript_reaches_thanks(browser: Browser, installati
         page.goto(f"{installation.service}/c/vitaly")
         assert page.locator("html").get_attribute("lang") == "be"
         page.locator('a[href*="/give"]').first.click()
-        page.locator(".own input[name=own]").fill("25")
-        page.locator("#choose-own").check(force=True)
+        page.locator(".custom-amount input[name=custom_amount]").fill("25")
+        page.locator("#choose-custom-amount").check(force=True)
         page.locator("#submit").click()
         assert page.url.startswith(installation.sandbox)
         pay_on(page, PAYS)
@@ -133,11 +133,11 @@ def test_amount_error_is_shown_and_announced(page, installation, site):
     frame = open_card(page, site.publish(article(installation)))
     frame.locator("#submit").click()
     expect(frame.locator("#error")).to_contain_text("choose an amount")
-    frame.locator(".own input[name=own]").fill("4")
+    frame.locator(".custom-amount input[name=custom_amount]").fill("4")
     frame.locator("#submit").click()
     expect(frame.locator("#error")).to_contain_text("€5")
-    expect(frame.locator("#own")).to_be_focused()
-    expect(frame.locator("#own")).to_have_attribute("aria-invalid", "true")
+    expect(frame.locator("#custom-amount")).to_be_focused()
+    expect(frame.locator("#custom-amount")).to_have_attribute("aria-invalid", "true")
 
 
 def test_donation_by_keyboard_alone(page, installation, site):

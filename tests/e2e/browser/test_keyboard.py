@@ -95,14 +95,14 @@ def test_live_regions_exist_before_they_announce(page, installation, site):
     html = installation.client.get("/c/vitaly/give").text
     assert '<p id="error" class="error" role="alert" tabindex="-1"></p>' in html
     frame = open_card(page, site.publish(article(installation)))
-    regions = {name: frame.locator(name) for name in ("#error", "#reach", "#pay [role=status]")}
+    regions = {name: frame.locator(name) for name in ("#error", "#allocation", "#pay [role=status]")}
     for region in regions.values():
         region.evaluate(MARK)
-    before = regions["#reach"].text_content()
+    before = regions["#allocation"].text_content()
     choose(frame, "50")
-    expect(regions["#reach"]).not_to_have_text("")
-    frame.locator("#own").fill("5000")
-    expect(regions["#reach"]).not_to_have_text(before)
+    expect(regions["#allocation"]).not_to_have_text("")
+    frame.locator("#custom-amount").fill("5000")
+    expect(regions["#allocation"]).not_to_have_text(before)
     frame.locator("#submit").click()
     expect(regions["#error"]).to_contain_text("€1,000")
     choose(frame, "25")

@@ -108,9 +108,9 @@ def test_recipient_and_amount_are_visible_before_card_number(page, installation,
     frame.locator("#submit").click()
     expect(giving_frame(page).frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()
     expect(frame.locator("#pay h1")).to_contain_text("€50")
-    expect(frame.locator(".kicker").first).to_contain_text("BYSOL")
+    expect(frame.locator(".eyebrow").first).to_contain_text("BYSOL")
     above = "element => element.getBoundingClientRect().top"
-    assert frame.locator(".kicker").first.evaluate(above) < frame.locator("#payment").evaluate(above)
+    assert frame.locator(".eyebrow").first.evaluate(above) < frame.locator("#payment").evaluate(above)
 
 
 COUNT = "document.querySelector('donation-card').shadowRoot.querySelector('iframe').contentWindow.length"

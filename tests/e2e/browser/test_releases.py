@@ -38,4 +38,4 @@ def test_released_card_draws_campaign_and_takes_donation(page, installation, sit
     pay_inline(frame, PAYS)
     expect(frame.locator("#thanks h1")).to_have_text("Thank you")
     assert installation.paid() == (before[0] + 1000, before[1] + 1)
-    expect(page.locator("donation-card .figure")).to_contain_text("€")
+    expect(page.locator("donation-card .total")).to_contain_text("€")

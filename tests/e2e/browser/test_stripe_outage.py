@@ -24,7 +24,7 @@ def linked(redis_url, tmp_path_factory):
 @pytest.fixture
 def form(page, linked):
     page.goto(f"{linked.service}/c/roof/give?lang=en")
-    page.locator("#own").fill("20")
+    page.locator("#custom-amount").fill("20")
     return page
 
 
@@ -45,7 +45,7 @@ def test_unreachable_service_shows_fallback_link(form):
 
 
 def test_invalid_amount_shows_no_fallback_link(form):
-    form.locator("#own").fill("1")
+    form.locator("#custom-amount").fill("1")
     form.locator("#submit").click()
     expect(form.locator("#error")).to_contain_text("smallest")
-    expect(form.locator("#another")).to_be_hidden()
+    expect(form.locator("#fallback")).to_be_hidden()

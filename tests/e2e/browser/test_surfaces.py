@@ -138,7 +138,7 @@ def test_generated_snippet_works_under_strict_csp(page, installation, site, kind
     page.locator("[name=kind]").select_option(kind)
     expect(page.locator("#code")).to_have_value(printed(installation, kind=kind, lang="de")["code"])
     code = page.locator("#code").input_value()
-    policy = page.locator("#policy").text_content()
+    policy = page.locator("#csp").text_content()
     page.goto(site.publish(BLANK.format(code), content_security_policy=f"default-src 'none'; {policy}"))
     donate = {
         "script": lambda: page.locator("donation-card .donate"),
@@ -168,7 +168,7 @@ def test_generator_previews_each_choice_and_copies(page, context, installation):
     page.locator("[name=lang]").select_option("be")
     expect(preview.locator(".donate")).to_have_text("Ахвяраваць")
     page.locator("#copy").click()
-    expect(page.locator("#copied")).to_have_text("Copied.")
+    expect(page.locator("#copy-result")).to_have_text("Copied.")
     assert page.evaluate("navigator.clipboard.readText()") == printed(installation, lang="be", layout="button")["code"]
 
 

@@ -58,27 +58,27 @@ def test_webhook_outcomes_are_counted_by_reason(installation):
 def test_session_is_counted_when_created_and_when_paid(installation):
     before = installation.metrics()
     token = installation.token()
-    made = [installation.order("25", token=token, shape="hosted").json() for _ in range(3)]
+    made = [installation.order("25", token=token, ui_mode="hosted").json() for _ in range(3)]
     installation.pay(made[0]["url"])
     eventually(lambda: gained(installation, before)['checkout_sessions_total{event="paid"}'] == 1, "it is paid")
     assert gained(installation, before)['checkout_sessions_total{event="created"}'] == 1
     first = installation.order("25", token=(other := installation.token())).json()
-    installation.order("30", token=other, replaces=first["handle"])
+    installation.order("30", token=other, replaces_session=first["session_token"])
     eventually(
         lambda: gained(installation, before)['checkout_sessions_total{event="expired"}'] == 1, "the first is given up"
     )
 
 
 def test_request_durations_are_labelled_by_route_only(installation):
-    handle = installation.order("27", token=installation.token()).json()["handle"]
-    installation.client.get(f"/v1/checkout-sessions/{handle}")
+    session_token = installation.order("27", token=installation.token()).json()["session_token"]
+    installation.client.get(f"/v1/checkout-sessions/{session_token}")
     installation.client.get("/c/nobody")
     told = installation.client.get("/metrics", headers={"authorization": f"Bearer {METRICS_TOKEN}"}).text
     routes = set(re.findall(r'route="([^"]+)"', told))
-    assert {"/v1/checkout-sessions", "/v1/checkout-sessions/{handle}", "/v1/stripe/webhook", "/c/{id}"} <= routes
+    assert {"/v1/checkout-sessions", "/v1/checkout-sessions/{session_token}", "/v1/stripe/webhook", "/c/{id}"} <= routes
     assert 'request_duration_seconds_count{route="/c/{id}",status="404"}' in told
     labels = re.sub(r" \S+$", "", told, flags=re.M)  # a duration can contain any digits
-    for secret in (handle, "nobody", "2700", "ada@", "cs_test"):
+    for secret in (session_token, "nobody", "2700", "ada@", "cs_test"):
         assert secret not in labels
 
 

@@ -53,19 +53,30 @@ def force(installation, wanted):
 
 
 def mode(installation):
-    return installation.client.get("/readyz").json()["attack_mode"]
+    return in_words(installation.client.get("/readyz").json()["attack_mode"])
+
+
+def in_words(attack):
+    """As `attack-mode` prints it."""
+    state = f"on, level {attack['level']} of {attack['max_level']}" if attack["level"] else "off"
+    return f"{state} (forced)" if attack["forced"] else state
 
 
 def order(installation, network=None, *, amount="25", token=None, proof=None, **more):
     """`network`: an address that the proxy says; the test's own names none."""
-    body = {"token": token or installation.token(), "amount": amount, **({"proof": proof} if proof else {}), **more}
+    body = {
+        "form_token": token or installation.token(),
+        "amount": amount,
+        **({"proof": proof} if proof else {}),
+        **more,
+    }
     headers = {"x-forwarded-for": network} if network else {}
     return installation.client.post("/v1/checkout-sessions", json=body, headers=headers)
 
 
 def submit(installation, network=None, *, token=None, **fields):
     headers = {"accept": "text/html", **({"x-forwarded-for": network} if network else {})}
-    fields = {"token": token or installation.token(), "amount": "25", **fields}
+    fields = {"form_token": token or installation.token(), "amount": "25", **fields}
     return installation.client.post("/v1/checkout-sessions", data=fields, headers=headers)
 
 
@@ -76,7 +87,7 @@ def code(answer):
 def solve(installation, token):
     """Solve a challenge as `solve.js` does."""
     form = hashlib.sha256(token.encode()).hexdigest()
-    challenge = installation.client.get("/v1/challenge", params={"form": form}).raise_for_status().json()
+    challenge = installation.client.get("/v1/challenge", params={"form_hash": form}).raise_for_status().json()
     solution = altcha.solve_challenge(altcha.Challenge.from_dict(challenge))
     found = {"counter": solution.counter, "derivedKey": solution.derived_key}
     return b64encode(json.dumps({"challenge": challenge, "solution": found}).encode()).decode()
@@ -92,7 +103,7 @@ def test_only_a_network_over_its_limit_needs_a_proof(installation):
     use_up(installation, crowded)
     refused = order(installation, crowded, token=token)
     assert code(refused) == (429, "challenge_required")
-    assert refused.json()["evidence"] == {"campaign": "vitaly"}
+    assert refused.json()["params"] == {"campaign": "vitaly"}
     assert order(installation, next(networks)).status_code == 201
     assert order(installation, crowded, token=token, proof=solve(installation, token)).status_code == 201, (
         "a proof lifts the limit"
@@ -124,7 +135,10 @@ def test_untrusted_forwarded_header_changes_nothing(installation):
     with served((from_a_stranger, port)):
         for n in range(PER_NETWORK.burst + 1):
             told = {"x-forwarded-for": f"11.98.{n}.1", "x-real-ip": f"11.98.{n}.1", "forwarded": f"for=11.98.{n}.1"}
-            body, origin = {"token": installation.token(), "amount": "25"}, f"http://localhost:{port.getsockname()[1]}"
+            body, origin = (
+                {"form_token": installation.token(), "amount": "25"},
+                f"http://localhost:{port.getsockname()[1]}",
+            )
             found.append(httpx.post(f"{origin}/v1/checkout-sessions", json=body, headers=told).status_code)
     assert found == [201] * PER_NETWORK.burst + [429]
 
@@ -163,7 +177,7 @@ def test_changed_challenge_is_refused(attacked):
 
 def test_network_with_too_many_challenges_waits(attacked):
     def ask(network):
-        told = {"form": "0" * 64}
+        told = {"form_hash": "0" * 64}
         return attacked.client.get("/v1/challenge", params=told, headers={"x-forwarded-for": network})
 
     greedy = next(networks)
@@ -191,9 +205,9 @@ def test_malformed_proof_breaks_nothing(attacked, proof):
 
 def test_second_session_of_a_form_needs_no_new_proof(attacked):
     token = attacked.token()
-    inline = order(attacked, token=token, proof=solve(attacked, token)).json()["handle"]
-    assert submit(attacked, token=token, replaces=inline).status_code == 303
-    assert code(order(attacked, token=token, amount="30", replaces=inline)) == (429, "challenge_required")
+    inline = order(attacked, token=token, proof=solve(attacked, token)).json()["session_token"]
+    assert submit(attacked, token=token, replaces_session=inline).status_code == 303
+    assert code(order(attacked, token=token, amount="30", replaces_session=inline)) == (429, "challenge_required")
 
 
 def test_operator_reads_and_forces_attack_status(installation):
@@ -209,7 +223,7 @@ def test_declined_cards_raise_attack_status_and_no_total(redis_url, tmp_path):
     with running(redis_url, tmp_path) as installation:
         installation.until_ready()
         for _ in range(2):
-            url = order(installation, shape="hosted").json()["url"]
+            url = order(installation, ui_mode="hosted").json()["url"]
             for _ in range(DECLINE_THRESHOLD // 2):
                 installation.pay(url, DECLINED)
         eventually(lambda: mode(installation) == "on, level 1 of 5", "it turned itself on")
@@ -276,7 +290,7 @@ def test_two_workers_share_attack_status_and_spent_proofs(redis_url, tmp_path, s
         force(installation, "on")
         eventually(lambda: {mode_of_any(installation) for _ in range(12)} == {"on, level 1 of 5 (forced)"}, "both know")
         token = installation.token("roof")
-        body = {"token": token, "amount": "25", "proof": solve(installation, token)}
+        body = {"form_token": token, "amount": "25", "proof": solve(installation, token)}
         with ThreadPoolExecutor(6) as threads:  # each on a connection of its own, to whichever worker takes it
             answers = list(
                 threads.map(lambda _: httpx.post(f"{installation.service}/v1/checkout-sessions", json=body), range(12))
@@ -286,7 +300,7 @@ def test_two_workers_share_attack_status_and_spent_proofs(redis_url, tmp_path, s
 
 
 def mode_of_any(installation):
-    return httpx.get(f"{installation.service}/readyz").json()["attack_mode"]
+    return in_words(httpx.get(f"{installation.service}/readyz").json()["attack_mode"])
 
 
 class Reads:
@@ -308,9 +322,9 @@ def test_nobody_can_exhaust_the_stripe_read_budget(redis_url, tmp_path):
     reads = Reads()
     with running(redis_url, tmp_path, between=reads) as installation:
         installation.until_ready()
-        handle = order(installation).json()["handle"]
+        session_token = order(installation).json()["session_token"]
         for _ in range(20):
-            assert installation.client.get(f"/v1/checkout-sessions/{handle}").json()["status"] == "open"
+            assert installation.client.get(f"/v1/checkout-sessions/{session_token}").json()["status"] == "open"
         assert len(reads.paths) <= 2, "one for the session and interval"
 
         hosted = submit(installation).headers["location"]
@@ -319,7 +333,7 @@ def test_nobody_can_exhaust_the_stripe_read_budget(redis_url, tmp_path):
         page = found["success_url"].removeprefix(installation.service).replace("{CHECKOUT_SESSION_ID}", session)
         reads.paths.clear()
         statuses = {
-            installation.client.get(re.sub(r"session=[^&]+", f"session=cs_test_{n}", page)).status_code
+            installation.client.get(re.sub(r"session_id=[^&]+", f"session_id=cs_test_{n}", page)).status_code
             for n in range(30)
         }
         assert statuses == {404, 503}
@@ -335,7 +349,7 @@ def test_nobody_can_exhaust_the_stripe_read_budget(redis_url, tmp_path):
 
 @pytest.mark.parametrize("form", ["", "x", "0" * 63, "G" * 64])
 def test_challenge_without_form_is_refused(installation, form):
-    assert installation.client.get("/v1/challenge", params={"form": form}).status_code == 400
+    assert installation.client.get("/v1/challenge", params={"form_hash": form}).status_code == 400
 
 
 def test_limits_use_the_account_of_the_payments(installation):

@@ -58,7 +58,7 @@ def test_warning_on_campaign_page_and_giving_page(linked, lang):
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_warning_on_the_form_with_an_error(linked, lang):
-    page = linked.submit(token=linked.token(), amount="own", own="0", lang=lang)
+    page = linked.submit(token=linked.token(), amount="custom", custom_amount="0", lang=lang)
     assert page.status_code == 400
     assert stands_before_every_way_to_pay(page.text, lang)
 
@@ -68,7 +68,7 @@ def test_warning_beside_fallback_during_stripe_outage(linked, lang):
     token = linked.token()
     linked.operate("faults", api={"kind": "500", "remaining": 50, "executed": False})
     try:
-        form = {"token": token, "amount": "25", "lang": lang}
+        form = {"form_token": token, "amount": "25", "lang": lang}
         page = linked.client.post("/v1/checkout-sessions", data=form, headers=HTML | {"accept-language": lang})
     finally:
         httpx.delete(f"{linked.sandbox}/sandbox/faults").raise_for_status()
@@ -87,10 +87,10 @@ def test_warning_beside_fallback_when_limited():
 
 
 @pytest.mark.parametrize("lang", ["en", "be", "ru", "uk"])
-@pytest.mark.parametrize("shape", ["hosted", "embedded"])
-def test_warning_on_stripes_page_in_a_language_it_has(linked, lang, shape):
-    made = linked.order("25", lang=lang, shape=shape).json()
-    url = made["url"] if shape == "hosted" else f"{linked.sandbox}/embed/{made['client_secret']}"
+@pytest.mark.parametrize("ui_mode", ["hosted", "embedded"])
+def test_warning_on_stripes_page_in_a_language_it_has(linked, lang, ui_mode):
+    made = linked.order("25", lang=lang, ui_mode=ui_mode).json()
+    url = made["url"] if ui_mode == "hosted" else f"{linked.sandbox}/embed/{made['client_secret']}"
     page = unescape(httpx.get(url).text)
     assert page.index(" ".join(warning(lang))) < page.index("<button")
     assert len(" ".join(warning(lang))) <= 1200, "Stripe takes no longer text"

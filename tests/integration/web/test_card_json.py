@@ -30,24 +30,24 @@ def card(raised, lang="en", campaign=VITALY, *, open_now=True, **how):
 
 def test_total_below_one_step_is_shown_as_just_started():
     drawn = card(0)
-    assert drawn["progress"]["figure"] == "Just started"
-    assert drawn["progress"]["goal"] == "Goal:\u00a0€3,000"
+    assert drawn["progress"]["raised_text"] == "Just started"
+    assert drawn["progress"]["goal_text"] == "Goal:\u00a0€3,000"
     assert "€0" not in str(drawn)
 
 
 def test_needs_are_funded_in_order_and_described():
     drawn = card(140_000)
-    assert [need["state"] for need in drawn["needs"]] == ["funded", "next", "to_come", "to_come"]
-    assert [need["note"] for need in drawn["needs"]] == ["✓ funded", "€200 funded · next", "to come", "to come"]
-    assert drawn["needs"][1]["filled"] == pytest.approx(200 / 700, abs=1e-5)
-    assert drawn["progress"]["text"] == "€1,400 of €3,000 raised; 1 of 4 needs funded"
-    assert drawn["progress"]["when"] == "As of 12:00. Next update 18:00."
+    assert [need["status"] for need in drawn["needs"]] == ["funded", "next", "to_come", "to_come"]
+    assert [need["status_text"] for need in drawn["needs"]] == ["✓ funded", "€200 funded · next", "to come", "to come"]
+    assert drawn["needs"][1]["funded_fraction"] == pytest.approx(200 / 700, abs=1e-5)
+    assert drawn["progress"]["aria_text"] == "€1,400 of €3,000 raised; 1 of 4 needs funded"
+    assert drawn["progress"]["as_of_text"] == "As of 12:00. Next update 18:00."
     assert drawn["progress"]["percent"] == 46
 
 
 def test_above_goal_bar_is_full_and_donations_continue():
     drawn = card(350_000)
-    assert drawn["progress"]["figure"] == "€3,500"
+    assert drawn["progress"]["raised_text"] == "€3,500"
     assert drawn["progress"]["percent"] == 100
     assert drawn["notice"] == "The goal is reached. Gifts are still welcome."
 
@@ -59,16 +59,16 @@ MARKET = replace(CONCERT, date=date(2026, 11, 22), amount=Money(62_50, "EUR"))
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_offline_share_is_shown_in_every_language(lang):
     drawn = view.card_json(VITALY, figure(140_000, offline=437_50), translations_for(lang), open_now=True, test=False)
-    said, following = drawn["progress"]["when"].split("\u00a0· ")
+    said, following = drawn["progress"]["as_of_text"].split("\u00a0· ")
     assert translations_for(lang).format_money(CONCERT.amount) in said
-    assert following == card(140_000, lang)["progress"]["when"]
+    assert following == card(140_000, lang)["progress"]["as_of_text"]
 
 
 def test_offline_share_is_exact_and_fills_needs():
     drawn = card(437_50, offline=437_50)
-    assert drawn["progress"]["figure"] == "€437.50"
-    assert drawn["progress"]["when"] == "€437.50 of it given offline\u00a0· As of 12:00. Next update 18:00."
-    assert drawn["needs"][0]["state"] == "next"
+    assert drawn["progress"]["raised_text"] == "€437.50"
+    assert drawn["progress"]["as_of_text"] == "€437.50 of it given offline\u00a0· As of 12:00. Next update 18:00."
+    assert drawn["needs"][0]["status"] == "next"
 
 
 def test_no_offline_text_without_offline_donations():
@@ -104,16 +104,18 @@ def test_paused_closed_and_ended_campaigns_say_so():
 def test_stale_total_shows_its_time():
     drawn = card(100_000, stale=True)
     assert drawn["progress"]["stale"]
-    assert drawn["progress"]["when"].startswith("As of 23 Nov 12:00")
+    assert drawn["progress"]["as_of_text"].startswith("As of 23 Nov 12:00")
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("raised", [0, 100, 120_000, 140_000, 299_999, 300_000, 10**9])
 @pytest.mark.parametrize("how", [{}, {"live": True}, {"stale": True}])
 def test_card_json_matches_openapi_in_every_state(lang, raised, how):
-    contract.fits({"$ref": "#/components/schemas/Card"}, card(raised, lang, **how), f"{lang} {raised}")
+    contract.fits({"$ref": "#/components/schemas/CampaignCard"}, card(raised, lang, **how), f"{lang} {raised}")
     contract.fits(
-        {"$ref": "#/components/schemas/Progress"}, view.progress_json(VITALY, figure(raised, **how)), f"{raised}"
+        {"$ref": "#/components/schemas/CampaignProgress"},
+        view.progress_json(VITALY, figure(raised, **how)),
+        f"{raised}",
     )
 
 
@@ -152,7 +154,7 @@ def test_thanks_without_warning_list_no_records():
 
 def test_donation_can_reach_only_unfunded_needs():
     reached = view.fundable_needs(VITALY, figure(140_000), translations_for("en"))
-    assert [need["missing"] for need in reached] == [50_000, 60_000, 50_000]
+    assert [need["remaining"] for need in reached] == [50_000, 60_000, 50_000]
     assert reached[0]["text"].startswith("Your gift goes to: Restoring his driving licence (€500")
     assert view.fundable_needs(VITALY, figure(300_000), translations_for("en")) == []
 

@@ -28,7 +28,7 @@ def test_repeated_submit_is_one_session_changed_amount_another(installation):
     token = installation.token()
     first, again = installation.order("25", token=token), installation.order("25", token=token)
     assert session_of(first) == session_of(again)
-    changed = installation.order("30", token=token, replaces=first.json()["handle"])
+    changed = installation.order("30", token=token, replaces_session=first.json()["session_token"])
     assert session_of(changed) != session_of(first)
     assert status(installation, first) == "expired"
     assert status(installation, changed) == "open"
@@ -37,8 +37,8 @@ def test_repeated_submit_is_one_session_changed_amount_another(installation):
 def test_returning_to_first_amount_opens_a_new_session(installation):
     token = installation.token()
     first = installation.order("25", token=token)
-    second = installation.order("30", token=token, replaces=first.json()["handle"])
-    third = installation.order("25", token=token, replaces=second.json()["handle"])
+    second = installation.order("30", token=token, replaces_session=first.json()["session_token"])
+    third = installation.order("25", token=token, replaces_session=second.json()["session_token"])
     assert len({session_of(first), session_of(second), session_of(third)}) == 3
     assert status(installation, third) == "open"
 
@@ -46,8 +46,10 @@ def test_returning_to_first_amount_opens_a_new_session(installation):
 def test_changed_amount_expires_session_of_the_new_tab(installation):
     token = installation.token()
     inline = installation.order("25", token=token)
-    hosted = installation.submit(token=token, amount="25", replaces=inline.json()["handle"]).headers["location"]
-    changed = installation.order("30", token=token, replaces=inline.json()["handle"])
+    hosted = installation.submit(token=token, amount="25", replaces_session=inline.json()["session_token"]).headers[
+        "location"
+    ]
+    changed = installation.order("30", token=token, replaces_session=inline.json()["session_token"])
     assert status(installation, changed) == "open"
     assert "<form" not in httpx.get(hosted).text, "the tab's page can no longer be paid"
 
@@ -62,30 +64,33 @@ def test_form_token_allows_five_amounts(installation):
 
 def test_paid_session_is_not_replaced(installation):
     token = installation.token()
-    inline = installation.order("25", token=token, shape="hosted")
+    inline = installation.order("25", token=token, ui_mode="hosted")
     assert installation.pay(inline.json()["url"]).status_code == 303
-    assert code(installation.order("30", token=token, replaces=inline.json()["handle"])) == (409, "already_paid")
-    assert code(installation.order("25", token=token, shape="hosted")) == (409, "already_paid")
+    assert code(installation.order("30", token=token, replaces_session=inline.json()["session_token"])) == (
+        409,
+        "already_paid",
+    )
+    assert code(installation.order("25", token=token, ui_mode="hosted")) == (409, "already_paid")
 
 
 def test_session_of_another_form_is_not_expired(installation):
-    theirs = installation.order("25").json()["handle"]
-    assert code(installation.order("30", replaces=theirs)) == (400, "token_invalid")
+    theirs = installation.order("25").json()["session_token"]
+    assert code(installation.order("30", replaces_session=theirs)) == (400, "token_invalid")
 
 
 def test_reading_a_paid_session_counts_it_without_webhook(redis_url, tmp_path):
     with running(redis_url, tmp_path, webhooks=False) as quiet:
         quiet.until_ready()
-        started = quiet.order("25", shape="hosted").json()
+        started = quiet.order("25", ui_mode="hosted").json()
         assert quiet.pay(started["url"]).status_code == 303
-        state = quiet.client.get(f"/v1/checkout-sessions/{started['handle']}").json()
+        state = quiet.client.get(f"/v1/checkout-sessions/{started['session_token']}").json()
         assert state["status"] == "paid"
         assert "€25" in state["paragraphs"][0]
         eventually(lambda: quiet.progress()["raised"] == 2500, "the gift is counted")
 
 
 def test_declined_card_leaves_the_session_open(installation):
-    started = installation.order("25", shape="hosted").json()
+    started = installation.order("25", ui_mode="hosted").json()
     before = installation.paid()
     declined = installation.pay(started["url"], DECLINED)
     assert "declined" in httpx.get(httpx.URL(started["url"]).join(declined.headers["location"])).text
@@ -95,9 +100,9 @@ def test_declined_card_leaves_the_session_open(installation):
 
 def test_debit_is_processing_and_counts_when_settled(installation):
     before = installation.totals().raised
-    started = installation.order("25", shape="hosted").json()
+    started = installation.order("25", ui_mode="hosted").json()
     assert installation.pay(started["url"], SETTLES_LATER).status_code == 303
-    path = f"/v1/checkout-sessions/{started['handle']}"
+    path = f"/v1/checkout-sessions/{started['session_token']}"
     state = installation.client.get(path).json()
     assert state["status"] == "processing"
     assert "on its way" in state["paragraphs"][0]
@@ -135,18 +140,18 @@ def test_error_uses_the_language_of_the_page(installation, lang):
         "/v1/checkout-sessions",
         {"accept": "text/html", "accept-language": "en"},
     )
-    order = {"token": installation.token(), "amount": "4", "lang": lang}
+    order = {"form_token": installation.token(), "amount": "4", "lang": lang}
     told = installation.client.post(address, json=order, headers=english).json()["detail"]
     assert told == words.translate("problem.amount_below_minimum", minimum=words.format_money(Money(500, "EUR")))
-    page = installation.client.post(address, data=order | {"token": "forged"}, headers=english)
+    page = installation.client.post(address, data=order | {"form_token": "forged"}, headers=english)
     assert words.translate("problem.token_invalid") in unescape(page.text)
-    malformed = installation.client.post(address, json=order | {"token": "forged", "lang": "<b>"}, headers=english)
+    malformed = installation.client.post(address, json=order | {"form_token": "forged", "lang": "<b>"}, headers=english)
     assert malformed.json()["detail"] == translations_for("en").translate("problem.token_invalid")
 
 
 def test_limits_are_formatted_as_money_in_the_language(installation):
     token = installation.token()
-    page = installation.submit(token=token, amount="own", own="4", lang="de")
+    page = installation.submit(token=token, amount="custom", custom_amount="4", lang="de")
     assert page.status_code == 400
     assert "5\u00a0€" in page.text
 
@@ -158,8 +163,8 @@ def test_limits_are_formatted_as_money_in_the_language(installation):
         b"{}",
         b"[]",
         b"null",
-        b'{"token": 1, "amount": "25"}',
-        b'{"token": "x", "amount": 25}',
+        b'{"form_token": 1, "amount": "25"}',
+        b'{"form_token": "x", "amount": 25}',
         b"\xff",
         b"{" * 4000,
     ],
@@ -173,7 +178,7 @@ def test_json_without_an_order_is_refused(installation, body):
 
 
 def test_unknown_field_is_named(installation):
-    assert "campain" in str(installation.order("25", campain="x").json()["evidence"])
+    assert "campain" in str(installation.order("25", campain="x").json()["params"])
 
 
 def test_large_body_is_refused_before_it_is_read(installation):
@@ -206,7 +211,7 @@ def test_form_redirects_to_the_hosted_page(installation):
 
 def test_invalid_form_returns_with_its_values(installation):
     token = installation.token()
-    page = installation.submit(token=token, amount="own", own="25,5", lang="en")
+    page = installation.submit(token=token, amount="custom", custom_amount="25,5", lang="en")
     assert page.status_code == 400
     assert 'value="25,5"' in page.text
     assert token in page.text  # the same intention, so the next press is not a second one
@@ -214,11 +219,11 @@ def test_invalid_form_returns_with_its_values(installation):
 
 
 def test_two_different_amounts_are_refused(installation):
-    page = installation.submit(token=installation.token(), amount="25", own="35")
+    page = installation.submit(token=installation.token(), amount="25", custom_amount="35")
     assert page.status_code == 400
     assert "€25" in page.text
     assert "Which one" in page.text
-    assert installation.submit(token=installation.token(), amount="25", own="25").status_code == 303
+    assert installation.submit(token=installation.token(), amount="25", custom_amount="25").status_code == 303
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c"])
@@ -250,7 +255,7 @@ def test_only_listed_sites_are_counted_and_may_frame(redis_url, tmp_path, sample
             ("https://else.example", "other"),
         ):
             page = installation.client.get("/c/roof/give", headers={"referer": referer})
-            token = re.search(r'name="token"[^>]*value="([^"]+)"', page.text)[1]
+            token = re.search(r'name="form_token"[^>]*value="([^"]+)"', page.text)[1]
             session = session_of(installation.order("20", token=token))
             found = httpx.get(f"{installation.sandbox}/v1/checkout/sessions/{session}", auth=("sk_test_x", "")).json()
             assert found["metadata"]["site"] == site
@@ -284,12 +289,12 @@ def test_thanks_page_of_unfinished_payment_says_so(installation):
 
 def test_tampered_return_token_is_refused(installation):
     base = "/c/vitaly/thanks"
-    for query in ("", "?session=cs_test_1", "?session=cs_test_1&return=x", "?session=&return="):
+    for query in ("", "?session_id=cs_test_1", "?session_id=cs_test_1&return_token=x", "?session_id=&return_token="):
         assert installation.client.get(base + query).status_code == 400
 
 
 def status(installation, answer):
-    return installation.client.get(f"/v1/checkout-sessions/{answer.json()['handle']}").json()["status"]
+    return installation.client.get(f"/v1/checkout-sessions/{answer.json()['session_token']}").json()["status"]
 
 
 def stack_session(made):
@@ -297,11 +302,11 @@ def stack_session(made):
 
 
 def swap(url, session):
-    return re.sub(r"session=[^&]+", f"session={session}", url)
+    return re.sub(r"session_id=[^&]+", f"session_id={session}", url)
 
 
 def test_repeated_form_field_is_refused(installation):
-    fields = f"token={installation.token()}&amount=25&amount=50"
+    fields = f"form_token={installation.token()}&amount=25&amount=50"
     kind = {"content-type": "application/x-www-form-urlencoded", "accept": "text/html"}
     page = installation.client.post("/v1/checkout-sessions", content=fields, headers=kind)
     assert page.status_code == 400

@@ -53,14 +53,15 @@ TABLE = {
     "GET /v1/campaigns/{id}": ("/v1/campaigns/vitaly", data(ANYONE, "public")),
     "GET /v1/campaigns/{id}/progress": ("/v1/campaigns/vitaly/progress", data(ANYONE, "public")),
     "POST /v1/checkout-sessions": ("{order}", data()),
-    "GET /v1/checkout-sessions/{handle}": ("{handle}", data()),
-    "GET /v1/challenge": (f"/v1/challenge?form={'0' * 64}", data()),
+    "GET /v1/checkout-sessions/{session_token}": ("{session_token}", data()),
+    "GET /v1/challenge": (f"/v1/challenge?form_hash={'0' * 64}", data()),
     "POST /v1/stripe/webhook": ("{event}", data()),
     "GET /healthz": ("/healthz", data()),
     "GET /readyz": ("/readyz", data()),
     "GET /metrics": ("/metrics", data()),
     "GET /openapi.yaml": ("/openapi.yaml", data(cached="public")),
     "GET /widget/v1/donation-card.js": ("/widget/v1/donation-card.js?ver=6.7", data(ANYONE, "public, max-age=600")),
+    "GET /widget/v1/source/{name}": ("/widget/v1/source/donation-card.js", data(ANYONE, "public, max-age=600")),
     "GET /widget/{hash}/donation-card.js": ("{card}", data(ANYONE, "public, max-age=31536000, immutable")),
     "GET /static/{hash}/{name}": ("{asset}", data(ANYONE, "public, max-age=31536000, immutable")),
 }
@@ -71,12 +72,12 @@ TABLE = {
 def answers(installation):
     """One good answer of every route."""
     client, token = installation.client, installation.token()
-    order = installation.order("25", token=token, shape="hosted")
+    order = installation.order("25", token=token, ui_mode="hosted")
     thanks = installation.pay(order.json()["url"]).headers["location"]
     made = {
         "{thanks}": lambda: client.get(thanks, headers=HTML),
         "{order}": lambda: order,
-        "{handle}": lambda: client.get(f"/v1/checkout-sessions/{order.json()['handle']}"),
+        "{session_token}": lambda: client.get(f"/v1/checkout-sessions/{order.json()['session_token']}"),
         "{event}": lambda: client.post("/v1/stripe/webhook", content=b"{}"),
         "{card}": lambda: client.get(
             re.search(r"/widget/[0-9a-f]{16}/[a-z-]+\.js", client.get("/c/vitaly/frame").text)[0]
@@ -212,7 +213,7 @@ def test_slash_redirect_ignores_the_host_header(installation):
 
 def test_stripe_return_url_ignores_the_host_header(installation):
     with httpx.Client(base_url=installation.service) as stranger:
-        body = {"token": installation.token(), "amount": "25", "shape": "hosted"}
+        body = {"form_token": installation.token(), "amount": "25", "ui_mode": "hosted"}
         made = stranger.post("/v1/checkout-sessions", json=body, headers=LIES).json()
     session = urlsplit(made["url"]).path.rpartition("/")[2]
     found = httpx.get(f"{installation.sandbox}/v1/checkout/sessions/{session}", auth=("sk_test_x", "")).json()

@@ -26,7 +26,7 @@ def drawn(lang, stage="begun", *, ribbon=True):
         campaign = replace(VITALY, status=Status.HIDDEN) if stage == "hidden" else VITALY
         shown = figure(140_000) if stage == "hidden" else None
         made = view.card_json(campaign, shown, translations_for(lang), open_now=stage != "hidden", test=False)
-    return made | {"ribbon": translations_for(lang).translate("card.test_mode") if ribbon else None}
+    return made | {"test_mode_text": translations_for(lang).translate("card.test_mode") if ribbon else None}
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -35,17 +35,17 @@ def test_badge_has_a_text_and_names_no_person(lang, stage):
     made = drawn(lang, stage)
     badge = ElementTree.fromstring(pictures.badge_svg(made))
     assert badge.get("role") == "img"
-    assert badge.findtext(f"{SVG}title") == made["labels"]["frame"]
+    assert badge.findtext(f"{SVG}title") == made["labels"]["dialog_title"]
     words = [text.text for text in badge.iter(f"{SVG}text")]
     told = badge.findtext(f"{SVG}desc")
     if stage in STAGES:
-        assert made["progress"]["figure"] in words
-        assert made["progress"]["figure"] in told
+        assert made["progress"]["raised_text"] in words
+        assert made["progress"]["raised_text"] in told
         assert len(list(badge.iter(f"{SVG}rect"))) >= 2 + len(made["needs"])
     else:
         assert not any(sign in told for sign in "€0")
     if stage == "hidden":
-        assert words == [made["kicker"], made["ribbon"], made["notice"]]
+        assert words == [made["eyebrow"], made["test_mode_text"], made["notice"]]
     name = VITALY.text[lang].purpose.split()[-1]
     assert name[:4] not in "".join([*words, told])
 
@@ -90,7 +90,7 @@ def test_long_title_shrinks_or_gets_an_ellipsis(title):
 
 
 def test_organiser_text_is_escaped_in_svg():
-    made = drawn("en") | {"kicker": '<script>&"'}
+    made = drawn("en") | {"eyebrow": '<script>&"'}
     badge = ElementTree.fromstring(pictures.badge_svg(made))
     assert '<script>&"' in [text.text for text in badge.iter(f"{SVG}text")]
 

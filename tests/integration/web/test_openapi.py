@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import schemathesis
 from donation_card.app import create_app
 from donation_card.application.session_limits import CHALLENGES_PER_NETWORK
 from donation_card.errors import UnsupportedFormat
+from donation_card.web.assets import current_release
 from donation_card.web.campaign_responses import IMAGES
 from donation_card.web.presentation.translations import translations_for
 from donation_card.web.problems import http_status
@@ -84,17 +84,19 @@ def test_every_documented_response_was_seen(installation):
         "/c/vitaly/give",
         "/c/nobody/give",
         "/c/vitaly/give?lang=!",
-        "/c/vitaly/thanks?session=x&return=y",
-        "/c/nobody/thanks?session=x&return=y",
+        "/c/vitaly/thanks?session_id=x&return_token=y",
+        "/c/nobody/thanks?session_id=x&return_token=y",
         f"/widget/{unknown_hash}/donation-card.js",
+        "/widget/v1/source/donation-card.css",
+        "/widget/v1/source/donation-card.py",
         f"/static/{unknown_hash}/site.css",
         "/healthz",
         "/readyz",
         "/metrics",
         "/openapi.yaml",
         "/v1/checkout-sessions/forged",
-        f"/v1/challenge?form={'0' * 64}",
-        "/v1/challenge?form=x",
+        f"/v1/challenge?form_hash={'0' * 64}",
+        "/v1/challenge?form_hash=x",
         "/?lang=!",
         "/c/vitaly/qr.svg",
         "/c/nobody/qr.svg",
@@ -111,21 +113,21 @@ def test_every_documented_response_was_seen(installation):
         client.get(path, headers=page)
     client.get(re.search(r"/static/[0-9a-f]{16}/site\.css", client.get("/c/vitaly").text)[0])
     installation.metrics()
-    client.get(f"/widget/{card_hash()}/donation-card.js")
+    client.get(current_release()[0])
 
-    hosted = installation.order("25", token=token, shape="hosted").json()
-    client.get(f"/v1/checkout-sessions/{hosted['handle']}")
+    hosted = installation.order("25", token=token, ui_mode="hosted").json()
+    client.get(f"/v1/checkout-sessions/{hosted['session_token']}")
     installation.order("1", token=token)
     paid = installation.pay(hosted["url"])
     client.get(paid.headers["location"])
     installation.order("25", token=token)
-    installation.order("25", token=token, shape="hosted")  # 409: it is paid
+    installation.order("25", token=token, ui_mode="hosted")  # 409: it is paid
     installation.submit(token=installation.token(), amount="25")
     crowded = installation.token()
     for amount in range(10, 16):
         installation.order(str(amount), token=crowded)
     for _ in range(CHALLENGES_PER_NETWORK.burst * 2):
-        client.get("/v1/challenge", params={"form": "0" * 64}, headers={"x-forwarded-for": "11.97.1.1"})
+        client.get("/v1/challenge", params={"form_hash": "0" * 64}, headers={"x-forwarded-for": "11.97.1.1"})
     client.post("/v1/checkout-sessions", content=b"x" * 9000, headers={"content-type": "application/json"})
     client.post("/v1/checkout-sessions", content=b"x", headers={"content-type": "text/plain"})
     post(installation, session_event(installation))
@@ -147,20 +149,14 @@ UNSEEN = {
     ("/v1/campaigns/{id}/progress", "get", 503),
     # Stripe or Redis is unavailable: test_stripe_outage and test_stripe_webhook
     ("/v1/checkout-sessions", "post", 503),
-    ("/v1/checkout-sessions/{handle}", "get", 503),
+    ("/v1/checkout-sessions/{session_token}", "get", 503),
     ("/v1/stripe/webhook", "post", 503),
     ("/c/{id}/thanks", "get", 503),
     ("/readyz", "get", 503),
     # A campaign that went away between the form and its answer: test_outage
     ("/v1/checkout-sessions", "post", 404),
-    ("/v1/checkout-sessions/{handle}", "get", 404),
+    ("/v1/checkout-sessions/{session_token}", "get", 404),
 }
-
-
-def card_hash():
-    from donation_card.web.http.headers import content_hash
-
-    return content_hash(Path("widget/donation-card.js").read_bytes())
 
 
 @pytest.mark.parametrize("path", ["/v1/campaigns/vitaly", "/healthz", "/nowhere", "/c/vitaly"])

@@ -18,7 +18,7 @@ from tests.support.installation import eventually, running
 WITHIN_AN_EPOCH = 'every = "1d"'
 VOLATILE = {"date", "x-request-id"}  # of one answer, and random
 READER = httpx.Client(timeout=15, headers={"accept-encoding": "gzip"})
-TOKEN = re.compile(rb'(name="token" value=")[^"]+')
+TOKEN = re.compile(rb'(name="form_token" value=")[^"]+')
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_thanks_show_only_the_donors_own_donation(kept):
     def thanked(amount):
         made = kept.order(amount).json()
         kept.pay(f"{kept.sandbox}/embed/{made['client_secret']}")
-        return kept.client.get(f"/v1/checkout-sessions/{made['handle']}").json()
+        return kept.client.get(f"/v1/checkout-sessions/{made['session_token']}").json()
 
     first, second = thanked("25"), thanked("25")
     assert first == second
@@ -106,7 +106,7 @@ def test_no_route_shows_exact_or_site_totals(kept):
     written = {str(exact), f"{exact // 100}.{exact % 100:02}", f"{exact // 100:,}", f"{exact // 100}"}
     for path in [*surfaces(kept), "/healthz", "/readyz", "/metrics"]:
         text = kept.client.get(path).text
-        text = re.sub(r'name="token" value="[^"]+"', "", text)
+        text = re.sub(r'name="form_token" value="[^"]+"', "", text)
         numbers = set(re.findall(r"\d[\d,.]*\d", text))
         assert not written & numbers, path
 

@@ -117,7 +117,7 @@ def test_hung_stripe_ends_at_the_deadline(linked, broken, monkeypatch):
 def test_outage_page_links_to_fallback_and_form(linked, broken):
     token = linked.token("roof")
     broken(503, b"")
-    page = linked.submit(token=token, amount="own", own="20", lang="en")
+    page = linked.submit(token=token, amount="custom", custom_amount="20", lang="en")
     assert page.status_code == 503
     assert f'href="{ANOTHER_WAY}"' in page.text
     assert 'href="/c/roof/give?lang=en"' in page.text
@@ -133,9 +133,9 @@ def test_outage_page_without_fallback_links_to_form(alone):
 
 
 def test_possible_payer_gets_no_fallback_link(linked, broken):
-    handle = linked.order("20", token=linked.token("roof")).json()["handle"]
+    session_token = linked.order("20", token=linked.token("roof")).json()["session_token"]
     broken(503, b"")
-    problem = linked.client.get(f"/v1/checkout-sessions/{handle}").json()
+    problem = linked.client.get(f"/v1/checkout-sessions/{session_token}").json()
     assert problem["code"] == "payment_status_unknown"
     assert "fallback_url" not in problem
 
@@ -144,7 +144,7 @@ def test_revoked_key_is_reported_and_donors_get_fallback(linked, broken):
     token = linked.token("roof")
     broken(401, b'{"error": {"type": "invalid_request_error", "message": "Expired API Key provided: sk_test_***"}}')
     refused = linked.order("20", token=token)
-    parts = linked.client.get("/readyz").json()["parts"]
+    parts = linked.client.get("/readyz").json()["components"]
     figure = linked.client.get("/v1/campaigns/roof/progress")
     assert (refused.status_code, refused.json()["fallback_url"]) == (503, ANOTHER_WAY)
     assert "AuthenticationError" in parts["payments"]["reason"]
@@ -209,7 +209,7 @@ def test_paid_donor_never_reads_that_nothing_was_taken(alone):
     started = alone.submit(token=alone.token(), amount="25")
     back = alone.pay(started.headers["location"]).headers["location"]
     inline = alone.order("25").json()
-    path = f"/v1/checkout-sessions/{inline['handle']}"
+    path = f"/v1/checkout-sessions/{inline['session_token']}"
     fail(alone, "500", 50)
     page = alone.client.get(back, headers={"accept": "text/html"})
     answer = alone.client.get(path)
@@ -234,7 +234,7 @@ def test_start_during_stripe_outage_shows_total_and_reason(redis_url, tmp_path):
             lambda: installation.client.get("/v1/campaigns/vitaly/progress").status_code == 200, "the total is there"
         )
         assert installation.progress()["raised"] == 2500
-        parts = installation.client.get("/readyz").json()["parts"]
+        parts = installation.client.get("/readyz").json()["components"]
         assert [name for name, part in parts.items() if not part["ready"]] == ["reconcile"]
         clear(installation)
         installation.until_ready()

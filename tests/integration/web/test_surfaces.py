@@ -197,7 +197,7 @@ def test_invalid_size_is_refused(installation, size):
     for name in ("maxwidth", "maxheight"):
         answer = oembed(installation, **{name: size})
         assert (answer.status_code, answer.json()["code"]) == (400, "size_out_of_range")
-        assert answer.json()["evidence"] == {"field": name, "given": size, "minimum": 100, "maximum": 10_000}
+        assert answer.json()["params"] == {"field": name, "given": size, "minimum": 100, "maximum": 10_000}
 
 
 def test_page_links_to_oembed_json_only(installation):
@@ -272,12 +272,12 @@ def test_image_is_cached_and_allowed_on_any_site(installation, name):
 def test_return_url_on_a_listed_site_is_followed(told):
     installation, _ = told
     article = "https://news.example.org/2026/a-story?x=1&y=2"
-    html = installation.client.get("/c/vitaly/give", params={"back": article}, headers=HTML).text
+    html = installation.client.get("/c/vitaly/give", params={"return_url": article}, headers=HTML).text
     assert article in unescape(html)
-    token = re.search(r'name="token"[^>]*value="([^"]+)"', html)[1]
-    wrong = installation.submit(token=token, amount="own", own="x", back=article)
+    token = re.search(r'name="form_token"[^>]*value="([^"]+)"', html)[1]
+    wrong = installation.submit(token=token, amount="custom", custom_amount="x", return_url=article)
     assert article in unescape(wrong.text)
-    started = installation.submit(token=token, amount="25", back=article)
+    started = installation.submit(token=token, amount="25", return_url=article)
     paid = installation.pay(started.headers["location"])
     thanks = installation.client.get(paid.headers["location"])
     assert {"href": article} in [{"href": each.get("href")} for each in attributes(thanks.text, "a")]
@@ -305,15 +305,15 @@ def test_return_url_on_a_listed_site_is_followed(told):
 )
 def test_return_url_on_another_site_is_refused(told, elsewhere):
     installation, _ = told
-    answer = installation.client.get("/c/vitaly/give", params={"back": elsewhere})
+    answer = installation.client.get("/c/vitaly/give", params={"return_url": elsewhere})
     assert (answer.status_code, answer.json()["code"]) == (400, "return_url_not_allowed")
-    page = installation.submit(token=installation.token(), amount="25", back=elsewhere)
+    page = installation.submit(token=installation.token(), amount="25", return_url=elsewhere)
     assert page.status_code == 400
     assert 'href="https://evil' not in page.text
 
 
 def test_without_listed_sites_return_goes_to_the_campaign(installation):
-    answer = installation.client.get("/c/vitaly/give", params={"back": "https://news.example.org/"})
+    answer = installation.client.get("/c/vitaly/give", params={"return_url": "https://news.example.org/"})
     assert answer.json()["code"] == "return_url_not_allowed"
 
 

@@ -18,7 +18,7 @@ def workers(installation):
 
 
 def order(client, token, amount, **more):
-    return client.post("/v1/checkout-sessions", json={"token": token, "amount": amount, **more})
+    return client.post("/v1/checkout-sessions", json={"form_token": token, "amount": amount, **more})
 
 
 def can_be_paid(installation):
@@ -32,10 +32,10 @@ def can_be_paid(installation):
 def test_changed_amount_expires_another_workers_session(installation, workers):
     one, other = workers
     token, before = installation.token(), can_be_paid(installation)
-    inline = order(one, token, "25").json()["handle"]
-    form = {"token": token, "amount": "25", "replaces": inline}
+    inline = order(one, token, "25").json()["session_token"]
+    form = {"form_token": token, "amount": "25", "replaces_session": inline}
     assert other.post("/v1/checkout-sessions", data=form).status_code == 303
-    assert order(one, token, "30", replaces=inline).status_code == 201
+    assert order(one, token, "30", replaces_session=inline).status_code == 201
     assert can_be_paid(installation) == [3000, *before]
 
 

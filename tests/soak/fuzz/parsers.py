@@ -19,7 +19,7 @@ from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import MAX_MINOR_UNITS, parse_amount
 from donation_card.errors import ConfigurationError, IgnoredEvent, Invalid, NotFound
 from donation_card.settings import Settings
-from donation_card.web.api.checkout_sessions import _parse_request
+from donation_card.web.api.checkout_request import parse_json
 from donation_card.web.assets import Assets
 from donation_card.web.http.request_body import parse_form
 from donation_card.web.http.response_cache import ResponseCache
@@ -83,7 +83,7 @@ def form_fields(data: bytes) -> None:
 
 def order(data: bytes) -> None:
     with contextlib.suppress(Invalid):
-        assert len(_parse_request(data).token) <= 600
+        assert len(parse_json(data).form_token) <= 600
 
 
 def token(data: bytes) -> None:
@@ -161,8 +161,11 @@ SEEDS: dict[str, list[bytes]] = {
         b'{"id":"evt_1","type":"refund.updated","livemode":false,"data":{"object":{"id":"re_1","amount":500,"currency":'
         b'"eur","payment_intent":{"id":"pi_1","metadata":{"campaign":"roof"}},"status":"succeeded"}}}',
     ],
-    "form_fields": [b"token=x&amount=own&own=25%2C50&lang=be&back=https%3A%2F%2Fnews.example.org%2F&replaces=y"],
-    "order": [b'{"token":"x","amount":"25","shape":"hosted","replaces":"y","lang":"be"}'],
+    "form_fields": [
+        b"form_token=x&amount=custom&custom_amount=25%2C50&lang=be&replaces_session=y"
+        b"&return_url=https%3A%2F%2Fnews.example.org%2F"
+    ],
+    "order": [b'{"form_token":"x","amount":"25","ui_mode":"hosted","replaces_session":"y","lang":"be"}'],
     "token": [
         TOKENS.issue_form_token("roof", "other").encode()[:-4],
         TOKENS.issue_return_token("roof", "n", "").encode()[:-4],

@@ -141,7 +141,7 @@ class Request:
 def good(installation: Installation) -> list[Request]:
     """Return a valid request for every route."""
     token = installation.token()
-    order = installation.order("25", token=token, shape="hosted").json()
+    order = installation.order("25", token=token, ui_mode="hosted").json()
     thanks = installation.client.get("/c/vitaly/give?lang=be").text
     event = json.dumps({"id": "evt_1", "object": "event", "type": "checkout.session.completed", "data": {"object": {}}})
     signed = WebhookSignature.generate_signature_header(event, WEBHOOK_SECRET).encode()
@@ -151,24 +151,28 @@ def good(installation: Installation) -> list[Request]:
         (b"accept-language", b"be, en;q=0.5"),
         (b"referer", b"https://news.example.org/a"),
     )
-    body = json.dumps({"token": token, "amount": "25", "shape": "embedded", "lang": "be"}).encode()
-    form = f"token={token}&amount=own&own=25%2C50&lang=be&back=https%3A%2F%2Fnews.example.org%2F".encode()
+    body = json.dumps({"form_token": token, "amount": "25", "ui_mode": "embedded", "lang": "be"}).encode()
+    article = quote("https://news.example.org/", safe="")
+    form = f"form_token={token}&amount=custom&custom_amount=25%2C50&lang=be&return_url={article}".encode()
     assets = re.findall(r'(/static/[^"]+)"', thanks)
     public = quote(f"{installation.settings.public_url}/c/vitaly?lang=be", safe="")
     reads = [
         *("/v1/campaigns/vitaly?lang=be,ru", "/v1/campaigns/vitaly/progress", "/healthz", "/readyz", "/metrics"),
         *(f"/oembed?url={public}&maxwidth=500&maxheight=700&format=json", "/c/vitaly/updates.atom?lang=de", assets[0]),
         *("/c/vitaly/qr.svg?size=256", "/c/vitaly/badge.svg?lang=lt", "/widget/v1/donation-card.js", "/openapi.yaml"),
-        *("/widget/0123456789abcdef/donation-card.js", f"/v1/checkout-sessions/{order['handle']}?lang=pl"),
+        *("/widget/0123456789abcdef/donation-card.js", f"/v1/checkout-sessions/{order['session_token']}?lang=pl"),
     ]
     pages = [
         *(
             "/",
             "/c/vitaly?lang=uk",
-            "/c/vitaly/give?lang=ru&back=https%3A%2F%2Fnews.example.org%2F",
+            "/c/vitaly/give?lang=ru&return_url=https%3A%2F%2Fnews.example.org%2F",
             "/c/vitaly/frame?theme=dark",
         ),
-        *("/c/vitaly/embed?kind=iframe&layout=compact&pinned=1", "/c/vitaly/thanks?session=cs_test_1&return=x.y"),
+        *(
+            "/c/vitaly/embed?kind=iframe&layout=compact&pinned=1",
+            "/c/vitaly/thanks?session_id=cs_test_1&return_token=x.y",
+        ),
     ]
     posts = [
         Request(b"POST", b"/v1/checkout-sessions", (as_json,), body),

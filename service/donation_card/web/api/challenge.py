@@ -13,7 +13,7 @@ from donation_card.errors import Invalid
 from donation_card.web.api.checkout_sessions import client_address
 from donation_card.web.http.headers import NO_STORE
 
-_FORM: Final = re.compile("[0-9a-f]{64}")
+_FORM_HASH: Final = re.compile("[0-9a-f]{64}")
 
 
 class ChallengeEndpoint:
@@ -23,7 +23,7 @@ class ChallengeEndpoint:
         self.session_limits = session_limits
 
     async def make(self, request: Request) -> Response:
-        form = request.query_params.get("form", "")
-        if not _FORM.fullmatch(form):
-            raise Invalid(field="form")
-        return JSONResponse(self.session_limits.issue_challenge(client_address(request), form), 200, NO_STORE)
+        form_hash = request.query_params.get("form_hash", "")
+        if not _FORM_HASH.fullmatch(form_hash):
+            raise Invalid(field="form_hash")
+        return JSONResponse(self.session_limits.issue_challenge(client_address(request), form_hash), 200, NO_STORE)

@@ -1,4 +1,4 @@
-"""Health: `/healthz` says the process answers; `/readyz` says what each part can do, from what is known already."""
+"""Serve `/healthz` (the process answers) and `/readyz` (each component can do its work, as far as is known)."""
 
 from __future__ import annotations
 
@@ -8,35 +8,55 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from donation_card import __version__
+from donation_card.domain.attack_detection import MAX_LEVEL, AttackStatus
 from donation_card.web.http.bearer_auth import BearerAuth
 from donation_card.web.http.headers import NO_STORE
+from donation_card.web.presentation import documents
 
 NotReadyReasons = Callable[[], dict[str, str | None]]
-"""A part's name → why it is not ready, None where it is."""
+"""Component → why it is not ready, None if it is."""
 
 Ages = Callable[[], dict[str, int | None]]
-"""A part's name → seconds since it last did its work, None where it never has."""
+"""Component → seconds since it last did its work, None if it never has."""
 
 
 async def liveness(_: Request) -> Response:
-    return JSONResponse({"status": "ok", "version": __version__}, 200, NO_STORE)
+    """Respond while the process can."""
+    document: documents.Liveness = {"status": "ok", "version": __version__}
+    return JSONResponse(document, 200, NO_STORE)
 
 
 class Readiness:
-    """`ages` are for the operator. `attack_mode` is told beside the parts: a service under attack is ready."""
+    """`/readyz`. `ages` are for operators. An attack is no reason to be unready, so it stands beside the components."""
 
     def __init__(
-        self, reasons: NotReadyReasons, ages: Ages, operator: BearerAuth, attack_mode: Callable[[], str]
+        self,
+        reasons: NotReadyReasons,
+        ages: Ages,
+        operator: BearerAuth,
+        attack_status: Callable[[], AttackStatus],
     ) -> None:
-        self.reasons, self.ages, self.operator, self.attack_mode = reasons, ages, operator, attack_mode
+        self.reasons, self.ages, self.operator, self.attack_status = reasons, ages, operator, attack_status
 
     async def show(self, request: Request) -> Response:
+        """Respond with 200 if every component is ready, else with 503."""
         reasons, ages = self.reasons(), self.ages() if self.operator.is_authorized(request) else {}
-        parts = {
-            name: {"ready": not reasons.get(name)}
-            | ({"reason": reason} if (reason := reasons.get(name)) else {})
-            | ({"age": ages[name]} if name in ages else {})
-            for name in reasons | ages
+        components: dict[str, documents.ReadinessComponent] = {}
+        for name in reasons | ages:
+            reason = reasons.get(name)
+            components[name] = {"ready": not reason}
+            if reason:
+                components[name]["reason"] = reason
+            if name in ages:
+                components[name]["age_seconds"] = ages[name]
+        attack = self.attack_status()
+        document: documents.Readiness = {
+            "ready": not any(reasons.values()),
+            "components": components,
+            "attack_mode": {
+                "level": attack.effective_level,
+                "max_level": MAX_LEVEL,
+                "forced": bool(attack.override),
+            },
         }
-        told = {"ready": not any(reasons.values()), "parts": parts, "attack_mode": self.attack_mode()}
-        return JSONResponse(told, 200 if told["ready"] else 503, NO_STORE)
+        return JSONResponse(document, 200 if document["ready"] else 503, NO_STORE)

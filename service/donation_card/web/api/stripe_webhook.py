@@ -17,6 +17,7 @@ from donation_card.observability.log_events import LogEvent
 from donation_card.observability.metrics import webhooks
 from donation_card.web.http.headers import NO_STORE
 from donation_card.web.http.request_body import MAX_EVENT_BYTES, read_body
+from donation_card.web.presentation.documents import WebhookResult
 
 log = structlog.get_logger()
 
@@ -38,9 +39,9 @@ class WebhookEndpoint:
         except IgnoredEvent as reason:
             webhooks.labels("ignored", reason.code).inc()
             log.info(LogEvent.EVENT_IGNORED, reason=reason.code)
-            return JSONResponse({"outcome": "ignored", "reason": reason.code}, 200, NO_STORE)
+            return JSONResponse(WebhookResult(outcome="ignored", reason=reason.code), 200, NO_STORE)
         except DonationCardError as error:
             webhooks.labels("unavailable" if isinstance(error, Unavailable) else "rejected", error.code).inc()
             raise
         webhooks.labels(result.value, "").inc()
-        return JSONResponse({"outcome": result.value}, 200, NO_STORE)
+        return JSONResponse(WebhookResult(outcome=result.value), 200, NO_STORE)

@@ -37,6 +37,13 @@ from donation_card.web.http.headers import (
 )
 from donation_card.web.presentation import card as view
 from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation.documents import (
+    CampaignCard,
+    CheckoutStatus,
+    EmbedCode,
+    GivingPage,
+    Problem,
+)
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
 from donation_card.web.presentation.translations import Translations
 
@@ -65,7 +72,7 @@ class PageRenderer:
 
     def campaign(self, campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool) -> str:
         card = view.card_json(campaign, progress, t, open_now=open_now, test=not self.settings.livemode)
-        above, below = view.surplus_texts(campaign, t)
+        surplus, shortfall = view.surplus_texts(campaign, t)
         return self._render(
             "campaign.html",
             t,
@@ -75,16 +82,16 @@ class PageRenderer:
             give_url=f"/c/{campaign.id}/give?lang={t.language}",
             warning=view.bank_warning(campaign.warned_bank_countries, t),
             need_details={need.id: need.text[t.language].detail for need in campaign.needs},
-            above=above,
-            below=below,
-            offline=view.offline_donations(campaign, progress, t),
+            surplus=surplus,
+            shortfall=shortfall,
+            offline_donations=view.offline_donations(campaign, progress, t),
             languages=_languages(campaign.languages, t, f"/c/{campaign.id}"),
             updates=view.updates(campaign, t),
             public_url=self.settings.public_url,
             canonical=f"{self.settings.public_url}/c/{campaign.id}?lang={t.language}",
         )
 
-    def campaigns(self, cards: list[view.Json], t: Translations) -> str:
+    def campaigns(self, cards: list[CampaignCard], t: Translations) -> str:
         """The open campaigns of this installation; a card may be in another language than the page."""
         return self._render(
             "campaigns.html",
@@ -102,7 +109,7 @@ class PageRenderer:
             t,
             page_title=t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
             campaign=campaign,
-            looks=appearance.overrides,
+            attributes=appearance.overrides,
             card_script=card,
         )
         scripts = (*self._named(*card), *self._ours("frame.js"))
@@ -116,12 +123,14 @@ class PageRenderer:
         shared = {"cross-origin-resource-policy": "cross-origin", "vary": "accept-language"}
         return HTMLResponse(body, 200, cache_control(30, revalidate=False) | shared | headers)
 
-    def embed_code_page(self, campaign: Campaign, t: Translations, printed: view.Json, chosen: view.Json) -> Response:
+    def embed_code_page(
+        self, campaign: Campaign, t: Translations, code: EmbedCode, chosen: dict[str, str | bool]
+    ) -> Response:
         body = self._render(
             "embed.html",
             t,
             page_title=t.translate("embed.title"),
-            printed=printed,
+            embed=code,
             chosen=chosen,
             choices={"kind": EMBED_KINDS, "theme": THEMES, "layout": LAYOUTS},
             spoken=[
@@ -129,7 +138,7 @@ class PageRenderer:
                 for lang in campaign.languages
             ],
             frame_title=t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
-            back_url=f"/c/{campaign.id}?lang={t.language}",
+            campaign_url=f"/c/{campaign.id}?lang={t.language}",
             robots="noindex",
         )
         headers = content_security_policy(script=self._ours("embed.js"), frame=("'self'",)) | {
@@ -147,11 +156,11 @@ class PageRenderer:
         open_now: bool,
         framed: bool = False,
         given: dict[str, str] | None = None,
-        back: str = "",
-        error: dict[str, str] | None = None,
+        return_url: str = "",
+        error: str = "",
         status: int = 200,
     ) -> Response:
-        """`given`: what the donor had chosen and typed, so that an error loses nothing. `back`: see `way_back`."""
+        """Render the giving page. `given` is what the donor chose and typed before an `error`."""
         card = view.card_json(campaign, progress, t, open_now=open_now, test=not self.settings.livemode)
         giving, given = campaign.giving, given or {}
         hint = "give.custom_amount_hint_decimals" if giving.allow_minor_units else "give.custom_amount_hint"
@@ -169,22 +178,18 @@ class PageRenderer:
             token=token,
             action="/v1/checkout-sessions",
             framed=framed,
-            back_url=f"/c/{campaign.id}?lang={t.language}",
-            back=back,
-            back_site=_host(back),
+            campaign_url=f"/c/{campaign.id}?lang={t.language}",
+            return_url=return_url,
+            return_site=_host(return_url),
             suggested=[{"value": _plain(money), "label": t.format_money(money)} for money in giving.suggested],
-            own_hint=t.translate(hint, minimum=t.format_money(giving.minimum), maximum=t.format_money(giving.maximum)),
-            own_inputmode="decimal" if giving.allow_minor_units else "numeric",
-            amount_format=t.amount_format(campaign.currency),
-            unit=giving.minimum.minor_per_major,
-            reach=view.fundable_needs(campaign, progress, t),
-            reach_beyond=t.translate("give.allocated_surplus") if progress else "",  # unknown is not funded
-            needs_bar=card["needs"],
+            custom_amount_hint=t.translate(
+                hint, minimum=t.format_money(giving.minimum), maximum=t.format_money(giving.maximum)
+            ),
+            script_data=self._script_data(campaign, card, progress, t),
             details=view.donation_details(campaign, t),
             error=error,
             chosen=given.get("amount", ""),
-            typed=given.get("own", ""),
-            stripe={"key": self.settings.stripe_publishable_key, "script": self.settings.stripe_script},
+            typed=given.get("custom_amount", ""),
             closed=None if open_now else card["notice"],
             fallback_url=campaign.fallback_url,
             share_url=f"{self.settings.public_url}/c/{campaign.id}",
@@ -193,15 +198,15 @@ class PageRenderer:
         )
         return HTMLResponse(body, status, {**NO_STORE, **self._give_headers(campaign)})
 
-    def thanks(self, campaign: Campaign, t: Translations, state: view.Json, back: str) -> Response:
+    def thanks(self, campaign: Campaign, t: Translations, checkout: CheckoutStatus, return_url: str) -> Response:
         body = self._render(
             "thanks.html",
             t,
-            page_title=state["title"],
-            state=state,
-            back_url=f"/c/{campaign.id}?lang={t.language}",
-            back=back,
-            back_site=_host(back),
+            page_title=checkout["title"],
+            checkout=checkout,
+            campaign_url=f"/c/{campaign.id}?lang={t.language}",
+            return_url=return_url,
+            return_site=_host(return_url),
             give_url=f"/c/{campaign.id}/give?lang={t.language}",
             robots="noindex",
         )
@@ -209,14 +214,14 @@ class PageRenderer:
 
     def problem(
         self,
-        problem: view.Json,
+        problem: Problem,
         t: Translations,
         *,
         retry_url: str | None,
         warned: tuple[str, ...] = (),
         headers: Headers,
     ) -> Response:
-        """`warned`: states whose banks a donor must not pay from, where a way to pay is offered."""
+        """Render a problem. `warned`: countries whose banks a donor must not pay from."""
         body = self._render(
             "problem.html",
             t,
@@ -228,6 +233,36 @@ class PageRenderer:
             robots="noindex",
         )
         return HTMLResponse(body, problem["status"], {**headers, **content_security_policy()})
+
+    def _script_data(
+        self, campaign: Campaign, card: CampaignCard, progress: Progress | None, t: Translations
+    ) -> GivingPage:
+        return {
+            "stripe": {
+                "publishable_key": self.settings.stripe_publishable_key,
+                "script_url": self.settings.stripe_script,
+            },
+            "amount_format": t.amount_format(campaign.currency),
+            "minor_per_major": campaign.giving.minimum.minor_per_major,
+            "allow_minor_units": campaign.giving.allow_minor_units,
+            "emit_complete_event": campaign.emit_complete_event,
+            "needs": [
+                {"goal_fraction": need["goal_fraction"], "funded_fraction": need["funded_fraction"]}
+                for need in card["needs"]
+            ],
+            "fundable_needs": view.fundable_needs(campaign, progress, t),
+            "challenge_solver_url": self.assets.url("solve.js"),
+            "texts": {
+                "allocated_surplus": t.translate("give.allocated_surplus") if progress else "",  # unknown is not funded
+                "continue": t.translate("give.continue"),
+                "continue_with": t.translate("give.continue_with", amount="{amount}"),
+                "paying": t.translate("give.paying", amount="{amount}"),
+                "amount_missing": t.translate("problem.amount_missing"),
+                "failed": t.translate("problem.payments_unavailable"),
+                "challenge_running": t.translate("give.challenge_running"),
+                "challenge_failed": t.translate("give.challenge_failed"),
+            },
+        }
 
     def _give_headers(self, campaign: Campaign) -> Headers:
         """Framed as the card is; a 303 to Stripe counts as a form target."""
@@ -262,8 +297,8 @@ class PageRenderer:
         return ("'self'", *sites, *demo)
 
     def _render(self, template: str, t: Translations, **values: Any) -> str:
-        ribbon = None if self.settings.livemode else t.translate("card.test_mode")
-        common = {"lang": t.language, "dir": t.dir, "t": t.translate, "ribbon": ribbon}
+        test_mode_text = None if self.settings.livemode else t.translate("card.test_mode")
+        common = {"lang": t.language, "dir": t.dir, "t": t.translate, "test_mode_text": test_mode_text}
         defaults: dict[str, Any] = {"languages": [], "canonical": None, "robots": None}
         return self._environment.get_template(template).render({**defaults, **common, **values})
 
@@ -294,30 +329,30 @@ class PageEndpoints:
 
     async def give(self, request: Request) -> Response:
         campaign = self.campaigns.get_visible(request.path_params["id"])
-        back = validate_return_url(campaign, request.query_params.get("back", ""))
+        return_url = validate_return_url(campaign, request.query_params.get("return_url", ""))
         t = texts.translations_for(language_for(request, campaign))
         token = self.tokens.issue_form_token(campaign.id, campaign.site_label(_referring_host(request)))
         open_now = self.progress.accepts_donations(campaign)
         framed = request.headers.get("sec-fetch-dest") == "iframe"  # https://www.w3.org/TR/fetch-metadata/
         progress = self.progress.get(campaign)
-        return self.pages.give(campaign, progress, t, token, open_now=open_now, framed=framed, back=back)
+        return self.pages.give(campaign, progress, t, token, open_now=open_now, framed=framed, return_url=return_url)
 
     async def thanks(self, request: Request) -> Response:
         """Where the hosted page returns. The address alone proves nothing: Stripe is asked what became of it."""
         campaign = self.campaigns.get(request.path_params["id"])  # a hidden one too: what was paid is said
         t = texts.translations_for(language_for(request, campaign))
-        named, nonce, back = self.tokens.read_return_token(request.query_params.get("return", ""))
-        session_id = request.query_params.get("session", "")
+        named, nonce, return_url = self.tokens.read_return_token(request.query_params.get("return_token", ""))
+        session_id = request.query_params.get("session_id", "")
         if named != campaign.id or not session_id.isascii() or not 0 < len(session_id) <= 255:
             raise NotFound("session_unknown")
         session = await self.session_reader.get_status(session_id, named, nonce)
         progress = self.progress.get(campaign)
-        state = view.checkout_status_json(campaign, progress, t, session.status.value, session.amount)
-        return self.pages.thanks(campaign, t, state, validate_return_url(campaign, back))
+        checkout = view.checkout_status_json(campaign, progress, t, session.status.value, session.amount)
+        return self.pages.thanks(campaign, t, checkout, validate_return_url(campaign, return_url))
 
 
 def validate_return_url(campaign: Campaign, url: str) -> str:
-    """Return the URL if its site is listed in the campaign. Raise Invalid (`return_url_not_allowed`)."""
+    """Accept an article on a site that the campaign lists. Raises Invalid (`return_url_not_allowed`)."""
     if not url:
         return ""
     try:
@@ -334,7 +369,7 @@ def _host(address: str) -> str:
     return urlsplit(address).netloc
 
 
-def _languages(offered: Sequence[str], t: Translations, path: str) -> list[view.Json]:
+def _languages(offered: Sequence[str], t: Translations, path: str) -> list[dict[str, str | bool]]:
     return [
         {
             "lang": other,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
@@ -18,6 +18,7 @@ from donation_card.web.pages.campaign import PageRenderer
 from donation_card.web.presentation import images as pictures
 from donation_card.web.presentation import snippet
 from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation.documents import EmbedCode, OEmbed
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
 from donation_card.web.presentation.translations import Translations
 
@@ -49,23 +50,21 @@ class EmbedEndpoints:
         t = texts.translations_for(language_for(request, campaign))
         kind, appearance = _choice(request, "kind", EMBED_KINDS), _appearance(request)
         pinned = _choice(request, "pinned", ("", "1")) == "1"
-        printed = self._printed(campaign, t, kind, appearance, pinned=pinned)
+        code = self._embed_code(campaign, t, kind, appearance, pinned=pinned)
         if "application/json" in request.headers.get("accept", ""):
-            return JSONResponse(
-                printed, 200, cache_control(300, revalidate=False) | {"vary": "accept, accept-language"}
-            )
-        chosen = {
+            return JSONResponse(code, 200, cache_control(300, revalidate=False) | {"vary": "accept, accept-language"})
+        chosen: dict[str, str | bool] = {
             "lang": t.language,
             "kind": kind,
             "theme": appearance.theme,
             "layout": appearance.layout,
             "pinned": pinned,
         }
-        return self.pages.embed_code_page(campaign, t, printed, chosen)
+        return self.pages.embed_code_page(campaign, t, code, chosen)
 
-    def _printed(
+    def _embed_code(
         self, campaign: Campaign, t: Translations, kind: str, appearance: Appearance, *, pinned: bool
-    ) -> dict[str, Any]:
+    ) -> EmbedCode:
         code = {
             "script": lambda: snippet.script_snippet(self.public_url, campaign, t, appearance, pinned=pinned),
             "iframe": lambda: snippet.iframe_snippet(self.public_url, campaign, t, appearance),
@@ -88,7 +87,7 @@ class EmbedEndpoints:
         layout = next((each for each in snippet.MIN_HEIGHT if snippet.height_px(each, width) <= room), "button")
         tall = min(room, snippet.height_px(layout, width))
         appearance = Appearance(layout=layout)
-        answer = {
+        document: OEmbed = {
             "version": "1.0",
             "type": "rich",
             "title": t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
@@ -99,7 +98,7 @@ class EmbedEndpoints:
             "width": width,
             "height": tall,
         }
-        return JSONResponse(answer, 200, PUBLIC_CORS | cache_control(300, revalidate=False))
+        return JSONResponse(document, 200, PUBLIC_CORS | cache_control(300, revalidate=False))
 
     def _campaign_at_url(self, address: str) -> tuple[Campaign, Translations]:
         """The campaign of one of our addresses, in the language it names. Raises NotFound (`url_not_recognized`)."""

@@ -1,35 +1,44 @@
-"""The view: what a campaign looks like in one language, as the values that card and pages draw from.
+"""Build the texts of a campaign in one language, for the card, the pages and the images.
 
-Pure: a campaign, its published progress and a catalogue in, finished text out. No reader's surface derives anything
-from the ledger itself.
+Pure: a campaign, its public progress and a catalogue in, finished text out. No surface for readers computes anything
+from the totals itself.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from donation_card.domain.campaign import Campaign, Status
 from donation_card.domain.money import Money
 from donation_card.domain.progress import NeedProgress, NeedStatus, Progress, ProgressStage
+from donation_card.web.presentation.documents import (
+    CampaignCard,
+    CampaignProgress,
+    CardNeed,
+    CardProgress,
+    CheckoutStatus,
+    FundableNeed,
+)
 from donation_card.web.presentation.translations import Translations, translations_for
 
-Json = dict[str, Any]
-
-_NOTHING: Final[Json] = {
+_UNKNOWN_PROGRESS: Final[CardProgress] = {
     "stage": ProgressStage.JUST_STARTED.value,
     "percent": 0,
-    "figure": "–",
-    "goal": "",
-    "text": "",
-    "when": "",
-    "next_change": None,
+    "raised_text": "",
+    "goal_text": "",
+    "aria_text": "",
+    "as_of_text": "",
+    "next_update_at": None,
     "stale": False,
 }
 
+_HIDDEN_PROGRESS: Final[CardProgress] = {**_UNKNOWN_PROGRESS, "raised_text": "–"}
+"""The card draws no campaign whose `raised_text` is empty."""
 
-def progress_json(campaign: Campaign, progress: Progress) -> Json:
-    """The answer of `/v1/campaigns/{id}/progress`: integers in minor units."""
+
+def progress_json(campaign: Campaign, progress: Progress) -> CampaignProgress:
+    """Build the public total in numbers."""
     return {
         "campaign": campaign.id,
         "currency": campaign.currency,
@@ -39,60 +48,63 @@ def progress_json(campaign: Campaign, progress: Progress) -> Json:
         "percent": progress.percent,
         "stage": progress.stage.value,
         "needs": [
-            {"id": need.id, "amount": need.amount.amount, "funded": need.funded.amount, "state": need.status.value}
+            {"id": need.id, "amount": need.amount.amount, "funded": need.funded.amount, "status": need.status.value}
             for need in progress.needs
         ],
         "as_of": _instant(progress.as_of),
-        "next_change": progress.next_update_at and _instant(progress.next_update_at),
+        "next_update_at": _instant(progress.next_update_at) if progress.next_update_at else None,
         "stale": progress.stale,
     }
 
 
-def card_json(campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool, test: bool) -> Json:
-    """The answer of `/v1/campaigns/{id}`. Without a figure (unknown), `progress` is None: for our pages alone.
+def card_json(
+    campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool, test: bool
+) -> CampaignCard:
+    """Build a campaign, ready to draw. `raised_text` is empty while the total is unknown, which is not zero.
 
-    A hidden campaign is its recipient and one neutral line, in the same shape, so that every released card draws it.
+    A hidden campaign shows its recipient and one neutral line, in the same document, so that every released card can
+    draw it.
     """
     text = campaign.text[t.language]
-    redacted: Json = {
-        "title": campaign.recipient.short_name,
-        "summary": "",
-        "story": [],
-        "needs": [],
-        "progress": _NOTHING,
-        "update": None,
-    }
-    return {
+    recipient = campaign.recipient.short_name
+    card: CampaignCard = {
         "id": campaign.id,
         "lang": t.language,
         "dir": t.dir,
         "status": _status(campaign, open_now),
-        "kicker": t.translate("card.eyebrow", recipient=campaign.recipient.short_name),
+        "eyebrow": t.translate("card.eyebrow", recipient=recipient),
         "title": text.title,
         "summary": text.summary,
         "story": list(text.story),
         "needs": _needs(campaign, progress, t, open_now=open_now),
-        "progress": progress and _progress_texts(progress, t),
+        "progress": _progress_texts(progress, t) if progress else _UNKNOWN_PROGRESS,
         "update": next(iter(updates(campaign, t)), None),
         "labels": {
             "donate": t.translate("card.donate"),
             "story": t.translate("card.story"),
-            "foot": t.translate("card.privacy_note"),
+            "privacy_note": t.translate("card.privacy_note"),
             "close": t.translate("card.close"),
-            "frame": t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
+            "dialog_title": t.translate("card.dialog_title", recipient=recipient),
             "language": t.translate("card.language"),
             "needs": t.translate("card.needs"),
             "new_tab": t.translate("card.new_tab"),
         },
-        "urls": {"give": f"/c/{campaign.id}/give", "page": f"/c/{campaign.id}"},
+        "urls": {"donate": f"/c/{campaign.id}/give", "page": f"/c/{campaign.id}"},
         "languages": [
             {"lang": other, "name": translations_for(other).translate("language")} for other in campaign.languages
         ],
         "notice": notice(campaign, progress, t, open_now=open_now),
-        "ribbon": t.translate("card.test_mode") if test else None,
-        "complete_event": campaign.emit_complete_event,
-        **(redacted if campaign.hidden else {}),
+        "test_mode_text": t.translate("card.test_mode") if test else None,
+        "emit_complete_event": campaign.emit_complete_event,
     }
+    if campaign.hidden:
+        card["title"] = recipient
+        card["summary"] = ""
+        card["story"] = []
+        card["needs"] = []
+        card["progress"] = _HIDDEN_PROGRESS
+        card["update"] = None
+    return card
 
 
 def notice(campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool) -> str | None:
@@ -107,12 +119,12 @@ def notice(campaign: Campaign, progress: Progress | None, t: Translations, *, op
     return t.translate("status.funded_open") if funded else None
 
 
-def bank_warning(states: tuple[str, ...], t: Translations) -> Json | None:
-    """Not from a bank of these states (`warned_bank_countries`): wherever there is a way to pay, before it."""
-    if not states:
+def bank_warning(countries: tuple[str, ...], t: Translations) -> dict[str, str] | None:
+    """Warn against paying from a bank of these countries. Show it wherever there is a way to pay, before it."""
+    if not countries:
         return None
     return {
-        "title": t.translate("bank_warning.title", countries=t.country_list(states)),
+        "title": t.translate("bank_warning.title", countries=t.country_list(countries)),
         "text": t.translate("bank_warning.text"),
     }
 
@@ -138,22 +150,22 @@ def donation_details(campaign: Campaign, t: Translations) -> list[str]:
     ]
 
 
-def fundable_needs(campaign: Campaign, progress: Progress | None, t: Translations) -> list[Json]:
-    """The needs a gift can still reach, in order; `missing` in minor units."""
-    found = []
-    for need, state in zip(campaign.needs, progress.needs if progress else (), strict=False):
-        missing = state.amount - state.funded
-        if missing.amount:
+def fundable_needs(campaign: Campaign, progress: Progress | None, t: Translations) -> list[FundableNeed]:
+    """List the needs that are not funded yet, in order."""
+    found: list[FundableNeed] = []
+    for need, need_progress in zip(campaign.needs, progress.needs if progress else (), strict=False):
+        remaining = need_progress.amount - need_progress.funded
+        if remaining.amount:
             title = need.text[t.language].title
-            said = t.translate("give.allocated", need=title, missing=t.format_money(missing))
-            found.append({"id": need.id, "title": title, "missing": missing.amount, "text": said})
+            text = t.translate("give.allocated", need=title, missing=t.format_money(remaining))
+            found.append({"id": need.id, "title": title, "remaining": remaining.amount, "text": text})
     return found
 
 
 def checkout_status_json(
     campaign: Campaign, progress: Progress | None, t: Translations, status: str, amount: Money | None
-) -> Json:
-    """What is true of a checkout session now. `status`: open, processing, paid or expired."""
+) -> CheckoutStatus:
+    """Describe a checkout session. `status` is open, processing, paid or expired."""
     given = t.format_money(amount) if amount else ""
     paragraphs = {
         "paid": [t.translate("thanks.paid.counted", amount=given), *_review(campaign, progress, t)],
@@ -184,19 +196,19 @@ def _status(campaign: Campaign, open_now: bool) -> str:
     return campaign.status.value
 
 
-def _needs(campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool) -> list[Json]:
-    states = progress.needs if progress else (None,) * len(campaign.needs)
+def _needs(campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool) -> list[CardNeed]:
+    progress_of_needs = progress.needs if progress else (None,) * len(campaign.needs)
     return [
         {
             "id": need.id,
             "title": need.text[t.language].title,
             "amount": t.format_money(need.amount),
-            "share": round(need.amount.amount / campaign.goal.amount, 6),
-            "filled": round(state.funded.amount / state.amount.amount, 6) if state else 0,
-            "state": state.status.value if state else NeedStatus.TO_COME.value,
-            "note": _status_text(state, t, open_now=open_now) if state else "",
+            "goal_fraction": round(need.amount.amount / campaign.goal.amount, 6),
+            "funded_fraction": round(each.funded.amount / each.amount.amount, 6) if each else 0,
+            "status": each.status.value if each else NeedStatus.TO_COME.value,
+            "status_text": _status_text(each, t, open_now=open_now) if each else "",
         }
-        for need, state in zip(campaign.needs, states, strict=True)
+        for need, each in zip(campaign.needs, progress_of_needs, strict=True)
     ]
 
 
@@ -210,7 +222,7 @@ def _status_text(need: NeedProgress, t: Translations, *, open_now: bool) -> str:
     return t.translate(f"card.need_{need.status.value}") if open_now else ""
 
 
-def _progress_texts(progress: Progress, t: Translations) -> Json:
+def _progress_texts(progress: Progress, t: Translations) -> CardProgress:
     goal, raised = t.format_money(progress.goal), t.format_money(progress.raised)
     started = progress.stage is not ProgressStage.JUST_STARTED
     funded = sum(need.status is NeedStatus.FUNDED for need in progress.needs)
@@ -218,15 +230,15 @@ def _progress_texts(progress: Progress, t: Translations) -> Json:
     return {
         "stage": progress.stage.value,
         "percent": progress.percent,
-        "figure": raised if started else t.translate("card.just_started"),
-        "goal": t.translate("card.goal", goal=goal) if started else t.translate("card.goal_just_started", goal=goal),
-        "text": (
+        "raised_text": raised if started else t.translate("card.just_started"),
+        "goal_text": t.translate("card.goal" if started else "card.goal_just_started", goal=goal),
+        "aria_text": (
             t.translate("card.progress_aria", raised=raised, goal=goal, count=count)
             if started
             else t.translate("card.progress_aria_just_started", goal=goal)
         ),
-        "when": "\u00a0· ".join([*offline_text(progress, t), as_of_text(progress, t)]),
-        "next_change": progress.next_update_at and _instant(progress.next_update_at),
+        "as_of_text": "\u00a0· ".join([*offline_text(progress, t), as_of_text(progress, t)]),
+        "next_update_at": _instant(progress.next_update_at) if progress.next_update_at else None,
         "stale": progress.stale,
     }
 
@@ -235,7 +247,7 @@ def offline_text(progress: Progress, t: Translations) -> list[str]:
     return [t.translate("card.offline", amount=t.format_money(progress.offline))] if progress.offline.amount else []
 
 
-def offline_donations(campaign: Campaign, progress: Progress | None, t: Translations) -> list[Json]:
+def offline_donations(campaign: Campaign, progress: Progress | None, t: Translations) -> list[dict[str, str]]:
     """The campaign file's list, once the published figure counts all of it: the two never contradict each other."""
     if progress is None or progress.offline != campaign.offline_total:
         return []

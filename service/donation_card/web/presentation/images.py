@@ -9,19 +9,17 @@ from __future__ import annotations
 import io
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
 from donation_card.web.http.headers import DATA_CSP
+from donation_card.web.presentation.documents import CampaignCard
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont
-
-Card = dict[str, Any]
-"""The answer of `/v1/campaigns/{id}`; see `view.card`."""
 
 IMAGE_CSP: Final = f"{DATA_CSP}; style-src 'unsafe-inline'"
 """For a picture that is opened by itself: nothing runs, nothing is fetched; an SVG brings its own colours."""
@@ -29,7 +27,7 @@ IMAGE_CSP: Final = f"{DATA_CSP}; style-src 'unsafe-inline'"
 _FONTS: Final = Path(__file__).parent.parent / "fonts"
 _SERIF, _SANS = "PTSerif-Bold.ttf", "PTSans-Regular.ttf"
 
-# The card's colours, mixed (widget/donation-card.js): light, dark.
+# The card's colours, mixed (widget/donation-card.css): light, dark.
 _INK: Final = ("#16130e", "#ece9e5")
 _SOFT: Final = ("#655b44", "#a69a82")
 _PAPER: Final = ("#ffffff", "#121212")
@@ -37,23 +35,23 @@ _LINE: Final = ("#e2dfd8", "#2e2b25")
 _ACCENT: Final = ("#0a6654", "#6ac7b5")
 _NOTE: Final = ("#faf2e0", "#312916")
 
-_RIBBON: Final = 5
-"""Pixels by which a badge moves up, so that the ribbon of the demo has room below it."""
+_TEST_MODE_SHIFT: Final = 5
+"""Pixels by which a badge moves up, so that the test-mode text has room below it."""
 
 FONT_WIDTH_MARGIN: Final = 1.15
 """A reader's own font may be this much wider than ours."""
 
 
-def badge_svg(card: Card) -> bytes:
+def badge_svg(card: CampaignCard) -> bytes:
     """360 × 96 pixels; text is text, and its description says what the bar shows."""
     progress, goal = _amount_texts(card)
-    said = ", ".join(filter(None, (card["kicker"], f"{progress} {goal}".strip(), card["ribbon"])))
-    size = _fit_size(_SANS, 15, 328, FONT_WIDTH_MARGIN, card["kicker"])
-    up = _RIBBON if card["ribbon"] else 0
-    lines = [f'<text class="soft" x="16" y="{26 - up}" font-size="{size}">{escape(card["kicker"])}</text>']
-    if card["ribbon"]:
-        small = _fit_size(_SANS, 10, 328, FONT_WIDTH_MARGIN, card["ribbon"])
-        lines.append(f'<text class="soft" x="16" y="88" font-size="{small}">{escape(card["ribbon"])}</text>')
+    said = ", ".join(filter(None, (card["eyebrow"], f"{progress} {goal}".strip(), card["test_mode_text"])))
+    size = _fit_size(_SANS, 15, 328, FONT_WIDTH_MARGIN, card["eyebrow"])
+    up = _TEST_MODE_SHIFT if card["test_mode_text"] else 0
+    lines = [f'<text class="soft" x="16" y="{26 - up}" font-size="{size}">{escape(card["eyebrow"])}</text>']
+    if card["test_mode_text"]:
+        small = _fit_size(_SANS, 10, 328, FONT_WIDTH_MARGIN, card["test_mode_text"])
+        lines.append(f'<text class="soft" x="16" y="88" font-size="{small}">{escape(card["test_mode_text"])}</text>')
     if progress:
         big = _fit_size(_SERIF, 22, 328 - _width(_SANS, 15, goal) * FONT_WIDTH_MARGIN - 8, FONT_WIDTH_MARGIN, progress)
         lines.append(
@@ -84,7 +82,7 @@ def badge_svg(card: Card) -> bytes:
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" width="360" height="96" viewBox="0 0 360 96" role="img"'
         f' lang="{card["lang"]}" font-family="system-ui,sans-serif" aria-labelledby="title desc">'
-        f'<title id="title">{escape(card["labels"]["frame"])}</title><desc id="desc">{escape(said)}</desc>'
+        f'<title id="title">{escape(card["labels"]["dialog_title"])}</title><desc id="desc">{escape(said)}</desc>'
         f"<style>{light}@media(prefers-color-scheme:dark){{{dark}}}</style>"
         f'<clipPath id="round"><rect x="16" y="{68 - up}" width="328" height="10" rx="5"/></clipPath>'
         f'<rect class="paper" width="360" height="96" rx="12"/>{"".join(lines[: _texts(lines)])}'
@@ -92,12 +90,12 @@ def badge_svg(card: Card) -> bytes:
     ).encode()
 
 
-def badge_png(card: Card) -> bytes:
+def badge_png(card: CampaignCard) -> bytes:
     """The same, twice as large, for where no SVG is shown."""
     picture, draw = _paper(720, 192)
     progress, goal = _amount_texts(card)
-    up = 2 * _RIBBON if card["ribbon"] else 0
-    _text(draw, (32, 52 - up), _SANS, _fit_size(_SANS, 30, 656, 1, card["kicker"]), _SOFT[0], card["kicker"])
+    up = 2 * _TEST_MODE_SHIFT if card["test_mode_text"] else 0
+    _text(draw, (32, 52 - up), _SANS, _fit_size(_SANS, 30, 656, 1, card["eyebrow"]), _SOFT[0], card["eyebrow"])
     if progress:
         size = _fit_size(_SERIF, 44, 656 - _width(_SANS, 30, goal) - 16, 1, progress)
         _text(draw, (32, 108 - up), _SERIF, size, _INK[0], progress)
@@ -105,16 +103,23 @@ def badge_png(card: Card) -> bytes:
     elif card["notice"]:
         _text(draw, (32, 112 - up), _SANS, _fit_size(_SANS, 30, 656, 1, card["notice"]), _INK[0], card["notice"])
     _bar(picture, card, (32, 136 - up, 656, 20))
-    if card["ribbon"]:
-        _text(draw, (32, 176), _SANS, _fit_size(_SANS, 20, 656, 1, card["ribbon"]), _SOFT[0], card["ribbon"])
+    if card["test_mode_text"]:
+        _text(
+            draw,
+            (32, 176),
+            _SANS,
+            _fit_size(_SANS, 20, 656, 1, card["test_mode_text"]),
+            _SOFT[0],
+            card["test_mode_text"],
+        )
     return _png(picture)
 
 
-def open_graph_png(card: Card) -> bytes:
+def open_graph_png(card: CampaignCard) -> bytes:
     """1200 × 630 pixels, what Open Graph asks for: the card's upper half, in letters that a messenger does not lose."""
     picture, draw = _paper(1200, 630)
     left, wide = 80, 1040
-    _text(draw, (left, 106), _SANS, _fit_size(_SANS, 34, wide, 1, card["kicker"]), _SOFT[0], card["kicker"])
+    _text(draw, (left, 106), _SANS, _fit_size(_SANS, 34, wide, 1, card["eyebrow"]), _SOFT[0], card["eyebrow"])
     hidden = card["status"] == "hidden"
     headline = (card["notice"] or "") if hidden else card["title"]
     size, lines = _wrap(_SERIF, (84, 76, 68, 60, 52, 44, 36), wide, 3, headline)
@@ -130,10 +135,10 @@ def open_graph_png(card: Card) -> bytes:
             _text(draw, (left, 478), _SERIF, 68, _INK[0], progress)
             _text(draw, (left + _width(_SERIF, 68, progress) + 20, 478), _SANS, 38, _SOFT[0], goal)
         _bar(picture, card, (left, 506, wide, 28))
-        when = card["progress"]["when"] if card["progress"] else ""
-        _text(draw, (left, 582), _SANS, _fit_size(_SANS, 28, wide, 1, when), _SOFT[0], when)
-    if card["ribbon"]:
-        _ribbon(draw, card["ribbon"])
+        as_of = card["progress"]["as_of_text"]
+        _text(draw, (left, 582), _SANS, _fit_size(_SANS, 28, wide, 1, as_of), _SOFT[0], as_of)
+    if card["test_mode_text"]:
+        _test_mode(draw, card["test_mode_text"])
     return _png(picture)
 
 
@@ -152,21 +157,20 @@ def qr_svg(url: str, size: int) -> bytes:
 # ── what is drawn ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _amount_texts(card: Card) -> tuple[str, str]:
-    """The figure and what stands beside it; neither where it is unknown or hidden: unknown is not zero."""
-    progress = card["progress"]
-    if progress is None or card["status"] == "hidden":
+def _amount_texts(card: CampaignCard) -> tuple[str, str]:
+    """Return the public total and the goal; two empty texts while the total is unknown or the campaign is hidden."""
+    if card["status"] == "hidden":
         return "", ""
-    return progress["figure"], progress["goal"]
+    return card["progress"]["raised_text"], card["progress"]["goal_text"]
 
 
-def _segments(card: Card, left: float, wide: float, gap: float) -> list[tuple[str, float, float]]:
+def _segments(card: CampaignCard, left: float, wide: float, gap: float) -> list[tuple[str, float, float]]:
     """(kind, x, width) of the bar, one track and one filling for each need."""
     found, room = [], wide - gap * (len(card["needs"]) - 1)
     x = left
     for need in card["needs"]:
-        width = need["share"] * room
-        found += [("line", x, width), ("full", x, width * need["filled"])]
+        width = need["goal_fraction"] * room
+        found += [("line", x, width), ("full", x, width * need["funded_fraction"])]
         x += width + gap
     return [each for each in found if each[2] > 0]
 
@@ -175,7 +179,7 @@ def _texts(lines: list[str]) -> int:
     return next((at for at, line in enumerate(lines) if line.startswith("<rect")), len(lines))
 
 
-def _bar(picture: Image, card: Card, box: tuple[int, int, int, int]) -> None:
+def _bar(picture: Image, card: CampaignCard, box: tuple[int, int, int, int]) -> None:
     from PIL import Image, ImageDraw
 
     left, top, wide, tall = box
@@ -193,7 +197,7 @@ def _bar(picture: Image, card: Card, box: tuple[int, int, int, int]) -> None:
     )
 
 
-def _needs(draw: ImageDraw, card: Card, left: int, top: int, wide: int) -> None:
+def _needs(draw: ImageDraw, card: CampaignCard, left: int, top: int, wide: int) -> None:
     """Up to four, in two columns; what does not fit is left out rather than cut."""
     column = (wide - 48) // 2
     for at, need in enumerate(card["needs"][:4]):
@@ -202,12 +206,12 @@ def _needs(draw: ImageDraw, card: Card, left: int, top: int, wide: int) -> None:
         title = need["title"]
         if _width(_SANS, 28, title) + amount + 24 > column:
             continue
-        colour = _SOFT[0] if need["state"] == "funded" else _INK[0]
+        colour = _SOFT[0] if need["status"] == "funded" else _INK[0]
         _text(draw, (x, y), _SANS, 28, colour, title)
         _text(draw, (x + column - amount, y), _SANS, 28, _SOFT[0], need["amount"])
 
 
-def _ribbon(draw: ImageDraw, text: str) -> None:
+def _test_mode(draw: ImageDraw, text: str) -> None:
     width = _width(_SANS, 22, text)
     draw.rounded_rectangle((1200 - width - 64, 24, 1200 - 24, 64), 8, fill=_NOTE[0])
     _text(draw, (1200 - width - 44, 52), _SANS, 22, _INK[0], text)

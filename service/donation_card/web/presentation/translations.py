@@ -21,6 +21,7 @@ from babel.numbers import parse_pattern
 from donation_card.domain.campaign import LANGUAGES
 from donation_card.domain.money import Money
 from donation_card.errors import Invalid
+from donation_card.web.presentation.documents import AmountFormat
 
 _LOCALES: Final = Path(__file__).parent.parent / "locales"
 _ENGLISH: Final = Locale.parse("en")
@@ -75,7 +76,7 @@ class Translations:
         # CLDR writes "EUR" in Ukrainian; a sign that everybody knows is calmer
         return text.replace(money.currency, _ENGLISH.currency_symbols.get(money.currency, money.currency))
 
-    def amount_format(self, currency: str) -> dict[str, str]:
+    def amount_format(self, currency: str) -> AmountFormat:
         """How a browser writes a whole amount that a donor is typing: `{n}` stands for the digits."""
         one = self.format_money(Money(7 * Money(0, currency).minor_per_major, currency))
         symbols = self.locale.number_symbols["latn"]

@@ -1,47 +1,51 @@
-/** The snippet generator with JavaScript: every choice is shown at once, and copied with one press. */
+/** Enhance the page with the embed code: update the code and the preview at every choice, and copy the code. */
 
-/** @template {HTMLElement} T @param {string} id @param {new () => T} kind @returns {T} */
-const part = (id, kind) => {
+/**
+ * Return the element with this id, or throw.
+ * @template {HTMLElement} T @param {string} id @param {new () => T} type @returns {T}
+ */
+const getElement = (id, type) => {
   const element = document.getElementById(id);
-  if (element instanceof kind) return element;
-  throw new Error(`no ${kind.name} #${id}`);
+  if (element instanceof type) return element;
+  throw new Error(`no ${type.name} #${id}`);
 };
 
-const form = part('choices', HTMLFormElement);
-const code = part('code', HTMLTextAreaElement);
-const preview = part('preview', HTMLIFrameElement);
-const copy = part('copy', HTMLButtonElement);
-const copied = part('copied', HTMLElement);
-let newest = 0;
+const form = getElement('choices', HTMLFormElement);
+const code = getElement('code', HTMLTextAreaElement);
+const preview = getElement('preview', HTMLIFrameElement);
+const copyButton = getElement('copy', HTMLButtonElement);
+const copyResult = getElement('copy-result', HTMLElement);
+let requestCount = 0;
 
 form.addEventListener('change', async () => {
-  const asked = ++newest;
+  const request = ++requestCount;
   const query = new URLSearchParams(/** @type {any} */ (new FormData(form)));
-  const answer = await fetch(`?${query}`, { headers: { Accept: 'application/json' } });
-  const printed = await answer.json();
-  if (asked !== newest || !answer.ok) return;
-  code.value = printed.code;
-  part('policy', HTMLElement).textContent = printed.policy;
-  part('policy-part', HTMLElement).hidden = !printed.policy;
-  copied.textContent = '';
-  preview.src = printed.preview;
+  const response = await fetch(`?${query}`, { headers: { Accept: 'application/json' } });
+  /** @type {EmbedCode} */
+  const embed = await response.json();
+  if (request !== requestCount || !response.ok) return;
+  code.value = embed.code;
+  getElement('csp', HTMLElement).textContent = embed.policy;
+  getElement('csp-section', HTMLElement).hidden = !embed.policy;
+  copyResult.textContent = '';
+  preview.src = embed.preview;
 });
 
 addEventListener('message', ({ source, origin, data }) => {
   if (source !== preview.contentWindow || origin !== location.origin || data?.type !== 'donation-card:height') return;
   preview.height = `${data.height}`;
-  preview.contentWindow?.postMessage({ type: 'donation-card:grows' }, location.origin);
+  preview.contentWindow?.postMessage({ type: 'donation-card:resizable' }, location.origin);
 });
 
-copy.addEventListener('click', async () => {
+copyButton.addEventListener('click', async () => {
   code.select();
   try {
     await navigator.clipboard.writeText(code.value);
-    copied.textContent = copied.dataset['copied'] ?? '';
+    copyResult.textContent = copyResult.dataset['copied'] ?? '';
   } catch {
-    copied.textContent = ''; // it is selected: the keys do the rest
+    copyResult.textContent = ''; // the code is selected and can be copied with the keyboard
   }
 });
 
-part('show', HTMLElement).hidden = true;
-copy.hidden = false;
+getElement('show', HTMLElement).hidden = true;
+copyButton.hidden = false;

@@ -1,38 +1,42 @@
 /**
- * The card as a frame: tells the page around it how tall the card is; and WordPress, in its own words
- * (wp-includes/js/wp-embed.js): a height from 200 to 1,000 and a link that was followed, each with the secret of this frame.
- * The rest goes to everyone alike, since a sandboxed frame cannot know who holds it: nothing here is private.
+ * Run the card in a frame of its own: send its height to the page around it.
+ *
+ * WordPress has its own messages (wp-includes/js/wp-embed.js): a height from 200 to 1,000 and a link that was followed, each
+ * with the secret of this frame. Messages go to any origin, because a sandboxed frame cannot know who holds it; they are public.
  */
 
-const secret = new URLSearchParams(location.hash.replace(/^#\??/, '')).get('secret');
+const wordPressSecret = new URLSearchParams(location.hash.replace(/^#\??/, '')).get('secret');
 
-const tell = (/** @type {object} */ message) => parent.postMessage(message, '*');
+/** Send a message to the page around the frame. @param {object} message */
+const postToParent = (message) => parent.postMessage(message, '*');
 
-const tellHeight = () => {
+/** Send the height of the card. */
+const postHeight = () => {
   const height = Math.ceil(document.body.getBoundingClientRect().height);
-  tell({ type: 'donation-card:height', height });
-  if (secret) tell({ message: 'height', value: Math.min(1000, Math.max(200, height)), secret });
+  postToParent({ type: 'donation-card:height', height });
+  if (wordPressSecret) postToParent({ message: 'height', value: Math.min(1000, Math.max(200, height)), secret: wordPressSecret });
 };
 
-const followOutside = (/** @type {MouseEvent} */ event) => {
+/** Let WordPress open a link: its sandbox allows no tab. @param {MouseEvent} event */
+const openLinkOutside = (event) => {
   const link = event.composedPath().find((element) => element instanceof HTMLAnchorElement);
   if (!(link instanceof HTMLAnchorElement)) return;
-  event.preventDefault(); // its sandbox allows no tab
+  event.preventDefault();
   event.stopPropagation();
-  tell({ message: 'link', value: link.href, secret });
+  postToParent({ message: 'link', value: link.href, secret: wordPressSecret });
 };
 
-/** The page around answers that it gives this frame the height it is told: then there is room to give in place. */
-const grow = () => {
-  const card = document.querySelector('donation-card:not([grows])');
-  card?.setAttribute('grows', '');
-  card?.replaceWith(card.cloneNode(true)); // it looks once, when it is made
+/** Let the giving page open in place: the page around resizes this frame. The card reads the attribute when it is created. */
+const enableAutoHeight = () => {
+  const card = document.querySelector('donation-card:not([auto-height])');
+  card?.setAttribute('auto-height', '');
+  card?.replaceWith(card.cloneNode(true));
 };
 
-new ResizeObserver(tellHeight).observe(document.body);
+new ResizeObserver(postHeight).observe(document.body);
 addEventListener('message', ({ source, data }) => {
   if (source !== parent) return;
-  if (data?.message === 'ready') tellHeight();
-  if (data?.type === 'donation-card:grows') grow();
+  if (data?.message === 'ready') postHeight();
+  if (data?.type === 'donation-card:resizable') enableAutoHeight();
 });
-if (secret) addEventListener('click', followOutside, true);
+if (wordPressSecret) addEventListener('click', openLinkOutside, true);

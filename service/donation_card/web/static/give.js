@@ -1,371 +1,416 @@
 /**
- * The giving page with JavaScript: the same form, answered in place. Without this file the form posts and is redirected.
+ * Enhance the giving page: the same form, answered in place. Without this file the form is posted and redirected.
  *
- * Four pieces: the amount (what the button says, which need it reaches), the payment (Stripe's page, mounted here), the
- * thanks, and the frame (what the card may know: ready, a height, close; never an amount).
+ * Four parts: the amount (text of the button, allocation to needs), the payment (Stripe's page, mounted here), the thanks,
+ * and the card's frame. The card receives only `ready`, a height, `close` and `complete`; never an amount.
  */
 
-/** @template {HTMLElement} T @param {string} id @param {new () => T} kind @returns {T} */
-const part = (id, kind) => {
+/**
+ * Return the element with this id, or throw.
+ * @template {HTMLElement} T @param {string} id @param {new () => T} type @returns {T}
+ */
+const getElement = (id, type) => {
   const element = document.getElementById(id);
-  if (element instanceof kind) return element;
-  throw new Error(`no ${kind.name} #${id}`);
+  if (element instanceof type) return element;
+  throw new Error(`no ${type.name} #${id}`);
 };
 
-const seconds = (/** @type {number} */ n) => new Promise((resume) => setTimeout(resume, n * 1000));
+/** Return a field of a form by its name. @param {HTMLFormElement} form @param {string} name */
+const getField = (form, name) => /** @type {HTMLInputElement} */ (form.elements.namedItem(name));
 
-const paragraph = (/** @type {string} */ text) => Object.assign(document.createElement('p'), { textContent: text });
+/** Wait. @param {number} seconds */
+const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+
+/** Create a paragraph. @param {string} text */
+const createParagraph = (text) => Object.assign(document.createElement('p'), { textContent: text });
 
 // --- Stripe -------------------------------------------------------------------------------------------------------------
 
 /**
- * The page's one Trusted Types policy (https://w3c.github.io/trusted-types/), for Stripe's script as for ours: no text becomes
- * HTML or script, and a script comes from the origin of Stripe's or does not come. @param {string} address of Stripe's script
+ * Install the page's only Trusted Types policy (https://w3c.github.io/trusted-types/). It also applies to Stripe's script:
+ * no text becomes HTML or script, and a script loads from Stripe's origin or not at all.
+ * @param {string} scriptUrl address of Stripe's script
  */
-const admitStripeAlone = (address) => {
-  const { origin } = new URL(address);
-  window.trustedTypes?.createPolicy('default', { createScriptURL: (wanted) => (new URL(wanted, location.href).origin === origin ? wanted : null) });
+const installTrustedTypesPolicy = (scriptUrl) => {
+  const { origin } = new URL(scriptUrl);
+  window.trustedTypes?.createPolicy('default', {
+    createScriptURL: (url) => (new URL(url, location.href).origin === origin ? url : null),
+  });
 };
 
 /** @type {Promise<void> | undefined} */
 let stripeLoaded;
 
-/** Only now, after an amount was submitted: the script talks to Stripe and sets its cookies as soon as it runs. @param {string} address */
-const loadStripe = (address) =>
+/**
+ * Load Stripe's script once. Call this only after an amount was submitted: the script sends requests to Stripe and sets
+ * cookies as soon as it runs.
+ * @param {string} url
+ */
+const loadStripe = (url) =>
   (stripeLoaded ??= new Promise((resolve, reject) => {
     const script = document.createElement('script');
-    script.src = address;
+    script.src = url;
     script.onload = () => resolve();
     script.onerror = () => reject(new Error('Stripe’s script was blocked'));
-    setTimeout(() => reject(new Error('Stripe’s script did not come')), 20_000);
+    setTimeout(() => reject(new Error('Stripe’s script did not load in time')), 20_000);
     document.head.append(script);
   }));
 
 /**
- * Mounts Stripe's payment page: the one place that knows how. `destroy` must be called before another is mounted.
- * @param {{key: string, script: string, secret: string, into: HTMLElement, onComplete: () => void}} order
+ * Mount Stripe's payment page. Call `destroy` of the result before you mount another one.
+ * @param {{publishableKey: string, scriptUrl: string, clientSecret: string, container: HTMLElement, onComplete: () => void}} options
  * @returns {Promise<{destroy(): void}>}
  */
-const mountPayment = async ({ key, script, secret, into, onComplete }) => {
-  await loadStripe(script).catch((error) => {
-    stripeLoaded = undefined; // so that another try is one
+const mountPayment = async ({ publishableKey, scriptUrl, clientSecret, container, onComplete }) => {
+  await loadStripe(scriptUrl).catch((error) => {
+    stripeLoaded = undefined; // so that the next attempt loads it again
     throw error;
   });
   if (!window.Stripe) throw new Error('Stripe’s script did not define Stripe');
-  const checkout = await window.Stripe(key).createEmbeddedCheckoutPage({ fetchClientSecret: async () => secret, onComplete });
-  checkout.mount(into);
+  const checkout = await window.Stripe(publishableKey).createEmbeddedCheckoutPage({
+    fetchClientSecret: async () => clientSecret,
+    onComplete,
+  });
+  checkout.mount(container);
   return checkout;
 };
 
-// --- The page's parts ---------------------------------------------------------------------------------------------------
+// --- Elements and state -------------------------------------------------------------------------------------------------
 
-const form = part('form', HTMLFormElement);
-const own = part('own', HTMLInputElement);
-const submit = part('submit', HTMLButtonElement);
-const problem = part('error', HTMLElement);
-const reach = part('reach', HTMLElement);
-const newTab = part('new-tab', HTMLFormElement);
-const stages = { choose: part('choose', HTMLElement), pay: part('pay', HTMLElement), thanks: part('thanks', HTMLElement) };
+const form = getElement('form', HTMLFormElement);
+const customAmount = getElement('custom-amount', HTMLInputElement);
+const submitButton = getElement('submit', HTMLButtonElement);
+const errorMessage = getElement('error', HTMLElement);
+const allocation = getElement('allocation', HTMLElement);
+const newTab = getElement('new-tab', HTMLFormElement);
+const stages = {
+  choose: getElement('choose', HTMLElement),
+  pay: getElement('pay', HTMLElement),
+  thanks: getElement('thanks', HTMLElement),
+};
 
 /** @type {GivingPage} */
 const page = JSON.parse(form.dataset['page'] ?? '');
-const token = /** @type {HTMLInputElement} */ (form.elements.namedItem('token')).value;
+const formToken = getField(form, 'form_token').value;
 const lang = document.documentElement.lang;
-admitStripeAlone(page.stripe.script);
+installTrustedTypesPolicy(page.stripe.script_url);
 
-/** @type {{handle: string, destroy(): void} | undefined} The payment that is open here. */
+/** @type {{destroy(): void} | undefined} The payment page that is mounted now. */
 let payment;
-/** @type {string} Handle of the last session of this page: the next one replaces it. */
-let last = '';
+/** @type {string} Token of the newest checkout session of this page; the next session replaces it. */
+let lastSessionToken = '';
 let pending = false;
 
-const focusHeading = (/** @type {keyof typeof stages} */ name) => stages[name].querySelector('h1')?.focus();
+/** Move the focus to the heading of a stage. @param {keyof typeof stages} name */
+const focusHeading = (name) => stages[name].querySelector('h1')?.focus();
 
-/** Shows one stage and moves the focus to its heading before the old one goes. @param {keyof typeof stages} name */
-const show = (name) => {
+/** Show one stage. Move the focus to its heading before the previous stage is hidden. @param {keyof typeof stages} name */
+const showStage = (name) => {
   stages[name].hidden = false;
   focusHeading(name);
   for (const [other, element] of Object.entries(stages)) element.hidden = other !== name;
-  const warning = part('warning', HTMLElement);
+  const warning = getElement('bank-warning', HTMLElement);
   warning.hidden = name === 'thanks' || !warning.childElementCount;
 };
 
 // --- The amount ---------------------------------------------------------------------------------------------------------
 
-const chosenRadio = () => /** @type {HTMLInputElement | null} */ (form.querySelector('[name=amount]:checked'));
+/** Return the radio button that is checked. */
+const checkedRadio = () => /** @type {HTMLInputElement | null} */ (form.querySelector('[name=amount]:checked'));
 
-/** What the donor chose, as typed: “25”. */
+/** Return the amount as chosen or typed: “25”. */
 const chosenAmount = () => {
-  const radio = chosenRadio();
-  return (radio && radio.value !== 'own' ? radio.value : own.value).trim();
+  const radio = checkedRadio();
+  return (radio && radio.value !== 'custom' ? radio.value : customAmount.value).trim();
 };
 
-/** Minor units of a plainly typed amount; undefined where the service must judge. @param {string} typed */
+/** Convert a plainly typed amount to minor units. Return undefined if only the service can parse it. @param {string} typed */
 const minorUnits = (typed) => {
-  const [, whole, , cents] = (page.decimals ? /^(\d{1,9})([.,](\d{1,3}))?$/ : /^(\d{1,9})()$/).exec(typed) ?? [];
-  return whole && Math.round(Number(`${whole}.${cents ?? 0}`) * page.unit);
+  const pattern = page.allow_minor_units ? /^(\d{1,9})([.,](\d{1,3}))?$/ : /^(\d{1,9})()$/;
+  const [, whole, , cents] = pattern.exec(typed) ?? [];
+  return whole && Math.round(Number(`${whole}.${cents ?? 0}`) * page.minor_per_major);
 };
 
-/** “€1,250”: the server says how; no `Intl`, which does not know every language of ours. @param {number} minor */
+/** Format an amount: “€1,250”. The server sends the format, because `Intl` lacks some of our languages. @param {number} minor */
 const formatAmount = (minor) => {
-  const digits = Math.round(Math.log10(page.unit));
-  const [whole = '', cents = ''] = (minor / page.unit).toFixed(minor % page.unit ? digits : 0).split('.');
-  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, page.format.group);
-  return page.format.pattern.replace('{n}', grouped + (cents && page.format.decimal + cents));
+  const { pattern, group, decimal } = page.amount_format;
+  const digits = Math.round(Math.log10(page.minor_per_major));
+  const [whole = '', cents = ''] = (minor / page.minor_per_major).toFixed(minor % page.minor_per_major ? digits : 0).split('.');
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, group);
+  return pattern.replace('{n}', grouped + (cents && decimal + cents));
 };
 
-const setWidth = (/** @type {Element | undefined} */ rect, /** @type {number} */ share) => rect?.setAttribute('width', `${share * 100}%`);
+/** Set the width of a part of the bar. @param {Element | undefined} rect @param {number} fraction of its segment */
+const setWidth = (rect, fraction) => rect?.setAttribute('width', `${fraction * 100}%`);
 
-/** Lays the gift over the needs that are not funded yet, in their order. @param {number} gift in minor units */
-const showReach = (gift) => {
-  const segments = document.querySelectorAll('#bar .gift');
-  const open = page.needs.map((need, index) => ({ ...need, index })).filter((need) => need.filled < 1);
+/** Show which needs an amount would fund: those not yet funded, in their order. @param {number} amount in minor units */
+const showAllocation = (amount) => {
+  const segments = document.querySelectorAll('#bar .donation');
+  const unfunded = page.needs.map((need, index) => ({ ...need, index })).filter((need) => need.funded_fraction < 1);
   segments.forEach((rect) => setWidth(rect, 0));
-  let left = gift;
-  const reached = [];
-  for (const [n, { missing, text }] of page.reach.entries()) {
-    const share = Math.min(left, missing);
-    if (n && !share) break;
-    const need = open[n];
-    if (need) setWidth(segments[need.index], need.filled + (share / missing) * (1 - need.filled));
-    reached.push(text);
-    left -= share;
+  let left = amount;
+  const texts = [];
+  for (const [n, { remaining, text }] of page.fundable_needs.entries()) {
+    const part = Math.min(left, remaining);
+    if (n && !part) break;
+    const need = unfunded[n];
+    if (need) setWidth(segments[need.index], need.funded_fraction + (part / remaining) * (1 - need.funded_fraction));
+    texts.push(text);
+    left -= part;
   }
-  if (left || !reached.length) reached.push(page.texts.beyond);
-  reach.replaceChildren(...reached.map(paragraph));
+  if (left || !texts.length) texts.push(page.texts.allocated_surplus);
+  allocation.replaceChildren(...texts.map(createParagraph));
 };
 
-const amountChanged = () => {
-  const gift = minorUnits(chosenAmount());
-  submit.textContent = gift ? page.texts.continue_with.replace('{amount}', formatAmount(gift)) : page.texts.continue;
-  showReach(gift || 0);
+/** Update the button and the allocation. */
+const updateAmount = () => {
+  const amount = minorUnits(chosenAmount());
+  submitButton.textContent = amount ? page.texts.continue_with.replace('{amount}', formatAmount(amount)) : page.texts.continue;
+  showAllocation(amount || 0);
 };
 
-own.addEventListener('input', () => {
-  part('choose-own', HTMLInputElement).checked = true;
+customAmount.addEventListener('input', () => {
+  getElement('choose-custom-amount', HTMLInputElement).checked = true;
 });
 form.addEventListener('change', (event) => {
   const radio = /** @type {HTMLInputElement} */ (event.target);
   if (radio.name !== 'amount') return;
-  if (radio.value === 'own') own.focus();
-  else own.value = '';
+  if (radio.value === 'custom') customAmount.focus();
+  else customAmount.value = '';
 });
-for (const kind of ['input', 'change']) {
-  form.addEventListener(kind, () => {
-    amountChanged();
-    complain('');
+for (const type of ['input', 'change']) {
+  form.addEventListener(type, () => {
+    updateAmount();
+    showError('');
   });
 }
 
 // --- Submitting ---------------------------------------------------------------------------------------------------------
 
-/** Says what is wrong, in the live region that was there from the start. @param {string} text @param {string} [code] */
-const complain = (text, code = '') => {
-  problem.textContent = text;
-  const about = code.startsWith('amount');
-  if (about) own.setAttribute('aria-invalid', 'true');
-  else own.removeAttribute('aria-invalid');
-  part('retry', HTMLElement).hidden = !/^token|^too_many/.test(code);
-  const another = document.getElementById('another'); // only where the campaign names another way to give
-  if (another) another.hidden = !/^(payments_unavailable|unreachable|internal|rate_limited|challenge_required)$/.test(code);
+/**
+ * Show an error in the live region, or clear it. The region exists from the start, so that screen readers announce it.
+ * @param {string} text @param {string} [code] of a problem document
+ */
+const showError = (text, code = '') => {
+  errorMessage.textContent = text;
+  const concernsAmount = code.startsWith('amount');
+  if (concernsAmount) customAmount.setAttribute('aria-invalid', 'true');
+  else customAmount.removeAttribute('aria-invalid');
+  getElement('retry', HTMLElement).hidden = !/^token|^too_many/.test(code);
+  const fallback = document.getElementById('fallback'); // only if the campaign names another way to give
+  if (fallback) fallback.hidden = !/^(payments_unavailable|unreachable|internal|rate_limited|challenge_required)$/.test(code);
   if (!text) return;
-  const radio = chosenRadio();
-  (about ? (radio && radio.value !== 'own' ? radio : own) : problem).focus();
+  const radio = checkedRadio();
+  const amountField = radio && radio.value !== 'custom' ? radio : customAmount;
+  (concernsAmount ? amountField : errorMessage).focus();
 };
 
-/** Asks for a session. @param {string} amount @param {string} [proof] @returns {Promise<CheckoutSession | Problem>} */
-const order = async (amount, proof = '') => {
-  const body = JSON.stringify({ token, amount, shape: 'embedded', lang, ...(last && { replaces: last }), ...(proof && { proof }) });
+/** Create a checkout session. @param {string} amount @param {string} [proof] @returns {Promise<CheckoutSession | Problem>} */
+const createSession = async (amount, proof = '') => {
+  /** @type {CheckoutRequest} */
+  const request = {
+    form_token: formToken,
+    amount,
+    ui_mode: 'embedded',
+    lang,
+    ...(lastSessionToken && { replaces_session: lastSessionToken }),
+    ...(proof && { proof }),
+  };
+  const headers = { 'Content-Type': 'application/json', Accept: 'application/json' };
   try {
-    const answer = await fetch(form.action, { method: 'POST', body, headers: { 'Content-Type': 'application/json', Accept: 'application/json' } });
-    return await answer.json();
+    const response = await fetch(form.action, { method: 'POST', body: JSON.stringify(request), headers });
+    return await response.json();
   } catch {
-    return { type: 'about:blank', title: '', status: 0, code: 'unreachable', detail: page.texts.failed };
+    return { type: 'about:blank', title: '', status: 0, code: 'unreachable', detail: page.texts.failed, request_id: '' };
   }
 };
 
-/** Whether this browser cannot do the work that is asked for: the form then goes where it goes without this script. */
-let plain = false;
+/** True if this browser cannot solve a challenge: the form is then posted as it is without this script. */
+let submitWithoutScript = false;
 
 /**
- * Asks for a session, does the work first where that is asked for, and shows it again where it finds no room: in an attack
- * there is some every few moments.
+ * Create a checkout session; solve a challenge first if the service requires one. During an attack a solved challenge can be
+ * rate limited for some seconds, so send it again.
  * @param {string} amount
  */
-const orderWithProof = async (amount) => {
-  const checking = part('checking', HTMLElement);
-  let session = await order(amount);
+const createSessionWithProof = async (amount) => {
+  const status = getElement('checking', HTMLElement);
+  let session = await createSession(amount);
   let proof = '';
   for (let tries = 0; tries < 20 && 'code' in session; tries++) {
     if (session.code === 'challenge_required') {
-      checking.textContent = page.texts.checking;
+      status.textContent = page.texts.challenge_running;
       try {
-        const { prove } = await import(page.solver);
-        proof = await prove(token);
+        const { solveChallenge } = await import(page.challenge_solver_url);
+        proof = await solveChallenge(formToken);
       } catch {
-        plain = true;
-        session = { ...session, detail: page.texts.unchecked };
+        submitWithoutScript = true;
+        session = { ...session, detail: page.texts.challenge_failed };
         break;
       }
-    } else if (session.code === 'rate_limited' && proof) await seconds(2);
+    } else if (session.code === 'rate_limited' && proof) await sleep(2);
     else break;
-    session = await order(amount, proof);
+    session = await createSession(amount, proof);
   }
-  checking.textContent = '';
+  status.textContent = '';
   return session;
 };
 
-/** @param {boolean} on */
+/** Mark the button as busy. `aria-disabled` keeps the focus, which `disabled` would lose. @param {boolean} on */
 const setPending = (on) => {
   pending = on;
-  submit.setAttribute('aria-disabled', `${on}`); // not `disabled`: that would throw the focus away
+  submitButton.setAttribute('aria-disabled', `${on}`);
 };
 
 form.addEventListener('submit', async (event) => {
-  if (plain) return;
+  if (submitWithoutScript) return;
   event.preventDefault();
   if (pending) return;
   const amount = chosenAmount();
-  if (!amount) return complain(page.texts.amount_missing, 'amount_missing');
+  if (!amount) return showError(page.texts.amount_missing, 'amount_missing');
   setPending(true);
-  const session = await orderWithProof(amount);
+  const session = await createSessionWithProof(amount);
   setPending(false);
-  if ('handle' in session) await pay(session);
-  else complain(session.detail || page.texts.failed, session.code);
+  if ('session_token' in session) await startPayment(session);
+  else showError(session.detail || page.texts.failed, session.code);
 });
 
 // --- Paying -------------------------------------------------------------------------------------------------------------
 
-/** Which of the lines above the payment is shown. @param {'preparing' | 'blocked' | 'opened' | ''} which */
-const sayPayment = (which) => {
-  for (const name of ['preparing', 'blocked', 'opened']) part(name, HTMLElement).hidden = name !== which;
-  newTab.classList.toggle('prominent', which === 'blocked');
+/** Show one of the messages above the payment, or none. @param {'preparing' | 'blocked' | 'opened-in-tab' | ''} shown */
+const showPaymentStatus = (shown) => {
+  for (const id of ['preparing', 'blocked', 'opened-in-tab']) getElement(id, HTMLElement).hidden = id !== shown;
+  newTab.classList.toggle('prominent', shown === 'blocked');
 };
 
-/** @param {CheckoutSession} session */
-const pay = async ({ handle, amount, client_secret: secret = '' }) => {
-  last = handle;
+/** Show Stripe's payment page for a session. @param {CheckoutSession} session */
+const startPayment = async ({ session_token: sessionToken, amount, client_secret: clientSecret = '' }) => {
+  lastSessionToken = sessionToken;
   stages.pay.querySelector('h1')?.replaceChildren(page.texts.paying.replace('{amount}', formatAmount(amount)));
-  const copy = (/** @type {string} */ name, /** @type {string} */ value) => {
-    /** @type {HTMLInputElement} */ (newTab.elements.namedItem(name)).value = value;
-  };
-  copy('replaces', handle);
-  copy('amount', chosenRadio()?.value ?? 'own');
-  copy('own', own.value);
-  sayPayment('preparing');
-  show('pay');
-  const into = part('payment', HTMLElement);
+  getField(newTab, 'replaces_session').value = sessionToken;
+  getField(newTab, 'amount').value = checkedRadio()?.value ?? 'custom';
+  getField(newTab, 'custom_amount').value = customAmount.value;
+  showPaymentStatus('preparing');
+  showStage('pay');
   try {
-    const { key, script } = page.stripe;
-    const checkout = await mountPayment({ key, script, secret, into, onComplete: () => thank(handle) });
-    if (last !== handle || stages.pay.hidden || !part('opened', HTMLElement).hidden) return checkout.destroy(); // given up meanwhile
-    payment = { handle, destroy: () => checkout.destroy() };
-    sayPayment('');
+    const checkout = await mountPayment({
+      publishableKey: page.stripe.publishable_key,
+      scriptUrl: page.stripe.script_url,
+      clientSecret,
+      container: getElement('payment', HTMLElement),
+      onComplete: () => showThanks(sessionToken),
+    });
+    const wasLeft = lastSessionToken !== sessionToken || stages.pay.hidden || !getElement('opened-in-tab', HTMLElement).hidden;
+    if (wasLeft) return checkout.destroy();
+    payment = checkout;
+    showPaymentStatus('');
   } catch {
-    if (last === handle) sayPayment('blocked');
+    if (lastSessionToken === sessionToken) showPaymentStatus('blocked');
   }
 };
 
-const dropPayment = () => {
+/** Remove the payment page. */
+const destroyPayment = () => {
   payment?.destroy();
   payment = undefined;
 };
 
-part('change', HTMLButtonElement).addEventListener('click', () => {
-  dropPayment();
-  show('choose');
+getElement('change', HTMLButtonElement).addEventListener('click', () => {
+  destroyPayment();
+  showStage('choose');
 });
 
 newTab.addEventListener('submit', () => {
-  sayPayment('opened');
-  // The new tab's session expires the one here; a task later, because the form must be sent first.
-  setTimeout(dropPayment);
+  showPaymentStatus('opened-in-tab');
+  setTimeout(destroyPayment); // in a later task, because the form must be sent first; the tab's session replaces this one
 });
 
 // --- Thanks -------------------------------------------------------------------------------------------------------------
 
-/** @param {string} handle @returns {Promise<CheckoutState | undefined>} undefined: not readable just now */
-const readState = async (handle) => {
+/** Read the status of a session. Return undefined if it cannot be read now. @param {string} sessionToken @returns {Promise<CheckoutStatus | undefined>} */
+const readStatus = async (sessionToken) => {
   try {
-    const answer = await fetch(`${form.action}/${encodeURIComponent(handle)}?lang=${lang}`, { headers: { Accept: 'application/json' } });
-    return answer.ok ? await answer.json() : undefined;
+    const response = await fetch(`${form.action}/${encodeURIComponent(sessionToken)}?lang=${lang}`, { headers: { Accept: 'application/json' } });
+    return response.ok ? await response.json() : undefined;
   } catch {
     return undefined;
   }
 };
 
-/** Stripe says it is complete; what is true is what the service read. @param {string} handle */
-const thank = async (handle) => {
-  let state = await readState(handle);
-  for (let tries = 0; tries < 5 && (!state || state.status === 'open'); tries++) {
-    await seconds(2);
-    state = (await readState(handle)) ?? state;
+/** Show the thanks once Stripe reports completion, with the status that the service has read. @param {string} sessionToken */
+const showThanks = async (sessionToken) => {
+  let checkout = await readStatus(sessionToken);
+  for (let tries = 0; tries < 5 && (!checkout || checkout.status === 'open'); tries++) {
+    await sleep(2);
+    checkout = (await readStatus(sessionToken)) ?? checkout;
   }
-  // Stripe's frame stays where it is, out of sight: a page around us can count frames, and must not see a gift end.
-  if (state) {
-    const { title, paragraphs } = state;
-    part('outcome', HTMLElement).replaceChildren(...paragraphs.map(paragraph));
-    stages.thanks.querySelector('h1')?.replaceChildren(title);
-    if (state.status === 'paid' || state.status === 'processing') part('outcome', HTMLElement).firstElementChild?.after(...document.querySelectorAll('#bar, #reach'));
+  const isPaid = checkout?.status === 'paid' || checkout?.status === 'processing';
+  // Stripe's frame stays, hidden: the article can count frames, and must not see when a payment ends.
+  if (checkout) {
+    const outcome = getElement('outcome', HTMLElement);
+    outcome.replaceChildren(...checkout.paragraphs.map(createParagraph));
+    stages.thanks.querySelector('h1')?.replaceChildren(checkout.title);
+    if (isPaid) outcome.firstElementChild?.after(...document.querySelectorAll('#bar, #allocation'));
   }
-  show('thanks');
-  if (page.complete_event && (state?.status === 'paid' || state?.status === 'processing')) tell({ type: 'done' });
+  showStage('thanks');
+  if (page.emit_complete_event && isPaid) postToCard({ type: 'complete' });
 };
 
-/** The browser's own sharing, else the clipboard, else the address to be copied by hand. */
-const share = async () => {
-  const { title = '', url = '' } = part('share', HTMLElement).dataset;
-  const said = part('shared', HTMLElement);
+/** Share the campaign: with the browser's dialog, else the clipboard, else as an address to copy by hand. */
+const shareCampaign = async () => {
+  const { title = '', url = '' } = getElement('share', HTMLElement).dataset;
+  const result = getElement('share-result', HTMLElement);
   try {
     if (navigator.share) return await navigator.share({ title, url });
     await navigator.clipboard.writeText(url);
-    said.textContent = said.dataset['copied'] ?? '';
+    result.textContent = result.dataset['copied'] ?? '';
   } catch (error) {
-    if (/** @type {Error} */ (error).name !== 'AbortError') said.textContent = url;
+    if (/** @type {Error} */ (error).name !== 'AbortError') result.textContent = url;
   }
 };
-document.getElementById('share')?.addEventListener('click', share); // only where the campaign carries no warning
+document.getElementById('share')?.addEventListener('click', shareCampaign); // absent if the campaign shows a bank warning
 
 // --- In the card's frame ------------------------------------------------------------------------------------------------
 
-/** @type {MessagePort | undefined} */
+/** @type {MessagePort | undefined} The channel to the card. */
 let card;
 let height = 0;
 let width = 0;
 
-/** @param {{type: 'height', height: number} | {type: 'close'} | {type: 'done'}} message */
-const tell = (message) => card?.postMessage(message);
+/** Send a message to the card. @param {{type: 'height', height: number} | {type: 'close'} | {type: 'complete'}} message */
+const postToCard = (message) => card?.postMessage(message);
 
-/** At one width it only grows: the article around must not jump between payment and thanks. */
-const tellHeight = () => {
-  if (innerWidth < 100) return; // laid out while hidden: every word on a line of its own
+/** Send the height of the page. It never shrinks at one width, so that the article does not move between payment and thanks. */
+const postHeight = () => {
+  if (innerWidth < 100) return; // the hidden frame can be laid out with no width
   if (innerWidth !== width) height = 0;
   width = innerWidth;
   height = Math.max(height, Math.ceil(document.body.getBoundingClientRect().height));
-  tell({ type: 'height', height });
+  postToCard({ type: 'height', height });
 };
 
-const joinFrame = () => {
+/** Take the card's theme and open the channel to it. */
+const connectToCard = () => {
   const { dataset } = document.documentElement;
   dataset['framed'] = '';
   const theme = location.hash.slice(1);
   if (theme === 'dark' || theme === 'light') dataset['theme'] = theme;
   addEventListener('message', ({ source, data, ports: [port] }) => {
-    if (source !== parent || data?.type !== 'donation-card:port' || !port) return;
+    if (source !== parent || data?.type !== 'donation-card:connect' || !port) return;
     card = port;
     port.onmessage = ({ data: { type } }) => type === 'focus' && focusHeading(stages.pay.hidden ? 'choose' : 'pay');
-    tellHeight();
+    postHeight();
   });
-  new ResizeObserver(tellHeight).observe(document.body);
-  addEventListener('keydown', (event) => event.key === 'Escape' && stages.pay.hidden && tell({ type: 'close' }));
-  for (const button of document.querySelectorAll('.close')) button.addEventListener('click', () => tell({ type: 'close' }));
+  new ResizeObserver(postHeight).observe(document.body);
+  addEventListener('keydown', (event) => event.key === 'Escape' && stages.pay.hidden && postToCard({ type: 'close' }));
+  for (const button of document.querySelectorAll('.close')) button.addEventListener('click', () => postToCard({ type: 'close' }));
   parent.postMessage({ type: 'donation-card:ready', v: 1 }, '*');
 };
 
 // --------------------------------------------------------------------------------------------------------------------------
 
-// A page restored by the back button holds a token that may be spent and a button that may be waiting.
+// A page restored from the back/forward cache can hold a used token and a button that still waits.
 addEventListener('pageshow', (event) => event.persisted && location.reload());
-part('retry', HTMLElement).addEventListener('click', () => location.reload());
-amountChanged();
-if (parent !== window) joinFrame();
+getElement('retry', HTMLElement).addEventListener('click', () => location.reload());
+updateAmount();
+if (parent !== window) connectToCard();

@@ -1,0 +1,266 @@
+"""Define the JSON documents that the service sends: one `TypedDict` each.
+
+Names and fields are those of `openapi.yaml` and `tools/types.d.ts`; a test (test_documents.py) compares the three.
+Amounts are integers in minor units; instants are RFC 3339 in UTC; a field whose name ends in `_text` is finished text
+in the reader's language.
+"""
+
+from typing import NotRequired, TypedDict
+
+
+class CardNeed(TypedDict):
+    id: str
+    title: str
+    amount: str
+    goal_fraction: float
+    funded_fraction: float
+    status: str
+    status_text: str
+
+
+class CardProgress(TypedDict):
+    stage: str
+    percent: int
+    raised_text: str
+    goal_text: str
+    aria_text: str
+    as_of_text: str
+    next_update_at: str | None
+    stale: bool
+
+
+class CardLabels(TypedDict):
+    donate: str
+    story: str
+    privacy_note: str
+    close: str
+    dialog_title: str
+    language: str
+    needs: str
+    new_tab: str
+
+
+class CardUrls(TypedDict):
+    donate: str
+    page: str
+
+
+class CardLanguage(TypedDict):
+    lang: str
+    name: str
+
+
+class CampaignCard(TypedDict):
+    """`/v1/campaigns/{id}`: a campaign in one language, ready to draw."""
+
+    id: str
+    lang: str
+    dir: str
+    status: str
+    eyebrow: str
+    title: str
+    summary: str
+    story: list[str]
+    needs: list[CardNeed]
+    progress: CardProgress
+    update: str | None
+    labels: CardLabels
+    urls: CardUrls
+    languages: list[CardLanguage]
+    notice: str | None
+    test_mode_text: str | None
+    emit_complete_event: bool
+
+
+class ProgressNeed(TypedDict):
+    id: str
+    amount: int
+    funded: int
+    status: str
+
+
+class CampaignProgress(TypedDict):
+    """`/v1/campaigns/{id}/progress`: the public total in numbers."""
+
+    campaign: str
+    currency: str
+    goal: int
+    raised: int
+    offline: int
+    percent: int
+    stage: str
+    needs: list[ProgressNeed]
+    as_of: str
+    next_update_at: str | None
+    stale: bool
+
+
+class CheckoutSession(TypedDict):
+    """`POST /v1/checkout-sessions`: `client_secret` for the embedded page, `url` for the hosted page."""
+
+    session_token: str
+    ui_mode: str
+    amount: int
+    currency: str
+    expires_at: str
+    client_secret: NotRequired[str]
+    url: NotRequired[str]
+
+
+class CheckoutStatus(TypedDict):
+    """`/v1/checkout-sessions/{session_token}`: the status of a payment, with the thanks to show."""
+
+    status: str
+    title: str
+    paragraphs: list[str]
+
+
+class ChallengeData(TypedDict):
+    form_hash: str
+
+
+class ChallengeParameters(TypedDict):
+    algorithm: str
+    nonce: str
+    salt: str
+    cost: int
+    keyLength: int
+    keyPrefix: str
+    keySignature: str
+    expiresAt: int
+    data: ChallengeData
+
+
+class Challenge(TypedDict):
+    """`/v1/challenge`: a proof of work in ALTCHA's format, version 2 (https://altcha.org)."""
+
+    parameters: ChallengeParameters
+    signature: str
+
+
+class EmbedCode(TypedDict):
+    """`/c/{id}/embed`: the code to paste, and what the page around it must allow."""
+
+    code: str
+    policy: str
+    preview: str
+    min_height: str
+
+
+class OEmbed(TypedDict):
+    """`/oembed`: https://oembed.com, type `rich`."""
+
+    version: str
+    type: str
+    title: str
+    provider_name: str
+    provider_url: str
+    cache_age: int
+    html: str
+    width: int
+    height: int
+
+
+class WebhookResult(TypedDict):
+    """`POST /v1/stripe/webhook`: `reason` if the event was ignored."""
+
+    outcome: str
+    reason: NotRequired[str]
+
+
+class Liveness(TypedDict):
+    """`/healthz`."""
+
+    status: str
+    version: str
+
+
+class AttackMode(TypedDict):
+    """The level of the attack mode, 0 if it is off; `forced` if an operator switched it on or off."""
+
+    level: int
+    max_level: int
+    forced: bool
+
+
+class ReadinessComponent(TypedDict):
+    ready: bool
+    reason: NotRequired[str]
+    age_seconds: NotRequired[int | None]
+
+
+class Readiness(TypedDict):
+    """`/readyz`."""
+
+    ready: bool
+    components: dict[str, ReadinessComponent]
+    attack_mode: AttackMode
+
+
+class Problem(TypedDict):
+    """Every error (RFC 9457). `params` holds what was given and what is allowed."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    request_id: str
+    params: NotRequired[dict[str, str | int]]
+    fallback_url: NotRequired[str]
+
+
+class GivingPageStripe(TypedDict):
+    publishable_key: str
+    script_url: str
+
+
+class AmountFormat(TypedDict):
+    """`pattern` has `{n}` where the digits stand; `group` and `decimal` are the separators."""
+
+    pattern: str
+    group: str
+    decimal: str
+
+
+class GivingPageNeed(TypedDict):
+    goal_fraction: float
+    funded_fraction: float
+
+
+class FundableNeed(TypedDict):
+    """A need that is not funded yet; `remaining` in minor units."""
+
+    id: str
+    title: str
+    remaining: int
+    text: str
+
+
+GivingPageTexts = TypedDict(  # `continue` is a keyword
+    "GivingPageTexts",
+    {
+        "allocated_surplus": str,
+        "continue": str,
+        "continue_with": str,
+        "paying": str,
+        "amount_missing": str,
+        "failed": str,
+        "challenge_running": str,
+        "challenge_failed": str,
+    },
+)
+
+
+class GivingPage(TypedDict):
+    """Data of the giving page for its script, in the attribute `data-page` of the form. Not part of the API."""
+
+    stripe: GivingPageStripe
+    amount_format: AmountFormat
+    minor_per_major: int
+    allow_minor_units: bool
+    emit_complete_event: bool
+    needs: list[GivingPageNeed]
+    fundable_needs: list[FundableNeed]
+    challenge_solver_url: str
+    texts: GivingPageTexts

@@ -1,0 +1,41 @@
+"""The card is written in two readable files and served as one."""
+
+from pathlib import Path
+
+import pytest
+import rcssmin
+from donation_card.web.assets import CARD_PATH, CARD_SOURCES, SOURCE_PATH, current_card, join_card
+
+SCRIPT, STYLE_SHEET = (Path("widget", name).read_text("utf-8") for name in CARD_SOURCES)
+
+
+def test_joined_card_has_styles_and_one_comment():
+    joined = join_card(SCRIPT, STYLE_SHEET)
+    assert rcssmin.cssmin(STYLE_SHEET) in joined
+    assert "@import" not in joined
+    assert joined.startswith("/*!")
+    assert joined.count("/*") == 1
+    assert "//" not in joined
+
+
+def test_first_line_names_the_served_source(installation):
+    address = f"{SOURCE_PATH}/donation-card.js"
+    assert address in installation.client.get(CARD_PATH).text.partition("*/")[0]
+    for name, text in zip(CARD_SOURCES, (SCRIPT, STYLE_SHEET), strict=True):
+        assert installation.client.get(f"{SOURCE_PATH}/{name}").text == text
+
+
+def test_current_card_is_made_once():
+    assert current_card() is current_card()
+
+
+@pytest.mark.parametrize("script", ["", "'@import \"donation-card.css\"'" * 2])
+def test_join_rejects_missing_or_double_placeholder(script):
+    with pytest.raises(ValueError, match="once"):
+        join_card(script, STYLE_SHEET)
+
+
+def test_join_escapes_any_style_sheet():
+    assert join_card("const CSS = '@import \"donation-card.css\"';", 'a::after{content:"`${x}\\201c"}') == (
+        'const CSS="a::after{content:\\"`${x}\\\\201c\\"}";'
+    )
