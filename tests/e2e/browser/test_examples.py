@@ -42,7 +42,7 @@ def test_every_layout_has_documented_height(example):
         card = page.locator(f"donation-card[layout={layout}]")
         card.scroll_into_view_if_needed()
         expect(card.locator(".donate")).to_be_visible()
-        assert card.locator("p.summary").is_visible() == (layout == "card")
+        assert card.locator("p.full-only").is_visible() == (layout == "card")
         assert card.locator(".bar").is_visible() == (layout != "button")
 
 

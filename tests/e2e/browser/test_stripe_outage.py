@@ -31,7 +31,7 @@ def form(page, linked):
 def test_stripe_timeout_shows_fallback_link(form, linked):
     linked.operate("faults", api={"kind": "429", "remaining": 50})
     form.locator("#submit").click()
-    expect(form.locator("#error")).to_contain_text("does not answer")
+    expect(form.locator("#error")).to_contain_text("is not responding")
     expect(form.get_by_role("link", name="Another way to give")).to_have_attribute("href", ANOTHER_WAY)
     httpx.delete(f"{linked.sandbox}/sandbox/faults").raise_for_status()
     form.locator("#submit").click()
