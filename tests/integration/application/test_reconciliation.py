@@ -285,7 +285,7 @@ def damage(installation: Installation, harm: str) -> None:
     "harm",
     [
         *("everything is gone", "the account is forgotten", "the campaign is gone"),
-        *("the ranks are gone", "the totals are gone", "a sum was changed by hand"),
+        *("the versions are gone", "the totals are gone", "a sum was changed by hand"),
     ],
 )
 def test_readers_see_last_total_while_lost_keys_are_rebuilt(redis_url: str, tmp_path: Path, harm: str) -> None:

@@ -25,6 +25,7 @@ from stripe_sandbox.reversals import DISPUTE_TRANSITIONS, REFUND_TRANSITIONS
 
 from tests.support.harness import WEBHOOK_SECRET, HarnessWorker, TotalsHarness
 from tests.support.sandbox import amount, sandbox_with
+from tests.support.scale import short_or_long
 
 PAYS, DECLINED, SETTLES_LATER = "4242 4242 4242 4242", "4000 0000 0000 0002", "AT611904300234573201"
 
@@ -279,11 +280,10 @@ def test_any_scenario_ends_with_stripes_totals(redis_url: str, sample_campaign: 
         campaigns = sample_campaign
 
     Here.redis_url = redis_url
-    profile = settings.get_current_profile_name()
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=1_000 if profile == "stress" else 40,
+            max_examples=short_or_long(25, 1_000),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -25,6 +25,7 @@ from schemathesis.specs.openapi.checks import (
 from tests.integration.web.test_stripe_webhook import post, session_event
 from tests.support import contract
 from tests.support.application import starlette_app
+from tests.support.scale import short_or_long
 
 schema = schemathesis.openapi.from_path("openapi.yaml")
 
@@ -42,14 +43,14 @@ def test_openapi_and_routes_agree(installation):
     assert {pair for pair in served if pair[1] != "head"} == documented
 
 
-CASES = 3_000
+CASES = short_or_long(900, 3_000)
 """At the least, over all operations; some have too few ways to be asked to take their share."""
 
 thrown: Counter[GenerationMode] = Counter()
 
 
 @schema.parametrize()
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=short_or_long(36, 120), deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_request_gets_a_documented_response(case, installation):
     thrown[case.meta.generation.mode] += 1
     response = case.call(base_url=installation.service)

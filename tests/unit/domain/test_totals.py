@@ -16,25 +16,25 @@ def gift(number: int = 1, amount: int = 25_00, *, paid: bool = True) -> ObjectSt
     return payment("roof", f"pi_{number}", amount, paid=paid)
 
 
-class Joining:
+class StateTotals:
     """Apply the rule as the totals store does, one state after another."""
 
     def __init__(self) -> None:
-        self.ranks: dict[tuple[object, str], int] = {}
+        self.versions: dict[tuple[object, str], int] = {}
         self.raised = self.payments = 0
 
-    def join(self, state: ObjectState) -> None:
-        known = self.ranks.get((state.kind, state.object_id), 0)
+    def apply(self, state: ObjectState) -> None:
+        known = self.versions.get((state.kind, state.object_id), 0)
         if state.version > known:
-            self.ranks[state.kind, state.object_id] = state.version
+            self.versions[state.kind, state.object_id] = state.version
             self.raised += state.cumulative_amounts[state.version] - state.cumulative_amounts[known]
             self.payments += state.kind.value == "payment" and known < 1
 
 
-def joined(states: list[ObjectState] | tuple[ObjectState, ...]) -> Totals:
-    store = Joining()
+def totals_of(states: list[ObjectState] | tuple[ObjectState, ...]) -> Totals:
+    store = StateTotals()
     for state in states:
-        store.join(state)
+        store.apply(state)
     return Totals(store.raised, store.payments)
 
 
@@ -60,7 +60,7 @@ HISTORIES = {
 
 @pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
 def test_every_order_of_six_events_has_one_result(history: list[ObjectState]) -> None:
-    assert {joined(order) for order in permutations(history)} == {expected_totals(history)}
+    assert {totals_of(order) for order in permutations(history)} == {expected_totals(history)}
 
 
 ALPHABET = [
@@ -78,7 +78,7 @@ def test_every_sequence_of_six_events_equals_its_set() -> None:
     meant: dict[int, Totals] = {}
     walked = 0
 
-    def walk(store: Joining, seen: int, depth: int) -> None:
+    def walk(store: StateTotals, seen: int, depth: int) -> None:
         nonlocal walked
         walked += 1
         if seen not in meant:
@@ -87,12 +87,12 @@ def test_every_sequence_of_six_events_equals_its_set() -> None:
         if depth == 6:
             return
         for bit, event in enumerate(ALPHABET):
-            ahead = Joining()
-            ahead.ranks, ahead.raised, ahead.payments = store.ranks.copy(), store.raised, store.payments
-            ahead.join(event)
+            ahead = StateTotals()
+            ahead.versions, ahead.raised, ahead.payments = store.versions.copy(), store.raised, store.payments
+            ahead.apply(event)
             walk(ahead, seen | 1 << bit, depth + 1)
 
-    walk(Joining(), 0, 0)
+    walk(StateTotals(), 0, 0)
     assert walked == sum(11**depth for depth in range(7))
 
 
@@ -111,7 +111,7 @@ states = st.one_of(
 def test_order_and_repetition_do_not_matter(history: list[ObjectState], dice: random.Random) -> None:
     again = history + dice.choices(history, k=20) if history else []
     dice.shuffle(again)
-    assert joined(again) == joined(history) == expected_totals(history) == expected_totals(again)
+    assert totals_of(again) == totals_of(history) == expected_totals(history) == expected_totals(again)
 
 
 @given(history=st.lists(states, max_size=30), more=st.lists(states, max_size=10))

@@ -140,32 +140,19 @@ class StripeProvisioning:
         Sessions inherit the metadata of the link. Payments inherit nothing, so their metadata is set separately:
         refunds and disputes refer only to a payment.
         """
-        v1, attribution = self._client.v1, {"campaign": campaign.id, "site": "fallback"}
-        async for each in iterate_pages(v1.payment_links.list_async({"active": True, "limit": 100})):
-            fields = each.to_dict()
-            if (fields["metadata"] or {}) != METADATA_TAG | attribution or fields[
-                "currency"
-            ] != campaign.currency.lower():
+        attribution = {"campaign": campaign.id, "site": "fallback"}
+        links = self._client.v1.payment_links
+        async for each in iterate_pages(links.list_async({"active": True, "limit": 100})):
+            fields, currency = each.to_dict(), campaign.currency.lower()
+            if (fields["metadata"] or {}) != METADATA_TAG | attribution or fields["currency"] != currency:
                 continue
             if ((fields.get("payment_intent_data") or {}).get("metadata") or {}) == attribution:
                 return UNCHANGED, str(each.url)
-            await call(v1.payment_links.update_async(each.id, {"payment_intent_data": {"metadata": attribution}}))
+            await call(links.update_async(each.id, {"payment_intent_data": {"metadata": attribution}}))
             return UPDATED, str(each.url)
-        giving = campaign.giving
-        custom_amount: Any = {"enabled": True, "minimum": giving.minimum.amount, "maximum": giving.maximum.amount}
-        if giving.suggested:
-            custom_amount["preset"] = giving.suggested[0].amount
-        price = await call(
-            v1.prices.create_async(
-                {
-                    "currency": campaign.currency.lower(),
-                    "custom_unit_amount": custom_amount,
-                    "product_data": {"name": name},
-                }
-            )
-        )
-        link = await call(
-            v1.payment_links.create_async(
+        price: Any = await call(self._client.v1.prices.create_async(_price_params(campaign, name)))
+        created = await call(
+            links.create_async(
                 {
                     "line_items": [{"price": price.id, "quantity": 1}],
                     "submit_type": "donate",
@@ -175,7 +162,7 @@ class StripeProvisioning:
                 }
             )
         )
-        return CREATED, link.url
+        return CREATED, created.url
 
     async def domain(self, name: str) -> Domain | None:
         page = await call(self._client.v1.payment_method_domains.list_async({"domain_name": name, "limit": 1}))
@@ -186,9 +173,8 @@ class StripeProvisioning:
         v1 = self._client.v1
         page = await call(v1.payment_method_domains.list_async({"domain_name": name, "limit": 1}))
         if not page.data:
-            return CREATED, _domain(
-                (await call(v1.payment_method_domains.create_async({"domain_name": name}))).to_dict()
-            )
+            created = await call(v1.payment_method_domains.create_async({"domain_name": name}))
+            return CREATED, _domain(created.to_dict())
         [found] = page.data
         if found.enabled:
             return UNCHANGED, _domain(found.to_dict())
@@ -197,6 +183,19 @@ class StripeProvisioning:
 
     async def close(self) -> None:
         await self._http.close_async()  # type: ignore[no-untyped-call]
+
+
+def _price_params(campaign: Campaign, name: str) -> Any:
+    """Return the parameters of a product whose price the donor chooses within the limits of the campaign."""
+    giving = campaign.giving
+    custom_amount = {"enabled": True, "minimum": giving.minimum.amount, "maximum": giving.maximum.amount}
+    if giving.suggested:
+        custom_amount["preset"] = giving.suggested[0].amount
+    return {
+        "currency": campaign.currency.lower(),
+        "custom_unit_amount": custom_amount,
+        "product_data": {"name": name},
+    }
 
 
 def _endpoint(found: Any) -> Endpoint:

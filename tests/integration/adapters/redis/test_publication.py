@@ -21,6 +21,7 @@ from redis import Redis
 
 from tests.integration.adapters.redis.test_totals_store import build, current, key, snapshot
 from tests.support.accounts import Connect, new_account
+from tests.support.scale import short_or_long
 
 pytestmark = pytest.mark.anyio
 
@@ -55,7 +56,7 @@ moves = st.tuples(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=short_or_long(40, 1_000))
 @given(story=st.lists(moves, max_size=8), step=st.sampled_from([1, 7, 100_00]), min_donations=st.integers(0, 4))
 def test_scheduled_publication_equals_the_domain_rule(
     connect: Connect, story: list[tuple[list[tuple[bool, int, int]], int, int, bool]], step: int, min_donations: int
@@ -83,7 +84,7 @@ def test_scheduled_publication_equals_the_domain_rule(
     asyncio.run(run())
 
 
-@settings(max_examples=40)
+@settings(max_examples=short_or_long(25, 500))
 @given(story=st.lists(st.tuples(st.integers(-90_00, 90_00), st.sampled_from([0, 500_00])), max_size=8))
 def test_immediate_publication_equals_the_domain_rule(connect: Connect, story: list[tuple[int, int]]) -> None:
     account = new_account()

@@ -19,6 +19,7 @@ from redis import Redis
 
 from tests.support.accounts import Connect, new_account
 from tests.support.redis_stores import totals_store
+from tests.support.scale import short_or_long
 
 pytestmark = pytest.mark.anyio
 
@@ -65,7 +66,7 @@ disputes = st.integers(0, 1).map(
 histories = st.lists(st.one_of(payments, refunds, disputes).flatmap(st.sampled_from), max_size=30)
 
 
-@settings(max_examples=150)
+@settings(max_examples=short_or_long(40, 1_000))
 @given(states=histories, workers=st.integers(1, 4), dice=st.randoms(use_true_random=False))
 def test_order_repetition_and_workers_do_not_matter(
     connect: Connect, states: list[ObjectState], workers: int, dice: random.Random
