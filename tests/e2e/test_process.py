@@ -45,7 +45,10 @@ def test_open_requests_are_answered_during_shutdown(redis_url, tmp_path, sample_
 
 
 def test_unfinished_client_does_not_block_shutdown(redis_url, tmp_path, sample_campaign):
-    with processes(redis_url, tmp_path, sample_campaign) as (installation, process), connected(installation) as slow:
+    with (
+        processes(redis_url, tmp_path, sample_campaign, workers=1) as (installation, process),
+        connected(installation) as slow,
+    ):
         slow.sendall(b"POST /v1/stripe/webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\nabc")
         time.sleep(0.3)
         process.send_signal(signal.SIGTERM)
@@ -69,8 +72,8 @@ def test_rolling_restart_of_two_instances_fails_no_request(redis_url, tmp_path, 
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     with (
-        processes(redis_url, tmp_path / "a", sample_campaign) as (first, process),
-        processes(redis_url, tmp_path / "b", sample_campaign) as (second, _),
+        processes(redis_url, tmp_path / "a", sample_campaign, workers=1) as (first, process),
+        processes(redis_url, tmp_path / "b", sample_campaign, workers=1) as (second, _),
         asking(first.service, second.service) as answers,
     ):
         time.sleep(1)

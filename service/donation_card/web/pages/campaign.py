@@ -352,7 +352,7 @@ class PageEndpoints:
 
 
 def validate_return_url(campaign: Campaign, url: str) -> str:
-    """Accept an article on a site that the campaign lists. Raises Invalid (`return_url_not_allowed`)."""
+    """Return the URL if its site is listed in the campaign. Raise Invalid (`return_url_not_allowed`)."""
     if not url:
         return ""
     try:
