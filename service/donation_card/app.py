@@ -54,8 +54,11 @@ from donation_card.web.middleware.cached_responses import CachedResponseMiddlewa
 from donation_card.web.middleware.public_url import PublicURLMiddleware
 from donation_card.web.middleware.request_id import RequestIDMiddleware, RequestIds
 from donation_card.web.middleware.security_headers import SecurityHeadersMiddleware
-from donation_card.web.pages.campaign import PageEndpoints, PageRenderer
+from donation_card.web.pages.campaign import CampaignPages
 from donation_card.web.pages.embed import EmbedEndpoints
+from donation_card.web.pages.give import GivePage
+from donation_card.web.pages.thanks import ThanksPage
+from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.problems import Problems
 from donation_card.web.routes import routes
 
@@ -114,7 +117,9 @@ def create_app(settings: Settings) -> ASGIApp:
             CheckoutEndpoints(checkout, session_reader, campaigns, progress, tokens, pages, settings.public_url),
             ChallengeEndpoint(session_limits),
             WebhookEndpoint(webhook_handler),
-            PageEndpoints(session_reader, campaigns, progress, tokens, pages, responses),
+            CampaignPages(campaigns, responses),
+            GivePage(campaigns, progress, tokens, pages),
+            ThanksPage(session_reader, campaigns, progress, tokens, pages),
             EmbedEndpoints(campaigns, pages),
             Readiness(health.reasons, health.ages, operator, lambda: session_limits.attack_status),
             MetricsEndpoint(operator, health.gauges),

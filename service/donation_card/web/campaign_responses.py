@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
@@ -24,9 +24,7 @@ from donation_card.web.presentation import feed
 from donation_card.web.presentation import images as pictures
 from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.documents import CampaignCard
-
-if TYPE_CHECKING:
-    from donation_card.web.pages.campaign import PageRenderer
+from donation_card.web.presentation.page_renderer import PageRenderer
 
 _MAX_AGE: Final = 30
 """Seconds. A cache may send a response for twice as long, so texts and pictures are at most a minute old."""

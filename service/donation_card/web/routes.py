@@ -20,8 +20,10 @@ from donation_card.web.campaign_responses import IMAGES
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import cache_control
 from donation_card.web.middleware.route_metrics import RouteMetricsMiddleware
-from donation_card.web.pages.campaign import PageEndpoints
+from donation_card.web.pages.campaign import CampaignPages
 from donation_card.web.pages.embed import EmbedEndpoints
+from donation_card.web.pages.give import GivePage
+from donation_card.web.pages.thanks import ThanksPage
 
 
 def routes(
@@ -29,7 +31,9 @@ def routes(
     checkout_sessions: CheckoutEndpoints,
     challenge: ChallengeEndpoint,
     webhook: WebhookEndpoint,
-    pages: PageEndpoints,
+    pages: CampaignPages,
+    give: GivePage,
+    thanks: ThanksPage,
     embed: EmbedEndpoints,
     readiness: Readiness,
     metrics: MetricsEndpoint,
@@ -49,10 +53,10 @@ def routes(
         _get(f"{SOURCE_PATH}/{{name}}", assets.file),
         _get("/widget/{hash}/donation-card.js", assets.file),
         _get("/static/{hash}/{name}", assets.file),
-        _get("/", pages.campaign_list),
-        _get("/c/{id}", pages.campaign),
-        _get("/c/{id}/give", pages.give),
-        _get("/c/{id}/thanks", pages.thanks),
+        _get("/", pages.list_all),
+        _get("/c/{id}", pages.show),
+        _get("/c/{id}/give", give.show),
+        _get("/c/{id}/thanks", thanks.show),
         _get("/c/{id}/frame", embed.frame),
         _get("/c/{id}/embed", embed.embed_code),
         _get("/c/{id}/updates.atom", campaigns.feed),

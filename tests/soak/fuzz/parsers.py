@@ -21,11 +21,13 @@ from donation_card.errors import ConfigurationError, IgnoredEvent, Invalid, NotF
 from donation_card.settings import Settings
 from donation_card.web.api.checkout_request import parse_json
 from donation_card.web.assets import Assets
+from donation_card.web.http.referrer import referring_host
 from donation_card.web.http.request_body import parse_form
 from donation_card.web.http.response_cache import ResponseCache
-from donation_card.web.pages.campaign import PageRenderer, _referring_host, validate_return_url
+from donation_card.web.http.return_url import validate_return_url
 from donation_card.web.pages.embed import EmbedEndpoints, _appearance, _size
 from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation.page_renderer import PageRenderer
 from starlette.requests import Request
 from stripe import WebhookSignature
 
@@ -118,7 +120,7 @@ def amount(data: bytes) -> None:
 
 
 def referer(data: bytes) -> None:
-    assert sample_campaign().site_label(_referring_host(asked(data, "referer"))) in {SITE, "other"}
+    assert sample_campaign().site_label(referring_host(asked(data, "referer"))) in {SITE, "other"}
 
 
 def oembed(data: bytes) -> None:

@@ -20,13 +20,14 @@ from donation_card.application.session_reader import SessionReader
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import Money
 from donation_card.errors import Invalid
-from donation_card.web.api.campaigns import language_for
 from donation_card.web.api.checkout_request import CheckoutForm, CheckoutRequest, read_checkout_request
 from donation_card.web.http.headers import NO_STORE
-from donation_card.web.pages.campaign import PageRenderer, validate_return_url
+from donation_card.web.http.return_url import validate_return_url
 from donation_card.web.presentation import card as view
 from donation_card.web.presentation import documents
 from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.request_language import page_language
 from donation_card.web.presentation.translations import Translations
 from donation_card.web.problems import http_status, localized_detail
 
@@ -113,7 +114,7 @@ class CheckoutEndpoints:
     async def status(self, request: Request) -> Response:
         handle = self.tokens.read_handle(request.path_params["session_token"])
         campaign = self.campaigns.get(handle.campaign)  # donors of a hidden campaign see their status too
-        t = texts.translations_for(language_for(request, campaign))
+        t = texts.translations_for(page_language(request, campaign))
         session = await self.session_reader.get_status(handle.session_id, handle.campaign, handle.attempt_id)
         progress = self.progress.get(campaign)
         return JSONResponse(

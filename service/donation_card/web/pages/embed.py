@@ -12,13 +12,13 @@ from starlette.responses import JSONResponse, Response
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.domain.campaign import Campaign
 from donation_card.errors import Invalid, NotFound, UnsupportedFormat
-from donation_card.web.api.campaigns import language_for
 from donation_card.web.http.headers import PUBLIC_CORS, cache_control
-from donation_card.web.pages.campaign import PageRenderer
 from donation_card.web.presentation import images as pictures
 from donation_card.web.presentation import snippet
 from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.documents import EmbedCode, OEmbed
+from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.request_language import page_language
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
 from donation_card.web.presentation.translations import Translations
 
@@ -42,12 +42,12 @@ class EmbedEndpoints:
     async def frame(self, request: Request) -> Response:
         """Also of a hidden campaign: nothing of it is in this page, and the card draws the neutral line."""
         campaign = self.campaigns.get(request.path_params["id"])
-        t = texts.translations_for(language_for(request, campaign))
+        t = texts.translations_for(page_language(request, campaign))
         return self.pages.frame(campaign, t, _appearance(request))
 
     async def embed_code(self, request: Request) -> Response:
         campaign = self.campaigns.get_visible(request.path_params["id"])
-        t = texts.translations_for(language_for(request, campaign))
+        t = texts.translations_for(page_language(request, campaign))
         kind, appearance = _choice(request, "kind", EMBED_KINDS), _appearance(request)
         pinned = _choice(request, "pinned", ("", "1")) == "1"
         code = self._embed_code(campaign, t, kind, appearance, pinned=pinned)
