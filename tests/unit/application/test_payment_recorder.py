@@ -1,4 +1,4 @@
-"""Test that objects of Stripe are applied to the totals of their campaign."""
+"""Reports of Stripe are applied to the totals of their campaign."""
 
 from __future__ import annotations
 
