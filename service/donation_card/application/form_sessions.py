@@ -23,7 +23,7 @@ _MAX_FORMS: Final = 10_000
 
 @dataclass(slots=True)
 class FormSession:
-    """What this worker knows of one form: the attempt number of each order, and the latest session with its order."""
+    """The orders of one form with their attempt numbers, and its latest session, as this worker knows them."""
 
     attempts: dict[str, int] = field(default_factory=dict)
     latest: tuple[str, str] | None = None

@@ -38,7 +38,7 @@ def load_settings() -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """What the commands use of the service."""
+    """The parts of the service that the commands use."""
 
     campaigns: Campaigns
     totals_store: TotalsStore

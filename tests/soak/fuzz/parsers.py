@@ -19,7 +19,7 @@ from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import MAX_MINOR_UNITS, parse_amount
 from donation_card.errors import ConfigurationError, IgnoredEvent, Invalid, NotFound
 from donation_card.settings import Settings
-from donation_card.web.api.checkout_sessions import _parse_request
+from donation_card.web.api.checkout_request import parse_json
 from donation_card.web.assets import Assets
 from donation_card.web.http.referrer import referring_host
 from donation_card.web.http.request_body import parse_form
@@ -85,7 +85,7 @@ def form_fields(data: bytes) -> None:
 
 def order(data: bytes) -> None:
     with contextlib.suppress(Invalid):
-        assert len(_parse_request(data).form_token) <= 600
+        assert len(parse_json(data).form_token) <= 600
 
 
 def token(data: bytes) -> None:

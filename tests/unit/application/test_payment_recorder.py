@@ -1,4 +1,4 @@
-"""What Stripe reports is applied to the totals of its campaign."""
+"""Reports of Stripe are applied to the totals of their campaign."""
 
 from __future__ import annotations
 

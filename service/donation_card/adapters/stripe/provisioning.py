@@ -5,10 +5,11 @@ Every `ensure_` method reads first and creates only what is missing, so it can b
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from operator import attrgetter
 from typing import Any, Final
 
 import stripe
@@ -67,6 +68,16 @@ class Domain:
     problems: dict[str, str]
 
 
+READ_PERMISSIONS: Final = {
+    "checkout.sessions": "Checkout Sessions",
+    "payment_intents": "PaymentIntents",
+    "refunds": "Charges and Refunds",
+    "disputes": "Disputes",
+    "events": "Events",
+}
+"""The resources of Stripe's API that the service lists, and the names of their permissions in the dashboard."""
+
+
 @dataclass(frozen=True, slots=True)
 class AccountInfo:
     """The account of a key, and the time at Stripe."""
@@ -98,21 +109,16 @@ class StripeProvisioning:
             )
 
     async def missing_permissions(self) -> AsyncIterator[str]:
-        """Yield the permissions that a restricted key lacks, with the names of the dashboard. Create nothing."""
-        v1, one = self._client.v1, {"limit": 1}
-        reads: dict[str, Callable[[Any], Awaitable[Any]]] = {
-            "Checkout Sessions: read": v1.checkout.sessions.list_async,
-            "PaymentIntents: read": v1.payment_intents.list_async,
-            "Charges and Refunds: read": v1.refunds.list_async,
-            "Disputes: read": v1.disputes.list_async,
-            "Events: read": v1.events.list_async,
-        }
-        for name, list_async in reads.items():
-            if not await _is_permitted(list_async(one)):
-                yield name
-        no_params: Any = {}  # Stripe checks the permission before it rejects the missing parameters
-        if not await _is_permitted(v1.checkout.sessions.create_async(no_params)):
-            yield "Checkout Sessions: write"
+        """Yield the permissions that a restricted key lacks. Every request is harmless: nothing is created."""
+        one = {"limit": 1}
+        for resource, names in READ_PERMISSIONS.items():
+            listed = attrgetter(resource)(self._client.v1).list_async
+            if not await _is_permitted(listed(one)):
+                yield f"{names}: read"
+        # An empty request is invalid, and without the permission it is forbidden.
+        nothing: Any = {}
+        if not await _is_permitted(self._client.v1.checkout.sessions.create_async(nothing)):
+            yield f"{READ_PERMISSIONS['checkout.sessions']}: write"
 
     async def endpoint(self, url: str) -> Endpoint | None:
         """Return the endpoint of this URL. Prefer an enabled one."""
