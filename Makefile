@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 THIS_CHECKOUT := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: help run test test-fast test-integration test-processes test-browser check check-deploy bench stress live-check screenshots \
+.PHONY: help run test test-fast test-integration test-web test-processes test-browser check check-deploy bench stress live-check screenshots \
 	format lock wheel sbom pin-release install install-system
 help:
 	@echo "make run             start the demo: an article, the service, the sandbox and an embedded Valkey"
@@ -56,16 +56,20 @@ tools/node_modules/.stamp: tools/package-lock.json .venv/dev.stamp
 run: .venv/run.stamp
 	@$(BIN)/donation-card demo
 
-# Two groups at a time: they are I/O-bound.
+# Two groups at a time: they are I/O-bound. The longest comes first, so that both end at about the same time.
 test: install
 	$(NEED) "make test" $(BROWSER)
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-integration test-processes test-browser
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-browser test-processes test-web test-integration
 
 test-fast: .venv/dev.stamp
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m coverage run --source=service/donation_card/domain,service/donation_card/application -m pytest tests/unit
+	@$(BIN)/python -m coverage report --skip-covered --fail-under=90
 
 test-integration:
-	$(BIN)/python -m pytest tests/unit tests/integration
+	$(BIN)/python -m pytest tests/unit tests/integration --ignore=tests/integration/web
+
+test-web:
+	$(BIN)/python -m pytest tests/integration/web
 
 test-processes:
 	$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/browser
@@ -111,7 +115,8 @@ stress: .venv/dev.stamp
 	tor --verify-config --quiet -f deploy/contrib/torrc
 	promtool check config --syntax-only deploy/prometheus.yml
 	promtool test rules deploy/alerts.test.yml
-	HYPOTHESIS_PROFILE=stress $(BIN)/python -m pytest tests/unit tests/integration/adapters tests/integration/sandbox tests/integration/application/test_scenarios.py
+	HYPOTHESIS_PROFILE=stress $(BIN)/python -m pytest tests/unit tests/integration/adapters tests/integration/sandbox \
+		tests/integration/application/test_scenarios.py tests/integration/web/test_openapi.py
 	$(BIN)/python -m tests.soak.mutants
 	$(BIN)/python -m tests.soak.other_browsers
 	$(BIN)/python -m tests.soak.card_testing

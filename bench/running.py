@@ -192,7 +192,7 @@ def proxy_running(folder: Path, service: str) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def process(command: list[str], environment: dict[str, str] | None, port: int) -> Iterator[int]:
-    running = subprocess.Popen(command, env=os.environ | (environment or {}))
+    running = subprocess.Popen(command, env=os.environ | (environment or {}), stdout=subprocess.DEVNULL)
     try:
         until(lambda: socket.create_connection(("127.0.0.1", port), 1).close(), pause=0.01)
         yield running.pid

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import httpx
 import uvloop
+from donation_card.adapters.redis.connection import create_connection
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
-from donation_card.application.ports.totals import Account
+from donation_card.application.ports.payments import Account
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.totals import payment
 from redis import Redis
@@ -33,7 +34,7 @@ def apply() -> None:
 
 
 async def _apply(url: str, redis: Redis) -> None:
-    store = RedisTotalsStore(url, deadline=60)
+    store = RedisTotalsStore(create_connection(url, deadline=60))
     small = Account("acct_small", livemode=False)
     for account in (ACCOUNT, small):
         rebuild = await store.begin_rebuild(account, "roof")

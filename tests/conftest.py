@@ -1,4 +1,4 @@
-"""What many tests share: a real server for the ledger, and an installation around it."""
+"""Provide a Redis-protocol server and an installation to all tests."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def _without_demo_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One server for all tests: every installation has a Stripe account of its own, and accounts never meet."""
+    """Start one server for all tests. Every installation has its own Stripe account, and accounts share no key."""
     with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as valkey:
         yield valkey.url
 
 
 @pytest.fixture(scope="module")
 def installation(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """An installation with a live figure, as in the demo; every answer that a test gets is held to the contract."""
+    """Start an installation with an immediate total. Every response is checked against `openapi.yaml`."""
     with running(redis_url, tmp_path_factory.mktemp("sandbox")) as found:
         found.until_ready()
         found.client.event_hooks["response"] = [_check_contract]
@@ -52,7 +52,7 @@ def _check_contract(response: object) -> None:
 
 @pytest.fixture
 def sample_campaign(tmp_path: Path) -> Path:
-    """A folder with one small campaign, "roof", to change at will."""
+    """Return a folder with one small campaign, "roof", that a test can change."""
     folder = tmp_path / "campaigns"
     folder.mkdir()
     (folder / "roof.toml").write_text(Path("tests/support/roof.toml").read_text("utf-8"), "utf-8")
@@ -70,5 +70,5 @@ def account() -> Account:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last: Playwright leaves a loop running in the thread, and `asyncio.run` wants none."""
+    """Run the browser tests last: Playwright leaves an event loop in the thread, and `asyncio.run` needs none."""
     items.sort(key=lambda item: "/browser/" in item.path.as_posix())

@@ -1,10 +1,10 @@
-"""The composition root: `create_app(settings)` puts the real parts together; others come in by keyword."""
+"""The composition root: `create_app(settings)` connects adapters, use cases and endpoints."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from starlette.applications import Starlette
@@ -17,23 +17,32 @@ from donation_card import __version__
 from donation_card.adapters.campaign_files.loader import CampaignFiles
 from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
 from donation_card.adapters.proof_of_work import ProofOfWork
-from donation_card.adapters.redis.rate_limiter import RedisRateLimiter
-from donation_card.adapters.redis.totals_store import RedisTotalsStore
+from donation_card.adapters.redis.connection import create_connection
+from donation_card.adapters.redis.form_sessions import RedisFormSessionStore
+from donation_card.adapters.redis.rate_limiter import LIMITS_TIMEOUT, RedisRateLimiter
+from donation_card.adapters.redis.totals_store import TOTALS_TIMEOUT, RedisTotalsStore
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.adapters.tokens import SignedTokens
+from donation_card.application.activity import ActivityLog
 from donation_card.application.checkout import Checkout
-from donation_card.application.donations import Donations
 from donation_card.application.form_sessions import FormSessions
-from donation_card.application.ports.campaigns import Campaigns
-from donation_card.application.ports.payments import Payments
-from donation_card.application.ports.totals import TotalsStore
+from donation_card.application.health import Health
+from donation_card.application.payment_recorder import PaymentRecorder
+from donation_card.application.public_progress import PublicProgress
+from donation_card.application.reconciliation import Reconciliation
 from donation_card.application.session_limits import Budgets, SessionLimits
+from donation_card.application.session_reader import SessionReader
+from donation_card.application.stripe_account import StripeAccount
+from donation_card.application.webhook_handler import WebhookHandler
 from donation_card.background_tasks import BackgroundTasks
 from donation_card.errors import DonationCardError
 from donation_card.observability.logs import configure_logs, flush_logs
 from donation_card.observability.metrics import configure_metrics
 from donation_card.observability.tracing import configure_tracing
 from donation_card.settings import Settings, from_environment
+from donation_card.web.api.campaigns import CampaignEndpoints
+from donation_card.web.api.challenge import ChallengeEndpoint
+from donation_card.web.api.checkout_sessions import CheckoutEndpoints
 from donation_card.web.api.health import Readiness
 from donation_card.web.api.metrics import MetricsEndpoint
 from donation_card.web.api.stripe_webhook import WebhookEndpoint
@@ -45,62 +54,77 @@ from donation_card.web.middleware.cached_responses import CachedResponseMiddlewa
 from donation_card.web.middleware.public_url import PublicURLMiddleware
 from donation_card.web.middleware.request_id import RequestIDMiddleware, RequestIds
 from donation_card.web.middleware.security_headers import SecurityHeadersMiddleware
-from donation_card.web.pages.campaign import PageRenderer
+from donation_card.web.pages.campaign import CampaignPages
+from donation_card.web.pages.embed import EmbedEndpoints
+from donation_card.web.pages.give import GivePage
+from donation_card.web.pages.thanks import ThanksPage
+from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.problems import Problems
 from donation_card.web.routes import routes
 
 
-def create_app(
-    settings: Settings,
-    *,
-    campaigns: Campaigns | None = None,
-    ledger: TotalsStore | None = None,
-    payments: Payments | None = None,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> ASGIApp:
-    """Raises Misconfigured, with every fault, when a campaign file is wrong."""
+def create_app(settings: Settings) -> ASGIApp:
+    """Return the application of one worker. Raise ConfigurationError with every fault of the campaign files."""
     configure_metrics()
-    files = campaigns or CampaignFiles(settings.campaigns_dir, publication_every=settings.demo_publication_interval)
-    stripe = payments or stripe_payments(settings)
-    donations = Donations(files, ledger or redis_ledger(settings), stripe, clock)
-    shared = RedisRateLimiter(settings.redis_url)
-    tokens = SignedTokens(settings.secret_keys)
-    admission = SessionLimits(
-        donations,
-        shared,
-        MemoryRateLimiter(),
-        ProofOfWork(settings.secret_keys),
-        Budgets.from_stripe_limit(settings.stripe_rate_limit),
-        settings.workers,
-    )
-    donations.on_event = admission.record_signal
-    checkout = Checkout(donations, stripe, tokens, admission, FormSessions(donations, shared, tokens))
+    record_span, end_tracing = configure_tracing(settings.otlp_endpoint, __version__)
+
+    # adapters
+    campaigns = campaign_files(settings)
+    payments, totals_store = stripe_payments(settings), redis_totals_store(settings)
+    limits_connection = create_connection(settings.redis_url, deadline=LIMITS_TIMEOUT, connections=8)
+    limiter, form_store = RedisRateLimiter(limits_connection), RedisFormSessionStore(limits_connection)
+    tokens, challenges = SignedTokens(settings.secret_keys), ProofOfWork(settings.secret_keys)
+
+    # use cases
+    budgets, workers = Budgets.from_stripe_limit(settings.stripe_rate_limit), settings.workers
+    activity = ActivityLog(utc_now)
+    account = StripeAccount(payments, totals_store)
+    progress = PublicProgress(account, campaigns, totals_store, utc_now)
+    session_limits = SessionLimits(account, limiter, MemoryRateLimiter(), challenges, budgets, workers)
+    form_sessions = FormSessions(account, form_store, tokens)
+    recorder = PaymentRecorder(account, campaigns, totals_store, payments)
+    webhook_handler = WebhookHandler(account, payments, recorder, session_limits, activity, utc_now)
+    session_reader = SessionReader(payments, recorder, budgets.reads, workers)
+    checkout = Checkout(campaigns, progress, payments, tokens, session_limits, form_sessions, recorder, activity)
+    reconciliation = Reconciliation(account, campaigns, totals_store, payments, recorder, progress, activity, utc_now)
+
+    # responses
     response_cache = ResponseCache()
     assets = Assets(response_cache)
     pages = PageRenderer(settings, assets)
-    campaign_responses = CampaignResponseCache(donations, pages, response_cache)
-    upkeep = BackgroundTasks(donations, campaign_responses, admission)
+    responses = CampaignResponseCache(campaigns, progress, pages, response_cache)
     problems = Problems(pages)
-    webhook = WebhookEndpoint(donations)
+
+    # the worker itself
+    background_tasks = BackgroundTasks(campaigns, totals_store, reconciliation, session_limits, responses)
+    health = Health(campaigns, progress, reconciliation, checkout, background_tasks.errors, utc_now)
     operator = BearerAuth(settings.metrics_tokens)
-    metrics = MetricsEndpoint(operator, lambda: upkeep.gauges(reasons()))
-
-    def reasons() -> dict[str, str | None]:
-        return upkeep.readiness() | {"payments": checkout.key_error}
-
-    readiness = Readiness(reasons, upkeep.ages, operator, lambda: admission.attack_status)
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with upkeep.lifespan(app):
-            yield
-        end_tracing()
-        flush_logs()  # the signal that ends a worker leaves no time for it
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        try:
+            async with background_tasks.running():
+                yield
+        finally:
+            for connection in (limiter, totals_store, payments):
+                await connection.close()
+            end_tracing()
+            flush_logs()  # a signal ends the worker right after this
 
-    request_ids = RequestIds(settings.forwarded_allow_ips)
-    record_span, end_tracing = configure_tracing(settings.otlp_endpoint, __version__)
     app: ASGIApp = Starlette(
-        routes=routes(checkout, campaign_responses, pages, webhook, metrics, settings.public_url, readiness, assets),
+        routes=routes(
+            CampaignEndpoints(campaigns, responses),
+            CheckoutEndpoints(checkout, session_reader, campaigns, progress, tokens, pages, settings.public_url),
+            ChallengeEndpoint(session_limits),
+            WebhookEndpoint(webhook_handler),
+            CampaignPages(campaigns, responses),
+            GivePage(campaigns, progress, tokens, pages),
+            ThanksPage(session_reader, campaigns, progress, tokens, pages),
+            EmbedEndpoints(campaigns, pages),
+            Readiness(health.reasons, health.ages, operator, lambda: session_limits.attack_status),
+            MetricsEndpoint(operator, health.gauges),
+            assets,
+        ),
         exception_handlers={
             DonationCardError: problems.expected,
             HTTPException: problems.http,
@@ -108,6 +132,7 @@ def create_app(
         },
         lifespan=lifespan,
     )
+    request_ids = RequestIds(settings.forwarded_allow_ips)
     middleware = [
         Middleware(CachedResponseMiddleware, response_cache, request_ids),
         Middleware(RequestIDMiddleware, request_ids, record_span),
@@ -120,18 +145,27 @@ def create_app(
     return app
 
 
+def campaign_files(settings: Settings) -> CampaignFiles:
+    return CampaignFiles(settings.campaigns_dir, publication_interval=settings.demo_publication_interval)
+
+
 def stripe_payments(settings: Settings) -> StripePayments:
     return StripePayments(
         settings.stripe_secret_key, settings.stripe_webhook_secrets, api_base=settings.stripe_api_base
     )
 
 
-def redis_ledger(settings: Settings) -> RedisTotalsStore:
-    return RedisTotalsStore(settings.redis_url, replicas=settings.redis_min_replicas_ack)
+def redis_totals_store(settings: Settings) -> RedisTotalsStore:
+    replicas = settings.redis_min_replicas_ack
+    return RedisTotalsStore(create_connection(settings.redis_url, deadline=TOTALS_TIMEOUT, replicas=replicas))
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def worker() -> ASGIApp:
-    """What `serve` runs in each worker process."""
+    """Return the application of one worker process of `donation-card serve`."""
     settings = from_environment(os.environ)
     configure_logs(settings.log_level)
     return create_app(settings)

@@ -25,15 +25,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 class DonationCardError(Exception):
-    """Base of the tree."""
+    """Base of the tree. `codes` are the codes of the class; the first one is the default."""
 
-    code = "internal"
+    codes: ClassVar[tuple[str, ...]] = ("internal",)
 
     def __init__(self, code: str | None = None, **params: str | int) -> None:
-        self.code = code or self.code
+        self.code = code or self.codes[0]
+        assert self.code in self.codes, self.code
         self.params = params
         super().__init__(self.code, params)
 
@@ -42,43 +44,71 @@ class DonationCardError(Exception):
 
 
 class ClientError(DonationCardError):
-    """The request cannot be served, and a retry does not help."""
+    """The request cannot be served, and a retry does not help. The codes are those of HTTP errors of Starlette."""
+
+    codes: ClassVar[tuple[str, ...]] = (
+        "not_found",
+        "method_not_allowed",
+        "body_too_large",
+        "unsupported_media_type",
+        "request_malformed",
+    )
 
 
 class NotFound(ClientError):
     """No such page, campaign or session."""
 
-    code = "not_found"
+    codes = ("not_found", "campaign_unknown", "campaign_hidden", "session_unknown", "url_not_recognized")
 
 
 class Invalid(ClientError):
     """A part of the request has a value that is not allowed."""
 
-    code = "request_malformed"
+    codes = (
+        "request_malformed",
+        "language_malformed",
+        "parameter_invalid",
+        "size_out_of_range",
+        "return_url_not_allowed",
+        "amount_missing",
+        "amount_not_a_number",
+        "amount_whole_units",
+        "amount_ambiguous",
+        "amount_conflict",
+        "amount_below_minimum",
+        "amount_above_maximum",
+        "amount_too_large",
+        "amount_not_chargeable",
+        "token_missing",
+        "token_expired",
+        "token_invalid",
+        "signature_invalid",
+        "event_malformed",
+    )
 
 
 class TooLarge(ClientError):
     """The body exceeds its limit."""
 
-    code = "body_too_large"
+    codes = ("body_too_large",)
 
 
 class UnsupportedFormat(ClientError):
     """An oEmbed consumer requests a format other than JSON (https://oembed.com, 2.3.6)."""
 
-    code = "format_not_supported"
+    codes = ("format_not_supported",)
 
 
 class Conflict(ClientError):
     """The state of the session or of the campaign does not allow the request."""
 
-    code = "already_paid"
+    codes = ("already_paid", "campaign_closed")
 
 
 class RateLimited(ClientError):
     """Too many requests."""
 
-    code = "rate_limited"
+    codes = ("rate_limited", "challenge_required", "too_many_changes")
 
 
 class Unavailable(DonationCardError):
@@ -88,19 +118,19 @@ class Unavailable(DonationCardError):
 class TotalsUnavailable(Unavailable):
     """Redis does not answer, or its answer cannot be used."""
 
-    code = "totals_unavailable"
+    codes = ("totals_unavailable",)
 
 
 class ProgressUnknown(Unavailable):
     """The totals are not built yet, and no public total is known. Unknown is not zero."""
 
-    code = "progress_unknown"
+    codes = ("progress_unknown",)
 
 
 class PaymentsUnavailable(Unavailable):
     """Stripe does not answer, or its answer cannot be used."""
 
-    code = "payments_unavailable"
+    codes = ("payments_unavailable", "payment_status_unknown")
 
 
 class ReplayedFailure(PaymentsUnavailable):
@@ -115,12 +145,17 @@ class StripeKeyRejected(PaymentsUnavailable):
 
 
 class IgnoredEvent(DonationCardError):
-    """The event does not concern a donation of this installation.
+    """The event does not concern a donation of this installation."""
 
-    Codes: other_account, other_mode, other_product, payment_declined, unhandled_type, wrong_currency.
-    """
-
-    code = "unhandled_type"
+    codes = (
+        "unhandled_type",
+        "other_account",
+        "other_mode",
+        "other_product",
+        "payment_declined",
+        "status_unknown",
+        "wrong_currency",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +174,7 @@ class ConfigFault:
 class ConfigurationError(DonationCardError):
     """Hold every fault that was found, so that an operator can correct all at once."""
 
-    code = "misconfigured"
+    codes = ("misconfigured",)
 
     def __init__(self, faults: Sequence[ConfigFault]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""`make live-check`, for whoever has a test key: does Stripe still answer as our sandbox does?
+"""Compare Stripe with the sandbox: `make live-check`, with a Stripe test key.
 
 The same calls go to both, and each answer is compared field by field: keys, types, and the words that are no names,
 addresses or times. Then the giving page is opened in a card on another origin, with Stripe's own page in it. No money
@@ -22,7 +22,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 import stripe
-from donation_card.adapters.stripe.payments import HANDLED_EVENTS, _create_params
+from donation_card.adapters.stripe.objects import HANDLED_EVENTS, create_params
 from donation_card.application.ports.payments import CheckoutOrder, UiMode
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.money import Money
@@ -35,14 +35,14 @@ from tests.support.installation import listening, served
 STRIPE = "https://api.stripe.com"
 
 OF_THE_ACCOUNT = {"payment_method_types", "branding_settings", "payment_method_configuration_details", "capabilities"}
-"""What the dashboard decides: kept out of the comparison. Of an account everything is its own but the shape."""
+"""Fields that the dashboard decides. They are not compared. Of an account only the types are compared."""
 
 NOT_A_WORD = re.compile(r"https?://|/|[a-z]{2,9}_(test_)?\w{8,}|.*\s|\d|.*@|$")
 
 
 @dataclass
 class Side:
-    """One of the two, as a caller sees it. `sessions`: what was made there and is to be expired."""
+    """Call one of the two. `sessions` are the created sessions, which must be expired."""
 
     name: str
     url: str
@@ -63,7 +63,7 @@ class Side:
         return answer
 
     def expire_all(self) -> int:
-        """How many were still open."""
+        """Expire the created sessions and return how many were open."""
         return sum(
             self.call("POST", f"/v1/checkout/sessions/{each}/expire").status_code == 200
             for each in dict.fromkeys(self.sessions)
@@ -71,7 +71,7 @@ class Side:
 
 
 def differences(ours: Any, theirs: Any, where: str = "", *, words: bool = True) -> Iterator[str]:
-    """What the sandbox has and Stripe has not, or not so. What only Stripe has is no fault: it adds fields freely.
+    """Return what the sandbox has and Stripe has not, or differently. Stripe may have more: it adds fields at any time.
 
     `words`: whether what is said counts, and not the shape alone.
     """
@@ -97,9 +97,9 @@ def differences(ours: Any, theirs: Any, where: str = "", *, words: bool = True) 
 
 
 def order(shape: UiMode) -> Any:
-    """The parameters that the service itself would send."""
+    """Return the parameters that the service sends."""
     hosted = {"success_url": "https://give.example.org/thanks", "cancel_url": "https://give.example.org/"}
-    return _create_params(
+    return create_params(
         CheckoutOrder(
             campaign="live-check",
             site="other",
@@ -115,7 +115,7 @@ def order(shape: UiMode) -> Any:
 
 
 def steps() -> Iterator[tuple[str, Callable[[Side], httpx.Response]]]:
-    """Each is done on both sides, in this order."""
+    """Return the steps, which run on both sides in this order."""
     sessions, embedded, hosted = "/v1/checkout/sessions", order(UiMode.EMBEDDED), order(UiMode.HOSTED)
     key = f"donation-card-live-check-{uuid.uuid4().hex}"
 
@@ -147,11 +147,11 @@ def steps() -> Iterator[tuple[str, Callable[[Side], httpx.Response]]]:
 
 
 LISTED = {path: f"a list: {path}" for path in ("/v1/payment_intents", "/v1/refunds", "/v1/disputes", "/v1/events")}
-"""What an account has of these came about in its own way: of them the shape counts, and the sandbox has one of each."""
+"""Lists whose content differs by account. Only the types are compared, and the sandbox has one of each."""
 
 
 def live(ours: Side) -> None:
-    """A gift, half of it refunded, then disputed; the operator's switches do what no API can."""
+    """Give once at the sandbox, refund half, then dispute it, through the control API."""
     made = ours.call("POST", "/v1/checkout/sessions", order(UiMode.HOSTED)).json()
     ours.sessions.clear()
     httpx.post(made["url"], data={"number": "4242 4242 4242 4242", "email": "ada@example.org"})
@@ -162,7 +162,7 @@ def live(ours: Side) -> None:
 
 
 def compare(ours: Side, theirs: Side, say: Callable[[str], None]) -> int:
-    """How many steps differ."""
+    """Return the number of steps that differ."""
     wrong = 0
     live(ours)
     for name, do in steps():
@@ -182,7 +182,7 @@ def compare(ours: Side, theirs: Side, say: Callable[[str], None]) -> int:
 
 
 def open_framed(theirs: Side, publishable: str, folder: Path, say: Callable[[str], None]) -> list[str]:
-    """The whole path in a browser as far as Stripe's page: article, card, giving page, payment. What was wrong."""
+    """Go from the article to Stripe's page in a browser, and return what was wrong."""
     from playwright.sync_api import sync_playwright
 
     from tests.support.browser import CHROMIUM, article, choose, open_card, with_publisher_site
@@ -233,7 +233,7 @@ def _of(url: str, origins: tuple[str, ...]) -> bool:
 
 
 def check(secret: str, publishable: str, url: str, say: Callable[[str], None], *, browser: bool = True) -> bool:
-    """Whether Stripe at `url` is as the sandbox. Raises ValueError for keys that are not of the test mode."""
+    """Return True if Stripe at `url` is as the sandbox. Raise ValueError for keys of the live mode."""
     for key, kinds in ((secret, ("sk_test_", "rk_test_")), (publishable, ("pk_test_",))):
         if not key.startswith(kinds):
             raise ValueError(f"a key of the test mode is needed ({' or '.join(kinds)}…); a live one is not touched")

@@ -1,4 +1,4 @@
-"""What uvicorn leaves open the service closes itself, and the shortcut to prepared bytes is HTTP to the letter."""
+"""Test the limits of connections, and pipelined requests."""
 
 import contextlib
 import socket
@@ -23,7 +23,7 @@ def connected(installation):
 
 
 def told(installation, sent, *, until_closed=True):
-    """What comes back for these bytes."""
+    """Send these bytes and return the response."""
     with connected(installation) as client:
         client.sendall(sent)
         received = b""

@@ -1,4 +1,4 @@
-"""The wire: a head has a limit, a connection that is lost takes its answers with it, and nothing but HTTP is spoken."""
+"""Test the HTTP protocol on a socket: limits of the head, lost connections, other protocols."""
 
 import socket
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.installation import processes
 
 @pytest.fixture(scope="module")
 def served(redis_url, tmp_path_factory):
-    """As an operator runs it, and its log."""
+    """Run the service as an operator does, and yield its log too."""
     folder = tmp_path_factory.mktemp("served")
     with processes(redis_url, folder, Path("campaigns"), workers=1) as (installation, _):
         yield int(installation.service.rpartition(":")[2]), folder / "log"

@@ -51,5 +51,5 @@ def test_file_names_are_searched_too(tmp_path):
 
 
 def test_donations_leave_no_leak_marker_anywhere():
-    """`python -m tests.soak.stress canaries` gives a thousand."""
-    print(run("canaries", 0.012, seed=1))
+    """`python -m tests.soak.stress leak-markers` makes a thousand donations."""
+    print(run("leak-markers", 0.012, seed=1))

@@ -1,4 +1,4 @@
-"""The live check finds what differs between two Stripes, and nothing where none does; it leaves nothing open."""
+"""Test the live check between two sandboxes."""
 
 import contextlib
 import json
@@ -50,7 +50,7 @@ def checked(url, **options):
 
 
 def test_live_check_of_equal_stripes_finds_no_difference():
-    """As an operator calls it, with the browser."""
+    """Run the command as an operator does, with the browser."""
     with another_stripe() as url:
         keys = {"STRIPE_SECRET_KEY": KEYS[0], "STRIPE_PUBLISHABLE_KEY": KEYS[1], "STRIPE_API_BASE": url}
         command = [sys.executable, "-m", "tests.e2e.live_check"]

@@ -1,4 +1,4 @@
-"""The service as a process: told to stop, restarted, starved of files, with a disk that is full."""
+"""Test the service as a process: shutdown, restart, missing file descriptors, a full disk."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from tests.soak.stress import workers
 from tests.support.installation import eventually, processes, running
 
 DRAINED_WITHIN = 10
-"""Seconds; a deadline that is behaviour may take three times as long on a shared machine."""
+"""Seconds. On a shared machine a timeout may take three times as long."""
 
 PROGRESS = "/v1/campaigns/roof/progress"
 
@@ -45,7 +45,10 @@ def test_open_requests_are_answered_during_shutdown(redis_url, tmp_path, sample_
 
 
 def test_unfinished_client_does_not_block_shutdown(redis_url, tmp_path, sample_campaign):
-    with processes(redis_url, tmp_path, sample_campaign) as (installation, process), connected(installation) as slow:
+    with (
+        processes(redis_url, tmp_path, sample_campaign, workers=1) as (installation, process),
+        connected(installation) as slow,
+    ):
         slow.sendall(b"POST /v1/stripe/webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\nabc")
         time.sleep(0.3)
         process.send_signal(signal.SIGTERM)
@@ -65,12 +68,12 @@ def test_slow_checkout_session_is_returned_during_shutdown(redis_url, tmp_path, 
 
 
 def test_rolling_restart_of_two_instances_fails_no_request(redis_url, tmp_path, sample_campaign):
-    """Whoever asks tries the other one where a connection is refused or closed, as proxies do."""
+    """Clients try the other instance if a connection is refused or closed, as proxies do."""
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     with (
-        processes(redis_url, tmp_path / "a", sample_campaign) as (first, process),
-        processes(redis_url, tmp_path / "b", sample_campaign) as (second, _),
+        processes(redis_url, tmp_path / "a", sample_campaign, workers=1) as (first, process),
+        processes(redis_url, tmp_path / "b", sample_campaign, workers=1) as (second, _),
         asking(first.service, second.service) as answers,
     ):
         time.sleep(1)
@@ -81,7 +84,7 @@ def test_rolling_restart_of_two_instances_fails_no_request(redis_url, tmp_path, 
 
 
 def test_replacing_workers_under_load_fails_no_request(redis_url, tmp_path, sample_campaign):
-    """SIGHUP. A connection that is closed between two requests is opened again, and never refused."""
+    """Send SIGHUP. A connection that closes between two requests is opened again, and never refused."""
     with (
         processes(redis_url, tmp_path, sample_campaign) as (installation, process),
         asking(installation.service, installation.service) as answers,
@@ -95,7 +98,7 @@ def test_replacing_workers_under_load_fails_no_request(redis_url, tmp_path, samp
 
 @contextlib.contextmanager
 def asking(*urls):
-    """Readers on connections that they keep; gives the statuses they get, 0 where no address answers."""
+    """Read on kept connections and yield the list of statuses, 0 where no address answers."""
     answers, stopping = [], threading.Event()
 
     def ask():
@@ -151,7 +154,7 @@ def cpu_seconds(pid):
 
 
 def status(client):
-    """Of one answer; 0 where the connection is refused or was closed."""
+    """Return the status of a response, or 0 if the connection is refused or was closed."""
     try:
         return client.get(PROGRESS).status_code
     except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError):

@@ -1,4 +1,4 @@
-"""The shipped proxy in front of the real service: what it keeps, what it never keeps, and whom it hangs up on."""
+"""Test the shipped nginx configuration in front of the service."""
 
 import contextlib
 import os
@@ -169,7 +169,7 @@ def test_proxy_closes_slow_clients_and_serves_others(behind):
 
 
 def ended(connection):
-    """Whether the other side has said its last word, which may be a 408."""
+    """Return True if the other side closed the connection, perhaps after a 408."""
     try:
         connection.setblocking(False)
         while connection.recv(4096):
@@ -182,7 +182,7 @@ def ended(connection):
 
 
 def test_hidden_campaign_stays_redacted_while_service_is_down(redis_url, tmp_path, sample_campaign):
-    """And a figure may be old then, but nothing else; and no log tells who asked."""
+    """Only the total may be old then, and no log names the client."""
     with listening() as probe:
         port = probe.getsockname()[1]
     other = sample_campaign / "shed.toml"
@@ -197,7 +197,7 @@ def test_hidden_campaign_stays_redacted_while_service_is_down(redis_url, tmp_pat
         file = sample_campaign / "roof.toml"
         file.write_text(file.read_text("utf-8").replace('status = "open"', 'status = "hidden"'), "utf-8")
         eventually(lambda: "A roof for the winter" not in client.get("/v1/campaigns/roof").text, "the card is redacted")
-        eventually(lambda: client.get("/v1/campaigns/roof/progress").status_code == 404, "the figure is gone")
+        eventually(lambda: client.get("/v1/campaigns/roof/progress").status_code == 404, "the total is gone")
         process.terminate()
         process.wait(30)
         eventually(lambda: client.get("/healthz").status_code == 502, "the service is away")

@@ -1,4 +1,4 @@
-"""`serve` as an operator runs it: several workers, campaigns edited while it runs, the figure on its timetable."""
+"""Test `serve` as an operator runs it: several workers, edited campaigns, scheduled totals."""
 
 import json
 import signal
@@ -30,7 +30,7 @@ def test_two_workers_take_donations_and_log_no_secret(serving):
     )
     answers = {httpx.get(f"{installation.service}/v1/campaigns/roof/progress").text for _ in range(20)}
     assert len(answers) == 1, "every worker shows the same figure"
-    assert json.loads(answers.pop())["raised"] == 0, "the figure waits for its next review"
+    assert json.loads(answers.pop())["raised"] == 0, "the total waits for the next period"
     printed = log.read_text()
     for secret in ("ada@example.org", "4242", "python-httpx", WEBHOOK_SECRET, "rk_test", "cs_test"):
         assert secret not in printed, printed
@@ -80,7 +80,7 @@ def test_donation_within_period_keeps_public_total(redis_url, tmp_path, sample_c
             thanks = installation.client.get(installation.pay(started.headers["location"]).headers["location"]).text
         assert "next updated around" in thanks
         assert "€100" in thanks
-        eventually(lambda: installation.totals("roof").raised == 45_000, "the ledger has all three")
+        eventually(lambda: installation.totals("roof").raised == 45_000, "all three are counted")
         after = installation.client.get("/v1/campaigns/roof/progress")
         assert (after.content, after.headers["etag"]) == (before.content, before.headers["etag"])
         card = installation.client.get("/v1/campaigns/roof", params={"lang": "en"}).json()
@@ -119,7 +119,7 @@ def test_offline_donation_is_shown_without_restart(redis_url, tmp_path, sample_c
         file.write_text(file.read_text("utf-8") + OFFLINE, "utf-8")
         eventually(lambda: installation.progress("roof")["offline"] == 437_50, "the concert is counted")
         assert installation.progress("roof")["raised"] == 437_50
-        assert installation.totals("roof").raised == 0, "the ledger is Stripe's alone"
+        assert installation.totals("roof").raised == 0, "the totals in Redis are of payments only"
         page = installation.client.get("/c/roof", params={"lang": "de"}).text
         for words in ("Konzert in Vilnius", "437,50\u00a0€", "davon 437,50\u00a0€ offline gespendet"):
             assert words in page

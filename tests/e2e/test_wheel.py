@@ -1,4 +1,4 @@
-"""The wheel, installed away from the checkout, is the whole product: it runs the demo."""
+"""Test the wheel outside of the checkout."""
 
 import os
 import re
@@ -14,6 +14,7 @@ import httpx
 import pytest
 import yaml
 from donation_card import __version__
+from donation_card.web.assets import current_card
 
 from tests.e2e.test_demo import three_free_ports
 from tests.support.installation import eventually
@@ -80,9 +81,7 @@ def test_installed_wheel_runs_demo_in_empty_folder(installed, tmp_path):
         eventually(lambda: demo.poll() is not None or answers(f"{service}/healthz"), "the demo answers", 60)
         assert demo.poll() is None, (tmp_path / "log").read_text()
         assert httpx.get(f"{service}/healthz").json()["version"] == __version__
-        assert (
-            httpx.get(f"{service}/widget/v1/donation-card.js").content == Path("widget/donation-card.js").read_bytes()
-        )
+        assert httpx.get(f"{service}/widget/v1/donation-card.js").content == current_card()
         assert httpx.get(f"{service}/openapi.yaml").content == Path("openapi.yaml").read_bytes()
         assert httpx.get(f"{service}/c/vitaly/share.png").headers["content-type"] == "image/png"
         shutil.rmtree(Path(where.stdout.strip()).parent / "web" / "templates")

@@ -1,4 +1,4 @@
-"""docs/asvs.md has every requirement of OWASP ASVS 5.0 up to level 2 once, and no test in it is made up."""
+"""Check that docs/asvs.md lists every requirement of OWASP ASVS 5.0 up to level 2."""
 
 import re
 from collections import Counter

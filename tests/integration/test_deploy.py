@@ -1,4 +1,4 @@
-"""The files of deploy/ agree with the service: metrics, settings, limits. Every alert has a runbook entry."""
+"""Check the deploy files against the service: metrics, settings, ports, alerts."""
 
 import json
 import re

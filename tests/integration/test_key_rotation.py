@@ -1,4 +1,4 @@
-"""Each secret is changed while donors give: what was begun with the old one is finished with the new one."""
+"""Test the rotation of each secret while donors give."""
 
 import contextlib
 import re
@@ -19,7 +19,7 @@ OLD, NEW = "o0123456789abcdef" * 2, "n0123456789abcdef" * 2
 
 @contextlib.contextmanager
 def beside(installation: Installation, **changed: object):
-    """Another instance of the same installation, with other secrets."""
+    """Start another instance of the same installation, with other secrets."""
     bound = listening()
     url = f"http://localhost:{bound.getsockname()[1]}"
     settings = replace(installation.settings, **changed)
@@ -31,7 +31,7 @@ def beside(installation: Installation, **changed: object):
 
 @dataclass(frozen=True)
 class Begun:
-    """What a donor holds after the first half of a gift."""
+    """Hold what a donor has after the first half of a donation."""
 
     token: str
     handle: str
@@ -86,7 +86,7 @@ def test_donation_is_counted_across_a_stripe_key_change(installation):
     begun = begin(installation)
     with beside(installation, stripe_secret_key="rk_test_next0123456789") as other:
         assert finishes(other, begun)
-        eventually(lambda: other.totals().raised == before.raised + 2500, "it is counted, in the same ledger")
+        eventually(lambda: other.totals().raised == before.raised + 2500, "it is counted, in the same totals")
 
 
 def test_metrics_are_read_with_either_token(installation):

@@ -1,11 +1,11 @@
-"""Check that each mutant applies to the code. `python -m tests.soak.mutants` checks that each one is detected."""
+"""Check that the mutants apply; `python -m tests.soak.mutants` shows that each is detected."""
 
 import pytest
 
-from tests.soak.mutants.__main__ import PROJECT, applies, patches, tests_of
+from tests.soak.mutants.__main__ import PROJECT, applies, listed_tests, patches
 
 
 @pytest.mark.parametrize("patch", patches().values(), ids=patches())
 def test_mutant_applies_and_names_existing_tests(patch):
     assert applies(patch, PROJECT, "--check")
-    assert all((PROJECT / test).exists() for test in tests_of(patch))
+    assert all((PROJECT / test).exists() for test in listed_tests(patch))

@@ -1,4 +1,4 @@
-"""A simulated card-testing run: attackers from ten thousand networks, donors among them, and the real admission.
+"""Simulate card testing: attackers from ten thousand networks, donors, and the real limits.
 
     python -m tests.soak.card_testing [scenario…] [--minutes 90] [--seed 7]
 
@@ -36,26 +36,26 @@ BUDGETS = Budgets.from_stripe_limit(25)
 PREFIXES = 10_000
 DONORS_A_SECOND = 0.5
 NATIVE, LAPTOP, PHONE = 650, 400, 120
-"""Tries a second: of one core without a browser, of a laptop's, of an old telephone's."""
+"""Attempts a second: one core without a browser, a laptop's browser, an old telephone's browser."""
 
-PATIENCE = 60
-"""Seconds that a donor waits for the check."""
+TIMEOUT = 60
+"""Seconds that a donor waits for the challenge."""
 
 AGAIN = 20
-"""Times that the giving page, and an attacker too, shows a proof that found no room."""
+"""How often a donor or an attacker sends a proof again that was rejected for lack of room."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Who attacks from a tenth of the time to two thirds of it. `rate`: requests a second without a proof."""
+    """Describe an attack from a tenth to two thirds of the time. `rate` is requests a second without a proof."""
 
     about: str
     rate: float
     cores: int = 0
     forms: float = 0.3
-    """The share of requests that come as a browser without JavaScript would send them."""
+    """The share of requests that look as if a browser without JavaScript sent them."""
     promised: bool = True
-    """Whether 99 % of the donors must be served; more cores than that and the work is too much for telephones."""
+    """Require that 99 % of the donors are served. With more cores the work is too much for telephones."""
 
 
 SCENARIOS = {
@@ -70,7 +70,7 @@ SCENARIOS = {
 
 @dataclass
 class Outcome:
-    """`waits` in seconds, of donors who had to prove something. `levels`: seconds spent at each."""
+    """Hold the results. `waits` are the seconds of donors with a challenge, `levels` the seconds at each level."""
 
     donors: Counter = field(default_factory=Counter)
     waits: list[float] = field(default_factory=list)
@@ -128,7 +128,7 @@ class Run:
         return self.outcome
 
     async def look(self) -> None:
-        """What `Upkeep` does once a second; and the budget that the limits in force leave to whoever comes."""
+        """Do the background work of a second, and add the sessions that the limits allow."""
         await self.admission.sync_attack_status()
         level = self.admission.attack_status.effective_level
         self.outcome.levels[level] += 1
@@ -148,7 +148,7 @@ class Run:
         return "session", 0
 
     def work(self, speed: float) -> float:
-        """Seconds that the challenge of this moment takes."""
+        """Return the seconds that a challenge takes at the current level."""
         tries = MEAN_ATTEMPTS << (max(self.admission.attack_status.effective_level, 1) - 1)
         return tries * self.dice.uniform(0.5, 1.5) / speed
 
@@ -189,10 +189,10 @@ class Run:
                 self.later(self.dice.uniform(20, 120), self.gift_paid)
         elif answer == "challenge_required":
             work = self.work(speed)
-            if waited + work < PATIENCE:
+            if waited + work < TIMEOUT:
                 solved = partial(self.donor_presses, address, kinds, speed, tries, self.proof(), waited + work)
                 self.later(work, solved)
-        elif proof and tries and waited < PATIENCE:
+        elif proof and tries and waited < TIMEOUT:
             again = partial(self.donor_presses, address, kinds, speed, tries - 1, proof, waited + 2)
             self.later(max(wait, 2), again)
 
@@ -219,7 +219,7 @@ class Run:
         await self.attacker_gets("unproven", scripted=scripted)
 
     async def attacker_proves(self) -> None:
-        """One core: it solves, uses the proof, shows it again, and begins anew, for ever from another network."""
+        """Attack with one core: solve, use the proof, send it again, and repeat from another network."""
         if not self.attacking():
             return
         self.outcome.attackers["asked"] += 1
@@ -246,12 +246,12 @@ class Run:
 
 
 class Bank:
-    async def account(self) -> Account:
+    async def get(self) -> Account:
         return Account("acct_simulated", livemode=False)
 
 
 class Work:
-    """Who shows a proof has done it: `Run.work` let the time go by."""
+    """Accept every proof. `Run.work` already spent the time for it."""
 
     def issue(self, form: str, level: int) -> dict[str, object]:
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Gifts with canaries in every field, through the real processes; then a search of everything that is left of them."""
+"""Donate with leak markers in every field, then search everything that the processes left."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ LISTED = "news.example.org"
 KEY = ("sk_test_x", "")
 
 
-def story(folder: Path, dice: random.Random, count: int) -> str:
-    """Raises AssertionError with every place where a canary was found."""
+def scenario(folder: Path, dice: random.Random, count: int) -> str:
+    """Raise AssertionError with every place where a leak marker was found."""
     folders = {name: folder / name for name in ("campaigns", "home", "tmp", "stripe", "valkey")}
     for path in folders.values():
         path.mkdir()
     changes = {
-        "after_goal = false": "after_goal = true",
-        "warn_banks_of = []": f'warn_banks_of = []\nsites = ["{LISTED}"]',
+        "accept_above_goal = false": "accept_above_goal = true",
+        "warned_bank_countries = []": f'warned_bank_countries = []\nsites = ["{LISTED}"]',
     }
     text = ROOF.read_text("utf-8")
     for line, other in changes.items():
@@ -63,7 +63,7 @@ def story(folder: Path, dice: random.Random, count: int) -> str:
             _while_the_ledger_is_full(installation, raw, donors[0])
             _while_stripe_is_away(installation, donors[-1])
             _not_even_http(installation, donors[0])
-            eventually(lambda: _agreed(installation), "the ledger says what the sandbox says", 60)
+            eventually(lambda: _agreed(installation), "the totals equal the sandbox's", 60)
             search = Search(donors, _ids(installation))
             found = [
                 hit for where, content in _living(installation, process.pid) for hit in search.hits(where, content)
@@ -82,11 +82,11 @@ def story(folder: Path, dice: random.Random, count: int) -> str:
     assert sites == {LISTED, "other"}, sites
     _finds_what_is_planted(search, folder, donors[-1])
     searched = f"{search.searched + at_stripe.searched:,} bytes searched"
-    return f"{count} gifts, {search.canaries} canaries, {len(search.patterns)} patterns, {searched}, none found"
+    return f"{count} gifts, {search.markers} markers, {len(search.patterns)} patterns, {searched}, none found"
 
 
 class Visit:
-    """All that one donor does, and gets wrong."""
+    """Do everything that a donor can do, with mistakes."""
 
     def __init__(self, installation: Installation, donor: Donor) -> None:
         self.installation, self.donor = installation, donor
@@ -169,7 +169,7 @@ class Visit:
         return str(made["client_secret"].partition("_secret_")[0])
 
     def be_told_by_stripe(self, session_id: str) -> None:
-        """Events as Stripe sends them, with all that it knows of a customer; the sandbox knows a mail address only."""
+        """Send events with all customer data that Stripe has. The sandbox has only an e-mail address."""
         session = httpx.get(f"{self.installation.sandbox}/v1/checkout/sessions/{session_id}", auth=KEY).json()
         session |= {"customer_details": self.donor.details(), "customer_email": self.donor.mail}
         session["custom_fields"] = [{"key": "message", "text": {"value": self.donor.value("message")}}]
@@ -200,7 +200,7 @@ class Visit:
 
 
 def _while_the_ledger_is_full(installation: Installation, raw: Any, donor: Donor) -> None:
-    """What is paid now cannot be joined, and the log says so."""
+    """Pay while Redis refuses writes, so that the failure is logged."""
     raw.config_set("maxmemory", 1)
     visit = Visit(installation, donor)
     with visit.client:
@@ -210,7 +210,7 @@ def _while_the_ledger_is_full(installation: Installation, raw: Any, donor: Donor
 
 
 def _while_stripe_is_away(installation: Installation, donor: Donor) -> None:
-    """A donor asks what became of the gift, by a handle in the address; the log says that nobody knows."""
+    """Read the status of a session during an outage, so that the failure is logged."""
     visit = Visit(installation, donor)
     with visit.client:
         order = {"form_token": visit.token(), "amount": "5"}
@@ -234,7 +234,7 @@ def _agreed(installation: Installation) -> bool:
 
 
 def _ids(installation: Installation) -> set[str]:
-    """Of everything that was paid, as Stripe names it."""
+    """Return the ids of everything that was paid."""
     ids, after = set(), {}
     while True:
         page = httpx.get(
@@ -247,7 +247,7 @@ def _ids(installation: Installation) -> set[str]:
 
 
 def _living(installation: Installation, pid: int) -> Iterator[tuple[str, bytes]]:
-    """The processes' titles and environments, and what the service says of itself."""
+    """Yield the titles and environments of the processes, the metrics and the readiness."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     for process in [str(pid), *children]:
         for name in ("cmdline", "comm", "environ", "status"):
@@ -268,7 +268,7 @@ def _living(installation: Installation, pid: int) -> Iterator[tuple[str, bytes]]
 
 
 def _written_elsewhere(pid: int, folder: Path) -> set[Path]:
-    """Files that the service holds open for writing and that a search of its folder does not see."""
+    """Return files that the service has open for writing, outside of its folder."""
     found = set()
     for process in [str(pid), *Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]:
         for link in Path(f"/proc/{process}/fd").iterdir():
@@ -280,7 +280,7 @@ def _written_elsewhere(pid: int, folder: Path) -> set[Path]:
 
 
 def _redis(raw: Any) -> Iterator[tuple[str, bytes]]:
-    """Every key and value, as read and as dumped; slow log; clients. Snapshot and append-only file are files."""
+    """Yield every key and value, as read and as dumped, the slow log and the clients."""
     for key in raw.scan_iter("*"):
         kind = raw.type(key).decode()
         read = {"hash": raw.hgetall, "string": raw.get, "set": raw.smembers, "zset": lambda k: raw.zrange(k, 0, -1)}
@@ -292,13 +292,13 @@ def _redis(raw: Any) -> Iterator[tuple[str, bytes]]:
 
 
 def _sites(raw: Any) -> set[str]:
-    """Which names gifts are counted under."""
+    """Return the names under which donations are counted."""
     fields = [field.decode() for key in raw.scan_iter("*:totals:*") for field in raw.hkeys(key)]
     return {field.split(":")[1] for field in fields if field.startswith("site:")}
 
 
 def _finds_what_is_planted(search: Search, folder: Path, donor: Donor) -> None:
-    """The same search over the same folder finds one canary in a file's middle; a search that cannot is none."""
+    """Check that the same search finds one leak marker in the middle of a file."""
     log = folder / "log"
     content = log.read_bytes()
     log.write_bytes(content[: len(content) // 2] + donor.mail.encode() + content[len(content) // 2 :])

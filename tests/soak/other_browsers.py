@@ -25,13 +25,13 @@ from tests.support.screenshots import started_installation
 
 CARD = "document.querySelector('donation-card').shadowRoot"
 FRAMES = (f"{CARD}.querySelector('iframe')", "document.querySelector('#payment iframe')")
-"""From the article to the giving page, and from there to the payment page."""
+"""The selectors of the frames: the giving page in the article, and the payment page in it."""
 
 
 class Driver(Protocol):
     def open(self, url: str) -> None: ...
     def run(self, depth: int, expression: str) -> Any:
-        """The value of an expression in the article (0), the giving page (1) or the payment page (2)."""
+        """Evaluate an expression in the article (0), the giving page (1) or the payment page (2)."""
 
 
 class Firefox:
@@ -134,7 +134,7 @@ def webkit() -> Iterator[Driver]:
 
 @contextlib.contextmanager
 def ended(command: list[str]) -> Iterator[None]:
-    """A program of ours with all that it started, ended by the id of their group."""
+    """Run a program, and end it with all its children by their process group."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         yield
@@ -146,7 +146,7 @@ def ended(command: list[str]) -> Iterator[None]:
 
 
 def give(driver: Driver, article: str) -> str:
-    """One gift of 25 inside the article; gives the words of thanks."""
+    """Give 25 inside the article and return the text of the thanks."""
 
     def until(depth: int, expression: str) -> None:
         def there() -> bool:

@@ -1,4 +1,4 @@
-"""Readers who ask without a pause while workers and whole instances are replaced: nobody may be let down."""
+"""Send requests without pause while workers and instances are replaced."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ READERS = 24
 
 
 class Load:
-    """Readers on connections that they keep; whoever gets no answer asks the other address, as proxies do."""
+    """Send requests on kept connections. A request without an answer goes to the other address, as proxies do."""
 
     def __init__(self, dice: random.Random, count: int) -> None:
         self.dice, self.count = dice, count
@@ -54,7 +54,7 @@ class Load:
     async def answered(
         self, path: str, kept: dict[str, tuple[asyncio.StreamReader, asyncio.StreamWriter]]
     ) -> int | str:
-        """The status; "none" where no address answers."""
+        """Return the status, or "none" if no address answers."""
         for address in self.dice.sample(self.addresses, len(self.addresses)):
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 if address not in kept:
@@ -77,7 +77,7 @@ async def exchange(path: str, address: str, kept: dict[str, tuple[asyncio.Stream
 
 
 def restarts(folder: Path, dice: random.Random, count: int) -> str:
-    """SIGHUP to one instance, SIGTERM to another that comes and goes, until `count` requests were answered."""
+    """Send SIGHUP to one instance, and start and stop another, until `count` requests were answered."""
     from tests.soak.stress import campaign
 
     campaigns, load, done = campaign(folder), Load(dice, count), Counter[str]()
@@ -110,7 +110,7 @@ def restarts(folder: Path, dice: random.Random, count: int) -> str:
 
 
 def each_worker_knows(url: str) -> bool:
-    """Every connection may meet another worker."""
+    """Return True if twenty connections, each perhaps to another worker, get the progress."""
     return all(httpx.get(f"{url}{ASKED[0]}").status_code == 200 for _ in range(20))
 
 

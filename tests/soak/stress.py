@@ -1,4 +1,4 @@
-"""`make stress`: processes are killed, emptied, hung, cut off, replaced under load; the sandbox says what is true.
+"""Kill, empty, hang, disconnect and replace processes under load, and compare with the sandbox: `make stress`.
 
     python -m tests.soak.stress [part…] [--scale 0.1] [--seed 7]
 
@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.application.ports.payments import Account
 from donation_card.application.ports.totals import ApplyResult
 from donation_card.demo.embedded_valkey import EmbeddedValkey
@@ -35,29 +34,30 @@ from redis import Redis
 from stripe_sandbox import WebhookFaults
 from stripe_sandbox.reversals import DISPUTE_TRANSITIONS, REFUND_TRANSITIONS
 
-from tests.soak import leak_scenario as canary_story
+from tests.soak import leak_scenario
 from tests.soak.restarts import restarts
 from tests.support.installation import PAYS, Installation, eventually, processes
 from tests.support.redis_servers import sentinels
+from tests.support.redis_stores import totals_store
 
 ROOF = Path("tests/support/roof.toml")
 KEY = ("sk_test_x", "")
 
 
 def campaign(folder: Path) -> Path:
-    """The tests' own roof, exact and live, taking gifts for ever."""
+    """Write the campaign "roof" with an immediate total and donations above the goal."""
     (folder / "campaigns").mkdir()
     text = (
         ROOF.read_text("utf-8")
         .replace('every = "6h"', 'every = "0"')
-        .replace("after_goal = false", "after_goal = true")
+        .replace("accept_above_goal = false", "accept_above_goal = true")
     )
     (folder / "campaigns" / "roof.toml").write_text(text, "utf-8")
     return folder / "campaigns"
 
 
 class Donors:
-    """Give through the sandbox, take back, dispute; each in a thread of its own until told to stop."""
+    """Give, refund and dispute through the sandbox, in a thread, until the end of the block."""
 
     def __init__(
         self, installation: Installation, dice: random.Random, *, take_back: bool = True, pause: float = 0.05
@@ -121,7 +121,7 @@ def give(http: httpx.Client, cents: int) -> None:
 
 
 def quiet(installation: Installation) -> None:
-    """Every webhook was accepted, and the ledger says what the sandbox says."""
+    """Wait until every webhook was accepted and the totals equal the sandbox's."""
 
     def delivered() -> bool:
         return httpx.get(f"{installation.sandbox}/sandbox/deliveries").json()["pending"] == 0
@@ -131,7 +131,7 @@ def quiet(installation: Installation) -> None:
         return held is not None and (held.raised, held.payments) == installation.kept("roof")
 
     eventually(delivered, "every webhook is accepted", 120)
-    eventually(agreed, f"{totals(installation)} in the ledger, {installation.kept('roof')} in the sandbox", 60)
+    eventually(agreed, f"{totals(installation)} in Redis, {installation.kept('roof')} in the sandbox", 60)
 
 
 def totals(installation: Installation) -> Totals | None:
@@ -159,7 +159,7 @@ def started_installation(
 
 
 def workers(process: subprocess.Popen[bytes]) -> list[int]:
-    """The supervisor's children that serve; it has a helper of its own that tracks shared resources."""
+    """Return the workers: the supervisor's children except its resource tracker."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     found = []
     for child in children:
@@ -173,7 +173,7 @@ def workers(process: subprocess.Popen[bytes]) -> list[int]:
 
 
 def kills(folder: Path, dice: random.Random, count: int) -> str:
-    """kill -9 of a worker under load, again and again; what is not acknowledged is sent again, and counts once."""
+    """Kill workers with SIGKILL under load. Events that were not acknowledged are sent again and count once."""
     checks = 0
     with (
         EmbeddedValkey(folder / "valkey") as valkey,
@@ -194,7 +194,7 @@ def kills(folder: Path, dice: random.Random, count: int) -> str:
 
 
 def wipes(folder: Path, dice: random.Random, count: int) -> str:
-    """Redis is emptied, restarted empty, or set back to an old state; readers never see less, let alone nothing."""
+    """Empty Redis or set it back to an old state. Readers never see a lower total that is not marked stale."""
     lowest, seen, unknown = 0, 0, 0
     with EmbeddedValkey(folder / "valkey") as valkey, started_installation(folder, valkey.url) as (installation, _):
         backups: list[dict[bytes, Any]] = []
@@ -207,7 +207,7 @@ def wipes(folder: Path, dice: random.Random, count: int) -> str:
                         if keys := list(raw.scan_iter("donation-card:*")):
                             raw.delete(dice.choice(keys))
                     else:
-                        # one of this generation may look like a ledger whose next gifts are still to come: what it lost
+                        # a backup of this generation looks as if its next donations were still to come: what it lost
                         # is found by the next pass, ten minutes later at most (docs/failure-model.md)
                         older = [each for each in backups if generations(each) != generations(backups[-1])]
                         raw.flushall()
@@ -233,13 +233,13 @@ def wipes(folder: Path, dice: random.Random, count: int) -> str:
 
 
 def quiet_but_for_reconcile(installation: Installation) -> None:
-    """Donors go on meanwhile, so the two are compared until they meet."""
+    """Wait until the totals equal the sandbox's, while donors continue."""
 
     def agreed() -> bool:
         before, held, after = installation.kept("roof"), totals(installation), installation.kept("roof")
         return held is not None and before[0] <= held.raised <= after[0]
 
-    eventually(agreed, "the ledger has caught up", 120)
+    eventually(agreed, "the totals have caught up", 120)
 
 
 def copy(raw: Any) -> dict[bytes, Any]:
@@ -247,8 +247,8 @@ def copy(raw: Any) -> dict[bytes, Any]:
 
 
 def generations(backup: dict[bytes, Any]) -> set[bytes | None]:
-    """The live ones in it."""
-    return {held.get(b"live") for key, held in backup.items() if key.endswith(b":meta")}
+    """Return the current generations in a backup."""
+    return {held.get(b"current") for key, held in backup.items() if key.endswith(b":meta")}
 
 
 def restore(raw: Any, backup: dict[bytes, Any]) -> None:
@@ -258,14 +258,14 @@ def restore(raw: Any, backup: dict[bytes, Any]) -> None:
 
 
 def failovers(folder: Path, dice: random.Random, count: int) -> str:
-    """The primary is killed while gifts are joined; whatever was acknowledged by all replicas is in the next one."""
+    """Kill the primary under updates. The next one has every update that all replicas acknowledged."""
 
     async def story() -> str:
         with sentinels(folder) as watched:
-            account, said, asked, number = Account("acct_torture", livemode=False), 0, 0, 0
-            ledger = RedisTotalsStore(watched.url, replicas=2)
-            shadow = await ledger.begin_rebuild(account, "roof")
-            assert await ledger.promote_rebuild(account, shadow, int(time.time()))
+            account, said, asked, number = Account("acct_stress", livemode=False), 0, 0, 0
+            store = totals_store(watched.url, replicas=2)
+            shadow = await store.begin_rebuild(account, "roof")
+            assert await store.promote_rebuild(account, shadow, int(time.time()))
             acknowledged: list[Any] = []
             stopping = False
 
@@ -277,7 +277,7 @@ def failovers(folder: Path, dice: random.Random, count: int) -> str:
                     while not made and not stopping:
                         asked += 1
                         try:
-                            await ledger.apply(account, state)
+                            await store.apply(account, state)
                         except TotalsUnavailable:
                             await asyncio.sleep(0.1)
                         else:
@@ -294,15 +294,15 @@ def failovers(folder: Path, dice: random.Random, count: int) -> str:
                 stopping = True
                 await asyncio.gather(*donors)
                 for state in acknowledged[-200:]:
-                    again = await patiently(partial(ledger.apply, account, state))
+                    again = await patiently(partial(store.apply, account, state))
                     assert again is ApplyResult.UNCHANGED, f"{state.object_id} was acknowledged, and lost"
-                held = await patiently(partial(ledger.totals, account, "roof"))
+                held = await patiently(partial(store.totals, account, "roof"))
                 assert held is not None
                 assert held.payments >= len(acknowledged)
                 await asyncio.to_thread(eventually, watched.settled, "the replicas follow", 60)
-            held = await patiently(partial(ledger.totals, account, "roof"))
+            held = await patiently(partial(store.totals, account, "roof"))
             missing = expected_totals(acknowledged).payments - held.payments
-            await ledger.close()
+            await store.close()
             return f"{count} primaries killed, {said} gifts acknowledged of {asked} attempts, {max(0, missing)} lost"
 
     return asyncio.run(story())
@@ -319,7 +319,7 @@ async def patiently(attempt: Callable[[], Any], seconds: float = 30) -> Any:
 
 
 def replies(folder: Path, dice: random.Random, count: int) -> str:
-    """A proxy loses answers and cuts connections, so that clients send again what was done already."""
+    """Lose replies and connections in a proxy, so that clients repeat what was done already."""
 
     async def story() -> str:
         lost = 0
@@ -343,25 +343,25 @@ def replies(folder: Path, dice: random.Random, count: int) -> str:
 
         with EmbeddedValkey(folder / "valkey") as valkey:
             proxy = await asyncio.start_unix_server(serve, str(folder / "lossy"))
-            account, ledger = Account("acct_torture", livemode=False), RedisTotalsStore(f"unix://{folder}/lossy")
+            account, store = Account("acct_stress", livemode=False), totals_store(f"unix://{folder}/lossy")
             states = [payment("roof", f"pi_{n}", dice.randint(1, 300_00), paid=True) for n in range(count)]
             states += [refund("roof", f"re_{n}", 1, dice.choice(["pending", "failed"])) for n in range(count // 5)]
             dice.shuffle(states)
-            shadow = await patiently(partial(ledger.begin_rebuild, account, "roof"))
-            compared = await patiently(partial(ledger.promote_rebuild, account, shadow, int(time.time())))
+            shadow = await patiently(partial(store.begin_rebuild, account, "roof"))
+            compared = await patiently(partial(store.promote_rebuild, account, shadow, int(time.time())))
             assert compared
             for start in range(0, len(states), 50):
                 batch = states[start : start + 50]
-                await asyncio.gather(*(patiently(partial(ledger.apply, account, state)) for state in batch))
-            honest = RedisTotalsStore(valkey.url)
+                await asyncio.gather(*(patiently(partial(store.apply, account, state)) for state in batch))
+            honest = totals_store(valkey.url)
             assert await honest.totals(account, "roof") == expected_totals(states)
-            shadow = await patiently(partial(ledger.begin_rebuild, account, "roof"))
+            shadow = await patiently(partial(store.begin_rebuild, account, "roof"))
             for state in states[: count // 2]:
-                assert await patiently(partial(ledger.apply_to_rebuild, account, shadow, state))
-            await patiently(partial(ledger.discard_rebuild, account, shadow))
+                assert await patiently(partial(store.apply_to_rebuild, account, shadow, state))
+            await patiently(partial(store.discard_rebuild, account, shadow))
             assert await honest.totals(account, "roof") == expected_totals(states)
             proxy.close()
-            await ledger.close()
+            await store.close()
             await honest.close()
         return f"{len(states)} states joined, {lost} questions or answers lost, nothing doubled"
 
@@ -369,7 +369,7 @@ def replies(folder: Path, dice: random.Random, count: int) -> str:
 
 
 def hangs(folder: Path, dice: random.Random, count: int) -> str:
-    """Redis hangs; readers are answered, webhooks are refused in time and come again."""
+    """Suspend Redis. Readers are served, webhooks are refused in time and sent again."""
     slowest, stale = 0.0, 0
     with EmbeddedValkey(folder / "valkey") as valkey, started_installation(folder, valkey.url) as (installation, _):
         with Redis.from_url(valkey.url) as raw:
@@ -395,7 +395,7 @@ def hangs(folder: Path, dice: random.Random, count: int) -> str:
 
 
 def outage(folder: Path, dice: random.Random, count: int) -> str:
-    """Stripe's API is away for an hour of the virtual clock, and gifts that were begun are paid meanwhile."""
+    """Make Stripe's API unavailable for an hour of the virtual clock, while donors pay."""
     with EmbeddedValkey(folder / "valkey") as valkey, started_installation(folder, valkey.url) as (installation, _):
         given = 0
         for _ in range(count):
@@ -423,14 +423,14 @@ PARTS: dict[str, tuple[Callable[[Path, random.Random, int], str], int]] = {
     "failovers": (failovers, 100),
     "wipes": (wipes, 200),
     "kills": (kills, 1_000),
-    "canaries": (canary_story.story, 1_000),
+    "leak-markers": (leak_scenario.scenario, 1_000),
     "restarts": (restarts, 100_000),
 }
 
 
 def run(part: str, scale: float, seed: int) -> str:
     work, count = PARTS[part]
-    folder = Path(tempfile.mkdtemp(prefix=f"torture-{part}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"stress-{part}-"))
     began = time.monotonic()
     try:
         told = work(folder, random.Random(f"{part} {seed}"), max(1, round(count * scale)))

@@ -1,4 +1,4 @@
-"""A real browser, an installation, and a publisher's site on another origin whose pages each test writes itself."""
+"""Open the card in a browser, on the page of a publisher's site."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ CHROMIUM = {
         *(["--no-sandbox"] if os.geteuid() == 0 else []),
     ],
 }
-"""Debian's Chromium; as root it refuses to start with a sandbox. It must not call home: there is no internet."""
+"""Debian's Chromium. As root it does not start with its sandbox. It must not send requests to its vendor."""
 
 
 @dataclass
 class Site:
-    """A news site. `publish` puts a page on it and gives the page's address."""
+    """Serve a news site. `publish` adds a page and returns its URL."""
 
     origin: str
     pages: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Site:
 
 @contextlib.contextmanager
 def with_publisher_site(redis_url: str, folder: Path, **options: Any) -> Iterator[tuple[Installation, Site]]:
-    """An installation, and a site that may frame its giving page. `options` as of `running`."""
+    """Start an installation, and a site that may frame its giving page. `options` are those of `running`."""
     port = listening()
     site = Site(f"http://127.0.0.1:{port.getsockname()[1]}")
     with running(redis_url, folder, article_origin=site.origin, **options) as installation, served((site, port)):
@@ -74,12 +74,12 @@ def article(installation: Installation, lang: str = "en", attributes: str = "", 
 
 
 def giving_frame(page: Page) -> FrameLocator:
-    """The giving page inside the card (Playwright looks through open shadow roots)."""
+    """Return the giving page inside the card. Playwright searches open shadow roots."""
     return page.frame_locator("donation-card iframe")
 
 
 def open_card(page: Page, url: str) -> FrameLocator:
-    """Press Donate, and wait until the giving page's script is there: before that, its form leads to a new tab."""
+    """Press Donate and wait for the giving page's script. Without it, the form opens a new tab."""
     page.goto(url)
     page.locator("donation-card .donate").click()
     frame = giving_frame(page)
@@ -92,17 +92,17 @@ def choose(frame: FrameLocator, amount: str) -> None:
 
 
 def pay_inline(frame: FrameLocator, number: str) -> None:
-    """Pay on the page that the sandbox's script has put into the giving page."""
+    """Pay on the page that the sandbox's script embeds in the giving page."""
     pay_on(frame.frame_locator("#payment iframe"), number)
 
 
 def pay_on(payment: Page | FrameLocator, number: str) -> None:
-    """Fill in a payment page of the sandbox, hosted or embedded, and send it."""
+    """Fill in and submit a payment page of the sandbox, hosted or embedded."""
     payment.locator("[name=email]").fill("ada@example.org")
     payment.locator("[name=number]").fill(number)
     payment.locator("form button").first.click()
 
 
 def close_thanks(frame: FrameLocator) -> None:
-    """Press Close a moment later: it takes the frame away, and a click that is still waiting for its end hangs."""
+    """Press Close after the call returned: a click that removes its own frame never ends."""
     frame.locator("#thanks .close").evaluate("button => { setTimeout(() => button.click()) }")

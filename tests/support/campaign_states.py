@@ -1,4 +1,4 @@
-"""Every state of a campaign, each as a campaign file of its own, so that all of them stand side by side."""
+"""Write a campaign file for every state of a campaign."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ _CHANGES: dict[str, tuple[int, dict[str, str]]] = {
     "started": (0, {}),
     "begun": (1400, {}),
     "funded": (3200, {}),
-    "full": (3000, {"after_goal = true": "after_goal = false"}),
+    "full": (3000, {"accept_above_goal = true": "accept_above_goal = false"}),
     "paused": (1400, {'status = "open"': 'status = "paused"'}),
     "closed": (2600, {'status = "open"': 'status = "closed"'}),
     "hidden": (1400, {'status = "open"': 'status = "hidden"'}),
-    "safe": (1400, {'warn_banks_of = ["BY", "RU"]': "warn_banks_of = []", "decimals = false": "decimals = true"}),
+    "safe": (
+        1400,
+        {'warned_bank_countries = ["BY", "RU"]': "warned_bank_countries = []", "decimals = false": "decimals = true"},
+    ),
 }
 
 STATES = tuple(_CHANGES)
-"""`funded` still takes gifts, `full` takes none; `safe` carries no warning and takes cents."""
+"""`funded` still takes donations, `full` takes none. `safe` has no bank warning and takes cents."""
 
 
 def write_states(folder: Path) -> Path:
-    """The campaign files, and the shipped one; gives the folder."""
+    """Write the campaign files beside the shipped one, and return the folder."""
     text = VITALY.read_text("utf-8")
     (folder / VITALY.name).write_text(text, "utf-8")
     for state, (offline, changes) in _CHANGES.items():
@@ -44,7 +47,7 @@ def write_states(folder: Path) -> Path:
 
 
 def cards(installation: Installation, campaigns: Iterable[str], lang: str = "en", attributes: str = "") -> str:
-    """A page with a card of each campaign, as dark as the reader wants it."""
+    """Return a page with a card of each campaign, in the reader's colour scheme."""
     return (
         f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>News</title>'
         '<meta name="viewport" content="width=device-width"><style>:root{color-scheme:light dark}body{margin:0}</style>'

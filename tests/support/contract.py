@@ -1,4 +1,4 @@
-"""The contract as a client sees it: every answer that a test gets is held to `openapi.yaml`."""
+"""Check each response against `openapi.yaml`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from jsonschema import Draft202012Validator
 
 CONTRACT = yaml.safe_load(Path("openapi.yaml").read_text())
 seen: set[tuple[str, str, int]] = set()
-"""(path, method, status) of every answer so far."""
+"""Every response so far as (path, method, status)."""
 
 
 def check(response: httpx.Response) -> None:
-    """Raise AssertionError unless the contract has this path, method, status, header and body."""
+    """Raise AssertionError unless `openapi.yaml` has this path, method, status, header and body."""
     path = urlsplit(str(response.request.url)).path
     assert re.fullmatch("[A-Za-z0-9._-]{8,64}", response.headers["x-request-id"]), f"{path} has no id"
     method, status = response.request.method.lower(), response.status_code
@@ -49,7 +49,7 @@ def check(response: httpx.Response) -> None:
 
 
 def template_of(path: str) -> str | None:
-    """The contract's own spelling of a path; the most literal one wins."""
+    """Return the path template that matches. The one with the fewest parameters wins."""
     fitting = [
         template
         for template in CONTRACT["paths"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from collections import defaultdict
@@ -43,7 +44,7 @@ ACCOUNT = Account("acct_ada", livemode=False)
 
 @dataclass
 class FakeClock:
-    """A clock that moves only when a test moves it. Call it for the time in UTC."""
+    """Stand still until a test advances it. Calling it returns the time in UTC."""
 
     at: float = 1_800_000_000.0
 
@@ -85,7 +86,7 @@ class FakeCampaigns(Campaigns):
 
 @dataclass
 class _Generation:
-    """The objects of one generation, and the time up to which it is complete."""
+    """Hold the objects of one generation, and the time up to which it is complete."""
 
     objects: dict[tuple[ObjectKind, str], ObjectState] = field(default_factory=dict)
     amounts: dict[tuple[ObjectKind, str], int] = field(default_factory=dict)
@@ -350,7 +351,7 @@ class FakeChallenges:
 
 
 class FakePayments:
-    """A small Stripe in memory. `error`, if set, is raised by every request."""
+    """Behave as a small Stripe in memory. Every request raises `error` if it is set."""
 
     key_fingerprint = "fingerprint"
 
@@ -358,6 +359,8 @@ class FakePayments:
         self.clock = clock
         self.error: Exception | None = None
         self.event_list_error: Exception | None = None
+        self.create_errors: list[Exception] = []
+        """Raised by the next calls of `create_session`, one each."""
         self.sessions: dict[str, CheckoutSession] = {}
         self.reversals: dict[str, RefundOrDispute] = {}
         self.changed: list[StripeRecord] = []
@@ -372,6 +375,8 @@ class FakePayments:
 
     async def create_session(self, order: CheckoutOrder, idempotency_key: str) -> CheckoutSession:
         self._request("create_session")
+        if self.create_errors:
+            raise self.create_errors.pop(0)
         if idempotency_key in self._by_key:
             return replace(self.sessions[self._by_key[idempotency_key]], replayed=True)
         number = len(self.sessions) + 1
@@ -515,7 +520,7 @@ class FakeTokens:
         return str(text) if owner == attempt_id else ""
 
     def idempotency_key(self, attempt_id: str, *parameters: object) -> str:
-        return repr((attempt_id, *parameters))
+        return hashlib.sha256(repr((attempt_id, *parameters)).encode()).hexdigest()
 
     def _now(self) -> int:
         return int(self.clock().timestamp())

@@ -1,27 +1,36 @@
-"""A ledger and the sandbox, which sends it nothing: a test decides what arrives, when, and how often."""
+"""Run the reconciliation against a sandbox that sends no webhooks."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from donation_card.adapters.campaign_files.loader import CampaignFiles
+from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.adapters.stripe.payments import StripePayments
-from donation_card.application.donations import Donations
+from donation_card.application.activity import ActivityLog
+from donation_card.application.payment_recorder import PaymentRecorder
 from donation_card.application.ports.payments import Attribution, StripeRecord
+from donation_card.application.public_progress import PublicProgress
 from donation_card.application.reconciliation import Reconciliation
+from donation_card.application.session_limits import Budgets, SessionLimits
+from donation_card.application.stripe_account import StripeAccount
+from donation_card.application.webhook_handler import WebhookHandler
 from donation_card.domain.totals import Totals
 
+from tests.support.fakes import FakeChallenges
+from tests.support.redis_stores import totals_store
 from tests.support.sandbox import KEY, Sandbox
 
 WEBHOOK_SECRET = "whsec_0123456789abcdef0123"
 
 
 class Watched(StripePayments):
-    """The real client, which counts what it is asked, and can be stopped in the midst of a listing."""
+    """Count the calls of the real client, and stop a listing after `stop_after` records."""
 
     def __init__(self, url: str) -> None:
         super().__init__(KEY, [WEBHOOK_SECRET], api_base=url)
@@ -41,8 +50,41 @@ class Watched(StripePayments):
         return await super().attribution(payment_intent)
 
 
+@dataclass
+class HarnessWorker:
+    """The use cases of one worker, which has connections of its own."""
+
+    campaigns: CampaignFiles
+    totals_store: RedisTotalsStore
+    payments: Watched
+    clock: Callable[[], datetime]
+
+    def __post_init__(self) -> None:
+        self.account = StripeAccount(self.payments, self.totals_store)
+        self.activity = ActivityLog(self.clock)
+        self.progress = PublicProgress(self.account, self.campaigns, self.totals_store, self.clock)
+        self.recorder = PaymentRecorder(self.account, self.campaigns, self.totals_store, self.payments)
+        self.reconciliation = Reconciliation(
+            self.account,
+            self.campaigns,
+            self.totals_store,
+            self.payments,
+            self.recorder,
+            self.progress,
+            self.activity,
+            self.clock,
+        )
+        limiter, budgets = MemoryRateLimiter(), Budgets.from_stripe_limit(25)
+        limits = SessionLimits(self.account, limiter, limiter, FakeChallenges(), budgets)
+        self.webhooks = WebhookHandler(self.account, self.payments, self.recorder, limits, self.activity, self.clock)
+
+    async def close(self) -> None:
+        await self.totals_store.close()
+        await self.payments.close()
+
+
 class TotalsHarness:
-    """A ledger, and a Stripe that sends no webhooks; both go by one clock that can be pushed."""
+    """Connect a totals store and a sandbox that sends no webhooks. Both use one clock that can be advanced."""
 
     def __init__(self, sandbox: Sandbox, redis_url: str, campaigns: Path) -> None:
         self.sandbox, self.redis_url, self.campaigns, self.ahead = sandbox, redis_url, campaigns, 0.0
@@ -53,26 +95,23 @@ class TotalsHarness:
         self.sandbox.advance(seconds)
 
     def give(self, **params: object) -> str:
-        """One gift of EUR 25.00 for the roof; gives its PaymentIntent."""
+        """Give EUR 25.00 for the roof and return the PaymentIntent."""
         session = self.sandbox.create(**params)
         self.sandbox.pay(session)
         return self.sandbox.session(session.id)["payment_intent"]
 
-    def worker(self, every: str | None = "0") -> Reconciliation:
+    def worker(self, every: str | None = "0") -> HarnessWorker:
         def clock() -> datetime:
             return datetime.now(UTC) + timedelta(seconds=self.ahead)
 
-        files = CampaignFiles(self.campaigns, publication_every=every)
-        return Reconciliation(Donations(files, RedisTotalsStore(self.redis_url), Watched(self.sandbox.url), clock))
+        files = CampaignFiles(self.campaigns, publication_interval=every)
+        return HarnessWorker(files, totals_store(self.redis_url), Watched(self.sandbox.url), clock)
 
-    async def sync(self, worker: Reconciliation | None = None) -> Totals | None:
+    async def sync(self, worker: HarnessWorker | None = None) -> Totals | None:
         worker = worker or self.worker()
-        donations = worker.donations
-        account = await donations.account()
-        await worker.run(account)
-        found = await donations.totals_store.totals(account, "roof")
-        await donations.totals_store.close()
-        await donations.payments.close()
+        await worker.reconciliation.run()
+        found = await worker.totals_store.totals(await worker.account.get(), "roof")
+        await worker.close()
         return found
 
     def pass_(self) -> Totals | None:

@@ -1,4 +1,4 @@
-"""A whole installation for a test: service, sandbox and ledger, each the real one, on loopback sockets of its own."""
+"""Start the service, the sandbox and their servers on loopback sockets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from pathlib import Path
 import httpx
 import uvicorn
 from donation_card import background_tasks
-from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.app import create_app
 from donation_card.application.ports.payments import Account
 from donation_card.domain.totals import Totals
@@ -28,6 +27,8 @@ from donation_card.observability.logs import configure_logs
 from donation_card.server.http_protocol import LimitedHttpProtocol
 from donation_card.settings import Settings, from_environment
 from stripe_sandbox import SandboxSettings, create_sandbox
+
+from tests.support.redis_stores import totals_store
 
 WEBHOOK_SECRET = "whsec_0123456789abcdef0123"
 METRICS_TOKEN = "0123456789abcdef" * 2
@@ -43,12 +44,12 @@ background_tasks.SYNC_POLL_INTERVAL = 0.2
 # An installation in this process does its background work ten times as often as a service, so that tests wait less.
 
 TEST_STRIPE_RATE = 2_500
-"""Tests press buttons faster than a public does, and the sandbox takes it."""
+"""Tests send more requests a second than the public does, and the sandbox accepts them."""
 
 
 @dataclass
 class Installation:
-    """`service` and `sandbox` are origins. `settings` are the service's."""
+    """Hold one installation. `service` and `sandbox` are origins."""
 
     settings: Settings
     service: str
@@ -64,12 +65,12 @@ class Installation:
         return self.client.post("/v1/checkout-sessions", json=body)
 
     def submit(self, *, token: str, **fields: str) -> httpx.Response:
-        """The giving page's form as a browser without JavaScript sends it."""
+        """Submit the donation form as a browser without JavaScript."""
         form = {"form_token": token, **fields}
         return self.client.post("/v1/checkout-sessions", data=form, headers={"accept": "text/html"})
 
     def pay(self, url: str, number: str = PAYS) -> httpx.Response:
-        """Fill in a payment page of the sandbox; gives the answer to its form, a redirect where it was paid."""
+        """Submit a payment page of the sandbox and return the response, a redirect if the payment succeeded."""
         with httpx.Client(timeout=10) as browser:
             form = browser.get(url)
             assert form.status_code == 200, form.text
@@ -78,7 +79,7 @@ class Installation:
             return browser.post(target, data={"number": number, "email": "ada@example.org"})
 
     def give(self, amount: str = "25", number: str = PAYS) -> httpx.Response:
-        """One gift through the hosted page, without JavaScript."""
+        """Give through the hosted page, without JavaScript."""
         started = self.submit(token=self.token(), amount="custom", custom_amount=amount)
         assert started.status_code == 303, started.text
         return self.pay(started.headers["location"], number)
@@ -87,7 +88,7 @@ class Installation:
         return self.client.get(f"/v1/campaigns/{campaign}/progress").raise_for_status().json()
 
     def paid(self, campaign: str = "vitaly") -> tuple[int, int]:
-        """What the sandbox itself lists as paid, page by page: the sum in minor units, and how many gifts."""
+        """Return the sum and the number of paid sessions, as the sandbox lists them."""
         paid, after = [], {}
         while True:
             query = {"limit": 100, **after}
@@ -102,37 +103,37 @@ class Installation:
             after = {"starting_after": page["data"][-1]["id"]}
 
     def gift(self, amount: str = "25", number: str = PAYS) -> str:
-        """One gift; gives its PaymentIntent, by which money can go back."""
+        """Give once and return the PaymentIntent, which refunds and disputes need."""
         self.give(amount, number)
         page = httpx.get(f"{self.sandbox}/v1/payment_intents", params={"limit": 1}, auth=("sk_test_x", "")).json()
         return page["data"][0]["id"]
 
     def operate(self, path: str, **wanted: object) -> dict:
-        """One of the sandbox's switches."""
+        """Call the sandbox's control API."""
         return httpx.post(f"{self.sandbox}/sandbox/{path}", json=wanted).raise_for_status().json()
 
     def kept(self, campaign: str = "vitaly") -> tuple[int, int]:
-        """What the sandbox says is left of what was paid, and how many payments there were."""
+        """Return the sandbox's sum after refunds and disputes, and the number of payments."""
         told = httpx.get(f"{self.sandbox}/sandbox/totals", params={"campaign": campaign}).json()["totals"]
         sums = told.get("eur", {"sum": 0, "count": 0, "refunded": 0, "disputed": 0})
         return sums["sum"] - sums["refunded"] - sums["disputed"], sums["count"]
 
     def totals(self, campaign: str = "vitaly") -> Totals | None:
-        """What the ledger holds at this moment; the public figure follows within a second or two."""
+        """Return the totals in Redis. The public total follows within a second or two."""
         account = httpx.get(f"{self.sandbox}/v1/account", auth=("sk_test_x", "")).json()["id"]
 
         async def read() -> Totals | None:
-            ledger = RedisTotalsStore(self.settings.redis_url)
+            store = totals_store(self.settings.redis_url)
             try:
-                return await ledger.totals(Account(account, livemode=False), campaign)
+                return await store.totals(Account(account, livemode=False), campaign)
             finally:
-                await ledger.close()
+                await store.close()
 
         with ThreadPoolExecutor(1) as thread:  # a test in a browser has a running loop already
             return thread.submit(lambda: asyncio.run(read())).result()
 
     def metrics(self) -> dict[str, float]:
-        """As Prometheus reads them: `name{label="value"}` without the prefix → value."""
+        """Return the metrics: `name{label="value"}` without the prefix → value."""
         answer = self.client.get("/metrics", headers={"authorization": f"Bearer {METRICS_TOKEN}"}).raise_for_status()
         samples = (line.rpartition(" ") for line in answer.text.splitlines() if not line.startswith("#"))
         return {name.removeprefix("donation_card_"): float(value) for name, _, value in samples}
@@ -142,7 +143,7 @@ class Installation:
 
 
 def eventually(check: object, what: str, seconds: float = 15) -> None:
-    """Wait for something that must come; how fast is not the question here."""
+    """Wait until `check` returns true, or fail after `seconds`."""
     end = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < end, f"waited {seconds} s in vain: {what}"
@@ -162,7 +163,7 @@ def running(
     settings_options: dict | None = None,
     between: Callable = lambda sandbox: sandbox,
 ) -> Iterator[Installation]:
-    """`between`: an ASGI middleware, for what a network makes of Stripe's answers."""
+    """Run the service and a sandbox in this process. `between` is an ASGI middleware in front of the sandbox."""
     service_socket, sandbox_socket = listening(), listening()
     service = f"http://localhost:{service_socket.getsockname()[1]}"
     sandbox = f"http://127.0.0.1:{sandbox_socket.getsockname()[1]}"
@@ -209,7 +210,7 @@ def processes(
     between: Callable = lambda sandbox: sandbox,
     more: dict[str, str] | None = None,
 ) -> Iterator[tuple[Installation, subprocess.Popen[bytes]]]:
-    """`donation-card serve` as an operator runs it, against a sandbox; its log is `folder / "log"`, or `output`.
+    """Run `donation-card serve` as a process, with a sandbox in this one. Its log is `folder / "log"`, or `output`.
 
     `more`: further variables of its environment.
     """
@@ -218,7 +219,7 @@ def processes(
         port = probe.getsockname()[1]
     sandbox, service = f"http://127.0.0.1:{sandbox_socket.getsockname()[1]}", f"http://localhost:{port}"
     environment = {
-        "PATH": os.environ["PATH"],
+        **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
         "STRIPE_SECRET_KEY": "rk_test_0123456789",
         "STRIPE_PUBLISHABLE_KEY": "pk_test_0123456789",
         "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
@@ -259,7 +260,7 @@ def ready(client: httpx.Client) -> bool:
 
 
 class PromptServer(uvicorn.Server):
-    """Notice the end at once; uvicorn looks ten times a second."""
+    """Stop at once. uvicorn checks only ten times a second."""
 
     async def main_loop(self) -> None:
         while not self.should_exit:
@@ -269,7 +270,7 @@ class PromptServer(uvicorn.Server):
 
 @contextlib.contextmanager
 def served(*apps: tuple[object, socket.socket]) -> Iterator[None]:
-    """Real servers on real sockets, in a thread with a loop of its own."""
+    """Serve the apps on their sockets, in a thread with its own event loop."""
     told = {
         "access_log": False,
         "log_level": "warning",

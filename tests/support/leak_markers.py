@@ -1,4 +1,4 @@
-"""Canaries: what a donor must never leave with us, planted in every place that takes it, and a search for it.
+"""Create leak markers for every input of a donor, and search for them.
 
 Every planted value holds its kind's marker, so that the search needs a few patterns for thousands of values; a marker
 is looked for as text, percent-encoded, JSON-escaped, in hex, base64 and UTF-16, and each value as a digest.
@@ -40,7 +40,7 @@ _HEX = re.compile(rb"[0-9a-f]{32,64}|[0-9A-F]{32,64}")
 
 
 def encodings(text: str) -> dict[bytes, str]:
-    """Each way that a text may be written down, with a word for it."""
+    """Return each encoding of a text, by name."""
     raw = text.encode()
     found = {
         raw: "text",
@@ -67,7 +67,7 @@ def encodings(text: str) -> dict[bytes, str]:
 
 @dataclass(frozen=True)
 class Donor:
-    """One donor, with a value of every kind that nobody else has."""
+    """Create a donor with a unique value of every kind."""
 
     number: int
     dice: random.Random
@@ -78,7 +78,7 @@ class Donor:
 
     @property
     def card(self) -> str:
-        """Sixteen digits whose last one is right (Luhn), so that a filter for card numbers would know it."""
+        """Return sixteen digits with a valid check digit (Luhn), as a card number has."""
         digits = f"{MARKERS['card']}{self.number:06d}"
         doubled = "".join(str(int(d) * 2) if place % 2 == 0 else d for place, d in enumerate(digits))
         return digits + str(-sum(map(int, doubled)) % 10)
@@ -88,7 +88,7 @@ class Donor:
         return f"{self.value('mail')}@example.org"
 
     def headers(self, referrer: str) -> dict[str, str]:
-        """What this donor's browser and the proxies on its way send."""
+        """Return the headers that this donor's browser and the proxies send."""
         ip = self.value(self.dice.choice(["IPv4", "IPv6"]))
         return {
             "user-agent": f"Mozilla/5.0 ({self.value('user agent')})",
@@ -105,7 +105,7 @@ class Donor:
         }
 
     def details(self) -> dict[str, Any]:
-        """Stripe's `customer_details` of a session, as it sends them in a webhook."""
+        """Return `customer_details` of a session, as in a webhook of Stripe."""
         return {
             "email": self.mail,
             "name": f"{self.value('name')} {self.value('name in Cyrillic')}",
@@ -119,7 +119,7 @@ class Donor:
 
 
 class Search:
-    """Looks through bytes for any canary. `more`: values made on the way; `without`: kinds that belong there."""
+    """Search bytes for leak markers. `more` are generated values, `without` are kinds that are expected."""
 
     def __init__(self, donors: list[Donor], more: Iterable[str] = (), *, without: tuple[str, ...] = ()) -> None:
         self.patterns: dict[bytes, str] = {}
@@ -136,10 +136,10 @@ class Search:
             for name in _DIGESTS
             for value in values
         }
-        self.canaries, self.searched = len(values), 0
+        self.markers, self.searched = len(values), 0
 
     def hits(self, where: str, content: bytes) -> list[str]:
-        """What was found and in which words around it; raw digests are looked for in their hex form only."""
+        """Return the findings with the text around them. Digests are searched in hexadecimal only."""
         self.searched += len(content)
         found = [
             f"{where}: {self.patterns[hit[0]]}: {content[max(0, hit.start() - 60) : hit.end() + 60]!r}"
@@ -149,7 +149,7 @@ class Search:
         return found + [f"{where}: {self._digests[digest]}" for digest in told]
 
     def folder(self, folder: Path, *, but: tuple[Path, ...] = ()) -> list[str]:
-        """Every file below, its name included."""
+        """Search every file in a folder, and its name."""
         found = []
         for path in sorted(folder.rglob("*")):
             if any(path.is_relative_to(other) for other in but):

@@ -1,4 +1,4 @@
-"""The shipped proxy as a process: `deploy/nginx.conf` with other ports, another folder and a certificate of the day."""
+"""Run the shipped `deploy/nginx.conf` with other ports, another folder and a new certificate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHIPPED = Path("deploy/nginx.conf")
 
 @dataclass(frozen=True)
 class Proxy:
-    """`url` is its origin; `trust` believes its certificate; `folder` holds what it writes."""
+    """Describe a running proxy: its origin, a TLS context that trusts it, and its folder."""
 
     url: str
     folder: Path
@@ -38,7 +38,7 @@ class Proxy:
 
 
 def written(folder: Path, service: str, port: int) -> Path:
-    """The shipped file for a folder of one's own; a replacement that finds nothing is an error."""
+    """Return the shipped configuration for another folder. A replacement without a match is an error."""
     text = SHIPPED.read_text()
     with listening() as plain:
         ours = {
@@ -71,7 +71,7 @@ def command(folder: Path, config: Path) -> list[str]:
 
 @contextlib.contextmanager
 def proxied(folder: Path, service: str, port: int, *, days: int = 90) -> Iterator[Proxy]:
-    """In front of `service`, on `https://localhost:port`; its certificate is good for `days`."""
+    """Run nginx in front of `service` on `https://localhost:port`. Its certificate is valid for `days`."""
     folder.mkdir(parents=True, exist_ok=True)
     trust = certificate(folder, days)
     config = written(folder, service, port)

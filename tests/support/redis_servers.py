@@ -1,4 +1,4 @@
-"""Real servers in every shape that `REDIS_URL` may name, on loopback, each ended by its own process id."""
+"""Start Redis-protocol servers in every topology that `REDIS_URL` can name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MASTER = "donations"
 
 @dataclass
 class Server:
-    """One process. `revive` starts it again, with what it had saved (nothing) or as a replica."""
+    """Run one server process. `revive` starts it again, empty or as a replica."""
 
     folder: Path
     options: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ class Server:
 
 @dataclass
 class Topology:
-    """`raw` sees all keys, as a bystander. `servers` hold data; of a replicated one, the first is the primary."""
+    """Describe running servers. `raw` reads all keys. Of replicated servers, the first is the primary."""
 
     name: str
     url: str
@@ -89,13 +89,13 @@ class Topology:
     sentinels: list[Server] = field(default_factory=list)
 
     def primary(self) -> Server:
-        """Whom the sentinels name now."""
+        """Return the primary that the sentinels name."""
         with self.sentinels[0].client() as client:
             _, port = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)
         return next(server for server in self.servers if server.port == int(port))
 
     def failover(self) -> Server:
-        """Kill the primary, wait for another one, bring the old one back as its replica; gives the new one."""
+        """Kill the primary, wait for a new one, restart the old one as its replica. Return the new one."""
         old = self.primary()
         old.kill()
         eventually(lambda: self.primary() is not old and role(self.primary()) == "master", "another primary", 60)
@@ -104,7 +104,7 @@ class Topology:
         return new
 
     def settled(self) -> bool:
-        """All replicas follow the primary, and all sentinels know it."""
+        """Return True if all replicas follow the primary and all sentinels know it."""
         primaries = [server for server in self.servers if role(server) == "master"]
         named = {
             tuple(sentinel.client().execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER))
@@ -155,7 +155,7 @@ def _ending(servers: list[Server]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replicated(folder: Path, replicas: int = 1) -> Iterator[Topology]:
-    """One primary that is waited for to be followed; nobody watches it."""
+    """Start one primary with replicas, without Sentinel."""
     servers = [Server(folder / "primary").start()]
     with _ending(servers):
         for number in range(replicas):
@@ -174,8 +174,8 @@ def _online(raw: Any) -> int:
 
 @contextlib.contextmanager
 def sentinels(folder: Path, replicas: int = 2, *, down_after: int = 2_000) -> Iterator[Topology]:
-    """`down_after` in milliseconds. With less than a second Sentinel takes a primary that it has just made for dead,
-    and fails over again and again, which is more than one failure at a time."""
+    """Start replicas with Sentinel. With `down_after` below 1,000 ms Sentinel declares a new primary dead at once,
+    and fails over again and again."""
     with replicated(folder, replicas) as found:
         found.name, watching = "Sentinel", []
         with _ending(watching):
@@ -212,7 +212,7 @@ def _number(value: Any) -> bool:
 
 @contextlib.contextmanager
 def cluster(folder: Path) -> Iterator[Topology]:
-    """Three primaries with a third of the slots each."""
+    """Start a cluster of three primaries with a third of the slots each."""
     servers: list[Server] = []
     with _ending(servers):
         for number in range(3):

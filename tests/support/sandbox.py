@@ -1,4 +1,4 @@
-"""Run a sandbox on a real socket, with the official client and a receiver for its webhooks."""
+"""Run a sandbox on a socket, with the official client and a receiver for its webhooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make screenshots`: make the pictures of docs/images with the product: each state, theme, width and language.
+"""Make the pictures of docs/images: every state, theme, width and language.
 
 A real installation and a real browser; nothing is drawn by hand. To be looked at, and corrected until it is good.
 """
@@ -146,7 +146,7 @@ def shot(page: Page, theme: str) -> bytes:
 
 
 def save(browser: Browser, name: str, rows: list[list[Picture]]) -> None:
-    """All pictures on one page, smaller, photographed in its turn."""
+    """Put all pictures on one page, smaller, and take a picture of it."""
     figures = "".join(f"<div>{''.join(figure(*picture) for picture in row)}</div>" for row in rows)
     style = (
         "body{margin:0;padding:20px;background:#8a8680;font:13px system-ui;width:max-content;zoom:.62}"

@@ -1,4 +1,4 @@
-"""Limits in this worker's memory: for what must never leave it, and in place of Redis while that is away."""
+"""Limit checkout sessions in the memory of one worker, while Redis is unavailable."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from donation_card.domain.attack_detection import NO_SIGNALS, AttackState, Attac
 from donation_card.domain.rate_limits import Bucket, BucketStore
 
 MAX_ENTRIES: Final = 100_000
-"""Buckets, and as many spent things, that are kept: those of more than an hour at the highest rate."""
+"""Buckets and consumed values that are stored: those of more than an hour at the highest rate."""
 
 
 @dataclass(slots=True)
 class MemoryRateLimiter:
-    """Implements `donation_card.application.ports.Limits` for one worker. `now` in milliseconds."""
+    """Implement `ports.RateLimiter` for one worker. `now` returns milliseconds."""
 
     now: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
     attack_state: AttackState = field(default_factory=AttackState)
     override: str = ""
-    _counts: BucketStore = field(default_factory=lambda: BucketStore(MAX_ENTRIES))
+    _buckets: BucketStore = field(default_factory=lambda: BucketStore(MAX_ENTRIES))
     _consumed: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
     async def acquire(
@@ -32,16 +32,16 @@ class MemoryRateLimiter:
     ) -> LimitResult:
         now = self.now()
         self.attack_state = next_state(self.attack_state, signals, now)
-        mode = AttackStatus(self.attack_state.level, self.override)
+        status = AttackStatus(self.attack_state.level, self.override)
         if consume_once in self._consumed:
-            return LimitResult(LimitDecision.REPLAYED, 0, mode)
-        if wait := self._counts.retry_after(buckets, now):
-            return LimitResult(LimitDecision.LIMITED, wait, mode)
+            return LimitResult(LimitDecision.REPLAYED, 0, status)
+        if wait := self._buckets.retry_after(buckets, now):
+            return LimitResult(LimitDecision.LIMITED, wait, status)
         if consume_once:
             self._consumed[consume_once] = None
             if len(self._consumed) > MAX_ENTRIES:
                 self._consumed.popitem(last=False)
-        return LimitResult(LimitDecision.ALLOWED, 0, mode)
+        return LimitResult(LimitDecision.ALLOWED, 0, status)
 
     async def set_override(self, account: Account, override: str) -> None:
         self.override = override

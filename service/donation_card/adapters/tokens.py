@@ -1,6 +1,6 @@
-"""Tokens: what leaves us and comes back unchanged, signed with itsdangerous, so that nothing about it is stored.
+"""Sign tokens with itsdangerous, so that nothing about them is stored, and encrypt form sessions.
 
-`SECRET_KEYS` are tried newest first, so a key can be replaced while forms signed with the old one are still open.
+The newest of `SECRET_KEYS` signs and all of them verify, so that a key can be replaced while forms are open.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ import hashlib
 import hmac
 import secrets
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from typing import Any
 
+from cryptography.fernet import Fernet, InvalidToken
 from itsdangerous import BadSignature, SignatureExpired, URLSafeSerializer, URLSafeTimedSerializer
 
 from donation_card.application.ports.tokens import FormToken, SessionHandle
@@ -20,7 +22,7 @@ from donation_card.errors import Invalid
 
 
 class SignedTokens:
-    """Implements `ports.Tokens`."""
+    """Implement `ports.tokens.Tokens`."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         oldest_first = list(reversed(keys))  # itsdangerous signs with the last of a list
@@ -33,7 +35,7 @@ class SignedTokens:
         return _text(self._form.dumps([campaign, site, secrets.token_urlsafe(16)]))
 
     def read_form_token(self, token: str) -> FormToken:
-        """Raises `token_expired` with the campaign it was for, so that the donor can be led back."""
+        """Return the content. A `token_expired` error names the campaign, to lead the donor back."""
         (campaign, site, nonce), issued = _read(lambda: self._form.loads(token, return_timestamp=True), token, 3)
         if time.time() - issued.timestamp() > FORM_TOKEN_LIFETIME:
             raise Invalid("token_expired", campaign=campaign)
@@ -56,14 +58,12 @@ class SignedTokens:
         return campaign, nonce, back
 
     def encrypt(self, attempt_id: str, text: str) -> str:
-        salt, plain = secrets.token_bytes(16), text.encode()
-        return (salt + _mask(attempt_id, salt, plain)).hex()
+        return _fernet(attempt_id).encrypt(text.encode()).decode()
 
     def decrypt(self, attempt_id: str, encrypted: str) -> str:
         try:
-            held = bytes.fromhex(encrypted)
-            return _mask(attempt_id, held[:16], held[16:]).decode("ascii")
-        except ValueError:
+            return _fernet(attempt_id).decrypt(encrypted).decode()
+        except (InvalidToken, ValueError):  # ValueError: text that is not ASCII
             return ""
 
     def idempotency_key(self, attempt_id: str, *parameters: object) -> str:
@@ -71,10 +71,10 @@ class SignedTokens:
         return hmac.new(attempt_id.encode(), message.encode(), hashlib.sha256).hexdigest()
 
 
-def _mask(attempt_id: str, salt: bytes, text: bytes) -> bytes:
-    """XOR with what HMAC makes of the nonce, a salt used once and a counter (SP 800-108, 4.1): its own inverse."""
-    blocks = (hmac.digest(attempt_id.encode(), salt + bytes([n]), "sha256") for n in range(len(text) // 32 + 1))
-    return bytes(a ^ b for a, b in zip(text, b"".join(blocks), strict=False))
+def _fernet(attempt_id: str) -> Fernet:
+    """Derive the key from `attempt_id`, which has 128 random bits (RFC 5869, 3.3)."""
+    key = hmac.digest(attempt_id.encode(), b"donation-card/form-session", "sha256")
+    return Fernet(urlsafe_b64encode(key))
 
 
 def _text(signed: str | bytes) -> str:
@@ -82,7 +82,7 @@ def _text(signed: str | bytes) -> str:
 
 
 def _read(load: Any, given: str, length: int) -> tuple[list[str], Any]:
-    """The one place where itsdangerous' errors become ours."""
+    """Convert errors of itsdangerous to Invalid."""
     if not given:
         raise Invalid("token_missing")
     try:

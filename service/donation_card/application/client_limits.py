@@ -1,7 +1,7 @@
-"""Networks: how often each one asks, in this worker's memory alone. No address, and no name made of one, leaves it.
+"""Limits for each network, in the memory of this worker only.
 
-A network is known by an HMAC under a random salt; every hour the salt and all counts are thrown away together, so that
-not even a copy of this memory says who came earlier.
+A network is identified by an HMAC under a random salt. Every hour the salt and all counts are discarded together, so
+that even a copy of this memory does not reveal earlier visitors.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Final
 from donation_card.domain.rate_limits import Bucket, BucketStore, Rate, network_prefix
 
 SALT_LIFETIME_MS: Final = 60 * 60_000
-"""Milliseconds after which all is forgotten."""
+"""Milliseconds until all counts are discarded."""
 
 MAX_NETWORKS: Final = 100_000
-"""Networks that are counted at a time: about 20 MB in an attack."""
+"""Networks that are counted at a time. They need about 20 MB."""
 
 
 @dataclass(slots=True)
@@ -28,12 +28,12 @@ class PerNetworkLimiter:
     _counts: BucketStore = field(default_factory=lambda: BucketStore(MAX_NETWORKS))
 
     def allow(self, address: str | None, action: str, rate: Rate, now: int) -> bool:
-        """Whether the network of this address may once more; always where it names none. `now` in milliseconds."""
-        found = network_prefix(address)
-        if found is None:
+        """Return True if the network of this address may act once more, or if it has none. `now` is in milliseconds."""
+        prefix = network_prefix(address)
+        if prefix is None:
             return True
         if not self._salt or now - self._since >= SALT_LIFETIME_MS:
             self._since, self._salt = now, secrets.token_bytes(32)
             self._counts = BucketStore(MAX_NETWORKS)
-        name = hmac.digest(self._salt, action.encode() + found, hashlib.sha256).hex()[:32]
+        name = hmac.digest(self._salt, action.encode() + prefix, hashlib.sha256).hex()[:32]
         return not self._counts.retry_after([Bucket(name, rate)], now)

@@ -1,7 +1,7 @@
-"""Intentions: what is remembered of a form while it is being paid, so that one intention to give is never paid twice.
+"""The latest checkout session of each form, so that one attempt to donate is never paid twice.
 
-Workers share it in Redis, where the session is sealed under a key that only the form's own token has, and its name is a
-hash; after an hour and a half it is gone. While Redis is away, each worker goes by its own memory.
+Workers share it in Redis: the session id is encrypted under a key that only the form token contains, and the entry
+expires after the lifetime of a session. While Redis is unavailable, each worker uses its own memory.
 """
 
 from __future__ import annotations
@@ -10,79 +10,81 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
-from donation_card.application.donations import Donations
 from donation_card.application.ports.limits import FormSessionStore
-from donation_card.application.ports.payments import CheckoutOrder
 from donation_card.application.ports.tokens import Tokens
+from donation_card.application.stripe_account import StripeAccount
 from donation_card.errors import RateLimited, TotalsUnavailable
 
 MAX_ORDERS_PER_TOKEN: Final = 5
-"""Different orders one token may start."""
+"""Different orders that one form token may start."""
+
+_MAX_FORMS: Final = 10_000
 
 
 @dataclass(slots=True)
 class FormSession:
-    """What this worker remembers of one form token: the attempt each order is at, and the session opened last."""
+    """The orders of one form with their attempt numbers, and its latest session, as this worker knows them."""
 
-    attempts: dict[CheckoutOrder, int] = field(default_factory=dict)
-    latest: tuple[CheckoutOrder, str] | None = None
+    attempts: dict[str, int] = field(default_factory=dict)
+    latest: tuple[str, str] | None = None
 
-    def first_try(self, order: CheckoutOrder) -> int:
-        """The attempt to begin this order with. Raises RateLimited: a token is good for a few orders only."""
-        if order not in self.attempts and len(self.attempts) >= MAX_ORDERS_PER_TOKEN:
+    def first_try(self, order_key: str) -> int:
+        """Return the attempt number to start an order with. Raise RateLimited if the form has too many orders."""
+        if order_key not in self.attempts and len(self.attempts) >= MAX_ORDERS_PER_TOKEN:
             raise RateLimited("too_many_changes")
-        return self.attempts.setdefault(order, 0)
+        return self.attempts.setdefault(order_key, 0)
 
-    def replaces(self, order: CheckoutOrder) -> str | None:
-        """The session that this order is instead of, also where the donor's page cannot name it: a new tab's."""
-        return self.latest[1] if self.latest and self.latest[0] != order else None
+    def replaces(self, order_key: str) -> set[str]:
+        """Return the session of another order, which this order replaces."""
+        return {self.latest[1]} if self.latest and self.latest[0] != order_key else set()
 
 
 @dataclass(slots=True)
 class FormSessions:
-    donations: Donations
-    forms: FormSessionStore
+    account: StripeAccount
+    store: FormSessionStore
     tokens: Tokens
-    _sessions: OrderedDict[str, FormSession] = field(default_factory=OrderedDict)
+    _sessions: OrderedDict[str, FormSession] = field(default_factory=OrderedDict, init=False)
 
     def get(self, attempt_id: str) -> FormSession:
         form_session = self._sessions.setdefault(attempt_id, FormSession())
         self._sessions.move_to_end(attempt_id)
-        while len(self._sessions) > 10_000:
+        while len(self._sessions) > _MAX_FORMS:
             self._sessions.popitem(last=False)
         return form_session
 
-    async def begin(self, order: CheckoutOrder) -> set[str]:
-        """The sessions that this order is instead of, whichever worker opened them. Raises RateLimited."""
-        form_session = self.get(order.attempt_id)
-        form_session.first_try(order)
+    async def begin(self, attempt_id: str, order_key: str) -> set[str]:
+        """Register an order and return the sessions that it replaces, also those of other workers.
+
+        Raise RateLimited (`too_many_changes`).
+        """
+        form_session = self.get(attempt_id)
+        form_session.first_try(order_key)
         try:
-            account = await self.donations.account()
-            sealed = await self.forms.begin_order(
-                account, self._form_hash(order), self._order_key(order), MAX_ORDERS_PER_TOKEN
+            account = await self.account.get()
+            encrypted = await self.store.begin_order(
+                account, self._form_hash(attempt_id), order_key, MAX_ORDERS_PER_TOKEN
             )
         except TotalsUnavailable:
-            return {form_session.replaces(order) or ""} - {""}
-        if sealed is None:
+            return form_session.replaces(order_key)
+        if encrypted is None:
             raise RateLimited("too_many_changes")
-        return self._other_sessions(order, sealed)
+        return self._other_sessions(attempt_id, order_key, encrypted)
 
-    async def record_session(self, order: CheckoutOrder, session_id: str) -> set[str]:
-        """Remember it; gives what another worker opened meanwhile for another order, which `press` could not know."""
-        self.get(order.attempt_id).latest = order, session_id
-        sealed = self.tokens.encrypt(order.attempt_id, f"{self._order_key(order)} {session_id}")
+    async def record_session(self, attempt_id: str, order_key: str, session_id: str) -> set[str]:
+        """Store the latest session. Return a session that another worker stored for another order since `begin`."""
+        self.get(attempt_id).latest = order_key, session_id
+        encrypted = self.tokens.encrypt(attempt_id, f"{order_key} {session_id}")
         try:
-            before = await self.forms.record_session(await self.donations.account(), self._form_hash(order), sealed)
+            account = await self.account.get()
+            previous = await self.store.record_session(account, self._form_hash(attempt_id), encrypted)
         except TotalsUnavailable:
             return set()
-        return self._other_sessions(order, before)
+        return self._other_sessions(attempt_id, order_key, previous)
 
-    def _other_sessions(self, order: CheckoutOrder, encrypted: str) -> set[str]:
-        name, _, session_id = self.tokens.decrypt(order.attempt_id, encrypted).partition(" ")
-        return {session_id} if session_id and name != self._order_key(order) else set()
+    def _other_sessions(self, attempt_id: str, order_key: str, encrypted: str) -> set[str]:
+        stored_key, _, session_id = self.tokens.decrypt(attempt_id, encrypted).partition(" ")
+        return {session_id} if session_id and stored_key != order_key else set()
 
-    def _form_hash(self, order: CheckoutOrder) -> str:
-        return self.tokens.idempotency_key(order.attempt_id, "form")[:32]
-
-    def _order_key(self, order: CheckoutOrder) -> str:
-        return self.tokens.idempotency_key(order.attempt_id, order)[:16]
+    def _form_hash(self, attempt_id: str) -> str:
+        return self.tokens.idempotency_key(attempt_id, "form")[:32]

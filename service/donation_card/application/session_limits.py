@@ -1,8 +1,8 @@
-"""Admission: whether a checkout session may be opened, for whom at once, and for whom after a proof of work.
+"""Decide if a checkout session may be created, with or without a proof of work.
 
-Card testers come first to forms like ours. So there are limits: for each network in this worker's memory, for each
-campaign and for all in Redis. Whomever they stop is asked for a proof of work, which lifts the network's limit: a donor
-behind an address that many share gets through. While an attack goes on (`domain/attack.py`) everybody is asked.
+Donation forms attract card testing, so checkout sessions are rate limited: for each network in the memory of this
+worker, for each campaign and in total in Redis. A proof of work lifts the limit of a network, so that donors who share
+an address are served. During an attack (`domain/attack_detection.py`) every browser must prove work.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Final
 import structlog
 
 from donation_card.application.client_limits import PerNetworkLimiter
-from donation_card.application.donations import Donations, fallback_params
 from donation_card.application.ports.limits import Challenges, LimitDecision, LimitResult, RateLimiter
 from donation_card.application.ports.payments import CheckoutSession, PaymentDeclined, SessionStatus, StripeRecord
+from donation_card.application.stripe_account import StripeAccount
 from donation_card.domain.attack_detection import NO_ATTACK, NO_SIGNALS, AttackStatus, Signals
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.rate_limits import Bucket, BucketStore, Rate
@@ -30,9 +30,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """How many sessions are opened: of `total`, `campaign` has a part, so that an attack on it leaves room for the
-    others; and of that those who proved no work another, so that whoever proves some finds room. And how many `reads`
-    there are of what became of them."""
+    """Sessions that may be created in total, for one campaign, and for one campaign without proof; and reads of them.
+
+    An attack on one campaign leaves room for the others. Requests without proof leave room for those with one.
+    """
 
     total: Rate
     campaign: Rate
@@ -41,9 +42,10 @@ class Budgets:
 
     @classmethod
     def from_stripe_limit(cls, stripe_rate_limit: int) -> Budgets:
-        """`stripe_rate`: requests a second that Stripe takes at one endpoint, 25 by default
-        (https://docs.stripe.com/rate-limits). In no second may more of them be asked for, retries included: of 25, 12
-        a second and 10 at once; 10 a second for a campaign, 4 without a proof; 10 reads.
+        """Divide the requests a second that Stripe accepts at one endpoint (25 by default).
+
+        Of 25, retries included: 12 sessions a second in total and 10 at once, 10 for a campaign, 4 without proof, and
+        10 reads. https://docs.stripe.com/rate-limits
         """
         shares = (12, 10, 4, 10)
         burst = max(1, stripe_rate_limit * 10 // 25)
@@ -51,133 +53,130 @@ class Budgets:
 
 
 PER_NETWORK: Final = Rate(interval_ms=60_000, burst=10)
-"""Without a proof, of one network: an office or a household, each donor changing the amount a few times."""
+"""Sessions without proof for one network, such as an office or a household. Donors may change the amount."""
 
 WITHOUT_JS: Final = Rate(interval_ms=10_000, burst=6)
-"""For browsers without JavaScript, which can prove nothing, where the limits stop them and their campaign names no
-other way to give: six a minute, whoever gets them."""
+"""Sessions for browsers without JavaScript, which cannot prove work. They apply only if the other limits are reached
+and the campaign has no fallback URL."""
 
 WITHOUT_JS_PER_NETWORK: Final = Rate(interval_ms=20 * 60_000, burst=2)
-"""Of those, for one network."""
+"""The part of `WITHOUT_JS` for one network."""
 
 CHALLENGES_PER_NETWORK: Final = Rate(interval_ms=2_000, burst=30)
-"""Of one network: each is some milliseconds of work for us and seconds for whoever solves it."""
+"""Challenges for one network. One costs the service milliseconds and its solver seconds."""
 
 REJECTED_PROOF_COUNTED: Final = Rate(interval_ms=60 * 60_000, burst=1)
-"""A proof that found no room is heard of once, however often it is shown again."""
+"""A proof that found no room is counted once, however often it is sent."""
 
 DEGRADED_DIVISOR: Final = 2
-"""While Redis is away every worker counts alone, and lets through this part of its share."""
+"""While Redis is unavailable, each worker counts alone and allows its share divided by this number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks for a session. `address`: the client's, as a trusted proxy says. `scripted`: its browser can prove."""
+    """The sender of a request. `address` is None if no trusted proxy names a public one."""
 
     address: str | None
     has_javascript: bool
     proof: str = ""
     form_hash: str = ""
-    """A hash of the form's token, for which the proof must have been made."""
+    """A hash of the form token. The proof must be made for it."""
 
 
 @dataclass(slots=True)
 class SessionLimits:
-    donations: Donations
+    account: StripeAccount
     limiter: RateLimiter
     fallback_limiter: RateLimiter
-    """In place of `limits` while Redis is away."""
+    """Used while Redis is unavailable."""
     challenges: Challenges
     budgets: Budgets
     workers: int = 1
     now_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
-    attack_status: AttackStatus = NO_ATTACK
-    _networks: PerNetworkLimiter = field(default_factory=PerNetworkLimiter)
-    _rejected_proofs: BucketStore = field(default_factory=lambda: BucketStore(10_000))
-    _pending_signals: Signals = NO_SIGNALS
-    _shared_attack_status: AttackStatus = NO_ATTACK
+    attack_status: AttackStatus = field(default=NO_ATTACK, init=False)
+    _networks: PerNetworkLimiter = field(default_factory=PerNetworkLimiter, init=False)
+    _rejected_proofs: BucketStore = field(default_factory=lambda: BucketStore(10_000), init=False)
+    _pending_signals: Signals = field(default=NO_SIGNALS, init=False)
+    _shared_attack_status: AttackStatus = field(default=NO_ATTACK, init=False)
 
-    async def admit(self, campaign: Campaign, visitor: Client, *, replaces: str = "") -> None:
-        """`replaces`: names an intention whose session is given up for this one; that is good for one without a proof.
+    async def admit(self, campaign: Campaign, client: Client, *, replaces: str = "") -> None:
+        """Allow one session or raise RateLimited, with another way to give.
 
-        Raises RateLimited: `challenge_required`, or `rate_limited` with the seconds to wait; `fallback_url` in both.
+        The codes are `challenge_required`, and `rate_limited` with the seconds to wait. `replaces` names an attempt to
+        donate that gives up its session. It counts as one proof.
         """
-        proven = self.challenges.verify(visitor.proof, visitor.form_hash) if visitor.proof else replaces
+        proof = self.challenges.verify(client.proof, client.form_hash) if client.proof else replaces
         budgets = self.budgets
-        everybody = (Bucket("total", budgets.total), Bucket(f"campaign/{campaign.id}", budgets.campaign))
-        if proven:
-            result = await self._acquire(everybody, consume_once=proven)
+        shared = (Bucket("total", budgets.total), Bucket(f"campaign/{campaign.id}", budgets.campaign))
+        if proof:
+            result = await self._acquire(shared, consume_once=proof)
             if result.decision is LimitDecision.ALLOWED:
                 return _count_decision("allowed_with_proof")
             if result.decision is LimitDecision.LIMITED:
-                if not self._rejected_proofs.retry_after([Bucket(proven, REJECTED_PROOF_COUNTED)], self.now_ms()):
+                if not self._rejected_proofs.retry_after([Bucket(proof, REJECTED_PROOF_COUNTED)], self.now_ms()):
                     self._pending_signals += Signals(proofs_rejected=1)
-                raise self._limited(campaign, result.retry_after_ms)
-        if not self.attack_status.effective_level and self._networks.allow(
-            visitor.address, "session", self._share(PER_NETWORK), self.now_ms()
-        ):
+                raise _rejected(campaign, result.retry_after_ms)
+        if not self.attack_status.effective_level and self._is_network_allowed(client.address, "session", PER_NETWORK):
             unproven = Bucket(f"unproven/{campaign.id}", budgets.unproven)
-            if (await self._acquire((*everybody, unproven))).decision is LimitDecision.ALLOWED:
+            if (await self._acquire((*shared, unproven))).decision is LimitDecision.ALLOWED:
                 return _count_decision("allowed")
-        if visitor.has_javascript or campaign.fallback_url:
+        if client.has_javascript or campaign.fallback_url:
             _count_decision("challenged")
-            raise RateLimited("challenge_required", **fallback_params(campaign))
-        if self._networks.allow(visitor.address, "reserved", self._share(WITHOUT_JS_PER_NETWORK), self.now_ms()):
-            result = await self._acquire((*everybody, Bucket(f"reserved/{campaign.id}", WITHOUT_JS)))
+            raise RateLimited("challenge_required", **campaign.fallback_params)
+        if self._is_network_allowed(client.address, "reserved", WITHOUT_JS_PER_NETWORK):
+            result = await self._acquire((*shared, Bucket(f"reserved/{campaign.id}", WITHOUT_JS)))
             if result.decision is LimitDecision.ALLOWED:
                 return _count_decision("allowed_without_js")
-        raise self._limited(campaign, WITHOUT_JS.interval_ms)
+        raise _rejected(campaign, WITHOUT_JS.interval_ms)
 
     def issue_challenge(self, address: str | None, form_hash: str) -> dict[str, object]:
-        """Work for this form, as much as the mode asks for. Raises RateLimited."""
-        rate = self._share(CHALLENGES_PER_NETWORK)
-        if not self._networks.allow(address, "challenge", rate, self.now_ms()):
-            raise RateLimited(retry_after=_to_whole_seconds(rate.interval_ms))
+        """Return a challenge for a form, as difficult as the attack status requires. Raise RateLimited."""
+        if not self._is_network_allowed(address, "challenge", CHALLENGES_PER_NETWORK):
+            raise RateLimited(retry_after=_to_whole_seconds(CHALLENGES_PER_NETWORK.split(self.workers).interval_ms))
         return self.challenges.issue(form_hash, self.attack_status.effective_level)
 
-    def record_signal(self, stripe_record: StripeRecord | PaymentDeclined) -> None:
-        """What Stripe says of how sessions end; told to all workers by the next `look`."""
-        if isinstance(stripe_record, PaymentDeclined):
+    def record_signal(self, record: StripeRecord | PaymentDeclined) -> None:
+        """Count a declined, expired or paid session. `sync_attack_status` shares the count with all workers."""
+        if isinstance(record, PaymentDeclined):
             self._pending_signals += Signals(declined=1)
-        elif isinstance(stripe_record, CheckoutSession) and stripe_record.campaign:
-            expired, paid = stripe_record.status is SessionStatus.EXPIRED, stripe_record.status is SessionStatus.PAID
+        elif isinstance(record, CheckoutSession) and record.campaign:
+            expired, paid = record.status is SessionStatus.EXPIRED, record.status is SessionStatus.PAID
             self._pending_signals += Signals(expired=int(expired), paid=int(paid))
 
     async def sync_attack_status(self) -> None:
-        """Once a second: tell what was heard, and learn what holds."""
-        await self.donations.account()  # while nobody knows whose limits these are, what was heard is kept
-        heard, self._pending_signals = self._pending_signals, NO_SIGNALS
-        await self._acquire((), signals=heard)
+        """Share the signals of this worker and read the attack status. Call it once a second."""
+        await self.account.get()  # raises before the signals are taken, so that none is lost
+        signals, self._pending_signals = self._pending_signals, NO_SIGNALS
+        await self._acquire((), signals=signals)
 
     async def _acquire(
         self, buckets: Sequence[Bucket], *, consume_once: str = "", signals: Signals = NO_SIGNALS
     ) -> LimitResult:
-        account = await self.donations.account()
+        account = await self.account.get()
         try:
             result = await self.limiter.acquire(account, buckets, consume_once=consume_once, signals=signals)
-            mode = self._shared_attack_status = result.attack_status
+            status = self._shared_attack_status = result.attack_status
             if consume_once and result.decision is LimitDecision.ALLOWED:
-                await self.fallback_limiter.acquire(
-                    account, (), consume_once=consume_once
-                )  # spent here, too, should Redis go away
+                # mark it as used here too, in case Redis becomes unavailable
+                await self.fallback_limiter.acquire(account, (), consume_once=consume_once)
         except TotalsUnavailable:
-            alone = [Bucket(each.name, each.rate.split(self.workers * DEGRADED_DIVISOR)) for each in buckets]
-            result = await self.fallback_limiter.acquire(account, alone, consume_once=consume_once, signals=signals)
-            mode = AttackStatus(
-                max(result.attack_status.level, self._shared_attack_status.level), self._shared_attack_status.override
-            )  # nothing is turned off alone
-        if mode.effective_level != self.attack_status.effective_level:
-            log.warning(LogEvent.ATTACK_MODE_CHANGED, mode=str(mode))
-        self.attack_status = mode
-        metrics.attack_mode.set(int(mode.effective_level > 0))
+            smaller = [Bucket(each.name, each.rate.split(self.workers * DEGRADED_DIVISOR)) for each in buckets]
+            result = await self.fallback_limiter.acquire(account, smaller, consume_once=consume_once, signals=signals)
+            shared = self._shared_attack_status
+            status = AttackStatus(max(result.attack_status.level, shared.level), shared.override)
+        if status.effective_level != self.attack_status.effective_level:
+            log.warning(LogEvent.ATTACK_MODE_CHANGED, mode=str(status))
+        self.attack_status = status
+        metrics.attack_mode.set(int(status.effective_level > 0))
         return result
 
-    def _share(self, rate: Rate) -> Rate:
-        return rate.split(self.workers)
+    def _is_network_allowed(self, address: str | None, action: str, rate: Rate) -> bool:
+        return self._networks.allow(address, action, rate.split(self.workers), self.now_ms())
 
-    def _limited(self, campaign: Campaign, wait: int) -> RateLimited:
-        _count_decision("rejected")
-        return RateLimited("rate_limited", retry_after=_to_whole_seconds(wait), **fallback_params(campaign))
+
+def _rejected(campaign: Campaign, wait_ms: int) -> RateLimited:
+    _count_decision("rejected")
+    return RateLimited("rate_limited", retry_after=_to_whole_seconds(wait_ms), **campaign.fallback_params)
 
 
 def _count_decision(decision: str) -> None:
@@ -185,5 +184,5 @@ def _count_decision(decision: str) -> None:
 
 
 def _to_whole_seconds(milliseconds: int) -> int:
-    """Whole ones, none too few (`Retry-After`, RFC 9110, 10.2.3)."""
+    """Round up to whole seconds (`Retry-After`, RFC 9110, 10.2.3)."""
     return -(-milliseconds // 1000)

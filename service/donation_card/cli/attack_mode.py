@@ -23,12 +23,13 @@ def attack_mode(wanted: str | None) -> None:
 
 async def set_attack_mode(settings: Settings, wanted: str | None) -> str:
     """Store the override, if `wanted` is one, and return the attack status as text."""
+    from donation_card.adapters.redis.connection import create_connection
     from donation_card.adapters.redis.rate_limiter import RedisRateLimiter
 
-    limits = RedisRateLimiter(settings.redis_url, deadline=2)
+    limits = RedisRateLimiter(create_connection(settings.redis_url, deadline=2, connections=1))
     try:
-        async with open_application(settings) as donations:
-            account = await donations.account()
+        async with open_application(settings) as application:
+            account = await application.account.get()
         if wanted:
             await limits.set_override(account, "" if wanted == "auto" else wanted)
         return str((await limits.acquire(account, ())).attack_status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,10 @@ import click
 from donation_card.settings import Settings, from_environment
 
 if TYPE_CHECKING:  # commands import what they need when they run, so that `--help` is fast
-    from donation_card.application.donations import Donations
+    from donation_card.application.ports.campaigns import Campaigns
+    from donation_card.application.ports.totals import TotalsStore
+    from donation_card.application.reconciliation import Reconciliation
+    from donation_card.application.stripe_account import StripeAccount
 
 DEMO_ENVIRONMENT: Final = Path("data/environment")
 """Written by `donation-card demo`. The other commands read it in the folder of a demo."""
@@ -32,19 +36,35 @@ def load_settings() -> Settings:
     return from_environment(environment())
 
 
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The parts of the service that the commands use."""
+
+    campaigns: Campaigns
+    totals_store: TotalsStore
+    account: StripeAccount
+    reconciliation: Reconciliation
+
+
 @asynccontextmanager
-async def open_application(settings: Settings) -> AsyncIterator[Donations]:
+async def open_application(settings: Settings) -> AsyncIterator[Application]:
     """Open the use cases without a web server, and close their connections at the end."""
-    from datetime import UTC, datetime
+    from donation_card.app import campaign_files, redis_totals_store, stripe_payments, utc_now
+    from donation_card.application.activity import ActivityLog
+    from donation_card.application.payment_recorder import PaymentRecorder
+    from donation_card.application.public_progress import PublicProgress
+    from donation_card.application.reconciliation import Reconciliation
+    from donation_card.application.stripe_account import StripeAccount
 
-    from donation_card.adapters.campaign_files.loader import CampaignFiles
-    from donation_card.app import redis_ledger, stripe_payments
-    from donation_card.application.donations import Donations
-
-    files = CampaignFiles(settings.campaigns_dir, publication_every=settings.demo_publication_interval)
-    donations = Donations(files, redis_ledger(settings), stripe_payments(settings), lambda: datetime.now(UTC))
+    campaigns = campaign_files(settings)
+    payments, totals_store = stripe_payments(settings), redis_totals_store(settings)
+    account = StripeAccount(payments, totals_store)
+    recorder = PaymentRecorder(account, campaigns, totals_store, payments)
+    progress = PublicProgress(account, campaigns, totals_store, utc_now)
+    activity = ActivityLog(utc_now)
+    reconciliation = Reconciliation(account, campaigns, totals_store, payments, recorder, progress, activity, utc_now)
     try:
-        yield donations
+        yield Application(campaigns, totals_store, account, reconciliation)
     finally:
-        await donations.totals_store.close()
-        await donations.payments.close()
+        await totals_store.close()
+        await payments.close()

@@ -30,10 +30,7 @@ def rebuild(dry_run: bool) -> None:
 
 async def _rebuild(settings: Settings, dry_run: bool) -> bool:
     """Return True if every stored total was right."""
-    from donation_card.application.reconciliation import Reconciliation
-
-    async with open_application(settings) as donations:
-        account = await donations.account()
+    async with open_application(settings) as application:
         with click.progressbar(
             length=0, show_pos=True, show_percent=False, label="payments, refunds and disputes"
         ) as bar:
@@ -41,8 +38,8 @@ async def _rebuild(settings: Settings, dry_run: bool) -> bool:
             def forward(done: int) -> None:
                 bar.update(done - bar.pos)
 
-            compared = await Reconciliation(donations).rebuild(account, dry_run=dry_run, on_progress=forward)
-        currencies = {campaign.id: campaign.currency for campaign in donations.campaigns.all()}
+            compared = await application.reconciliation.rebuild(dry_run=dry_run, on_progress=forward)
+        currencies = {campaign.id: campaign.currency for campaign in application.campaigns.all()}
     for line in _table(compared, currencies):
         click.echo(line)
     return not any(comparison.mismatch for comparison in compared)

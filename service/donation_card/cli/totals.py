@@ -24,10 +24,10 @@ def totals(campaign: str) -> None:
 async def _totals(settings: Settings, campaign_id: str) -> None:
     from donation_card.domain.money import Money
 
-    async with open_application(settings) as donations:
-        campaign = donations.campaigns.get(campaign_id)
-        account = await donations.account()
-        found = await donations.totals_store.totals(account, campaign.id)
+    async with open_application(settings) as application:
+        campaign = application.campaigns.get(campaign_id)
+        account = await application.account.get()
+        found = await application.totals_store.totals(account, campaign.id)
     click.echo(f"campaign  {campaign.id} ({account.id}, {account.environment})")
     if found is None:
         click.echo("raised    unknown: the service builds the totals within seconds after it starts")

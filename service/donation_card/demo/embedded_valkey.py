@@ -56,7 +56,7 @@ sys.exit(server.wait() % 256)
 class EmbeddedValkey:
     """Run a server with its snapshots in `directory`, on a unix socket that only this user can open.
 
-    Use it as a context manager: `with EmbeddedValkey(path) as server: RedisTotalsStore(server.url)`. Raises
+    Use it as a context manager: `with EmbeddedValkey(path) as server: create_connection(server.url)`. Raises
     ConfigurationError if no server is installed, it does not start, or another one uses the directory.
     """
 

@@ -1,9 +1,10 @@
-"""Attack mode: how many declined cards and how many sessions never paid it takes, and how long until it is over.
+"""Decide from signals if card testing is going on, and at which level.
 
-Card testers try stolen cards on forms like ours. What they cannot hide is that most of their cards are declined. From
-the first level on a browser has to prove work before a session is opened for it (`adapters/proof_of_work.py`); each
-further one doubles it, and comes when so many prove it that there is no room for donors.
-Pure: the time is an argument, in milliseconds. `limits.lua` applies `heard` inside Redis, once for all workers.
+Card testers try stolen cards on donation forms, and most of these cards are declined. From level 1 on, a browser must
+prove work before a session is created for it (`adapters/proof_of_work.py`). Each further level doubles the work. It
+begins if so many requests prove work that there is no room for donors.
+
+Times are arguments, in milliseconds. `check_limits.lua` applies `next_state` inside Redis, for all workers together.
 """
 
 from __future__ import annotations
@@ -12,34 +13,33 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 WINDOW_MS: Final = 5 * 60_000
-"""Milliseconds over which signals are counted together; testers are known to try 400 cards in such a time."""
+"""Milliseconds over which signals are counted together. Card testers try up to 400 cards in this time."""
 
 DEESCALATE_AFTER_MS: Final = 3 * 60_000
-"""Milliseconds at a higher level without a crowd until it goes down by one."""
+"""Milliseconds with few rejected proofs until a level above 1 falls by one."""
 
 ESCALATE_AFTER_MS: Final = 5_000
-"""Milliseconds at a level before it rises again: what is crowded shows at once."""
+"""Milliseconds at a level before it can rise again."""
 
 REJECTED_PROOFS_THRESHOLD: Final = 10
-"""Proofs that found no room, and more than one a second: somebody computes more than donors do, so the work doubles."""
+"""The level rises after this many rejected proofs, if they are more than one a second. Donors do not send so many."""
 
 MAX_LEVEL: Final = 5
-"""The highest level: sixteen times the work of the first, 12 s for a laptop. More, and donors would give up."""
+"""The highest level. Its work is 16 times that of level 1, about 12 s on a laptop."""
 
 DECLINE_THRESHOLD: Final = 10
-"""Declined cards in a window, if they are more than the gifts: a campaign sees that many in a week, not in minutes."""
+"""Declined cards in a window that start an attack, if there are fewer payments. A campaign has as many in a week."""
 
 EXPIRY_THRESHOLD: Final = 60
-"""Sessions never paid in a window, if they are ten times the gifts: of people who look at a payment page, many go."""
+"""Expired sessions in a window that start an attack, if there are ten times fewer payments. Many donors only look."""
 
 QUIET_WINDOWS_TO_END: Final = 6
-"""Quiet windows until it is off; from the higher levels one leads down. Testers come back when they are let in."""
+"""Quiet windows at level 1 until the attack is over. Card testers return as soon as they are let in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What was heard from Stripe: cards declined, sessions that ended unpaid, gifts paid. And of our own limits: proofs
-    that found no room."""
+    """Counts of declined cards, expired sessions and payments at Stripe, and of proofs that the limits rejected."""
 
     declined: int = 0
     expired: int = 0
@@ -55,7 +55,7 @@ class Signals:
         )
 
     def exceeds(self, share: int) -> bool:
-        """Whether they are as many as one part in `share` of what an attack is, and not just a busy hour."""
+        """Return True if the signals reach the thresholds divided by `share`, in relation to the payments."""
         declined = self.declined * share >= DECLINE_THRESHOLD and self.declined > self.paid
         expired = self.expired * share >= EXPIRY_THRESHOLD and self.expired > 10 * self.paid
         return declined or expired
@@ -66,7 +66,7 @@ NO_SIGNALS: Final = Signals()
 
 @dataclass(frozen=True, slots=True)
 class AttackState:
-    """`level` 0 is off. `began`: of this window. `calm`: quiet windows in a row at this level."""
+    """Level 0 means no attack. `quiet_windows` counts windows in a row at this level."""
 
     level: int = 0
     window_start: int = 0
@@ -84,7 +84,7 @@ class AttackState:
         )
 
     def is_quiet(self) -> bool:
-        """At the first level, half as much as an attack is not quiet, so that it does not go on and off."""
+        """Return True if the window was quiet. Level 1 requires half the thresholds, so that it does not alternate."""
         return (
             self.signals.proofs_rejected < REJECTED_PROOFS_THRESHOLD if self.level > 1 else not self.signals.exceeds(2)
         )
@@ -92,7 +92,7 @@ class AttackState:
 
 @dataclass(frozen=True, slots=True)
 class AttackStatus:
-    """What holds now. `forced`: on or off, where an operator said so, else empty."""
+    """The level that was detected. `override` is `on` or `off` if an operator forced it, else empty."""
 
     level: int = 0
     override: str = ""
@@ -110,8 +110,8 @@ NO_ATTACK: Final = AttackStatus()
 
 
 def next_state(state: AttackState, signals: Signals, now: int) -> AttackState:
-    """What is to be thought after these signals, or after none for a while."""
-    state = replace(state, window_start=min(state.window_start, now))  # a clock may be set back
+    """Return the state after these signals at this time."""
+    state = replace(state, window_start=min(state.window_start, now))  # the clock was set back
     if now - state.window_start >= (DEESCALATE_AFTER_MS if state.level > 1 else WINDOW_MS):
         state = _close_window(state, now)
     state = replace(state, signals=state.signals + signals)
@@ -119,7 +119,7 @@ def next_state(state: AttackState, signals: Signals, now: int) -> AttackState:
 
 
 def _close_window(state: AttackState, now: int) -> AttackState:
-    calm = state.quiet_windows + 1 if state.is_quiet() else 0
-    if calm >= (QUIET_WINDOWS_TO_END if state.level == 1 else 1):
+    quiet_windows = state.quiet_windows + 1 if state.is_quiet() else 0
+    if quiet_windows >= (QUIET_WINDOWS_TO_END if state.level == 1 else 1):
         return AttackState(max(state.level - 1, 0), now)
-    return AttackState(state.level, now, calm)
+    return AttackState(state.level, now, quiet_windows)

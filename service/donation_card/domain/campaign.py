@@ -1,7 +1,4 @@
-"""A campaign: what is needed, for whom, who receives it, and on which terms it is published.
-
-Everything here comes from one file (`adapters/campaign_files.py` reads it and names every mistake).
-"""
+"""A campaign as its file describes it (`adapters/campaign_files/`)."""
 
 from __future__ import annotations
 
@@ -12,9 +9,10 @@ from enum import Enum
 
 from donation_card.domain.money import Money
 from donation_card.domain.publication import PublicationPolicy
+from donation_card.errors import Invalid
 
 LANGUAGES = ("en", "be", "ru", "uk", "lt", "pl", "de")
-"""The languages that have a catalogue in `web/locales/`; English is canonical."""
+"""The languages with a catalogue in `web/locales/`. English is the reference."""
 
 
 class Status(Enum):
@@ -25,7 +23,7 @@ class Status(Enum):
 
 
 class SurplusPolicy(Enum):
-    """What becomes of gifts above the goal, or of a sum below it at the end."""
+    """The use of money above the goal, or of a sum that stays below it."""
 
     UNDECIDED = "undecided"
     SAME_PERSON = "same_person"
@@ -47,9 +45,9 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class CampaignText:
-    """The campaign in one language. `summary` is two or three sentences; `story` is what the disclosure holds.
+    """The campaign in one language. `summary` has two or three sentences. `story` is shown on request.
 
-    `purpose` completes "To BYSOL, …": "for Vitaly", in the case the language asks for.
+    `purpose` continues "To BYSOL, …", for example "for Vitaly", in the grammatical case of the language.
     """
 
     title: str
@@ -60,7 +58,7 @@ class CampaignText:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Who receives the money. `short_name` goes on the card; the rest on the giving page."""
+    """The receiver of the money. The card shows `short_name`, the giving page everything."""
 
     short_name: str
     legal_name: str
@@ -70,19 +68,19 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class DonationTerms:
-    """Terms of one gift. Amounts in minor units of the campaign's currency, as Money."""
+    """Terms of one donation."""
 
     suggested: tuple[Money, ...]
     minimum: Money
     maximum: Money
     allow_minor_units: bool
     accept_above_goal: bool
-    """Whether gifts are still taken once the goal is reached."""
+    """Accept donations after the goal is reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class OfflineDonation:
-    """Money that did not come through Stripe: from a concert, say. `source`: language → where from."""
+    """Money that did not come through Stripe, for example from a concert. `source` by language."""
 
     date: date
     amount: Money
@@ -91,7 +89,7 @@ class OfflineDonation:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What has happened since: "March rent paid". `text`: language → a line."""
+    """One line of news, for example "March rent paid". `text` by language."""
 
     date: date
     text: Mapping[str, str]
@@ -111,11 +109,11 @@ class Campaign:
     on_surplus: SurplusPolicy
     on_shortfall: SurplusPolicy
     warned_bank_countries: tuple[str, ...] = ()
-    """ISO 3166 codes of states whose banks a donor must not pay from; empty: no warning."""
+    """ISO 3166 codes of countries whose banks endanger donors. The donation page warns about them."""
     publisher_hosts: tuple[str, ...] = ()
-    """Host names that may frame the giving page and are counted by name; empty: any https site, counted as other."""
+    """Hosts that may embed the giving page and are counted by name. Empty: any https site, counted as `other`."""
     stripe_locales: Mapping[str, str] | None = None
-    """Our language → Stripe's locale, where Stripe has none of that name (be, uk)."""
+    """Stripe's locale for languages that Stripe does not have (be, uk)."""
     fallback_url: str | None = None
     emit_complete_event: bool = False
     ends_at: datetime | None = None
@@ -125,7 +123,7 @@ class Campaign:
 
     @property
     def hidden(self) -> bool:
-        """The kill switch: no text, picture or figure of it is shown anywhere; money that moves is still counted."""
+        """Return True if the campaign is shown nowhere. Its money is still counted."""
         return self.status is Status.HIDDEN
 
     @property
@@ -140,8 +138,30 @@ class Campaign:
     def offline_total(self) -> Money:
         return Money(sum(donation.amount.amount for donation in self.offline_donations), self.currency)
 
+    @property
+    def fallback_params(self) -> dict[str, str | int]:
+        """Parameters of an error that lead a donor back to the form, or to another way to give."""
+        if not self.fallback_url:
+            return {"campaign": self.id}
+        warned = ",".join(self.warned_bank_countries)
+        return {"campaign": self.id, "fallback_url": self.fallback_url, "warned_bank_countries": warned}
+
+    def check_amount(self, amount: Money) -> None:
+        """Raise Invalid (`amount_*`) if one donation of this amount is not possible."""
+        giving = self.giving
+        if amount.currency != self.currency:
+            raise Invalid("amount_not_a_number", given=str(amount))
+        given: dict[str, str | int] = {"given": amount.amount, "currency": amount.currency}
+        if amount < giving.minimum:
+            raise Invalid("amount_below_minimum", minimum=giving.minimum.amount, **given)
+        if giving.maximum < amount:
+            contact = self.recipient.contact
+            raise Invalid("amount_above_maximum", maximum=giving.maximum.amount, contact=contact, **given)
+        if not amount.is_chargeable:
+            raise Invalid("amount_not_chargeable", **given)
+
     def best_language(self, preferred: tuple[str, ...]) -> str:
-        """The first wanted language this campaign speaks, else its own default."""
+        """Return the first preferred language that the campaign has, else its default."""
         return next((tag for tag in preferred if tag in self.text), self.default_language)
 
     def has_ended(self, now: datetime) -> bool:
@@ -151,6 +171,6 @@ class Campaign:
         return host if host in self.publisher_hosts else "other"
 
     def accepts_donations(self, now: datetime, raised: int | None) -> bool:
-        """Whether a gift can be made now. `raised`: the public figure in minor units, None while unknown."""
+        """Return True if donations are possible now. `raised` is the public total in minor units, None if unknown."""
         funded = raised is not None and raised >= self.goal.amount
         return self.status is Status.OPEN and not self.has_ended(now) and (self.giving.accept_above_goal or not funded)

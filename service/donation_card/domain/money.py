@@ -1,7 +1,6 @@
-"""Money: an integer of minor units and an ISO 4217 currency, exact from the donor's keyboard to the ledger.
+"""Money as an integer of minor units and an ISO 4217 currency.
 
-How many decimals a currency has, and which amounts Stripe can charge, is a table, never a guess:
-https://docs.stripe.com/currencies (zero-decimal, three-decimal and special-case currencies).
+The tables follow https://docs.stripe.com/currencies (zero-decimal, three-decimal and special-case currencies).
 """
 
 from __future__ import annotations
@@ -30,15 +29,15 @@ MINOR_UNIT_EXPONENT: Final[dict[str, int]] = (
 """Decimals of each currency as Stripe counts minor units."""
 
 _CHARGE_INCREMENT: Final[dict[str, int]] = dict.fromkeys(_THREE_DECIMALS.split(), 10) | {"ISK": 100, "UGX": 100}
-"""Charges must be a multiple of this many minor units (three-decimal currencies end in 0; ISK and UGX in 00)."""
+"""Stripe charges multiples of this many minor units only."""
 
 MAX_MINOR_UNITS: Final = 10**12
-"""Minor units. Above any donation, and far below 2**53, where Redis' scripts would lose the last cent."""
+"""Above any donation, and far below 2**53, the limit of exact integers in Redis scripts."""
 
 
 @dataclass(frozen=True, slots=True, order=False)
 class Money:
-    """An amount in minor units (cents for EUR) of one currency. Raises ValueError when it cannot be one."""
+    """An amount in minor units (cents for EUR) of one currency. The constructor raises ValueError."""
 
     amount: int
     currency: str
@@ -57,7 +56,7 @@ class Money:
 
     @property
     def minor_per_major(self) -> int:
-        """Minor units in one whole unit: 100 for EUR, 1 for JPY, 1000 for KWD."""
+        """Return the minor units in one whole unit: 100 for EUR, 1 for JPY, 1000 for KWD."""
         return int(10**self.exponent)
 
     @property
@@ -81,27 +80,26 @@ class Money:
         return self.amount <= self._require_same_currency(other)
 
     def __str__(self) -> str:
-        """Plain digits for logs and machines, `25.00 EUR`; readers get `texts.money`."""
+        """Return plain digits for logs, such as `25.00 EUR`. Readers see `Translations.format_money`."""
         sign, digits = "-" * (self.amount < 0), str(abs(self.amount)).rjust(self.exponent + 1, "0")
         cut = len(digits) - self.exponent
         return f"{sign}{digits[:cut]}{'.' if self.exponent else ''}{digits[cut:]} {self.currency}"
 
     def _require_same_currency(self, other: Money) -> int:
         if other.currency != self.currency:
-            raise ValueError(f"{self.currency} and {other.currency} do not add up")
+            raise ValueError(f"{self.currency} and {other.currency} cannot be combined")
         return other.amount
 
 
 _TYPED_AMOUNT = re.compile(r"([0-9]+|[0-9]{1,3}(?:\s[0-9]{3})+)(?:([.,])([0-9]*))?")
-"""A space groups thousands and nothing else: "12 50" may be meant as 12.50. `\\s` takes the no-break spaces too."""
+"""A space separates thousands only, because "12 50" may mean 12.50. `\\s` includes no-break spaces."""
 
 
 def parse_amount(text: str, currency: str, *, allow_minor_units: bool) -> Money:
-    """Read what a donor typed. Comma and point are both a decimal sign; a guess is never made.
+    """Parse the text that a donor typed. Comma and point are both decimal separators.
 
-    Raises Invalid: `amount_missing`, `amount_not_a_number`, `amount_whole_units` (decimals where the campaign
-    takes none), `amount_ambiguous` ("1,234" may be one or a thousand: the decimals do not fit the currency),
-    `amount_too_large`.
+    Raise Invalid: `amount_missing`, `amount_not_a_number`, `amount_too_large`, `amount_whole_units` (the campaign
+    accepts no decimals), `amount_ambiguous` ("1,234" can be one or a thousand).
     """
     typed = text.strip()
     given = typed[:40]

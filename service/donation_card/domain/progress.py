@@ -1,7 +1,4 @@
-"""Progress: the public figure laid over the needs, filled in their order.
-
-Everything a reader sees (bar, states, percent, badge, ETag) derives from this and from nothing else.
-"""
+"""Distribute the public total over the needs, in their order. Everything that readers see derives from the result."""
 
 from __future__ import annotations
 
@@ -35,9 +32,10 @@ class NeedProgress:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`offline`: the part of `raised` that did not come through Stripe.
+    """The public progress of a campaign. `offline` is the part of `raised` that did not come through Stripe.
 
-    `as_of`: the boundary the figure was decided at; `next_change`: the next one, None where it is live.
+    `as_of` is the start of the publication period. `next_update_at` is the start of the next one, or None if the total
+    is published immediately.
     """
 
     goal: Money
@@ -50,7 +48,7 @@ class Progress:
 
     @property
     def percent(self) -> int:
-        """0 to 100, rounded down: 100 only when the goal is reached."""
+        """Return 0 to 100, rounded down, so that 100 means that the goal is reached."""
         return min(100, self.raised.amount * 100 // self.goal.amount)
 
     @property
@@ -73,7 +71,7 @@ def calculate_progress(
     next_update_at: datetime | None,
     stale: bool = False,
 ) -> Progress:
-    """`raised` and its part `offline` in minor units; what goes beyond the goal stays in the figure, in no need."""
+    """Return the progress for a total in minor units. Money above the goal belongs to no need."""
     needs, left, next_seen = [], max(0, raised), False
     for need in campaign.needs:
         funded = min(left, need.amount.amount)

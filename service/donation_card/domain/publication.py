@@ -1,8 +1,8 @@
-"""The publication rule: the public figure is a decision, taken on a timetable and a grid.
+"""Decide when the public total moves, and to which value.
 
-Whoever holds one line of a bank statement must not find it again as a jump of the public counter. So the figure
-moves only at fixed boundaries, only after enough gifts, and only in whole steps. `roll.lua` applies `decide`
-inside Redis, where it is taken once for all workers; this module is the same rule in the open.
+An observer who knows one line of a bank statement must not recognise it as a change of the public total. Therefore the
+total moves only at the start of a period, after enough donations, and in whole steps. `publish_if_due.lua` applies
+`next_published_total` inside Redis, for all workers together.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class PublicationPolicy:
-    """`every` seconds between boundaries, counted from local midnight; 0 publishes exactly and at once.
+    """Periods start at local midnight and last `interval_seconds`. 0 publishes the exact total immediately.
 
-    `step` in minor units; `min_gifts` payments since the figure last moved.
+    `step` is in minor units. `min_donations` counts payments since the total moved last.
     """
 
     interval_seconds: int
@@ -32,9 +32,9 @@ class PublicationPolicy:
 
     def __post_init__(self) -> None:
         if self.interval_seconds < 0 or (self.interval_seconds and DAY % self.interval_seconds):
-            raise ValueError("every divides a day into equal parts, or is 0")
+            raise ValueError("interval_seconds divides a day into equal parts, or is 0")
         if self.step < 1 or self.min_donations < 0:
-            raise ValueError("step is at least 1 and min_gifts at least 0")
+            raise ValueError("step is at least 1 and min_donations at least 0")
 
     @property
     def immediate(self) -> bool:
@@ -43,9 +43,9 @@ class PublicationPolicy:
 
 @dataclass(frozen=True, slots=True)
 class PublishedTotal:
-    """The public figure as decided. Amounts in minor units; `epoch` is the boundary's instant in UTC seconds.
+    """The public total as it was decided last. Amounts in minor units, `period_start` in UTC seconds.
 
-    `stale`: the projection behind it is not built now, so its next decision waits.
+    `stale` means that the exact totals are unknown, so that nothing can be decided.
     """
 
     period_start: int
@@ -60,7 +60,7 @@ class PublishedTotal:
 
 
 def period_starts(policy: PublicationPolicy, day: date) -> Iterator[int]:
-    """The boundaries of one local day, as ascending UTC seconds. Daylight saving may merge two, never reorder."""
+    """Yield the starts of the periods of a local day in ascending UTC seconds. Daylight saving may merge two."""
     last = None
     for second in range(0, DAY, policy.interval_seconds):
         wall = datetime.combine(day, time(), policy.timezone) + timedelta(seconds=second)
@@ -71,7 +71,7 @@ def period_starts(policy: PublicationPolicy, day: date) -> Iterator[int]:
 
 
 def periods_around(policy: PublicationPolicy, now: datetime) -> tuple[int, ...]:
-    """The two boundaries before `now` and the two after, for Redis' own TIME to choose from: clocks differ."""
+    """Return the two starts before `now` and the two after. Redis chooses by its own clock, because clocks differ."""
     today = now.astimezone(policy.timezone).date()
     instants = sorted({at for day in (-1, 0, 1, 2) for at in period_starts(policy, today + timedelta(days=day))})
     here = bisect_right(instants, now.timestamp())
@@ -94,7 +94,7 @@ def next_published_total(
     offline: int,
     ended: bool,
 ) -> PublishedTotal:
-    """The figure to show from `epoch` on. An epoch already decided is never decided again."""
+    """Return the public total from `period_start` on. A period is decided once."""
     step = 1 if policy.immediate else policy.step
     online = max(0, totals.raised) // step * step
     if published is None:
@@ -105,7 +105,7 @@ def next_published_total(
         else period_start <= published.period_start
     ):
         return published
-    # a figure that once counted a payment too many must not wait for it for ever
+    # a total that once included a payment too many must not wait for another one
     since = min(published.payments_at_last_change, totals.payments)
     kept = replace(
         published,

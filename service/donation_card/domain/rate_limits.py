@@ -1,7 +1,7 @@
-"""Limits: how often something may happen, kept as one number each. Pure: the time is an argument, in milliseconds.
+"""Rate limits by the generic cell rate algorithm. Times are arguments, in milliseconds.
 
-A bucket is the instant from which it would be full again (the “theoretical arrival time” of GCRA, ATM Forum, Traffic
-Management 4.0, 1996). `limits.lua` applies the same rule inside Redis, where all workers share it.
+Each bucket is one number, the theoretical arrival time (TAT; ATM Forum, Traffic Management 4.0, 1996).
+`check_limits.lua` applies the same rule inside Redis, for all workers together.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """One more every `every` milliseconds, and `burst` at once after a rest."""
+    """One event every `interval_ms`, and `burst` at once after a pause."""
 
     interval_ms: int
     burst: int
 
     def __post_init__(self) -> None:
         if self.interval_ms < 1 or self.burst < 1:
-            raise ValueError("every and burst are at least 1")
+            raise ValueError("interval_ms and burst are at least 1")
 
     def split(self, parts: int) -> Rate:
-        """The part of one among several who count for themselves. Each may do at least one."""
+        """Return the share of one of several workers that count separately. It allows at least one event."""
         return Rate(self.interval_ms * parts, math.ceil(self.burst / parts))
 
 
@@ -36,14 +36,14 @@ class Bucket:
 
 
 def retry_after_ms(rate: Rate, tat_ms: int, now: int) -> int:
-    """Milliseconds until one more is allowed; 0: now."""
+    """Return the milliseconds until one more event is allowed, 0 if it is allowed now."""
     return max(0, tat_ms - now - (rate.burst - 1) * rate.interval_ms)
 
 
 def acquire_all(buckets: Sequence[Bucket], tat_ms: Mapping[str, int], now: int) -> tuple[int, dict[str, int]]:
-    """One out of every bucket, or out of none: how long to wait for all of them, and what then holds."""
+    """Charge all buckets or none. Return the milliseconds to wait and the new TATs."""
     full_at = {
-        # a clock that was set back must not close a bucket for long
+        # limits the wait after the clock was set back
         bucket.name: min(tat_ms.get(bucket.name, 0), now + bucket.rate.burst * bucket.rate.interval_ms)
         for bucket in buckets
     }
@@ -54,13 +54,13 @@ def acquire_all(buckets: Sequence[Bucket], tat_ms: Mapping[str, int], now: int) 
 
 @dataclass(slots=True)
 class BucketStore:
-    """Buckets in memory, at most `most`: the ones unused for longest are forgotten first. Some 200 bytes each."""
+    """Keep the most recent `capacity` buckets in memory, about 200 bytes each."""
 
     capacity: int
     tat_ms: OrderedDict[str, int] = field(default_factory=OrderedDict)
 
     def retry_after(self, buckets: Sequence[Bucket], now: int) -> int:
-        """Milliseconds to wait; 0: taken."""
+        """Charge all buckets and return 0, or return the milliseconds to wait."""
         longest, then = acquire_all(buckets, self.tat_ms, now)
         self.tat_ms.update(then)
         for bucket in buckets:
@@ -72,10 +72,10 @@ class BucketStore:
 
 
 def network_prefix(address: str | None) -> bytes | None:
-    """The network that a public address lies in: 24 bits of IPv4, 48 of IPv6 (the most one site is given, RFC 6177).
+    """Return the network of a public address: 24 bits of IPv4, 48 bits of IPv6 (one site, RFC 6177).
 
-    None: it names no donor's network. An address that is not public is the proxy's that `FORWARDED_ALLOW_IPS` does not
-    name, or a test's; were it one network, everybody would share it.
+    Return None for any other address. It can belong to a proxy that `FORWARDED_ALLOW_IPS` does not name, and then all
+    donors would share its limit.
     """
     try:
         found = ipaddress.ip_address((address or "").partition("%")[0])

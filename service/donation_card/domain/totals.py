@@ -1,7 +1,7 @@
-"""The ledger's one idea: every Stripe object has a rank that only grows, and a rank says what it contributes.
+"""The rule of the totals: every Stripe object has a version that only grows, and each version has an amount.
 
-Joining a state means: if its rank is higher than the one known, add the difference of the two contributions.
-Repetition and order then change nothing, because the end depends on the highest rank of each object alone.
+To apply a state means: if its version is higher than the known one, add the difference of their amounts. Order and
+repetition change nothing, because the result depends only on the highest version of each object.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class ObjectKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ObjectState:
-    """One state of one Stripe object, ready to be joined.
+    """One version of one Stripe object.
 
-    `contributions[r]` is what the object adds to *raised* at rank r, in minor units of the campaign's currency;
-    index 0 is an object never seen, which contributes nothing. `rank` is the last index.
+    `cumulative_amounts[v]` is the contribution at version v, in minor units of the campaign's currency. Version 0 is an
+    object that was never seen and contributes nothing. The version of the state is the last index.
     """
 
     campaign: str
@@ -36,11 +36,9 @@ class ObjectState:
 
     def __post_init__(self) -> None:
         if self.cumulative_amounts[:1] != (0,):
-            raise ValueError("an object never seen contributes nothing")
+            raise ValueError("version 0 contributes nothing")
         if any(type(amount) is not int or abs(amount) > MAX_MINOR_UNITS for amount in self.cumulative_amounts):
-            raise ValueError(
-                f"contributions are whole minor units up to {MAX_MINOR_UNITS}, not {self.cumulative_amounts}"
-            )
+            raise ValueError(f"amounts are whole minor units up to {MAX_MINOR_UNITS}, not {self.cumulative_amounts}")
 
     @property
     def version(self) -> int:
@@ -48,35 +46,35 @@ class ObjectState:
 
 
 def payment(campaign: str, intent_id: str, amount: int, *, paid: bool, site: str = "other") -> ObjectState:
-    """Keyed by the PaymentIntent: two sessions never share one, and every event about a payment names it."""
+    """Return the state of a payment. Its id is the PaymentIntent, which every event about the payment names."""
     return ObjectState(campaign, ObjectKind.PAYMENT, intent_id, (0, amount) if paid else (0,), site)
 
 
-_REFUND_TAKES = {"pending": True, "requires_action": True, "succeeded": True, "failed": False, "canceled": False}
+_REFUND_COUNTS = {"pending": True, "requires_action": True, "succeeded": True, "failed": False, "canceled": False}
 
 
 def refund(campaign: str, refund_id: str, amount: int, status: str, *, site: str = "other") -> ObjectState:
-    """Money is held back as soon as a refund exists, and comes back if it fails. KeyError: an unknown status."""
+    """Return the state of a refund, which counts until it fails. Raise KeyError for an unknown status."""
     return ObjectState(
-        campaign, ObjectKind.REFUND, refund_id, (0, -amount) if _REFUND_TAKES[status] else (0, -amount, 0), site
+        campaign, ObjectKind.REFUND, refund_id, (0, -amount) if _REFUND_COUNTS[status] else (0, -amount, 0), site
     )
 
 
 def dispute(campaign: str, dispute_id: str, balance_changes: Sequence[int], *, site: str = "other") -> ObjectState:
-    """`movements`: the amounts of the dispute's balance transactions, which Stripe only ever appends."""
+    """Return the state of a dispute from its balance transactions, to which Stripe only appends."""
     return ObjectState(campaign, ObjectKind.DISPUTE, dispute_id, (0, *accumulate(balance_changes)), site)
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What the ledger knows of a campaign. `raised` in minor units, before fees; `payments` only ever grows."""
+    """The exact sum in minor units before fees, and the number of payments, which only grows."""
 
     raised: int
     payments: int
 
 
 def expected_totals(states: Iterable[ObjectState]) -> Totals:
-    """The law itself, for any order and any repetition of `states`: the oracle that the real ledger is held to."""
+    """Return the totals for any order and repetition of `states`. Tests compare the real store with it."""
     highest: dict[tuple[ObjectKind, str], ObjectState] = {}
     for state in states:
         known = highest.get((state.kind, state.object_id))

@@ -96,7 +96,7 @@ class Assets:
         return self._integrity[name]
 
     async def file(self, request: Request) -> CachedResponse:
-        """What is not answered before routing: a publisher's system adds its own query (`?ver=6.7`)."""
+        """Respond with a file. Content systems of publishers add a query to its address (`?ver=6.7`)."""
         if (answer := self._response_cache.get(request.url.path)) is None:
             raise NotFound
         return answer

@@ -6,11 +6,12 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
-from donation_card.application.donations import Donations
+from donation_card.application.ports.campaigns import Campaigns
+from donation_card.application.public_progress import PublicProgress
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.progress import Progress
 from donation_card.errors import ProgressUnknown
@@ -23,9 +24,7 @@ from donation_card.web.presentation import feed
 from donation_card.web.presentation import images as pictures
 from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.documents import CampaignCard
-
-if TYPE_CHECKING:
-    from donation_card.web.pages.campaign import PageRenderer
+from donation_card.web.presentation.page_renderer import PageRenderer
 
 _MAX_AGE: Final = 30
 """Seconds. A cache may send a response for twice as long, so texts and pictures are at most a minute old."""
@@ -70,8 +69,11 @@ class CampaignResponseCache:
     Progress and cards are also put into the response cache, which is read before routing.
     """
 
-    def __init__(self, donations: Donations, pages: PageRenderer, response_cache: ResponseCache) -> None:
-        self._donations, self._renderer, self._response_cache = donations, pages, response_cache
+    def __init__(
+        self, campaigns: Campaigns, progress: PublicProgress, pages: PageRenderer, response_cache: ResponseCache
+    ) -> None:
+        self._campaigns, self._progress = campaigns, progress
+        self._renderer, self._response_cache = pages, response_cache
         self._entries: dict[str, CachedCampaign] = {}
         self._lists: dict[str, CachedResponse] = {}
         self._drawing = asyncio.Lock()
@@ -83,16 +85,16 @@ class CampaignResponseCache:
         unavailable, and each query would wait.
         """
         cached_reads.inc(self._response_cache.take_hits())
-        for campaign in self._donations.visible():
+        for campaign in self._campaigns.all_visible():
             if query:
-                await self._donations.refresh(campaign)
+                await self._progress.refresh(campaign)
             else:
-                self._donations.mark_stale(campaign)
+                self._progress.mark_stale(campaign)
             self.entry(campaign)
 
     def evict_hidden(self) -> None:
         """Remove the responses of hidden and removed campaigns at once, without a query to Redis."""
-        campaigns = self._donations.visible()
+        campaigns = self._campaigns.all_visible()
         for campaign in campaigns:
             self.entry(campaign)
         for campaign_id in self._entries.keys() - {campaign.id for campaign in campaigns}:
@@ -100,7 +102,7 @@ class CampaignResponseCache:
 
     def entry(self, campaign: Campaign) -> CachedCampaign:
         """Return the campaign's entry. Replace it by an empty one if anything has changed that readers see."""
-        progress, accepting = self._donations.public_progress(campaign), self._donations.accepts(campaign)
+        progress, accepting = self._progress.get(campaign), self._progress.accepts_donations(campaign)
         entry = self._entries.get(campaign.id)
         if entry is None or not entry.is_current(campaign, progress, accepting):
             if entry is not None:
@@ -165,7 +167,7 @@ class CampaignResponseCache:
         """Return the list of the campaigns that accept donations."""
 
         def make() -> CachedResponse:
-            opened = [entry for entry in map(self.entry, self._donations.visible()) if entry.accepting]
+            opened = [entry for entry in map(self.entry, self._campaigns.all_visible()) if entry.accepting]
             cards = [self._card_json(entry, entry.campaign.best_language((lang,))) for entry in opened]
             return _page(
                 self._renderer.campaigns(cards, texts.translations_for(lang)),

@@ -27,9 +27,9 @@ from donation_card.errors import (
 )
 from donation_card.observability.log_events import LogEvent
 from donation_card.web.http.headers import NO_STORE, Headers
-from donation_card.web.pages.campaign import PageRenderer
 from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.documents import Problem
+from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.translations import Translations
 
 log = structlog.get_logger()

@@ -7,7 +7,6 @@ from typing import Any
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from donation_card.application.checkout import Checkout
 from donation_card.resources import resource_path
 from donation_card.web.api import health, stripe_webhook
 from donation_card.web.api.campaigns import CampaignEndpoints
@@ -17,34 +16,35 @@ from donation_card.web.api.health import Readiness
 from donation_card.web.api.metrics import MetricsEndpoint
 from donation_card.web.api.stripe_webhook import WebhookEndpoint
 from donation_card.web.assets import CARD_PATH, SOURCE_PATH, Assets
-from donation_card.web.campaign_responses import IMAGES, CampaignResponseCache
+from donation_card.web.campaign_responses import IMAGES
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import cache_control
 from donation_card.web.middleware.route_metrics import RouteMetricsMiddleware
-from donation_card.web.pages.campaign import PageEndpoints, PageRenderer
+from donation_card.web.pages.campaign import CampaignPages
 from donation_card.web.pages.embed import EmbedEndpoints
+from donation_card.web.pages.give import GivePage
+from donation_card.web.pages.thanks import ThanksPage
 
 
 def routes(
-    checkout: Checkout,
-    response_cache: CampaignResponseCache,
-    pages: PageRenderer,
+    campaigns: CampaignEndpoints,
+    checkout_sessions: CheckoutEndpoints,
+    challenge: ChallengeEndpoint,
     webhook: WebhookEndpoint,
-    metrics: MetricsEndpoint,
-    public_url: str,
+    pages: CampaignPages,
+    give: GivePage,
+    thanks: ThanksPage,
+    embed: EmbedEndpoints,
     readiness: Readiness,
+    metrics: MetricsEndpoint,
     assets: Assets,
 ) -> list[Route]:
-    campaigns = CampaignEndpoints(checkout.donations, response_cache)
-    sessions = CheckoutEndpoints(checkout, pages, public_url)
-    page = PageEndpoints(pages, checkout, response_cache)
-    embed = EmbedEndpoints(checkout.donations, pages)
     return [
         _get("/v1/campaigns/{id}", campaigns.show),
         _get("/v1/campaigns/{id}/progress", campaigns.progress),
-        _route("/v1/checkout-sessions", sessions.create, "POST"),
-        _get("/v1/checkout-sessions/{session_token}", sessions.status),
-        _get("/v1/challenge", ChallengeEndpoint(checkout.session_limits).make),
+        _route("/v1/checkout-sessions", checkout_sessions.create, "POST"),
+        _get("/v1/checkout-sessions/{session_token}", checkout_sessions.status),
+        _get("/v1/challenge", challenge.make),
         _route(stripe_webhook.PATH, webhook.receive, "POST"),
         _get("/healthz", health.liveness),
         _get("/readyz", readiness.show),
@@ -53,10 +53,10 @@ def routes(
         _get(f"{SOURCE_PATH}/{{name}}", assets.file),
         _get("/widget/{hash}/donation-card.js", assets.file),
         _get("/static/{hash}/{name}", assets.file),
-        _get("/", page.campaigns),
-        _get("/c/{id}", page.campaign),
-        _get("/c/{id}/give", page.give),
-        _get("/c/{id}/thanks", page.thanks),
+        _get("/", pages.list_all),
+        _get("/c/{id}", pages.show),
+        _get("/c/{id}/give", give.show),
+        _get("/c/{id}/thanks", thanks.show),
         _get("/c/{id}/frame", embed.frame),
         _get("/c/{id}/embed", embed.embed_code),
         _get("/c/{id}/updates.atom", campaigns.feed),

@@ -1,4 +1,4 @@
-"""While card testers are kept out, a donor still gives: inline after a short check, or without JavaScript."""
+"""Test donations during an attack: inline after a challenge, or without JavaScript."""
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -11,7 +11,7 @@ from tests.support.installation import PAYS
 
 @pytest.fixture(scope="module")
 def installed(redis_url, tmp_path_factory):
-    """An installation in attack mode, and a site beside it."""
+    """Start an installation under attack, and a publisher's site."""
     with with_publisher_site(redis_url, tmp_path_factory.mktemp("sandbox")) as found:
         force(found[0], "on")
         yield found

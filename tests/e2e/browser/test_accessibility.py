@@ -1,4 +1,4 @@
-"""axe finds nothing on the card, in the frame, and on the pages, in light and dark, on a phone and on a desk."""
+"""Test card, frame and pages with axe, in light and dark, on narrow and wide screens."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe

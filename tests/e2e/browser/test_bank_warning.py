@@ -1,4 +1,4 @@
-"""The warning is seen above Stripe's form, in the frame and in a tab, while a donor pays."""
+"""Test that the bank warning is visible above Stripe's form, in the frame and in a tab."""
 
 from __future__ import annotations
 

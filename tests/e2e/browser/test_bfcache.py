@@ -1,4 +1,4 @@
-"""The back/forward cache: a reader who leaves the article and comes back finds the card as it was, and it works."""
+"""Test the back/forward cache: the restored card works."""
 
 from collections.abc import Iterator
 

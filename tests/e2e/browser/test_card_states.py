@@ -1,4 +1,4 @@
-"""Every state of a campaign, on a timetable as in earnest: accessible everywhere, sparing with requests."""
+"""Test every state of a campaign in the card: texts, accessibility, number of requests."""
 
 import pytest
 from donation_card.domain.campaign import LANGUAGES

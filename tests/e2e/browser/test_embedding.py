@@ -1,4 +1,4 @@
-"""The card is a guest: it breaks nothing, tells nothing, asks for nothing early, and leaves the link where it fails."""
+"""Test the card on a publisher's page: what it loads, what it reveals, and its fallback link."""
 
 import re
 from pathlib import Path

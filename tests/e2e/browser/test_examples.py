@@ -1,4 +1,4 @@
-"""The example pages of widget/examples, opened as they are; only HOST is ours."""
+"""Test the example pages of widget/examples."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A donor gives: in the article, in a new tab, without JavaScript, and never twice by accident."""
+"""Test donations in the article, in a new tab and without JavaScript."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What axe cannot see: the order of the focus, whether it is seen, what is announced, and a page zoomed to 200 %."""
+"""Test what axe cannot see: focus order, announcements, and 200 % zoom."""
 
 import pytest
 from playwright.sync_api import expect

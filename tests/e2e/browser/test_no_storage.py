@@ -1,4 +1,4 @@
-"""Our pages keep nothing in a browser: no cookie, no storage of any kind, in any language, with an error or without."""
+"""Test that no page uses cookies or storage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The policies as a browser keeps them: nothing of ours trips over them, and what is foreign does."""
+"""Test the Content-Security-Policy in a browser."""
 
 import re
 
@@ -11,7 +11,7 @@ from tests.support.installation import PAYS
 
 @pytest.fixture
 def said(context):
-    """What the browser had to say about policies, on every page and in every frame."""
+    """Collect the browser's messages about policies, from every page and frame."""
     lines = []
     about = re.compile(r"polic|trusted|refused|violat|cross-origin|integrity", re.I)
     context.on("console", lambda message: lines.append(message.text) if about.search(message.text) else None)
@@ -114,7 +114,7 @@ def test_recipient_and_amount_are_visible_before_card_number(page, installation,
 
 
 COUNT = "document.querySelector('donation-card').shadowRoot.querySelector('iframe').contentWindow.length"
-"""What a script of any origin may ask of a frame (https://xsleaks.dev/docs/attacks/frame-counting/)."""
+"""Return what a script of any origin can read of a frame (https://xsleaks.dev/docs/attacks/frame-counting/)."""
 
 
 def test_publisher_counting_frames_sees_submit_but_no_payment(page, installation, site):

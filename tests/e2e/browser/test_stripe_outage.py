@@ -1,4 +1,4 @@
-"""When no payment can begin, the giving page says so, loses nothing, and leads to the other way to give."""
+"""Test the giving page while no payment can begin."""
 
 from pathlib import Path
 

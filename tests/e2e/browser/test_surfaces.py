@@ -1,4 +1,4 @@
-"""The card where no script of ours may run on the page, and the page that prints what to paste."""
+"""Test the card in a frame without scripts on the page, and the snippet generator."""
 
 import re
 from html import unescape

@@ -1,4 +1,4 @@
-"""A campaign file is read whole or refused with every mistake in it; a bad edit never replaces a good campaign."""
+"""Test that campaign files are read completely, or refused with every error."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ status = "open"
 currency = "EUR"
 goal = 200
 default_language = "en"
-above_goal = "undecided"
-below_goal = "undecided"
-warn_banks_of = []
+on_surplus = "undecided"
+on_shortfall = "undecided"
+warned_bank_countries = []
 [recipient]
 short_name = "Roofers"
 legal_name = "Friends of the Roof"
@@ -40,11 +40,11 @@ suggested = [10, 25]
 minimum = "0.50"
 maximum = 500
 decimals = true
-after_goal = false
+accept_above_goal = false
 [publication]
 every = "1d"
 step = 50
-min_gifts = 3
+min_donations = 3
 timezone = "Europe/Vilnius"
 [[needs]]
 id = "tiles"
@@ -184,11 +184,11 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
     "every 30s": ('every = "1d"', 'every = "30s"', "publication.every", '"30s"', "equal parts of a day"),
     "every as a number": ('every = "1d"', "every = 6", "publication.every", "6", '"6h"'),
     "step 0": ("step = 100 ", "step = 0 ", "publication.step", "0", "above 0"),
-    "min_gifts": ("min_gifts = 0", "min_gifts = -1", "publication.min_gifts", "-1", "from 0 to 1000"),
+    "min_donations": ("min_donations = 0", "min_donations = -1", "publication.min_donations", "-1", "from 0 to 1000"),
     "yes": ("decimals = false", 'decimals = "no"', "giving.decimals", '"no"', "true or false"),
-    "country": ('["BY", "RU"]', '["BY", "XX"]', "warn_banks_of[1]", '"XX"', "ISO 3166"),
-    "country twice": ('["BY", "RU"]', '["BY", "BY"]', "warn_banks_of[1]", '"BY"', "each one once"),
-    "no state": ('["BY", "RU"]', '["EU"]', "warn_banks_of[0]", '"EU"', "ISO 3166"),
+    "country": ('["BY", "RU"]', '["BY", "XX"]', "warned_bank_countries[1]", '"XX"', "ISO 3166"),
+    "country twice": ('["BY", "RU"]', '["BY", "BY"]', "warned_bank_countries[1]", '"BY"', "each one once"),
+    "no state": ('["BY", "RU"]', '["EU"]', "warned_bank_countries[0]", '"EU"', "ISO 3166"),
     "contact": ("info@example.org", "info at example", "recipient.contact", '"info at example"', "an e-mail address"),
     "contact without TLS": ("info@example.org", "http://a.example", "recipient.contact", "http", "https://"),
     "descriptor short": ("DONATION CARD", "GIFT", "recipient.statement_descriptor", '"GIFT"', "5 to 22"),
@@ -196,13 +196,13 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
     "descriptor star": ("DONATION CARD", "GIVE*HERE", "recipient.statement_descriptor", '"GIVE*HERE"', "none of <"),
     "descriptor Cyrillic": ("DONATION CARD", "ДАПАМОГА", "recipient.statement_descriptor", "ДАПАМОГА", "Latin"),
     "Stripe's locale": ('be = "en"', 'be = "be"', "stripe_locales.be", '"be"', "a locale of Stripe"),
-    "beyond": ('above_goal = "undecided"', 'above_goal = "?"', "above_goal", '"?"', '"same_person"'),
-    "site with a path": ("above_goal", 'sites = ["https://a.example"]\nabove_goal', "sites[0]", "https", "a host name"),
-    "site twice": ("above_goal", 'sites = ["a.b", "A.B"]\nabove_goal', "sites[1]", '"a.b"', "each one once"),
-    "fallback": ("above_goal", 'fallback_url = "javascript:x"\nabove_goal', "fallback_url", "javascript", "https://"),
-    "ends in text": ("above_goal", 'ends = "2027-06-30"\nabove_goal', "ends", '"2027-06-30"', "without quotes"),
-    "ends nowhere": ("above_goal", "ends = 2027-06-30T18:00:00\nabove_goal", "ends", "18:00", "an instant such as"),
-    "ends in year 9999": ("above_goal", "ends = 9999-12-31\nabove_goal", "ends", "9999-12-31", "a day such as"),
+    "beyond": ('on_surplus = "undecided"', 'on_surplus = "?"', "on_surplus", '"?"', '"same_person"'),
+    "site with a path": ("on_surplus", 'sites = ["https://a.example"]\non_surplus', "sites[0]", "https", "a host name"),
+    "site twice": ("on_surplus", 'sites = ["a.b", "A.B"]\non_surplus', "sites[1]", '"a.b"', "each one once"),
+    "fallback": ("on_surplus", 'fallback_url = "javascript:x"\non_surplus', "fallback_url", "javascript", "https://"),
+    "ends in text": ("on_surplus", 'ends = "2027-06-30"\non_surplus', "ends", '"2027-06-30"', "without quotes"),
+    "ends nowhere": ("on_surplus", "ends = 2027-06-30T18:00:00\non_surplus", "ends", "18:00", "a date and time"),
+    "ends in year 9999": ("on_surplus", "ends = 9999-12-31\non_surplus", "ends", "9999-12-31", "a day such as"),
     "unknown field": ("minimum = 5", "minimun = 5", "giving.minimun", "an unknown field", "did you mean “minimum”?"),
     "unknown field above": ("currency =", "curency =", "curency", "an unknown field", "did you mean “currency”?"),
     "offline date": (
@@ -233,12 +233,12 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
         "nothing",
         "a text in each language",
     ),
-    "a missing field": ("after_goal = true", "", "giving.after_goal", "nothing", "true or false"),
+    "a missing field": ("accept_above_goal = true", "", "giving.accept_above_goal", "nothing", "true or false"),
     "a missing section": ("[recipient]", "[giving.recipient]", "recipient", "nothing", "[recipient]"),
     "a table for a text": ('status = "open"', "status = {a = 1}", "status", "a table", 'one of "open"'),
     "a text for a table": ("[stripe_locales]\n", "", "publication.uk", "an unknown field", "known here"),
-    "syntax": ("currency = ", "currency ", "line 11, column 10", 'currency "EUR"', "TOML (Expected '='"),
-    "said twice": ("goal = 3000", "goal = 3000\ngoal = 3000", "line 13, column 12", "goal = 3000", "each field once"),
+    "syntax": ("currency = ", "currency ", "line 12, column 10", 'currency "EUR"', "TOML (Expected '='"),
+    "said twice": ("goal = 3000", "goal = 3000\ngoal = 3000", "line 14, column 12", "goal = 3000", "each field once"),
     "unclosed": ('"""Das Urteil', '"Das Urteil', "line", "Das Urteil", "TOML ("),
 }  # fmt: skip
 
@@ -372,7 +372,7 @@ def test_line_breaks_become_spaces_and_nbsp_stays(write: Callable[..., Path]) ->
 def test_demo_publishes_every_campaign_at_once(write: Callable[..., Path]) -> None:
     path = write(ROOF.replace("[10, 25]", "[10, 30, 50]"))
     assert "half of publication.step" in str(ConfigurationError(faults(path)))
-    live = CampaignFiles(path.parent, publication_every="0").get("roof")
+    live = CampaignFiles(path.parent, publication_interval="0").get("roof")
     assert live.publication.immediate  # and the step is not enforced
     assert read_campaign(write(ROOF.replace('"1d"', '"0"').replace("step = 50", "step = 70"))).publication.immediate
 
@@ -463,7 +463,7 @@ def test_file_names_must_differ(write: Callable[..., Path], tmp_path: Path) -> N
     (tmp_path / "more").mkdir()
     second = tmp_path / "more" / "roof.toml"
     second.write_text(ROOF, "utf-8")
-    with pytest.raises(ConfigurationError, match="one file a campaign"):
+    with pytest.raises(ConfigurationError, match="one file for a campaign"):
         CampaignFiles(first, second)
 
 

@@ -1,4 +1,4 @@
-"""In a simulated card-testing run donors are served and attackers stay in their budget (more of it: `make stress`)."""
+"""Simulate card testing: donors are served and attackers are limited."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a worker shows is what was published, and nothing that it could work out by itself."""
+"""Test that a worker shows only what was published."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import httpx
 import pytest
 from donation_card.app import create_app
 from donation_card.application.ports.payments import Account
-from donation_card.application.reconciliation import Reconciliation
 from donation_card.domain.progress import Progress
 from donation_card.domain.totals import payment
 from donation_card.errors import PaymentsUnavailable, TotalsUnavailable
 
 from tests.support.application import starlette_app
-from tests.support.harness import TotalsHarness
+from tests.support.harness import HarnessWorker, TotalsHarness
 from tests.support.installation import running
 from tests.support.sandbox import sandbox_with
 
@@ -28,21 +27,20 @@ def harness(redis_url: str, sample_campaign: Path) -> Iterator[TotalsHarness]:
         yield TotalsHarness(sandbox, redis_url, sample_campaign)
 
 
-async def looked(worker: Reconciliation, *, gifts: int = 0) -> Progress | None:
-    """What this worker shows after so many gifts more, and a look at the ledger."""
-    donations = worker.donations
+async def looked(worker: HarnessWorker, *, gifts: int = 0) -> Progress | None:
+    """Return the progress of this worker after more donations and a refresh."""
     for number in range(gifts):
         state = payment("roof", f"pi_{time.monotonic_ns()}_{number}", 90_00, paid=True)
-        await donations.totals_store.apply(await donations.account(), state)
-    campaign = donations.campaign("roof")
-    await donations.refresh(campaign)
-    return donations.public_progress(campaign)
+        await worker.totals_store.apply(await worker.account.get(), state)
+    campaign = worker.campaigns.get("roof")
+    await worker.progress.refresh(campaign)
+    return worker.progress.get(campaign)
 
 
 def test_donations_do_not_move_total_before_its_time(harness: TotalsHarness) -> None:
     async def story() -> list[int]:
         worker = harness.worker(every=None)
-        await worker.run(await worker.donations.account())
+        await worker.reconciliation.run()
         return [(await looked(worker, gifts=gifts)).raised.amount for gifts in (0, 1, 5)]
 
     assert harness.run(story()) == [0, 0, 0]
@@ -51,7 +49,7 @@ def test_donations_do_not_move_total_before_its_time(harness: TotalsHarness) -> 
 def test_immediate_total_follows_every_donation(harness: TotalsHarness) -> None:
     async def story() -> list[int]:
         worker = harness.worker()
-        await worker.run(await worker.donations.account())
+        await worker.reconciliation.run()
         return [(await looked(worker, gifts=gifts)).raised.amount for gifts in (0, 1, 2)]
 
     assert harness.run(story()) == [0, 90_00, 270_00]
@@ -60,14 +58,14 @@ def test_immediate_total_follows_every_donation(harness: TotalsHarness) -> None:
 def test_last_total_is_shown_stale_while_redis_is_down(harness: TotalsHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> tuple[Progress | None, Progress | None, Progress | None]:
         worker = harness.worker()
-        await worker.run(await worker.donations.account())
+        await worker.reconciliation.run()
         before = await looked(worker, gifts=1)
 
         async def away(*_: object, **__: object) -> None:
             raise TotalsUnavailable
 
         with monkeypatch.context() as broken:
-            broken.setattr(worker.donations.totals_store, "publish_if_due", away)
+            broken.setattr(worker.totals_store, "publish_if_due", away)
             during = await looked(worker)
         return before, during, await looked(worker)
 
@@ -84,12 +82,12 @@ def test_worker_without_a_known_total_shows_none(harness: TotalsHarness) -> None
 def test_newer_of_two_stale_totals_is_kept(harness: TotalsHarness) -> None:
     async def story() -> tuple[int, bool]:
         worker = harness.worker()
-        account: Account = await worker.donations.account()
-        await worker.run(account)
+        account: Account = await worker.account.get()
+        await worker.reconciliation.run()
         await looked(worker, gifts=1)
-        raw = worker.donations.totals_store
+        raw = worker.totals_store
         key = f"donation-card:{{{account.id}/test/roof}}:published"
-        await raw._redis.execute("HSET", key, "epoch", 1, "online", 0)
+        await raw._redis.execute("HSET", key, "period_start", 1, "via_stripe", 0)
         await raw._redis.execute("DEL", key.replace("published", "meta"))
         shown = await looked(worker)
         return shown.raised.amount, shown.stale
@@ -104,14 +102,14 @@ def test_donor_sees_no_error_when_stripe_lookup_fails(
     listed = harness.sandbox.call("GET", "/v1/checkout/sessions?limit=1").json()["data"][0]
 
     async def story() -> str | None:
-        donations = harness.worker().donations
-        session = await donations.payments.get_session(listed["id"])
+        worker = harness.worker()
+        session = await worker.payments.get_session(listed["id"])
 
         async def away() -> None:
             raise PaymentsUnavailable
 
-        donations.payments.account = away
-        await donations.record_if_paid(session)
+        worker.payments.account = away
+        await worker.recorder.record_if_paid(session)
         return session.payment_intent
 
     assert harness.run(story()) == payment

@@ -1,4 +1,4 @@
-"""The ledger is held against Stripe: what no webhook told is found, what is wrong is mended, interrupted or not."""
+"""Test the comparison of the totals with Stripe: syncs and rebuilds, also interrupted ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def harness(redis_url: str, sample_campaign: Path) -> Iterator[TotalsHarness]:
 
 @contextmanager
 def alarms() -> Iterator[list[str]]:
-    """What an operator is told is wrong."""
+    """Return the errors in the log."""
     said: list[str] = []
     with capture_logs() as logs:
         yield said
@@ -92,7 +92,7 @@ def test_sync_without_event_permission_finds_the_rest(harness: TotalsHarness, mo
 
     harness.pass_()
     harness.give()
-    monkeypatch.setattr(worker.donations.payments, "list_changed_since", refused)
+    monkeypatch.setattr(worker.payments, "list_changed_since", refused)
     with alarms() as said:
         assert harness.run(harness.sync(worker)) == Totals(25_00, 1)
     assert said == ["event_list_failed"]
@@ -134,8 +134,8 @@ def test_campaign_without_file_is_counted_and_logged(harness: TotalsHarness) -> 
     harness.pass_()
 
     async def found() -> Totals | None:
-        donations = harness.worker().donations
-        return await donations.totals_store.totals(await donations.account(), "no-file")
+        worker = harness.worker()
+        return await worker.totals_store.totals(await worker.account.get(), "no-file")
 
     assert harness.run(found()) == Totals(25_00, 1)
 
@@ -146,10 +146,9 @@ def test_refund_of_another_product_is_looked_up_once(harness: TotalsHarness) -> 
     worker = harness.worker()
 
     async def twice() -> int:
-        account = await worker.donations.account()
-        await worker.run(account)
-        await worker.run(account)
-        return worker.donations.payments.lookups
+        await worker.reconciliation.run()
+        await worker.reconciliation.run()
+        return worker.payments.lookups
 
     assert harness.run(twice()) == 1
 
@@ -174,13 +173,13 @@ def test_quiet_account_is_synchronised_less_often(
 ) -> None:
     harness.ahead = -time.time()
     worker = harness.worker()
-    worker.donations.last_activity_at = active or -(10**9)
-    for campaign in worker.donations.visible():
-        worker.donations.progress_by_campaign[campaign.id] = SETTLED
+    worker.activity._last_activity_at = active or -(10**9)
+    for campaign in worker.campaigns.all():
+        worker.progress._progress_by_campaign[campaign.id] = SETTLED
 
     def is_due(at: float) -> bool:
         harness.ahead = at - time.time()
-        return worker._is_due(rounds)
+        return worker.reconciliation._is_due(rounds)
 
     assert [is_due(1_000 + due - 5), is_due(1_000 + due + 5)] == [due == 0, True]
 
@@ -193,8 +192,8 @@ def test_one_of_many_workers_reconciles(harness: TotalsHarness) -> None:
     workers = [harness.worker() for _ in range(5)]
 
     async def together() -> list[int]:
-        await asyncio.gather(*(worker.run_if_due() for worker in workers))
-        return sorted(worker.donations.payments.listings for worker in workers)
+        await asyncio.gather(*(worker.reconciliation.run_if_due() for worker in workers))
+        return sorted(worker.payments.listings for worker in workers)
 
     assert harness.run(together()) == [0, 0, 0, 0, 1]
     harness.pass_()
@@ -205,8 +204,7 @@ def test_two_parallel_reconciliations_are_correct(harness: TotalsHarness) -> Non
 
     async def together() -> Totals | None:
         workers = [harness.worker() for _ in range(3)]
-        account = await workers[0].donations.account()
-        await asyncio.gather(*(worker.run(account) for worker in workers), return_exceptions=True)
+        await asyncio.gather(*(worker.reconciliation.run() for worker in workers), return_exceptions=True)
         return await harness.sync()
 
     assert harness.run(together()) == Totals(25_00, 1)
@@ -217,13 +215,13 @@ def test_killed_rebuild_marks_and_leaves_nothing(harness: TotalsHarness, seen: i
     for _ in range(3):
         harness.give()
     worker = harness.worker()
-    worker.donations.payments.stop_after = seen
+    worker.payments.stop_after = seen
 
     async def killed() -> Totals | None:
-        account = await worker.donations.account()
+        account = await worker.account.get()
         with pytest.raises(asyncio.CancelledError):
-            await worker.run(account)
-        return await worker.donations.totals_store.totals(account, "roof")
+            await worker.reconciliation.run()
+        return await worker.totals_store.totals(account, "roof")
 
     assert harness.run(killed()) is None
     assert harness.pass_() == Totals(75_00, 3)
@@ -276,7 +274,7 @@ def damage(installation: Installation, harm: str) -> None:
         elif harm == "the account is forgotten":
             raw.delete(*keys(installation, "account"))
         elif harm == "the campaign is gone":
-            raw.delete(*keys(installation, "meta"), *keys(installation, "ranks:*"), *keys(installation, "totals:*"))
+            raw.delete(*keys(installation, "meta"), *keys(installation, "versions:*"), *keys(installation, "totals:*"))
         elif harm == "a sum was changed by hand":
             raw.hset(keys(installation, "totals:*")[0], "raised", 1_00)
         else:
@@ -287,7 +285,7 @@ def damage(installation: Installation, harm: str) -> None:
     "harm",
     [
         *("everything is gone", "the account is forgotten", "the campaign is gone"),
-        *("the ranks are gone", "the totals are gone", "a sum was changed by hand"),
+        *("the versions are gone", "the totals are gone", "a sum was changed by hand"),
     ],
 )
 def test_readers_see_last_total_while_lost_keys_are_rebuilt(redis_url: str, tmp_path: Path, harm: str) -> None:
@@ -303,7 +301,7 @@ def test_readers_see_last_total_while_lost_keys_are_rebuilt(redis_url: str, tmp_
             seen.add(answer["raised"])
             return installation.totals() == Totals(25_00, 1) and not answer["stale"]
 
-        eventually(mended, "the ledger is whole again")
+        eventually(mended, "the totals are known again")
         installation.give("15")
         eventually(lambda: installation.progress()["raised"] == 40_00, "the next gift is shown")
     assert seen == {25_00}, "unknown is not zero"

@@ -1,4 +1,4 @@
-"""Whatever happens, and in whatever order: once all is quiet the ledger holds what the sandbox says, to the cent.
+"""Run random scenarios: in the end the totals equal the sandbox's, to the cent.
 
 Service, sandbox and Redis are the real ones. The webhooks are carried by the test, which may lose them, repeat them,
 and bring them late and in any order. Long versions run in `make stress`.
@@ -13,7 +13,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from donation_card.application.reconciliation import REBUILD_INTERVAL, Reconciliation
+from donation_card.application.reconciliation import REBUILD_INTERVAL
 from donation_card.domain.totals import Totals
 from donation_card.errors import IgnoredEvent, TotalsUnavailable
 from hypothesis import HealthCheck, settings
@@ -23,8 +23,9 @@ from redis import Redis
 from stripe import WebhookSignature
 from stripe_sandbox.reversals import DISPUTE_TRANSITIONS, REFUND_TRANSITIONS
 
-from tests.support.harness import WEBHOOK_SECRET, TotalsHarness
+from tests.support.harness import WEBHOOK_SECRET, HarnessWorker, TotalsHarness
 from tests.support.sandbox import amount, sandbox_with
+from tests.support.scale import short_or_long
 
 PAYS, DECLINED, SETTLES_LATER = "4242 4242 4242 4242", "4000 0000 0000 0002", "AT611904300234573201"
 
@@ -46,7 +47,7 @@ class Story(RuleBasedStateMachine):
         self.harness.run = self.ends.enter_context(asyncio.Runner()).run
         self.raw = self.ends.enter_context(Redis.from_url(self.redis_url))
         self.workers = [self.harness.worker(), self.harness.worker()]
-        self.account = self.harness.run(self.workers[0].donations.account())
+        self.account = self.harness.run(self.workers[0].account.get())
         self.seen: set[str] = set()
         self.on_their_way: list[dict[str, object]] = []
         self.backup: dict[bytes, dict[bytes, bytes]] | None = None
@@ -148,20 +149,20 @@ class Story(RuleBasedStateMachine):
 
     @rule(worker=workers)
     def a_pass(self, worker: int) -> None:
-        self.harness.run(self.workers[worker].run(self.account))
+        self.harness.run(self.workers[worker].reconciliation.run())
         self.went_back = False
 
     @rule(worker=workers, dry_run=st.booleans())
     def a_rebuild(self, worker: int, dry_run: bool) -> None:
-        self.harness.run(self.workers[worker].rebuild(self.account, dry_run=dry_run))
+        self.harness.run(self.workers[worker].reconciliation.rebuild(dry_run=dry_run))
 
     @rule(worker=workers, seen=st.integers(0, 6))
     def a_rebuild_is_killed_midway(self, worker: int, seen: int) -> None:
         rebuilding = self.workers[worker]
-        rebuilding.donations.payments.stop_after = seen
+        rebuilding.payments.stop_after = seen
 
         async def killed() -> None:
-            task = asyncio.ensure_future(rebuilding.rebuild(self.account))
+            task = asyncio.ensure_future(rebuilding.reconciliation.rebuild())
             await asyncio.wait([task])
 
         self.harness.run(killed())
@@ -173,7 +174,7 @@ class Story(RuleBasedStateMachine):
         arriving, self.on_their_way = self.on_their_way, []
 
         async def together() -> None:
-            rebuilds = [asyncio.ensure_future(worker.rebuild(self.account)) for worker in self.workers]
+            rebuilds = [asyncio.ensure_future(worker.reconciliation.rebuild()) for worker in self.workers]
             for event in arriving:
                 await self.received(0, event)
             for failure in await asyncio.gather(*rebuilds, return_exceptions=True):
@@ -185,7 +186,7 @@ class Story(RuleBasedStateMachine):
 
     @invariant()
     def a_ledger_that_claims_to_know_has_all_that_was_acknowledged_and_nothing_else(self) -> None:
-        held = self.harness.run(self.workers[0].donations.totals_store.totals(self.account, "roof"))
+        held = self.harness.run(self.workers[0].totals_store.totals(self.account, "roof"))
         if held is not None:
             assert held.payments <= self.oracle().payments
             assert held.payments >= len(self.acknowledged) or self.went_back
@@ -193,11 +194,10 @@ class Story(RuleBasedStateMachine):
     @invariant()
     def readers_never_see_less_than_nothing_nor_a_guess(self) -> None:
         for worker in self.workers:
-            donations = worker.donations
-            campaign = donations.campaign("roof")
-            self.harness.run(donations.refresh(campaign))
-            held = self.harness.run(donations.totals_store.totals(self.account, "roof"))
-            if figure := donations.public_progress(campaign):
+            campaign = worker.campaigns.get("roof")
+            self.harness.run(worker.progress.refresh(campaign))
+            held = self.harness.run(worker.totals_store.totals(self.account, "roof"))
+            if figure := worker.progress.get(campaign):
                 assert figure.raised.amount >= 0
                 assert figure.stale or held is not None, "what nobody knows is marked stale"
                 assert figure.stale or figure.raised.amount == max(0, held.raised)
@@ -205,12 +205,12 @@ class Story(RuleBasedStateMachine):
     def all_is_quiet(self) -> None:
         """The promise: within a pass for what is listed, within a day for what no event told."""
         self.harness.advance(REBUILD_INTERVAL)
-        self.harness.run(self.workers[0].run(self.account))
-        held = self.harness.run(self.workers[1].donations.totals_store.totals(self.account, "roof"))
+        self.harness.run(self.workers[0].reconciliation.run())
+        held = self.harness.run(self.workers[1].totals_store.totals(self.account, "roof"))
         assert held == self.oracle()
         self.readers_never_see_less_than_nothing_nor_a_guess()
         for worker in self.workers:
-            figure = worker.donations.public_progress(worker.donations.campaign("roof"))
+            figure = worker.progress.get(worker.campaigns.get("roof"))
             assert figure
             assert not figure.stale
             assert figure.raised.amount == max(0, held.raised)
@@ -248,11 +248,11 @@ class Story(RuleBasedStateMachine):
 
     async def received(self, worker: int, event: dict[str, object]) -> None:
         text = json.dumps(event)
-        donations = self.workers[worker].donations
-        signed_at = int(donations.clock().timestamp())
+        handler = self.workers[worker].webhooks
+        signed_at = int(handler.clock().timestamp())
         signature = WebhookSignature.generate_signature_header(text, WEBHOOK_SECRET, signed_at)
         try:
-            await donations.handle_webhook(text.encode(), signature.encode())
+            await handler.handle(text.encode(), signature.encode())
             if event["data"]["object"].get("payment_status") == "paid":
                 self.acknowledged.add(event["data"]["object"]["payment_intent"])
         except IgnoredEvent:
@@ -263,9 +263,8 @@ class Story(RuleBasedStateMachine):
     def receive(self, worker: int, event: dict[str, object]) -> None:
         self.harness.run(self.received(worker, event))
 
-    def leave(self, worker: Reconciliation) -> None:
-        self.harness.run(worker.donations.totals_store.close())
-        self.harness.run(worker.donations.payments.close())
+    def leave(self, worker: HarnessWorker) -> None:
+        self.harness.run(worker.close())
 
     def keys(self) -> list[bytes]:
         return sorted(self.raw.scan_iter(f"donation-card:{{{self.account.id}/test*", count=1_000))
@@ -281,11 +280,10 @@ def test_any_scenario_ends_with_stripes_totals(redis_url: str, sample_campaign: 
         campaigns = sample_campaign
 
     Here.redis_url = redis_url
-    profile = settings.get_current_profile_name()
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=1_000 if profile == "stress" else 40,
+            max_examples=short_or_long(25, 1_000),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -1,4 +1,4 @@
-"""A gift from a bank that the campaign warns of is an alarm, once, which names the campaign and nothing else."""
+"""Test that a donation from a warned country is logged once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from donation_card.adapters.stripe.payments import _parse_charge_country
+from donation_card.adapters.stripe.objects import parse_charge_country
 from donation_card.application.ports.payments import ChargeCountry
 from donation_card.application.reconciliation import REBUILD_INTERVAL, SYNC_INTERVAL
 from donation_card.observability import metrics
@@ -24,7 +24,7 @@ FROM_BELARUS = "4000 0011 2000 0005"
 @pytest.fixture
 def harness(redis_url: str, sample_campaign: Path) -> Iterator[TotalsHarness]:
     file = sample_campaign / "roof.toml"
-    file.write_text(file.read_text("utf-8").replace("warn_banks_of = []", 'warn_banks_of = ["BY", "RU"]'), "utf-8")
+    file.write_text(file.read_text("utf-8").replace("_countries = []", '_countries = ["BY", "RU"]'), "utf-8")
     with sandbox_with(clock=time.time, seed=None) as sandbox:
         found = TotalsHarness(sandbox, redis_url, sample_campaign)
         found.pass_()  # the first one builds
@@ -77,11 +77,11 @@ def test_campaign_without_warning_reads_no_country(harness: TotalsHarness) -> No
 
 
 def test_warned_country_check_costs_no_extra_request(harness: TotalsHarness) -> None:
-    """What a pass asks for is in the sandbox's own words: three lists, and the events."""
+    """Check the requests of a sync at the sandbox: three lists and the events."""
     asked: list[str] = []
     worker = harness.worker()
     pay(harness, FROM_BELARUS)
-    client = worker.donations.payments._client._requestor._get_http_client()  # what the official client sends with
+    client = worker.payments._client._requestor._get_http_client()  # what the official client sends with
     send = client.request_async
 
     async def told(method: str, url: str, *rest: object, **more: object) -> object:
@@ -113,4 +113,4 @@ def charge(kind: str, **details: object) -> dict:
     ],
 )
 def test_only_country_and_time_of_a_charge_are_read(intent: object, found: ChargeCountry | None) -> None:
-    assert _parse_charge_country(intent) == found
+    assert parse_charge_country(intent) == found

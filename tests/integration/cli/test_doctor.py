@@ -53,7 +53,7 @@ def patient(tmp_path_factory):
     campaigns = here / "campaigns"
     campaigns.mkdir()
     text = Path("tests/support/roof.toml").read_text("utf-8").replace("ROOFERS AID", "SANDBOX")
-    (campaigns / "roof.toml").write_text(text.replace("warn_banks_of = []", 'warn_banks_of = ["BY"]'), "utf-8")
+    (campaigns / "roof.toml").write_text(text.replace("_countries = []", '_countries = ["BY"]'), "utf-8")
     with listening() as probe:
         port = probe.getsockname()[1]
     stripe, public = Stripe(), {"public_url": f"https://localhost:{port}"}

@@ -1,4 +1,4 @@
-"""`stripe setup` makes what is missing, once; what it makes is what a gift needs."""
+"""Test that `stripe setup` creates what is missing, once."""
 
 import re
 
@@ -14,7 +14,7 @@ from tests.support.installation import eventually, running
 
 @pytest.fixture
 def installed(redis_url, tmp_path, sample_campaign):
-    """An installation that nobody has set up at Stripe: the sandbox has nowhere to send its webhooks."""
+    """Start an installation without a webhook endpoint at Stripe."""
     with running(redis_url, tmp_path / "sandbox", campaigns=sample_campaign, webhooks=False) as installation:
         installation.until_ready()
         yield installation
@@ -76,11 +76,11 @@ def test_payment_link_donation_and_refund_are_counted(installed):
     [payment] = there(installed, "payment_intents")
     assert payment["metadata"] == {"campaign": "roof", "site": "fallback"}
     [session] = there(installed, "checkout/sessions")
-    heard = _deliver(installed, "checkout.session.completed", session)
-    assert heard == {"outcome": "applied"}
-    eventually(lambda: installed.totals("roof").raised == 40_00, "the gift counts")
+    recorded = {"applied", "unchanged"}  # unchanged: the sync after the start found it first
+    assert _deliver(installed, "checkout.session.completed", session)["outcome"] in recorded
+    eventually(lambda: installed.totals("roof").raised == 40_00, "the donation is counted")
     refund = installed.operate("refunds", payment_intent=payment["id"], amount=15_00)
-    assert _deliver(installed, "refund.created", refund.get("refund", refund)) == {"outcome": "applied"}
+    assert _deliver(installed, "refund.created", refund.get("refund", refund))["outcome"] in recorded
     assert installed.totals("roof").raised == 25_00
 
 

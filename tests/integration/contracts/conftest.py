@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from donation_card.adapters.campaign_files.loader import CampaignFiles, read_campaign
-from donation_card.adapters.redis.rate_limiter import RedisRateLimiter
-from donation_card.adapters.redis.totals_store import RedisTotalsStore
+from donation_card.adapters.redis.connection import create_connection
+from donation_card.adapters.redis.form_sessions import RedisFormSessionStore
 from donation_card.adapters.tokens import SignedTokens
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.limits import FormSessionStore, RateLimiter
@@ -18,6 +18,7 @@ from donation_card.application.ports.tokens import Tokens
 from donation_card.application.ports.totals import TotalsStore
 
 from tests.support.fakes import FakeCampaigns, FakeFormSessionStore, FakeRateLimiter, FakeTokens, FakeTotalsStore
+from tests.support.redis_stores import rate_limiter, totals_store
 from tests.support.sandbox import Sandbox, sandbox_with
 
 ROOF = Path("tests/support/roof.toml")
@@ -25,7 +26,7 @@ ROOF = Path("tests/support/roof.toml")
 
 @pytest.fixture(params=["redis", "fake"])
 async def store(request: pytest.FixtureRequest, redis_url: str, anyio_backend: str) -> AsyncIterator[TotalsStore]:
-    store = RedisTotalsStore(redis_url, deadline=10) if request.param == "redis" else FakeTotalsStore()
+    store = totals_store(redis_url, deadline=10) if request.param == "redis" else FakeTotalsStore()
     yield store
     await store.close()
 
@@ -33,7 +34,7 @@ async def store(request: pytest.FixtureRequest, redis_url: str, anyio_backend: s
 @pytest.fixture(params=["redis", "fake"])
 async def limiter(request: pytest.FixtureRequest, redis_url: str, anyio_backend: str) -> AsyncIterator[RateLimiter]:
     if request.param == "redis":
-        limiter: RateLimiter = RedisRateLimiter(redis_url, deadline=10)
+        limiter: RateLimiter = rate_limiter(redis_url, deadline=10)
     else:
         limiter = FakeRateLimiter(lambda: time.time_ns() // 1_000_000)
     yield limiter
@@ -45,9 +46,9 @@ async def forms(request: pytest.FixtureRequest, redis_url: str, anyio_backend: s
     if request.param == "fake":
         yield FakeFormSessionStore()
         return
-    forms = RedisRateLimiter(redis_url, deadline=10)
-    yield forms
-    await forms.close()
+    connection = create_connection(redis_url, deadline=10)
+    yield RedisFormSessionStore(connection)
+    await connection.close()
 
 
 @pytest.fixture(params=["signed", "fake"])

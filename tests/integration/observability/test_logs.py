@@ -1,4 +1,4 @@
-"""Logs are lines of JSON on standard output, and whoever stops reading them stops nothing else."""
+"""Test the log: JSON lines that never block the service."""
 
 import fcntl
 import json

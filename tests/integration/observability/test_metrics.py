@@ -1,4 +1,4 @@
-"""Metrics: counted by every worker, told by any, kept when one dies; nothing of a single gift, and closed."""
+"""Test the metrics: counted by every worker, without data of a single donation."""
 
 import os
 import re
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 from donation_card import __version__
+from donation_card.observability import metrics
 
 from tests.integration.web.test_stripe_webhook import post, session_event
 from tests.soak.stress import workers
@@ -30,6 +31,7 @@ def test_metrics_need_the_token(installation):
 
 
 def test_webhook_outcomes_are_counted_by_reason(installation):
+    metrics.last_webhook.set(0)  # other tests of this process set it by their own clocks
     before = installation.metrics()
     event = session_event(installation)
     for each in (

@@ -1,4 +1,4 @@
-"""Spans reach a collector and hold a route, never what stands in a path; without a collector there are none."""
+"""Test tracing: spans name a route, and nothing is sent without a collector."""
 
 import gzip
 import subprocess

@@ -1,4 +1,4 @@
-"""Abusers are stopped and donors are not: limits, the proof of work, and what each of them is told."""
+"""Test rate limits and the proof of work."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,6 @@ import altcha
 import httpx
 import pytest
 from donation_card.adapters import proof_of_work
-from donation_card.adapters.redis.rate_limiter import RedisRateLimiter
 from donation_card.app import create_app
 from donation_card.application.ports.payments import Account
 from donation_card.application.session_limits import CHALLENGES_PER_NETWORK, PER_NETWORK, WITHOUT_JS_PER_NETWORK
@@ -25,6 +24,7 @@ from donation_card.domain.attack_detection import DECLINE_THRESHOLD
 from tests.integration.web.test_stripe_webhook import outcome, post, session_event
 from tests.support import contract
 from tests.support.installation import DECLINED, eventually, listening, processes, running, served
+from tests.support.redis_stores import rate_limiter
 
 networks = (f"11.{n // 250}.{n % 250}.7" for n in range(60_000))
 
@@ -39,7 +39,7 @@ def easy():
 
 @pytest.fixture
 def attacked(installation):
-    """The installation in attack mode, as an operator forces it."""
+    """Force the attack status of the installation on."""
     force(installation, "on")
     yield installation
     force(installation, "auto")
@@ -85,7 +85,7 @@ def code(answer):
 
 
 def solve(installation, token):
-    """What `solve.js` does."""
+    """Solve a challenge as `solve.js` does."""
     form = hashlib.sha256(token.encode()).hexdigest()
     challenge = installation.client.get("/v1/challenge", params={"form_hash": form}).raise_for_status().json()
     solution = altcha.solve_challenge(altcha.Challenge.from_dict(challenge))
@@ -246,7 +246,7 @@ def test_declined_payment_is_counted_and_not_applied(installation):
 
 @pytest.fixture(scope="module")
 def linked(redis_url, tmp_path_factory):
-    """An installation whose campaign names another way to give."""
+    """Start an installation whose campaign has a fallback URL."""
     campaigns = tmp_path_factory.mktemp("campaigns")
     text = Path("tests/support/roof.toml").read_text("utf-8")
     (campaigns / "roof.toml").write_text(f'fallback_url = "https://donate.example.org/roof"\n{text}', "utf-8")
@@ -356,7 +356,7 @@ def test_limits_use_the_account_of_the_payments(installation):
     account = httpx.get(f"{installation.sandbox}/v1/account", auth=("sk_test_x", "")).json()["id"]
 
     async def taken():
-        limits = RedisRateLimiter(installation.settings.redis_url)
+        limits = rate_limiter(installation.settings.redis_url)
         before = (await limits.acquire(Account(account, livemode=False), ())).attack_status
         await limits.close()
         return before

@@ -1,4 +1,4 @@
-"""Of the page that a donor came from the host's name alone is taken, and that only where the campaign lists it."""
+"""Test the attribution: only the host name of a listed site is stored."""
 
 from __future__ import annotations
 

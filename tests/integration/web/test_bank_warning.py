@@ -1,4 +1,4 @@
-"""Where giving can be prosecuted, the warning stands before every way to pay, in the reader's words."""
+"""Test that the bank warning appears before every way to pay."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 import httpx
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.application.donations import fallback_params
 from donation_card.domain.campaign import LANGUAGES
 from donation_card.web.presentation.translations import translations_for
 
@@ -80,7 +79,7 @@ def test_warning_beside_fallback_during_stripe_outage(linked, lang):
 
 def test_warning_beside_fallback_when_limited():
     vitaly = replace(read_campaign(Path("campaigns/vitaly.toml")), fallback_url=ANOTHER_WAY)
-    assert fallback_params(vitaly) == {
+    assert vitaly.fallback_params == {
         "campaign": "vitaly",
         "fallback_url": ANOTHER_WAY,
         "warned_bank_countries": "BY,RU",

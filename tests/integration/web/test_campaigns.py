@@ -1,4 +1,4 @@
-"""What a card, a dashboard and a reader get of a campaign."""
+"""Test the JSON of a campaign and its caching."""
 
 import json
 
@@ -99,7 +99,7 @@ def test_donation_moves_total_and_fills_needs_in_order(installation):
     assert installation.give("50").status_code == 303
     from tests.support.installation import eventually
 
-    eventually(lambda: installation.progress()["raised"] == before + 5000, "the figure has moved")
+    eventually(lambda: installation.progress()["raised"] == before + 5000, "the total has moved")
     card = json.loads(installation.client.get("/v1/campaigns/vitaly", params={"lang": "en"}).content)
     assert card["progress"]["stage"] == "under_way"
     assert card["needs"][0]["status"] == "next"

@@ -1,4 +1,4 @@
-"""Every state of a campaign, in every language, as finished text."""
+"""Test the card JSON of every state in every language."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta

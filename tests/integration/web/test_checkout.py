@@ -1,4 +1,4 @@
-"""One intention to give is one checkout session, and what is wrong is said without losing anything."""
+"""Test that one attempt to donate is one checkout session, and that errors lose no input."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""Every route says who may frame, read, open and script it: one table, so that a new route cannot forget."""
+"""Test the security headers of every route against one table."""
 
 import re
 from urllib.parse import urlsplit

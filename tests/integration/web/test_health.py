@@ -1,4 +1,4 @@
-"""Each part says what it can do and since when; no probe asks Stripe; a webhook's instant is the operator's."""
+"""Test the health and readiness routes."""
 
 import httpx
 from donation_card import __version__

@@ -1,4 +1,4 @@
-"""Every page is valid HTML, by a validator of the field, in languages of both alphabets."""
+"""Validate the HTML of every page."""
 
 import os
 import subprocess
@@ -41,6 +41,6 @@ def test_every_page_is_valid_html(installation, tmp_path, lang):
 
 
 def test_no_url_matches_ad_blocker_patterns(installation):
-    """What lists of advertisements stop: words of theirs in a path."""
+    """Check paths against words that ad blockers stop."""
     for path in [*PATHS.values(), *(f"/c/vitaly/{name}" for name in IMAGES), "/widget/v1/donation-card.js"]:
         assert not any(word in path for word in ("/ad", "banner", "track", "pixel", "sponsor", "popup", "analytic"))

@@ -1,4 +1,4 @@
-"""The campaign as pictures: what is on them, what is not, and that nothing is cut."""
+"""Test badge, preview and QR code."""
 
 import io
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Every catalogue says everything that English says, in the forms and with the signs of its own language."""
+"""Check every catalogue against English and against the rules of its language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MDN's HTTP Observatory (https://developer.mozilla.org/observatory) over every page, as at a real address.
+"""Run the tests of MDN's HTTP Observatory (https://developer.mozilla.org/observatory) on every page.
 
 Two of its tests look at TLS, which `deploy/nginx.conf` brings: from http to https, and Strict-Transport-Security. Here
 they are told what that file says; a scan from the internet is the operator's to make.

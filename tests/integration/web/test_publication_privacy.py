@@ -1,4 +1,4 @@
-"""What the publication rule hides no surface tells: within an epoch a gift changes no byte of any public answer."""
+"""Test that a donation within a publication period changes no byte of a public response."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOKEN = re.compile(rb'(name="form_token" value=")[^"]+')
 
 @pytest.fixture(scope="module")
 def kept(redis_url, tmp_path_factory):
-    """An installation whose figure moves at midnight, in Lithuania; of the giving page the token alone may differ."""
+    """Start an installation whose total moves at midnight. On the giving page only the token may differ."""
     folder = tmp_path_factory.mktemp("campaigns")
     text = Path("campaigns/vitaly.toml").read_text("utf-8").replace('every = "1d"', WITHIN_AN_EPOCH)
     (folder / "vitaly.toml").write_text(text, "utf-8")
@@ -47,7 +47,7 @@ def surfaces(installation):
 
 
 def told(installation, path, **headers):
-    """Status, headers and bytes as they come over the wire."""
+    """Return status, headers and the bytes of the body as sent."""
     with READER.stream("GET", installation.service + path, headers=headers) as answer:
         body = b"".join(answer.iter_raw())
         plain = {name: value for name, value in answer.headers.items() if name not in VOLATILE}
@@ -80,7 +80,7 @@ def test_donation_within_period_changes_no_public_response(kept):
 
 
 def test_compared_responses_change_with_the_total(installation):
-    """The same comparison, where the figure is live: it can see a gift."""
+    """Compare where the total is immediate. The comparison detects a donation."""
     before, raised = snapshot(installation), installation.progress()["raised"]
     give(installation, 150_00)
     eventually(lambda: installation.progress()["raised"] != raised, "the total has moved")

@@ -1,4 +1,4 @@
-"""Each answer has an id, and the log says the same; a stranger's own id is not taken over."""
+"""Test the request ids in responses and in the log."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Refunds and disputes take their money out of the total, and put it back, to the cent: the sandbox is the oracle."""
+"""Test that refunds and disputes change the totals as the sandbox does."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.support.installation import SETTLES_LATER, eventually, running
 
 
 def agrees(installation):
-    """The ledger holds what the sandbox says was paid and is still here."""
+    """Return True if the totals equal the sandbox's sums after refunds and disputes."""
     held = installation.totals()
     return held is not None and (held.raised, held.payments) == installation.kept()
 
 
 def settled(installation):
-    eventually(lambda: agrees(installation), "the ledger equals what the sandbox says")
+    eventually(lambda: agrees(installation), "the totals equal the sandbox's")
     return installation.totals().raised
 
 
@@ -164,7 +164,7 @@ def test_event_gets_503_while_payment_lookup_fails(installation):
 
 
 def test_payment_without_metadata_uses_its_session(installation):
-    """As a Payment Link of the dashboard makes them."""
+    """Create a payment as a Payment Link of the dashboard does."""
     params = {
         "mode": "payment",
         "success_url": "https://example.org/thanks",

@@ -1,4 +1,4 @@
-"""When Stripe does not answer, a donor is told so and led on, nothing is taken, and readers see the figure."""
+"""Test the service while Stripe does not answer."""
 
 import time
 from pathlib import Path
@@ -16,7 +16,7 @@ ANOTHER_WAY = "https://donate.stripe.com/roof"
 
 @pytest.fixture(scope="module")
 def alone(redis_url, tmp_path_factory):
-    """An installation whose Stripe is about to fail."""
+    """Start an installation with its own sandbox, which will fail."""
     with running(redis_url, tmp_path_factory.mktemp("sandbox")) as installation:
         installation.until_ready()
         installation.client.event_hooks["response"] = [lambda response: (response.read(), contract.check(response))]
@@ -24,7 +24,7 @@ def alone(redis_url, tmp_path_factory):
 
 
 class Network:
-    """What stands between the service and its Stripe: with `answer`, a status and a body, it answers in its place."""
+    """Stand between the service and the sandbox. With `answer`, a status and a body, respond in its place."""
 
     def __init__(self):
         self.answer, self.keys = None, []
@@ -51,7 +51,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def linked(redis_url, tmp_path_factory, network):
-    """An installation whose campaign names another way to give."""
+    """Start an installation whose campaign has a fallback URL."""
     campaigns = tmp_path_factory.mktemp("campaigns")
     text = Path("tests/support/roof.toml").read_text("utf-8")
     (campaigns / "roof.toml").write_text(f'fallback_url = "{ANOTHER_WAY}"\n{text}', "utf-8")
@@ -106,7 +106,7 @@ def test_retry_uses_the_same_idempotency_key(linked, network, broken):
 
 def test_hung_stripe_ends_at_the_deadline(linked, broken, monkeypatch):
     token, deadline = linked.token("roof"), 2.0
-    monkeypatch.setattr(stripe_client, "_DEADLINE", deadline)
+    monkeypatch.setattr(stripe_client, "CALL_TIMEOUT", deadline)
     fail(linked, "hang", 50)
     began = time.monotonic()
     refused = linked.order("20", token=token)
@@ -167,7 +167,7 @@ def test_start_with_rejected_key_shows_total_and_reason(redis_url, tmp_path, sam
     network.answer = 401, b'{"error": {"message": "Invalid API Key provided: sk_test_***"}}'
     with running(redis_url, tmp_path, campaigns=sample_campaign, between=network) as installation:
         eventually(
-            lambda: installation.client.get("/v1/campaigns/roof/progress").status_code == 200, "the figure is there"
+            lambda: installation.client.get("/v1/campaigns/roof/progress").status_code == 200, "the total is there"
         )
         eventually(lambda: "AuthenticationError" in installation.client.get("/readyz").text, "the reason is told")
         assert installation.order("20", token=installation.token("roof")).status_code == 503
@@ -231,7 +231,7 @@ def test_start_during_stripe_outage_shows_total_and_reason(redis_url, tmp_path):
     away = {"api_fault": ApiFault("500", remaining=10_000)}
     with running(redis_url, tmp_path, sandbox_options=away) as installation:
         eventually(
-            lambda: installation.client.get("/v1/campaigns/vitaly/progress").status_code == 200, "the figure is there"
+            lambda: installation.client.get("/v1/campaigns/vitaly/progress").status_code == 200, "the total is there"
         )
         assert installation.progress()["raised"] == 2500
         parts = installation.client.get("/readyz").json()["components"]

@@ -1,4 +1,4 @@
-"""200 means applied; whatever is not Stripe's, or not ours, changes nothing and breaks nothing."""
+"""Test webhooks: 200 means applied or ignored; other events change nothing."""
 
 import json
 import time
@@ -42,7 +42,7 @@ def outcome(answer):
 
 
 def raised(installation):
-    """In the ledger, at this moment."""
+    """Return the totals in Redis at this moment."""
     return installation.totals().raised
 
 
@@ -58,7 +58,7 @@ def test_paid_session_is_applied_once(installation):
         "unchanged",
     ]
     assert raised(installation) == before + 2500
-    eventually(lambda: installation.progress()["raised"] == before + 2500, "the figure has moved")
+    eventually(lambda: installation.progress()["raised"] == before + 2500, "the total has moved")
 
 
 def test_completed_unpaid_session_counts_when_paid(installation):
@@ -143,7 +143,7 @@ def test_webhook_gets_503_and_donors_pay_while_redis_is_down(tmp_path):
         valkey.__exit__(None, None, None)
         assert post(installation, event).status_code == 503
         assert installation.give("25").status_code == 303
-        eventually(lambda: installation.progress()["stale"], "the figure is marked stale")
+        eventually(lambda: installation.progress()["stale"], "the total is marked stale")
         assert installation.progress()["raised"] == shown["raised"]
         assert installation.client.get("/readyz").status_code == 503
         assert installation.client.get("/healthz").status_code == 200

@@ -1,4 +1,4 @@
-"""Amounts, times and languages as a reader of each language writes them."""
+"""Test amounts, times and languages as each language writes them."""
 
 import contextlib
 from datetime import UTC, datetime

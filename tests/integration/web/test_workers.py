@@ -1,4 +1,4 @@
-"""One intention to give is one session also where each press meets another worker."""
+"""Test that one attempt to donate is one checkout session across workers."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,7 +11,7 @@ from tests.support.installation import listening, served
 
 @pytest.fixture(scope="module")
 def workers(installation):
-    """Two workers of this installation, which share its Redis and its Stripe and nothing else."""
+    """Start two workers, which share Redis and Stripe and nothing else."""
     sockets = [listening(), listening()]
     with served(*((create_app(installation.settings), socket) for socket in sockets)):
         yield [httpx.Client(base_url=f"http://localhost:{s.getsockname()[1]}", timeout=15) for s in sockets]

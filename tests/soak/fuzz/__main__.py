@@ -13,7 +13,7 @@ PARTS = {
     "guided": (guided.run, 13 * 60),
     "wire": (lambda count, seed: wire.run(count, seed).statuses, 10_000_000),
 }
-"""By name: what is run, and how many requests or signatures, or seconds, the long run takes."""
+"""Name → function, and the number of requests, signatures or seconds of the long run."""
 
 
 def main() -> None:

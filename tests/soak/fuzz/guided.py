@@ -11,14 +11,14 @@ from pathlib import Path
 
 
 def run(count: int, seed: int) -> Counter[str]:
-    """Every parser, `count` seconds in all; gives executions by parser. Raises AssertionError on a crash."""
+    """Fuzz every parser, `count` seconds in total. Return executions by parser. Raise AssertionError on a crash."""
     from tests.soak.fuzz.parsers import PARSERS
 
     return Counter({name: execute(name, max(2, count // len(PARSERS)), seed) for name in PARSERS})
 
 
 def execute(name: str, seconds: int, seed: int) -> int:
-    """One parser, in a process of its own: atheris ends the one it runs in."""
+    """Fuzz one parser in a process of its own, because atheris ends the process."""
     command = [sys.executable, "-m", "tests.soak.fuzz.guided", name, str(seconds), str(seed)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120 + 2 * seconds)
     told = ended.stdout + ended.stderr

@@ -1,4 +1,4 @@
-"""Every parser of foreign bytes as one function: bytes in, nothing out, nothing raised but what a caller expects."""
+"""Wrap each parser of foreign bytes in a function that raises only expected errors."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from donation_card.adapters.campaign_files.loader import CampaignFiles, read_campaign
-from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.adapters.stripe.webhook_signature import verify
 from donation_card.adapters.tokens import SignedTokens
-from donation_card.application.donations import Donations
 from donation_card.application.ports.payments import Account
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import MAX_MINOR_UNITS, parse_amount
 from donation_card.errors import ConfigurationError, IgnoredEvent, Invalid, NotFound
 from donation_card.settings import Settings
-from donation_card.web.api.checkout_sessions import _parse_request
+from donation_card.web.api.checkout_request import parse_json
 from donation_card.web.assets import Assets
+from donation_card.web.http.referrer import referring_host
 from donation_card.web.http.request_body import parse_form
 from donation_card.web.http.response_cache import ResponseCache
-from donation_card.web.pages.campaign import PageRenderer, _referring_host, validate_return_url
+from donation_card.web.http.return_url import validate_return_url
 from donation_card.web.pages.embed import EmbedEndpoints, _appearance, _size
 from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation.page_renderer import PageRenderer
 from starlette.requests import Request
 from stripe import WebhookSignature
 
@@ -51,18 +51,17 @@ def embed() -> EmbedEndpoints:
     sample_campaign()
     settings = Settings("sk_test_x", "pk_test_x", (SECRET,), "redis://127.0.0.1:1", OURS, (KEY,))
     files = CampaignFiles(Path(FOLDER.name, "roof.toml"))
-    donations = Donations(files, RedisTotalsStore(settings.redis_url), PAYMENTS, lambda: datetime.now(UTC))
-    return EmbedEndpoints(donations, PageRenderer(settings, Assets(ResponseCache())))
+    return EmbedEndpoints(files, PageRenderer(settings, Assets(ResponseCache())))
 
 
 def asked(data: bytes, header: str) -> Request:
-    """A request with these bytes as its query, and as one of its headers."""
+    """Return a request with these bytes as its query and as one of its headers."""
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": data, "headers": [(header.encode(), data)]}
     return Request(scope)
 
 
 def text(data: bytes) -> str:
-    """As a server hands headers and queries on."""
+    """Decode bytes as an ASGI server does for headers and queries."""
     return data.decode("latin-1")
 
 
@@ -86,7 +85,7 @@ def form_fields(data: bytes) -> None:
 
 def order(data: bytes) -> None:
     with contextlib.suppress(Invalid):
-        assert len(_parse_request(data).form_token) <= 600
+        assert len(parse_json(data).form_token) <= 600
 
 
 def token(data: bytes) -> None:
@@ -121,7 +120,7 @@ def amount(data: bytes) -> None:
 
 
 def referer(data: bytes) -> None:
-    assert sample_campaign().site_label(_referring_host(asked(data, "referer"))) in {SITE, "other"}
+    assert sample_campaign().site_label(referring_host(asked(data, "referer"))) in {SITE, "other"}
 
 
 def oembed(data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Requests to throw: good ones of every kind, and what becomes of them when bytes are changed, cut, doubled and mixed.
+"""Build valid requests of every kind, and change, cut, repeat and mix their bytes.
 
 Two kinds of bad: *framed*, where the server can still see where the request ends, so that the next one on the same
 connection is read; and *raw*, where any byte may be wrong and the connection may be lost.
@@ -112,7 +112,7 @@ HEADERS = [
     *(b"idempotency-key", b"x-request-id", b"forwarded", b"te", b"via", b"x"),
 ]
 LONGEST = 12_000
-"""Bytes of a body, so that the limits of forms and of events are met from both sides."""
+"""Lengths of a body on both sides of the limits of forms and events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Request:
     body: bytes = b""
 
     def framed(self) -> bytes:
-        """On the wire, with whatever would end the head too early taken out."""
+        """Return the bytes of the request, without line breaks that would end its head early."""
         target = re.sub(rb"[\x00-\x20\x7f-\xff]", lambda byte: b"%%%02x" % byte[0][0], self.target) or b"/"
         head = [
             self.method,
@@ -139,7 +139,7 @@ class Request:
 
 
 def good(installation: Installation) -> list[Request]:
-    """Every route, asked as it is meant to be."""
+    """Return a valid request for every route."""
     token = installation.token()
     order = installation.order("25", token=token, ui_mode="hosted").json()
     thanks = installation.client.get("/c/vitaly/give?lang=be").text
@@ -187,7 +187,7 @@ def good(installation: Installation) -> list[Request]:
 
 
 def changed(text: bytes, dice: random.Random, other: bytes = b"") -> bytes:
-    """One change somewhere."""
+    """Make one change at a random place."""
     at, to = sorted((dice.randrange(len(text) + 1), dice.randrange(len(text) + 1)))
     kind = dice.randrange(7)
     if kind == 0:
@@ -207,7 +207,7 @@ def changed(text: bytes, dice: random.Random, other: bytes = b"") -> bytes:
 
 
 def mutated(request: Request, dice: random.Random, others: list[Request]) -> Request:
-    """A few changes, of any part."""
+    """Make a few changes, in any part."""
     for _ in range(dice.choice((1, 1, 1, 2, 3))):
         part, other = dice.randrange(10), dice.choice(others)
         if part < 4:
@@ -227,7 +227,7 @@ def mutated(request: Request, dice: random.Random, others: list[Request]) -> Req
 
 
 def raw(request: Request, dice: random.Random) -> bytes:
-    """Bytes that need not be HTTP any more."""
+    """Return bytes that need not be HTTP."""
     wire = request.framed()
     for _ in range(dice.randrange(1, 6)):
         wire = changed(wire, dice, wire)

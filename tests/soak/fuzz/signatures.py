@@ -1,4 +1,4 @@
-"""Signatures that were good before a byte of them, of the body, of the secret or of the time changed."""
+"""Change a byte of a valid signature, body, secret or time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def header(body: bytes, secret: str = SECRETS[0], stamp: int = STAMP) -> bytes:
 
 
 def forged(dice: random.Random) -> tuple[str, bytes, bytes]:
-    """How it was made, the body, and the header."""
+    """Hold a forgery: its kind, the body and the header."""
     kind = dice.choice(KINDS)
     body, good = BODY, header(BODY, dice.choice(SECRETS))
     if kind == "header":
@@ -57,7 +57,7 @@ def forged(dice: random.Random) -> tuple[str, bytes, bytes]:
 
 
 def same(good: bytes, body: bytes) -> bool:
-    """Whether what came of a change still says what was signed: spaces, and other schemes beside it, are no lie."""
+    """Return True if a changed header still has the signed values: spaces and other schemes may differ."""
     parts = [part.strip() for part in good.split(b",")]
     stamps = [part for part in parts if part.startswith(b"t=")]
     true = {b"v1=" + digest(body, secret, STAMP).encode() for secret in SECRETS}
@@ -65,7 +65,7 @@ def same(good: bytes, body: bytes) -> bool:
 
 
 def run(count: int, seed: int) -> Counter[str]:
-    """Raises AssertionError with a forgery that was accepted."""
+    """Raise AssertionError with a forgery that was accepted."""
     dice, seen = random.Random(seed), Counter[str]()
     verify(BODY, header(BODY), SECRETS, NOW)
     while seen.total() < count:

@@ -1,4 +1,4 @@
-"""The raw fuzzer: changed requests over sockets, many on one connection, against the service as an operator runs it."""
+"""Send changed requests over sockets to the service as an operator runs it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tests.support.installation import Installation, processes
 
 CONNECTIONS = 24
 TOGETHER = 30
-"""Framed requests on one connection before the raw one that may lose it."""
+"""Framed requests on one connection before a raw one, which may end the connection."""
 
-PATIENCE = 120.0
-"""Seconds in which an answer must come, however busy the machine is."""
+TIMEOUT = 120.0
+"""Seconds in which a response must arrive, also on a busy machine."""
 
 GRACE = 0.03
-"""Seconds to see what a raw request is answered: it may be half of one, and then nothing is."""
+"""Seconds to wait for the response to a raw request, which may be incomplete and get none."""
 
 UNAVAILABLE = {"progress_unknown", "totals_unavailable", "payments_unavailable", "payment_status_unknown"}
 DELIBERATE = {501: {"format_not_supported", ""}, 503: {*UNAVAILABLE, "ready: false", ""}}
-"""By status of the five hundreds: the codes with which the service says it on purpose; none after a HEAD."""
+"""Status → codes that the service sends deliberately. A response to HEAD has no code."""
 
 _HEAD = re.compile(rb"HTTP/1\.1 (\d{3}) [^\r]*\r\n(.*?)\r\n\r\n", re.S)
 _LENGTH = re.compile(rb"(?:^|\n)content-length: (\d+)", re.I)
@@ -37,7 +37,7 @@ _LENGTH = re.compile(rb"(?:^|\n)content-length: (\d+)", re.I)
 
 @dataclass
 class Seen:
-    """What was answered; `wrong` holds the requests whose answer nobody intended."""
+    """Count the responses. `wrong` holds requests with an unintended response."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     wrong: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -57,13 +57,13 @@ class Seen:
 
 
 def said(body: bytes) -> str:
-    """The code in a problem, or in the page about one; empty where there is none."""
+    """Return the code of a problem or of an error page, or an empty string."""
     found = re.search(rb'(?:"code":|data-code=)"([a-z_]+)"', body)
     return found[1].decode() if found else "ready: false" if body.startswith(b'{"ready":false') else ""
 
 
 async def one_answer(reader: asyncio.StreamReader, method: bytes) -> tuple[int, bytes]:
-    """Status and body. Raises IncompleteReadError where the connection was closed instead."""
+    """Read status and body. Raise IncompleteReadError if the connection was closed."""
     head = await reader.readuntil(b"\r\n\r\n")
     found = _HEAD.match(head)
     assert found, head
@@ -81,12 +81,12 @@ async def one_connection(port: int, seeds: list[Request], dice: random.Random, s
         writer.write(b"".join(request.framed() for request in batch))
         for request in batch:
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(TIMEOUT):
                     status, body = await one_answer(reader, request.method)
             except (asyncio.IncompleteReadError, ConnectionError):
                 return  # refused earlier on this connection, and that is counted
             except TimeoutError as error:
-                raise AssertionError(f"no answer in {PATIENCE} s: {request.framed()!r}") from error
+                raise AssertionError(f"no answer in {TIMEOUT} s: {request.framed()!r}") from error
             seen.note(status, body, request.framed())
         await one_raw(reader, writer, raw(mutated(dice.choice(seeds), dice, seeds), dice), seen)
     finally:
@@ -117,7 +117,7 @@ async def throw(port: int, seeds: list[Request], count: int, dice: random.Random
 
 @contextlib.contextmanager
 def started_installation(workers: int = 2) -> Iterator[tuple[Installation, Path]]:
-    """`donation-card serve` with Valkey and the sandbox; gives its log, too."""
+    """Run `donation-card serve` with Valkey and the sandbox. Yield the path of its log too."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as temporary:
         folder = Path(temporary)
         with (
@@ -129,7 +129,7 @@ def started_installation(workers: int = 2) -> Iterator[tuple[Installation, Path]
 
 
 def run(count: int, seed: int) -> Seen:
-    """Throw `count` requests. Raises AssertionError with the request that got a 500, or with what the log says."""
+    """Send `count` requests. Raise AssertionError with a request that got a 500, or with the log."""
     with started_installation() as (installation, log):
         port = int(installation.service.rpartition(":")[2])
         seen = asyncio.run(throw(port, good(installation), count, random.Random(seed)))

@@ -1,1 +1,1 @@
-"""Planted bugs: each patch here breaks one rule of the ledger, and names the tests that must notice."""
+"""Mutants: each patch in this folder breaks one rule and names the tests that must fail."""

@@ -25,7 +25,7 @@ def patches() -> dict[str, Path]:
     return {path.stem: path for path in sorted(FOLDER.glob("*.patch"))}
 
 
-def tests_of(patch: Path) -> list[str]:
+def listed_tests(patch: Path) -> list[str]:
     """Return the test paths in the patch's line `Caught by:`."""
     found = re.search(r"^Caught by: (.+)$", patch.read_text("utf-8"), re.M)
     assert found, f"{patch.name} has no line `Caught by:`"
@@ -46,7 +46,7 @@ def failing_test(patch: Path) -> str | None:
         shutil.copytree(PROJECT, folder, ignore=NOT_COPIED)
         if not applies(patch, folder):
             return None
-        command = [sys.executable, "-m", "pytest", "-x", "-q", *tests_of(patch)]
+        command = [sys.executable, "-m", "pytest", "-x", "-q", *listed_tests(patch)]
         # The tests start processes, which must import the copy and not the installed package.
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder / "service"), str(folder)])}
         try:

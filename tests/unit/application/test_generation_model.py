@@ -1,7 +1,7 @@
 """Check the protocol of generations in a small model, over random orders of its steps.
 
 The model has one campaign, a Stripe, a Redis and the workers that reconcile. A step is the time between two atomic
-operations. The model does what the Lua scripts promise, so that only the order is random.
+operations. The model behaves as the Lua scripts promise, so that only the order is random.
 `tests/integration/adapters/redis/test_interleavings.py` checks the scripts themselves. `make stress` runs two million
 scenarios instead of 40,000.
 
@@ -20,211 +20,211 @@ COUNT = int(os.environ.get("COUNT", short_or_long(40_000, 2_000_000)))
 SEED = int(os.environ.get("SEED", "20261124"))
 
 LIFETIME = 3
-"""Ticks within which a payment that was begun is paid or never is."""
+"""Ticks within which a payment is paid or expires."""
 
 OVERLAP = 3
-"""Ticks that a pass looks back beyond its cursor."""
+"""Ticks before its cursor at which a sync starts to list."""
 
 PAYMENT = 0
 
-CONTRIBUTIONS = ((0, 50), (0, -20, 0), (0, -30, 0, -30))
-"""Of a payment, a refund and a dispute, by rank; as `domain.ledger` makes them."""
+AMOUNTS = ((0, 50), (0, -20, 0), (0, -30, 0, -30))
+"""Contributions of a payment, a refund and a dispute by version, as in `domain.totals`."""
 
 
 class Generation:
-    __slots__ = ("cursor", "raised", "ranks")
+    __slots__ = ("cursor", "raised", "versions")
 
     def __init__(self) -> None:
-        self.ranks: dict[int, int] = {}
+        self.versions: dict[int, int] = {}
         self.raised = 0
-        self.cursor = -1  # not built
+        self.cursor = -1  # not complete
 
-    def join(self, name: int, kind: int, rank: int) -> None:
-        known = self.ranks.get(name, 0)
-        if rank > known:
-            self.ranks[name] = rank
-            self.raised += CONTRIBUTIONS[kind][rank] - CONTRIBUTIONS[kind][known]
+    def apply(self, name: int, kind: int, version: int) -> None:
+        known = self.versions.get(name, 0)
+        if version > known:
+            self.versions[name] = version
+            self.raised += AMOUNTS[kind][version] - AMOUNTS[kind][known]
 
     def copy(self) -> Generation:
         other = Generation()
-        other.ranks, other.raised, other.cursor = self.ranks.copy(), self.raised, self.cursor
+        other.versions, other.raised, other.cursor = self.versions.copy(), self.raised, self.cursor
         return other
 
 
 class Listing:
-    """Somebody who lists Stripe's objects, newest first and page by page: a pass, or a rebuild into a shadow."""
+    """A worker that lists the objects at Stripe, newest first and page by page, for a sync or for a rebuild."""
 
-    __slots__ = ("began", "generation", "heard", "names", "reached", "rebuild", "since")
+    __slots__ = ("from_webhooks", "generation", "is_rebuild", "names", "required", "since", "started_at")
 
-    def __init__(self, story: Story, generation: Generation, since: int, *, rebuild: bool) -> None:
-        self.generation, self.since, self.rebuild, self.began = generation, since, rebuild, story.now
-        self.names = [name for name in range(len(story.rank)) if story.created[name] >= since]
-        payments = {name: rank for name, rank in enumerate(story.rank) if story.kind[name] == PAYMENT}
-        self.reached = payments | {name: story.rank[name] for name in self.names}
-        """What was true when it began, and is promised: what it lists, and every payment, listed now or before."""
-        self.heard: list[tuple[int, int]] = []
-        """What came by webhook meanwhile."""
+    def __init__(self, scenario: Scenario, generation: Generation, since: int, *, is_rebuild: bool) -> None:
+        self.generation, self.since, self.is_rebuild, self.started_at = generation, since, is_rebuild, scenario.now
+        self.names = [name for name in range(len(scenario.version)) if scenario.created[name] >= since]
+        payments = {name: version for name, version in enumerate(scenario.version) if scenario.kind[name] == PAYMENT}
+        self.required = payments | {name: scenario.version[name] for name in self.names}
+        """Versions at the start that it must reach: everything listed, and every payment."""
+        self.from_webhooks: list[tuple[int, int]] = []
+        """States that arrived by webhook meanwhile."""
 
 
-class Story:
-    def __init__(self, dice: Random) -> None:
-        self.dice = dice
+class Scenario:
+    def __init__(self, random: Random) -> None:
+        self.random = random
         self.now = 0
         self.kind: list[int] = []
         self.created: list[int] = []
-        self.rank: list[int] = []
+        self.version: list[int] = []
         self.events: list[tuple[int, int]] = []
-        self.live: Generation | None = None
-        self.shadow: Generation | None = None
+        self.current: Generation | None = None
+        self.rebuild: Generation | None = None
         self.backup: tuple[Generation | None, Generation | None] | None = None
         self.listings: list[Listing] = []
 
-    def tell(self, steps: int) -> None:
-        chances = self.dice.random
+    def run(self, steps: int) -> None:
+        chance = self.random.random
         for _ in range(steps):
-            what = chances()
-            if what < 0.30:
-                self.something_is_paid_or_taken_back()
-            elif what < 0.52:
-                self.a_webhook_arrives()
-            elif what < 0.84:
-                self.somebody_lists_a_page()
-            elif what < 0.90:
+            value = chance()
+            if value < 0.30:
+                self.change_an_object()
+            elif value < 0.52:
+                self.deliver_a_webhook()
+            elif value < 0.84:
+                self.list_a_page()
+            elif value < 0.90:
                 self.now += 1
-            elif what < 0.93:
-                self.a_worker_is_killed()
-            elif what < 0.95:
-                self.redis_is_emptied()
-            elif what < 0.98:
-                self.redis_is_saved_or_restored()
+            elif value < 0.93:
+                self.kill_a_worker()
+            elif value < 0.95:
+                self.empty_redis()
+            elif value < 0.98:
+                self.save_or_restore_redis()
             else:
                 self.now += OVERLAP
-        self.all_is_quiet()
+        self.finish()
 
-    # ── what happens ──────────────────────────────────────────────────────────────────────────────────────────
+    # ── steps ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def something_is_paid_or_taken_back(self) -> None:
-        dice = self.dice
-        name = int(dice.random() * (len(self.rank) + 1))
-        if name == len(self.rank):
-            self.kind.append(int(dice.random() * 3))
+    def change_an_object(self) -> None:
+        random = self.random
+        name = int(random.random() * (len(self.version) + 1))
+        if name == len(self.version):
+            self.kind.append(int(random.random() * 3))
             self.created.append(self.now)
-            self.rank.append(0)
-            if dice.random() < 0.4:  # begun, not paid yet
+            self.version.append(0)
+            if random.random() < 0.4:  # not paid yet
                 return
         kind, age = self.kind[name], self.now - self.created[name]
-        if self.rank[name] < len(CONTRIBUTIONS[kind]) - 1 and (kind != PAYMENT or age <= LIFETIME):
-            self.rank[name] += 1
-            if dice.random() < 0.7:  # else its event is lost, or was never made
-                self.events.append((name, self.rank[name]))
+        if self.version[name] < len(AMOUNTS[kind]) - 1 and (kind != PAYMENT or age <= LIFETIME):
+            self.version[name] += 1
+            if random.random() < 0.7:  # otherwise its event is lost or was never created
+                self.events.append((name, self.version[name]))
 
-    def a_webhook_arrives(self) -> None:
+    def deliver_a_webhook(self) -> None:
         if self.events:
-            at = int(self.dice.random() * len(self.events))
-            event = self.events[at] if self.dice.random() < 0.3 else self.events.pop(at)  # it may come again
-            self.join(*event)
+            at = int(self.random.random() * len(self.events))
+            event = self.events[at] if self.random.random() < 0.3 else self.events.pop(at)  # it may be sent again
+            self.apply(*event)
 
-    def join(self, name: int, rank: int) -> None:
-        if self.live is None:
-            self.live = Generation()
-        self.live.join(name, self.kind[name], rank)
+    def apply(self, name: int, version: int) -> None:
+        if self.current is None:
+            self.current = Generation()
+        self.current.apply(name, self.kind[name], version)
         for listing in self.listings:
-            listing.heard.append((name, rank))
-        if self.shadow is not None:
-            self.shadow.join(name, self.kind[name], rank)
+            listing.from_webhooks.append((name, version))
+        if self.rebuild is not None:
+            self.rebuild.apply(name, self.kind[name], version)
 
-    def somebody_lists_a_page(self) -> None:
-        dice = self.dice
-        if not self.listings or (len(self.listings) < 2 and dice.random() < 0.2):
-            if self.live is None:
-                self.live = Generation()
-            if self.live.cursor < 0 or dice.random() < 0.3:
-                self.shadow = Generation()  # whatever shadow there was is thrown away
-                self.listings.append(Listing(self, self.shadow, 0, rebuild=True))
+    def list_a_page(self) -> None:
+        random = self.random
+        if not self.listings or (len(self.listings) < 2 and random.random() < 0.2):
+            if self.current is None:
+                self.current = Generation()
+            if self.current.cursor < 0 or random.random() < 0.3:
+                self.rebuild = Generation()  # an unfinished rebuild is discarded
+                self.listings.append(Listing(self, self.rebuild, 0, is_rebuild=True))
             else:
-                since = self.live.cursor - OVERLAP
-                self.listings.append(Listing(self, self.live, since, rebuild=False))
+                since = self.current.cursor - OVERLAP
+                self.listings.append(Listing(self, self.current, since, is_rebuild=False))
             return
-        listing = self.listings[int(dice.random() * len(self.listings))]
+        listing = self.listings[int(random.random() * len(self.listings))]
         if listing.names:
             for name in listing.names[-2:]:
-                if not listing.rebuild:
-                    self.join(name, self.rank[name])
-                elif listing.generation is self.shadow:
-                    listing.generation.join(name, self.kind[name], self.rank[name])
+                if not listing.is_rebuild:
+                    self.apply(name, self.version[name])
+                elif listing.generation is self.rebuild:
+                    listing.generation.apply(name, self.kind[name], self.version[name])
             del listing.names[-2:]
             return
         self.listings.remove(listing)
-        if listing.rebuild and listing.generation is self.shadow:
-            self.shadow.cursor = listing.began
-            self.live, self.shadow = self.shadow, None
-            self.kept_its_promise(listing)
-        elif not listing.rebuild and listing.generation is self.live and self.live.cursor >= 0:
-            self.live.cursor = max(self.live.cursor, listing.began)
-            self.kept_its_promise(listing)
+        if listing.is_rebuild and listing.generation is self.rebuild:
+            self.rebuild.cursor = listing.started_at
+            self.current, self.rebuild = self.rebuild, None
+            self.check_listing(listing)
+        elif not listing.is_rebuild and listing.generation is self.current and self.current.cursor >= 0:
+            self.current.cursor = max(self.current.cursor, listing.started_at)
+            self.check_listing(listing)
 
-    def a_worker_is_killed(self) -> None:
+    def kill_a_worker(self) -> None:
         if self.listings:
             self.listings.pop()
 
-    def redis_is_emptied(self) -> None:
-        self.live = self.shadow = None
+    def empty_redis(self) -> None:
+        self.current = self.rebuild = None
 
-    def redis_is_saved_or_restored(self) -> None:
+    def save_or_restore_redis(self) -> None:
         def copied(pair: tuple[Generation | None, Generation | None]) -> tuple[Generation | None, Generation | None]:
             return pair[0] and pair[0].copy(), pair[1] and pair[1].copy()
 
         if self.backup is None:
-            self.backup = copied((self.live, self.shadow))
+            self.backup = copied((self.current, self.rebuild))
         else:
-            self.live, self.shadow = copied(self.backup)
-            self.listings.clear()  # their generations have other names now, in the model as in Redis
+            self.current, self.rebuild = copied(self.backup)
+            self.listings.clear()  # the restored generations are other objects
 
-    # ── the law ───────────────────────────────────────────────────────────────────────────────────────────────
+    # ── checks ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def kept_its_promise(self, listing: Listing) -> None:
-        """What a complete look brings: at least what was true when it began, never more than is true."""
-        assert self.live is not None
-        for name, rank in listing.reached.items():
-            assert self.live.ranks.get(name, 0) >= rank, "something that was true when it began is missing"
-        for name, rank in listing.heard:
-            assert self.live.ranks.get(name, 0) >= rank, "something that was acknowledged meanwhile is missing"
-        self.nothing_is_invented(self.live)
+    def check_listing(self, listing: Listing) -> None:
+        """Check that a complete listing brings at least the truth at its start, and never more than the truth."""
+        assert self.current is not None
+        for name, version in listing.required.items():
+            assert self.current.versions.get(name, 0) >= version, "a version from before the listing is missing"
+        for name, version in listing.from_webhooks:
+            assert self.current.versions.get(name, 0) >= version, "an acknowledged update is missing"
+        self.check_generation(self.current)
 
-    def nothing_is_invented(self, generation: Generation) -> None:
+    def check_generation(self, generation: Generation) -> None:
         raised = 0
-        for name, rank in generation.ranks.items():
-            assert rank <= self.rank[name], "nobody ever said so"
-            raised += CONTRIBUTIONS[self.kind[name]][rank]
-        assert generation.raised == raised, "an object counts once, with its highest rank"
+        for name, version in generation.versions.items():
+            assert version <= self.version[name], "Stripe never sent this version"
+            raised += AMOUNTS[self.kind[name]][version]
+        assert generation.raised == raised, "each object counts once, with its highest version"
 
-    def all_is_quiet(self) -> None:
-        """One rebuild after the last of it, as there is one each day: the ledger is what Stripe says."""
+    def finish(self) -> None:
+        """Rebuild once more, as happens every day. The totals equal Stripe's."""
         self.listings.clear()
-        if self.live is not None:
-            self.nothing_is_invented(self.live)
-        self.shadow = Generation()
-        self.listings.append(Listing(self, self.shadow, 0, rebuild=True))
+        if self.current is not None:
+            self.check_generation(self.current)
+        self.rebuild = Generation()
+        self.listings.append(Listing(self, self.rebuild, 0, is_rebuild=True))
         while self.listings:
             for event in self.events[-1:]:
-                self.join(*event)
+                self.apply(*event)
             listing = self.listings[0]
             if not listing.names:
                 break
             for name in listing.names[-2:]:
-                self.shadow.join(name, self.kind[name], self.rank[name])
+                self.rebuild.apply(name, self.kind[name], self.version[name])
             del listing.names[-2:]
-        true = sum(CONTRIBUTIONS[kind][rank] for kind, rank in zip(self.kind, self.rank, strict=True))
-        assert self.shadow.raised == true
+        true = sum(AMOUNTS[kind][version] for kind, version in zip(self.kind, self.version, strict=True))
+        assert self.rebuild.raised == true
 
 
-def stories(seed: int, count: int) -> int:
-    """Tells `count` of them; a failure names the one."""
-    dice = Random()
+def scenarios(seed: int, count: int) -> int:
+    """Run `count` scenarios. A failure names its seed."""
+    random = Random()
     for number in range(count):
-        dice.seed(seed + number)
+        random.seed(seed + number)
         try:
-            Story(dice).tell(8 + number % 20)
+            Scenario(random).run(8 + number % 20)
         except AssertionError as error:
             raise AssertionError(f"SEED={seed + number} COUNT=1: {error}") from error
     return count
@@ -232,10 +232,10 @@ def stories(seed: int, count: int) -> int:
 
 def test_random_interleavings_of_generations_end_correct() -> None:
     if COUNT < 100_000:
-        assert stories(SEED, COUNT) == COUNT
+        assert scenarios(SEED, COUNT) == COUNT
         return
     parts = 20
     share = -(-COUNT // parts)
     with ProcessPoolExecutor(2) as pool:
-        done = pool.map(stories, [SEED + part * share for part in range(parts)], [share] * parts)
+        done = pool.map(scenarios, [SEED + part * share for part in range(parts)], [share] * parts)
         assert sum(done) >= COUNT

@@ -1,4 +1,4 @@
-"""Attack mode turns itself on by what Stripe tells, never by gifts, and always off again."""
+"""Test that declines, not donations, raise the attack status, and that it always ends."""
 
 from donation_card.domain.attack_detection import (
     DECLINE_THRESHOLD,

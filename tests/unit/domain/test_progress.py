@@ -1,4 +1,4 @@
-"""The public figure fills the needs in their order, and everything shown derives from that."""
+"""Test that the public total funds the needs in their order."""
 
 from __future__ import annotations
 

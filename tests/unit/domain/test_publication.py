@@ -1,4 +1,4 @@
-"""The public figure moves at fixed boundaries, in whole steps, after enough gifts; daylight saving changes nothing."""
+"""Test that the public total moves at fixed times, in whole steps, after enough donations."""
 
 from __future__ import annotations
 

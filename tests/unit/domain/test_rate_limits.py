@@ -1,4 +1,4 @@
-"""A bucket never lets through more than its rate, and a network is what one site is given."""
+"""Test token buckets and the networks of addresses."""
 
 import ipaddress
 

@@ -1,4 +1,4 @@
-"""The end depends on the highest rank of each object alone: not on order, not on repetition."""
+"""Test that the totals depend only on the highest version of each object."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ def gift(number: int = 1, amount: int = 25_00, *, paid: bool = True) -> ObjectSt
     return payment("roof", f"pi_{number}", amount, paid=paid)
 
 
-class Joining:
-    """The rule as the ledger applies it, one state after the other: rank by rank, difference by difference."""
+class StateTotals:
+    """Apply the rule as the totals store does, one state after another."""
 
     def __init__(self) -> None:
-        self.ranks: dict[tuple[object, str], int] = {}
+        self.versions: dict[tuple[object, str], int] = {}
         self.raised = self.payments = 0
 
-    def join(self, state: ObjectState) -> None:
-        known = self.ranks.get((state.kind, state.object_id), 0)
+    def apply(self, state: ObjectState) -> None:
+        known = self.versions.get((state.kind, state.object_id), 0)
         if state.version > known:
-            self.ranks[state.kind, state.object_id] = state.version
+            self.versions[state.kind, state.object_id] = state.version
             self.raised += state.cumulative_amounts[state.version] - state.cumulative_amounts[known]
             self.payments += state.kind.value == "payment" and known < 1
 
 
-def joined(states: list[ObjectState] | tuple[ObjectState, ...]) -> Totals:
-    ledger = Joining()
+def totals_of(states: list[ObjectState] | tuple[ObjectState, ...]) -> Totals:
+    store = StateTotals()
     for state in states:
-        ledger.join(state)
-    return Totals(ledger.raised, ledger.payments)
+        store.apply(state)
+    return Totals(store.raised, store.payments)
 
 
 HISTORIES = {
@@ -60,7 +60,7 @@ HISTORIES = {
 
 @pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
 def test_every_order_of_six_events_has_one_result(history: list[ObjectState]) -> None:
-    assert {joined(order) for order in permutations(history)} == {expected_totals(history)}
+    assert {totals_of(order) for order in permutations(history)} == {expected_totals(history)}
 
 
 ALPHABET = [
@@ -78,21 +78,21 @@ def test_every_sequence_of_six_events_equals_its_set() -> None:
     meant: dict[int, Totals] = {}
     walked = 0
 
-    def walk(ledger: Joining, seen: int, depth: int) -> None:
+    def walk(store: StateTotals, seen: int, depth: int) -> None:
         nonlocal walked
         walked += 1
         if seen not in meant:
             meant[seen] = expected_totals([event for bit, event in enumerate(ALPHABET) if seen >> bit & 1])
-        assert (ledger.raised, ledger.payments) == (meant[seen].raised, meant[seen].payments)
+        assert (store.raised, store.payments) == (meant[seen].raised, meant[seen].payments)
         if depth == 6:
             return
         for bit, event in enumerate(ALPHABET):
-            ahead = Joining()
-            ahead.ranks, ahead.raised, ahead.payments = ledger.ranks.copy(), ledger.raised, ledger.payments
-            ahead.join(event)
+            ahead = StateTotals()
+            ahead.versions, ahead.raised, ahead.payments = store.versions.copy(), store.raised, store.payments
+            ahead.apply(event)
             walk(ahead, seen | 1 << bit, depth + 1)
 
-    walk(Joining(), 0, 0)
+    walk(StateTotals(), 0, 0)
     assert walked == sum(11**depth for depth in range(7))
 
 
@@ -111,7 +111,7 @@ states = st.one_of(
 def test_order_and_repetition_do_not_matter(history: list[ObjectState], dice: random.Random) -> None:
     again = history + dice.choices(history, k=20) if history else []
     dice.shuffle(again)
-    assert joined(again) == joined(history) == expected_totals(history) == expected_totals(again)
+    assert totals_of(again) == totals_of(history) == expected_totals(history) == expected_totals(again)
 
 
 @given(history=st.lists(states, max_size=30), more=st.lists(states, max_size=10))
@@ -144,7 +144,7 @@ def test_payment_and_refund_with_one_id_are_two_objects() -> None:
 
 @pytest.mark.parametrize("contributions", [(), (1,), (5, 10)])
 def test_unseen_object_contributes_nothing(contributions: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="never seen"):
+    with pytest.raises(ValueError, match="version 0"):
         ObjectState("roof", gift().kind, "pi_1", contributions)
 
 

@@ -1,4 +1,4 @@
-"""What the fields of a campaign file must be to each other: sums, order, steps, translations."""
+"""Check rules that concern several fields of a campaign file: sums, order, steps, translations."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from donation_card.domain.money import Money
 from donation_card.errors import ConfigFault
 
 MAX_CHARGE: Final = 99_999_999
-"""Minor units: eight digits, which Stripe takes in every currency (https://docs.stripe.com/currencies)."""
+"""Minor units: eight digits, the most that Stripe accepts in every currency (https://docs.stripe.com/currencies)."""
 
 MIN_CHARGE: Final = {
     "AED": 200, "CZK": 1500, "DKK": 250, "GBP": 30, "HKD": 400, "HUF": 17500, "JPY": 50, "MXN": 1000, "MYR": 200,
     "NOK": 300, "PLN": 200, "RON": 200, "SEK": 300, "THB": 1000,
 }  # fmt: skip
-"""Minor units, from the same page; half a unit in the others. Stripe holds what it settles in to these, too."""
+"""Minor units, from the same page; half a major unit in all other currencies."""
 
 
 class Violation(NamedTuple):
-    """A rule that does not hold: the field to mend, what it is, what it may be."""
+    """A broken rule: the field to correct, the value it has, and the values it may have."""
 
     field: str
     given: str
@@ -33,7 +33,10 @@ _GRANULARITY_CONSTRAINTS: list[tuple[frozenset[str], Constraint]] = []
 
 
 def constraint(*sections: str, granularity: bool = False) -> Callable[[Constraint], Constraint]:
-    """Register a rule about these sections; it is asked only if all of them are sound."""
+    """Register a rule about these sections. It is checked only if all of them are valid.
+
+    `granularity`: the rule is about the publication step, so it does not apply if totals are published at once.
+    """
 
     def register(check: Constraint) -> Constraint:
         (_GRANULARITY_CONSTRAINTS if granularity else _CONSTRAINTS).append((frozenset(sections), check))
@@ -42,11 +45,18 @@ def constraint(*sections: str, granularity: bool = False) -> Callable[[Constrain
     return register
 
 
-def violations(file: CampaignFile, invalid_sections: Iterable[str], *, live: bool, source: str) -> list[ConfigFault]:
-    """`live`: published at once, so that the step protects nobody and is not enforced."""
-    out = frozenset(invalid_sections)
-    rules = _CONSTRAINTS if live else _CONSTRAINTS + _GRANULARITY_CONSTRAINTS
-    return [ConfigFault(source, *broken) for wants, check in rules if not wants & out for broken in check(file)]
+def violations(
+    file: CampaignFile, invalid_sections: Iterable[str], *, immediate: bool, source: str
+) -> list[ConfigFault]:
+    """Return every broken rule of the valid sections. `immediate`: the total is published exactly and at once."""
+    skipped = frozenset(invalid_sections)
+    constraints = _CONSTRAINTS if immediate else _CONSTRAINTS + _GRANULARITY_CONSTRAINTS
+    return [
+        ConfigFault(source, *violation)
+        for sections, check in constraints
+        if not sections & skipped
+        for violation in check(file)
+    ]
 
 
 @constraint("goal", "needs")
@@ -54,17 +64,17 @@ def needs_add_up(file: CampaignFile) -> Iterator[Violation]:
     total = sum(need.amount.amount for need in file.needs)
     gap = total - file.goal.amount
     if gap:
-        more = Money(abs(gap), file.goal.currency)
+        difference = Money(abs(gap), file.goal.currency)
         total_text = f"amounts that add up to {Money(total, file.goal.currency)}"
         yield Violation(
             "needs",
-            f"{total_text}, {more} {'more' if gap > 0 else 'less'} than the goal",
+            f"{total_text}, {difference} {'more' if gap > 0 else 'less'} than the goal",
             f"amounts that add up to the goal, {file.goal}",
         )
 
 
 @constraint("needs")
-def needs_differ(file: CampaignFile) -> Iterator[Violation]:
+def need_ids_are_unique(file: CampaignFile) -> Iterator[Violation]:
     seen: set[str] = set()
     for at, need in enumerate(file.needs):
         if need.id in seen:
@@ -74,15 +84,15 @@ def needs_differ(file: CampaignFile) -> Iterator[Violation]:
 
 @constraint("needs", "text", "default_language", "offline", "updates")
 def every_language_is_complete(file: CampaignFile) -> Iterator[Violation]:
-    spoken = dict.fromkeys([file.default_language, *file.text])
+    languages = dict.fromkeys([file.default_language, *file.text])
     for need in file.needs:
-        spoken |= dict.fromkeys([*need.title, *need.detail])
+        languages |= dict.fromkeys([*need.title, *need.detail])
     for donation in file.offline:
-        spoken |= dict.fromkeys(donation.source)
+        languages |= dict.fromkeys(donation.source)
     for update in file.updates:
-        spoken |= dict.fromkeys(update.text)
-    because = f"a text in each language of this campaign: {', '.join(spoken)}"
-    for language in spoken:
+        languages |= dict.fromkeys(update.text)
+    because = f"a text in each language of this campaign: {', '.join(languages)}"
+    for language in languages:
         if language not in file.text:
             yield Violation(f"text.{language}", "nothing", because)
         for at, need in enumerate(file.needs):
@@ -99,14 +109,14 @@ def every_language_is_complete(file: CampaignFile) -> Iterator[Violation]:
 
 
 @constraint("offline")
-def offline_donations_are_something(file: CampaignFile) -> Iterator[Violation]:
+def offline_donations_are_positive(file: CampaignFile) -> Iterator[Violation]:
     for at, donation in enumerate(file.offline):
         if donation.amount.amount <= 0:
             yield Violation(f"offline[{at}].amount", str(donation.amount), "more than nothing")
 
 
 @constraint("giving")
-def limits_can_be_charged(file: CampaignFile) -> Iterator[Violation]:
+def limits_are_chargeable(file: CampaignFile) -> Iterator[Violation]:
     low, high = file.giving.minimum, file.giving.maximum
     smallest = Money(MIN_CHARGE.get(low.currency, max(low.minor_per_major // 2, 1)), low.currency)
     if low < smallest:
@@ -118,7 +128,7 @@ def limits_can_be_charged(file: CampaignFile) -> Iterator[Violation]:
 
 
 @constraint("giving")
-def suggestions_fit(file: CampaignFile) -> Iterator[Violation]:
+def suggested_amounts_are_in_order_and_in_limits(file: CampaignFile) -> Iterator[Violation]:
     giving = file.giving
     for at, amount in enumerate(giving.suggested):
         field = f"giving.suggested[{at}]"
@@ -129,7 +139,7 @@ def suggestions_fit(file: CampaignFile) -> Iterator[Violation]:
 
 
 @constraint("giving")
-def whole_units_where_no_decimals(file: CampaignFile) -> Iterator[Violation]:
+def amounts_are_whole_without_decimals(file: CampaignFile) -> Iterator[Violation]:
     giving = file.giving
     named = {"giving.minimum": giving.minimum, "giving.maximum": giving.maximum}
     named |= {f"giving.suggested[{at}]": amount for at, amount in enumerate(giving.suggested)}
@@ -138,24 +148,24 @@ def whole_units_where_no_decimals(file: CampaignFile) -> Iterator[Violation]:
             yield Violation(field, str(amount), "a whole amount, because giving.decimals is false")
 
 
-@constraint("warn_banks_of")
-def countries_once(file: CampaignFile) -> Iterator[Violation]:
-    yield from _once("warn_banks_of", file.warn_banks_of)
+@constraint("warned_bank_countries")
+def countries_are_unique(file: CampaignFile) -> Iterator[Violation]:
+    yield from _duplicates("warned_bank_countries", file.warned_bank_countries)
 
 
 @constraint("sites")
-def sites_once(file: CampaignFile) -> Iterator[Violation]:
-    yield from _once("sites", file.sites)
+def sites_are_unique(file: CampaignFile) -> Iterator[Violation]:
+    yield from _duplicates("sites", file.sites)
 
 
-def _once(field: str, values: list[str]) -> Iterator[Violation]:
+def _duplicates(field: str, values: list[str]) -> Iterator[Violation]:
     for at, value in enumerate(values):
         if value in values[:at]:
             yield Violation(f"{field}[{at}]", quote_value(value), "each one once")
 
 
 @constraint("goal", "needs", "publication", granularity=True)
-def steps_reach_everything(file: CampaignFile) -> Iterator[Violation]:
+def amounts_are_multiples_of_the_step(file: CampaignFile) -> Iterator[Violation]:
     step = file.publication.step
     named = {"goal": file.goal} | {f"needs[{at}].amount": need.amount for at, need in enumerate(file.needs)}
     for field, amount in named.items():
@@ -164,7 +174,7 @@ def steps_reach_everything(file: CampaignFile) -> Iterator[Violation]:
 
 
 @constraint("giving", "publication", granularity=True)
-def one_gift_moves_no_step(file: CampaignFile) -> Iterator[Violation]:
+def one_donation_is_less_than_a_step(file: CampaignFile) -> Iterator[Violation]:
     step = file.publication.step
     for at, amount in enumerate(file.giving.suggested):
         if 2 * amount.amount > step.amount:

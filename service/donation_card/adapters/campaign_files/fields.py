@@ -1,4 +1,4 @@
-"""The single values of a campaign file: each a check, and the sentence that a wrong one is answered with."""
+"""Define the types of the fields of a campaign file: a check, and the text that says what is allowed."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ STRIPE_LOCALES: Final = frozenset({
     "sv", "th", "tr", "vi", "zh", "zh-HK", "zh-TW",
 })
 # fmt: on
-"""What `SessionCreateParams.locale` of the stripe package takes; a test compares the two."""
+"""The values of `SessionCreateParams.locale` of the stripe package; a test compares them."""
 
 _NOT_COUNTRIES: Final = frozenset({"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"})
-"""Codes that CLDR names although they are no states."""
+"""Codes that CLDR lists but that are not countries."""
 _BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_BREAKS: Final = re.compile(r"[ \t\r\n]{2,}|[\t\r\n]")  # a lone space may stay: most texts have no other
+_BREAKS: Final = re.compile(r"[ \t\r\n]{2,}|[\t\r\n]")  # all white space except a single space
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 _LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
@@ -41,15 +41,15 @@ _DAY: Final = 86_400
 
 
 def invalid(allowed: str) -> PydanticCustomError:
-    """An error whose only content is what is allowed; where and what was given, pydantic knows."""
-    return PydanticCustomError("refused", "{allowed}", {"allowed": allowed})
+    """Return an error that says what is allowed. Pydantic adds the field and the given value."""
+    return PydanticCustomError("not_allowed", "{allowed}", {"allowed": allowed})
 
 
 @dataclass(frozen=True, slots=True)
 class FieldCheck:
-    """Annotates a field with its check (which returns the value, or raises ValueError) and with what is allowed.
+    """Annotate a field with its check, and with a text that says what is allowed.
 
-    A check that knows a better sentence raises `refused` itself.
+    The check returns the value or raises ValueError. It raises `invalid` where it has a more precise text.
     """
 
     allowed: str
@@ -68,13 +68,13 @@ class FieldCheck:
 
 
 def bounded_text(max_length: int) -> FieldCheck:
-    """Text of 1 to `longest` characters. The file's line breaks are spaces; a non-breaking space stays one."""
+    """Return a check for a text of at most `max_length` characters. Line breaks become spaces."""
 
     def check(value: object, _: ValidationInfo) -> str:
         text = _BREAKS.sub(" ", _text(value)).strip()
-        for sign in "" if text.replace("\u00a0", " ").isprintable() else text:
-            if unicodedata.category(sign) in _CONTROLS or sign in _BIDI:
-                raise invalid(f"text without control characters; there is a U+{ord(sign):04X}: retype that place")
+        for char in "" if text.replace("\u00a0", " ").isprintable() else text:
+            if unicodedata.category(char) in _CONTROLS or char in _BIDI:
+                raise invalid(f"text without control characters; there is a U+{ord(char):04X}: retype that place")
         if not 1 <= len(text) <= max_length:
             raise ValueError
         return text
@@ -156,7 +156,7 @@ def _timezone(value: object, _: ValidationInfo) -> ZoneInfo:
 
 
 def seconds(value: object, _: ValidationInfo | None = None) -> int:
-    """Seconds between publications. Raises ValueError unless they part a day equally."""
+    """Parse an interval such as "6h" into seconds. Raise ValueError unless a day is a multiple of it."""
     match = re.fullmatch(r"([1-9][0-9]{0,3})([mhd])|0", _text(value))
     every = int(match[1]) * _SECONDS[match[2]] if match and match[1] else 0
     if not match or (every and _DAY % every):
@@ -177,7 +177,7 @@ def _country_code(value: object, _: ValidationInfo) -> str:
 
 
 def _host(value: object, _: ValidationInfo | None = None) -> str:
-    """In the form in which a browser sends it: lower case, IDNA."""
+    """Return the host name as browsers send it: lower case, IDNA."""
     name = _text(value).encode("idna").decode("ascii").lower()
     if len(name) > 253 or not re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", name):
         raise ValueError
@@ -252,7 +252,11 @@ Host = Annotated[str, FieldCheck("a host name such as news.example.org, without 
 HttpsUrl = Annotated[str, FieldCheck("an address that begins with https://", _https)]
 Contact = Annotated[str, FieldCheck("an e-mail address, or an address that begins with https://", _contact)]
 StatementDescriptor = Annotated[
-    str, FieldCheck("5 to 22 Latin letters, digits or signs, at least one letter, none of < > \\ ' \" *", _descriptor)
+    str,
+    FieldCheck(
+        "5 to 22 Latin letters, digits or punctuation characters, at least one letter, none of < > \\ ' \" *",
+        _descriptor,
+    ),
 ]
 StripeLocale = Annotated[str, FieldCheck("a locale of Stripe: " + ", ".join(sorted(STRIPE_LOCALES)), _stripe_locale)]
 NeedId = Annotated[str, FieldCheck("1 to 32 of a-z, 0-9 and -, a letter or digit first", _need_id)]
@@ -260,6 +264,7 @@ Date = Annotated[date, FieldCheck("without quotes: a day such as 2027-06-30", _d
 DateOrDateTime = Annotated[
     date,
     FieldCheck(
-        "without quotes: a day such as 2027-06-30, or an instant such as 2027-06-30T18:00:00+03:00", _date_or_datetime
+        "without quotes: a day such as 2027-06-30, or a date and time such as 2027-06-30T18:00:00+03:00",
+        _date_or_datetime,
     ),
 ]

@@ -1,6 +1,7 @@
-"""Campaigns from files: read whole or not at all, watched, and never replaced by something worse.
+"""Load campaigns from TOML files, and load them again when they change.
 
-The start is refused with every mistake in every file. Later, a bad edit keeps the campaign as it was.
+A mistake in any file stops the start, with a list of all mistakes. A mistake in a later edit keeps the last valid
+version of the campaign.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -26,26 +27,25 @@ from donation_card.observability.log_events import LogEvent
 MAX_FILE_BYTES: Final = 256 * 1024
 _MAX_FAULTS: Final = 50
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-_PLACE: Final = re.compile(r" \(at (line \d+, column \d+|end of document)\)$")
 
 
 class CampaignFiles(Campaigns):
-    """The campaigns of a folder (each `*.toml` in it that is not hidden), or of single files; `ports.Campaigns`.
+    """Implement `ports.Campaigns` with each `*.toml` of a folder that is not hidden, or with single files.
 
-    `publication_every` overrides the timetable of every campaign: the demo says "0", and the figures are live.
-    Raises Misconfigured when made; `reload` never does.
+    `publication_interval` overrides the interval of every campaign. The demo sets "0" for exact totals at once.
+    The constructor raises ConfigurationError; `reload` never does.
     """
 
-    def __init__(self, *sources: Path | str, publication_every: str | None = None) -> None:
+    def __init__(self, *sources: Path | str, publication_interval: str | None = None) -> None:
         self._sources = [Path(source) for source in sources]
-        self._every = publication_every
+        self._publication_interval = publication_interval
         self._log = structlog.get_logger(__name__)
-        self._versions: dict[Path, FileStamp | None] = {}
-        self._kept: dict[Path, Campaign] = {}
+        self._stamps: dict[Path, FileStamp | None] = {}
+        self._loaded: dict[Path, Campaign] = {}
         self._by_id: dict[str, Campaign] = {}
-        self._refused: dict[Path, Sequence[ConfigFault]] = {}
+        self._faults: dict[Path, Sequence[ConfigFault]] = {}
         faults = [fault for each in self._scan().values() for fault in each]
-        if not faults and not self._kept:
+        if not faults and not self._loaded:
             folders = ", ".join(map(str, self._sources)) or "campaigns"
             faults = [ConfigFault(folders, "*.toml", "no campaign file", "at least one, such as vitaly.toml")]
         if faults:
@@ -61,11 +61,11 @@ class CampaignFiles(Campaigns):
         return tuple(self._by_id.values())
 
     def load_errors(self) -> str | None:
-        """Why the newest version of a file is not in use; None when all are."""
-        return "; ".join(str(fault) for faults in self._refused.values() for fault in faults) or None
+        """Return the mistakes of the files whose newest version is not used, or None."""
+        return "; ".join(str(fault) for faults in self._faults.values() for fault in faults) or None
 
     def reload(self) -> bool:
-        """Read what was written, added or removed since; whether a campaign changed. Cheap: call it every second."""
+        """Load the files that changed, and return true if a campaign changed. It is cheap enough for every second."""
         before = self._by_id
         for path, faults in self._scan().items():
             self._log.error(LogEvent.CAMPAIGN_FILE_INVALID, file=_name(path), faults=[str(fault) for fault in faults])
@@ -78,44 +78,44 @@ class CampaignFiles(Campaigns):
         return True
 
     def _scan(self) -> dict[Path, Sequence[ConfigFault]]:
-        """Bring the campaigns up to date. The mistakes found are of versions not seen before."""
+        """Load the files that changed since the last scan, and return their mistakes."""
         faults: dict[Path, Sequence[ConfigFault]] = {}
         paths, folders = self._list()
         listed = set(paths)
-        kept = {path: each for path, each in self._kept.items() if path in listed or path.parent not in folders}
-        self._versions = {path: each for path, each in self._versions.items() if path in listed}
-        self._refused = {path: each for path, each in self._refused.items() if path in listed}
-        holder = {each.id: path for path, each in kept.items()}
+        loaded = {path: each for path, each in self._loaded.items() if path in listed or path.parent not in folders}
+        self._stamps = {path: each for path, each in self._stamps.items() if path in listed}
+        self._faults = {path: each for path, each in self._faults.items() if path in listed}
+        path_of_id = {each.id: path for path, each in loaded.items()}
         for path in paths:
-            version = _file_stamp(path)
-            if path in self._versions and self._versions[path] == version:
+            stamp = _file_stamp(path)
+            if path in self._stamps and self._stamps[path] == stamp:
                 continue
-            self._versions[path] = version
+            self._stamps[path] = stamp
             try:
-                read = read_campaign(path, publication_every=self._every)
-                if holder.setdefault(read.id, path) != path:
+                campaign = read_campaign(path, publication_interval=self._publication_interval)
+                if path_of_id.setdefault(campaign.id, path) != path:
                     raise ConfigurationError(
-                        [ConfigFault(_name(path), "the file's name", quote_value(path.name), "one file a campaign")]
+                        [ConfigFault(_name(path), "the file's name", quote_value(path.name), "one file for a campaign")]
                     )
             except ConfigurationError as error:
-                faults[path] = self._refused[path] = error.faults
+                faults[path] = self._faults[path] = error.faults
             else:
-                kept[path] = read
-                self._refused.pop(path, None)
-        if kept != self._kept:
-            self._kept = kept
-            self._by_id = {each.id: each for _, each in sorted(kept.items())}
+                loaded[path] = campaign
+                self._faults.pop(path, None)
+        if loaded != self._loaded:
+            self._loaded = loaded
+            self._by_id = {each.id: each for _, each in sorted(loaded.items())}
         return faults
 
     def _list(self) -> tuple[list[Path], set[Path]]:
-        """The files to read, and the folders that could be listed: only there can a missing file have been removed."""
+        """Return the files and the readable folders. A file was removed only if its folder is readable."""
         paths: list[Path] = []
         folders: set[Path] = set()
         for source in self._sources:
             try:
                 names = os.listdir(source)
             except OSError:
-                paths.append(source)  # a file; or reading it will tell what is wrong
+                paths.append(source)  # a file, or a missing path; reading it reports the fault
             else:
                 folders.add(source)
                 paths += sorted(source / name for name in names if name.endswith(".toml") and name[0] != ".")
@@ -123,7 +123,7 @@ class CampaignFiles(Campaigns):
 
 
 class FileStamp(NamedTuple):
-    """Enough of a file's status to see that it was written again, or replaced by another."""
+    """The part of a file's status that changes when the file is written or replaced."""
 
     mtime_ns: int
     size: int
@@ -138,79 +138,72 @@ def _file_stamp(path: Path) -> FileStamp | None:
     return FileStamp(status.st_mtime_ns, status.st_size, status.st_ino)
 
 
-def read_campaign(path: Path, *, publication_every: str | None = None) -> Campaign:
-    """The campaign of one file. Raises Misconfigured with every mistake in it."""
+def read_campaign(path: Path, *, publication_interval: str | None = None) -> Campaign:
+    """Read the campaign of one file. Raise ConfigurationError with every mistake in it."""
     name = _name(path)
-    every = None if publication_every is None else seconds(publication_every)
+    interval = None if publication_interval is None else seconds(publication_interval)
     faults: list[ConfigFault] = []
     if not (_ID.fullmatch(path.stem) and path.suffix == ".toml"):
-        allowed = "1 to 64 of a-z, 0-9 and -, a letter or digit first, then .toml: the name is the campaign's address"
+        allowed = "1 to 64 of a-z, 0-9 and -, a letter or digit first, then .toml: the name is the campaign's id"
         faults.append(ConfigFault(name, "the file's name", quote_value(path.name), allowed))
     try:
-        file, unsound, wrong = validate_sections(_toml(path), name)
-    except _Unreadable as error:
+        file, invalid, mistakes = validate_sections(_parse_toml(path), name)
+    except _UnreadableFile as error:
         raise ConfigurationError([*faults, ConfigFault(name, *error.args)]) from error.__cause__
-    live = every == 0 or ("publication" not in unsound and every is None and file.publication.every == 0)
-    faults += wrong + violations(file, unsound, live=live, source=name)
+    wanted = file.publication.every if interval is None and "publication" not in invalid else interval
+    faults += mistakes + violations(file, invalid, immediate=wanted == 0, source=name)
     if len(faults) > _MAX_FAULTS:
         more = ConfigFault(name, "…", f"{len(faults) - _MAX_FAULTS} more mistakes", "none")
         faults = [*faults[:_MAX_FAULTS], more]
     if faults:
         raise ConfigurationError(faults)
-    return build_campaign(file, path.stem, interval=every)
+    return build_campaign(file, path.stem, interval=interval)
 
 
-class _Unreadable(Exception):
-    """A file that is no TOML at all. args: field, given, allowed."""
+class _UnreadableFile(Exception):
+    """A file without TOML in it. The arguments are the field, the given value and what is allowed."""
 
 
-def _toml(path: Path) -> dict[str, Any]:
-    text = ""
+def _parse_toml(path: Path) -> dict[str, Any]:
     try:
-        text = _bytes(path).decode("utf-8-sig")
-        return tomli.loads(text)
+        return tomli.loads(_read_bytes(path).decode("utf-8-sig"))
     except OSError as error:
-        raise _Unreadable("the file", error.strerror or "unreadable", "a file that this service may read") from error
+        raise _UnreadableFile(
+            "the file", error.strerror or "unreadable", "a file that this service may read"
+        ) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         given_byte = f"the byte 0x{error.object[error.start]:02x}"
-        raise _Unreadable(f"line {line}", given_byte, "UTF-8: save the file in that encoding") from error
+        raise _UnreadableFile(f"line {line}", given_byte, "UTF-8: save the file in that encoding") from error
     except tomli.TOMLDecodeError as error:
-        raise _Unreadable(*_syntax(str(error), text)) from error
+        raise _UnreadableFile(*_describe(error)) from error
     except RecursionError as error:
-        raise _Unreadable(
-            "the file", "brackets inside brackets without end", "lists and tables as in the docs"
-        ) from error
-    except ValueError as error:  # a number of more digits than Python reads
-        raise _Unreadable("the file", "a number of very many digits", "amounts as in 1200") from error
+        raise _UnreadableFile("the file", "brackets nested too deeply", "lists and tables as in the docs") from error
+    except ValueError as error:  # Python limits the number of digits
+        raise _UnreadableFile("the file", "a number of very many digits", "amounts as in 1200") from error
 
 
-def _bytes(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     status = path.stat()
-    if not stat.S_ISREG(status.st_mode):  # opening a named pipe would wait for ever
-        raise _Unreadable("the file", "a folder or a device", "a file")
+    if not stat.S_ISREG(status.st_mode):  # opening a named pipe would block
+        raise _UnreadableFile("the file", "a folder or a device", "a file")
     with path.open("rb") as file:
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
-        raise _Unreadable("the file", f"{max(status.st_size, len(data))} bytes", f"at most {MAX_FILE_BYTES} bytes")
+        raise _UnreadableFile("the file", f"{max(status.st_size, len(data))} bytes", f"at most {MAX_FILE_BYTES} bytes")
     return data
 
 
-def _syntax(message: str, text: str) -> Iterator[str]:
-    """Field, given and allowed of a syntax error."""
-    place = _PLACE.search(message)
-    lines = text.splitlines() or [""]
-    said = _PLACE.sub("", message)
-    if place and place[1].startswith("line"):
-        number = int(place[1].split()[1].rstrip(","))
-        yield place[1]
-        yield quote_value(lines[min(number, len(lines)) - 1].strip())
-    else:
-        yield "the end of the file"
-        yield quote_value(lines[-1].strip())
-    yield "each field once" if said == "Cannot overwrite a value" else f"TOML ({said})"
+def _describe(error: tomli.TOMLDecodeError) -> tuple[str, str, str]:
+    """Return field, given and allowed of a syntax error."""
+    at_end = error.pos >= len(error.doc)
+    place = "the end of the file" if at_end else f"line {error.lineno}, column {error.colno}"
+    lines = error.doc.splitlines() or [""]
+    line = lines[min(error.lineno, len(lines)) - 1].strip()
+    allowed = "each field once" if error.msg == "Cannot overwrite a value" else f"TOML ({error.msg})"
+    return place, quote_value(line), allowed
 
 
 def _name(path: Path) -> str:
-    """With its folder: `campaigns/vitaly.toml`."""
+    """Return the name of a file with its folder: `campaigns/vitaly.toml`."""
     return os.fsencode(Path(*path.parts[-2:])).decode("utf-8", "backslashreplace")

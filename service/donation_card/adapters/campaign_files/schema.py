@@ -1,7 +1,7 @@
-"""The shape of a campaign file, and its mistakes in plain words.
+"""Define the sections of a campaign file, and report its mistakes in plain words.
 
-Every section is read by itself, so that one mistake does not hide the others; what concerns several fields at once
-is in `campaign_rules.py`.
+Every section is validated separately, so that one mistake does not hide the others. Rules that concern several fields
+are in `constraints.py`.
 """
 
 from __future__ import annotations
@@ -75,13 +75,13 @@ class GivingSection(Section):
     minimum: Amount
     maximum: Amount
     decimals: Boolean = False
-    after_goal: Boolean
+    accept_above_goal: Boolean
 
 
 class PublicationSection(Section):
     every: Interval
     step: Amount
-    min_gifts: SmallInt
+    min_donations: SmallInt
     timezone: Timezone
 
 
@@ -119,12 +119,14 @@ class CampaignFile(Section):
     currency: Currency
     goal: Amount
     default_language: Language
-    above_goal: Annotated[SurplusPolicy, enum_value(SurplusPolicy)]
-    below_goal: Annotated[SurplusPolicy, enum_value(SurplusPolicy)]
-    warn_banks_of: list[CountryCode] = Field(max_length=50, description=f"{_LIST} of country codes; [] for no warning")
+    on_surplus: Annotated[SurplusPolicy, enum_value(SurplusPolicy)]
+    on_shortfall: Annotated[SurplusPolicy, enum_value(SurplusPolicy)]
+    warned_bank_countries: list[CountryCode] = Field(
+        max_length=50, description=f"{_LIST} of country codes; [] for no warning"
+    )
     sites: list[Host] = Field([], max_length=200, description=f"{_LIST} of at most 200 host names")
     fallback_url: HttpsUrl | None = None
-    complete_event: Boolean = False
+    emit_complete_event: Boolean = False
     ends: DateOrDateTime | None = None
     recipient: RecipientSection = Field(description=f"{_TABLE}, [recipient]")
     giving: GivingSection = Field(description=f"{_TABLE}, [giving]")
@@ -137,10 +139,10 @@ class CampaignFile(Section):
 
 
 def build_campaign(file: CampaignFile, campaign_id: str, *, interval: int | None) -> Campaign:
-    """The campaign a sound file means. `every` (seconds) overrides the file's timetable."""
+    """Build the campaign of a valid file. `interval` (seconds) overrides `publication.every`."""
     publication = file.publication
     ends = file.ends
-    if ends is not None and not isinstance(ends, datetime):  # the whole day, where the campaign is at home
+    if ends is not None and not isinstance(ends, datetime):  # the end of the day in the time zone of the campaign
         ends = datetime.combine(ends + timedelta(days=1), time(), publication.timezone)
     return Campaign(
         id=campaign_id,
@@ -165,21 +167,21 @@ def build_campaign(file: CampaignFile, campaign_id: str, *, interval: int | None
             file.giving.minimum,
             file.giving.maximum,
             file.giving.decimals,
-            file.giving.after_goal,
+            file.giving.accept_above_goal,
         ),
         publication=PublicationPolicy(
             publication.every if interval is None else interval,
             publication.step.amount,
-            publication.min_gifts,
+            publication.min_donations,
             publication.timezone,
         ),
-        on_surplus=file.above_goal,
-        on_shortfall=file.below_goal,
-        warned_bank_countries=tuple(file.warn_banks_of),
+        on_surplus=file.on_surplus,
+        on_shortfall=file.on_shortfall,
+        warned_bank_countries=tuple(file.warned_bank_countries),
         publisher_hosts=tuple(file.sites),
         stripe_locales={tag: "en" for tag in file.text if tag not in STRIPE_LOCALES} | file.stripe_locales,
         fallback_url=file.fallback_url,
-        emit_complete_event=file.complete_event,
+        emit_complete_event=file.emit_complete_event,
         ends_at=ends,
         offline_donations=tuple(OfflineDonation(each.date, each.amount, each.source) for each in file.offline),
         updates=tuple(
@@ -189,28 +191,28 @@ def build_campaign(file: CampaignFile, campaign_id: str, *, interval: int | None
 
 
 def validate_sections(raw: Mapping[str, Any], source: str) -> tuple[CampaignFile, frozenset[str], list[ConfigFault]]:
-    """The sections that are sound, the names of those that are not, and every mistake in them.
+    """Return the valid sections, the names of the invalid ones, and every mistake in them.
 
-    What is broken is absent from the returned object: only `campaign_rules` may touch it then, and knows.
+    The returned object has no attribute for an invalid section. Only `constraints.violations` may use it then.
     """
     currency = raw.get("currency")
     known = isinstance(currency, str) and currency in MINOR_UNIT_EXPONENT
-    # with an unknown currency, amounts are still read, as if in euro: their own mistakes show as well
+    # With an unknown currency, amounts are checked as euro, so that their own mistakes are reported too.
     context = {"currency": currency if known else "EUR"}
-    sound: dict[str, Any] = {}
+    valid: dict[str, Any] = {}
     faults = [_unknown_key((key,), CampaignFile, source) for key in raw if key not in CampaignFile.model_fields]
     for name, field in CampaignFile.model_fields.items():
         if name not in raw:
             if field.is_required():
                 faults.append(ConfigFault(source, name, "nothing", _allowed(field)))
             else:
-                sound[name] = field.get_default(call_default_factory=True)
+                valid[name] = field.get_default(call_default_factory=True)
             continue
         try:
-            sound[name] = _adapter(name).validate_python(raw[name], context=context)
+            valid[name] = _adapter(name).validate_python(raw[name], context=context)
         except ValidationError as error:
             faults += [_fault((name, *each["loc"]), each, source) for each in error.errors(include_url=False)]
-    return CampaignFile.model_construct(**sound), frozenset(CampaignFile.model_fields.keys() - sound.keys()), faults
+    return CampaignFile.model_construct(**valid), frozenset(CampaignFile.model_fields.keys() - valid.keys()), faults
 
 
 @cache
@@ -226,7 +228,7 @@ def _fault(at: tuple[str | int, ...], error: ErrorDetails, source: str) -> Confi
     if error["type"] == "extra_forbidden":
         return _unknown_key(at, model, source)
     missing = error["type"] == "missing"
-    allowed = error["msg"] if error["type"] == "refused" else _allowed(field)
+    allowed = error["msg"] if error["type"] == "not_allowed" else _allowed(field)
     return ConfigFault(source, field_path(at), "nothing" if missing else quote_value(error["input"]), allowed)
 
 
@@ -238,7 +240,7 @@ def _unknown_key(at: tuple[str | int, ...], model: type[BaseModel], source: str)
 
 
 def _field(at: tuple[str | int, ...]) -> tuple[type[BaseModel], FieldInfo | None]:
-    """The last model on the way along `at` from the file's top, and the last field that has a name of its own."""
+    """Follow a path from the top of the file. Return the last model on it and the last field with a name."""
     model: type[BaseModel] = CampaignFile
     field: FieldInfo | None = None
     inside: Any = CampaignFile
@@ -259,7 +261,7 @@ def _allowed(field: FieldInfo | None) -> str:
 
 
 def field_path(at: tuple[str | int, ...]) -> str:
-    """`needs[1].title.be`, counted from 0; strange keys are quoted, so that they cannot forge a line of the log."""
+    """Format a path as `needs[1].title.be`, counted from 0. Quote unusual keys: they could forge a log line."""
     text = ""
     for part in at:
         if isinstance(part, int):
@@ -270,11 +272,11 @@ def field_path(at: tuple[str | int, ...]) -> str:
 
 
 def quote_value(value: object) -> str:
-    """What stands in the file, in one short line."""
+    """Format a value of the file in one short line."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        shown = "".join(_visible(sign) for sign in value[:60])
+        shown = "".join(_visible(char) for char in value[:60])
         return _quoted(shown) if len(value) <= 60 else f"{_quoted(shown[:40] + '…')} ({len(value)} characters)"
     if isinstance(value, int):
         return str(value) if value.bit_length() <= 128 else "a number of very many digits"

@@ -1,95 +1,87 @@
-"""The ledger in Redis: states are joined, never added, each by one script that happens whole or not at all.
+"""Store the totals of the campaigns in Redis.
 
-All keys of a campaign share one hash slot. `meta` names its generations; for each of them `ranks` holds how far
-every Stripe object has come (under a salted hash: no id, no amount) and `totals` the sums. `published` outlives them.
+An object state is applied with a version, and each change is one Lua script, which happens completely or not at all.
+All keys of a campaign share one hash slot; docs/architecture.md lists them.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from importlib.resources import files
 from typing import Final
 
-from redis.exceptions import RedisError
-
-from donation_card.adapters.redis.connection import Script, Value, create_connection
+from donation_card.adapters.redis.connection import Argument, RedisConnection, Script, load_script
+from donation_card.adapters.redis.keys import CampaignKeys, account_key, fingerprint_key, lease_key
 from donation_card.application.ports.payments import Account
 from donation_card.application.ports.totals import ApplyResult, Rebuild, RebuildReport, SyncHistory, SyncRun
-from donation_card.domain.lifetimes import STALE_AFTER
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, periods_around
 from donation_card.domain.totals import ObjectState, Totals
 from donation_card.errors import TotalsUnavailable
 
-SCHEMA_VERSION: Final = "1"
-MAX_ATTEMPTS: Final = 3
-"""Attempts at one operation while generations change underneath it."""
+TOTALS_TIMEOUT: Final = 1.0
+"""Seconds that one operation may take, with the wait for replicas."""
 
+SCHEMA_VERSION: Final = "1"
+
+MAX_ATTEMPTS: Final = 3
+"""Attempts at one operation while other workers replace the generations."""
+
+STALE_AFTER: Final = 7_200
+"""Seconds since the last complete sync after which no public total is decided: twice the longest sync interval."""
 
 LEASE_SECONDS: Final = 300
-"""Seconds that a worker which reconciles is left alone without a sign of life."""
+"""Seconds after which the lease of a worker expires unless the worker renews it."""
 
 
 class RedisTotalsStore:
-    """Implements `application.ports.Ledger`. `url` as in `REDIS_URL`; `deadline` in seconds, for each call.
+    """Implement `ports.TotalsStore`."""
 
-    The deadline covers the wait for a free connection, redis-py's own retries and every attempt of ours: a server
-    that hangs costs a caller that long, and nobody holds a connection longer.
-    """
-
-    def __init__(self, url: str, *, deadline: float = 1.0, connections: int = 16, replicas: int = 0) -> None:
-        self._deadline = deadline
-        self._free = asyncio.Semaphore(connections)
-        self._redis = create_connection(url, connections=connections, deadline=deadline, replicas=replicas)
-        self._generations_by_campaign: dict[_Keys, _Generations] = {}
-        self._last_seen: dict[_Keys, tuple[int, int]] = {}
+    def __init__(self, connection: RedisConnection) -> None:
+        self._redis = connection
+        self._generations_by_campaign: dict[CampaignKeys, _Generations] = {}
+        self._last_seen: dict[CampaignKeys, tuple[int, int]] = {}
 
     async def apply(self, account: Account, state: ObjectState) -> ApplyResult:
-        campaign_keys = _Keys(account, state.campaign)
+        keys = CampaignKeys(account, state.campaign)
 
-        def arguments(at: _Generations) -> _Arguments:
-            keys = (campaign_keys.meta, *campaign_keys.generation(at.current), *campaign_keys.generation(at.rebuild))
+        def call(at: _Generations) -> _Call:
             hashes = (at.current, _hash(state, at.salt), at.rebuild, _hash(state, at.rebuild_salt))
-            return keys, (state.kind.value, state.site, state.version, *hashes, *state.cumulative_amounts)
+            return (
+                (keys.meta, *keys.generation(at.current), *keys.generation(at.rebuild)),
+                (state.kind.value, state.site, state.version, *hashes, *state.cumulative_amounts),
+            )
 
-        return ApplyResult(
-            (await self._run_on_generation("join", campaign_keys, arguments, create=True, durable=True))[0]
-        )
+        reply = await self._run_on_generation("apply_state", keys, call, create=True, wait_for_replicas=True)
+        return ApplyResult(reply[0])
 
     async def publish_if_due(
         self, account: Account, campaign: str, policy: PublicationPolicy, *, now: datetime, offline: int, ended: bool
     ) -> PublishedTotal | None:
-        campaign_keys = _Keys(account, campaign)
-        epochs: tuple[int, ...] = () if policy.immediate else periods_around(policy, now)
-        seen = self._last_seen.get(campaign_keys, (0, 0))
-        terms: Sequence[int] = (policy.step, policy.min_donations, offline, int(ended), *seen, STALE_AFTER, *epochs)
+        keys = CampaignKeys(account, campaign)
+        periods: tuple[int, ...] = () if policy.immediate else periods_around(policy, now)
+        seen = self._last_seen.get(keys, (0, 0))
+        terms: Sequence[int] = (policy.step, policy.min_donations, offline, int(ended), *seen, STALE_AFTER, *periods)
 
-        def arguments(at: _Generations) -> _Arguments:
-            return (campaign_keys.meta, *campaign_keys.generation(at.current), campaign_keys.published), (
-                at.current,
-                *terms,
-            )
+        def call(at: _Generations) -> _Call:
+            return (keys.meta, *keys.generation(at.current), keys.published), (at.current, *terms)
 
-        fresh, cursor, joins, *figure = await self._run_on_generation("roll", campaign_keys, arguments)
+        fresh, cursor, updates, *published = await self._run_on_generation("publish_if_due", keys, call)
         if fresh == "1":
-            self._last_seen[campaign_keys] = (_parse_int(cursor), _parse_int(joins))
-        if not figure:
+            self._last_seen[keys] = (_parse_int(cursor), _parse_int(updates))
+        if not published:
             return None
-        epoch, online, outside, payments_at_move = map(_parse_int, figure)
-        return PublishedTotal(epoch, online, outside, payments_at_move, stale=fresh != "1")
+        period_start, via_stripe, offline_then, payments = map(_parse_int, published)
+        return PublishedTotal(period_start, via_stripe, offline_then, payments, stale=fresh != "1")
 
     async def totals(self, account: Account, campaign: str) -> Totals | None:
         found = await self._read_snapshot(account, campaign)
         return found.totals if found else None
 
-    # ── passes and rebuilds ───────────────────────────────────────────────────────────────────────────────────
+    # ── syncs and rebuilds ────────────────────────────────────────────────────────────────────────────────────
 
     async def lease(self, account: Account, owner: str) -> bool:
         return await self._lease(account, owner, LEASE_SECONDS)
@@ -98,26 +90,30 @@ class RedisTotalsStore:
         await self._lease(account, owner, 0)
 
     async def _lease(self, account: Account, owner: str, seconds: int) -> bool:
-        async with self._mapped_errors():
-            return (await self._redis.eval(_script("lease"), (_account_key(account, "lease"),), (owner, seconds)))[
-                0
-            ] == "yes"
+        async with self._redis.within_deadline():
+            reply = await self._redis.eval(_script("lease"), (lease_key(account),), (owner, seconds))
+        return reply[0] == "acquired"
 
     async def sync_history(self, account: Account) -> SyncHistory:
-        async with self._mapped_errors():
-            found = await self._redis.execute("HMGET", _account_key(account), "reconciled", "rebuilt", "idle")
-        reconciled, rebuilt, idle = (None if text is None else _parse_int(text) for text in found)
-        return SyncHistory(reconciled, rebuilt, idle or 0)
+        async with self._redis.within_deadline():
+            found = await self._redis.execute("HMGET", account_key(account), *_HISTORY_FIELDS)
+        last_sync_at, last_rebuild_at, empty_syncs = (None if text is None else _parse_int(text) for text in found)
+        return SyncHistory(last_sync_at, last_rebuild_at, empty_syncs or 0)
 
     async def save_sync_history(self, account: Account, history: SyncHistory) -> None:
-        found = {"reconciled": history.last_sync_at, "rebuilt": history.last_rebuild_at, "idle": history.empty_syncs}
-        pairs = [word for name, value in found.items() if value is not None for word in (name, value)]
-        async with self._mapped_errors():
-            await self._redis.execute("HSET", _account_key(account), *pairs)
+        values = (history.last_sync_at, history.last_rebuild_at, history.empty_syncs)
+        pairs = [
+            part
+            for name, value in zip(_HISTORY_FIELDS, values, strict=True)
+            if value is not None
+            for part in (name, value)
+        ]
+        async with self._redis.within_deadline():
+            await self._redis.execute("HSET", account_key(account), *pairs)
 
     async def campaigns(self, account: Account) -> set[str]:
-        async with self._mapped_errors():
-            fields: list[str] = await self._redis.execute("HKEYS", _account_key(account))
+        async with self._redis.within_deadline():
+            fields: list[str] = await self._redis.execute("HKEYS", account_key(account))
         return {field.removeprefix("campaign:") for field in fields if field.startswith("campaign:")}
 
     async def begin_sync(self, account: Account, campaign: str) -> SyncRun:
@@ -126,34 +122,34 @@ class RedisTotalsStore:
         return SyncRun(found.generation, found.cursor)
 
     async def advance_cursor(self, account: Account, campaign: str, run: SyncRun, cursor: int) -> bool:
-        campaign_keys = _Keys(account, campaign)
-        keys = (campaign_keys.meta, *campaign_keys.generation(run.generation))
-        async with self._mapped_errors():
-            answer = await self._redis.eval(_script("advance"), keys, (run.generation, cursor))
-        return answer[0] == "advanced"
+        keys = CampaignKeys(account, campaign)
+        async with self._redis.within_deadline():
+            reply = await self._redis.eval(
+                _script("advance_cursor"), (keys.meta, *keys.generation(run.generation)), (run.generation, cursor)
+            )
+        return reply[0] == "ok"
 
     async def begin_rebuild(self, account: Account, campaign: str) -> Rebuild:
-        campaign_keys, rebuild = _Keys(account, campaign), Rebuild(campaign, *_new_generation())
+        keys, rebuild = CampaignKeys(account, campaign), Rebuild(campaign, *_new_generation())
 
-        def arguments(at: _Generations) -> _Arguments:
-            keys = (
-                campaign_keys.meta,
-                *campaign_keys.generation(rebuild.generation),
-                *campaign_keys.generation(at.rebuild),
+        def call(at: _Generations) -> _Call:
+            return (
+                (keys.meta, *keys.generation(rebuild.generation), *keys.generation(at.rebuild)),
+                (at.current, at.rebuild, rebuild.generation, rebuild.salt),
             )
-            return keys, (at.current, at.rebuild, rebuild.generation, rebuild.salt)
 
-        await self._run_on_generation("shadow", campaign_keys, arguments, create=True)
+        await self._run_on_generation("rebuild_begin", keys, call, create=True)
         return rebuild
 
     async def apply_to_rebuild(self, account: Account, rebuild: Rebuild, state: ObjectState) -> bool:
-        campaign_keys = _Keys(account, rebuild.campaign)
-        keys = (campaign_keys.meta, *campaign_keys.generation(rebuild.generation))
-        about: Sequence[Value] = (state.kind.value, state.site, state.version)
-        values = (*about, rebuild.generation, _hash(state, rebuild.salt), *state.cumulative_amounts)
-        async with self._mapped_errors():
-            answer = await self._redis.eval(_script("fill"), keys, values)
-        return answer[0] == "filled"
+        keys, hashed = CampaignKeys(account, rebuild.campaign), _hash(state, rebuild.salt)
+        async with self._redis.within_deadline():
+            reply = await self._redis.eval(
+                _script("rebuild_apply"),
+                (keys.meta, *keys.generation(rebuild.generation)),
+                (state.kind.value, state.site, state.version, rebuild.generation, hashed, *state.cumulative_amounts),
+            )
+        return reply[0] == "ok"
 
     async def promote_rebuild(self, account: Account, rebuild: Rebuild, cursor: int) -> RebuildReport | None:
         return await self._finish_rebuild(account, rebuild, str(cursor))
@@ -162,156 +158,115 @@ class RedisTotalsStore:
         return await self._finish_rebuild(account, rebuild, "")
 
     async def _finish_rebuild(self, account: Account, rebuild: Rebuild, cursor: str) -> RebuildReport | None:
-        campaign_keys = _Keys(account, rebuild.campaign)
+        keys = CampaignKeys(account, rebuild.campaign)
 
-        def arguments(at: _Generations) -> _Arguments:
-            keys = (
-                campaign_keys.meta,
-                *campaign_keys.generation(at.current),
-                *campaign_keys.generation(rebuild.generation),
+        def call(at: _Generations) -> _Call:
+            return (
+                (keys.meta, *keys.generation(at.current), *keys.generation(rebuild.generation)),
+                (at.current, rebuild.generation, cursor),
             )
-            return keys, (at.current, rebuild.generation, cursor)
 
-        answer, *info = await self._run_on_generation("close", campaign_keys, arguments)
-        if answer == "gone":
+        answer, *report = await self._run_on_generation("rebuild_finish", keys, call)
+        if answer == "invalidated":
             return None
-        verdict, *sums = info
-        found, *had = (
+        verdict, *sums = report
+        after, *before = (
             Totals(_parse_int(raised), _parse_int(payments))
             for raised, payments in zip(sums[::2], sums[1::2], strict=True)
         )
-        return RebuildReport(rebuild.campaign, had[0] if had else None, found, verdict == "different")
+        return RebuildReport(rebuild.campaign, before[0] if before else None, after, verdict == "mismatch")
 
     # ── the server ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def save_account(self, fingerprint: str, account: Account) -> None:
-        async with self._mapped_errors():
-            await self._redis.execute("SET", _fingerprint_key(fingerprint), f"{account.environment}/{account.id}")
+        async with self._redis.within_deadline():
+            await self._redis.execute("SET", fingerprint_key(fingerprint), f"{account.environment}/{account.id}")
 
     async def load_account(self, fingerprint: str) -> Account | None:
-        async with self._mapped_errors():
-            found = await self._redis.execute("GET", _fingerprint_key(fingerprint))
-        found = re.fullmatch("(live|test)/(acct_[A-Za-z0-9_]+)", str(found))
-        return Account(found[2], livemode=found[1] == "live") if found else None
+        async with self._redis.within_deadline():
+            found = await self._redis.execute("GET", fingerprint_key(fingerprint))
+        match = re.fullmatch("(live|test)/(acct_[A-Za-z0-9_]+)", str(found))
+        return Account(match[2], livemode=match[1] == "live") if match else None
 
     async def ping(self) -> None:
-        async with self._mapped_errors():
+        async with self._redis.within_deadline():
             servers = await self._redis.info_of_primaries()
         for info in servers:
             if info.get("role") != "master":
                 raise TotalsUnavailable(reason="not_a_primary", role=str(info.get("role")))
-            # Our keys never expire, so only a policy for all keys can take them, and only where memory has a limit.
-            # INFO tells both everywhere; CONFIG, where one would look first, is refused by managed servers.
+            # The keys of the totals never expire. So Redis evicts them only with a policy for all keys and a memory
+            # limit. INFO reports both; managed servers refuse CONFIG.
             policy = str(info.get("maxmemory_policy", "unknown"))
             if info.get("maxmemory") != 0 and policy != "noeviction" and not policy.startswith("volatile-"):
                 raise TotalsUnavailable(reason="keys_may_be_evicted", maxmemory_policy=policy)
 
     async def close(self) -> None:
-        with suppress(TimeoutError):  # a hung server takes no goodbye
-            async with asyncio.timeout(self._deadline):
-                await self._redis.close()
+        await self._redis.close()
 
     async def _read_snapshot(self, account: Account, campaign: str, *, create: bool = False) -> _Snapshot | None:
-        """None: the campaign has no whole generation; `create` opens one, to be built."""
-        campaign_keys = _Keys(account, campaign)
+        """Return None if the campaign has no whole generation. `create`: make an empty one then."""
+        keys = CampaignKeys(account, campaign)
 
-        def arguments(at: _Generations) -> _Arguments:
-            return (campaign_keys.meta, *campaign_keys.generation(at.current)), (at.current,)
+        def call(at: _Generations) -> _Call:
+            return (keys.meta, *keys.generation(at.current)), (at.current,)
 
-        answer, *found = await self._run_on_generation("read", campaign_keys, arguments, create=create)
-        return _Snapshot.from_reply(*found) if answer == "held" else None
+        answer, *found = await self._run_on_generation("read_totals", keys, call, create=create)
+        return _Snapshot.from_reply(*found) if answer == "ok" else None
 
     async def _run_on_generation(
         self,
         script: str,
-        keys_of: _Keys,
-        arguments: Callable[[_Generations], _Arguments],
+        keys: CampaignKeys,
+        call: Callable[[_Generations], _Call],
         *,
         create: bool = False,
-        durable: bool = False,
+        wait_for_replicas: bool = False,
     ) -> list[str]:
-        """Run a script on the generations this worker believes in, and again when these have moved."""
-        again = ("moved", "lost") if create else ("moved",)
-        believed = None
-        async with self._mapped_errors():
+        """Run a script on the generations that this worker knows. Read them again and repeat it if they changed."""
+        repeat_after = ("stale_generation", "missing") if create else ("stale_generation",)
+        known = None
+        async with self._redis.within_deadline():
             for _ in range(MAX_ATTEMPTS):
-                believed = await self._generations(keys_of, believed, create=create)
-                answer = await self._redis.eval(_script(script), *arguments(believed), wait_for_replicas=durable)
-                if answer[0] not in again:
-                    return answer
-        raise TotalsUnavailable(reason="moved")
+                known = await self._generations(keys, known, create=create)
+                reply = await self._redis.eval(_script(script), *call(known), wait_for_replicas=wait_for_replicas)
+                if reply[0] not in repeat_after:
+                    return reply
+        raise TotalsUnavailable(reason="stale_generation")
 
-    async def _generations(self, campaign_keys: _Keys, doubted: _Generations | None, *, create: bool) -> _Generations:
-        """What this worker remembers; asked for anew where it remembers nothing, or only what is doubted."""
-        known = self._generations_by_campaign.get(campaign_keys)
-        if known is not None and known is not doubted:
+    async def _generations(self, keys: CampaignKeys, suspected: _Generations | None, *, create: bool) -> _Generations:
+        """Return the generations that this worker knows. Read them if it knows none, or only the suspected ones."""
+        known = self._generations_by_campaign.get(keys)
+        if known is not None and known is not suspected:
             return known
-        # Random, not counted: a wiped Redis would count from one again, and a worker that remembers the old salt would
-        # go on joining under hashes that nobody else computes. The same gift would then be counted twice.
-        proposed, salt, cursor = (
-            (*_new_generation(), await self._register_campaign(campaign_keys)) if create else ("", "", "")
+        # The id is random: docs/decisions/0001-each-generation-has-a-random-name.md
+        proposed, salt, cursor = (*_new_generation(), await self._register_campaign(keys)) if create else ("", "", "")
+        suspect = suspected.current if suspected else ""
+        reply = await self._redis.eval(
+            _script("ensure_generation"),
+            (keys.meta, *keys.generation(proposed), *keys.generation(suspect)),
+            (SCHEMA_VERSION, proposed, salt, suspect, cursor),
         )
-        suspect = doubted.current if doubted else ""
-        keys = (campaign_keys.meta, *campaign_keys.generation(proposed), *campaign_keys.generation(suspect))
-        found = _Generations.from_reply(
-            *await self._redis.eval(_script("open"), keys, (SCHEMA_VERSION, proposed, salt, suspect, cursor))
-        )
-        self._generations_by_campaign.pop(campaign_keys, None)
+        found = _Generations.from_reply(*reply)
+        self._generations_by_campaign.pop(keys, None)
         if found.current:
-            self._generations_by_campaign[campaign_keys] = found
+            self._generations_by_campaign[keys] = found
         return found
 
-    async def _register_campaign(self, campaign_keys: _Keys) -> str:
-        """From where on a campaign is known that was never heard of: the account's own cursor, or '': not at all."""
-        keys = (_account_key(campaign_keys.account),)
-        new, rebuilt, reconciled = await self._redis.eval(_script("meet"), keys, (campaign_keys.campaign,))
-        return reconciled if new == "1" and rebuilt else ""
-
-    @asynccontextmanager
-    async def _mapped_errors(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self._deadline), self._free:
-                yield
-        except (RedisError, OSError, UnicodeDecodeError) as error:  # asyncio's TimeoutError is an OSError
-            raise TotalsUnavailable(reason=type(error).__name__) from error
+    async def _register_campaign(self, keys: CampaignKeys) -> str:
+        """Return the cursor from which the total of a new campaign is known, or an empty string if it is unknown."""
+        script, account = _script("register_campaign"), account_key(keys.account)
+        new, last_rebuild_at, last_sync_at = await self._redis.eval(script, (account,), (keys.campaign,))
+        return last_sync_at if new == "1" and last_rebuild_at else ""
 
 
-_Arguments = tuple[Sequence[str], Sequence[Value]]
+_Call = tuple[Sequence[str], Sequence[Argument]]
+"""The keys and the arguments of a script."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    """One campaign of one account and mode. The braces are Redis' hash tag: all its keys live in one slot."""
-
-    account: Account
-    campaign: str
-
-    @property
-    def meta(self) -> str:
-        return self._key("meta")
-
-    @property
-    def published(self) -> str:
-        return self._key("published")
-
-    def generation(self, generation: str) -> tuple[str, str]:
-        return self._key(f"ranks:{generation}"), self._key(f"totals:{generation}")
-
-    def _key(self, name: str) -> str:
-        return f"donation-card:{{{self.account.id}/{self.account.environment}/{self.campaign}}}:{name}"
-
-
-def _account_key(account: Account, name: str = "account") -> str:
-    """What concerns all campaigns of an account: their names and when the last passes began, or the lease."""
-    return f"donation-card:{{{account.id}/{account.environment}}}:{name}"
-
-
-def _fingerprint_key(fingerprint: str) -> str:
-    return f"donation-card:account:{fingerprint}"
+_HISTORY_FIELDS: Final = ("last_sync_at", "last_rebuild_at", "empty_syncs")
 
 
 def _new_generation() -> tuple[str, str]:
-    """Of a generation to be: its id and its salt."""
+    """Return the id and the salt of a new generation."""
     return secrets.token_hex(8), secrets.token_hex(16)
 
 
@@ -320,7 +275,7 @@ _GENERATION = re.compile("[0-9a-f]{16}[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class _Generations:
-    """The live generation and the shadow being filled beside it; empty where there is none."""
+    """The current generation and the rebuild beside it, or empty strings."""
 
     current: str
     salt: str
@@ -331,15 +286,16 @@ class _Generations:
     def from_reply(cls, schema: str, *names: str | None) -> _Generations:
         if schema != SCHEMA_VERSION:
             raise TotalsUnavailable(reason="layout_unknown", found=schema[:40], written=SCHEMA_VERSION)
-        live, salt, rebuild, shadow_salt = (name or "" for name in names)
-        if any(name and not _GENERATION.fullmatch(name + key) for name, key in ((live, salt), (rebuild, shadow_salt))):
-            raise TotalsUnavailable(reason="damaged", found=f"{live} {rebuild}"[:40])
-        return cls(live, salt, rebuild, shadow_salt)
+        current, salt, rebuild, rebuild_salt = (name or "" for name in names)
+        pairs = ((current, salt), (rebuild, rebuild_salt))
+        if any(name and not _GENERATION.fullmatch(name + key) for name, key in pairs):
+            raise TotalsUnavailable(reason="damaged", found=f"{current} {rebuild}"[:40])
+        return cls(current, salt, rebuild, rebuild_salt)
 
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
-    """A live generation. Without cursor and totals: it is not built, or contradicts itself."""
+    """A current generation. It has no cursor and no totals if it is not complete or contradicts itself."""
 
     generation: str
     cursor: int | None = None
@@ -351,23 +307,19 @@ class _Snapshot:
 
 
 def _parse_int(text: str) -> int:
-    """A number as our scripts write it; anything else that got there is not guessed at."""
+    """Parse an integer that a script wrote. Raise TotalsUnavailable for any other text."""
     if not re.fullmatch(r"0|-?[1-9][0-9]{0,14}", text):
         raise TotalsUnavailable(reason="damaged", found=text[:40])
     return int(text)
 
 
 def _hash(state: ObjectState, salt: str) -> bytes:
-    """16 bytes that name an object within one generation, and say nothing of it outside. No salt: no generation."""
+    """Return 16 bytes that identify an object in one generation only. Without a salt there is no generation."""
     if not salt:
         return b""
     name = f"{state.kind.value}:{state.object_id}".encode()
     return hashlib.blake2b(name, key=bytes.fromhex(salt), digest_size=16).digest()
 
 
-@cache
 def _script(name: str) -> Script:
-    folder = files(__package__).joinpath("scripts")
-    return Script.from_source(
-        "".join(folder.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in ("state", name))
-    )
+    return load_script("_prelude", name)

@@ -1,4 +1,4 @@
-"""The way to Stripe: the official client, how long it may take, and its errors as ours."""
+"""Create the official Stripe client, limit its calls in time, and translate its errors."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from donation_card.errors import Invalid, NotFound, PaymentsUnavailable, Replaye
 
 _T = TypeVar("_T")
 
-_DEADLINE: Final = 20.0
+CALL_TIMEOUT: Final = 20.0
 """Seconds that one call may take with all its retries; a donor waits for it."""
 
 
 class StripeRejectedRequest(PaymentsUnavailable):
-    """Stripe would not do it. The parameters are ours, so the donor can only be told to try later."""
+    """Stripe rejected the parameters. The donor did not choose them and can only try again later."""
 
 
 def create_client(secret_key: str, api_base: str | None) -> tuple[stripe.StripeClient, stripe.HTTPXClient]:
-    """The client, and what has to be closed in the end."""
-    stripe.enable_telemetry = False  # it would write a file under the home folder
+    """Return the client, and the HTTP client that the caller must close."""
+    stripe.enable_telemetry = False  # it writes a file into the home directory
     http = stripe.HTTPXClient(timeout=8)
     client = stripe.StripeClient(
         secret_key,
         http_client=http,
-        max_network_retries=2,  # a client of its own makes none by default
+        max_network_retries=2,  # a StripeClient makes none by default
         base_addresses={"api": api_base} if api_base else None,
     )
     return client, http
@@ -36,38 +36,39 @@ def create_client(secret_key: str, api_base: str | None) -> tuple[stripe.StripeC
 
 @contextmanager
 def mapped_parse_errors() -> Iterator[None]:
-    """An answer that is none of Stripe's (a proxy's page, half of a body) is an outage; the library trips over some."""
+    """Raise PaymentsUnavailable for a response that Stripe did not send, such as the page of a proxy."""
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError, Invalid) as error:
         raise PaymentsUnavailable(reason="unreadable") from error
 
 
-async def iterate_pages(answer: Awaitable[Any]) -> AsyncIterator[Any]:
-    page = await call(answer)
+async def iterate_pages(request: Awaitable[Any]) -> AsyncIterator[Any]:
+    """Yield the objects of all pages of a list."""
+    page = await call(request)
     while True:
         with mapped_parse_errors():
-            data, more = page.data, page.has_more
-        for found in data:
-            yield found
-        if not more:
+            objects, has_more = page.data, page.has_more
+        for each in objects:
+            yield each
+        if not has_more:
             return
         page = await call(page.next_page_async())
 
 
-async def call(answer: Awaitable[_T]) -> _T:
-    """Await Stripe's answer; its errors leave as ours, with what Stripe said as the cause and never to the donor."""
+async def call(request: Awaitable[_T]) -> _T:
+    """Await a response of Stripe. Raise its errors as ours: Stripe's text is the cause and never reaches donors."""
     try:
-        async with asyncio.timeout(_DEADLINE):
+        async with asyncio.timeout(CALL_TIMEOUT):
             with mapped_parse_errors():
-                return await answer
+                return await request
     except stripe.InvalidRequestError as error:
         if error.code == "resource_missing":
             raise NotFound("session_unknown") from error
         raise StripeRejectedRequest(reason=str(error.code), field=str(error.param)) from error
     except stripe.APIError as error:
-        kept = (error.headers or {}).get("idempotent-replayed") == "true"
-        raise (ReplayedFailure if kept else PaymentsUnavailable)(reason=str(error.http_status)) from error
+        replayed = (error.headers or {}).get("idempotent-replayed") == "true"
+        raise (ReplayedFailure if replayed else PaymentsUnavailable)(reason=str(error.http_status)) from error
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
         raise StripeKeyRejected(reason=type(error).__name__) from error
     except (stripe.StripeError, TimeoutError) as error:

@@ -1,14 +1,15 @@
-"""What has to be at Stripe before the first gift: a webhook endpoint, payment links, domains for wallets.
+"""Create what Stripe needs before the first donation: webhook endpoint, payment links, domains for wallets.
 
-Every verb looks first and makes only what is missing, so that twice is the same as once.
+Every `ensure_` method reads first and creates only what is missing, so it can be repeated.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from operator import attrgetter
 from typing import Any, Final
 
 import stripe
@@ -20,15 +21,15 @@ from donation_card.adapters.stripe.client import (
     iterate_pages,
     mapped_parse_errors,
 )
-from donation_card.adapters.stripe.payments import DECLINE_EVENT, HANDLED_EVENTS
+from donation_card.adapters.stripe.objects import DECLINE_EVENT, HANDLED_EVENTS
 from donation_card.domain.campaign import Campaign
 from donation_card.errors import StripeKeyRejected
 
 API_VERSION: Final = stripe.api_version
-"""The version that our reading of events was written for; an endpoint keeps the one it was made with."""
+"""The version of the events that `objects` parses. An endpoint keeps the version with which it was created."""
 
 WEBHOOK_EVENTS: Final = (*HANDLED_EVENTS, DECLINE_EVENT)
-"""What an endpoint has to send, no more: what we join, and the sign of card testing."""
+"""The events that an endpoint must send, and no others: those that change totals, and the signal of card testing."""
 
 METADATA_TAG: Final = {"made_by": "donation-card"}
 WALLETS: Final = ("apple_pay", "google_pay", "link")
@@ -38,7 +39,7 @@ CREATED, UPDATED, UNCHANGED = "created", "updated", "unchanged"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A webhook endpoint as it is at Stripe; `secret` is told once, when it is made."""
+    """A webhook endpoint at Stripe. Stripe returns the secret only when the endpoint is created."""
 
     id: str
     events: frozenset[str]
@@ -61,15 +62,25 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """`problems`: wallet → why it does not show there."""
+    """A domain for wallets. `problems`: wallet → why Stripe does not show it there."""
 
     enabled: bool
     problems: dict[str, str]
 
 
+READ_PERMISSIONS: Final = {
+    "checkout.sessions": "Checkout Sessions",
+    "payment_intents": "PaymentIntents",
+    "refunds": "Charges and Refunds",
+    "disputes": "Disputes",
+    "events": "Events",
+}
+"""The resources of Stripe's API that the service lists, and the names of their permissions in the dashboard."""
+
+
 @dataclass(frozen=True, slots=True)
 class AccountInfo:
-    """Whom a key opens, and what time it is there."""
+    """The account of a key, and the time at Stripe."""
 
     id: str
     now: datetime
@@ -78,41 +89,39 @@ class AccountInfo:
 
 
 class StripeProvisioning:
+    """Read and create the objects that the service needs at Stripe."""
+
     def __init__(self, secret_key: str, *, api_base: str | None = None) -> None:
         self._client, self._http = create_client(secret_key, api_base)
 
     async def account_info(self) -> AccountInfo:
-        """Raises KeyRefused, PaymentsUnavailable."""
+        """Raise StripeKeyRejected or PaymentsUnavailable if the account cannot be read."""
         found = await call(self._client.v1.accounts.retrieve_current_async())
         with mapped_parse_errors():
-            told = found.to_dict()
+            fields = found.to_dict()
             headers = found.last_response.headers if found.last_response else {}
-            payments = (told.get("settings") or {}).get("payments") or {}
+            payments = (fields.get("settings") or {}).get("payments") or {}
             return AccountInfo(
                 found.id,
                 parsedate_to_datetime(headers["date"]).replace(tzinfo=UTC),
-                bool(told.get("charges_enabled", True)),
+                bool(fields.get("charges_enabled", True)),
                 payments.get("statement_descriptor"),
             )
 
     async def missing_permissions(self) -> AsyncIterator[str]:
-        """The rights that a restricted key lacks, as the dashboard calls them. Nothing is made by asking."""
-        v1, one = self._client.v1, {"limit": 1}
-        rights: dict[str, Callable[[Any], Awaitable[Any]]] = {
-            "Checkout Sessions: read": v1.checkout.sessions.list_async,
-            "PaymentIntents: read": v1.payment_intents.list_async,
-            "Charges and Refunds: read": v1.refunds.list_async,
-            "Disputes: read": v1.disputes.list_async,
-            "Events: read": v1.events.list_async,
-        }
-        for name, ask in rights.items():
-            if not await _is_permitted(ask(one)):
-                yield name
-        nothing: Any = {}  # whoever may make sessions is told what is missing, who may not is refused before
-        if not await _is_permitted(v1.checkout.sessions.create_async(nothing)):
-            yield "Checkout Sessions: write"
+        """Yield the permissions that a restricted key lacks. Every request is harmless: nothing is created."""
+        one = {"limit": 1}
+        for resource, names in READ_PERMISSIONS.items():
+            listed = attrgetter(resource)(self._client.v1).list_async
+            if not await _is_permitted(listed(one)):
+                yield f"{names}: read"
+        # An empty request is invalid, and without the permission it is forbidden.
+        nothing: Any = {}
+        if not await _is_permitted(self._client.v1.checkout.sessions.create_async(nothing)):
+            yield f"{READ_PERMISSIONS['checkout.sessions']}: write"
 
     async def endpoint(self, url: str) -> Endpoint | None:
+        """Return the endpoint of this URL. Prefer an enabled one."""
         found = None
         async for each in iterate_pages(self._client.v1.webhook_endpoints.list_async({"limit": 100})):
             if each.url == url and (found is None or each.status == "enabled"):
@@ -120,57 +129,46 @@ class StripeProvisioning:
         return found
 
     async def ensure_webhook_endpoint(self, url: str) -> tuple[str, Endpoint]:
-        """With exactly the events that we read."""
+        """Create or update the endpoint of this URL, with exactly the events in `WEBHOOK_EVENTS`."""
         v1, events = self._client.v1, list(WEBHOOK_EVENTS)
-        there = await self.endpoint(url)
-        if there is None:
-            about: Any = {"url": url, "enabled_events": events, "api_version": API_VERSION, "metadata": METADATA_TAG}
-            return CREATED, _endpoint(await call(v1.webhook_endpoints.create_async(about)))
-        if there.is_up_to_date:
-            return UNCHANGED, there
+        found = await self.endpoint(url)
+        if found is None:
+            params: Any = {"url": url, "enabled_events": events, "api_version": API_VERSION, "metadata": METADATA_TAG}
+            return CREATED, _endpoint(await call(v1.webhook_endpoints.create_async(params)))
+        if found.is_up_to_date:
+            return UNCHANGED, found
         changes: Any = {"enabled_events": events, "disabled": False}
-        return UPDATED, _endpoint(await call(v1.webhook_endpoints.update_async(there.id, changes)))
+        return UPDATED, _endpoint(await call(v1.webhook_endpoints.update_async(found.id, changes)))
 
     async def ensure_payment_link(self, campaign: Campaign, name: str) -> tuple[str, str]:
-        """A page of Stripe's where a donor names the amount; gives its address. `name`: of what is bought there.
+        """Ensure a page at Stripe where donors type the amount. Return its state and its URL. `name`: of the product.
 
-        The campaign is in the link's metadata, which its sessions inherit, and in that of its payments, which inherit
-        nothing: a refund or a dispute knows only those.
+        Sessions inherit the metadata of the link. Payments inherit nothing, so their metadata is set separately:
+        refunds and disputes refer only to a payment.
         """
-        v1, about = self._client.v1, {"campaign": campaign.id, "site": "fallback"}
-        async for each in iterate_pages(v1.payment_links.list_async({"active": True, "limit": 100})):
-            told = each.to_dict()
-            if (told["metadata"] or {}) != METADATA_TAG | about or told["currency"] != campaign.currency.lower():
+        attribution = {"campaign": campaign.id, "site": "fallback"}
+        links = self._client.v1.payment_links
+        async for each in iterate_pages(links.list_async({"active": True, "limit": 100})):
+            fields, currency = each.to_dict(), campaign.currency.lower()
+            if (fields["metadata"] or {}) != METADATA_TAG | attribution or fields["currency"] != currency:
                 continue
-            if ((told.get("payment_intent_data") or {}).get("metadata") or {}) == about:
+            if ((fields.get("payment_intent_data") or {}).get("metadata") or {}) == attribution:
                 return UNCHANGED, str(each.url)
-            await call(v1.payment_links.update_async(each.id, {"payment_intent_data": {"metadata": about}}))
+            await call(links.update_async(each.id, {"payment_intent_data": {"metadata": attribution}}))
             return UPDATED, str(each.url)
-        giving = campaign.giving
-        asked_for: Any = {"enabled": True, "minimum": giving.minimum.amount, "maximum": giving.maximum.amount}
-        if giving.suggested:
-            asked_for["preset"] = giving.suggested[0].amount
-        price = await call(
-            v1.prices.create_async(
-                {
-                    "currency": campaign.currency.lower(),
-                    "custom_unit_amount": asked_for,
-                    "product_data": {"name": name},
-                }
-            )
-        )
-        link = await call(
-            v1.payment_links.create_async(
+        price: Any = await call(self._client.v1.prices.create_async(_price_params(campaign, name)))
+        created = await call(
+            links.create_async(
                 {
                     "line_items": [{"price": price.id, "quantity": 1}],
                     "submit_type": "donate",
                     "customer_creation": "if_required",
-                    "metadata": METADATA_TAG | about,
-                    "payment_intent_data": {"metadata": about},
+                    "metadata": METADATA_TAG | attribution,
+                    "payment_intent_data": {"metadata": attribution},
                 }
             )
         )
-        return CREATED, link.url
+        return CREATED, created.url
 
     async def domain(self, name: str) -> Domain | None:
         page = await call(self._client.v1.payment_method_domains.list_async({"domain_name": name, "limit": 1}))
@@ -181,43 +179,57 @@ class StripeProvisioning:
         v1 = self._client.v1
         page = await call(v1.payment_method_domains.list_async({"domain_name": name, "limit": 1}))
         if not page.data:
-            return CREATED, _domain(
-                (await call(v1.payment_method_domains.create_async({"domain_name": name}))).to_dict()
-            )
-        [there] = page.data
-        if there.enabled:
-            return UNCHANGED, _domain(there.to_dict())
-        changed = await call(v1.payment_method_domains.update_async(there.id, {"enabled": True}))
-        return UPDATED, _domain(changed.to_dict())
+            created = await call(v1.payment_method_domains.create_async({"domain_name": name}))
+            return CREATED, _domain(created.to_dict())
+        [found] = page.data
+        if found.enabled:
+            return UNCHANGED, _domain(found.to_dict())
+        updated = await call(v1.payment_method_domains.update_async(found.id, {"enabled": True}))
+        return UPDATED, _domain(updated.to_dict())
 
     async def close(self) -> None:
-        await self._http.close_async()  # type: ignore[no-untyped-call]  # the library left it untyped
+        await self._http.close_async()  # type: ignore[no-untyped-call]
+
+
+def _price_params(campaign: Campaign, name: str) -> Any:
+    """Return the parameters of a product whose price the donor chooses within the limits of the campaign."""
+    giving = campaign.giving
+    custom_amount = {"enabled": True, "minimum": giving.minimum.amount, "maximum": giving.maximum.amount}
+    if giving.suggested:
+        custom_amount["preset"] = giving.suggested[0].amount
+    return {
+        "currency": campaign.currency.lower(),
+        "custom_unit_amount": custom_amount,
+        "product_data": {"name": name},
+    }
 
 
 def _endpoint(found: Any) -> Endpoint:
     with mapped_parse_errors():
-        told = found.to_dict()
-        enabled = told["status"] == "enabled"
-        return Endpoint(told["id"], frozenset(told["enabled_events"]), told["api_version"], enabled, told.get("secret"))
+        fields = found.to_dict()
+        enabled = fields["status"] == "enabled"
+        return Endpoint(
+            fields["id"], frozenset(fields["enabled_events"]), fields["api_version"], enabled, fields.get("secret")
+        )
 
 
-def _domain(told: Any) -> Domain:
+def _domain(fields: Any) -> Domain:
     with mapped_parse_errors():
         problems = {
-            wallet: (told[wallet].get("status_details") or {}).get("error_message") or told[wallet]["status"]
+            wallet: (fields[wallet].get("status_details") or {}).get("error_message") or fields[wallet]["status"]
             for wallet in WALLETS
-            if told[wallet]["status"] != "active"
+            if fields[wallet]["status"] != "active"
         }
-        return Domain(told["enabled"], problems)
+        return Domain(fields["enabled"], problems)
 
 
-async def _is_permitted(answer: Awaitable[Any]) -> bool:
+async def _is_permitted(request: Awaitable[Any]) -> bool:
     try:
-        await call(answer)
+        await call(request)
     except StripeKeyRejected as error:
         if isinstance(error.__cause__, stripe.PermissionError):
             return False
         raise
-    except StripeRejectedRequest:  # for what we sent, and so after the right was looked at
+    except StripeRejectedRequest:  # it rejected the parameters, after it had checked the permission
         return True
     return True

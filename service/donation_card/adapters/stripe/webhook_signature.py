@@ -1,7 +1,7 @@
-"""Stripe's webhook signature, verified on the bytes as they came (https://docs.stripe.com/webhooks#verify-manually).
+"""Verify the signature of a webhook (https://docs.stripe.com/webhooks#verify-manually) on the received bytes.
 
-The library's own `construct_event` raises TypeError, UnicodeDecodeError and AttributeError on hostile input, and takes
-time stamps from the future; a hundred bytes of header deserve a check whose every outcome is known.
+`construct_event` of the stripe package is not used. It raises TypeError, UnicodeDecodeError and AttributeError for
+hostile input, and accepts timestamps in the future.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import Final
 from donation_card.errors import Invalid
 
 TOLERANCE: Final = 300
-"""Seconds that a signature's time stamp may differ from our clock, both ways."""
+"""Seconds by which the timestamp of a signature may differ from the clock, in both directions."""
 
-_LARGEST_HEADER: Final = 4096
-_MOST_CANDIDATES: Final = 16
+_MAX_HEADER_BYTES: Final = 4096
+_MAX_CANDIDATES: Final = 16
 _TIMESTAMP: Final = re.compile(rb"[0-9]{1,12}")
 _DIGEST: Final = re.compile(rb"[0-9a-f]{64}")
 
 
 def verify(body: bytes, header: bytes, secrets: Sequence[str], now: datetime) -> None:
-    """Raise Invalid (`signature_invalid`) unless one of `secrets` signed `body` about now."""
-    stamp, candidates = _parse(header)
-    if abs(int(stamp) - now.timestamp()) > TOLERANCE:
+    """Raise Invalid (`signature_invalid`) unless one of the secrets signed the body within the tolerance."""
+    timestamp, candidates = _parse(header)
+    if abs(int(timestamp) - now.timestamp()) > TOLERANCE:
         raise Invalid("signature_invalid", reason="too old or from the future")
-    signed = stamp + b"." + body
+    signed = timestamp + b"." + body
     matches = [
         hmac.compare_digest(hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode(), candidate)
         for secret in secrets
@@ -40,11 +40,11 @@ def verify(body: bytes, header: bytes, secrets: Sequence[str], now: datetime) ->
 
 
 def _parse(header: bytes) -> tuple[bytes, list[bytes]]:
-    if not header or len(header) > _LARGEST_HEADER:
+    if not header or len(header) > _MAX_HEADER_BYTES:
         raise Invalid("signature_invalid", reason="header missing or too long")
     pairs = [part.strip().partition(b"=") for part in header.split(b",")]
-    stamps = [value for name, _, value in pairs if name == b"t" and _TIMESTAMP.fullmatch(value)]
+    timestamps = [value for name, _, value in pairs if name == b"t" and _TIMESTAMP.fullmatch(value)]
     candidates = [value for name, _, value in pairs if name == b"v1" and _DIGEST.fullmatch(value)]
-    if len(stamps) != 1 or not 0 < len(candidates) <= _MOST_CANDIDATES:
+    if len(timestamps) != 1 or not 0 < len(candidates) <= _MAX_CANDIDATES:
         raise Invalid("signature_invalid", reason="header not understood")
-    return stamps[0], candidates
+    return timestamps[0], candidates

@@ -15,9 +15,9 @@ from donation_card.domain.rate_limits import Bucket
 class LimitDecision(Enum):
     """`REPLAYED` means that the single-use value was used before. Then no bucket is charged."""
 
-    ALLOWED = "taken"
-    LIMITED = "full"
-    REPLAYED = "spent"
+    ALLOWED = "allowed"
+    LIMITED = "limited"
+    REPLAYED = "replayed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ _FORM_HASH: Final = re.compile("[0-9a-f]{64}")
 class ChallengeEndpoint:
     """`/v1/challenge`. Nothing of it is kept here: it is signed, and remembered once it is spent."""
 
-    def __init__(self, admission: SessionLimits) -> None:
-        self.admission = admission
+    def __init__(self, session_limits: SessionLimits) -> None:
+        self.session_limits = session_limits
 
     async def make(self, request: Request) -> Response:
         form_hash = request.query_params.get("form_hash", "")
         if not _FORM_HASH.fullmatch(form_hash):
             raise Invalid(field="form_hash")
-        return JSONResponse(self.admission.issue_challenge(client_address(request), form_hash), 200, NO_STORE)
+        return JSONResponse(self.session_limits.issue_challenge(client_address(request), form_hash), 200, NO_STORE)

@@ -11,7 +11,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from donation_card.application.donations import Donations
+from donation_card.application.webhook_handler import WebhookHandler
 from donation_card.errors import DonationCardError, IgnoredEvent, Unavailable
 from donation_card.observability.log_events import LogEvent
 from donation_card.observability.metrics import webhooks
@@ -27,15 +27,15 @@ PATH: Final = "/v1/stripe/webhook"
 class WebhookEndpoint:
     """`POST /v1/stripe/webhook`."""
 
-    def __init__(self, donations: Donations) -> None:
-        self.donations = donations
+    def __init__(self, handler: WebhookHandler) -> None:
+        self.handler = handler
 
     async def receive(self, request: Request) -> Response:
         """Verify the signature, apply the event to the totals, and count the outcome."""
         try:
             body = await read_body(request.scope, request.receive, MAX_EVENT_BYTES)
             signature = request.headers.get("stripe-signature", "").encode("latin-1")
-            result = await self.donations.handle_webhook(body, signature)
+            result = await self.handler.handle(body, signature)
         except IgnoredEvent as reason:
             webhooks.labels("ignored", reason.code).inc()
             log.info(LogEvent.EVENT_IGNORED, reason=reason.code)

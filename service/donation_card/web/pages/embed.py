@@ -9,16 +9,16 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from donation_card.application.donations import Donations
+from donation_card.application.ports.campaigns import Campaigns
 from donation_card.domain.campaign import Campaign
 from donation_card.errors import Invalid, NotFound, UnsupportedFormat
-from donation_card.web.api.campaigns import language_for
 from donation_card.web.http.headers import PUBLIC_CORS, cache_control
-from donation_card.web.pages.campaign import PageRenderer
 from donation_card.web.presentation import images as pictures
 from donation_card.web.presentation import snippet
 from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.documents import EmbedCode, OEmbed
+from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.request_language import page_language
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
 from donation_card.web.presentation.translations import Translations
 
@@ -35,19 +35,19 @@ _CAMPAIGN_PATH: Final = re.compile(r"/c/([a-z0-9][a-z0-9-]{0,63})/?")
 class EmbedEndpoints:
     """`/c/{id}/frame`, `/c/{id}/embed`, `/c/{id}/qr.svg` and `/oembed`."""
 
-    def __init__(self, donations: Donations, pages: PageRenderer) -> None:
-        self.donations, self.pages = donations, pages
+    def __init__(self, campaigns: Campaigns, pages: PageRenderer) -> None:
+        self.campaigns, self.pages = campaigns, pages
         self.public_url = pages.settings.public_url
 
     async def frame(self, request: Request) -> Response:
         """Also of a hidden campaign: nothing of it is in this page, and the card draws the neutral line."""
-        campaign = self.donations.campaigns.get(request.path_params["id"])
-        t = texts.translations_for(language_for(request, campaign))
+        campaign = self.campaigns.get(request.path_params["id"])
+        t = texts.translations_for(page_language(request, campaign))
         return self.pages.frame(campaign, t, _appearance(request))
 
     async def embed_code(self, request: Request) -> Response:
-        campaign = self.donations.campaign(request.path_params["id"])
-        t = texts.translations_for(language_for(request, campaign))
+        campaign = self.campaigns.get_visible(request.path_params["id"])
+        t = texts.translations_for(page_language(request, campaign))
         kind, appearance = _choice(request, "kind", EMBED_KINDS), _appearance(request)
         pinned = _choice(request, "pinned", ("", "1")) == "1"
         code = self._embed_code(campaign, t, kind, appearance, pinned=pinned)
@@ -110,12 +110,12 @@ class EmbedEndpoints:
             raise NotFound("url_not_recognized") from error
         if page is None or f"{parts.scheme}://{parts.netloc}" != self.public_url:
             raise NotFound("url_not_recognized")
-        campaign = self.donations.campaign(page[1])
+        campaign = self.campaigns.get_visible(page[1])
         return campaign, texts.translations_for(campaign.best_language(wanted))
 
     async def qr(self, request: Request) -> Response:
         """Holds the address of the campaign's page, and nothing about the campaign."""
-        campaign = self.donations.campaigns.get(request.path_params["id"])
+        campaign = self.campaigns.get(request.path_params["id"])
         size = _size(request, "size", _QR_SIZES, 256)
         body = pictures.qr_svg(f"{self.public_url}/c/{campaign.id}", size)
         headers = PUBLIC_CORS | cache_control(300, revalidate=False) | {"content-security-policy": pictures.IMAGE_CSP}

@@ -108,7 +108,7 @@ def card_json(
 
 
 def notice(campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool) -> str | None:
-    """What stands where gifts are not taken, or are taken beyond the goal."""
+    """Return the notice of a campaign that is paused, closed or funded, else None."""
     funded = progress is not None and progress.stage is ProgressStage.FUNDED
     if not open_now and campaign.status is Status.OPEN and funded and not campaign.giving.accept_above_goal:
         return t.translate("status.funded_closed")
@@ -130,7 +130,7 @@ def bank_warning(countries: tuple[str, ...], t: Translations) -> dict[str, str] 
 
 
 def surplus_texts(campaign: Campaign, t: Translations) -> tuple[str, str]:
-    """What happens above the goal, and below it at the end."""
+    """Return the texts for money above the goal, and for a goal that is missed."""
     recipient = campaign.recipient.short_name
     return (
         t.translate(f"give.surplus.{campaign.on_surplus.value}", recipient=recipient),
@@ -139,7 +139,7 @@ def surplus_texts(campaign: Campaign, t: Translations) -> tuple[str, str]:
 
 
 def donation_details(campaign: Campaign, t: Translations) -> list[str]:
-    """What the donor is told about the money before paying, one sentence each."""
+    """Return what a donor must know about the money before paying, one sentence each."""
     recipient = campaign.recipient
     return [
         t.translate("give.receives", legal_name=recipient.legal_name),
@@ -179,7 +179,7 @@ def checkout_status_json(
 
 
 def _review(campaign: Campaign, progress: Progress | None, t: Translations) -> list[str]:
-    """When the public figure moves; nothing where that is not known just now."""
+    """Return when the public total is updated next. Return nothing while that is unknown."""
     rule = campaign.publication
     if rule.immediate:
         return [t.translate("thanks.paid.immediate")]
@@ -248,7 +248,7 @@ def offline_text(progress: Progress, t: Translations) -> list[str]:
 
 
 def offline_donations(campaign: Campaign, progress: Progress | None, t: Translations) -> list[dict[str, str]]:
-    """The campaign file's list, once the published figure counts all of it: the two never contradict each other."""
+    """Return the offline donations once the public total includes them all, so that both agree."""
     if progress is None or progress.offline != campaign.offline_total:
         return []
     return [
@@ -267,7 +267,7 @@ def updates(campaign: Campaign, t: Translations) -> list[str]:
 
 
 def as_of_text(progress: Progress, t: Translations) -> str:
-    """How old the figure is and when it is looked at again, in the campaign's time zone."""
+    """Return the time of the public total and of its next update, in the campaign's time zone."""
     if progress.stale:
         return t.translate("card.as_of_stale", as_of=t.format_datetime(progress.as_of))
     if progress.next_update_at is None:

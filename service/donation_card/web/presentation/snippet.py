@@ -105,7 +105,7 @@ def height_px(layout: str, width: int) -> int:
 
 
 def csp_directives(kind: str, public_url: str) -> str:
-    """What a Content-Security-Policy must allow for this kind; nothing for a link."""
+    """Return the directives that a Content-Security-Policy needs for this kind. A link needs none."""
     directives = {"script": ("script-src", "connect-src", "frame-src"), "iframe": ("frame-src",), "link": ()}[kind]
     return "; ".join(f"{directive} {public_url}" for directive in directives)
 

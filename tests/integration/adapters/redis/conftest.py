@@ -1,4 +1,4 @@
-"""A ledger on the real server: each test has a Stripe account of its own, and those that break servers a server."""
+"""Provide Redis servers and totals stores. Each test has its own Stripe account."""
 
 from __future__ import annotations
 
@@ -13,37 +13,38 @@ from redis import Redis
 
 from tests.support.accounts import Connect
 from tests.support.redis_servers import TOPOLOGIES, Topology, topology
+from tests.support.redis_stores import totals_store
 
 
 @pytest.fixture(scope="session", params=TOPOLOGIES)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topology]:
-    """The same tests run on each of them."""
+    """Run the tests on each of them."""
     with topology(request.param, tmp_path_factory.mktemp(request.param.replace(" ", "-"))) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
 def connect(place: Topology) -> Connect:
-    """Patient: how long a server may take is another test's question."""
-    return partial(RedisTotalsStore, place.url, replicas=place.replicas, deadline=10)
+    """Create stores with a long deadline, because other tests check the deadline."""
+    return partial(totals_store, place.url, replicas=place.replicas, deadline=10)
 
 
 @pytest.fixture
-async def ledger(connect: Connect, anyio_backend: str) -> AsyncIterator[RedisTotalsStore]:
-    ledger = connect()
-    yield ledger
-    await ledger.close()
+async def store(connect: Connect, anyio_backend: str) -> AsyncIterator[RedisTotalsStore]:
+    store = connect()
+    yield store
+    await store.close()
 
 
 @pytest.fixture
 def raw(place: Topology) -> Redis:
-    """The shared server as a bystander sees it."""
+    """Return a client of the shared server that sees all keys."""
     return place.raw
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[EmbeddedValkey]:
-    """A server to stop, wipe and starve."""
+    """Run a server that a test may stop, empty or fill."""
     with EmbeddedValkey(tmp_path) as server:
         yield server
 
@@ -56,7 +57,7 @@ def raw_server(server: EmbeddedValkey) -> Iterator[Redis]:
 
 @pytest.fixture
 async def fragile(server: EmbeddedValkey, anyio_backend: str) -> AsyncIterator[RedisTotalsStore]:
-    """A ledger on `server` that has little patience."""
-    ledger = RedisTotalsStore(server.url, deadline=0.3)
-    yield ledger
-    await ledger.close()
+    """Return a store on `server` with a short deadline."""
+    store = totals_store(server.url, deadline=0.3)
+    yield store
+    await store.close()

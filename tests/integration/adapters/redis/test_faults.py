@@ -1,4 +1,4 @@
-"""When Redis is slow, full, restarted, read-only or gone: no answer is a lie, and nothing is half-written."""
+"""Test a Redis that is slow, full, restarted, read-only or missing."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from redis import Redis
 
 from tests.integration.adapters.redis.test_publication import gift, roll
 from tests.integration.adapters.redis.test_totals_store import ADA, BORIS, build, snapshot
+from tests.support.redis_stores import totals_store
 
 pytestmark = pytest.mark.anyio
 
@@ -58,46 +59,46 @@ async def test_hung_server_costs_one_deadline_and_pool_survives(
 async def test_cancelled_call_leaves_no_reply_for_the_next(
     server: EmbeddedValkey, raw_server: Redis, account: Account
 ) -> None:
-    ledger = RedisTotalsStore(server.url, connections=1)
-    await build(ledger, account, BORIS)
+    store = totals_store(server.url, connections=1)
+    await build(store, account, BORIS)
     with stopped(raw_server):
-        caller = asyncio.create_task(ledger.apply(account, ADA))
+        caller = asyncio.create_task(store.apply(account, ADA))
         await asyncio.sleep(0.05)
         caller.cancel()
         await asyncio.wait([caller])
-    assert await ledger.totals(account, "roof") is not None
-    assert await ledger.apply(account, ADA) in ApplyResult
-    assert await ledger.totals(account, "roof") == Totals(135_00, 2)
-    await ledger.close()
+    assert await store.totals(account, "roof") is not None
+    assert await store.apply(account, ADA) in ApplyResult
+    assert await store.totals(account, "roof") == Totals(135_00, 2)
+    await store.close()
 
 
 async def test_unreachable_server_raises_with_reason_and_cause(tmp_path: Path, account: Account) -> None:
-    ledger = RedisTotalsStore(f"unix://{tmp_path}/nobody", deadline=30)  # it is no question of time
+    store = totals_store(f"unix://{tmp_path}/nobody", deadline=30)  # it is no question of time
     calls = [
-        ledger.apply(account, ADA),
-        roll(ledger, account),
-        ledger.totals(account, "roof"),
-        ledger.begin_sync(account, "roof"),
-        ledger.ping(),
+        store.apply(account, ADA),
+        roll(store, account),
+        store.totals(account, "roof"),
+        store.begin_sync(account, "roof"),
+        store.ping(),
     ]
     for call in calls:
         with pytest.raises(TotalsUnavailable) as caught:
             await call
         assert caught.value.params["reason"] == "ConnectionError"
         assert caught.value.__cause__ is not None
-    await ledger.close()
+    await store.close()
 
 
 async def test_restarted_server_keeps_totals(tmp_path: Path, account: Account) -> None:
     with EmbeddedValkey(tmp_path) as server:
-        ledger = RedisTotalsStore(server.url)
-        await build(ledger, account, ADA)
-        figure = await roll(ledger, account)
+        store = totals_store(server.url)
+        await build(store, account, ADA)
+        figure = await roll(store, account)
     with EmbeddedValkey(tmp_path):
-        assert await ledger.apply(account, ADA) is ApplyResult.UNCHANGED
-        assert await ledger.totals(account, "roof") == Totals(25_00, 1)
-        assert await roll(ledger, account) == figure
-    await ledger.close()
+        assert await store.apply(account, ADA) is ApplyResult.UNCHANGED
+        assert await store.totals(account, "roof") == Totals(25_00, 1)
+        assert await roll(store, account) == figure
+    await store.close()
 
 
 async def test_missing_scripts_are_loaded_again(fragile: RedisTotalsStore, raw_server: Redis, account: Account) -> None:
@@ -168,17 +169,17 @@ async def test_volatile_eviction_policy_is_accepted(
 
 async def test_lost_redis_reply_counts_nothing_twice(server: EmbeddedValkey, tmp_path: Path, account: Account) -> None:
     async with losing_answers(server.directory / "s", tmp_path / "lossy", every=4) as url:
-        ledger = RedisTotalsStore(url, connections=3)
+        store = totals_store(url, connections=3)
         gifts = [gift(number) for number in range(40)]
-        await build(ledger, account, *gifts)
-        await asyncio.gather(*(ledger.apply(account, state) for state in gifts))
-        assert await ledger.totals(account, "roof") == Totals(40 * 50_00, 40)
-        await ledger.close()
+        await build(store, account, *gifts)
+        await asyncio.gather(*(store.apply(account, state) for state in gifts))
+        assert await store.totals(account, "roof") == Totals(40 * 50_00, 40)
+        await store.close()
 
 
 @asynccontextmanager
 async def losing_answers(upstream: Path, path: Path, *, every: int) -> AsyncIterator[str]:
-    """A proxy that lets every command through, and hangs up instead of bringing each `every`th answer of a script."""
+    """Run a proxy that closes the connection instead of each `every`th reply of a script."""
     answers = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -221,9 +222,9 @@ async def test_unexpected_redis_reply_is_unavailable_never_a_total(
         writer.close()
 
     server = await asyncio.start_unix_server(serve, str(tmp_path / "s"))
-    ledger = RedisTotalsStore(f"unix://{tmp_path}/s", deadline=DEADLINE)
-    for call in (ledger.apply(account, ADA), roll(ledger, account), ledger.totals(account, "roof"), ledger.ping()):
+    store = totals_store(f"unix://{tmp_path}/s", deadline=0.2)  # redis-py retries until then
+    for call in (store.apply(account, ADA), roll(store, account), store.totals(account, "roof"), store.ping()):
         with pytest.raises(TotalsUnavailable):
             await call
-    await ledger.close()
+    await store.close()
     server.close()

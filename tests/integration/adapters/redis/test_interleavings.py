@@ -22,6 +22,7 @@ from donation_card.domain.totals import ObjectState, dispute, expected_totals, p
 from donation_card.errors import TotalsUnavailable
 from redis.asyncio import Redis
 
+from tests.support.redis_stores import totals_store
 from tests.support.scale import short_or_long
 
 STORIES = int(os.environ.get("STORIES", short_or_long(4_000, 50_000)))
@@ -41,56 +42,58 @@ def truth(dice: Random) -> list[list[ObjectState]]:
     return objects
 
 
-async def story(ledgers: list[RedisTotalsStore], raw: Redis, account: Account, seed: int) -> None:
+async def story(stores: list[RedisTotalsStore], raw: Redis, account: Account, seed: int) -> None:
     dice = Random(seed)
     objects = truth(dice)
     final = [states[-1] for states in objects]
 
-    async def webhooks(ledger: RedisTotalsStore) -> None:
+    async def webhooks(store: RedisTotalsStore) -> None:
         heard = [state for states in objects for state in states if dice.random() < 0.7]
         dice.shuffle(heard)
         for state in heard:
-            await ledger.apply(account, state)
+            await store.apply(account, state)
 
-    async def rebuild(ledger: RedisTotalsStore) -> None:
-        shadow = await ledger.begin_rebuild(account, "roof")
+    async def run_rebuild(store: RedisTotalsStore) -> None:
+        rebuild = await store.begin_rebuild(account, "roof")
         for state in dice.sample(final, len(final)):
-            if not await ledger.apply_to_rebuild(account, shadow, state):
+            if not await store.apply_to_rebuild(account, rebuild, state):
                 return
         if dice.random() < 0.8:  # else it is killed
-            await ledger.promote_rebuild(account, shadow, int(time.time()))
+            await store.promote_rebuild(account, rebuild, int(time.time()))
 
     async def loss() -> None:
         for _ in range(dice.randint(0, 8)):
             await asyncio.sleep(0)
         campaign = f"donation-card:{{{account.id}/test/roof}}"
-        generations = [name.decode() for name in await raw.hmget(f"{campaign}:meta", "live", "shadow") if name]
-        keys = [f"{campaign}:{kind}:{name}" for kind in ("ranks", "totals") for name in generations]
+        generations = [name.decode() for name in await raw.hmget(f"{campaign}:meta", "current", "rebuild") if name]
+        keys = [f"{campaign}:{kind}:{name}" for kind in ("versions", "totals") for name in generations]
         keys.append(f"{campaign}:meta")
         await raw.delete(*(keys if dice.random() < 0.5 else [dice.choice(keys)]))
 
-    actors = [webhooks(ledgers[0]), webhooks(ledgers[1]), rebuild(ledgers[0])]
+    actors = [webhooks(stores[0]), webhooks(stores[1]), run_rebuild(stores[0])]
     if dice.random() < 0.2:
-        actors.append(rebuild(ledgers[1]))
+        actors.append(run_rebuild(stores[1]))
     if dice.random() < 0.2:
         actors.append(loss())
     dice.shuffle(actors)
     for failure in await asyncio.gather(*actors, return_exceptions=True):
-        assert failure is None or (isinstance(failure, TotalsUnavailable) and "moved" in str(failure)), failure
-    held = [await ledger.totals(account, "roof") for ledger in ledgers]
-    assert held[0] == held[1], "two workers see one ledger"
+        assert failure is None or (isinstance(failure, TotalsUnavailable) and "stale_generation" in str(failure)), (
+            failure
+        )
+    held = [await store.totals(account, "roof") for store in stores]
+    assert held[0] == held[1], "two workers see one store"
     if held[0] is not None:
         assert held[0] == expected_totals(final), "what claims to be built is what Stripe says"
         return
-    shadow = await ledgers[1].begin_rebuild(account, "roof")
+    rebuild = await stores[1].begin_rebuild(account, "roof")
     for state in final:
-        assert await ledgers[1].apply_to_rebuild(account, shadow, state)
-    await ledgers[1].promote_rebuild(account, shadow, int(time.time()))
-    assert await ledgers[0].totals(account, "roof") == expected_totals(final)
+        assert await stores[1].apply_to_rebuild(account, rebuild, state)
+    await stores[1].promote_rebuild(account, rebuild, int(time.time()))
+    assert await stores[0].totals(account, "roof") == expected_totals(final)
 
 
 async def told(first: int, count: int, url: str) -> None:
-    ledgers = [RedisTotalsStore(url, deadline=30) for _ in range(2)]
+    stores = [totals_store(url, deadline=30) for _ in range(2)]
     raw = Redis.from_url(url)
     waiting = iter(range(first, first + count))
 
@@ -98,13 +101,13 @@ async def told(first: int, count: int, url: str) -> None:
         for seed in waiting:
             account = Account(f"acct_{seed}", livemode=False)
             try:
-                await story(ledgers, raw, account, seed)
+                await story(stores, raw, account, seed)
             except AssertionError as error:
                 raise AssertionError(f"SEED={seed} STORIES=1: {error}") from error
 
     await asyncio.gather(*(teller() for _ in range(AT_ONCE)))
-    for ledger in ledgers:
-        await ledger.close()
+    for store in stores:
+        await store.close()
     await raw.aclose()
 
 

@@ -1,11 +1,11 @@
-"""Limits in Redis are the rule of the domain, kept for all workers at once and by the server's clock."""
+"""Test that the limits in Redis follow the rule of the domain for all workers."""
 
 import asyncio
 import time
 
 import pytest
 from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
-from donation_card.adapters.redis.rate_limiter import USED_PROOF_TTL_MS, RedisRateLimiter
+from donation_card.adapters.redis.rate_limiter import USED_PROOF_TTL_MS
 from donation_card.application.ports.limits import LimitDecision
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.attack_detection import (
@@ -27,6 +27,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.accounts import new_account
+from tests.support.redis_stores import rate_limiter
 
 pytestmark = pytest.mark.anyio
 HOUR = 3_600_000
@@ -36,15 +37,15 @@ slow = [Bucket("b", Rate(HOUR, 3))]
 
 @pytest.fixture
 async def limits(place, anyio_backend):
-    limits = RedisRateLimiter(place.url, deadline=10)
+    limits = rate_limiter(place.url, deadline=10)
     yield limits
     await limits.close()
 
 
 @pytest.fixture(params=["shared", "alone"])
 async def either(request, redis_url, anyio_backend):
-    """The limits of all and those of a worker that is alone keep the same promises."""
-    limits = RedisRateLimiter(redis_url, deadline=10) if request.param == "shared" else MemoryRateLimiter()
+    """Give each test the limiter in Redis and the one in memory."""
+    limits = rate_limiter(redis_url, deadline=10) if request.param == "shared" else MemoryRateLimiter()
     yield limits
     await limits.close()
 
@@ -85,7 +86,7 @@ async def test_accounts_share_no_limit(limits, account):
 
 
 async def test_two_workers_share_burst_and_spent_proofs(place, limits, account):
-    other = RedisRateLimiter(place.url, deadline=10)
+    other = rate_limiter(place.url, deadline=10)
     answers = await asyncio.gather(*(each.acquire(account, slow) for each in [limits, other] * 10))
     assert [each.decision for each in answers].count(LimitDecision.ALLOWED) == 3
     replays = await asyncio.gather(*(each.acquire(account, (), consume_once="proof") for each in [limits, other] * 10))
@@ -94,7 +95,7 @@ async def test_two_workers_share_burst_and_spent_proofs(place, limits, account):
 
 
 async def test_attack_signals_reach_every_worker(place, limits, account):
-    other = RedisRateLimiter(place.url, deadline=10)
+    other = rate_limiter(place.url, deadline=10)
     for _ in range(DECLINE_THRESHOLD):
         await limits.acquire(account, (), signals=Signals(declined=1))
     assert (await other.acquire(account, ())).attack_status == AttackStatus(1)
@@ -121,14 +122,14 @@ def test_attack_script_equals_the_domain_rule(redis_url, level, age, calm, befor
     assume(level == 0 or age > ESCALATE_AFTER_MS + 20_000)
 
     async def judged():
-        limits, account = RedisRateLimiter(redis_url, deadline=10), new_account()
+        limits, account = rate_limiter(redis_url, deadline=10), new_account()
         key, now = f"donation-card:{{{account.id}/test}}:limits", time.time_ns() // 1_000_000
-        fields = {"level": level, "began": now - age, "calm": calm}
+        fields = {"level": level, "window_start": now - age, "quiet_windows": calm}
         fields |= {name: getattr(before, name) for name in ("declined", "expired", "paid")}
-        fields["crowded"] = before.proofs_rejected
+        fields["proofs_rejected"] = before.proofs_rejected
         await limits._redis.execute("HSET", key, *(word for pair in fields.items() for word in pair))
         await limits.acquire(account, (), signals=news)
-        names = ("level", "began", "calm", "declined", "expired", "paid", "crowded")
+        names = ("level", "window_start", "quiet_windows", "declined", "expired", "paid", "proofs_rejected")
         held = [int(value) for value in await limits._redis.execute("HMGET", key, *names)]
         await limits.close()
         return now, AttackState(*held[:3], Signals(*held[3:]))
@@ -151,7 +152,7 @@ def test_attack_script_equals_the_domain_rule(redis_url, level, age, calm, befor
 )
 def test_limit_script_equals_the_domain_rule(redis_url, wanted):
     async def taken():
-        limits, account = RedisRateLimiter(redis_url, deadline=10), new_account()
+        limits, account = rate_limiter(redis_url, deadline=10), new_account()
         key, now = f"donation-card:{{{account.id}/test}}:limits", time.time_ns() // 1_000_000
         buckets = [Bucket(str(n), Rate(every, burst)) for n, (every, burst, _) in enumerate(wanted)]
         held = {str(n): now + ahead for n, (_, _, ahead) in enumerate(wanted)}
@@ -172,14 +173,23 @@ async def test_limit_keys_hold_only_numbers_and_expire(limits, account, raw):
     await limits.acquire(account, slow, consume_once="proof", signals=Signals(paid=1))
     prefix = f"donation-card:{{{account.id}/test}}:"
     held = raw.hgetall(f"{prefix}limits")
-    assert set(held) <= {b"level", b"began", b"calm", b"declined", b"expired", b"paid", b"crowded", b"bucket:b"}
+    assert set(held) <= {
+        b"level",
+        b"window_start",
+        b"quiet_windows",
+        b"declined",
+        b"expired",
+        b"paid",
+        b"proofs_rejected",
+        b"bucket:b",
+    }
     assert all(value.isdigit() for value in held.values())
-    assert 0 < raw.pttl(f"{prefix}spent:proof") <= USED_PROOF_TTL_MS
+    assert 0 < raw.pttl(f"{prefix}consumed:proof") <= USED_PROOF_TTL_MS
 
 
 async def test_unreachable_server_is_reported_in_time(tmp_path, account):
     with EmbeddedValkey(tmp_path) as server:
-        limits = RedisRateLimiter(server.url)
+        limits = rate_limiter(server.url)
         await limits.acquire(account, slow)
     with pytest.raises(TotalsUnavailable):
         await limits.acquire(account, slow)
@@ -195,21 +205,3 @@ async def test_worker_without_redis_keeps_detecting_attacks(account):
         now += WINDOW_MS
         last = await alone.acquire(account, (), signals=NO_SIGNALS)
     assert last.attack_status == AttackStatus()
-
-
-async def test_workers_share_orders_and_last_session_of_a_form(place, limits, account):
-    other = RedisRateLimiter(place.url, deadline=10)
-    assert await limits.begin_order(account, "form", "25", 2) == ""
-    assert await other.record_session(account, "form", "sealed 1") == ""
-    assert await limits.begin_order(account, "form", "30", 2) == "sealed 1"
-    assert await limits.record_session(account, "form", "sealed 2") == "sealed 1"
-    assert await other.begin_order(account, "form", "25", 2) == "sealed 2", "what was begun can be pressed again"
-    assert await other.begin_order(account, "form", "35", 2) is None
-    assert await other.begin_order(account, "another", "35", 2) == ""
-    await other.close()
-
-
-async def test_form_session_expires_with_its_checkout_session(limits, account, raw):
-    await limits.begin_order(account, "form", "25", 5)
-    await limits.record_session(account, "form", "sealed")
-    assert 90 * 60_000 < raw.pttl(f"donation-card:{{{account.id}/test}}:form:form") <= 91 * 60_000

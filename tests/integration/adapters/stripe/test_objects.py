@@ -1,4 +1,4 @@
-"""Whatever a webhook's body holds, it is translated, ignored or refused; nothing breaks, and no amount is guessed."""
+"""Test the parsing of webhook bodies, valid and malformed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from donation_card.adapters.stripe.payments import HANDLED_EVENTS, StripePayments
+from donation_card.adapters.stripe.objects import HANDLED_EVENTS
+from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.application.ports.payments import Account, CheckoutSession, StripeRecord
 from donation_card.domain.money import MAX_MINOR_UNITS
 from donation_card.errors import IgnoredEvent, Invalid

@@ -1,4 +1,4 @@
-"""Only bytes that Stripe signed about now are taken for Stripe's."""
+"""Test that only recent signatures of Stripe are accepted."""
 
 from datetime import UTC, datetime, timedelta
 

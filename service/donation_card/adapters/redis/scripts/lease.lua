@@ -1,16 +1,17 @@
--- Take, keep or give back the right to reconcile an account: a courtesy, since two passes at once are correct too.
+-- Acquire, renew or release the right to synchronise an account. It saves work only: two concurrent syncs are correct.
 --
--- KEYS  lease
--- ARGV  owner · seconds; 0: give it back
--- Gives {yes}, or {no}: somebody else has it. A lost answer changes nothing: the owner asks again and has it.
+-- KEYS     lease
+-- ARGV     owner · seconds, or 0 to release it
+-- Returns  {acquired}
+--          {held_by_other}
 
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then
-  return {'no'}
+  return {'held_by_other'}
 end
 if ARGV[2] == '0' then
   redis.call('DEL', KEYS[1])
 else
   redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 end
-return {'yes'}
+return {'acquired'}

@@ -1,0 +1,63 @@
+"""Name every key in Redis. Its prefix is `donation-card:`, and docs/architecture.md describes the values.
+
+The braces are the hash tag of Redis Cluster: all keys of a campaign are in one slot, and all keys of an account in
+another. So one script can change them together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from donation_card.application.ports.payments import Account
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignKeys:
+    account: Account
+    campaign: str
+
+    @property
+    def meta(self) -> str:
+        return self._key("meta")
+
+    @property
+    def published(self) -> str:
+        return self._key("published")
+
+    def generation(self, generation: str) -> tuple[str, str]:
+        """Return the keys of the versions and of the totals."""
+        return self._key(f"versions:{generation}"), self._key(f"totals:{generation}")
+
+    def _key(self, name: str) -> str:
+        return f"donation-card:{{{self.account.id}/{self.account.environment}/{self.campaign}}}:{name}"
+
+
+def account_key(account: Account) -> str:
+    """Return the key of the campaigns and the sync history of an account."""
+    return _of_account(account, "account")
+
+
+def lease_key(account: Account) -> str:
+    return _of_account(account, "lease")
+
+
+def limits_key(account: Account) -> str:
+    return _of_account(account, "limits")
+
+
+def consumed_key(account: Account, value: str) -> str:
+    """Return the key that marks a value as used."""
+    return _of_account(account, f"consumed:{value}")
+
+
+def form_key(account: Account, form_hash: str) -> str:
+    return _of_account(account, f"form:{form_hash}")
+
+
+def fingerprint_key(fingerprint: str) -> str:
+    """Return the key that names the account of a Stripe key."""
+    return f"donation-card:account:{fingerprint}"
+
+
+def _of_account(account: Account, name: str) -> str:
+    return f"donation-card:{{{account.id}/{account.environment}}}:{name}"

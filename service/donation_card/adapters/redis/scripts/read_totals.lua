@@ -1,0 +1,22 @@
+-- Read the totals of the current generation in one step.
+--
+-- KEYS     meta · versions and totals of the current generation
+-- ARGV     current id, or '' if the worker knows none
+-- Returns  {stale_generation}  the current generation is another one
+--          {missing}           there is no generation, or it lost a key
+--          {ok, current id}    the totals contradict themselves
+--          {ok, current id, cursor or '', raised, payments}
+
+local current = redis.call('HGET', KEYS[1], 'current') or ''
+if current ~= ARGV[1] then
+  return {'stale_generation'}
+end
+if current == '' or redis.call('EXISTS', KEYS[2], KEYS[3]) < 2 then
+  return {'missing'}
+end
+local sums = read_totals(KEYS[2], KEYS[3])
+if not sums then
+  return {'ok', current}
+end
+local cursor = redis.call('HGET', KEYS[1], 'cursor:' .. current) or ''
+return {'ok', current, cursor, string.format('%.0f', sums.raised), string.format('%.0f', sums.payments)}

@@ -1,0 +1,24 @@
+"""The time of the last activity, which decides how often the service synchronises with Stripe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+
+class ActivityLog:
+    """Remember when this worker last created a checkout session or received a webhook."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._last_activity_at = 0.0
+
+    @property
+    def last_activity_at(self) -> float:
+        """UTC seconds, or 0 if there was no activity yet."""
+        return self._last_activity_at
+
+    def record(self) -> float:
+        """Record an activity now and return its time."""
+        self._last_activity_at = self._clock().timestamp()
+        return self._last_activity_at

@@ -1,0 +1,79 @@
+"""The state of this worker, for `/readyz` and `/metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from prometheus_client.core import Metric
+
+from donation_card.application.checkout import Checkout
+from donation_card.application.ports.campaigns import Campaigns
+from donation_card.application.ports.totals import SyncHistory
+from donation_card.application.public_progress import PublicProgress
+from donation_card.application.reconciliation import Reconciliation
+from donation_card.domain.lifetimes import STALE_AFTER
+from donation_card.observability.metrics import gauge, last_webhook_at
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`task_errors` returns the last error of the background tasks, for `totals` and `reconcile`."""
+
+    campaigns: Campaigns
+    progress: PublicProgress
+    reconciliation: Reconciliation
+    checkout: Checkout
+    task_errors: Callable[[], Mapping[str, str | None]]
+    clock: Callable[[], datetime]
+
+    def reasons(self) -> dict[str, str | None]:
+        """Return the reason why each component is not ready, or None if it is."""
+        errors = self.task_errors()
+        return {
+            "campaigns": self.campaigns.load_errors(),
+            "totals": errors["totals"],
+            "figures": ", ".join(self.progress.stale_campaigns()) or None,
+            "reconcile": errors["reconcile"] or self._overdue(),
+            "payments": self.checkout.key_error,
+        }
+
+    def ages(self) -> dict[str, int | None]:
+        """Return the seconds since the last complete sync began and since any worker received a webhook.
+
+        Both reveal when donations are made, so only the operator may see them.
+        """
+        webhook_at = last_webhook_at()
+        return {"reconcile": self._sync_age(), "webhook": self._since(webhook_at) if webhook_at else None}
+
+    def gauges(self) -> Iterator[Metric]:
+        """Yield what this worker knows at this moment. Times are in UTC seconds."""
+        progress = self.progress.visible()
+        ready = {component: not reason for component, reason in self.reasons().items()}
+        decided = {name: each.as_of.timestamp() for name, each in progress.items()}
+        due = {name: each.next_update_at.timestamp() for name, each in progress.items() if each.next_update_at}
+        stale = {name: each.stale for name, each in progress.items()}
+        history = self.reconciliation.history or SyncHistory()
+        started = {"sync": history.last_sync_at, "rebuild": history.last_rebuild_at}
+        yield gauge("component_ready", "1 while the component is ready, else 0.", "component", ready)
+        yield gauge("publication_timestamp_seconds", "Start of the last publication period.", "campaign", decided)
+        yield gauge("publication_next_timestamp_seconds", "Start of the next publication period.", "campaign", due)
+        yield gauge("publication_stale", "1 while the public total cannot be confirmed.", "campaign", stale)
+        yield gauge(
+            "reconciliation_timestamp_seconds",
+            "Start of the last complete sync with Stripe and of the last full rebuild.",
+            "type",
+            {name: at for name, at in started.items() if at is not None},
+        )
+
+    def _sync_age(self) -> int | None:
+        history = self.reconciliation.history
+        return None if history is None or history.last_sync_at is None else self._since(history.last_sync_at)
+
+    def _overdue(self) -> str | None:
+        age = self._sync_age()
+        return f"the last sync began {age} s ago" if age is not None and age > STALE_AFTER else None
+
+    def _since(self, at: float) -> int:
+        return max(0, round(self.clock().timestamp() - at))

@@ -1,0 +1,119 @@
+"""Record what Stripe reports about payments, refunds and disputes in the totals."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from donation_card.application.ports.campaigns import Campaigns
+from donation_card.application.ports.payments import (
+    Attribution,
+    CheckoutSession,
+    Payments,
+    RefundOrDispute,
+    StripeRecord,
+)
+from donation_card.application.ports.totals import ApplyResult, TotalsStore
+from donation_card.application.stripe_account import StripeAccount
+from donation_card.domain.totals import ObjectKind, ObjectState
+from donation_card.errors import IgnoredEvent, NotFound, Unavailable
+from donation_card.observability import metrics
+from donation_card.observability.log_events import LogEvent
+
+log = structlog.get_logger()
+
+UNRELATED_PAYMENTS_CACHE: Final = 10_000
+"""Payments of other products that are remembered, so that Stripe is asked about each of them once."""
+
+
+@dataclass(slots=True)
+class PaymentRecorder:
+    account: StripeAccount
+    campaigns: Campaigns
+    totals_store: TotalsStore
+    payments: Payments
+    _unrelated_payments: OrderedDict[str, None] = field(default_factory=OrderedDict, init=False)
+
+    async def record(self, record: StripeRecord, source: str) -> ApplyResult:
+        """Apply a record to the totals. `source` is a label of the metric: webhook, donor or sync.
+
+        Raise IgnoredEvent if the record is not about a donation of ours, and Unavailable.
+        """
+        state = await self.to_object_state(record)
+        return ApplyResult.UNCHANGED if state is None else await self.apply(state, source)
+
+    async def record_if_paid(self, session: CheckoutSession) -> None:
+        """Apply a session that a donor asks about. The webhook or the next sync repeats what fails here."""
+        try:
+            await self.record(session, "donor")
+        except (Unavailable, IgnoredEvent) as error:
+            log.warning(LogEvent.PAID_SESSION_NOT_RECORDED, campaign=session.campaign, reason=str(error))
+
+    async def apply(self, state: ObjectState, source: str) -> ApplyResult:
+        result = await self.totals_store.apply(await self.account.get(), state)
+        if result is ApplyResult.APPLIED:
+            metrics.updates.labels(source, state.kind.value).inc()
+            if state.kind is ObjectKind.PAYMENT:
+                metrics.sessions.labels("paid").inc()
+        return result
+
+    async def to_object_state(self, record: StripeRecord) -> ObjectState | None:
+        """Return the contribution of a record to the totals, or None if it has none yet.
+
+        Raise IgnoredEvent if the record is not about a donation of ours, or has another currency than the campaign.
+        """
+        if isinstance(record, RefundOrDispute):
+            attribution, currency = await self._attribution(record), record.currency
+            state = ObjectState(
+                attribution.campaign, record.kind, record.id, record.cumulative_amounts, attribution.site
+            )
+        elif record.campaign is None:
+            raise IgnoredEvent("other_product")
+        elif (paid := record.object_state) is None or record.amount is None:
+            return None
+        else:
+            state, currency = paid, record.amount.currency
+        self._check_currency(state.campaign, currency)
+        return state
+
+    def check_bank_country(self, record: StripeRecord, since: int, until: int) -> None:
+        """Log an error if a donation came from a bank in a country that its campaign warns about.
+
+        Consider charges from `since` to before `until` (UTC seconds) only. Syncs overlap, and each donation is to be
+        logged once. The log names the campaign and nothing else.
+        """
+        if not isinstance(record, CheckoutSession) or record.campaign is None or record.charge_country is None:
+            return
+        if since <= record.charge_country.created < until:
+            with suppress(NotFound):
+                campaign = self.campaigns.get(record.campaign)
+                if record.charge_country.country in campaign.warned_bank_countries:
+                    log.error(LogEvent.WARNED_BANK_COUNTRY, campaign=campaign.id)
+                    metrics.warned_bank_donations.labels(campaign.id).inc()
+
+    def _check_currency(self, campaign_id: str, currency: str) -> None:
+        try:
+            campaign = self.campaigns.get(campaign_id)
+        except NotFound:
+            log.error(LogEvent.CAMPAIGN_UNKNOWN, campaign=campaign_id)  # it is counted under this name
+            return
+        if currency != campaign.currency:
+            log.error(LogEvent.CURRENCY_DIFFERS, campaign=campaign.id, given=currency)
+            raise IgnoredEvent("wrong_currency")
+
+    async def _attribution(self, record: RefundOrDispute) -> Attribution:
+        """Find the campaign of a refund or dispute, which names only its payment."""
+        payment, attribution = record.payment_intent, record.attribution
+        if attribution is None and payment and payment not in self._unrelated_payments:
+            attribution = await self.payments.attribution(payment)
+            if attribution is None:
+                self._unrelated_payments[payment] = None
+                if len(self._unrelated_payments) > UNRELATED_PAYMENTS_CACHE:
+                    self._unrelated_payments.popitem(last=False)
+        if attribution is None:
+            raise IgnoredEvent("other_product")
+        return attribution

@@ -1,0 +1,92 @@
+"""The public progress of each campaign, as this worker shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import structlog
+
+from donation_card.application.ports.campaigns import Campaigns
+from donation_card.application.ports.totals import TotalsStore
+from donation_card.application.stripe_account import StripeAccount
+from donation_card.domain.campaign import Campaign
+from donation_card.domain.progress import Progress, calculate_progress
+from donation_card.domain.publication import PublishedTotal, next_period_start
+from donation_card.errors import Unavailable
+from donation_card.observability.log_events import LogEvent
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class PublicProgress:
+    """Keep the last known progress of each campaign. A campaign without progress is unknown, which is not zero."""
+
+    account: StripeAccount
+    campaigns: Campaigns
+    totals_store: TotalsStore
+    clock: Callable[[], datetime]
+    _progress_by_campaign: dict[str, Progress] = field(default_factory=dict, init=False)
+
+    def get(self, campaign: Campaign) -> Progress | None:
+        """Return the progress, or None if it is unknown or the campaign is hidden."""
+        return None if campaign.hidden else self._progress_by_campaign.get(campaign.id)
+
+    def visible(self) -> dict[str, Progress]:
+        """Return the known progress of each visible campaign, by its id."""
+        progress = {campaign.id: self.get(campaign) for campaign in self.campaigns.all_visible()}
+        return {campaign_id: each for campaign_id, each in progress.items() if each}
+
+    def accepts_donations(self, campaign: Campaign) -> bool:
+        progress = self.get(campaign)
+        return campaign.accepts_donations(self.clock(), progress.raised.amount if progress else None)
+
+    def stale_campaigns(self) -> list[str]:
+        """Return the campaigns whose progress is unknown or stale, such as `roof: stale`."""
+        progress = [(campaign.id, self.get(campaign)) for campaign in self.campaigns.all_visible()]
+        return [
+            f"{campaign_id}: {'stale' if each else 'unknown'}"
+            for campaign_id, each in progress
+            if each is None or each.stale
+        ]
+
+    async def refresh(self, campaign: Campaign) -> None:
+        """Let the store decide the public total if it is due. Mark the last one stale if the store is unavailable."""
+        now, last = self.clock(), self._progress_by_campaign.get(campaign.id)
+        try:
+            published = await self.totals_store.publish_if_due(
+                await self.account.get(),
+                campaign.id,
+                campaign.publication,
+                now=now,
+                offline=campaign.offline_total.amount,
+                ended=campaign.has_ended(now),
+            )
+        except Unavailable as error:
+            published = None
+            if last is None or not last.stale:  # log the change, not every second of it
+                log.warning(LogEvent.PROGRESS_REFRESH_FAILED, campaign=campaign.id, reason=str(error))
+        progress = published and _calculate_progress(campaign, published)
+        if progress and (not progress.stale or last is None or progress.as_of > last.as_of):
+            self._progress_by_campaign[campaign.id] = progress
+        else:  # a restored backup of Redis can be older than the progress in memory
+            self.mark_stale(campaign)
+
+    def mark_stale(self, campaign: Campaign) -> None:
+        """Keep the last known progress and mark it stale."""
+        if (last := self._progress_by_campaign.get(campaign.id)) is not None:
+            self._progress_by_campaign[campaign.id] = replace(last, stale=True)
+
+
+def _calculate_progress(campaign: Campaign, published: PublishedTotal) -> Progress:
+    as_of = datetime.fromtimestamp(published.period_start, campaign.publication.timezone)
+    return calculate_progress(
+        campaign,
+        published.raised,
+        offline=published.offline,
+        as_of=as_of,
+        next_update_at=next_period_start(campaign.publication, as_of),
+        stale=published.stale,
+    )

@@ -1,0 +1,51 @@
+"""Handle the webhooks of Stripe: verify, parse, record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from donation_card.application.activity import ActivityLog
+from donation_card.application.payment_recorder import PaymentRecorder
+from donation_card.application.ports.payments import (
+    CheckoutSession,
+    PaymentDeclined,
+    Payments,
+    SessionStatus,
+    StripeRecord,
+)
+from donation_card.application.ports.totals import ApplyResult
+from donation_card.application.session_limits import SessionLimits
+from donation_card.application.stripe_account import StripeAccount
+from donation_card.errors import IgnoredEvent
+from donation_card.observability import metrics
+
+
+@dataclass(slots=True)
+class WebhookHandler:
+    account: StripeAccount
+    payments: Payments
+    recorder: PaymentRecorder
+    session_limits: SessionLimits
+    activity: ActivityLog
+    clock: Callable[[], datetime]
+
+    async def handle(self, body: bytes, signature: bytes) -> ApplyResult:
+        """Apply a webhook to the totals.
+
+        Raise Invalid if it is not from Stripe, IgnoredEvent if it is not about a donation of ours, and Unavailable if
+        Stripe must send it again.
+        """
+        record = self.payments.parse_event(body, signature, self.clock(), await self.account.get())
+        self.session_limits.record_signal(record)
+        if isinstance(record, PaymentDeclined):
+            raise IgnoredEvent("payment_declined")
+        metrics.last_webhook.set(self.activity.record())
+        if _is_expired_session(record):
+            metrics.sessions.labels("expired").inc()
+        return await self.recorder.record(record, "webhook")
+
+
+def _is_expired_session(record: StripeRecord) -> bool:
+    return isinstance(record, CheckoutSession) and bool(record.campaign) and record.status is SessionStatus.EXPIRED

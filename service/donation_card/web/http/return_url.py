@@ -1,0 +1,29 @@
+"""Validate the return URL: the article from which a donor came."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from donation_card.domain.campaign import Campaign
+from donation_card.errors import Invalid
+
+_MAX_RETURN_URL: Final = 300
+"""Characters. The signed URL is a part of the address to which Stripe returns."""
+
+
+def validate_return_url(campaign: Campaign, url: str) -> str:
+    """Return the URL if the campaign lists its site. Raise Invalid (`return_url_not_allowed`) otherwise.
+
+    Any other site would make the service an open redirect.
+    """
+    if not url:
+        return ""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise Invalid("return_url_not_allowed", given=url[:100]) from error
+    plain = url.isascii() and url.isprintable() and len(url) <= _MAX_RETURN_URL
+    if not plain or "\\" in url or parts.scheme != "https" or parts.netloc not in campaign.publisher_hosts:
+        raise Invalid("return_url_not_allowed", given=url[:100])
+    return url

@@ -1,0 +1,32 @@
+"""Serve the donation page."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from donation_card.application.ports.campaigns import Campaigns
+from donation_card.application.ports.tokens import Tokens
+from donation_card.application.public_progress import PublicProgress
+from donation_card.web.http.referrer import referring_host
+from donation_card.web.http.return_url import validate_return_url
+from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.request_language import page_language
+
+
+class GivePage:
+    """`/c/{id}/give`."""
+
+    def __init__(self, campaigns: Campaigns, progress: PublicProgress, tokens: Tokens, pages: PageRenderer) -> None:
+        self.campaigns, self.progress, self.tokens, self.pages = campaigns, progress, tokens, pages
+
+    async def show(self, request: Request) -> Response:
+        campaign = self.campaigns.get_visible(request.path_params["id"])
+        return_url = validate_return_url(campaign, request.query_params.get("return_url", ""))
+        t = texts.translations_for(page_language(request, campaign))
+        token = self.tokens.issue_form_token(campaign.id, campaign.site_label(referring_host(request)))
+        open_now = self.progress.accepts_donations(campaign)
+        framed = request.headers.get("sec-fetch-dest") == "iframe"  # https://www.w3.org/TR/fetch-metadata/
+        progress = self.progress.get(campaign)
+        return self.pages.give(campaign, progress, t, token, open_now=open_now, framed=framed, return_url=return_url)

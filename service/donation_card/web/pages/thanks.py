@@ -1,0 +1,45 @@
+"""Serve the page to which Stripe returns a donor."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from donation_card.application.ports.campaigns import Campaigns
+from donation_card.application.ports.tokens import Tokens
+from donation_card.application.public_progress import PublicProgress
+from donation_card.application.session_reader import SessionReader
+from donation_card.errors import NotFound
+from donation_card.web.http.return_url import validate_return_url
+from donation_card.web.presentation import card as view
+from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.request_language import page_language
+
+
+class ThanksPage:
+    """`/c/{id}/thanks`."""
+
+    def __init__(
+        self,
+        session_reader: SessionReader,
+        campaigns: Campaigns,
+        progress: PublicProgress,
+        tokens: Tokens,
+        pages: PageRenderer,
+    ) -> None:
+        self.session_reader, self.campaigns, self.progress = session_reader, campaigns, progress
+        self.tokens, self.pages = tokens, pages
+
+    async def show(self, request: Request) -> Response:
+        """Show the state of the payment, which is read from Stripe: the URL proves nothing."""
+        campaign = self.campaigns.get(request.path_params["id"])  # also a hidden one, because the donor has paid
+        t = texts.translations_for(page_language(request, campaign))
+        named, nonce, return_url = self.tokens.read_return_token(request.query_params.get("return_token", ""))
+        session_id = request.query_params.get("session_id", "")
+        if named != campaign.id or not session_id.isascii() or not 0 < len(session_id) <= 255:
+            raise NotFound("session_unknown")
+        session = await self.session_reader.get_status(session_id, named, nonce)
+        progress = self.progress.get(campaign)
+        checkout = view.checkout_status_json(campaign, progress, t, session.status.value, session.amount)
+        return self.pages.thanks(campaign, t, checkout, validate_return_url(campaign, return_url))

@@ -1,0 +1,319 @@
+"""Render the HTML templates of the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import jinja2
+from starlette.responses import HTMLResponse, Response
+
+from donation_card.domain.campaign import LANGUAGES, Campaign
+from donation_card.domain.money import Money
+from donation_card.domain.progress import Progress
+from donation_card.settings import Settings
+from donation_card.web.assets import Assets, current_release
+from donation_card.web.http.headers import (
+    COOP_UNSAFE_NONE,
+    NO_STORE,
+    Headers,
+    cache_control,
+    content_security_policy,
+    permissions_policy,
+)
+from donation_card.web.presentation import card as view
+from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation.documents import (
+    CampaignCard,
+    CheckoutStatus,
+    EmbedCode,
+    GivingPage,
+    Problem,
+)
+from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
+from donation_card.web.presentation.translations import Translations
+
+_TEMPLATES: Final = Path(__file__).parent.parent / "templates"
+
+
+class PageRenderer:
+    """Render each template with the values that it needs. Templates receive finished texts."""
+
+    def __init__(self, settings: Settings, assets: Assets) -> None:
+        self.settings = settings
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(_TEMPLATES),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            auto_reload=False,  # an upgrade replaces the files under a running worker
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals |= {"asset": assets.url, "integrity": assets.integrity}
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)
+        self.assets = assets
+
+    def campaign(self, campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool) -> str:
+        card = view.card_json(campaign, progress, t, open_now=open_now, test=not self.settings.livemode)
+        surplus, shortfall = view.surplus_texts(campaign, t)
+        return self._render(
+            "campaign.html",
+            t,
+            page_title=card["title"],
+            card=card,
+            recipient=campaign.recipient,
+            give_url=f"/c/{campaign.id}/give?lang={t.language}",
+            warning=view.bank_warning(campaign.warned_bank_countries, t),
+            need_details={need.id: need.text[t.language].detail for need in campaign.needs},
+            surplus=surplus,
+            shortfall=shortfall,
+            offline_donations=view.offline_donations(campaign, progress, t),
+            languages=_languages(campaign.languages, t, f"/c/{campaign.id}"),
+            updates=view.updates(campaign, t),
+            public_url=self.settings.public_url,
+            canonical=f"{self.settings.public_url}/c/{campaign.id}?lang={t.language}",
+        )
+
+    def campaigns(self, cards: list[CampaignCard], t: Translations) -> str:
+        """Render the list of open campaigns. A card can have another language than the page."""
+        return self._render(
+            "campaigns.html",
+            t,
+            page_title=t.translate("page.campaigns"),
+            cards=cards,
+            languages=_languages(LANGUAGES, t, "/"),
+        )
+
+    def frame(self, campaign: Campaign, t: Translations, appearance: Appearance) -> Response:
+        """Render the card alone, for a frame on another site.
+
+        A sandboxed frame has no origin, so the CSP also names the origin of the service.
+        """
+        ours, card = (self.settings.public_url,), current_release()
+        body = self._render(
+            "frame.html",
+            t,
+            page_title=t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
+            campaign=campaign,
+            attributes=appearance.overrides,
+            card_script=card,
+        )
+        scripts = (*self._script_sources(*card), *self._asset_sources("frame.js"))
+        framing = ("'self'", *ours)
+        headers = content_security_policy(
+            script=scripts, style=ours, connect=ours, frame=framing, ancestors=self._framers(campaign)
+        )
+        headers |= COOP_UNSAFE_NONE | permissions_policy(allow_payment=True)  # for the donation page inside the frame
+        shared = {"cross-origin-resource-policy": "cross-origin", "vary": "accept-language"}
+        return HTMLResponse(body, 200, cache_control(30, revalidate=False) | shared | headers)
+
+    def embed_code_page(
+        self, campaign: Campaign, t: Translations, code: EmbedCode, chosen: dict[str, str | bool]
+    ) -> Response:
+        body = self._render(
+            "embed.html",
+            t,
+            page_title=t.translate("embed.title"),
+            embed=code,
+            chosen=chosen,
+            choices={"kind": EMBED_KINDS, "theme": THEMES, "layout": LAYOUTS},
+            spoken=[
+                {"value": lang, "label": texts.translations_for(lang).translate("language")}
+                for lang in campaign.languages
+            ],
+            frame_title=t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
+            campaign_url=f"/c/{campaign.id}?lang={t.language}",
+            robots="noindex",
+        )
+        headers = content_security_policy(script=self._asset_sources("embed.js"), frame=("'self'",)) | {
+            "vary": "accept, accept-language"
+        }
+        return HTMLResponse(body, 200, cache_control(300, revalidate=False) | headers)
+
+    def give(
+        self,
+        campaign: Campaign,
+        progress: Progress | None,
+        t: Translations,
+        token: str,
+        *,
+        open_now: bool,
+        framed: bool = False,
+        given: dict[str, str] | None = None,
+        return_url: str = "",
+        error: str = "",
+        status: int = 200,
+    ) -> Response:
+        """Render the giving page. `given` is what the donor chose and typed before an `error`."""
+        card = view.card_json(campaign, progress, t, open_now=open_now, test=not self.settings.livemode)
+        giving, given = campaign.giving, given or {}
+        hint = "give.custom_amount_hint_decimals" if giving.allow_minor_units else "give.custom_amount_hint"
+        body = self._render(
+            "give.html",
+            t,
+            page_title=t.translate("give.title"),
+            card=card,
+            purpose_line=t.translate(
+                "give.recipient_and_purpose",
+                recipient=campaign.recipient.short_name,
+                purpose=campaign.text[t.language].purpose,
+            ),
+            warning=view.bank_warning(campaign.warned_bank_countries, t),
+            token=token,
+            action="/v1/checkout-sessions",
+            framed=framed,
+            campaign_url=f"/c/{campaign.id}?lang={t.language}",
+            return_url=return_url,
+            return_site=_host(return_url),
+            suggested=[{"value": _plain(money), "label": t.format_money(money)} for money in giving.suggested],
+            custom_amount_hint=t.translate(
+                hint, minimum=t.format_money(giving.minimum), maximum=t.format_money(giving.maximum)
+            ),
+            script_data=self._script_data(campaign, card, progress, t),
+            details=view.donation_details(campaign, t),
+            error=error,
+            chosen=given.get("amount", ""),
+            typed=given.get("custom_amount", ""),
+            closed=None if open_now else card["notice"],
+            fallback_url=campaign.fallback_url,
+            share_url=f"{self.settings.public_url}/c/{campaign.id}",
+            languages=_languages(campaign.languages, t, f"/c/{campaign.id}/give"),
+            robots="noindex",
+        )
+        return HTMLResponse(body, status, {**NO_STORE, **self._give_headers(campaign)})
+
+    def thanks(self, campaign: Campaign, t: Translations, checkout: CheckoutStatus, return_url: str) -> Response:
+        body = self._render(
+            "thanks.html",
+            t,
+            page_title=checkout["title"],
+            checkout=checkout,
+            campaign_url=f"/c/{campaign.id}?lang={t.language}",
+            return_url=return_url,
+            return_site=_host(return_url),
+            give_url=f"/c/{campaign.id}/give?lang={t.language}",
+            robots="noindex",
+        )
+        return HTMLResponse(body, 200, {**NO_STORE, **content_security_policy()})
+
+    def problem(
+        self,
+        problem: Problem,
+        t: Translations,
+        *,
+        retry_url: str | None,
+        warned: tuple[str, ...] = (),
+        headers: Headers,
+    ) -> Response:
+        """Render a problem. `warned`: countries whose banks a donor must not pay from."""
+        body = self._render(
+            "problem.html",
+            t,
+            page_title=t.translate("problem.title"),
+            problem=problem,
+            retry_url=retry_url,
+            fallback_url=problem.get("fallback_url"),
+            warning=view.bank_warning(warned, t),
+            robots="noindex",
+        )
+        return HTMLResponse(body, problem["status"], {**headers, **content_security_policy()})
+
+    def _script_data(
+        self, campaign: Campaign, card: CampaignCard, progress: Progress | None, t: Translations
+    ) -> GivingPage:
+        return {
+            "stripe": {
+                "publishable_key": self.settings.stripe_publishable_key,
+                "script_url": self.settings.stripe_script,
+            },
+            "amount_format": t.amount_format(campaign.currency),
+            "minor_per_major": campaign.giving.minimum.minor_per_major,
+            "allow_minor_units": campaign.giving.allow_minor_units,
+            "emit_complete_event": campaign.emit_complete_event,
+            "needs": [
+                {"goal_fraction": need["goal_fraction"], "funded_fraction": need["funded_fraction"]}
+                for need in card["needs"]
+            ],
+            "fundable_needs": view.fundable_needs(campaign, progress, t),
+            "challenge_solver_url": self.assets.url("solve.js"),
+            "texts": {
+                "allocated_surplus": t.translate("give.allocated_surplus") if progress else "",  # unknown is not funded
+                "continue": t.translate("give.continue"),
+                "continue_with": t.translate("give.continue_with", amount="{amount}"),
+                "paying": t.translate("give.paying", amount="{amount}"),
+                "amount_missing": t.translate("problem.amount_missing"),
+                "failed": t.translate("problem.payments_unavailable"),
+                "challenge_running": t.translate("give.challenge_running"),
+                "challenge_failed": t.translate("give.challenge_failed"),
+            },
+        }
+
+    def _give_headers(self, campaign: Campaign) -> Headers:
+        """Return the headers of the donation page.
+
+        Publishers frame it like the card. Browsers check redirects after a form against form-action.
+        """
+        settings = self.settings
+        framed = content_security_policy(
+            script=(
+                *self._asset_sources("give.js"),
+                *self._asset_sources("solve.js"),
+                *settings.stripe_origins("script"),
+            ),
+            connect=settings.stripe_origins("connect"),
+            frame=settings.stripe_origins("frame"),
+            image=settings.stripe_origins("img"),
+            form=settings.stripe_origins("form"),
+            ancestors=self._framers(campaign),
+            trusted_types="default",  # give.js creates this policy; it allows scripts from Stripe's origin only
+        )
+        opener = {"cross-origin-opener-policy": "same-origin-allow-popups"}  # a wallet opens a window
+        return (
+            framed | opener | permissions_policy(allow_payment=True) | {"cross-origin-resource-policy": "cross-origin"}
+        )
+
+    def _asset_sources(self, name: str) -> tuple[str, str]:
+        return self._script_sources(self.assets.url(name), self.assets.integrity(name))
+
+    def _script_sources(self, address: str, integrity: str) -> tuple[str, str]:
+        """Return the sources of one script for `script-src`: its hash, and its URL, which contains the hash.
+
+        Some browsers of 2023 do not compare the hash of an external script, but all compare the URL.
+        """
+        return f"'{integrity}'", f"{self.settings.public_url}{address}"
+
+    def _framers(self, campaign: Campaign) -> tuple[str, ...]:
+        sites = tuple(f"https://{site}" for site in campaign.publisher_hosts) or ("https:",)
+        demo = (self.settings.demo_article_origin,) if self.settings.demo_article_origin else ()
+        return ("'self'", *sites, *demo)
+
+    def _render(self, template: str, t: Translations, **values: Any) -> str:
+        test_mode_text = None if self.settings.livemode else t.translate("card.test_mode")
+        common = {"lang": t.language, "dir": t.dir, "t": t.translate, "test_mode_text": test_mode_text}
+        defaults: dict[str, Any] = {"languages": [], "canonical": None, "robots": None}
+        return self._environment.get_template(template).render({**defaults, **common, **values})
+
+
+def _host(address: str) -> str:
+    return urlsplit(address).netloc
+
+
+def _languages(offered: Sequence[str], t: Translations, path: str) -> list[dict[str, str | bool]]:
+    return [
+        {
+            "lang": other,
+            "name": texts.translations_for(other).translate("language"),
+            "url": f"{path}?lang={other}",
+            "current": other == t.language,
+        }
+        for other in offered
+    ]
+
+
+def _plain(money: Money) -> str:
+    """Format an amount for a form field: `25`, `2.50`."""
+    digits = str(money).partition(" ")[0]
+    return digits.partition(".")[0] if money.is_whole else digits

@@ -1,0 +1,42 @@
+"""Test that all workers share the form sessions in Redis, and that a form expires in time."""
+
+import pytest
+from donation_card.adapters.redis.connection import create_connection
+from donation_card.adapters.redis.form_sessions import RedisFormSessionStore
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def connections(place, anyio_backend):
+    pair = [create_connection(place.url, deadline=10) for _ in range(2)]
+    yield pair
+    for connection in pair:
+        await connection.close()
+
+
+@pytest.fixture
+def forms(connections):
+    return RedisFormSessionStore(connections[0])
+
+
+@pytest.fixture
+def forms_of_another_worker(connections):
+    return RedisFormSessionStore(connections[1])
+
+
+async def test_workers_share_orders_and_last_session_of_a_form(forms, forms_of_another_worker, account):
+    other = forms_of_another_worker
+    assert await forms.begin_order(account, "form", "25", 2) == ""
+    assert await other.record_session(account, "form", "encrypted 1") == ""
+    assert await forms.begin_order(account, "form", "30", 2) == "encrypted 1"
+    assert await forms.record_session(account, "form", "encrypted 2") == "encrypted 1"
+    assert await other.begin_order(account, "form", "25", 2) == "encrypted 2", "an order can be repeated"
+    assert await other.begin_order(account, "form", "35", 2) is None
+    assert await other.begin_order(account, "another", "35", 2) == ""
+
+
+async def test_form_session_expires_with_its_checkout_session(forms, account, raw):
+    await forms.begin_order(account, "form", "25", 5)
+    await forms.record_session(account, "form", "encrypted")
+    assert 90 * 60_000 < raw.pttl(f"donation-card:{{{account.id}/test}}:form:form") <= 91 * 60_000

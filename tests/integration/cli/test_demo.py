@@ -1,0 +1,39 @@
+"""`donation-card demo` uses the setting of the campaigns' folder, and says what an installation lacks."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from donation_card.cli.main import cli
+from donation_card.demo import launcher
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The arguments with which the demo is started."""
+    calls = []
+
+    async def run_demo(*arguments):
+        calls.append(arguments)
+
+    monkeypatch.setattr(launcher, "run_demo", run_demo)
+    return calls
+
+
+@pytest.mark.parametrize("options", [["--campaigns", "{}"], []])
+def test_demo_uses_campaigns_dir(started, options, sample_campaign):
+    command = ["demo", *(option.format(sample_campaign) for option in options)]
+    environment = {} if options else {"CAMPAIGNS_DIR": str(sample_campaign)}
+    done = CliRunner().invoke(cli, command, env=environment, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert started == [(8000, Path("data"), sample_campaign)]
+
+
+def test_demo_without_sandbox_says_what_is_missing(started, monkeypatch):
+    monkeypatch.setitem(sys.modules, "stripe_sandbox", None)
+    done = CliRunner().invoke(cli, ["demo"])
+    assert done.exit_code == 1
+    assert "needs the package stripe_sandbox" in done.output
+    assert "donation-card[demo]" in done.output
+    assert started == []

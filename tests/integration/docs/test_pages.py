@@ -1,0 +1,120 @@
+"""The pages of the documentation agree with the code, with each other and with the tests that they name."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from random import Random
+
+import pytest
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.analysis.disclosure_risk import DonationProcess, advantages
+from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME, SESSION_HANDLE_LIFETIME
+from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE, script_snippet
+from donation_card.web.presentation.translations import translations_for
+
+ROOT = Path(__file__).parents[3]
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text("utf-8") for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+}
+VITALY = read_campaign(ROOT / "campaigns" / "vitaly.toml")
+
+
+def test_names() -> set[str]:
+    """Return the names of all test functions."""
+    trees = [ast.parse(path.read_text("utf-8")) for path in (ROOT / "tests").rglob("test_*.py")]
+    functions = [
+        node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    return {function.name for function in functions if function.name.startswith("test_")}
+
+
+test_names.__test__ = False  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("page", ["docs/privacy.md", "docs/failure-model.md", "docs/threat-model.md", "docs/asvs.md"])
+def test_every_named_test_exists(page: str) -> None:
+    named = set(re.findall(r"`(test_\w+)`", PAGES[page]))
+    assert len(named) > 10
+    assert named - test_names() == set()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_to_a_file_and_a_heading(page: str) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)", PAGES[page]):
+        path = (ROOT / page).parent / target if target else ROOT / page
+        assert path.exists(), target
+        if anchor and path.suffix == ".md":
+            headings = re.findall(r"^#+ (.*)$", path.read_text("utf-8"), re.M)
+            assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}, anchor
+
+
+def test_the_snippet_is_the_printed_one() -> None:
+    printed = script_snippet("https://HOST", VITALY, translations_for("en"))
+    assert printed in PAGES["README.md"]
+    assert printed in PAGES["docs/embed.md"]
+    assert all(style in PAGES["docs/embed.md"] for style in PLACEHOLDER_STYLE.values())
+
+
+def test_every_picture_and_example_is_shown() -> None:
+    pages = PAGES["docs/embed.md"] + PAGES["README.md"]
+    assert all(f"widget/examples/{path.name}" in pages for path in (ROOT / "widget/examples").glob("*.html"))
+    assert all(f"images/{picture.name}" in pages for picture in (ROOT / "docs/images").glob("*.png"))
+
+
+def test_the_advantage_table_is_what_the_command_prints() -> None:
+    page = PAGES["docs/privacy.md"]
+    suggested = {money.amount: 1 / len(VITALY.giving.suggested) for money in VITALY.giving.suggested}
+    rows = re.findall(r"^\| EUR (\d+) \| ([\d.]+) \| ([\d.]+) \|", page, re.M)
+    amounts = [int(amount) * 100 for amount, _, _ in rows]
+    process = DonationProcess(0.25, suggested)
+    found = advantages(VITALY.publication, process, amounts, Random(2).random, samples=150)
+    for (_, bound, documented), advantage in zip(rows, found, strict=True):
+        assert float(bound) == advantage.bound
+        assert abs(float(documented) - advantage.value) < 3 * advantage.error + 0.02
+    assert len(rows) == 4
+    policy = VITALY.publication
+    assert f'every = "{policy.interval_seconds // 86_400}d"' in page
+    assert f"`step = {policy.step // 100}`, `min_donations = {policy.min_donations}`" in page
+
+
+def test_privacy_states_the_lifetimes_of_tokens() -> None:
+    assert f"token {FORM_TOKEN_LIFETIME // 60} min" in PAGES["docs/privacy.md"]
+    assert f"its handle, {SESSION_HANDLE_LIFETIME // 3600} h" in PAGES["docs/privacy.md"]
+
+
+def test_the_publishers_paragraph_is_the_same_on_both_pages() -> None:
+    quoted = [re.findall(r"(?:^> .*\n)+", PAGES[page], re.M)[-1] for page in ("docs/embed.md", "docs/privacy.md")]
+    assert quoted[0] == quoted[1]
+    assert "IP address" in quoted[0]
+
+
+def test_every_decision_is_listed() -> None:
+    listed = PAGES["docs/decisions/README.md"]
+    assert [path.name for path in (ROOT / "docs/decisions").glob("0*.md") if path.name not in listed] == []
+
+
+def test_every_decision_has_the_same_sections() -> None:
+    for path in (ROOT / "docs/decisions").glob("0*.md"):
+        text = path.read_text("utf-8")
+        assert re.findall(r"^## (.*)$", text, re.M) == ["Context", "Decision", "Consequences"], path.name
+        assert re.search(r"^- Status: \w+\n- Date: \d{4}-\d\d-\d\d$", text, re.M), path.name
+
+
+def test_every_row_of_the_failure_model_names_a_test() -> None:
+    rows = re.findall(r"^\| (\d+)[a-c]? \|(.*)$", PAGES["docs/failure-model.md"], re.M)
+    assert {int(number) for number, _ in rows} == set(range(1, 27))
+    assert all("`test_" in row for _, row in rows)
+
+
+def test_embed_lists_every_attribute_event_property_and_part() -> None:
+    script, style = ((ROOT / "widget" / f"donation-card.{suffix}").read_text("utf-8") for suffix in ("js", "css"))
+    named = {
+        *re.findall(r"[gh][ea][ts]Attribute\('([a-z-]+)'", script),
+        *(f"donation-card-{event}" for event in re.findall(r"#emit\('([a-z]+)'\)", script)),
+        *re.findall(r"var\((--donation-card-[a-z-]+)", style),
+        *re.findall(r"part: '([a-z]+)'", script),
+    }
+    assert {"campaign", "api-origin", "debug", "donation-card-open", "--donation-card-accent", "title"} <= named
+    assert {name for name in named if f"`{name}`" not in PAGES["docs/embed.md"]} == set()

@@ -1,0 +1,88 @@
+"""A worker reports what is ready, and since when."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from donation_card.application import health
+from donation_card.application.health import Health
+from donation_card.domain.lifetimes import STALE_AFTER
+
+from tests.unit.application.conftest import NOW, ROOF, Worker
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def errors() -> dict[str, str | None]:
+    return {"totals": None, "reconcile": None}
+
+
+@pytest.fixture
+def report(worker: Worker, errors: dict[str, str | None], monkeypatch: pytest.MonkeyPatch) -> Health:
+    monkeypatch.setattr(health, "last_webhook_at", lambda: 0.0)
+    return Health(
+        worker.campaigns, worker.progress, worker.reconciliation, worker.checkout, lambda: errors, worker.clock
+    )
+
+
+async def synchronise(worker: Worker) -> None:
+    await worker.reconciliation.run()
+    await worker.progress.refresh(ROOF)
+
+
+def gauges(report: Health) -> dict[str, dict[str, float]]:
+    return {
+        family.name.removeprefix("donation_card_"): {
+            next(iter(sample.labels.values())): sample.value for sample in family.samples
+        }
+        for family in report.gauges()
+    }
+
+
+async def test_everything_is_ready_after_a_sync(worker: Worker, report: Health) -> None:
+    await synchronise(worker)
+    assert report.reasons() == dict.fromkeys(("campaigns", "totals", "figures", "reconcile", "payments"))
+    assert report.ages() == {"reconcile": 0, "webhook": None}
+
+
+async def test_errors_are_reported(worker: Worker, report: Health, errors: dict[str, str | None]) -> None:
+    errors |= {"totals": "totals_unavailable", "reconcile": "payments_unavailable"}
+    worker.campaigns.error = "roof.toml: goal: wrong"
+    worker.checkout.key_error = "payments_unavailable reason='expired'"
+    assert report.reasons() == {
+        "campaigns": "roof.toml: goal: wrong",
+        "totals": "totals_unavailable",
+        "figures": "roof: unknown",
+        "reconcile": "payments_unavailable",
+        "payments": "payments_unavailable reason='expired'",
+    }
+    assert report.ages() == {"reconcile": None, "webhook": None}
+
+
+async def test_old_sync_is_not_ready(worker: Worker, report: Health, monkeypatch: pytest.MonkeyPatch) -> None:
+    await synchronise(worker)
+    worker.clock.advance(STALE_AFTER)
+    assert report.reasons()["reconcile"] is None
+    worker.clock.advance(1)
+    assert report.reasons()["reconcile"] == "the last sync began 7201 s ago"
+    monkeypatch.setattr(health, "last_webhook_at", lambda: NOW + 1.0)
+    assert report.ages() == {"reconcile": 7201, "webhook": 7200}
+
+
+async def test_gauges_before_the_first_sync(report: Health) -> None:
+    found = gauges(report)
+    assert found["component_ready"] == {"campaigns": 1, "totals": 1, "figures": 0, "reconcile": 1, "payments": 1}
+    assert found["publication_timestamp_seconds"] == found["reconciliation_timestamp_seconds"] == {}
+
+
+async def test_gauges_after_a_sync(worker: Worker, report: Health) -> None:
+    worker.campaigns.put(replace(ROOF, publication=replace(ROOF.publication, interval_seconds=3_600)))
+    await worker.reconciliation.run()
+    await worker.progress.refresh(worker.campaigns.get("roof"))
+    found = gauges(report)
+    assert found["publication_timestamp_seconds"] == {"roof": NOW}
+    assert found["publication_next_timestamp_seconds"] == {"roof": NOW + 3_600}
+    assert found["publication_stale"] == {"roof": 0}
+    assert found["reconciliation_timestamp_seconds"] == {"sync": NOW, "rebuild": NOW}

@@ -1,0 +1,221 @@
+"""Syncs and rebuilds make the totals equal to what Stripe holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from donation_card.application import reconciliation
+from donation_card.application.ports.payments import ChargeCountry, RefundOrDispute
+from donation_card.application.ports.totals import Rebuild, SyncHistory, SyncRun
+from donation_card.application.reconciliation import MAX_SYNC_INTERVAL, OVERLAP, REBUILD_INTERVAL, SYNC_INTERVAL
+from donation_card.domain.totals import ObjectKind, ObjectState, Totals
+from donation_card.errors import PaymentsUnavailable, TotalsUnavailable
+from donation_card.observability import metrics
+
+from tests.support.fakes import ACCOUNT, FakeClock
+from tests.unit.application.conftest import NOW, ROOF, Worker, paid_session
+
+pytestmark = pytest.mark.anyio
+
+
+async def sync(worker: Worker) -> Totals | None:
+    await worker.reconciliation.run()
+    return await worker.store.totals(ACCOUNT, "roof")
+
+
+async def history(worker: Worker) -> SyncHistory:
+    return await worker.store.sync_history(ACCOUNT)
+
+
+async def test_first_sync_is_a_rebuild(worker: Worker) -> None:
+    worker.at_stripe(paid_session(1), paid_session(2, campaign=None))
+    assert await sync(worker) == Totals(25_00, 1)
+    assert await history(worker) == SyncHistory(NOW, NOW)
+
+
+async def test_sync_applies_what_webhooks_missed(worker: Worker) -> None:
+    await sync(worker)
+    worker.clock.advance(SYNC_INTERVAL)
+    worker.at_stripe(paid_session(1), paid_session(2))
+    assert await sync(worker) == Totals(50_00, 2)
+    assert await history(worker) == SyncHistory(int(worker.clock.at), NOW)
+    worker.clock.advance(SYNC_INTERVAL)
+    await sync(worker)
+    assert (await history(worker)).empty_syncs == 1
+
+
+async def test_sync_reads_the_overlap_again(worker: Worker) -> None:
+    await sync(worker)
+    worker.clock.advance(SYNC_INTERVAL)
+    old, older = paid_session(1, created=NOW - OVERLAP), paid_session(2, created=NOW - OVERLAP - 1)
+    worker.at_stripe(old, older)
+    assert await sync(worker) == Totals(25_00, 1)
+
+
+async def test_sync_applies_late_changes(worker: Worker) -> None:
+    worker.at_stripe(paid_session(1, site="news.example"))
+    await sync(worker)
+    worker.payments.changed = [RefundOrDispute(ObjectKind.REFUND, "re_1", None, "EUR", (0, -5_00))]
+    worker.payments.changed += [paid_session(2, created=1)]
+    assert await sync(worker) == Totals(50_00, 2)
+
+
+async def test_sync_works_without_the_right_to_read_events(worker: Worker) -> None:
+    await sync(worker)
+    worker.payments.event_list_error = PaymentsUnavailable(reason="permission")
+    worker.at_stripe(paid_session(1))
+    assert await sync(worker) == Totals(25_00, 1)
+
+
+async def test_sync_that_lost_its_generation_proves_nothing(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def begin_sync(account: object, campaign: str) -> SyncRun:
+        return SyncRun("gone", NOW)
+
+    await sync(worker)
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.store, "begin_sync", begin_sync)
+        worker.clock.advance(SYNC_INTERVAL)
+        await sync(worker)
+    assert (await worker.store.begin_sync(ACCOUNT, "roof")).since == NOW
+
+
+async def test_unknown_totals_are_rebuilt(worker: Worker) -> None:
+    worker.at_stripe(paid_session(1, created=1))
+    await sync(worker)
+    worker.store.wipe()
+    assert await sync(worker) == Totals(25_00, 1)
+
+
+async def test_daily_rebuild_finds_a_mismatch(worker: Worker) -> None:
+    await sync(worker)
+    counter = metrics.mismatches.labels("roof")
+    before = counter._value.get()
+    worker.at_stripe(paid_session(1, created=1))
+    worker.clock.advance(REBUILD_INTERVAL)
+    assert await sync(worker) == Totals(25_00, 1)
+    assert counter._value.get() == before + 1
+
+
+async def test_donation_without_webhook_is_no_mismatch(worker: Worker) -> None:
+    await sync(worker)
+    worker.clock.advance(REBUILD_INTERVAL)
+    worker.at_stripe(paid_session(1, created=int(worker.clock.at)))
+    counter = metrics.mismatches.labels("roof")
+    before = counter._value.get()
+    assert await sync(worker) == Totals(25_00, 1)
+    assert counter._value.get() == before
+
+
+async def test_dry_run_changes_nothing(worker: Worker) -> None:
+    await sync(worker)
+    worker.at_stripe(paid_session(1))
+    (report,) = await worker.reconciliation.rebuild(dry_run=True)
+    assert (report.before, report.after, report.mismatch) == (Totals(0, 0), Totals(25_00, 1), True)
+    assert await worker.store.totals(ACCOUNT, "roof") == Totals(0, 0)
+
+
+async def test_rebuild_reports_progress(worker: Worker) -> None:
+    worker.at_stripe(*(paid_session(number) for number in range(2_001)))
+    seen: list[int] = []
+    await worker.reconciliation.rebuild(on_progress=seen.append)
+    assert seen == [1_000, 2_000, 2_001]
+    assert not await worker.store.lease(ACCOUNT, "other")
+
+
+async def test_campaign_that_appears_during_a_rebuild_is_kept(worker: Worker) -> None:
+    worker.at_stripe(paid_session(1, campaign="well"))
+    await worker.reconciliation.rebuild()
+    assert worker.applied("well") == Totals(25_00, 1)
+
+
+@pytest.mark.parametrize("step", ["apply_to_rebuild", "promote_rebuild"])
+async def test_rebuild_is_overtaken(worker: Worker, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    original = getattr(worker.store, step)
+
+    async def overtaken(account: object, rebuild: Rebuild, last: ObjectState | int) -> object:
+        await worker.store.begin_rebuild(ACCOUNT, "roof")
+        return await original(account, rebuild, last)
+
+    monkeypatch.setattr(worker.store, step, overtaken)
+    worker.at_stripe(paid_session(1))
+    with pytest.raises(TotalsUnavailable, match="rebuild_overtaken"):
+        await worker.reconciliation.rebuild()
+
+
+async def test_bank_country_is_checked_once() -> None:
+    worker = Worker(campaign=replace(ROOF, warned_bank_countries=("BY",)))
+    counter = metrics.warned_bank_donations.labels("roof")
+    before = counter._value.get()
+    worker.at_stripe(paid_session(1, charge_country=ChargeCountry("BY", NOW + 60)))
+    for _ in range(4):
+        await sync(worker)
+        worker.clock.advance(SYNC_INTERVAL)
+    assert counter._value.get() == before + 1
+
+
+async def due(worker: Worker) -> bool:
+    """Return True if a sync is due, and run it."""
+    before = (await history(worker)).last_sync_at
+    await worker.reconciliation.run_if_due()
+    return (await history(worker)).last_sync_at != before
+
+
+async def test_new_worker_synchronises(worker: Worker) -> None:
+    assert await due(worker)
+    await worker.progress.refresh(ROOF)
+    worker.clock.advance(1)
+    assert not await due(worker)
+    other = Worker(store=worker.store, clock=FakeClock(NOW + 10))
+    assert await due(other)
+    assert worker.reconciliation.history == SyncHistory(NOW, NOW)
+
+
+async def test_interval_grows_without_activity(worker: Worker) -> None:
+    await due(worker)
+    await worker.progress.refresh(ROOF)
+    waits = []
+    for _ in range(4):
+        started = worker.clock.at
+        while not await due(worker):
+            worker.clock.advance(60)
+            worker.set_cursor(int(worker.clock.at))
+            await worker.progress.refresh(ROOF)
+        waits.append(worker.clock.at - started)
+    assert waits == [SYNC_INTERVAL, 2 * SYNC_INTERVAL, 4 * SYNC_INTERVAL, MAX_SYNC_INTERVAL]
+
+
+async def test_activity_keeps_the_interval_short(worker: Worker) -> None:
+    await due(worker)
+    await worker.progress.refresh(ROOF)
+    await worker.store.save_sync_history(ACCOUNT, replace(await history(worker), empty_syncs=5))
+    worker.clock.advance(SYNC_INTERVAL)
+    assert not await due(worker)
+    worker.activity.record()
+    assert await due(worker)
+
+
+async def test_stale_progress_is_synchronised_at_once(worker: Worker) -> None:
+    await due(worker)
+    await worker.progress.refresh(ROOF)
+    worker.progress.mark_stale(ROOF)
+    worker.clock.advance(1)
+    assert await due(worker)
+
+
+async def test_other_worker_holds_the_lease(worker: Worker) -> None:
+    await worker.store.lease(ACCOUNT, "other")
+    assert not await due(worker)
+    await worker.store.release(ACCOUNT, "other")
+    assert await due(worker)
+    assert await worker.store.lease(ACCOUNT, "other")
+
+
+async def test_lease_is_released_after_a_failure(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise PaymentsUnavailable
+
+    monkeypatch.setattr(reconciliation.Reconciliation, "run", fail)
+    with pytest.raises(PaymentsUnavailable):
+        await worker.reconciliation.run_if_due()
+    assert await worker.store.lease(ACCOUNT, "other")
