@@ -40,7 +40,7 @@ class EmbedEndpoints:
         self.public_url = pages.settings.public_url
 
     async def frame(self, request: Request) -> Response:
-        """Show the frame, also of a hidden campaign: the page contains nothing of it, and the card shows a neutral line."""
+        """Show the frame. For a hidden campaign it contains nothing of it, and the card shows a neutral line."""
         campaign = self.campaigns.get(request.path_params["id"])
         t = texts.translations_for(page_language(request, campaign))
         return self.pages.frame(campaign, t, _appearance(request))
