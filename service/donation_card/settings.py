@@ -18,7 +18,7 @@ from donation_card.observability import tracing
 
 STRIPE_ORIGINS: Final = {
     # https://docs.stripe.com/security/guide#content-security-policy
-    "script": ("https://js.stripe.com", "https://*.js.stripe.com", "https://checkout.stripe.com"),
+    "script": ("https://js.stripe.com", "https://*.js.stripe.com"),
     "frame": (
         "https://js.stripe.com",
         "https://*.js.stripe.com",
@@ -66,8 +66,17 @@ class Settings:
         return STRIPE_SCRIPT.replace("https://js.stripe.com", base) if base else STRIPE_SCRIPT
 
     def stripe_origins(self, use: str) -> tuple[str, ...]:
-        """Return the sources of a CSP directive. STRIPE_API_BASE replaces them all."""
-        return (self.stripe_api_base,) if self.stripe_api_base else STRIPE_ORIGINS[use]
+        """Return the sources of a CSP directive. STRIPE_API_BASE replaces them all.
+
+        A base whose host has a dot and is no address also stands for its subdomains, as js.stripe.com does.
+        """
+        base = self.stripe_api_base
+        if not base:
+            return STRIPE_ORIGINS[use]
+        parts = urlsplit(base)
+        host = parts.hostname or ""
+        has_subdomains = use == "script" and "." in host and not re.fullmatch(r"[\d.]+", host)
+        return (base, f"{parts.scheme}://*.{parts.netloc}") if has_subdomains else (base,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,15 @@
 "use strict";
 
 (() => {
-  const origin = new URL(document.currentScript.src).origin;
+  const { origin, protocol, host, hostname } = new URL(document.currentScript.src);
   let current = null; // like Stripe's script, allow one embedded page at a time
+
+  // Like Stripe's script, load another one from a subdomain. An address has none; the page works without the script.
+  if (hostname.includes(".") && !/^[\d.]+$/.test(hostname)) {
+    const another = document.createElement("script");
+    another.src = `${protocol}//b.${host}/assets/embed.js`; // throws if the page's Trusted Types policy refuses it
+    document.head.append(another);
+  }
 
   class IntegrationError extends Error {
     name = "IntegrationError";

@@ -228,6 +228,7 @@ class PageRenderer:
             "stripe": {
                 "publishable_key": self.settings.stripe_publishable_key,
                 "script_url": self.settings.stripe_script,
+                "script_origins": list(self.settings.stripe_origins("script")),
             },
             "amount_format": t.amount_format(campaign.currency),
             "minor_per_major": campaign.giving.minimum.minor_per_major,

@@ -27,14 +27,26 @@ const createParagraph = (text) => Object.assign(document.createElement('p'), { t
 // --- Stripe -------------------------------------------------------------------------------------------------------------
 
 /**
- * Install the page's only Trusted Types policy (https://w3c.github.io/trusted-types/). It also applies to Stripe's script:
- * no text becomes HTML or script, and a script loads from Stripe's origin or not at all.
- * @param {string} scriptUrl address of Stripe's script
+ * Test an origin against a source of a CSP: `https://js.stripe.com`, or `https://*.js.stripe.com` for all its subdomains.
+ * @param {string} origin @param {string} source
  */
-const installTrustedTypesPolicy = (scriptUrl) => {
-  const { origin } = new URL(scriptUrl);
+const isOriginOf = (origin, source) => {
+  const [scheme = '', domain] = source.split('*');
+  return domain === undefined ? origin === source : origin.startsWith(scheme) && origin.endsWith(domain);
+};
+
+/**
+ * Install the page's only Trusted Types policy (https://w3c.github.io/trusted-types/). It also applies to Stripe's script:
+ * no text becomes HTML or script, and a script loads from the origins of Stripe's scripts or not at all. Stripe's script
+ * loads others from subdomains: https://docs.stripe.com/security/guide#content-security-policy
+ * @param {string[]} sources of the CSP
+ */
+const installTrustedTypesPolicy = (sources) => {
   window.trustedTypes?.createPolicy('default', {
-    createScriptURL: (url) => (new URL(url, location.href).origin === origin ? url : null),
+    createScriptURL: (url) => {
+      const { origin } = new URL(url, location.href);
+      return sources.some((source) => isOriginOf(origin, source)) ? url : null;
+    },
   });
 };
 
@@ -93,7 +105,7 @@ const stages = {
 const page = JSON.parse(form.dataset['page'] ?? '');
 const formToken = getField(form, 'form_token').value;
 const lang = document.documentElement.lang;
-installTrustedTypesPolicy(page.stripe.script_url);
+installTrustedTypesPolicy(page.stripe.script_origins);
 
 /** @type {{destroy(): void} | undefined} The payment page that is mounted now. */
 let payment;
