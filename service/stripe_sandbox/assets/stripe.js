@@ -32,6 +32,7 @@
   async function createEmbeddedCheckoutPage(options) {
     const { fetchClientSecret, clientSecret, onComplete } = options ?? {};
     if (current) fail("You cannot have multiple Embedded Checkout objects.");
+    if (fetchClientSecret && clientSecret) fail("You must provide either clientSecret or fetchClientSecret, not both.");
     if (typeof fetchClientSecret !== "function" && !clientSecret) fail("fetchClientSecret must be a function that returns a promise.");
     if (onComplete !== undefined && typeof onComplete !== "function") fail("onComplete must be a function.");
     const page = embeddedPage(onComplete);

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.support.browser import NARROW, WIDE, article, choose, close_thanks, open_card, pay_inline, pay_on
+from tests.support.browser import NARROW, WIDE, article, choose, close_thanks, giving_frame, open_card, pay_inline, pay_on
 from tests.support.installation import ASKS_3DS, DECLINED, PAYS, eventually
 
 
@@ -77,6 +77,41 @@ def test_double_click_creates_one_session(page, installation, site):
     expect(frame.frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()
     orders = [request for request in sent if request.url.endswith("/v1/checkout-sessions")]
     assert len({request.response().json()["client_secret"] for request in orders}) == 1
+
+
+WATCH = """
+(() => {
+  const real = window.Stripe;
+  window.creates = { running: 0, most: 0, options: [] };
+  window.Stripe = (key) => ({
+    createEmbeddedCheckoutPage: async (options) => {
+      creates.options.push(Object.keys(options).sort());
+      creates.most = Math.max(creates.most, ++creates.running);
+      const page = await real(key).createEmbeddedCheckoutPage(options).finally(() => creates.running--);
+      return page;
+    },
+  });
+})();
+"""
+"""Appended to Stripe's script: it notes how often, with which options and how many at once pages are created."""
+
+
+def watched(route):
+    answer = route.fetch()
+    route.fulfill(response=answer, body=answer.text() + WATCH)
+
+
+def creates(page):
+    return giving_frame(page).locator("html").evaluate("() => window.creates")
+
+
+def test_payment_page_gets_client_secret_and_no_function(page, installation, site):
+    page.route("**/stripe.js", watched)
+    frame = open_card(page, site.publish(article(installation)))
+    choose(frame, "25")
+    frame.locator("#submit").click()
+    expect(frame.frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()
+    assert creates(page)["options"] == [["clientSecret", "onComplete"]]
 
 
 def test_changed_amount_is_paid_once(page, installation, site):

@@ -80,7 +80,7 @@ const mountPayment = async ({ publishableKey, scriptUrl, clientSecret, container
   });
   if (!window.Stripe) throw new Error('Stripe’s script did not define Stripe');
   const checkout = await window.Stripe(publishableKey).createEmbeddedCheckoutPage({
-    fetchClientSecret: async () => clientSecret,
+    clientSecret, // with `fetchClientSecret`, `onComplete` was reported to stay silent
     onComplete,
   });
   checkout.mount(container);
