@@ -69,22 +69,28 @@ const loadStripe = (url) =>
   }));
 
 /**
- * Mount Stripe's payment page. Call `destroy` of the result before you mount another one.
- * @param {{publishableKey: string, scriptUrl: string, clientSecret: string, container: HTMLElement, onComplete: () => void}} options
- * @returns {Promise<{destroy(): void}>}
+ * Mount Stripe's payment page, unless the order is given up meanwhile: look after each await. Stripe allows one page at a time.
+ * After one failed create, each later one of this document fails, so call `destroy` of the result before you mount another one.
+ * @param {{publishableKey: string, scriptUrl: string, clientSecret: string, container: HTMLElement, onComplete: () => void, isWanted: () => boolean}} options
+ * @returns {Promise<{destroy(): void} | undefined>} undefined if the order is given up
  */
-const mountPayment = async ({ publishableKey, scriptUrl, clientSecret, container, onComplete }) => {
+const mountPayment = async ({ publishableKey, scriptUrl, clientSecret, container, onComplete, isWanted }) => {
   await loadStripe(scriptUrl).catch((error) => {
     stripeLoaded = undefined; // so that the next attempt loads it again
     throw error;
   });
+  if (!isWanted()) return undefined;
   if (!window.Stripe) throw new Error('Stripe’s script did not define Stripe');
   const checkout = await window.Stripe(publishableKey).createEmbeddedCheckoutPage({
     clientSecret, // with `fetchClientSecret`, `onComplete` was reported to stay silent
     onComplete,
   });
-  checkout.mount(container);
-  return checkout;
+  if (isWanted()) {
+    checkout.mount(container);
+    return checkout;
+  }
+  checkout.destroy();
+  return undefined;
 };
 
 // --- Elements and state -------------------------------------------------------------------------------------------------
@@ -295,8 +301,24 @@ const showPaymentStatus = (shown) => {
   newTab.classList.toggle('prominent', shown === 'blocked');
 };
 
+/** The order whose payment page is wanted now. Each order is another object. @type {object | undefined} */
+let wantedOrder;
+/** The last attempt to mount a payment page. It never fails, and the next attempt begins after it. */
+let mounting = Promise.resolve();
+
+/** Give the order up and remove its payment page. */
+const leavePayment = () => {
+  wantedOrder = undefined;
+  payment?.destroy();
+  payment = undefined;
+};
+
 /** Show Stripe's payment page for a session. @param {CheckoutSession} session */
 const startPayment = async ({ session_token: sessionToken, amount, client_secret: clientSecret = '' }) => {
+  leavePayment();
+  const order = {};
+  wantedOrder = order;
+  const isWanted = () => wantedOrder === order;
   lastSessionToken = sessionToken;
   stages.pay.querySelector('h1')?.replaceChildren(page.texts.paying.replace('{amount}', formatAmount(amount)));
   getField(newTab, 'replaces_session').value = sessionToken;
@@ -304,37 +326,34 @@ const startPayment = async ({ session_token: sessionToken, amount, client_secret
   getField(newTab, 'custom_amount').value = customAmount.value;
   showPaymentStatus('preparing');
   showStage('pay');
-  try {
-    const checkout = await mountPayment({
-      publishableKey: page.stripe.publishable_key,
-      scriptUrl: page.stripe.script_url,
-      clientSecret,
-      container: getElement('payment', HTMLElement),
-      onComplete: () => showThanks(sessionToken),
-    });
-    const wasLeft = lastSessionToken !== sessionToken || stages.pay.hidden || !getElement('opened-in-tab', HTMLElement).hidden;
-    if (wasLeft) return checkout.destroy();
-    payment = checkout;
-    showPaymentStatus('');
-  } catch {
-    if (lastSessionToken === sessionToken) showPaymentStatus('blocked');
-  }
-};
-
-/** Remove the payment page. */
-const destroyPayment = () => {
-  payment?.destroy();
-  payment = undefined;
+  const mountIfWanted = async () => {
+    if (!isWanted()) return;
+    try {
+      payment = await mountPayment({
+        publishableKey: page.stripe.publishable_key,
+        scriptUrl: page.stripe.script_url,
+        clientSecret,
+        container: getElement('payment', HTMLElement),
+        onComplete: () => showThanks(sessionToken),
+        isWanted,
+      });
+      if (isWanted()) showPaymentStatus('');
+    } catch {
+      if (isWanted()) showPaymentStatus('blocked');
+    }
+  };
+  mounting = mounting.then(mountIfWanted);
+  await mounting;
 };
 
 getElement('change', HTMLButtonElement).addEventListener('click', () => {
-  destroyPayment();
+  leavePayment();
   showStage('choose');
 });
 
 newTab.addEventListener('submit', () => {
   showPaymentStatus('opened-in-tab');
-  setTimeout(destroyPayment); // in a later task, because the form must be sent first; the tab's session replaces this one
+  setTimeout(leavePayment); // in a later task, because the form must be sent first; the tab's session replaces this one
 });
 
 // --- Thanks -------------------------------------------------------------------------------------------------------------
