@@ -269,7 +269,10 @@ def _manual_checks(campaigns: Sequence[Campaign]) -> list[Check]:
     """List the settings of the Stripe dashboard that its API does not show."""
     fix = "Settings → Customer emails must send a receipt for each payment; it names the recipient"
     countries = dict.fromkeys(country for campaign in campaigns for country in campaign.warned_bank_countries)
+    has_warned_link = any(campaign.warned_bank_countries and campaign.fallback_url for campaign in campaigns)
+    link = "Settings → Payment methods: switch Link off; a payment link would offer it and ask for a telephone number"
     return [
         Check("receipts", MANUAL, fix),
+        *([Check("Link", MANUAL, link)] if has_warned_link else []),
         *(Check("Radar", MANUAL, f"Radar → Rules must have: Block if :card_country: = '{each}'") for each in countries),
     ]

@@ -76,6 +76,7 @@ def create_params(order: CheckoutOrder) -> Any:
         "payment_intent_data": {"metadata": attribution},  # Stripe does not copy the metadata of a session
         "customer_creation": "if_required",
         "adaptive_pricing": {"enabled": False},  # donors with another currency would pay 2 to 4 % more
+        "wallet_options": {"link": {"display": "never"}},  # it asks for a telephone number; decision 0020
         "locale": order.locale,
         "expires_at": order.expires_at,
     }

@@ -32,7 +32,7 @@ WEBHOOK_EVENTS: Final = (*HANDLED_EVENTS, DECLINE_EVENT)
 """The events that an endpoint must send, and no others: those that change totals, and the signal of card testing."""
 
 METADATA_TAG: Final = {"made_by": "donation-card"}
-WALLETS: Final = ("apple_pay", "google_pay", "link")
+WALLETS: Final = ("apple_pay", "google_pay")
 
 CREATED, UPDATED, UNCHANGED = "created", "updated", "unchanged"
 
