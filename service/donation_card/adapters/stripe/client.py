@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import stripe
 
 from donation_card.errors import Invalid, NotFound, PaymentsUnavailable, ReplayedFailure, StripeKeyRejected
+from donation_card.observability import metrics
 
 _T = TypeVar("_T")
 
@@ -21,10 +23,27 @@ class StripeRejectedRequest(PaymentsUnavailable):
     """Stripe rejected the parameters. The donor did not choose them and can only try again later."""
 
 
-def create_client(secret_key: str, api_base: str | None) -> tuple[stripe.StripeClient, stripe.HTTPXClient]:
+class HTTPClient(stripe.HTTPXClient):
+    """Count the reads, retries included: Stripe limits them (https://docs.stripe.com/rate-limits)."""
+
+    async def request_async(
+        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        if method.lower() == "get":
+            metrics.stripe_reads.labels(resource_of(url)).inc()
+        return await super().request_async(method, url, headers, post_data)
+
+
+def resource_of(url: str) -> str:
+    """Return the resource in an address of the API, without ids: `checkout/sessions`, `refunds`."""
+    first, *rest = urlsplit(url).path.removeprefix("/v1/").split("/")
+    return f"{first}/{rest[0]}" if first == "checkout" and rest else first
+
+
+def create_client(secret_key: str, api_base: str | None) -> tuple[stripe.StripeClient, HTTPClient]:
     """Return the client, and the HTTP client that the caller must close."""
     stripe.enable_telemetry = False  # it writes a file into the home directory
-    http = stripe.HTTPXClient(timeout=8)
+    http = HTTPClient(timeout=8)
     client = stripe.StripeClient(
         secret_key,
         http_client=http,

@@ -103,9 +103,11 @@ class StripePayments:
         v1, filter_by = self._client.v1, {"created": {"gte": created}, "limit": 100}
         # A sync reads the country of the bank. A rebuild lists every session and does not.
         with_charge = filter_by | {"expand": ["data.payment_intent.latest_charge"]} if created else filter_by
+        # An open or expired session is no money. An account that was tested by card thieves has thousands of them.
+        complete = with_charge | {"status": "complete"}
         with_payment = filter_by | {"expand": ["data.payment_intent"]}  # its metadata, without a request for each
         lists: list[tuple[str, Callable[[Any], Awaitable[Any]], Any]] = [
-            ("session", v1.checkout.sessions.list_async, with_charge),
+            ("session", v1.checkout.sessions.list_async, complete),
             ("refund", v1.refunds.list_async, with_payment),
             ("dispute", v1.disputes.list_async, with_payment),
         ]
