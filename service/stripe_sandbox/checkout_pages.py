@@ -123,7 +123,7 @@ def format_amount(amount: int, currency: str, language: str) -> str:
 def _next_url(session: Stored) -> str:
     """Return the address after payment; empty before that, and if the embedded page stays."""
     url = session.body["success_url"]
-    if session.body["redirect_on_completion"] == "always":
+    if session.body.get("redirect_on_completion") == "always":
         url = session.body["return_url"]
     done = session.body["status"] == "complete"
     return str(url).replace("{CHECKOUT_SESSION_ID}", session.id) if done and url else ""
