@@ -192,7 +192,7 @@ OPTIONAL = {
 """Fields that Stripe's OpenAPI description of 2026-05-27 does not call nullable: Stripe leaves them out."""
 
 
-def test_optional_fields_are_left_out_and_never_null(sandbox):
+def test_optional_fields_are_left_out_and_never_null(sandbox: Sandbox) -> None:
     hosted, inline = sandbox.create(), sandbox.create(**embedded())
     sandbox.pay(hosted)
     sandbox.operate("refunds", payment_intent=sandbox.session(hosted.id)["payment_intent"], amount=100)
@@ -202,6 +202,6 @@ def test_optional_fields_are_left_out_and_never_null(sandbox):
             assert found.keys() & OPTIONAL[found["object"]] == given, found["object"]
 
 
-def test_optional_fields_that_were_given_are_returned(sandbox):
+def test_optional_fields_that_were_given_are_returned(sandbox: Sandbox) -> None:
     session = sandbox.create(excluded_payment_method_types=["sepa_debit"])
     assert sandbox.session(session.id)["excluded_payment_method_types"] == ["sepa_debit"]
