@@ -45,6 +45,7 @@ class Settings:
     campaigns_dir: Path = Path("campaigns")
     redis_min_replicas_ack: int = 0
     stripe_rate_limit: int = 25
+    stripe_account: str | None = None
     stripe_api_base: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
@@ -163,6 +164,10 @@ def _key(*prefixes: str) -> Callable[[str], str]:
     return lambda text: _checked(text.startswith(prefixes) and not _PLACEHOLDER.search(text), text)
 
 
+def _account(text: str) -> str:
+    return _checked(bool(re.fullmatch(r"acct_[A-Za-z0-9]{1,80}", text)), text)
+
+
 def _several(parse: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
     return lambda text: tuple(parse(part.strip()) for part in text.split(","))
 
@@ -279,6 +284,15 @@ SETTINGS: Final = (
         "addresses, comma-separated",
         _any_text,
         default="127.0.0.1",
+    ),
+    Setting(
+        "STRIPE_ACCOUNT",
+        "stripe_account",
+        "id of the Stripe account",
+        "the id of your Stripe account (acct_…), from Dashboard → Settings → Account; "
+        "leave it out if the key may read the account",
+        _account,
+        optional=True,
     ),
     Setting(
         "STRIPE_RATE_LIMIT",

@@ -22,7 +22,7 @@ RIGHTS: Final = {
     "payment_links": "rak_payment_link",
     "payment_method_domains": "rak_payment_method_domain",
 }
-"""The first part of a path of the API → the right without `_read` or `_write`. `write` includes `read`."""
+"""The first part of a path of the API → the right without `_read` or `_write`."""
 
 NAMES: Final = {f"{right}_{level}" for right in RIGHTS.values() for level in ("read", "write")}
 

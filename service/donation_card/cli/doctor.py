@@ -92,21 +92,28 @@ async def _all_checks() -> list[Check]:
 async def _stripe_checks(
     settings: Settings, at: StripeProvisioning, campaigns: Sequence[Campaign]
 ) -> AsyncIterator[Check]:
+    from donation_card.adapters.stripe.provisioning import stripes_words
     from donation_card.errors import StripeKeyRejected
 
     try:
-        account = await at.account_info()
-        missing = [permission async for permission in at.missing_permissions()]
-    except StripeKeyRejected:
-        fix = "Stripe rejects it, or it may not read the account; use another (Dashboard → Developers → API keys)"
+        account = await at.account_info(settings.stripe_account)
+        missing = [refused async for refused in at.missing_permissions()]
+    except StripeKeyRejected as error:
+        fix = f"Stripe rejects it; use another (Dashboard → Developers → API keys). Stripe says: {stripes_words(error)}"
         yield Check("secret key", FAIL, fix)
         return
     except Unavailable as error:
         yield Check("Stripe", FAIL, f"no response ({error}): can this machine reach api.stripe.com?")
         return
-    for permission in missing:
-        yield Check("permission of the key", FAIL, f"add “{permission}”")
-    if not missing:
+    if account.refused and not settings.stripe_account:
+        fix = f"set STRIPE_ACCOUNT=acct_… (Dashboard → Settings → Account), or {_add(account.refused)}"
+        yield Check("account of the key", FAIL, fix)
+    elif settings.stripe_account not in (None, account.id):
+        fix = f"the key belongs to {account.id}: correct STRIPE_ACCOUNT or the key"
+        yield Check("account of the key", FAIL, fix)
+    for refused in missing:
+        yield Check("permission of the key", FAIL, _add(refused))
+    if not missing and account.id:
         mode = "" if settings.livemode else " in test mode"
         yield Check(f"secret key for {account.id}{mode}, with all permissions", OK)
     if settings.livemode and settings.stripe_secret_key.startswith("sk_"):
@@ -122,6 +129,13 @@ async def _stripe_checks(
             yield Check("webhook endpoint and domains", MANUAL, fix)
 
 
+def _add(error: DonationCardError) -> str:
+    """Say which right the key lacks, as the dashboard and as the API name it, and quote Stripe."""
+    from donation_card.adapters.stripe.provisioning import stripes_words
+
+    return f"add “{error.params.get('dashboard')}” ({error.params.get('right')}); Stripe says: {stripes_words(error)}"
+
+
 def account_checks(account: AccountInfo, campaigns: Sequence[Campaign]) -> list[Check]:
     """Check the clock, the account, and what the campaign files say about it."""
     skew = abs((datetime.now(UTC) - account.now).total_seconds())
@@ -130,6 +144,9 @@ def account_checks(account: AccountInfo, campaigns: Sequence[Campaign]) -> list[
     else:
         fix = f"{skew:.0f} s from Stripe's; from 300 on, webhooks are rejected: timedatectl set-ntp true"
         found = [Check("clock", FAIL, fix)]
+    if account.refused:
+        fix = "the key may not read it: look in the dashboard if it accepts payments, and at its statement descriptor"
+        found.append(Check("account", MANUAL, fix))
     if not account.takes_payments:
         found.append(Check("account", FAIL, "it accepts no payments yet: the Stripe dashboard shows what is missing"))
     for campaign in campaigns:

@@ -20,7 +20,7 @@ from donation_card.application.ports.payments import (
     UiMode,
 )
 from donation_card.domain.money import Money
-from donation_card.errors import Invalid, NotFound
+from donation_card.errors import Invalid, NotFound, StripeKeyRejected
 from donation_card.observability.metrics import stripe_reads
 
 from tests.support.fakes import FakeClock, FakePayments
@@ -181,3 +181,27 @@ def test_stripe_reads_are_counted_by_resource_and_retries_included(sandbox: Sand
 )
 def test_resource_of_a_read_names_no_id(url: str, resource: str) -> None:
     assert resource_of(url) == resource
+
+
+@pytest.mark.parametrize(
+    ("right", "row"), [("rak_dispute_read", "Disputes: read"), ("rak_charge_read", "Charges and Refunds: read")]
+)
+def test_missing_right_is_named_by_the_request_and_never_read_from_the_text(
+    sandbox: Sandbox, right: str, row: str
+) -> None:
+    payments = StripePayments("rk_test_weak", ["whsec_0123456789abcdef"], api_base=sandbox.url)
+    sandbox.operate("rights", key="rk_test_weak", lacks=[right])
+
+    async def main() -> None:
+        with pytest.raises(StripeKeyRejected) as caught:
+            async for _ in payments.list_created_since(0):
+                pass
+        await payments.close()
+        assert caught.value.params == {"reason": "PermissionError", "right": right, "dashboard": row}
+
+    asyncio.run(main())
+
+
+def test_account_of_the_settings_needs_no_request(sandbox: Sandbox) -> None:
+    payments = StripePayments(KEY, ["whsec_0123456789abcdef"], api_base="http://127.0.0.1:1", account_id="acct_1ada")
+    assert asyncio.run(payments.account()) == Account("acct_1ada", livemode=False)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
+import httpx
 import stripe
 
+from donation_card.adapters.stripe.permissions import missing_right
 from donation_card.errors import Invalid, NotFound, PaymentsUnavailable, ReplayedFailure, StripeKeyRejected
 from donation_card.observability import metrics
 
@@ -19,19 +22,28 @@ CALL_TIMEOUT: Final = 20.0
 """Seconds that one call may take with all its retries; a donor waits for it."""
 
 
+_REFUSED: Final = "donation-card-refused"
+
+
 class StripeRejectedRequest(PaymentsUnavailable):
     """Stripe rejected the parameters. The donor did not choose them and can only try again later."""
 
 
 class HTTPClient(stripe.HTTPXClient):
-    """Count the reads, retries included: Stripe limits them (https://docs.stripe.com/rate-limits)."""
+    """Count the reads, retries included: Stripe limits them (https://docs.stripe.com/rate-limits).
+
+    Add a header to a 403 that says which request was refused.
+    """
 
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
         if method.lower() == "get":
             metrics.stripe_reads.labels(resource_of(url)).inc()
-        return await super().request_async(method, url, headers, post_data)
+        content, status, received = await super().request_async(method, url, headers, post_data)
+        if status == HTTPStatus.FORBIDDEN:  # Stripe's error does not know its request
+            received = httpx.Headers({**received, _REFUSED: f"{method} {resource_of(url)}"})
+        return content, status, received
 
 
 def resource_of(url: str) -> str:
@@ -88,7 +100,10 @@ async def call(request: Awaitable[_T]) -> _T:
     except stripe.APIError as error:
         replayed = (error.headers or {}).get("idempotent-replayed") == "true"
         raise (ReplayedFailure if replayed else PaymentsUnavailable)(reason=str(error.http_status)) from error
-    except (stripe.AuthenticationError, stripe.PermissionError) as error:
-        raise StripeKeyRejected(reason=type(error).__name__) from error
+    except stripe.PermissionError as error:
+        method, _, resource = str((error.headers or {}).get(_REFUSED, "")).partition(" ")
+        raise StripeKeyRejected(reason="PermissionError", **missing_right(method, resource)) from error
+    except stripe.AuthenticationError as error:
+        raise StripeKeyRejected(reason="AuthenticationError") from error
     except (stripe.StripeError, TimeoutError) as error:
         raise PaymentsUnavailable(reason=type(error).__name__) from error

@@ -44,13 +44,24 @@ _LOOKUP_TIMEOUT: Final = 3.0
 class StripePayments:
     """Implement `ports.Payments`."""
 
-    def __init__(self, secret_key: str, webhook_secrets: Sequence[str], *, api_base: str | None = None) -> None:
+    def __init__(
+        self,
+        secret_key: str,
+        webhook_secrets: Sequence[str],
+        *,
+        api_base: str | None = None,
+        account_id: str | None = None,
+    ) -> None:
+        """`account_id`: the account of the key. Without it the account is read, which needs a right of its own."""
+        self._account_id = account_id
         self._livemode = "_live_" in secret_key
         self.key_fingerprint = hashlib.sha256(b"donation-card:" + secret_key.encode()).hexdigest()[:32]
         self._webhook_secrets = tuple(webhook_secrets)
         self._client, self._http = create_client(secret_key, api_base)
 
     async def account(self) -> Account:
+        if self._account_id:
+            return Account(self._account_id, self._livemode)
         found = await call(self._client.v1.accounts.retrieve_current_async())
         with mapped_parse_errors():
             return Account(found.id, self._livemode)
