@@ -30,6 +30,11 @@ MAX_CLOCK_SKEW: Final = 60
 
 MIN_CERTIFICATE_DAYS: Final = 14
 
+RADAR_RULE: Final = (
+    "Radar → Rules must have: Block if :card_country: = '{country}'. Only a Radar plan that supports rules has them; "
+    "without it, nothing blocks such a card"
+)
+
 OK, FAIL, MANUAL = "ok", "FAIL", "MANUAL"
 
 
@@ -291,5 +296,5 @@ def _manual_checks(campaigns: Sequence[Campaign]) -> list[Check]:
     return [
         Check("receipts", MANUAL, fix),
         *([Check("Link", MANUAL, link)] if has_warned_link else []),
-        *(Check("Radar", MANUAL, f"Radar → Rules must have: Block if :card_country: = '{each}'") for each in countries),
+        *(Check("Radar", MANUAL, RADAR_RULE.format(country=each)) for each in countries),
     ]

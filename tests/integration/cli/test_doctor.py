@@ -62,6 +62,12 @@ def test_healthy_installation_leaves_only_manual_checks(patient):
     assert "receipts" in printed
 
 
+def test_doctor_lists_radar_rules_as_manual_and_names_the_plan(patient):
+    installation, _ = patient
+    by_hand = examine(installation)[2].partition("To check by hand")[2]
+    assert "Only a Radar plan that supports rules has them" in by_hand
+
+
 def test_doctor_reports_an_expiring_certificate(patient, tmp_path):
     installation, _ = patient
     with listening() as probe:
