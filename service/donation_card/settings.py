@@ -46,6 +46,7 @@ class Settings:
     redis_min_replicas_ack: int = 0
     stripe_rate_limit: int = 25
     stripe_account: str | None = None
+    stripe_checkout_origin: str | None = None
     stripe_api_base: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
@@ -72,6 +73,9 @@ class Settings:
         A base whose host has a dot and is no address also stands for its subdomains, as js.stripe.com does.
         """
         base = self.stripe_api_base
+        if use == "form":
+            own = (self.stripe_checkout_origin,) if self.stripe_checkout_origin else ()
+            return ((base,) if base else STRIPE_ORIGINS[use]) + own
         if not base:
             return STRIPE_ORIGINS[use]
         parts = urlsplit(base)
@@ -292,6 +296,14 @@ SETTINGS: Final = (
         "the id of your Stripe account (acct_…), from Dashboard → Settings → Account; "
         "leave it out if the key may read the account",
         _account,
+        optional=True,
+    ),
+    Setting(
+        "STRIPE_CHECKOUT_ORIGIN",
+        "stripe_checkout_origin",
+        "origin of your own checkout domain",
+        "the origin of your custom domain for Stripe's pages, https://pay.example.org; leave it out without one",
+        _origin,
         optional=True,
     ),
     Setting(

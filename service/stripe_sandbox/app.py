@@ -49,7 +49,9 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
     endpoints = WebhookEndpoints(store, settings)
     events = Events(store, clock, faults, endpoints, queue)
     sender = WebhookSender(store, clock, queue, events, faults, endpoints, settings)
-    sessions = SessionLifecycle(store, clock, events, settings.public_url, settings.settle_after)
+    sessions = SessionLifecycle(
+        store, clock, events, settings.checkout_url or settings.public_url, settings.settle_after
+    )
     reversals = Reversals(store, clock, events)
     rights = Rights(store)
     pipeline = RequestPipeline(store, faults, Idempotency(store, clock), rights)

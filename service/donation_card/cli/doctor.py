@@ -51,8 +51,8 @@ class Check:
 def doctor() -> None:
     """Check the whole installation.
 
-    It checks the settings, Stripe, Redis, the clock and the public address, and prints what to do, in order. It changes
-    nothing. The exit status is 1 if a check fails.
+    It checks the settings, Stripe, Redis, the clock and the public address, and prints what to do, in order. It creates
+    one checkout session and expires it at once, and changes nothing else. The exit status is 1 if a check fails.
     """
     found = asyncio.run(_all_checks())
     for each in found:
@@ -125,6 +125,8 @@ async def _stripe_checks(
         yield Check("secret key", MANUAL, "it has every permission; a restricted key (rk_…) is enough")
     for each in account_checks(account, campaigns):
         yield each
+    if campaigns and not missing:
+        yield await _checkout_origin_check(settings, at, campaigns[0])
     for checks in (_endpoint_checks(settings, at), _domain_checks(settings, at, campaigns)):
         try:
             async for each in checks:
@@ -163,6 +165,16 @@ def account_checks(account: AccountInfo, campaigns: Sequence[Campaign]) -> list[
             fix = "donors have no other way while our form cannot work: stripe setup creates a link"
             found.append(Check(f"fallback_url of {campaign.id}", MANUAL, fix))
     return found
+
+
+async def _checkout_origin_check(settings: Settings, at: StripeProvisioning, campaign: Campaign) -> Check:
+    try:
+        origin = await at.checkout_origin(campaign.giving.minimum, settings.public_url)
+    except DonationCardError as error:
+        return Check("origin of Stripe's page", FAIL, f"Stripe creates no checkout session: {error}")
+    if origin in settings.stripe_origins("form"):
+        return Check(f"Stripe's page on {origin}", OK)
+    return Check("origin of Stripe's page", FAIL, f"browsers open no form there: STRIPE_CHECKOUT_ORIGIN={origin}")
 
 
 async def _endpoint_checks(settings: Settings, at: StripeProvisioning) -> AsyncIterator[Check]:

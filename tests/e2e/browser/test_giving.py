@@ -6,7 +6,17 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.support.browser import NARROW, WIDE, article, choose, close_thanks, giving_frame, open_card, pay_inline, pay_on
+from tests.support.browser import (
+    NARROW,
+    WIDE,
+    article,
+    choose,
+    close_thanks,
+    giving_frame,
+    open_card,
+    pay_inline,
+    pay_on,
+)
 from tests.support.installation import ASKS_3DS, DECLINED, PAYS, eventually
 
 
@@ -196,8 +206,11 @@ def test_payment_opened_in_a_tab_while_stripe_loads_creates_no_page_here(page, c
 
 def test_sandbox_script_creates_no_page_after_one_that_failed(page, installation):
     page.goto(f"{installation.service}/c/vitaly/give")
-    page.evaluate("""(src) => new Promise((loaded) => document.head.append(
-        Object.assign(document.createElement('script'), { src, onload: loaded })))""", installation.settings.stripe_script)
+    page.evaluate(
+        """(src) => new Promise((loaded) => document.head.append(
+        Object.assign(document.createElement('script'), { src, onload: loaded })))""",
+        installation.settings.stripe_script,
+    )
     attempt = """async (clientSecret) => {
       try { await Stripe('pk_test_ada').createEmbeddedCheckoutPage({ clientSecret }); return 'created'; }
       catch (error) { return error.name; }

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from operator import attrgetter
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import stripe
 
@@ -23,6 +24,7 @@ from donation_card.adapters.stripe.client import (
 )
 from donation_card.adapters.stripe.objects import DECLINE_EVENT, HANDLED_EVENTS
 from donation_card.domain.campaign import Campaign
+from donation_card.domain.money import Money
 from donation_card.errors import NotFound, StripeKeyRejected
 
 API_VERSION: Final = stripe.api_version
@@ -134,6 +136,21 @@ class StripeProvisioning:
         expired = self._client.v1.checkout.sessions.expire_async(NO_SESSION)
         if (error := await _refused(expired)) is not None:
             yield error
+
+    async def checkout_origin(self, price: Money, return_url: str) -> str:
+        """Return the origin of the page of a real session, which is expired at once."""
+        item = {"currency": price.currency.lower(), "unit_amount": price.amount, "product_data": {"name": "doctor"}}
+        params: Any = {
+            "mode": "payment",
+            "ui_mode": "hosted_page",
+            "success_url": return_url,
+            "line_items": [{"quantity": 1, "price_data": item}],
+        }
+        sessions = self._client.v1.checkout.sessions
+        created = await call(sessions.create_async(params))
+        await call(sessions.expire_async(created.id))
+        parts = urlsplit(str(created.url))
+        return f"{parts.scheme}://{parts.netloc}"
 
     async def endpoint(self, url: str) -> Endpoint | None:
         """Return the endpoint of this URL. Prefer an enabled one."""
