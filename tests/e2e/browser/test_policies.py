@@ -103,6 +103,34 @@ def test_trusted_types_policy_admits_js_stripe_com_and_its_subdomains(page, inst
     assert page.evaluate(TRY, address)["script"] == outcome
 
 
+def test_second_script_from_a_subdomain_of_stripe_is_loaded(page, installation, said):
+    """The sandbox's script loads another one from a subdomain, if its own host has some."""
+    named = installation.sandbox.replace("127.0.0.1", "stripe.localhost")
+    subdomains = named.replace("stripe.", "*.stripe.")
+
+    def with_named_host(route):
+        answer = route.fetch()
+        body = answer.text().replace(f'["{installation.sandbox}"]', json.dumps([named, subdomains]))
+        policy = answer.headers["content-security-policy"].replace(installation.sandbox, f"{named} {subdomains}")
+        headers = answer.headers | {"content-security-policy": policy}
+        route.fulfill(response=answer, headers=headers, body=body.replace(installation.sandbox, named))
+
+    def from_sandbox(route):
+        url = re.sub(r"//(b\.)?stripe\.localhost", "//127.0.0.1", route.request.url)
+        route.fulfill(response=route.fetch(url=url))
+
+    page.route("**/c/vitaly/give", with_named_host)
+    page.route(re.compile(r"//(b\.)?stripe\.localhost:"), from_sandbox)
+    loaded = []
+    page.on("requestfinished", lambda request: loaded.append(request.url))
+    page.goto(f"{installation.service}/c/vitaly/give")
+    page.locator(".amount").first.click()
+    page.locator("#submit").click()
+    expect(page.frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()
+    assert named.replace("stripe.", "b.stripe.") + "/assets/embed.js" in loaded
+    assert said == []
+
+
 @pytest.mark.parametrize("path", ["/", "/c/vitaly", "/c/vitaly/embed", "/c/vitaly/frame", "/c/nobody"])
 def test_other_pages_csp_allows_no_foreign_script(page, installation, path):
     page.goto(installation.service + path)
