@@ -13,6 +13,7 @@ class LogEvent(StrEnum):
     CAMPAIGN_FILE_READ = "campaign_file_read"
     CAMPAIGN_FILE_REMOVED = "campaign_file_removed"
     CAMPAIGN_UNKNOWN = "campaign_unknown"
+    CHECKOUT_ORIGIN_UNKNOWN = "checkout_origin_unknown"
     CURRENCY_DIFFERS = "currency_differs"
     DEPENDENCY_UNAVAILABLE = "dependency_unavailable"
     EVENT_IGNORED = "event_ignored"
