@@ -73,6 +73,9 @@ class PaymentRecorder:
             )
         elif record.campaign is None:
             raise IgnoredEvent("other_product")
+        elif record.unknown_status is not None:
+            log.error(LogEvent.SESSION_STATUS_UNKNOWN, session=record.id, status=record.unknown_status)
+            raise IgnoredEvent("status_unknown")
         elif (paid := record.object_state) is None or record.amount is None:
             return None
         else:

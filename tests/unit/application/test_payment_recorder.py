@@ -11,6 +11,7 @@ from donation_card.domain.money import Money
 from donation_card.domain.totals import ObjectKind, Totals
 from donation_card.errors import IgnoredEvent, PaymentsUnavailable
 from donation_card.observability import metrics
+from structlog.testing import capture_logs
 
 from tests.support.fakes import ACCOUNT
 from tests.unit.application.conftest import NOW, ROOF, Worker, paid_session
@@ -37,6 +38,14 @@ async def test_unpaid_session_changes_nothing(worker: Worker, status: SessionSta
 async def test_session_of_another_product_is_ignored(worker: Worker) -> None:
     with pytest.raises(IgnoredEvent, match="other_product"):
         await worker.recorder.record(paid_session(1, campaign=None), "webhook")
+
+
+async def test_session_with_an_unknown_status_is_reported_and_not_counted(worker: Worker) -> None:
+    unknown = paid_session(1, status=SessionStatus.PROCESSING, unknown_status="complete processing")
+    with capture_logs() as logs, pytest.raises(IgnoredEvent, match="status_unknown"):
+        await worker.recorder.record(unknown, "webhook")
+    assert [(line["log_level"], line["event"]) for line in logs] == [("error", "session_status_unknown")]
+    assert await worker.store.campaigns(ACCOUNT) == set()
 
 
 async def test_session_in_another_currency_is_ignored(worker: Worker) -> None:

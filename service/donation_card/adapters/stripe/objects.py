@@ -106,9 +106,10 @@ def parse_session(data: Any, *, replayed: bool = False) -> CheckoutSession:
         metadata = data.get("metadata") or {}
         campaign, total = _metadata_value(metadata.get("campaign")), data.get("amount_total")
         ours = campaign is not None  # sessions of other products may have any amount
+        status = _session_status(data.get("status"), data.get("payment_status"))
         return CheckoutSession(
             id=data["id"],
-            status=_session_status(data["status"], data["payment_status"]),
+            status=status or SessionStatus.PROCESSING,  # the donor must not pay a second time
             amount=Money(total, data["currency"].upper()) if ours and total is not None else None,
             campaign=campaign,
             site=_metadata_value(metadata.get("site")) or "other",
@@ -120,6 +121,7 @@ def parse_session(data: Any, *, replayed: bool = False) -> CheckoutSession:
             url=data.get("url"),
             replayed=replayed,
             charge_country=parse_charge_country(data.get("payment_intent")),
+            unknown_status=None if status else f"{data.get('status')} {data.get('payment_status')}"[:80],
         )
 
 
@@ -180,6 +182,13 @@ def parse_attribution(data: Any) -> Attribution | None:
     return Attribution(campaign, _metadata_value(metadata.get("site")) or "other") if campaign else None
 
 
+_COMPLETE: Final = {
+    "paid": SessionStatus.PAID,
+    "no_payment_required": SessionStatus.PAID,
+    "unpaid": SessionStatus.PROCESSING,
+}
+_INCOMPLETE: Final = {"open": SessionStatus.OPEN, "expired": SessionStatus.EXPIRED}
+
 _PARSERS: Final[dict[str, Callable[[Any], StripeRecord]]] = {
     "session": parse_session,
     "refund": parse_refund,
@@ -206,10 +215,13 @@ def _refund_or_dispute(data: Any, state: ObjectState) -> RefundOrDispute:
     )
 
 
-def _session_status(status: str, payment_status: str) -> SessionStatus:
+def _session_status(status: object, payment_status: object) -> SessionStatus | None:
+    """Return None for statuses that are not known. Both are open enums: Stripe can add a value at any time."""
     if status == "complete":
-        return SessionStatus.PROCESSING if payment_status == "unpaid" else SessionStatus.PAID
-    return SessionStatus(status)
+        return _COMPLETE.get(str(payment_status))
+    if payment_status in ("unpaid", "no_payment_required"):
+        return _INCOMPLETE.get(str(status))
+    return None
 
 
 def _metadata_value(value: Any) -> str | None:

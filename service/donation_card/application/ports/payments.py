@@ -86,11 +86,13 @@ class CheckoutSession:
     url: str | None = None
     replayed: bool = False
     charge_country: ChargeCountry | None = None
+    unknown_status: str | None = None
+    """Both statuses, if this release does not know them together. It is not known to be money, so nothing counts."""
 
     @property
     def object_state(self) -> ObjectState | None:
         """The contribution of the payment to the totals, or None if the session is not paid."""
-        if self.status is not SessionStatus.PAID or not (self.campaign and self.payment_intent and self.amount):
+        if self.status is not SessionStatus.PAID or self.unknown_status or not (self.campaign and self.payment_intent and self.amount):
             return None
         return payment(self.campaign, self.payment_intent, self.amount.amount, paid=True, site=self.site)
 

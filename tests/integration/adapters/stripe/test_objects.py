@@ -63,6 +63,19 @@ def test_every_subscribed_event_is_parsed(kind: str) -> None:
     assert told(event(kind, OBJECTS[HANDLED_EVENTS[kind]])) is not None
 
 
+@pytest.mark.parametrize("status", ["complete", "open", "expired", None, "archived", 5])
+@pytest.mark.parametrize("payment_status", ["paid", "no_payment_required", "unpaid", None, "processing", "PAID", 5, []])
+def test_only_a_status_known_to_be_money_counts(status: Any, payment_status: Any) -> None:
+    found = told(event("checkout.session.completed", SESSION | {"status": status, "payment_status": payment_status}))
+    assert isinstance(found, CheckoutSession)
+    money = status == "complete" and payment_status in ("paid", "no_payment_required")
+    assert (found.object_state is not None) == money
+    no_money = (status == "complete" and payment_status == "unpaid") or (
+        status in ("open", "expired") and payment_status in ("unpaid", "no_payment_required")
+    )
+    assert (found.unknown_status is None) == (money or no_money)
+
+
 anything = st.recursive(
     st.none()
     | st.booleans()
