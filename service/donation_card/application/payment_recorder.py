@@ -64,10 +64,20 @@ class PaymentRecorder:
     async def to_object_state(self, record: StripeRecord) -> ObjectState | None:
         """Return the contribution of a record to the totals, or None if it has none yet.
 
-        Raise IgnoredEvent if the record is not about a donation of ours, or has another currency than the campaign.
+        Raise IgnoredEvent if the record does not count, and count the reason.
         """
+        try:
+            return await self._to_object_state(record)
+        except IgnoredEvent as reason:
+            metrics.not_counted.labels(reason.code).inc()
+            raise
+
+    async def _to_object_state(self, record: StripeRecord) -> ObjectState | None:
         if isinstance(record, RefundOrDispute):
             attribution, currency = await self._attribution(record), record.currency
+            if record.unknown_status is not None:
+                log.error(LogEvent.REFUND_STATUS_UNKNOWN, refund=record.id, status=record.unknown_status)
+                metrics.not_counted.labels("status_unknown").inc()
             state = ObjectState(
                 attribution.campaign, record.kind, record.id, record.cumulative_amounts, attribution.site
             )
@@ -103,6 +113,7 @@ class PaymentRecorder:
             campaign = self.campaigns.get(campaign_id)
         except NotFound:
             log.error(LogEvent.CAMPAIGN_UNKNOWN, campaign=campaign_id)  # it is counted under this name
+            metrics.not_counted.labels("campaign_unknown").inc()
             return
         if currency != campaign.currency:
             log.error(LogEvent.CURRENCY_DIFFERS, campaign=campaign.id, given=currency)

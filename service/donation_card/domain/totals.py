@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import accumulate
+from typing import Final
 
 from donation_card.domain.money import MAX_MINOR_UNITS
 
@@ -50,14 +51,16 @@ def payment(campaign: str, intent_id: str, amount: int, *, paid: bool, site: str
     return ObjectState(campaign, ObjectKind.PAYMENT, intent_id, (0, amount) if paid else (0,), site)
 
 
-_REFUND_COUNTS = {"pending": True, "requires_action": True, "succeeded": True, "failed": False, "canceled": False}
+REFUND_STATUSES: Final = ("pending", "requires_action", "succeeded", "failed", "canceled", None)
+"""The known statuses of a refund. Stripe can add one at any time, and a refund can have none."""
+
+_REFUND_WITHOUT_EFFECT: Final = ("failed", "canceled")
 
 
-def refund(campaign: str, refund_id: str, amount: int, status: str, *, site: str = "other") -> ObjectState:
-    """Return the state of a refund, which counts until it fails. Raise KeyError for an unknown status."""
-    return ObjectState(
-        campaign, ObjectKind.REFUND, refund_id, (0, -amount) if _REFUND_COUNTS[status] else (0, -amount, 0), site
-    )
+def refund(campaign: str, refund_id: str, amount: int, status: object, *, site: str = "other") -> ObjectState:
+    """Return the state of a refund. It reduces the total until it is known to have failed or been canceled."""
+    amounts = (0, -amount, 0) if status in _REFUND_WITHOUT_EFFECT else (0, -amount)
+    return ObjectState(campaign, ObjectKind.REFUND, refund_id, amounts, site)
 
 
 def dispute(campaign: str, dispute_id: str, balance_changes: Sequence[int], *, site: str = "other") -> ObjectState:

@@ -125,9 +125,14 @@ def test_refund_of_a_foreign_payment_is_ignored(installation):
         assert told == {"outcome": "ignored", "reason": "other_product"}
 
 
-def test_refund_with_unknown_status_is_ignored_and_logged(installation):
-    told = post(installation, refund_event(installation.gift("40"), status="reversed")).json()
-    assert told == {"outcome": "ignored", "reason": "status_unknown"}
+@pytest.mark.parametrize("status", ["reversed", None])
+def test_refund_with_unknown_status_reduces_the_total_until_it_fails(installation, status):
+    event = refund_event(installation.gift("40"), status=status)
+    before = settled(installation)
+    assert outcome(post(installation, event)) == "applied"
+    assert installation.totals().raised == before - 500
+    take_back(installation, event)
+    assert installation.totals().raised == before
 
 
 def test_refund_in_another_currency_is_never_added(installation):

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from donation_card.application.ports.payments import Attribution, ChargeCountry, RefundOrDispute, SessionStatus
+from donation_card.application.ports.payments import (
+    Attribution,
+    ChargeCountry,
+    CheckoutSession,
+    RefundOrDispute,
+    SessionStatus,
+)
 from donation_card.application.ports.totals import ApplyResult
 from donation_card.domain.money import Money
 from donation_card.domain.totals import ObjectKind, Totals
@@ -46,6 +53,26 @@ async def test_session_with_an_unknown_status_is_reported_and_not_counted(worker
         await worker.recorder.record(unknown, "webhook")
     assert [(line["log_level"], line["event"]) for line in logs] == [("error", "session_status_unknown")]
     assert await worker.store.campaigns(ACCOUNT) == set()
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (paid_session(1, campaign="well"), "campaign_unknown"),
+        (paid_session(1, campaign=None), "other_product"),
+        (paid_session(1, unknown_status="complete later"), "status_unknown"),
+        (replace(paid_session(1), amount=Money(25_00, "PLN")), "wrong_currency"),
+        (replace(refund(attribution=Attribution("roof", "other")), unknown_status="reversed"), "status_unknown"),
+        (replace(refund(), unknown_status="reversed"), "other_product"),
+    ],
+)
+async def test_each_reason_for_not_counting_has_a_metric(worker: Worker, record: CheckoutSession, reason: str) -> None:
+    counter = metrics.not_counted.labels(reason)
+    before = counter._value.get()
+    with suppress(IgnoredEvent):
+        await worker.recorder.to_object_state(record)
+    assert counter._value.get() == before + 1
+    assert reason in metrics.NOT_COUNTED_REASONS
 
 
 async def test_session_in_another_currency_is_ignored(worker: Worker) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -24,8 +25,9 @@ from donation_card.application.ports.payments import (
     UiMode,
 )
 from donation_card.domain.money import Money
-from donation_card.domain.totals import ObjectState, dispute, refund
+from donation_card.domain.totals import REFUND_STATUSES, ObjectState, dispute, refund
 from donation_card.errors import IgnoredEvent, Invalid
+from donation_card.observability import metrics
 from donation_card.observability.log_events import LogEvent
 
 log = structlog.get_logger()
@@ -97,6 +99,7 @@ def parse_or_skip(kind: str, data: Any) -> StripeRecord | None:
         return parse_object(kind, data)
     except (Invalid, IgnoredEvent) as error:
         log.error(LogEvent.OBJECT_UNREADABLE, object=str(data.get("id"))[:80], reason=error.code)
+        metrics.not_counted.labels("object_unreadable").inc()
         return None
 
 
@@ -137,15 +140,11 @@ def parse_charge_country(payment_intent: Any) -> ChargeCountry | None:
 
 
 def parse_refund(data: Any) -> RefundOrDispute:
-    """Parse https://docs.stripe.com/api/refunds/object. Log an unknown status and raise IgnoredEvent."""
+    """Parse https://docs.stripe.com/api/refunds/object."""
     with _malformed_object():
-        refund_id, amount, status = data["id"], _parse_amount(data["amount"]), data["status"]
-        try:
-            state = refund("-", refund_id, amount, status)
-        except KeyError as error:
-            log.error(LogEvent.REFUND_STATUS_UNKNOWN, refund=refund_id, status=str(status)[:40])
-            raise IgnoredEvent("status_unknown") from error
-        return _refund_or_dispute(data, state)
+        amount, status = _parse_amount(data["amount"]), data.get("status")
+        parsed = _refund_or_dispute(data, refund("-", data["id"], amount, status))
+        return parsed if status in REFUND_STATUSES else replace(parsed, unknown_status=str(status)[:40])
 
 
 def parse_dispute(data: Any) -> RefundOrDispute:

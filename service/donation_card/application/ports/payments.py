@@ -92,7 +92,7 @@ class CheckoutSession:
     @property
     def object_state(self) -> ObjectState | None:
         """The contribution of the payment to the totals, or None if the session is not paid."""
-        if self.status is not SessionStatus.PAID or self.unknown_status or not (self.campaign and self.payment_intent and self.amount):
+        if self.status is not SessionStatus.PAID or not (self.campaign and self.payment_intent and self.amount):
             return None
         return payment(self.campaign, self.payment_intent, self.amount.amount, paid=True, site=self.site)
 
@@ -119,6 +119,8 @@ class RefundOrDispute:
     currency: str
     cumulative_amounts: tuple[int, ...]
     attribution: Attribution | None = None
+    unknown_status: str | None = None
+    """The status of a refund, if this release does not know it. The refund reduces the total all the same."""
 
 
 StripeRecord = CheckoutSession | RefundOrDispute

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from donation_card.adapters.stripe.objects import HANDLED_EVENTS
 from donation_card.adapters.stripe.payments import StripePayments
-from donation_card.application.ports.payments import Account, CheckoutSession, StripeRecord
+from donation_card.application.ports.payments import Account, CheckoutSession, RefundOrDispute, StripeRecord
 from donation_card.domain.money import MAX_MINOR_UNITS
 from donation_card.errors import IgnoredEvent, Invalid
 from hypothesis import given
@@ -74,6 +74,13 @@ def test_only_a_status_known_to_be_money_counts(status: Any, payment_status: Any
         status in ("open", "expired") and payment_status in ("unpaid", "no_payment_required")
     )
     assert (found.unknown_status is None) == (money or no_money)
+
+
+@pytest.mark.parametrize(("status", "unknown"), [(None, None), ("pending", None), ("reversed", "reversed"), ([], "[]")])
+def test_refund_with_an_unknown_status_is_subtracted(status: Any, unknown: str | None) -> None:
+    found = told(event("refund.updated", REFUND | {"status": status}))
+    assert isinstance(found, RefundOrDispute)
+    assert (found.cumulative_amounts, found.unknown_status) == ((0, -500), unknown)
 
 
 anything = st.recursive(
