@@ -74,6 +74,7 @@ def test_completed_unpaid_session_counts_when_paid(installation):
         ({"type": "customer.created"}, "unhandled_type"),
         ({"livemode": True}, "other_mode"),
         ({"account": "acct_somebody"}, "other_account"),
+        ({"context": "acct_somebody"}, "other_account"),
     ],
 )
 def test_foreign_event_is_ignored_with_200(installation, change, reason):

@@ -41,6 +41,18 @@ _LOOKUP_TIMEOUT: Final = 3.0
 """Seconds to find the payment of a refund or a dispute. Stripe sends the event again if that is too short."""
 
 
+def _is_of_account(event: dict[str, Any], account_id: str) -> bool:
+    """Return False if the event names another account.
+
+    `account` is that of a connected account. An event of an organisation has a `context` instead: the path to its
+    account, such as `org_1/acct_1`.
+    """
+    for owner in (event.get("account"), event.get("context")):
+        if owner and str(owner).rpartition("/")[2] != account_id:
+            return False
+    return True
+
+
 class StripePayments:
     """Implement `ports.Payments`."""
 
@@ -136,7 +148,7 @@ class StripePayments:
             raise IgnoredEvent("unhandled_type")
         if event.get("livemode") is not self._livemode:
             raise IgnoredEvent("other_mode")
-        if event.get("account") and event["account"] != account.id:
+        if not _is_of_account(event, account.id):
             raise IgnoredEvent("other_account")
         data = event.get("data")
         subject = data.get("object") if isinstance(data, dict) else None

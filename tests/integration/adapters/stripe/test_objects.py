@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,6 +62,29 @@ def event(kind: str, thing: Any) -> bytes:
 @pytest.mark.parametrize("kind", HANDLED_EVENTS)
 def test_every_subscribed_event_is_parsed(kind: str) -> None:
     assert told(event(kind, OBJECTS[HANDLED_EVENTS[kind]])) is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "ours"),
+    [
+        ({}, True),
+        ({"account": None, "context": None}, True),
+        ({"account": "acct_1"}, True),
+        ({"context": "acct_1"}, True),
+        ({"context": "org_1/acct_1"}, True),
+        ({"account": "acct_2"}, False),
+        ({"context": "acct_2"}, False),
+        ({"context": "acct_1/acct_2"}, False),
+        ({"account": "acct_1", "context": "acct_2"}, False),
+        ({"context": {"id": "acct_1"}}, False),
+    ],
+)
+def test_event_of_another_account_of_the_organisation_is_ignored(change: dict[str, Any], *, ours: bool) -> None:
+    body = json.dumps(json.loads(event("refund.created", REFUND)) | change).encode()
+    now = datetime.now(UTC)
+    signature = WebhookSignature.generate_signature_header(body.decode(), SECRET, int(now.timestamp())).encode()
+    with nullcontext() if ours else pytest.raises(IgnoredEvent, match="other_account"):
+        PAYMENTS.parse_event(body, signature, now, ACCOUNT)
 
 
 @pytest.mark.parametrize("status", ["complete", "open", "expired", None, "archived", 5])
