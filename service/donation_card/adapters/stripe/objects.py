@@ -25,7 +25,14 @@ from donation_card.application.ports.payments import (
     UiMode,
 )
 from donation_card.domain.money import Money
-from donation_card.domain.totals import REFUND_STATUSES, ObjectState, dispute, refund
+from donation_card.domain.totals import (
+    REFUND_STATUSES,
+    BalanceTransaction,
+    ObjectState,
+    dispute,
+    dispute_changes,
+    refund,
+)
 from donation_card.errors import IgnoredEvent, Invalid
 from donation_card.observability import metrics
 from donation_card.observability.log_events import LogEvent
@@ -148,21 +155,19 @@ def parse_refund(data: Any) -> RefundOrDispute:
 
 
 def parse_dispute(data: Any) -> RefundOrDispute:
-    """Parse https://docs.stripe.com/api/disputes/object. Its balance transactions count, whatever its status is.
-
-    The transactions are in the settlement currency. If that is another currency, each moved the disputed amount.
-    They are sorted, because Stripe promises no order. Within one second, the withdrawal comes first.
-    """
+    """Parse https://docs.stripe.com/api/disputes/object. Its balance transactions count, whatever its status is."""
     with _malformed_object():
-        transactions = sorted(
-            (_parse_int(each["created"]), _parse_int(each["amount"]), each["currency"])
+        transactions = [
+            BalanceTransaction(
+                _parse_int(each["amount"]),
+                str(each["currency"]),
+                _parse_int(each["created"]),
+                each.get("reporting_category") == "dispute_reversal",
+            )
             for each in _parse_list(data["balance_transactions"])
-        )
-        disputed = _parse_amount(data["amount"])
-        balance_changes = [
-            amount if currency == data["currency"] else disputed * ((amount > 0) - (amount < 0))
-            for _, amount, currency in transactions
         ]
+        disputed = _parse_amount(data["amount"])
+        balance_changes = dispute_changes(disputed, data["currency"], transactions)
         return _refund_or_dispute(data, dispute("-", data["id"], balance_changes))
 
 

@@ -34,7 +34,7 @@ SESSION = {
     "expires_at": 1_764_003_600,
 }
 REFUND = {"id": "re_1", "amount": 500, "currency": "eur", "payment_intent": "pi_1", "status": "succeeded"}
-MOVED = {"amount": -500, "created": 1_764_000_000, "currency": "eur"}
+MOVED: dict[str, Any] = {"amount": -500, "created": 1_764_000_000, "currency": "eur", "reporting_category": "dispute"}
 DISPUTE = {
     "id": "du_1",
     "amount": 500,
@@ -85,6 +85,18 @@ def test_event_of_another_account_of_the_organisation_is_ignored(change: dict[st
     signature = WebhookSignature.generate_signature_header(body.decode(), SECRET, int(now.timestamp())).encode()
     with nullcontext() if ours else pytest.raises(IgnoredEvent, match="other_account"):
         PAYMENTS.parse_event(body, signature, now, ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("category", "taken"), [("dispute_reversal", 250), ("dispute", 500), ("other_adjustment", 500), (None, 500)]
+)
+def test_only_a_dispute_reversal_gives_back(category: str | None, taken: int) -> None:
+    withdrawn = MOVED | {"amount": -550, "currency": "usd"}
+    later = MOVED | {"amount": 275, "currency": "usd", "created": MOVED["created"] + 9, "reporting_category": category}
+    for transactions in ([withdrawn, later], [later, withdrawn]):
+        found = told(event("charge.dispute.updated", DISPUTE | {"balance_transactions": transactions}))
+        assert isinstance(found, RefundOrDispute)
+        assert found.cumulative_amounts == (0, -500, -taken)
 
 
 @pytest.mark.parametrize("status", ["complete", "open", "expired", None, "archived", 5])
