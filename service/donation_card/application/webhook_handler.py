@@ -50,6 +50,11 @@ class WebhookHandler:
                 log.error(LogEvent.EVENT_MALFORMED)
                 metrics.not_counted.labels("event_malformed").inc()
             raise
+        except IgnoredEvent as reason:
+            if reason.code == "wrong_currency":  # not even a currency that this release knows
+                log.error(LogEvent.CURRENCY_DIFFERS)
+                metrics.not_counted.labels(reason.code).inc()
+            raise
         self.session_limits.record_signal(record)
         if isinstance(record, PaymentDeclined):
             raise IgnoredEvent("payment_declined")

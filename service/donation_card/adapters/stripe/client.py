@@ -9,7 +9,14 @@ from typing import Any, Final, TypeVar
 
 import stripe
 
-from donation_card.errors import Invalid, NotFound, PaymentsUnavailable, ReplayedFailure, StripeKeyRejected
+from donation_card.errors import (
+    IgnoredEvent,
+    Invalid,
+    NotFound,
+    PaymentsUnavailable,
+    ReplayedFailure,
+    StripeKeyRejected,
+)
 
 _T = TypeVar("_T")
 
@@ -39,7 +46,7 @@ def mapped_parse_errors() -> Iterator[None]:
     """Raise PaymentsUnavailable for a response that Stripe did not send, such as the page of a proxy."""
     try:
         yield
-    except (AttributeError, KeyError, TypeError, ValueError, Invalid) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, Invalid, IgnoredEvent) as error:
         raise PaymentsUnavailable(reason="unreadable") from error
 
 

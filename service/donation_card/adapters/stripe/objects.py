@@ -24,10 +24,11 @@ from donation_card.application.ports.payments import (
     StripeRecord,
     UiMode,
 )
-from donation_card.domain.money import Money
+from donation_card.domain.money import MINOR_UNIT_EXPONENT, Money
 from donation_card.domain.totals import (
     REFUND_STATUSES,
     BalanceTransaction,
+    ObjectKind,
     ObjectState,
     dispute,
     dispute_changes,
@@ -105,34 +106,57 @@ def parse_or_skip(kind: str, data: Any) -> StripeRecord | None:
     try:
         return parse_object(kind, data)
     except (Invalid, IgnoredEvent) as error:
-        log.error(LogEvent.OBJECT_UNREADABLE, object=str(data.get("id"))[:80], reason=error.code)
-        metrics.not_counted.labels("object_unreadable").inc()
+        reason = error.code if isinstance(error, IgnoredEvent) else "object_unreadable"
+        name = data.get("id") if isinstance(data, dict) else None
+        log.error(LogEvent.OBJECT_UNREADABLE, object=str(name)[:80], reason=error.code)
+        metrics.not_counted.labels(reason).inc()
         return None
 
 
 def parse_session(data: Any, *, replayed: bool = False) -> CheckoutSession:
-    """Parse https://docs.stripe.com/api/checkout/sessions/object."""
+    """Parse https://docs.stripe.com/api/checkout/sessions/object.
+
+    Read nothing but the metadata of a session of another product: it can have any amount, status and currency. Raise
+    IgnoredEvent (`wrong_currency`) if a session of ours has a currency that this release does not know.
+    """
     with _malformed_object():
         metadata = data.get("metadata") or {}
         campaign, total = _metadata_value(metadata.get("campaign")), data.get("amount_total")
-        ours = campaign is not None  # sessions of other products may have any amount
+        if campaign is None:
+            return _session_of_another_product(data)
+        if total is not None and data["currency"].upper() not in MINOR_UNIT_EXPONENT:
+            raise IgnoredEvent("wrong_currency")
         status = _session_status(data.get("status"), data.get("payment_status"))
         return CheckoutSession(
             id=data["id"],
             status=status or SessionStatus.PROCESSING,  # the donor must not pay a second time
-            amount=Money(total, data["currency"].upper()) if ours and total is not None else None,
+            amount=Money(total, data["currency"].upper()) if total is not None else None,
             campaign=campaign,
             site=_metadata_value(metadata.get("site")) or "other",
             attempt_id=_metadata_value(metadata.get("nonce")),
             payment_intent=_parse_id(data.get("payment_intent")),
             created=data["created"],
-            expires_at=data["expires_at"],
+            expires_at=data.get("expires_at") or 0,
             client_secret=data.get("client_secret"),
             url=data.get("url"),
             replayed=replayed,
             charge_country=parse_charge_country(data.get("payment_intent")),
             unknown_status=None if status else f"{data.get('status')} {data.get('payment_status')}"[:80],
         )
+
+
+def _session_of_another_product(data: Any) -> CheckoutSession:
+    return CheckoutSession(
+        id=str(data.get("id")),
+        status=SessionStatus.PROCESSING,
+        amount=None,
+        campaign=None,
+        site="other",
+        attempt_id=None,
+        payment_intent=None,
+        created=0,
+        expires_at=0,
+    )
 
 
 def parse_charge_country(payment_intent: Any) -> ChargeCountry | None:
@@ -149,6 +173,8 @@ def parse_charge_country(payment_intent: Any) -> ChargeCountry | None:
 def parse_refund(data: Any) -> RefundOrDispute:
     """Parse https://docs.stripe.com/api/refunds/object."""
     with _malformed_object():
+        if data.get("payment_intent") is None:
+            return _reversal_of_another_product(ObjectKind.REFUND, data)
         amount, status = _parse_amount(data["amount"]), data.get("status")
         parsed = _refund_or_dispute(data, refund("-", data["id"], amount, status))
         return parsed if status in REFUND_STATUSES else replace(parsed, unknown_status=str(status)[:40])
@@ -157,6 +183,8 @@ def parse_refund(data: Any) -> RefundOrDispute:
 def parse_dispute(data: Any) -> RefundOrDispute:
     """Parse https://docs.stripe.com/api/disputes/object. Its balance transactions count, whatever its status is."""
     with _malformed_object():
+        if data.get("payment_intent") is None:
+            return _reversal_of_another_product(ObjectKind.DISPUTE, data)
         transactions = [
             BalanceTransaction(
                 _parse_int(each["amount"]),
@@ -206,6 +234,11 @@ def _malformed_object() -> Iterator[None]:
         yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Invalid("event_malformed") from error
+
+
+def _reversal_of_another_product(kind: ObjectKind, data: Any) -> RefundOrDispute:
+    """Read nothing of a refund or dispute without a PaymentIntent. Every payment of a checkout session has one."""
+    return RefundOrDispute(kind, str(data.get("id")), None, str(data.get("currency")).upper(), (0,))
 
 
 def _refund_or_dispute(data: Any, state: ObjectState) -> RefundOrDispute:

@@ -99,6 +99,39 @@ def test_only_a_dispute_reversal_gives_back(category: str | None, taken: int) ->
         assert found.cumulative_amounts == (0, -500, -taken)
 
 
+STRANGE: list[dict[str, Any]] = [
+    {"status": None},
+    {"payment_status": "later"},
+    {"currency": "xdr", "amount_total": 10**14},
+    {"currency": None, "amount_total": None},
+    {"amount_total": -500},
+    {"created": None, "payment_intent": 5},
+]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in HANDLED_EVENTS if HANDLED_EVENTS[kind] == "session"])
+@pytest.mark.parametrize("change", STRANGE)
+@pytest.mark.parametrize("metadata", [None, {}, {"order": "42"}, {"campaign": ""}])
+def test_session_of_another_product_has_any_shape(kind: str, change: dict[str, Any], metadata: Any) -> None:
+    session = SESSION | change | {"metadata": metadata}
+    del session["expires_at"]
+    found = told(event(kind, session))
+    assert isinstance(found, CheckoutSession)
+    assert (found.campaign, found.object_state) == (None, None)
+
+
+@given(fields=st.dictionaries(st.sampled_from(sorted(SESSION.keys() - {"metadata"})), st.none() | st.integers()))
+def test_any_field_of_a_session_of_another_product_may_be_missing(fields: dict[str, Any]) -> None:
+    assert told(event("checkout.session.expired", fields)) is not None
+
+
+@pytest.mark.parametrize("kind", ["refund.created", "charge.dispute.created"])
+def test_reversal_without_a_payment_intent_has_any_shape(kind: str) -> None:
+    found = told(event(kind, {"id": "x_1", "object": "x", "payment_intent": None, "amount": None, "currency": "xdr"}))
+    assert isinstance(found, RefundOrDispute)
+    assert (found.payment_intent, found.cumulative_amounts) == (None, (0,))
+
+
 @pytest.mark.parametrize("status", ["complete", "open", "expired", None, "archived", 5])
 @pytest.mark.parametrize("payment_status", ["paid", "no_payment_required", "unpaid", None, "processing", "PAID", 5, []])
 def test_only_a_status_known_to_be_money_counts(status: Any, payment_status: Any) -> None:
