@@ -12,6 +12,7 @@
     │   ├── TotalsUnavailable    totals_unavailable
     │   ├── ProgressUnknown      progress_unknown
     │   └── PaymentsUnavailable  payments_unavailable
+    │       ├── ListIncomplete     … a list of Stripe ended too early
     │       ├── ReplayedFailure    … and Stripe repeats the failure for this idempotency key
     │       └── StripeKeyRejected  … until an operator replaces the API key
     ├── IgnoredEvent             a Stripe event that does not concern a donation of this installation
@@ -138,6 +139,10 @@ class ReplayedFailure(PaymentsUnavailable):
 
     https://docs.stripe.com/api/idempotent_requests
     """
+
+
+class ListIncomplete(PaymentsUnavailable):
+    """A list of Stripe ended too early. What it did contain was read."""
 
 
 class StripeKeyRejected(PaymentsUnavailable):

@@ -18,6 +18,7 @@ class LogEvent(StrEnum):
     EVENT_IGNORED = "event_ignored"
     EVENT_LIST_FAILED = "event_list_failed"
     EVENT_MALFORMED = "event_malformed"
+    LIST_INCOMPLETE = "list_incomplete"
     LOG_LINES_DROPPED = "log_lines_dropped"
     OBJECT_NOT_OURS = "object_not_ours"
     OBJECT_UNREADABLE = "object_unreadable"

@@ -89,6 +89,7 @@ not_counted: Final = _counter(
 NOT_COUNTED_REASONS: Final = (
     "campaign_unknown",
     "event_malformed",
+    "list_incomplete",
     "object_unreadable",
     "other_product",
     "status_unknown",

@@ -12,6 +12,7 @@ import stripe
 from donation_card.errors import (
     IgnoredEvent,
     Invalid,
+    ListIncomplete,
     NotFound,
     PaymentsUnavailable,
     ReplayedFailure,
@@ -51,7 +52,10 @@ def mapped_parse_errors() -> Iterator[None]:
 
 
 async def iterate_pages(request: Awaitable[Any]) -> AsyncIterator[Any]:
-    """Yield the objects of all pages of a list."""
+    """Yield the objects of all pages of a list.
+
+    Raise ListIncomplete for an empty page that claims to have a successor: nothing says where that one begins.
+    """
     page = await call(request)
     while True:
         with mapped_parse_errors():
@@ -60,6 +64,8 @@ async def iterate_pages(request: Awaitable[Any]) -> AsyncIterator[Any]:
             yield each
         if not has_more:
             return
+        if not objects:
+            raise ListIncomplete(reason="empty_page")
         page = await call(page.next_page_async())
 
 

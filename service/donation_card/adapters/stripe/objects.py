@@ -101,13 +101,18 @@ def parse_object(kind: str, data: Any) -> StripeRecord:
     return _PARSERS[kind](data)
 
 
-def parse_or_skip(kind: str, data: Any) -> StripeRecord | None:
-    """Parse an object of a list. Log an unreadable one and return None, so that all others are still counted."""
+def parse_or_skip(kind: str, data: Any, within: object = None) -> StripeRecord | None:
+    """Parse an object of a list. Log an unreadable one and return None, so that all others are still counted.
+
+    `within` is the id of the event that contains the object, for the log.
+    """
     try:
+        if kind not in _PARSERS:
+            raise Invalid("event_malformed")
         return parse_object(kind, data)
     except (Invalid, IgnoredEvent) as error:
         reason = error.code if isinstance(error, IgnoredEvent) else "object_unreadable"
-        name = data.get("id") if isinstance(data, dict) else None
+        name = data.get("id") if isinstance(data, dict) else within
         log.error(LogEvent.OBJECT_UNREADABLE, object=str(name)[:80], reason=error.code)
         metrics.not_counted.labels(reason).inc()
         return None
@@ -128,7 +133,7 @@ def parse_session(data: Any, *, replayed: bool = False) -> CheckoutSession:
             raise IgnoredEvent("wrong_currency")
         status = _session_status(data.get("status"), data.get("payment_status"))
         return CheckoutSession(
-            id=data["id"],
+            id=_require_id(data),
             status=status or SessionStatus.PROCESSING,  # the donor must not pay a second time
             amount=Money(total, data["currency"].upper()) if total is not None else None,
             campaign=campaign,
@@ -176,7 +181,7 @@ def parse_refund(data: Any) -> RefundOrDispute:
         if data.get("payment_intent") is None:
             return _reversal_of_another_product(ObjectKind.REFUND, data)
         amount, status = _parse_amount(data["amount"]), data.get("status")
-        parsed = _refund_or_dispute(data, refund("-", data["id"], amount, status))
+        parsed = _refund_or_dispute(data, refund("-", _require_id(data), amount, status))
         return parsed if status in REFUND_STATUSES else replace(parsed, unknown_status=str(status)[:40])
 
 
@@ -196,7 +201,7 @@ def parse_dispute(data: Any) -> RefundOrDispute:
         ]
         disputed = _parse_amount(data["amount"])
         balance_changes = dispute_changes(disputed, data["currency"], transactions)
-        return _refund_or_dispute(data, dispute("-", data["id"], balance_changes))
+        return _refund_or_dispute(data, dispute("-", _require_id(data), balance_changes))
 
 
 def parse_declined(data: Any) -> PaymentDeclined:
@@ -272,6 +277,12 @@ def _parse_id(reference: Any) -> str | None:
     if not (found is None or isinstance(found, str)):
         raise ValueError("an id is a text")
     return found
+
+
+def _require_id(data: Any) -> str:
+    if found := _parse_id(data["id"]):
+        return found
+    raise ValueError("an object has an id")
 
 
 def _parse_int(value: Any) -> int:

@@ -9,6 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import structlog
+from stripe import StripeObject
+
 from donation_card.adapters.stripe import webhook_signature
 from donation_card.adapters.stripe.client import (
     StripeRejectedRequest,
@@ -35,10 +38,19 @@ from donation_card.application.ports.payments import (
     PaymentDeclined,
     StripeRecord,
 )
-from donation_card.errors import IgnoredEvent, Invalid, NotFound, PaymentsUnavailable
+from donation_card.errors import IgnoredEvent, Invalid, ListIncomplete, NotFound, PaymentsUnavailable
+from donation_card.observability import metrics
+from donation_card.observability.log_events import LogEvent
+
+log = structlog.get_logger()
 
 _LOOKUP_TIMEOUT: Final = 3.0
 """Seconds to find the payment of a refund or a dispute. Stripe sends the event again if that is too short."""
+
+
+def _to_dict(found: Any) -> dict[str, Any] | None:
+    """Return the fields of an object in a list, or None if it is no object."""
+    return dict(found.to_dict()) if isinstance(found, StripeObject) else None
 
 
 def _is_of_account(event: dict[str, Any], account_id: str) -> bool:
@@ -121,16 +133,27 @@ class StripePayments:
             ("refund", v1.refunds.list_async, with_payment),
             ("dispute", v1.disputes.list_async, with_payment),
         ]
+        incomplete: ListIncomplete | None = None
         for kind, list_async, params in lists:
-            async for found in iterate_pages(list_async(params)):
-                if (record := parse_or_skip(kind, found.to_dict())) is not None:
-                    yield record
+            try:
+                async for found in iterate_pages(list_async(params)):
+                    if (record := parse_or_skip(kind, _to_dict(found))) is not None:
+                        yield record
+            except ListIncomplete as error:
+                log.error(LogEvent.LIST_INCOMPLETE, kind=kind, reason=str(error))
+                metrics.not_counted.labels("list_incomplete").inc()
+                incomplete = error
+        if incomplete:
+            raise incomplete
 
     async def list_changed_since(self, changed: int) -> AsyncIterator[StripeRecord]:
         params: Any = {"created": {"gte": changed}, "types": list(HANDLED_EVENTS), "limit": 100}
         async for event in iterate_pages(self._client.v1.events.list_async(params)):
-            kind = HANDLED_EVENTS[event.type]
-            if (record := parse_or_skip(kind, event.data.object.to_dict())) is not None:
+            fields = _to_dict(event) or {}
+            kind = HANDLED_EVENTS.get(str(fields.get("type")), "event")
+            data = fields.get("data")
+            subject = data.get("object") if isinstance(data, dict) else None
+            if (record := parse_or_skip(kind, subject, within=fields.get("id"))) is not None:
                 yield record
 
     def parse_event(
