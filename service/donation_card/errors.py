@@ -13,6 +13,7 @@
     │   ├── ProgressUnknown      progress_unknown
     │   └── PaymentsUnavailable  payments_unavailable
     │       ├── ListIncomplete     … a list of Stripe ended too early
+    │       ├── PaymentUnknown     … Stripe does not know yet whose payment it is
     │       ├── ReplayedFailure    … and Stripe repeats the failure for this idempotency key
     │       └── StripeKeyRejected  … until an operator replaces the API key
     ├── IgnoredEvent             a Stripe event that does not concern a donation of this installation
@@ -143,6 +144,10 @@ class ReplayedFailure(PaymentsUnavailable):
 
 class ListIncomplete(PaymentsUnavailable):
     """A list of Stripe ended too early. What it did contain was read."""
+
+
+class PaymentUnknown(PaymentsUnavailable):
+    """Stripe named a payment that it does not know or list yet. Nothing says whose it is."""
 
 
 class StripeKeyRejected(PaymentsUnavailable):

@@ -31,7 +31,7 @@ from donation_card.application.public_progress import PublicProgress
 from donation_card.application.stripe_account import StripeAccount
 from donation_card.domain.lifetimes import SESSION_LIFETIME
 from donation_card.domain.totals import ObjectState
-from donation_card.errors import IgnoredEvent, ListIncomplete, PaymentsUnavailable, TotalsUnavailable
+from donation_card.errors import IgnoredEvent, ListIncomplete, PaymentsUnavailable, PaymentUnknown, TotalsUnavailable
 from donation_card.observability import metrics
 from donation_card.observability.log_events import LogEvent
 
@@ -205,6 +205,11 @@ class Reconciliation:
                 state = await self.recorder.to_object_state(record)
             except IgnoredEvent as reason:
                 log.info(LogEvent.OBJECT_NOT_OURS, object=record.id, reason=reason.code)
+                continue
+            except PaymentUnknown as error:  # the next sync asks again
+                recent = error.params.get("reason") == "not_listed"
+                metrics.not_counted.labels("other_product" if recent else "payment_unknown").inc()
+                log.warning(LogEvent.PAYMENT_UNKNOWN, object=record.id, reason=str(error))
                 continue
             if state is not None:
                 yield state

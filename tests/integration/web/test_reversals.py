@@ -120,9 +120,13 @@ def test_refund_in_several_events_counts_once(installation):
 
 
 def test_refund_of_a_foreign_payment_is_ignored(installation):
-    for payment in (None, "pi_of_another_shop"):
-        told = post(installation, refund_event(payment)).json()
-        assert told == {"outcome": "ignored", "reason": "other_product"}
+    told = post(installation, refund_event(None)).json()
+    assert told == {"outcome": "ignored", "reason": "other_product"}
+
+
+def test_refund_of_a_payment_that_stripe_does_not_know_yet_is_sent_again(installation):
+    for _ in range(2):
+        assert post(installation, refund_event("pi_not_yet_known")).status_code == 503
 
 
 @pytest.mark.parametrize("status", ["reversed", None])

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from donation_card.application.payment_recorder import UNRELATED_PAYMENT_LIFETIME
 from donation_card.application.ports.payments import (
     Attribution,
     ChargeCountry,
@@ -16,7 +17,7 @@ from donation_card.application.ports.payments import (
 from donation_card.application.ports.totals import ApplyResult
 from donation_card.domain.money import Money
 from donation_card.domain.totals import ObjectKind, Totals
-from donation_card.errors import IgnoredEvent, PaymentsUnavailable
+from donation_card.errors import IgnoredEvent, PaymentsUnavailable, PaymentUnknown
 from donation_card.observability import metrics
 from structlog.testing import capture_logs
 
@@ -63,7 +64,7 @@ async def test_session_with_an_unknown_status_is_reported_and_not_counted(worker
         (paid_session(1, unknown_status="complete later"), "status_unknown"),
         (replace(paid_session(1), amount=Money(25_00, "PLN")), "wrong_currency"),
         (replace(refund(attribution=Attribution("roof", "other")), unknown_status="reversed"), "status_unknown"),
-        (replace(refund(), unknown_status="reversed"), "other_product"),
+        (replace(refund(None), unknown_status="reversed"), "other_product"),
     ],
 )
 async def test_each_reason_for_not_counting_has_a_metric(worker: Worker, record: CheckoutSession, reason: str) -> None:
@@ -99,6 +100,7 @@ async def test_refund_with_attribution_needs_no_request(worker: Worker) -> None:
 
 @pytest.mark.parametrize("payment", ["pi_other", None])
 async def test_refund_of_another_product_is_looked_up_once(worker: Worker, payment: str | None) -> None:
+    worker.payments.other_payments = {"pi_other"}
     for _ in range(2):
         with pytest.raises(IgnoredEvent, match="other_product"):
             await worker.recorder.record(refund(payment), "webhook")
@@ -107,10 +109,54 @@ async def test_refund_of_another_product_is_looked_up_once(worker: Worker, payme
 
 async def test_unrelated_payments_are_forgotten_in_order(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("donation_card.application.payment_recorder.UNRELATED_PAYMENTS_CACHE", 1)
+    worker.payments.other_payments = {"pi_a", "pi_b"}
     for payment in ("pi_a", "pi_b", "pi_b", "pi_a"):
         with pytest.raises(IgnoredEvent):
             await worker.recorder.record(refund(payment), "webhook")
     assert worker.payments.requests.count("attribution") == 3
+
+
+async def test_payment_that_stripe_does_not_know_yet_is_asked_for_again(worker: Worker) -> None:
+    with pytest.raises(PaymentUnknown):
+        await worker.recorder.record(refund(), "webhook")
+    worker.at_stripe(session := paid_session(1))
+    await worker.recorder.record(session, "webhook")
+    await worker.recorder.record(refund(), "webhook")
+    assert worker.applied() == Totals(15_00, 1)
+
+
+async def test_negative_answer_is_kept_for_minutes(worker: Worker) -> None:
+    worker.recorder.monotonic = lambda: worker.clock.at
+    worker.payments.other_payments = {"pi_1"}
+    for _ in range(2):
+        with pytest.raises(IgnoredEvent, match="other_product"):
+            await worker.recorder.record(refund(), "webhook")
+        worker.clock.advance(UNRELATED_PAYMENT_LIFETIME - 1)
+    assert worker.payments.requests.count("attribution") == 1
+    worker.at_stripe(paid_session(1))
+    assert await worker.recorder.record(refund(), "webhook") is ApplyResult.APPLIED
+
+
+@pytest.mark.parametrize("rebuilt", [True, False])
+async def test_negative_answer_is_never_used_by_a_sync_or_rebuild(worker: Worker, *, rebuilt: bool) -> None:
+    await worker.reconciliation.run()
+    worker.payments.other_payments = {"pi_1"}
+    worker.payments.reverse(refund())
+    with pytest.raises(IgnoredEvent, match="other_product"):
+        await worker.recorder.record(refund(), "webhook")
+    worker.at_stripe(paid_session(1))
+    await (worker.reconciliation.rebuild() if rebuilt else worker.reconciliation.run())
+    assert worker.applied() == Totals(15_00, 1)
+
+
+async def test_sync_with_a_payment_that_stripe_does_not_know_goes_on(worker: Worker) -> None:
+    counter = metrics.not_counted.labels("payment_unknown")
+    before = counter._value.get()
+    worker.payments.reverse(refund("pi_gone"))
+    worker.at_stripe(paid_session(1))
+    await worker.reconciliation.run()
+    assert worker.applied() == Totals(25_00, 1)
+    assert counter._value.get() > before
 
 
 async def test_paid_session_that_cannot_be_recorded_is_no_error(worker: Worker) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -38,7 +39,7 @@ from donation_card.application.ports.payments import (
     PaymentDeclined,
     StripeRecord,
 )
-from donation_card.errors import IgnoredEvent, Invalid, ListIncomplete, NotFound, PaymentsUnavailable
+from donation_card.errors import IgnoredEvent, Invalid, ListIncomplete, NotFound, PaymentsUnavailable, PaymentUnknown
 from donation_card.observability import metrics
 from donation_card.observability.log_events import LogEvent
 
@@ -46,6 +47,9 @@ log = structlog.get_logger()
 
 _LOOKUP_TIMEOUT: Final = 3.0
 """Seconds to find the payment of a refund or a dispute. Stripe sends the event again if that is too short."""
+
+_LISTING_DELAY: Final = 600
+"""Seconds after which Stripe lists the session of a payment. A payment that is older has no session."""
 
 
 def _to_dict(found: Any) -> dict[str, Any] | None:
@@ -116,12 +120,16 @@ class StripePayments:
                 page = await call(
                     v1.checkout.sessions.list_async({"payment_intent": payment_intent, "limit": 1}, options=no_retry)
                 )
-        except NotFound:
-            return None
+        except NotFound as error:
+            raise PaymentUnknown(reason="not_found") from error
         except TimeoutError as error:
             raise PaymentsUnavailable(reason="TimeoutError") from error
         with mapped_parse_errors():
-            return next((parse_attribution(session.to_dict()) for session in page.data), None)
+            if page.data:
+                return parse_attribution(page.data[0].to_dict())
+            if found.created > time.time() - _LISTING_DELAY:
+                raise PaymentUnknown(reason="not_listed")
+            return None
 
     async def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
         v1, filter_by = self._client.v1, {"created": {"gte": created}, "limit": 100}

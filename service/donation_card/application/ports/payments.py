@@ -151,7 +151,8 @@ class Payments(Protocol):
     async def attribution(self, payment_intent: str) -> Attribution | None:
         """Read the metadata of the payment, else of its session. Return None if it is not our donation.
 
-        Try once, for at most 3 s.
+        Raise PaymentUnknown if Stripe does not know the payment, or may not list its session yet. Try once, for at most
+        3 s.
         """
 
     def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from donation_card.adapters.stripe.payments import StripePayments
-from donation_card.application.ports.payments import StripeRecord
-from donation_card.errors import ListIncomplete
+from donation_card.application.ports.payments import Attribution, StripeRecord
+from donation_card.errors import ListIncomplete, PaymentUnknown
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -74,6 +75,32 @@ def provider() -> Iterator[Provider]:
         payments = StripePayments(KEY, ["whsec_0123456789abcdef0123"], api_base=url)
         yield Provider(stripe, payments, runner)
         runner.run(payments.close())
+
+
+@pytest.mark.parametrize(
+    ("age", "sessions", "expected"),
+    [
+        (None, [], "unknown"),
+        (5, [], "unknown"),
+        (3_600, [], None),
+        (5, [SESSION], Attribution("roof", "a.example")),
+        (3_600, [SESSION], Attribution("roof", "a.example")),
+        (5, [SESSION | {"metadata": {}}], None),
+    ],
+)
+def test_payment_without_metadata_is_unknown_until_its_session_must_be_listed(
+    provider: Provider, age: int | None, sessions: list[Any], expected: Any
+) -> None:
+    if age is not None:
+        payment = {"id": "pi_1", "object": "payment_intent", "metadata": {}, "created": int(time.time()) - age}
+        provider.stripe.objects = {"/v1/payment_intents/pi_1": payment}
+    provider.stripe.pages = {SESSIONS: [(sessions, False)]}
+    lookup = provider.payments.attribution("pi_1")
+    if expected == "unknown":
+        with pytest.raises(PaymentUnknown):
+            provider.runner.run(lookup)
+    else:
+        assert provider.runner.run(lookup) == expected
 
 
 @pytest.mark.parametrize("created", [0, 1_800_000_000])
