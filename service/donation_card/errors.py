@@ -163,6 +163,7 @@ class IgnoredEvent(DonationCardError):
         "other_mode",
         "other_product",
         "payment_declined",
+        "payment_incomplete",
         "status_unknown",
         "wrong_currency",
     )

@@ -93,6 +93,9 @@ class PaymentRecorder:
         elif record.unknown_status is not None:
             log.error(LogEvent.SESSION_STATUS_UNKNOWN, session=record.id, status=record.unknown_status)
             raise IgnoredEvent("status_unknown")
+        elif record.is_incomplete:
+            log.error(LogEvent.PAYMENT_INCOMPLETE, session=record.id)
+            raise IgnoredEvent("payment_incomplete")
         elif (paid := record.object_state) is None or record.amount is None:
             return None
         else:

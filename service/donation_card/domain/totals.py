@@ -48,9 +48,17 @@ class ObjectState:
         return len(self.cumulative_amounts) - 1
 
 
-def payment(campaign: str, intent_id: str, amount: int, *, paid: bool, site: str = "other") -> ObjectState:
-    """Return the state of a payment. Its id is the PaymentIntent, which every event about the payment names."""
-    return ObjectState(campaign, ObjectKind.PAYMENT, intent_id, (0, amount) if paid else (0,), site)
+def payment(
+    campaign: str, intent_id: str, amount: int, *, paid: bool, received: int | None = None, site: str = "other"
+) -> ObjectState:
+    """Return the state of a payment. Its id is the PaymentIntent, which every event about the payment names.
+
+    `received` is what was captured of the `amount`. Not every report contains it, so it has a version of its own.
+    """
+    amounts: tuple[int, ...] = (0, amount) if paid else (0,)
+    if paid and received not in (None, amount):
+        amounts = (0, amount, received or 0)
+    return ObjectState(campaign, ObjectKind.PAYMENT, intent_id, amounts, site)
 
 
 REFUND_STATUSES: Final = ("pending", "requires_action", "succeeded", "failed", "canceled", None)

@@ -23,6 +23,7 @@ class LogEvent(StrEnum):
     OBJECT_NOT_OURS = "object_not_ours"
     OBJECT_UNREADABLE = "object_unreadable"
     PAID_SESSION_NOT_RECORDED = "paid_session_not_recorded"
+    PAYMENT_INCOMPLETE = "payment_incomplete"
     PAYMENT_UNKNOWN = "payment_unknown"
     PROGRESS_REFRESH_FAILED = "progress_refresh_failed"
     REBUILD_FINISHED = "rebuild_finished"

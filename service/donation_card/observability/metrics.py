@@ -92,6 +92,7 @@ NOT_COUNTED_REASONS: Final = (
     "list_incomplete",
     "object_unreadable",
     "other_product",
+    "payment_incomplete",
     "payment_unknown",
     "status_unknown",
     "wrong_currency",

@@ -61,6 +61,7 @@ async def test_session_with_an_unknown_status_is_reported_and_not_counted(worker
     [
         (paid_session(1, campaign="well"), "campaign_unknown"),
         (paid_session(1, campaign=None), "other_product"),
+        (paid_session(1, payment_intent=None), "payment_incomplete"),
         (paid_session(1, unknown_status="complete later"), "status_unknown"),
         (replace(paid_session(1), amount=Money(25_00, "PLN")), "wrong_currency"),
         (replace(refund(attribution=Attribution("roof", "other")), unknown_status="reversed"), "status_unknown"),
@@ -74,6 +75,12 @@ async def test_each_reason_for_not_counting_has_a_metric(worker: Worker, record:
         await worker.recorder.to_object_state(record)
     assert counter._value.get() == before + 1
     assert reason in metrics.NOT_COUNTED_REASONS
+
+
+async def test_paid_session_without_a_payment_is_reported(worker: Worker) -> None:
+    with capture_logs() as logs, pytest.raises(IgnoredEvent, match="payment_incomplete"):
+        await worker.recorder.record(paid_session(1, payment_intent=None), "webhook")
+    assert [(line["log_level"], line["event"]) for line in logs] == [("error", "payment_incomplete")]
 
 
 async def test_session_in_another_currency_is_ignored(worker: Worker) -> None:

@@ -248,3 +248,10 @@ def test_partial_reversal_gives_back_its_part(withdrawn: list[int], returned: li
     transactions = moved(*(-amount for amount in withdrawn), *returned)
     part = max(0.0, 1 - sum(returned) / sum(withdrawn))
     assert -sum(dispute_changes(disputed, "eur", transactions)) == pytest.approx(disputed * part, abs=1)
+
+
+@pytest.mark.parametrize("received", [0, 60_00, 100_00, None])
+def test_captured_part_replaces_the_amount_in_any_order(received: int | None) -> None:
+    states = [gift(1, 100_00), payment("roof", "pi_1", 100_00, paid=True, received=received), gift(1, 100_00)]
+    expected = Totals(100_00 if received is None else received, 1)
+    assert {totals_of(order) for order in permutations(states)} == {expected}

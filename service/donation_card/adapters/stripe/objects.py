@@ -132,10 +132,13 @@ def parse_session(data: Any, *, replayed: bool = False) -> CheckoutSession:
         if total is not None and data["currency"].upper() not in MINOR_UNIT_EXPONENT:
             raise IgnoredEvent("wrong_currency")
         status = _session_status(data.get("status"), data.get("payment_status"))
+        received = _amount_received(data)
+        if status is SessionStatus.PAID and received == 0 and total:
+            status = SessionStatus.PROCESSING  # the bank reserved the money, and nobody captured it yet
         return CheckoutSession(
             id=_require_id(data),
             status=status or SessionStatus.PROCESSING,  # the donor must not pay a second time
-            amount=Money(total, data["currency"].upper()) if total is not None else None,
+            amount=Money(_parse_amount(total), data["currency"].upper()) if total is not None else None,
             campaign=campaign,
             site=_metadata_value(metadata.get("site")) or "other",
             attempt_id=_metadata_value(metadata.get("nonce")),
@@ -146,8 +149,18 @@ def parse_session(data: Any, *, replayed: bool = False) -> CheckoutSession:
             url=data.get("url"),
             replayed=replayed,
             charge_country=parse_charge_country(data.get("payment_intent")),
+            received=received,
             unknown_status=None if status else f"{data.get('status')} {data.get('payment_status')}"[:80],
         )
+
+
+def _amount_received(session: Any) -> int | None:
+    """Return the captured amount, or None if the payment was not expanded or is in another currency."""
+    payment_intent = session.get("payment_intent")
+    if not isinstance(payment_intent, dict) or payment_intent.get("currency") != session.get("currency"):
+        return None
+    received = payment_intent.get("amount_received")
+    return None if received is None else _parse_amount(received)
 
 
 def _session_of_another_product(data: Any) -> CheckoutSession:

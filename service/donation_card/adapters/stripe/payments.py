@@ -133,9 +133,10 @@ class StripePayments:
 
     async def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
         v1, filter_by = self._client.v1, {"created": {"gte": created}, "limit": 100}
+        # The metadata and the captured amount of a payment, without a request for each.
+        with_payment = filter_by | {"expand": ["data.payment_intent"]}
         # A sync reads the country of the bank. A rebuild lists every session and does not.
-        with_charge = filter_by | {"expand": ["data.payment_intent.latest_charge"]} if created else filter_by
-        with_payment = filter_by | {"expand": ["data.payment_intent"]}  # its metadata, without a request for each
+        with_charge = filter_by | {"expand": ["data.payment_intent.latest_charge"]} if created else with_payment
         lists: list[tuple[str, Callable[[Any], Awaitable[Any]], Any]] = [
             ("session", v1.checkout.sessions.list_async, with_charge),
             ("refund", v1.refunds.list_async, with_payment),

@@ -125,6 +125,50 @@ def test_any_field_of_a_session_of_another_product_may_be_missing(fields: dict[s
     assert told(event("checkout.session.expired", fields)) is not None
 
 
+@pytest.mark.parametrize("amount", [-500, -1])
+@pytest.mark.parametrize("payment_status", ["paid", "unpaid", "no_payment_required"])
+def test_negative_amount_of_a_session_is_refused(amount: int, payment_status: str) -> None:
+    body = event("checkout.session.completed", SESSION | {"amount_total": amount, "payment_status": payment_status})
+    assert told(body) is None
+
+
+@pytest.mark.parametrize(
+    ("payment_intent", "amounts"),
+    [
+        ({"amount_received": 1500, "currency": "eur"}, (0, 2500, 1500)),
+        ({"amount_received": 2500, "currency": "eur"}, (0, 2500)),
+        ({"amount_received": 0, "currency": "eur"}, None),
+        ({"amount_received": 1500, "currency": "usd"}, (0, 2500)),
+        ({"amount_received": None, "currency": "eur"}, (0, 2500)),
+        ({"currency": "eur"}, (0, 2500)),
+        ({}, (0, 2500)),
+    ],
+)
+def test_partial_capture_counts_what_was_received(payment_intent: Any, amounts: tuple[int, ...] | None) -> None:
+    expanded = {"id": "pi_1", "object": "payment_intent"} | payment_intent
+    found = told(event("checkout.session.completed", SESSION | {"payment_intent": expanded}))
+    assert isinstance(found, CheckoutSession)
+    assert (found.object_state and found.object_state.cumulative_amounts) == amounts
+
+
+@pytest.mark.parametrize(
+    ("change", "incomplete"),
+    [
+        ({}, False),
+        ({"payment_intent": None}, True),
+        ({"amount_total": None}, True),
+        ({"payment_intent": None, "payment_status": "no_payment_required"}, True),
+        ({"payment_intent": None, "payment_status": "no_payment_required", "amount_total": 0}, False),
+        ({"payment_intent": None, "payment_status": "unpaid"}, False),
+        ({"payment_intent": None, "status": "open", "payment_status": "unpaid"}, False),
+    ],
+)
+def test_session_without_a_payment_or_amount_is_incomplete(change: dict[str, Any], *, incomplete: bool) -> None:
+    found = told(event("checkout.session.completed", SESSION | change))
+    assert isinstance(found, CheckoutSession)
+    assert found.is_incomplete == incomplete
+
+
 @pytest.mark.parametrize("kind", ["refund.created", "charge.dispute.created"])
 def test_reversal_without_a_payment_intent_has_any_shape(kind: str) -> None:
     found = told(event(kind, {"id": "x_1", "object": "x", "payment_intent": None, "amount": None, "currency": "xdr"}))
