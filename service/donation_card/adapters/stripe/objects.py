@@ -165,7 +165,7 @@ def _amount_received(session: Any) -> int | None:
 
 def _session_of_another_product(data: Any) -> CheckoutSession:
     return CheckoutSession(
-        id=str(data.get("id")),
+        id=_require_id(data),
         status=SessionStatus.PROCESSING,
         amount=None,
         campaign=None,
@@ -223,6 +223,22 @@ def parse_declined(data: Any) -> PaymentDeclined:
         if parse_attribution(data) is None:
             raise IgnoredEvent("other_product")
         return PaymentDeclined()
+
+
+def parse_payment_of_session(data: Any) -> dict[str, Attribution | None]:
+    """Return the payment of a listed session with its attribution, unless the payment says it itself."""
+    payment = data.get("payment_intent")
+    if not isinstance(payment, dict) or parse_attribution(payment) or not isinstance(payment.get("id"), str):
+        return {}
+    return {payment["id"]: parse_attribution(data)}
+
+
+def attributed(record: RefundOrDispute, listed: dict[str, Attribution | None]) -> RefundOrDispute:
+    """Complete a refund or dispute with what the sessions of the same listing say, so that Stripe is not asked."""
+    if record.attribution or record.payment_intent not in listed:
+        return record
+    attribution = listed[record.payment_intent]
+    return replace(record, attribution=attribution) if attribution else replace(record, payment_intent=None)
 
 
 def parse_attribution(data: Any) -> Attribution | None:

@@ -24,11 +24,13 @@ from donation_card.adapters.stripe.client import (
 from donation_card.adapters.stripe.objects import (
     DECLINE_EVENT,
     HANDLED_EVENTS,
+    attributed,
     create_params,
     parse_attribution,
     parse_declined,
     parse_object,
     parse_or_skip,
+    parse_payment_of_session,
     parse_session,
 )
 from donation_card.application.ports.payments import (
@@ -37,6 +39,7 @@ from donation_card.application.ports.payments import (
     CheckoutOrder,
     CheckoutSession,
     PaymentDeclined,
+    RefundOrDispute,
     StripeRecord,
 )
 from donation_card.errors import IgnoredEvent, Invalid, ListIncomplete, NotFound, PaymentsUnavailable, PaymentUnknown
@@ -93,7 +96,10 @@ class StripePayments:
             replayed = (
                 created.last_response is not None and created.last_response.headers.get("idempotent-replayed") == "true"
             )
-            return parse_session(created.to_dict(), replayed=replayed)
+            session = parse_session(created.to_dict(), replayed=replayed)
+            if session.campaign is None:
+                raise ValueError("not the session that was ordered")
+            return session
 
     async def get_session(self, session_id: str) -> CheckoutSession:
         found = await call(self._client.v1.checkout.sessions.retrieve_async(session_id))
@@ -142,12 +148,19 @@ class StripePayments:
             ("refund", v1.refunds.list_async, with_payment),
             ("dispute", v1.disputes.list_async, with_payment),
         ]
+        listed: dict[str, Attribution | None] = {}
         incomplete: ListIncomplete | None = None
         for kind, list_async, params in lists:
             try:
                 async for found in iterate_pages(list_async(params)):
-                    if (record := parse_or_skip(kind, _to_dict(found))) is not None:
-                        yield record
+                    fields = _to_dict(found)
+                    if (record := parse_or_skip(kind, fields)) is None or fields is None:
+                        continue
+                    if isinstance(record, RefundOrDispute):
+                        yield attributed(record, listed)
+                        continue
+                    listed |= parse_payment_of_session(fields)
+                    yield record
             except ListIncomplete as error:
                 log.error(LogEvent.LIST_INCOMPLETE, kind=kind, reason=str(error))
                 metrics.not_counted.labels("list_incomplete").inc()

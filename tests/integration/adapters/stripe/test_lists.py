@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from donation_card.adapters.stripe.payments import StripePayments
-from donation_card.application.ports.payments import Attribution, StripeRecord
+from donation_card.application.ports.payments import Attribution, RefundOrDispute, StripeRecord
 from donation_card.errors import ListIncomplete, PaymentUnknown
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -75,6 +75,27 @@ def provider() -> Iterator[Provider]:
         payments = StripePayments(KEY, ["whsec_0123456789abcdef0123"], api_base=url)
         yield Provider(stripe, payments, runner)
         runner.run(payments.close())
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_reversal_is_attributed_by_the_sessions_of_the_same_listing(provider: Provider, *, ours: bool) -> None:
+    expanded = {"id": "pi_1", "object": "payment_intent", "metadata": {}, "currency": "eur", "amount_received": 2500}
+    session = SESSION | {"payment_intent": expanded, "metadata": SESSION["metadata"] if ours else {"order": "7"}}
+    provider.stripe.pages = {
+        SESSIONS: [([session], False)],
+        REFUNDS: [([REFUND | {"payment_intent": expanded}], False)],
+        DISPUTES: [([DISPUTE | {"payment_intent": "pi_elsewhere"}], False)],
+    }
+
+    async def listed() -> list[StripeRecord]:
+        return [record async for record in provider.payments.list_created_since(0)]
+
+    _, refund, dispute = provider.runner.run(listed())
+    assert isinstance(refund, RefundOrDispute)
+    expected = (Attribution("roof", "a.example"), "pi_1") if ours else (None, None)
+    assert (refund.attribution, refund.payment_intent) == expected
+    assert isinstance(dispute, RefundOrDispute)
+    assert (dispute.attribution, dispute.payment_intent) == (None, "pi_elsewhere")
 
 
 @pytest.mark.parametrize(
