@@ -28,6 +28,9 @@ ATTACK_STATUS_INTERVAL: Final = 1.0
 SYNC_POLL_INTERVAL: Final = 2.0
 """Seconds between two checks if a sync with Stripe is due."""
 
+MAX_SYNC_RETRY: Final = 120.0
+"""Seconds until a failed sync is repeated, at most. The pause doubles with each failure, because reads are budgeted."""
+
 STARTUP_TIMEOUT: Final = 10.0
 """Seconds that a new worker waits for its public totals before it accepts requests."""
 
@@ -46,6 +49,7 @@ class BackgroundTasks:
         self._sync_error: str | None = "not synchronised with Stripe yet"
         self._totals_error: str | None = "not queried yet"
         self._refreshed = asyncio.Event()
+        self._failed_syncs, self._retry_sync_at = 0, 0.0
 
     def errors(self) -> Mapping[str, str | None]:
         """Return the last error of each dependency, or None."""
@@ -85,11 +89,20 @@ class BackgroundTasks:
             await self._session_limits.sync_attack_status()
 
     async def _synchronise(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._retry_sync_at:
+            return
         try:
             await self._reconciliation.run_if_due()
-        except Unavailable as error:
+        except TotalsUnavailable as error:  # Redis is asked all the time, so that a lost total returns at once
             self._sync_error = str(error)
             raise
+        except Exception as error:
+            self._sync_error = str(error) if isinstance(error, Unavailable) else type(error).__name__
+            self._failed_syncs += 1
+            self._retry_sync_at = now + min(SYNC_POLL_INTERVAL * 2 ** min(self._failed_syncs, 9), MAX_SYNC_RETRY)
+            raise
+        self._failed_syncs = 0
         history = self._reconciliation.history
         if history and history.last_sync_at is not None:  # by this worker or another one
             self._sync_error = None

@@ -12,6 +12,8 @@
     │   ├── TotalsUnavailable    totals_unavailable
     │   ├── ProgressUnknown      progress_unknown
     │   └── PaymentsUnavailable  payments_unavailable
+    │       ├── ListIncomplete     … a list of Stripe ended too early
+    │       ├── PaymentUnknown     … Stripe does not know yet whose payment it is
     │       ├── ReplayedFailure    … and Stripe repeats the failure for this idempotency key
     │       └── StripeKeyRejected  … until an operator replaces the API key
     ├── IgnoredEvent             a Stripe event that does not concern a donation of this installation
@@ -140,6 +142,14 @@ class ReplayedFailure(PaymentsUnavailable):
     """
 
 
+class ListIncomplete(PaymentsUnavailable):
+    """A list of Stripe ended too early. What it did contain was read."""
+
+
+class PaymentUnknown(PaymentsUnavailable):
+    """Stripe named a payment that it does not know or list yet. Nothing says whose it is."""
+
+
 class StripeKeyRejected(PaymentsUnavailable):
     """Stripe rejects the API key: revoked, expired, of the other mode, or without the permission."""
 
@@ -153,6 +163,7 @@ class IgnoredEvent(DonationCardError):
         "other_mode",
         "other_product",
         "payment_declined",
+        "payment_incomplete",
         "status_unknown",
         "wrong_currency",
     )

@@ -86,6 +86,18 @@ class SetRights(BaseModel):
     lacks: list[str]
 
 
+class MoveMoney(BaseModel):
+    """A balance transaction to append to a dispute, such as a correction of the exchange rate.
+
+    `amount` is in minor units of `currency`, which is the settlement currency of the dispute if it is not given.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    amount: int
+    reporting_category: str = "dispute"
+    currency: str = ""
+
+
 class StatusChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
     status: str
@@ -119,6 +131,7 @@ class ControlApi:
             Route("/sandbox/refunds/{id}", self.update_refund, methods=["POST"]),
             Route("/sandbox/disputes", self.create_dispute, methods=["POST"]),
             Route("/sandbox/disputes/{id}", self.update_dispute, methods=["POST"]),
+            Route("/sandbox/disputes/{id}/balance-transactions", self.move_money, methods=["POST"]),
             Route("/sandbox/seed", self.seed_payments, methods=["POST"]),
             Route("/sandbox/deliveries", self.get_deliveries, methods=["GET"]),
             Route("/sandbox/totals", self.get_totals, methods=["GET"]),
@@ -188,6 +201,15 @@ class ControlApi:
 
     async def update_dispute(self, request: Request) -> Response:
         return await _update_status(request, self._reversals.update_dispute)
+
+    async def move_money(self, request: Request) -> Response:
+        body = await _parse_body(request, MoveMoney)
+        if isinstance(body, Response):
+            return body
+        dispute = request.path_params["id"]
+        return _respond(
+            lambda: self._reversals.move_money(dispute, body.amount, body.reporting_category, body.currency)
+        )
 
     async def seed_payments(self, request: Request) -> Response:
         body = await _parse_body(request, SeedPayments)

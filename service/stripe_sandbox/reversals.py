@@ -122,23 +122,34 @@ class Reversals:
                 self._move_money(dispute, 1)
         return dispute.body
 
+    def move_money(self, id: str, amount: int, reporting_category: str, currency: str = "") -> Json:
+        """Append any balance transaction to a dispute, such as a correction of the exchange rate."""
+        with self._store.transaction():
+            dispute = self._get(DISPUTE, id, "dispute")
+            self._append_transaction(dispute, amount, reporting_category, currency)
+        return dispute.body
+
     def _move_money(self, dispute: Stored, direction: int) -> None:
+        """Withdraw or give back the disputed amount."""
+        rate = 1 if dispute.internal["settlement_currency"] == dispute.body["currency"] else 3
+        category = "dispute" if direction < 0 else "dispute_reversal"
+        self._append_transaction(dispute, direction * rate * dispute.body["amount"], category)
+
+    def _append_transaction(self, dispute: Stored, amount: int, category: str, currency: str = "") -> None:
         """Append a balance transaction. Its amount does not include the fee."""
-        currency = dispute.internal["settlement_currency"]
-        rate = 1 if currency == dispute.body["currency"] else 3
         transaction = {
             "id": new_id("txn_"),
             "object": "balance_transaction",
-            "amount": direction * rate * dispute.body["amount"],
+            "amount": amount,
             "created": int(self._clock.now()),
-            "currency": currency,
-            "fee": 1500 if direction < 0 else 0,
-            "reporting_category": "dispute" if direction < 0 else "dispute_reversal",
+            "currency": currency or dispute.internal["settlement_currency"],
+            "fee": 1500 if amount < 0 else 0,
+            "reporting_category": category,
             "type": "adjustment",
         }
         dispute.body["balance_transactions"].append(transaction)
         self._store.save(dispute)
-        type = "charge.dispute.funds_withdrawn" if direction < 0 else "charge.dispute.funds_reinstated"
+        type = "charge.dispute.funds_withdrawn" if amount < 0 else "charge.dispute.funds_reinstated"
         self._events.record(type, dispute.body)
 
     def _refunded_amount(self, payment_id: str) -> int:

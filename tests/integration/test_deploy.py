@@ -9,6 +9,7 @@ import pytest
 import yaml
 from donation_card.domain.campaign import LANGUAGES
 from donation_card.errors import ConfigurationError
+from donation_card.observability.metrics import NOT_COUNTED_REASONS
 from donation_card.server.http_protocol import KEEP_ALIVE
 from donation_card.settings import SETTINGS, from_environment
 
@@ -61,6 +62,17 @@ def test_every_alert_has_a_runbook_entry_and_a_test():
     for case, fires in zip(read("alerts.test.yml")["tests"], (False, True), strict=True):
         assert [each["alertname"] for each in case["alert_rule_test"]] == [rule["alert"] for rule in rules()]
         assert {bool(each.get("exp_alerts")) for each in case["alert_rule_test"]} == {fires}
+
+
+def test_alert_and_runbook_name_each_reason_for_not_counting():
+    reasons = set(NOT_COUNTED_REASONS) - {"other_product"}
+    rule = next(rule for rule in rules() if rule["alert"] == "NotCounted")
+    assert 'reason!="other_product"' in rule["expr"]
+    entry = Path("docs/incidents.md").read_text().partition("### NotCounted")[2].partition("### ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", entry, re.M)) == reasons | {"reason"}
+    _, fires = read("alerts.test.yml")["tests"]
+    alerts = next(each for each in fires["alert_rule_test"] if each["alertname"] == "NotCounted")["exp_alerts"]
+    assert {alert["exp_labels"]["reason"] for alert in alerts} == reasons
 
 
 def test_dashboard_has_a_panel_for_each_question():

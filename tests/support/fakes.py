@@ -37,7 +37,7 @@ from donation_card.domain.publication import (
 )
 from donation_card.domain.rate_limits import Bucket
 from donation_card.domain.totals import ObjectKind, ObjectState, Totals
-from donation_card.errors import IgnoredEvent, Invalid, NotFound, PaymentsUnavailable, TotalsUnavailable
+from donation_card.errors import IgnoredEvent, Invalid, NotFound, PaymentsUnavailable, PaymentUnknown, TotalsUnavailable
 
 ACCOUNT = Account("acct_ada", livemode=False)
 
@@ -364,6 +364,8 @@ class FakePayments:
         self.sessions: dict[str, CheckoutSession] = {}
         self.reversals: dict[str, RefundOrDispute] = {}
         self.changed: list[StripeRecord] = []
+        self.other_payments: set[str] = set()
+        """Payments of other products. Any other payment without a session is unknown."""
         self.requests: list[str] = []
         self._created: dict[str, int] = {}
         self._by_key: dict[str, str] = {}
@@ -414,8 +416,10 @@ class FakePayments:
     async def attribution(self, payment_intent: str) -> Attribution | None:
         self._request("attribution")
         for session in self.sessions.values():
-            if session.payment_intent == payment_intent and session.campaign:
-                return Attribution(session.campaign, session.site)
+            if session.payment_intent == payment_intent:
+                return Attribution(session.campaign, session.site) if session.campaign else None
+        if payment_intent not in self.other_payments:
+            raise PaymentUnknown(reason="not_found")
         return None
 
     async def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:

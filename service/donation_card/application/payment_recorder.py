@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -27,7 +29,10 @@ from donation_card.observability.log_events import LogEvent
 log = structlog.get_logger()
 
 UNRELATED_PAYMENTS_CACHE: Final = 10_000
-"""Payments of other products that are remembered, so that Stripe is asked about each of them once."""
+"""Payments of other products that are remembered, so that Stripe is not asked at each of their webhooks."""
+
+UNRELATED_PAYMENT_LIFETIME: Final = 300.0
+"""Seconds for which such an answer is used. Stripe's lists are late, so it can be wrong."""
 
 
 @dataclass(slots=True)
@@ -36,14 +41,15 @@ class PaymentRecorder:
     campaigns: Campaigns
     totals_store: TotalsStore
     payments: Payments
-    _unrelated_payments: OrderedDict[str, None] = field(default_factory=OrderedDict, init=False)
+    monotonic: Callable[[], float] = time.monotonic
+    _unrelated_payments: OrderedDict[str, float] = field(default_factory=OrderedDict, init=False)
 
     async def record(self, record: StripeRecord, source: str) -> ApplyResult:
         """Apply a record to the totals. `source` is a label of the metric: webhook, donor or sync.
 
         Raise IgnoredEvent if the record is not about a donation of ours, and Unavailable.
         """
-        state = await self.to_object_state(record)
+        state = await self.to_object_state(record, trust_recent_answers=source != "sync")
         return ApplyResult.UNCHANGED if state is None else await self.apply(state, source)
 
     async def record_if_paid(self, session: CheckoutSession) -> None:
@@ -61,18 +67,35 @@ class PaymentRecorder:
                 metrics.sessions.labels("paid").inc()
         return result
 
-    async def to_object_state(self, record: StripeRecord) -> ObjectState | None:
+    async def to_object_state(self, record: StripeRecord, *, trust_recent_answers: bool = False) -> ObjectState | None:
         """Return the contribution of a record to the totals, or None if it has none yet.
 
-        Raise IgnoredEvent if the record is not about a donation of ours, or has another currency than the campaign.
+        Raise IgnoredEvent if the record does not count, and count the reason. Raise PaymentUnknown if Stripe does not
+        know yet whose payment it reverses. Syncs and rebuilds correct mistakes, so they trust no answer of minutes ago.
         """
+        try:
+            return await self._to_object_state(record, trust_recent_answers)
+        except IgnoredEvent as reason:
+            metrics.not_counted.labels(reason.code).inc()
+            raise
+
+    async def _to_object_state(self, record: StripeRecord, trust_recent_answers: bool) -> ObjectState | None:
         if isinstance(record, RefundOrDispute):
-            attribution, currency = await self._attribution(record), record.currency
+            attribution, currency = await self._attribution(record, trust_recent_answers), record.currency
+            if record.unknown_status is not None:
+                log.error(LogEvent.REFUND_STATUS_UNKNOWN, refund=record.id, status=record.unknown_status)
+                metrics.not_counted.labels("status_unknown").inc()
             state = ObjectState(
                 attribution.campaign, record.kind, record.id, record.cumulative_amounts, attribution.site
             )
         elif record.campaign is None:
             raise IgnoredEvent("other_product")
+        elif record.unknown_status is not None:
+            log.error(LogEvent.SESSION_STATUS_UNKNOWN, session=record.id, status=record.unknown_status)
+            raise IgnoredEvent("status_unknown")
+        elif record.is_incomplete:
+            log.error(LogEvent.PAYMENT_INCOMPLETE, session=record.id)
+            raise IgnoredEvent("payment_incomplete")
         elif (paid := record.object_state) is None or record.amount is None:
             return None
         else:
@@ -100,20 +123,25 @@ class PaymentRecorder:
             campaign = self.campaigns.get(campaign_id)
         except NotFound:
             log.error(LogEvent.CAMPAIGN_UNKNOWN, campaign=campaign_id)  # it is counted under this name
+            metrics.not_counted.labels("campaign_unknown").inc()
             return
         if currency != campaign.currency:
             log.error(LogEvent.CURRENCY_DIFFERS, campaign=campaign.id, given=currency)
             raise IgnoredEvent("wrong_currency")
 
-    async def _attribution(self, record: RefundOrDispute) -> Attribution:
+    async def _attribution(self, record: RefundOrDispute, trust_recent_answers: bool) -> Attribution:
         """Find the campaign of a refund or dispute, which names only its payment."""
         payment, attribution = record.payment_intent, record.attribution
-        if attribution is None and payment and payment not in self._unrelated_payments:
+        if attribution is None and payment and not (trust_recent_answers and self._is_unrelated(payment)):
             attribution = await self.payments.attribution(payment)
             if attribution is None:
-                self._unrelated_payments[payment] = None
+                self._unrelated_payments[payment] = self.monotonic() + UNRELATED_PAYMENT_LIFETIME
+                self._unrelated_payments.move_to_end(payment)
                 if len(self._unrelated_payments) > UNRELATED_PAYMENTS_CACHE:
                     self._unrelated_payments.popitem(last=False)
         if attribution is None:
             raise IgnoredEvent("other_product")
         return attribution
+
+    def _is_unrelated(self, payment: str) -> bool:
+        return self._unrelated_payments.get(payment, 0.0) > self.monotonic()

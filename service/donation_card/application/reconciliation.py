@@ -31,7 +31,7 @@ from donation_card.application.public_progress import PublicProgress
 from donation_card.application.stripe_account import StripeAccount
 from donation_card.domain.lifetimes import SESSION_LIFETIME
 from donation_card.domain.totals import ObjectState
-from donation_card.errors import IgnoredEvent, PaymentsUnavailable, TotalsUnavailable
+from donation_card.errors import IgnoredEvent, ListIncomplete, PaymentsUnavailable, PaymentUnknown, TotalsUnavailable
 from donation_card.observability import metrics
 from donation_card.observability.log_events import LogEvent
 
@@ -129,9 +129,15 @@ class Reconciliation:
         store, account, began = self.totals_store, await self.account.get(), self._now()
         names = {campaign.id for campaign in self.campaigns.all()} | await store.campaigns(account)
         rebuilds = {name: await store.begin_rebuild(account, name) for name in sorted(names)}
-        await self._fill_rebuilds(account, rebuilds, on_progress)
+        incomplete: ListIncomplete | None = None
+        try:
+            await self._fill_rebuilds(account, rebuilds, on_progress)
+        except ListIncomplete as error:
+            incomplete = error
         if recent and all(run.since is not None for run in recent.values()):
             await self._apply_news(min(run.since or 0 for run in recent.values()))
+        if incomplete:
+            raise incomplete
         finished = [
             await (
                 store.discard_rebuild(account, rebuild) if dry_run else store.promote_rebuild(account, rebuild, began)
@@ -170,11 +176,20 @@ class Reconciliation:
         on_progress(done)
 
     async def _apply_news(self, since: int) -> int:
-        """Apply what is new since then, and return the number of changes."""
+        """Apply what is new since then, and return the number of changes.
+
+        Raise ListIncomplete after everything else was applied.
+        """
         start, news = max(0, since - OVERLAP), 0
+        incomplete: ListIncomplete | None = None
         for records in (self.payments.list_created_since(start), self._late_changes(start)):
-            async for state in self._states(self._with_bank_check(records, since)):
-                news += await self.recorder.apply(state, "sync") is ApplyResult.APPLIED
+            try:
+                async for state in self._states(self._with_bank_check(records, since)):
+                    news += await self.recorder.apply(state, "sync") is ApplyResult.APPLIED
+            except ListIncomplete as error:
+                incomplete = error
+        if incomplete:
+            raise incomplete
         return news
 
     async def _with_bank_check(self, records: AsyncIterator[StripeRecord], since: int) -> AsyncIterator[StripeRecord]:
@@ -190,6 +205,11 @@ class Reconciliation:
                 state = await self.recorder.to_object_state(record)
             except IgnoredEvent as reason:
                 log.info(LogEvent.OBJECT_NOT_OURS, object=record.id, reason=reason.code)
+                continue
+            except PaymentUnknown as error:  # the next sync asks again
+                recent = error.params.get("reason") == "not_listed"
+                metrics.not_counted.labels("other_product" if recent else "payment_unknown").inc()
+                log.warning(LogEvent.PAYMENT_UNKNOWN, object=record.id, reason=str(error))
                 continue
             if state is not None:
                 yield state

@@ -83,6 +83,20 @@ webhooks: Final = _counter(
 updates: Final = _counter(
     "totals_updates", "Updates of the stored totals by source: webhook, donor, sync.", "source", "kind"
 )
+not_counted: Final = _counter(
+    "not_counted", "Events and objects of Stripe that are not counted, or need a person, by reason.", "reason"
+)
+NOT_COUNTED_REASONS: Final = (
+    "campaign_unknown",
+    "event_malformed",
+    "list_incomplete",
+    "object_unreadable",
+    "other_product",
+    "payment_incomplete",
+    "payment_unknown",
+    "status_unknown",
+    "wrong_currency",
+)
 mismatches: Final = _counter("reconciliation_mismatches", "Wrong totals that a daily rebuild found.", "campaign")
 warned_bank_donations: Final = _counter(
     "warned_bank_donations", "Donations from a bank in a country that the campaign warns about.", "campaign"
@@ -121,6 +135,8 @@ def configure_metrics() -> None:
     disable_created_metrics()  # type: ignore[no-untyped-call]  # they would show when the first donation came
     for each in (attack_mode, last_webhook, cached_reads):
         each.create()
+    for reason in NOT_COUNTED_REASONS:  # an increase is seen only if the counter was there before
+        not_counted.labels(reason)
     _build_info.labels(__version__).set(1)
 
 

@@ -20,7 +20,7 @@ from donation_card.application.ports.payments import (
     UiMode,
 )
 from donation_card.domain.money import Money
-from donation_card.errors import Invalid, NotFound, StripeKeyRejected
+from donation_card.errors import Invalid, NotFound, PaymentUnknown, StripeKeyRejected
 from donation_card.observability.metrics import stripe_reads
 
 from tests.support.fakes import FakeClock, FakePayments
@@ -131,7 +131,8 @@ def test_attribution_comes_from_the_payment(provider: Provider) -> None:
     provider.pay(session)
     intent = provider.run(provider.payments.get_session(session.id)).payment_intent
     assert provider.run(provider.payments.attribution(intent)) == Attribution("roof", "news.example")
-    assert provider.run(provider.payments.attribution("pi_unknown")) is None
+    with pytest.raises(PaymentUnknown):
+        provider.run(provider.payments.attribution("pi_unknown"))
 
 
 def test_listing_has_sessions_created_since(provider: Provider) -> None:

@@ -54,6 +54,17 @@ def moved(dispute: dict[str, Any]) -> list[int]:
     return [each["amount"] for each in dispute["balance_transactions"]]
 
 
+def test_dispute_has_any_further_balance_transaction(sandbox: Sandbox) -> None:
+    dispute = sandbox.operate("disputes", payment_intent=paid(sandbox), amount=1500, settlement_currency="usd")
+    path = f"disputes/{dispute['id']}/balance-transactions"
+    sandbox.operate(path, amount=-20)
+    changed = sandbox.operate(path, amount=2250, reporting_category="dispute_reversal")
+    assert [
+        (each["amount"], each["currency"], each["reporting_category"]) for each in changed["balance_transactions"]
+    ] == [(-4500, "usd", "dispute"), (-20, "usd", "dispute"), (2250, "usd", "dispute_reversal")]
+    assert sandbox.event_types()[-2:] == ["charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated"]
+
+
 def test_dispute_appends_balance_transactions(sandbox: Sandbox) -> None:
     dispute = sandbox.operate("disputes", payment_intent=paid(sandbox), amount=1500, status="warning_needs_response")
     path, seen = f"disputes/{dispute['id']}", [moved(dispute)]

@@ -76,6 +76,7 @@ def test_completed_unpaid_session_counts_when_paid(installation):
         ({"type": "customer.created"}, "unhandled_type"),
         ({"livemode": True}, "other_mode"),
         ({"account": "acct_somebody"}, "other_account"),
+        ({"context": "acct_somebody"}, "other_account"),
     ],
 )
 def test_foreign_event_is_ignored_with_200(installation, change, reason):
@@ -89,9 +90,13 @@ def test_session_of_another_product_or_currency_is_ignored(installation):
             installation, session_event(installation, metadata={"order": "42"}, currency=currency, amount=amount)
         )
         assert other.json() == {"outcome": "ignored", "reason": "other_product"}
+    for change in ({"status": None}, {"expires_at": None}, {"payment_status": "later", "amount_total": -1}):
+        other = post(installation, session_event(installation, metadata={}, **change))
+        assert (other.status_code, other.json()) == (200, {"outcome": "ignored", "reason": "other_product"})
     before = raised(installation)
-    wrong = post(installation, session_event(installation, currency="usd"))
-    assert wrong.json() == {"outcome": "ignored", "reason": "wrong_currency"}
+    for currency in ("usd", "xdr"):
+        wrong = post(installation, session_event(installation, currency=currency))
+        assert wrong.json() == {"outcome": "ignored", "reason": "wrong_currency"}
     assert raised(installation) == before
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 from donation_card.application import reconciliation
-from donation_card.application.ports.payments import ChargeCountry, RefundOrDispute
+from donation_card.application.ports.payments import ChargeCountry, RefundOrDispute, StripeRecord
 from donation_card.application.ports.totals import Rebuild, SyncHistory, SyncRun
 from donation_card.application.reconciliation import MAX_SYNC_INTERVAL, OVERLAP, REBUILD_INTERVAL, SYNC_INTERVAL
 from donation_card.domain.totals import ObjectKind, ObjectState, Totals
-from donation_card.errors import PaymentsUnavailable, TotalsUnavailable
+from donation_card.errors import ListIncomplete, PaymentsUnavailable, TotalsUnavailable
 from donation_card.observability import metrics
 
 from tests.support.fakes import ACCOUNT, FakeClock
@@ -59,6 +60,25 @@ async def test_sync_applies_late_changes(worker: Worker) -> None:
     worker.payments.changed = [RefundOrDispute(ObjectKind.REFUND, "re_1", None, "EUR", (0, -5_00))]
     worker.payments.changed += [paid_session(2, created=1)]
     assert await sync(worker) == Totals(50_00, 2)
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_incomplete_list_stops_no_other_list(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, *, first: bool
+) -> None:
+    async def list_created_since(created: int) -> AsyncIterator[StripeRecord]:
+        yield paid_session(1)
+        raise ListIncomplete(reason="empty_page")
+
+    await sync(worker)
+    before = await history(worker)
+    worker.clock.advance(REBUILD_INTERVAL if first else SYNC_INTERVAL)
+    worker.payments.changed = [paid_session(2)]
+    monkeypatch.setattr(worker.payments, "list_created_since", list_created_since)
+    with pytest.raises(ListIncomplete):
+        await sync(worker)
+    assert worker.applied() == Totals(50_00, 2)
+    assert await history(worker) == before
 
 
 async def test_sync_works_without_the_right_to_read_events(worker: Worker) -> None:

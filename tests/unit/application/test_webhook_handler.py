@@ -7,6 +7,7 @@ from donation_card.application.ports.payments import PaymentDeclined, SessionSta
 from donation_card.application.ports.totals import ApplyResult
 from donation_card.domain.attack_detection import Signals
 from donation_card.errors import IgnoredEvent, Invalid, TotalsUnavailable
+from donation_card.observability import metrics
 
 from tests.support.fakes import ACCOUNT
 from tests.unit.application.conftest import NOW, Worker, paid_session
@@ -25,6 +26,18 @@ async def test_forged_webhook_is_rejected(worker: Worker) -> None:
     with pytest.raises(Invalid, match="signature_invalid"):
         await worker.webhooks.handle(b"{}", b"forged")
     assert worker.activity.last_activity_at == 0
+
+
+async def test_signed_webhook_that_cannot_be_read_is_reported(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse_event(*_: object) -> None:
+        raise Invalid("event_malformed")
+
+    counter = metrics.not_counted.labels("event_malformed")
+    before = counter._value.get()
+    monkeypatch.setattr(worker.payments, "parse_event", parse_event)
+    with pytest.raises(Invalid, match="event_malformed"):
+        await worker.webhooks.handle(b"{}", b"valid")
+    assert counter._value.get() == before + 1
 
 
 async def test_event_that_is_not_ours_is_ignored(worker: Worker) -> None:

@@ -13,7 +13,15 @@ import httpx
 import stripe
 
 from donation_card.adapters.stripe.permissions import missing_right
-from donation_card.errors import Invalid, NotFound, PaymentsUnavailable, ReplayedFailure, StripeKeyRejected
+from donation_card.errors import (
+    IgnoredEvent,
+    Invalid,
+    ListIncomplete,
+    NotFound,
+    PaymentsUnavailable,
+    ReplayedFailure,
+    StripeKeyRejected,
+)
 from donation_card.observability import metrics
 
 _T = TypeVar("_T")
@@ -70,12 +78,15 @@ def mapped_parse_errors() -> Iterator[None]:
     """Raise PaymentsUnavailable for a response that Stripe did not send, such as the page of a proxy."""
     try:
         yield
-    except (AttributeError, KeyError, TypeError, ValueError, Invalid) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, Invalid, IgnoredEvent) as error:
         raise PaymentsUnavailable(reason="unreadable") from error
 
 
 async def iterate_pages(request: Awaitable[Any]) -> AsyncIterator[Any]:
-    """Yield the objects of all pages of a list."""
+    """Yield the objects of all pages of a list.
+
+    Raise ListIncomplete for an empty page that claims to have a successor: nothing says where that one begins.
+    """
     page = await call(request)
     while True:
         with mapped_parse_errors():
@@ -84,6 +95,8 @@ async def iterate_pages(request: Awaitable[Any]) -> AsyncIterator[Any]:
             yield each
         if not has_more:
             return
+        if not objects:
+            raise ListIncomplete(reason="empty_page")
         page = await call(page.next_page_async())
 
 

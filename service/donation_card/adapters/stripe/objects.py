@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -23,9 +24,18 @@ from donation_card.application.ports.payments import (
     StripeRecord,
     UiMode,
 )
-from donation_card.domain.money import Money
-from donation_card.domain.totals import ObjectState, dispute, refund
+from donation_card.domain.money import MINOR_UNIT_EXPONENT, Money
+from donation_card.domain.totals import (
+    REFUND_STATUSES,
+    BalanceTransaction,
+    ObjectKind,
+    ObjectState,
+    dispute,
+    dispute_changes,
+    refund,
+)
 from donation_card.errors import IgnoredEvent, Invalid
+from donation_card.observability import metrics
 from donation_card.observability.log_events import LogEvent
 
 log = structlog.get_logger()
@@ -101,36 +111,80 @@ def parse_object(kind: str, data: Any) -> StripeRecord:
     return _PARSERS[kind](data)
 
 
-def parse_or_skip(kind: str, data: Any) -> StripeRecord | None:
-    """Parse an object of a list. Log an unreadable one and return None, so that all others are still counted."""
+def parse_or_skip(kind: str, data: Any, within: object = None) -> StripeRecord | None:
+    """Parse an object of a list. Log an unreadable one and return None, so that all others are still counted.
+
+    `within` is the id of the event that contains the object, for the log.
+    """
     try:
+        if kind not in _PARSERS:
+            raise Invalid("event_malformed")
         return parse_object(kind, data)
     except (Invalid, IgnoredEvent) as error:
-        log.error(LogEvent.OBJECT_UNREADABLE, object=str(data.get("id"))[:80], reason=error.code)
+        reason = error.code if isinstance(error, IgnoredEvent) else "object_unreadable"
+        name = data.get("id") if isinstance(data, dict) else within
+        log.error(LogEvent.OBJECT_UNREADABLE, object=str(name)[:80], reason=error.code)
+        metrics.not_counted.labels(reason).inc()
         return None
 
 
 def parse_session(data: Any, *, replayed: bool = False) -> CheckoutSession:
-    """Parse https://docs.stripe.com/api/checkout/sessions/object."""
+    """Parse https://docs.stripe.com/api/checkout/sessions/object.
+
+    Read nothing but the metadata of a session of another product: it can have any amount, status and currency. Raise
+    IgnoredEvent (`wrong_currency`) if a session of ours has a currency that this release does not know.
+    """
     with _malformed_object():
         metadata = data.get("metadata") or {}
         campaign, total = _metadata_value(metadata.get("campaign")), data.get("amount_total")
-        ours = campaign is not None  # sessions of other products may have any amount
+        if campaign is None:
+            return _session_of_another_product(data)
+        if total is not None and data["currency"].upper() not in MINOR_UNIT_EXPONENT:
+            raise IgnoredEvent("wrong_currency")
+        status = _session_status(data.get("status"), data.get("payment_status"))
+        received = _amount_received(data)
+        if status is SessionStatus.PAID and received == 0 and total:
+            status = SessionStatus.PROCESSING  # the bank reserved the money, and nobody captured it yet
         return CheckoutSession(
-            id=data["id"],
-            status=_session_status(data["status"], data["payment_status"]),
-            amount=Money(total, data["currency"].upper()) if ours and total is not None else None,
+            id=_require_id(data),
+            status=status or SessionStatus.PROCESSING,  # the donor must not pay a second time
+            amount=Money(_parse_amount(total), data["currency"].upper()) if total is not None else None,
             campaign=campaign,
             site=_metadata_value(metadata.get("site")) or "other",
             attempt_id=_metadata_value(metadata.get("nonce")),
             payment_intent=_parse_id(data.get("payment_intent")),
             created=data["created"],
-            expires_at=data["expires_at"],
+            expires_at=data.get("expires_at") or 0,
             client_secret=data.get("client_secret"),
             url=data.get("url"),
             replayed=replayed,
             charge_country=parse_charge_country(data.get("payment_intent")),
+            received=received,
+            unknown_status=None if status else f"{data.get('status')} {data.get('payment_status')}"[:80],
         )
+
+
+def _amount_received(session: Any) -> int | None:
+    """Return the captured amount, or None if the payment was not expanded or is in another currency."""
+    payment_intent = session.get("payment_intent")
+    if not isinstance(payment_intent, dict) or payment_intent.get("currency") != session.get("currency"):
+        return None
+    received = payment_intent.get("amount_received")
+    return None if received is None else _parse_amount(received)
+
+
+def _session_of_another_product(data: Any) -> CheckoutSession:
+    return CheckoutSession(
+        id=_require_id(data),
+        status=SessionStatus.PROCESSING,
+        amount=None,
+        campaign=None,
+        site="other",
+        attempt_id=None,
+        payment_intent=None,
+        created=0,
+        expires_at=0,
+    )
 
 
 def parse_charge_country(payment_intent: Any) -> ChargeCountry | None:
@@ -152,34 +206,32 @@ def _text_at(value: Any, path: tuple[str, ...]) -> str | None:
 
 
 def parse_refund(data: Any) -> RefundOrDispute:
-    """Parse https://docs.stripe.com/api/refunds/object. Log an unknown status and raise IgnoredEvent."""
+    """Parse https://docs.stripe.com/api/refunds/object."""
     with _malformed_object():
-        refund_id, amount, status = data["id"], _parse_amount(data["amount"]), data["status"]
-        try:
-            state = refund("-", refund_id, amount, status)
-        except KeyError as error:
-            log.error(LogEvent.REFUND_STATUS_UNKNOWN, refund=refund_id, status=str(status)[:40])
-            raise IgnoredEvent("status_unknown") from error
-        return _refund_or_dispute(data, state)
+        if data.get("payment_intent") is None:
+            return _reversal_of_another_product(ObjectKind.REFUND, data)
+        amount, status = _parse_amount(data["amount"]), data.get("status")
+        parsed = _refund_or_dispute(data, refund("-", _require_id(data), amount, status))
+        return parsed if status in REFUND_STATUSES else replace(parsed, unknown_status=str(status)[:40])
 
 
 def parse_dispute(data: Any) -> RefundOrDispute:
-    """Parse https://docs.stripe.com/api/disputes/object. Its balance transactions count, whatever its status is.
-
-    The transactions are in the settlement currency. If that is another currency, each moved the disputed amount.
-    They are sorted, because Stripe promises no order. Within one second, the withdrawal comes first.
-    """
+    """Parse https://docs.stripe.com/api/disputes/object. Its balance transactions count, whatever its status is."""
     with _malformed_object():
-        transactions = sorted(
-            (_parse_int(each["created"]), _parse_int(each["amount"]), each["currency"])
+        if data.get("payment_intent") is None:
+            return _reversal_of_another_product(ObjectKind.DISPUTE, data)
+        transactions = [
+            BalanceTransaction(
+                _parse_int(each["amount"]),
+                str(each["currency"]),
+                _parse_int(each["created"]),
+                each.get("reporting_category") == "dispute_reversal",
+            )
             for each in _parse_list(data["balance_transactions"])
-        )
-        disputed = _parse_amount(data["amount"])
-        balance_changes = [
-            amount if currency == data["currency"] else disputed * ((amount > 0) - (amount < 0))
-            for _, amount, currency in transactions
         ]
-        return _refund_or_dispute(data, dispute("-", data["id"], balance_changes))
+        disputed = _parse_amount(data["amount"])
+        balance_changes = dispute_changes(disputed, data["currency"], transactions)
+        return _refund_or_dispute(data, dispute("-", _require_id(data), balance_changes))
 
 
 def parse_declined(data: Any) -> PaymentDeclined:
@@ -190,12 +242,35 @@ def parse_declined(data: Any) -> PaymentDeclined:
         return PaymentDeclined()
 
 
+def parse_payment_of_session(data: Any) -> dict[str, Attribution | None]:
+    """Return the payment of a listed session with its attribution, unless the payment says it itself."""
+    payment = data.get("payment_intent")
+    if not isinstance(payment, dict) or parse_attribution(payment) or not isinstance(payment.get("id"), str):
+        return {}
+    return {payment["id"]: parse_attribution(data)}
+
+
+def attributed(record: RefundOrDispute, listed: dict[str, Attribution | None]) -> RefundOrDispute:
+    """Complete a refund or dispute with what the sessions of the same listing say, so that Stripe is not asked."""
+    if record.attribution or record.payment_intent not in listed:
+        return record
+    attribution = listed[record.payment_intent]
+    return replace(record, attribution=attribution) if attribution else replace(record, payment_intent=None)
+
+
 def parse_attribution(data: Any) -> Attribution | None:
     """Return the campaign and the site in the metadata of an object, or None if it is not a donation."""
     metadata = data.get("metadata") or {}
     campaign = _metadata_value(metadata.get("campaign"))
     return Attribution(campaign, _metadata_value(metadata.get("site")) or "other") if campaign else None
 
+
+_COMPLETE: Final = {
+    "paid": SessionStatus.PAID,
+    "no_payment_required": SessionStatus.PAID,
+    "unpaid": SessionStatus.PROCESSING,
+}
+_INCOMPLETE: Final = {"open": SessionStatus.OPEN, "expired": SessionStatus.EXPIRED}
 
 _PARSERS: Final[dict[str, Callable[[Any], StripeRecord]]] = {
     "session": parse_session,
@@ -212,6 +287,11 @@ def _malformed_object() -> Iterator[None]:
         raise Invalid("event_malformed") from error
 
 
+def _reversal_of_another_product(kind: ObjectKind, data: Any) -> RefundOrDispute:
+    """Read nothing of a refund or dispute without a PaymentIntent. Every payment of a checkout session has one."""
+    return RefundOrDispute(kind, str(data.get("id")), None, str(data.get("currency")).upper(), (0,))
+
+
 def _refund_or_dispute(data: Any, state: ObjectState) -> RefundOrDispute:
     return RefundOrDispute(
         state.kind,
@@ -223,10 +303,13 @@ def _refund_or_dispute(data: Any, state: ObjectState) -> RefundOrDispute:
     )
 
 
-def _session_status(status: str, payment_status: str) -> SessionStatus:
+def _session_status(status: object, payment_status: object) -> SessionStatus | None:
+    """Return None for statuses that are not known. Both are open enums: Stripe can add a value at any time."""
     if status == "complete":
-        return SessionStatus.PROCESSING if payment_status == "unpaid" else SessionStatus.PAID
-    return SessionStatus(status)
+        return _COMPLETE.get(str(payment_status))
+    if payment_status in ("unpaid", "no_payment_required"):
+        return _INCOMPLETE.get(str(status))
+    return None
 
 
 def _metadata_value(value: Any) -> str | None:
@@ -240,6 +323,12 @@ def _parse_id(reference: Any) -> str | None:
     if not (found is None or isinstance(found, str)):
         raise ValueError("an id is a text")
     return found
+
+
+def _require_id(data: Any) -> str:
+    if found := _parse_id(data["id"]):
+        return found
+    raise ValueError("an object has an id")
 
 
 def _parse_int(value: Any) -> int:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
+
+import structlog
+from stripe import StripeObject
 
 from donation_card.adapters.stripe import webhook_signature
 from donation_card.adapters.stripe.client import (
@@ -20,11 +24,13 @@ from donation_card.adapters.stripe.client import (
 from donation_card.adapters.stripe.objects import (
     DECLINE_EVENT,
     HANDLED_EVENTS,
+    attributed,
     create_params,
     parse_attribution,
     parse_declined,
     parse_object,
     parse_or_skip,
+    parse_payment_of_session,
     parse_session,
 )
 from donation_card.application.ports.payments import (
@@ -33,12 +39,37 @@ from donation_card.application.ports.payments import (
     CheckoutOrder,
     CheckoutSession,
     PaymentDeclined,
+    RefundOrDispute,
     StripeRecord,
 )
-from donation_card.errors import IgnoredEvent, Invalid, NotFound, PaymentsUnavailable
+from donation_card.errors import IgnoredEvent, Invalid, ListIncomplete, NotFound, PaymentsUnavailable, PaymentUnknown
+from donation_card.observability import metrics
+from donation_card.observability.log_events import LogEvent
+
+log = structlog.get_logger()
 
 _LOOKUP_TIMEOUT: Final = 3.0
 """Seconds to find the payment of a refund or a dispute. Stripe sends the event again if that is too short."""
+
+_LISTING_DELAY: Final = 600
+"""Seconds after which Stripe lists the session of a payment. A payment that is older has no session."""
+
+
+def _to_dict(found: Any) -> dict[str, Any] | None:
+    """Return the fields of an object in a list, or None if it is no object."""
+    return dict(found.to_dict()) if isinstance(found, StripeObject) else None
+
+
+def _is_of_account(event: dict[str, Any], account_id: str) -> bool:
+    """Return False if the event names another account.
+
+    `account` is that of a connected account. An event of an organisation has a `context` instead: the path to its
+    account, such as `org_1/acct_1`.
+    """
+    for owner in (event.get("account"), event.get("context")):
+        if owner and str(owner).rpartition("/")[2] != account_id:
+            return False
+    return True
 
 
 class StripePayments:
@@ -76,7 +107,10 @@ class StripePayments:
             replayed = (
                 created.last_response is not None and created.last_response.headers.get("idempotent-replayed") == "true"
             )
-            return parse_session(created.to_dict(), replayed=replayed)
+            session = parse_session(created.to_dict(), replayed=replayed)
+            if session.campaign is None:
+                raise ValueError("not the session that was ordered")
+            return session
 
     async def get_session(self, session_id: str) -> CheckoutSession:
         found = await call(self._client.v1.checkout.sessions.retrieve_async(session_id))
@@ -103,35 +137,58 @@ class StripePayments:
                 page = await call(
                     v1.checkout.sessions.list_async({"payment_intent": payment_intent, "limit": 1}, options=no_retry)
                 )
-        except NotFound:
-            return None
+        except NotFound as error:
+            raise PaymentUnknown(reason="not_found") from error
         except TimeoutError as error:
             raise PaymentsUnavailable(reason="TimeoutError") from error
         with mapped_parse_errors():
-            return next((parse_attribution(session.to_dict()) for session in page.data), None)
+            if page.data:
+                return parse_attribution(page.data[0].to_dict())
+            if found.created > time.time() - _LISTING_DELAY:
+                raise PaymentUnknown(reason="not_listed")
+            return None
 
     async def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
         v1, filter_by = self._client.v1, {"created": {"gte": created}, "limit": 100}
+        # The metadata and the captured amount of a payment, without a request for each.
+        with_payment = filter_by | {"expand": ["data.payment_intent"]}
         # A sync reads the country of the bank. A rebuild lists every session and does not.
-        with_charge = filter_by | {"expand": ["data.payment_intent.latest_charge"]} if created else filter_by
+        with_charge = filter_by | {"expand": ["data.payment_intent.latest_charge"]} if created else with_payment
         # An open or expired session is no money. An account that was tested by card thieves has thousands of them.
         complete = with_charge | {"status": "complete"}
-        with_payment = filter_by | {"expand": ["data.payment_intent"]}  # its metadata, without a request for each
         lists: list[tuple[str, Callable[[Any], Awaitable[Any]], Any]] = [
             ("session", v1.checkout.sessions.list_async, complete),
             ("refund", v1.refunds.list_async, with_payment),
             ("dispute", v1.disputes.list_async, with_payment),
         ]
+        listed: dict[str, Attribution | None] = {}
+        incomplete: ListIncomplete | None = None
         for kind, list_async, params in lists:
-            async for found in iterate_pages(list_async(params)):
-                if (record := parse_or_skip(kind, found.to_dict())) is not None:
+            try:
+                async for found in iterate_pages(list_async(params)):
+                    fields = _to_dict(found)
+                    if (record := parse_or_skip(kind, fields)) is None or fields is None:
+                        continue
+                    if isinstance(record, RefundOrDispute):
+                        yield attributed(record, listed)
+                        continue
+                    listed |= parse_payment_of_session(fields)
                     yield record
+            except ListIncomplete as error:
+                log.error(LogEvent.LIST_INCOMPLETE, kind=kind, reason=str(error))
+                metrics.not_counted.labels("list_incomplete").inc()
+                incomplete = error
+        if incomplete:
+            raise incomplete
 
     async def list_changed_since(self, changed: int) -> AsyncIterator[StripeRecord]:
         params: Any = {"created": {"gte": changed}, "types": list(HANDLED_EVENTS), "limit": 100}
         async for event in iterate_pages(self._client.v1.events.list_async(params)):
-            kind = HANDLED_EVENTS[event.type]
-            if (record := parse_or_skip(kind, event.data.object.to_dict())) is not None:
+            fields = _to_dict(event) or {}
+            kind = HANDLED_EVENTS.get(str(fields.get("type")), "event")
+            data = fields.get("data")
+            subject = data.get("object") if isinstance(data, dict) else None
+            if (record := parse_or_skip(kind, subject, within=fields.get("id"))) is not None:
                 yield record
 
     def parse_event(
@@ -149,7 +206,7 @@ class StripePayments:
             raise IgnoredEvent("unhandled_type")
         if event.get("livemode") is not self._livemode:
             raise IgnoredEvent("other_mode")
-        if event.get("account") and event["account"] != account.id:
+        if not _is_of_account(event, account.id):
             raise IgnoredEvent("other_account")
         data = event.get("data")
         subject = data.get("object") if isinstance(data, dict) else None

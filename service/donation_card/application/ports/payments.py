@@ -86,13 +86,29 @@ class CheckoutSession:
     url: str | None = None
     replayed: bool = False
     charge_country: ChargeCountry | None = None
+    received: int | None = None
+    """Minor units that were captured, which can be a part of the amount. None if the report does not contain it."""
+    unknown_status: str | None = None
+    """Both statuses, if this release does not know them together. It is not known to be money, so nothing counts."""
 
     @property
     def object_state(self) -> ObjectState | None:
         """The contribution of the payment to the totals, or None if the session is not paid."""
         if self.status is not SessionStatus.PAID or not (self.campaign and self.payment_intent and self.amount):
             return None
-        return payment(self.campaign, self.payment_intent, self.amount.amount, paid=True, site=self.site)
+        return payment(
+            self.campaign, self.payment_intent, self.amount.amount, paid=True, received=self.received, site=self.site
+        )
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Return True if a donation is paid, but nothing says which payment it is or how much it is.
+
+        A session without an amount to pay has no payment.
+        """
+        if self.status is not SessionStatus.PAID or not self.campaign:
+            return False
+        return self.amount is None or (not self.payment_intent and self.amount.amount != 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +133,8 @@ class RefundOrDispute:
     currency: str
     cumulative_amounts: tuple[int, ...]
     attribution: Attribution | None = None
+    unknown_status: str | None = None
+    """The status of a refund, if this release does not know it. The refund reduces the total all the same."""
 
 
 StripeRecord = CheckoutSession | RefundOrDispute
@@ -147,7 +165,8 @@ class Payments(Protocol):
     async def attribution(self, payment_intent: str) -> Attribution | None:
         """Read the metadata of the payment, else of its session. Return None if it is not our donation.
 
-        Try once, for at most 3 s.
+        Raise PaymentUnknown if Stripe does not know the payment, or may not list its session yet. Try once, for at most
+        3 s.
         """
 
     def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:

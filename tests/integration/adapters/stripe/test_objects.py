@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,14 @@ import pytest
 from donation_card.adapters.stripe.objects import HANDLED_EVENTS, create_params
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.adapters.stripe.provisioning import WALLETS
-from donation_card.application.ports.payments import Account, CheckoutOrder, CheckoutSession, StripeRecord, UiMode
+from donation_card.application.ports.payments import (
+    Account,
+    CheckoutOrder,
+    CheckoutSession,
+    RefundOrDispute,
+    StripeRecord,
+    UiMode,
+)
 from donation_card.domain.money import MAX_MINOR_UNITS, Money
 from donation_card.errors import IgnoredEvent, Invalid
 from donation_card.settings import STRIPE_ORIGINS
@@ -35,7 +43,7 @@ SESSION = {
     "expires_at": 1_764_003_600,
 }
 REFUND = {"id": "re_1", "amount": 500, "currency": "eur", "payment_intent": "pi_1", "status": "succeeded"}
-MOVED = {"amount": -500, "created": 1_764_000_000, "currency": "eur"}
+MOVED: dict[str, Any] = {"amount": -500, "created": 1_764_000_000, "currency": "eur", "reporting_category": "dispute"}
 DISPUTE = {
     "id": "du_1",
     "amount": 500,
@@ -63,6 +71,138 @@ def event(kind: str, thing: Any) -> bytes:
 @pytest.mark.parametrize("kind", HANDLED_EVENTS)
 def test_every_subscribed_event_is_parsed(kind: str) -> None:
     assert told(event(kind, OBJECTS[HANDLED_EVENTS[kind]])) is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "ours"),
+    [
+        ({}, True),
+        ({"account": None, "context": None}, True),
+        ({"account": "acct_1"}, True),
+        ({"context": "acct_1"}, True),
+        ({"context": "org_1/acct_1"}, True),
+        ({"account": "acct_2"}, False),
+        ({"context": "acct_2"}, False),
+        ({"context": "acct_1/acct_2"}, False),
+        ({"account": "acct_1", "context": "acct_2"}, False),
+        ({"context": {"id": "acct_1"}}, False),
+    ],
+)
+def test_event_of_another_account_of_the_organisation_is_ignored(change: dict[str, Any], *, ours: bool) -> None:
+    body = json.dumps(json.loads(event("refund.created", REFUND)) | change).encode()
+    now = datetime.now(UTC)
+    signature = WebhookSignature.generate_signature_header(body.decode(), SECRET, int(now.timestamp())).encode()
+    with nullcontext() if ours else pytest.raises(IgnoredEvent, match="other_account"):
+        PAYMENTS.parse_event(body, signature, now, ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("category", "taken"), [("dispute_reversal", 250), ("dispute", 500), ("other_adjustment", 500), (None, 500)]
+)
+def test_only_a_dispute_reversal_gives_back(category: str | None, taken: int) -> None:
+    withdrawn = MOVED | {"amount": -550, "currency": "usd"}
+    later = MOVED | {"amount": 275, "currency": "usd", "created": MOVED["created"] + 9, "reporting_category": category}
+    for transactions in ([withdrawn, later], [later, withdrawn]):
+        found = told(event("charge.dispute.updated", DISPUTE | {"balance_transactions": transactions}))
+        assert isinstance(found, RefundOrDispute)
+        assert found.cumulative_amounts == (0, -500, -taken)
+
+
+STRANGE: list[dict[str, Any]] = [
+    {"status": None},
+    {"payment_status": "later"},
+    {"currency": "xdr", "amount_total": 10**14},
+    {"currency": None, "amount_total": None},
+    {"amount_total": -500},
+    {"created": None, "payment_intent": 5},
+]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in HANDLED_EVENTS if HANDLED_EVENTS[kind] == "session"])
+@pytest.mark.parametrize("change", STRANGE)
+@pytest.mark.parametrize("metadata", [None, {}, {"order": "42"}, {"campaign": ""}])
+def test_session_of_another_product_has_any_shape(kind: str, change: dict[str, Any], metadata: Any) -> None:
+    session = SESSION | change | {"metadata": metadata}
+    del session["expires_at"]
+    found = told(event(kind, session))
+    assert isinstance(found, CheckoutSession)
+    assert (found.campaign, found.object_state) == (None, None)
+
+
+@given(fields=st.dictionaries(st.sampled_from(sorted(SESSION.keys() - {"metadata"})), st.none() | st.integers()))
+def test_any_field_of_a_session_of_another_product_may_be_missing(fields: dict[str, Any]) -> None:
+    assert told(event("checkout.session.expired", fields | {"id": "cs_test_1"})) is not None
+
+
+@pytest.mark.parametrize("amount", [-500, -1])
+@pytest.mark.parametrize("payment_status", ["paid", "unpaid", "no_payment_required"])
+def test_negative_amount_of_a_session_is_refused(amount: int, payment_status: str) -> None:
+    body = event("checkout.session.completed", SESSION | {"amount_total": amount, "payment_status": payment_status})
+    assert told(body) is None
+
+
+@pytest.mark.parametrize(
+    ("payment_intent", "amounts"),
+    [
+        ({"amount_received": 1500, "currency": "eur"}, (0, 2500, 1500)),
+        ({"amount_received": 2500, "currency": "eur"}, (0, 2500)),
+        ({"amount_received": 0, "currency": "eur"}, None),
+        ({"amount_received": 1500, "currency": "usd"}, (0, 2500)),
+        ({"amount_received": None, "currency": "eur"}, (0, 2500)),
+        ({"currency": "eur"}, (0, 2500)),
+        ({}, (0, 2500)),
+    ],
+)
+def test_partial_capture_counts_what_was_received(payment_intent: Any, amounts: tuple[int, ...] | None) -> None:
+    expanded = {"id": "pi_1", "object": "payment_intent"} | payment_intent
+    found = told(event("checkout.session.completed", SESSION | {"payment_intent": expanded}))
+    assert isinstance(found, CheckoutSession)
+    assert (found.object_state and found.object_state.cumulative_amounts) == amounts
+
+
+@pytest.mark.parametrize(
+    ("change", "incomplete"),
+    [
+        ({}, False),
+        ({"payment_intent": None}, True),
+        ({"amount_total": None}, True),
+        ({"payment_intent": None, "payment_status": "no_payment_required"}, True),
+        ({"payment_intent": None, "payment_status": "no_payment_required", "amount_total": 0}, False),
+        ({"payment_intent": None, "payment_status": "unpaid"}, False),
+        ({"payment_intent": None, "status": "open", "payment_status": "unpaid"}, False),
+    ],
+)
+def test_session_without_a_payment_or_amount_is_incomplete(change: dict[str, Any], *, incomplete: bool) -> None:
+    found = told(event("checkout.session.completed", SESSION | change))
+    assert isinstance(found, CheckoutSession)
+    assert found.is_incomplete == incomplete
+
+
+@pytest.mark.parametrize("kind", ["refund.created", "charge.dispute.created"])
+def test_reversal_without_a_payment_intent_has_any_shape(kind: str) -> None:
+    found = told(event(kind, {"id": "x_1", "object": "x", "payment_intent": None, "amount": None, "currency": "xdr"}))
+    assert isinstance(found, RefundOrDispute)
+    assert (found.payment_intent, found.cumulative_amounts) == (None, (0,))
+
+
+@pytest.mark.parametrize("status", ["complete", "open", "expired", None, "archived", 5])
+@pytest.mark.parametrize("payment_status", ["paid", "no_payment_required", "unpaid", None, "processing", "PAID", 5, []])
+def test_only_a_status_known_to_be_money_counts(status: Any, payment_status: Any) -> None:
+    found = told(event("checkout.session.completed", SESSION | {"status": status, "payment_status": payment_status}))
+    assert isinstance(found, CheckoutSession)
+    money = status == "complete" and payment_status in ("paid", "no_payment_required")
+    assert (found.object_state is not None) == money
+    no_money = (status == "complete" and payment_status == "unpaid") or (
+        status in ("open", "expired") and payment_status in ("unpaid", "no_payment_required")
+    )
+    assert (found.unknown_status is None) == (money or no_money)
+
+
+@pytest.mark.parametrize(("status", "unknown"), [(None, None), ("pending", None), ("reversed", "reversed"), ([], "[]")])
+def test_refund_with_an_unknown_status_is_subtracted(status: Any, unknown: str | None) -> None:
+    found = told(event("refund.updated", REFUND | {"status": status}))
+    assert isinstance(found, RefundOrDispute)
+    assert (found.cumulative_amounts, found.unknown_status) == ((0, -500), unknown)
 
 
 anything = st.recursive(
