@@ -35,7 +35,7 @@ class Health:
             "campaigns": self.campaigns.load_errors(),
             "totals": errors["totals"],
             "figures": ", ".join(self.progress.stale_campaigns()) or None,
-            "reconcile": errors["reconcile"] or self._overdue(),
+            "reconcile": errors["reconcile"] or self._overdue() or self._failed_syncs(),
             "payments": self.checkout.key_error,
         }
 
@@ -54,12 +54,15 @@ class Health:
         decided = {name: each.as_of.timestamp() for name, each in progress.items()}
         due = {name: each.next_update_at.timestamp() for name, each in progress.items() if each.next_update_at}
         stale = {name: each.stale for name, each in progress.items()}
+        failing = self.progress.failures.keys() | self.reconciliation.failures.keys()
+        failed = {name: name in failing for name in failing | {each.id for each in self.campaigns.all()}}
         history = self.reconciliation.history or SyncHistory()
         started = {"sync": history.last_sync_at, "rebuild": history.last_rebuild_at}
         yield gauge("component_ready", "1 while the component is ready, else 0.", "component", ready)
         yield gauge("publication_timestamp_seconds", "Start of the last publication period.", "campaign", decided)
         yield gauge("publication_next_timestamp_seconds", "Start of the next publication period.", "campaign", due)
         yield gauge("publication_stale", "1 while the public total cannot be confirmed.", "campaign", stale)
+        yield gauge("campaign_failed", "1 while the refresh or the sync of the campaign fails.", "campaign", failed)
         yield gauge(
             "reconciliation_timestamp_seconds",
             "Start of the last complete sync with Stripe and of the last full rebuild.",
@@ -74,6 +77,9 @@ class Health:
     def _overdue(self) -> str | None:
         age = self._sync_age()
         return f"the last sync began {age} s ago" if age is not None and age > STALE_AFTER else None
+
+    def _failed_syncs(self) -> str | None:
+        return ", ".join(f"{name}: {reason}" for name, reason in self.reconciliation.failures.items()) or None
 
     def _since(self, at: float) -> int:
         return max(0, round(self.clock().timestamp() - at))

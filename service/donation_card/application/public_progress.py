@@ -28,6 +28,8 @@ class PublicProgress:
     campaigns: Campaigns
     totals_store: TotalsStore
     clock: Callable[[], datetime]
+    failures: dict[str, str] = field(default_factory=dict, init=False)
+    """Campaign → the kind of the unexpected error of its last refresh."""
     _progress_by_campaign: dict[str, Progress] = field(default_factory=dict, init=False)
 
     def get(self, campaign: Campaign) -> Progress | None:
@@ -44,13 +46,19 @@ class PublicProgress:
         return campaign.accepts_donations(self.clock(), progress.raised.amount if progress else None)
 
     def stale_campaigns(self) -> list[str]:
-        """Return the campaigns whose progress is unknown or stale, such as `roof: stale`."""
+        """Return the campaigns whose progress is unknown, stale or not refreshed, such as `roof: stale`."""
         progress = [(campaign.id, self.get(campaign)) for campaign in self.campaigns.all_visible()]
         return [
-            f"{campaign_id}: {'stale' if each else 'unknown'}"
+            f"{campaign_id}: {self.failures.get(campaign_id) or ('stale' if each else 'unknown')}"
             for campaign_id, each in progress
-            if each is None or each.stale
+            if each is None or each.stale or campaign_id in self.failures
         ]
+
+    def stale_ids(self) -> set[str]:
+        """Return the ids of the campaigns that a sync may help: their progress is unknown or stale."""
+        progress = {campaign.id: self.get(campaign) for campaign in self.campaigns.all_visible()}
+        stale = {campaign_id for campaign_id, each in progress.items() if each is None or each.stale}
+        return stale - self.failures.keys()
 
     async def refresh(self, campaign: Campaign) -> None:
         """Let the store decide the public total if it is due. Mark the last one stale if the store is unavailable."""
@@ -73,6 +81,17 @@ class PublicProgress:
             self._progress_by_campaign[campaign.id] = progress
         else:  # a restored backup of Redis can be older than the progress in memory
             self.mark_stale(campaign)
+
+    def mark_failed(self, campaign: Campaign, error: Exception) -> None:
+        """Mark the progress stale after an unexpected error, and log the error once."""
+        reason = type(error).__name__
+        if self.failures.get(campaign.id) != reason:
+            log.error(LogEvent.CAMPAIGN_REFRESH_FAILED, campaign=campaign.id, reason=reason, exc_info=error)
+        self.failures[campaign.id] = reason
+        self.mark_stale(campaign)
+
+    def mark_refreshed(self, campaign: Campaign) -> None:
+        self.failures.pop(campaign.id, None)
 
     def mark_stale(self, campaign: Campaign) -> None:
         """Keep the last known progress and mark it stale."""

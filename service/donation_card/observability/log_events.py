@@ -12,6 +12,8 @@ class LogEvent(StrEnum):
     CAMPAIGN_FILE_INVALID = "campaign_file_invalid"
     CAMPAIGN_FILE_READ = "campaign_file_read"
     CAMPAIGN_FILE_REMOVED = "campaign_file_removed"
+    CAMPAIGN_REFRESH_FAILED = "campaign_refresh_failed"
+    CAMPAIGN_SYNC_FAILED = "campaign_sync_failed"
     CAMPAIGN_UNKNOWN = "campaign_unknown"
     CURRENCY_DIFFERS = "currency_differs"
     DEPENDENCY_UNAVAILABLE = "dependency_unavailable"

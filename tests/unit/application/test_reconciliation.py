@@ -219,3 +219,66 @@ async def test_lease_is_released_after_a_failure(worker: Worker, monkeypatch: py
     with pytest.raises(PaymentsUnavailable):
         await worker.reconciliation.run_if_due()
     assert await worker.store.lease(ACCOUNT, "other")
+
+
+def break_campaign(worker: Worker, patch: pytest.MonkeyPatch, name: str, method: str, error: Exception) -> None:
+    """Let one method of the store fail for one campaign."""
+    original = getattr(worker.store, method)
+
+    async def failing(account: object, subject: object, *rest: object) -> object:
+        if name in {subject, getattr(subject, "campaign", None)}:
+            raise error
+        return await original(account, subject, *rest)
+
+    patch.setattr(worker.store, method, failing)
+
+
+@pytest.mark.parametrize("failing", ["ark", "well"])
+@pytest.mark.parametrize("error", [TotalsUnavailable(reason="damaged"), ValueError("total"), OverflowError()])
+@pytest.mark.parametrize(
+    "method", ["begin_sync", "apply", "advance_cursor", "begin_rebuild", "apply_to_rebuild", "promote_rebuild"]
+)
+async def test_sync_leaves_out_only_the_campaign_that_fails(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, failing: str, error: Exception, method: str
+) -> None:
+    names = {"ark", "roof", "well"}
+    for name in names:
+        worker.campaigns.put(replace(ROOF, id=name))
+    await sync(worker)
+    worker.clock.advance(REBUILD_INTERVAL if "rebuild" in method else SYNC_INTERVAL)
+    worker.at_stripe(*(paid_session(number, campaign=name) for number, name in enumerate(sorted(names))))
+    with monkeypatch.context() as patch:
+        break_campaign(worker, patch, failing, method, error)
+        await worker.reconciliation.run()
+        assert worker.reconciliation.failures.keys() == {failing}
+        for name in names - {failing}:
+            assert await worker.store.totals(ACCOUNT, name) == Totals(25_00, 1)
+            assert (await worker.store.begin_sync(ACCOUNT, name)).since == int(worker.clock.at)
+    worker.clock.advance(SYNC_INTERVAL)
+    await worker.reconciliation.run()
+    assert worker.reconciliation.failures == {}
+    assert await worker.store.totals(ACCOUNT, failing) == Totals(25_00, 1)
+
+
+async def test_failing_campaign_is_tried_again_with_growing_pauses(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await due(worker)
+    await worker.progress.refresh(ROOF)
+    break_campaign(worker, monkeypatch, "roof", "advance_cursor", ValueError())
+    worker.clock.advance(SYNC_INTERVAL)
+    assert await due(worker)
+    waits = []
+    for _ in range(4):
+        started = worker.clock.at
+        while not await due(worker):
+            worker.clock.advance(20)
+        waits.append(worker.clock.at - started)
+    assert waits == [60, 120, 240, 480]
+
+
+async def test_unusable_store_ends_the_sync(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker.store.available = False
+    with pytest.raises(TotalsUnavailable):
+        await worker.reconciliation.run()
+    assert worker.reconciliation.failures == {}

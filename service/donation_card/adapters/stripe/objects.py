@@ -23,7 +23,7 @@ from donation_card.application.ports.payments import (
     StripeRecord,
     UiMode,
 )
-from donation_card.domain.money import Money
+from donation_card.domain.money import MAX_MINOR_UNITS, Money
 from donation_card.domain.totals import ObjectState, dispute, refund
 from donation_card.errors import IgnoredEvent, Invalid
 from donation_card.observability.log_events import LogEvent
@@ -109,7 +109,7 @@ def parse_session(data: Any, *, replayed: bool = False) -> CheckoutSession:
         return CheckoutSession(
             id=data["id"],
             status=_session_status(data["status"], data["payment_status"]),
-            amount=Money(total, data["currency"].upper()) if ours and total is not None else None,
+            amount=_parse_money(total, data["currency"]) if ours and total is not None else None,
             campaign=campaign,
             site=_metadata_value(metadata.get("site")) or "other",
             attempt_id=_metadata_value(metadata.get("nonce")),
@@ -229,6 +229,12 @@ def _parse_int(value: Any) -> int:
     if type(value) is not int:
         raise ValueError("a whole number of minor units")
     return value
+
+
+def _parse_money(amount: Any, currency: str) -> Money:
+    if abs(_parse_int(amount)) > MAX_MINOR_UNITS:
+        raise ValueError("a single amount")
+    return Money(amount, currency.upper())
 
 
 def _parse_list(value: Any) -> list[Any]:
