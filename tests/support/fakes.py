@@ -150,7 +150,15 @@ class FakeTotalsStore:
         return ApplyResult.APPLIED if applied else ApplyResult.UNCHANGED
 
     async def publish_if_due(
-        self, account: Account, campaign: str, policy: PublicationPolicy, *, now: datetime, offline: int, ended: bool
+        self,
+        account: Account,
+        campaign: str,
+        policy: PublicationPolicy,
+        *,
+        now: datetime,
+        offline: int,
+        ended: bool,
+        synced_since: int = 0,
     ) -> PublishedTotal | None:
         self._check_available()
         found = self._totals.get((account, campaign))
@@ -159,7 +167,8 @@ class FakeTotalsStore:
         server_time = self.clock().timestamp()
         generation = found.generations.get(found.current)
         complete = generation is not None and generation.cursor is not None
-        if generation is None or not complete or (generation.cursor or 0) < server_time - STALE_AFTER:
+        oldest = max(server_time - STALE_AFTER, synced_since)
+        if generation is None or not complete or (generation.cursor or 0) < oldest:
             return found.published and replace(found.published, stale=True)
         starts = [int(server_time)] if policy.immediate else periods_around(policy, now)
         begun = [start for start in starts if start <= server_time]

@@ -62,7 +62,13 @@ class HarnessWorker:
     def __post_init__(self) -> None:
         self.account = StripeAccount(self.payments, self.totals_store)
         self.activity = ActivityLog(self.clock)
-        self.progress = PublicProgress(self.account, self.campaigns, self.totals_store, self.clock)
+        self.progress = PublicProgress(
+            self.account,
+            self.campaigns,
+            self.totals_store,
+            self.clock,
+            uptime=lambda: self.clock().timestamp(),
+        )
         self.recorder = PaymentRecorder(self.account, self.campaigns, self.totals_store, self.payments)
         self.reconciliation = Reconciliation(
             self.account,

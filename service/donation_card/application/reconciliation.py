@@ -79,10 +79,6 @@ class Reconciliation:
     """Campaign → the reason why the last sync left it out."""
     _owner: str = field(default_factory=lambda: secrets.token_hex(8), init=False)
     _failed_runs: int = field(default=0, init=False)
-    _started_at: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._started_at = self.clock().timestamp()
 
     async def run_if_due(self) -> None:
         """Synchronise if it is due and no other worker does. Raise Unavailable."""
@@ -97,7 +93,11 @@ class Reconciliation:
 
     def _is_due(self, history: SyncHistory) -> bool:
         last = history.last_sync_at
-        if last is None or last < self._started_at or self.progress.stale_ids() - self.failures.keys():
+        if (
+            last is None
+            or last < self.progress.sync_required_since()
+            or self.progress.stale_ids() - self.failures.keys()
+        ):
             return True
         if self.failures and self._now() >= last + min(FIRST_RETRY << min(self._failed_runs, 9), MAX_SYNC_INTERVAL):
             return True
@@ -126,6 +126,7 @@ class Reconciliation:
             log.info(LogEvent.SYNC_FINISHED, since=since, news=news)
             self.history = SyncHistory(began, history.last_rebuild_at, 0 if news else history.empty_syncs + 1)
         await store.save_sync_history(account, self.history)
+        self.progress.confirm_sync(began)
         self._failed_runs = self._failed_runs + 1 if self.failures else 0
 
     async def rebuild(

@@ -59,12 +59,23 @@ class RedisTotalsStore:
         return ApplyResult(reply[0])
 
     async def publish_if_due(
-        self, account: Account, campaign: str, policy: PublicationPolicy, *, now: datetime, offline: int, ended: bool
+        self,
+        account: Account,
+        campaign: str,
+        policy: PublicationPolicy,
+        *,
+        now: datetime,
+        offline: int,
+        ended: bool,
+        synced_since: int = 0,
     ) -> PublishedTotal | None:
         keys = CampaignKeys(account, campaign)
         periods: tuple[int, ...] = () if policy.immediate else periods_around(policy, now)
         seen = self._last_seen.get(keys, (0, 0))
-        terms: Sequence[int] = (policy.step, policy.min_donations, offline, int(ended), *seen, STALE_AFTER, *periods)
+        terms: Sequence[int] = (
+            *(policy.step, policy.min_donations, offline, int(ended)),
+            *(*seen, STALE_AFTER, synced_since, *periods),
+        )
 
         def call(at: _Generations) -> _Call:
             return (keys.meta, *keys.generation(at.current), keys.published), (at.current, *terms)

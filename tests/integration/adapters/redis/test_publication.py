@@ -335,6 +335,28 @@ async def test_total_of_removed_payments_does_not_wait_for_them(
     assert (await roll(store, account, now=LAST_WEEK + 2 * day)).via_stripe == 100_00
 
 
+@pytest.mark.parametrize("rule", [GRID, LIVE])
+async def test_worker_waits_for_a_sync_that_began_after_its_start(
+    store: RedisTotalsStore, account: Account, rule: PublicationPolicy
+) -> None:
+    started = int(time.time()) - 60
+
+    async def ask() -> PublishedTotal | None:
+        day = LAST_WEEK + timedelta(days=1)
+        return await store.publish_if_due(account, "roof", rule, now=day, offline=0, ended=False, synced_since=started)
+
+    await build(store, account, *map(gift, range(3)), cursor=started - 1)
+    assert await ask() is None, "it decides nothing, not even the first total"
+    figure = await roll(store, account, rule)
+    assert figure is not None
+    await store.apply(account, gift(4, 500_00))
+    assert await ask() == replace(figure, stale=True)
+    await store.advance_cursor(account, "roof", await store.begin_sync(account, "roof"), started)
+    after = await ask()
+    assert after is not None
+    assert not after.stale
+
+
 async def test_rebuild_moves_no_public_total(store: RedisTotalsStore, account: Account) -> None:
     await build(store, account, *map(gift, range(3)))
     figure = await roll(store, account)
