@@ -13,7 +13,7 @@ from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.totals import SyncHistory
 from donation_card.application.public_progress import PublicProgress
 from donation_card.application.reconciliation import Reconciliation
-from donation_card.domain.lifetimes import STALE_AFTER
+from donation_card.domain.lifetimes import MAX_AHEAD, STALE_AFTER
 from donation_card.observability.metrics import gauge, last_webhook_at
 
 
@@ -45,7 +45,8 @@ class Health:
         Both reveal when donations are made, so only the operator may see them.
         """
         webhook_at = last_webhook_at()
-        return {"reconcile": self._sync_age(), "webhook": self._since(webhook_at) if webhook_at else None}
+        known = 0 < webhook_at <= self.clock().timestamp() + MAX_AHEAD
+        return {"reconcile": self._sync_age(), "webhook": self._since(webhook_at) if known else None}
 
     def gauges(self) -> Iterator[Metric]:
         """Yield what this worker knows at this moment. Times are in UTC seconds."""

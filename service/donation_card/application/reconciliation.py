@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -29,7 +29,7 @@ from donation_card.application.ports.totals import (
 )
 from donation_card.application.public_progress import PublicProgress
 from donation_card.application.stripe_account import StripeAccount
-from donation_card.domain.lifetimes import SESSION_LIFETIME
+from donation_card.domain.lifetimes import MAX_AHEAD, SESSION_LIFETIME
 from donation_card.domain.totals import ObjectState
 from donation_card.errors import IgnoredEvent, PaymentsUnavailable, TotalsUnavailable
 from donation_card.observability import metrics
@@ -83,7 +83,7 @@ class Reconciliation:
     async def run_if_due(self) -> None:
         """Synchronise if it is due and no other worker does. Raise Unavailable."""
         store, account = self.totals_store, await self.account.get()
-        self.history = await store.sync_history(account)
+        self.history = await self._read_history(account)
         if not self._is_due(self.history) or not await store.lease(account, self._owner):
             return
         try:
@@ -101,14 +101,14 @@ class Reconciliation:
             return True
         if self.failures and self._now() >= last + min(FIRST_RETRY << min(self._failed_runs, 9), MAX_SYNC_INTERVAL):
             return True
-        active = self.activity.last_activity_at >= last - SESSION_LIFETIME
+        active = last - SESSION_LIFETIME <= self.activity.last_activity_at <= self._now() + MAX_AHEAD
         interval = min(SYNC_INTERVAL << min(history.empty_syncs, 9), SYNC_INTERVAL if active else MAX_SYNC_INTERVAL)
         return self._now() >= last + interval
 
     async def run(self) -> None:
         """Run an incremental sync, or a full rebuild if totals are unknown or a day is over. Raise Unavailable."""
         store, account, began = self.totals_store, await self.account.get(), self._now()
-        history = await store.sync_history(account)
+        history = await self._read_history(account)
         self.failures.clear()
         syncs = await self._begin_syncs(account)
         unknown = [name for name, run in syncs.items() if run.since is None]
@@ -167,7 +167,24 @@ class Reconciliation:
         store = self.totals_store
         names = dict.fromkeys(each.id for each in self.campaigns.all())
         names |= dict.fromkeys(await store.campaigns(account))
-        return await self._for_each(names, lambda name: store.begin_sync(account, name))
+        syncs = await self._for_each(names, lambda name: store.begin_sync(account, name))
+        return {name: replace(run, since=self._known(run.since, f"cursor of {name}")) for name, run in syncs.items()}
+
+    async def _read_history(self, account: Account) -> SyncHistory:
+        found = await self.totals_store.sync_history(account)
+        return replace(
+            found,
+            last_sync_at=self._known(found.last_sync_at, "last_sync_at"),
+            last_rebuild_at=self._known(found.last_rebuild_at, "last_rebuild_at"),
+        )
+
+    def _known(self, at: int | None, name: str) -> int | None:
+        """Return a stored instant, or None if it is unknown because a clock was ahead when it was stored."""
+        if at is None or at <= self._now() + MAX_AHEAD:
+            return at
+        metrics.future_instants.inc()
+        log.error(LogEvent.CLOCK_WAS_AHEAD, instant=name, ahead_seconds=at - self._now())
+        return None
 
     async def _for_each(self, names: Iterable[str], work: Callable[[str], Awaitable[_Result]]) -> dict[str, _Result]:
         """Do the work for each campaign that did not fail yet. A failure of one campaign delays no other.

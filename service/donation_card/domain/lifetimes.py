@@ -13,5 +13,8 @@ SESSION_HANDLE_LIFETIME: Final = 24 * 60 * 60
 SESSION_LIFETIME: Final = FORM_TOKEN_LIFETIME + 31 * 60
 """From the issue of a form token to the end of its checkout sessions. Stripe requires at least 30 minutes."""
 
+MAX_AHEAD: Final = 5 * 60
+"""A stored instant further ahead of now is unknown: a clock was ahead when it was stored."""
+
 STALE_AFTER: Final = 2 * 60 * 60
 """Without a complete sync for this time, no public total is decided. It is twice the longest wait between two syncs."""

@@ -9,6 +9,8 @@ from donation_card.application import reconciliation
 from donation_card.application.ports.payments import ChargeCountry, RefundOrDispute
 from donation_card.application.ports.totals import Rebuild, SyncHistory, SyncRun
 from donation_card.application.reconciliation import MAX_SYNC_INTERVAL, OVERLAP, REBUILD_INTERVAL, SYNC_INTERVAL
+from donation_card.domain.lifetimes import MAX_AHEAD
+from donation_card.domain.publication import PublicationPolicy
 from donation_card.domain.totals import ObjectKind, ObjectState, Totals
 from donation_card.errors import PaymentsUnavailable, TotalsUnavailable
 from donation_card.observability import metrics
@@ -282,3 +284,74 @@ async def test_unusable_store_ends_the_sync(worker: Worker, monkeypatch: pytest.
     with pytest.raises(TotalsUnavailable):
         await worker.reconciliation.run()
     assert worker.reconciliation.failures == {}
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize("ahead", [MAX_AHEAD + 1, 3 * 3_600, 40 * DAY])
+@pytest.mark.parametrize("instant", ["last_sync_at", "last_rebuild_at", "cursor"])
+async def test_stored_instant_ahead_of_now_is_unknown(worker: Worker, ahead: int, instant: str) -> None:
+    await due(worker)
+    await worker.progress.refresh(ROOF)
+    worker.at_stripe(paid_session(1, created=1))  # only a rebuild finds it
+    if instant == "cursor":
+        worker.set_cursor(NOW + ahead)
+        await worker.progress.refresh(ROOF)
+    else:
+        worker.clock.advance(0 if instant == "last_sync_at" else SYNC_INTERVAL)
+        stored = replace(await history(worker), **{instant: int(worker.clock.at) + ahead})
+        await worker.store.save_sync_history(ACCOUNT, stored)
+    before = metrics.future_instants.create()._value.get()
+    await worker.reconciliation.run_if_due()
+    assert metrics.future_instants.create()._value.get() > before
+    expected = Totals(25_00, 1) if instant != "last_sync_at" else Totals(0, 0)
+    assert await worker.store.totals(ACCOUNT, "roof") == expected
+    assert (await history(worker)).last_sync_at == int(worker.clock.at)
+
+
+@pytest.mark.parametrize("ahead", [3 * 3_600, 40 * DAY])
+@pytest.mark.parametrize("every", [0, 1_800, DAY])
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_clock_40_days_ahead_for_8_seconds_is_right_again(ahead: int, every: int, restarted: bool) -> None:
+    """A gift by webhook and one whose webhook is lost are public after one synchronisation and one period."""
+    campaign = replace(ROOF, publication=PublicationPolicy(every, 1, 0, ROOF.publication.timezone))
+    worker = Worker(campaign=campaign)
+
+    async def tick() -> None:
+        await worker.progress.refresh(campaign)
+        await worker.reconciliation.run_if_due()
+
+    for _ in range(3):
+        await tick()
+        worker.clock.advance(1)
+    worker.clock.advance(ahead)
+    if restarted:
+        worker = Worker(campaign=campaign, store=worker.store, payments=worker.payments, clock=worker.clock)
+    for _ in range(8):
+        await tick()
+        worker.clock.advance(1)
+    worker.clock.advance(-ahead)
+    before = metrics.future_instants.create()._value.get()
+    webhook, lost = paid_session(1, 25_00), paid_session(2, 30_00, created=int(worker.clock.at))
+    worker.at_stripe(webhook, lost)
+    await worker.recorder.record(webhook, "webhook")
+    for _ in range(3):
+        await tick()
+        worker.clock.advance(2)
+    assert await worker.store.totals(ACCOUNT, "roof") == Totals(55_00, 2)
+    assert metrics.future_instants.create()._value.get() > before, "the alert fires"
+    seen = await history(worker)
+    assert seen.last_sync_at is not None
+    assert seen.last_sync_at <= worker.clock.at
+    worker.clock.advance(every)
+    await tick()
+    await tick()
+    progress = worker.progress.get(campaign)
+    assert progress is not None
+    assert (progress.raised.amount, progress.stale) == (55_00, False)
+    assert progress.as_of.timestamp() <= worker.clock.at
+    last = (await history(worker)).last_sync_at
+    worker.clock.advance(2)
+    await tick()
+    assert (await history(worker)).last_sync_at == last, "the syncs are as rare as before"

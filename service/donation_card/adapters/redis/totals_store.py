@@ -21,6 +21,7 @@ from donation_card.application.ports.totals import ApplyResult, Rebuild, Rebuild
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, periods_around
 from donation_card.domain.totals import ObjectState, Totals
 from donation_card.errors import TotalsUnavailable
+from donation_card.observability import metrics
 
 TOTALS_TIMEOUT: Final = 1.0
 """Seconds that one operation may take, with the wait for replicas."""
@@ -80,7 +81,10 @@ class RedisTotalsStore:
         def call(at: _Generations) -> _Call:
             return (keys.meta, *keys.generation(at.current), keys.published), (at.current, *terms)
 
-        fresh, cursor, updates, *published = await self._run_on_generation("publish_if_due", keys, call)
+        reply = await self._run_on_generation("publish_if_due", keys, call)
+        fresh, cursor, updates, unknown_instants, server_time, *published = reply
+        metrics.future_instants.inc(_parse_int(unknown_instants))
+        metrics.clock_difference.set(abs(now.timestamp() - _parse_int(server_time)))
         if fresh == "1":
             self._last_seen[keys] = (_parse_int(cursor), _parse_int(updates))
         if not published:
