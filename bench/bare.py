@@ -1,4 +1,4 @@
-"""The smallest ASGI application that sends the same header fields and the same body as the service."""
+"""Send the same header fields and the same body as the service, with the smallest ASGI application."""
 
 import json
 import os

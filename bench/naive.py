@@ -1,4 +1,4 @@
-"""The same two reads without optimisation: a JSONResponse after a query to Redis, and a folder of static files."""
+"""Serve the same two reads without optimisation: a JSONResponse after a query to Redis, and a folder of files."""
 
 import json
 import os

@@ -61,7 +61,7 @@ def test_wheel_contains_every_data_file(wheel):
 def test_installed_wheel_runs_demo_in_empty_folder(installed, tmp_path):
     port = three_free_ports()
     where = subprocess.run(
-        [installed, "-c", "import donation_card; print(donation_card.__file__)"],
+        [installed, "-I", "-c", "import donation_card; print(donation_card.__file__)"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

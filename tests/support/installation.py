@@ -142,7 +142,7 @@ class Installation:
         eventually(lambda: self.client.get("/readyz").status_code == 200, "the service is ready")
 
 
-def eventually(check: object, what: str, seconds: float = 15) -> None:
+def eventually(check: object, what: str, seconds: float = 60) -> None:
     """Wait until `check` returns true, or fail after `seconds`."""
     end = time.monotonic() + seconds
     while not check():

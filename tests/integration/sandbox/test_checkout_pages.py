@@ -15,7 +15,7 @@ def test_paid_session_redirects_to_success_url(sandbox: Sandbox) -> None:
     session = sandbox.create()
     answer = sandbox.pay(session)
     assert answer.status_code == 303
-    assert answer.headers["location"] == f"https://card.example/thanks?session={session.id}"
+    assert answer.headers["location"] == f"https://card.example/thanks?session_id={session.id}"
     paid = sandbox.session(session.id)
     assert (paid["status"], paid["payment_status"]) == ("complete", "paid")
     assert paid["payment_intent"].startswith("pi_")
@@ -118,7 +118,7 @@ def test_concurrent_submits_are_one_payment(sandbox: Sandbox) -> None:
     session = sandbox.create()
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: sandbox.pay(session), range(16)))
-    assert {answer.headers["location"] for answer in answers} == {f"https://card.example/thanks?session={session.id}"}
+    assert {answer.headers["location"] for answer in answers} == {f"https://card.example/thanks?session_id={session.id}"}
     assert sandbox.event_types() == ["payment_intent.succeeded", "checkout.session.completed"]
 
 

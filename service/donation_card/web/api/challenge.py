@@ -1,4 +1,4 @@
-"""The challenge: the proof of work that a giving page's script solves when it is asked for one."""
+"""Issue challenges: the proof of work that the script of the donation page solves on request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FORM_HASH: Final = re.compile("[0-9a-f]{64}")
 
 
 class ChallengeEndpoint:
-    """`/v1/challenge`. Nothing of it is kept here: it is signed, and remembered once it is spent."""
+    """`/v1/challenge`. A challenge is signed, so it is stored only after its proof was accepted."""
 
     def __init__(self, session_limits: SessionLimits) -> None:
         self.session_limits = session_limits

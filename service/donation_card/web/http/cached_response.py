@@ -1,4 +1,4 @@
-"""Responses that are encoded once and sent many times."""
+"""Encode a response once and send it many times."""
 
 from __future__ import annotations
 

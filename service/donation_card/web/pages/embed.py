@@ -1,4 +1,4 @@
-"""Embedding: the card as a frame, the page that prints snippets, and oEmbed, by which other systems find the frame."""
+"""Serve the card as a frame, the page with the embed code, the QR code, and oEmbed."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES,
 from donation_card.web.presentation.translations import Translations
 
 _OEMBED_SIZES: Final = (100, 10_000)
-"""Pixels that an oEmbed consumer may name."""
+"""Pixels that an oEmbed consumer may request."""
 
 _QR_SIZES: Final = (64, 2_048)
 _WIDTH: Final = 600
-"""Pixels of an oEmbed frame whose consumer names no width."""
+"""Pixels of an oEmbed frame if the consumer requests no width."""
 
 _CAMPAIGN_PATH: Final = re.compile(r"/c/([a-z0-9][a-z0-9-]{0,63})/?")
 
@@ -40,7 +40,7 @@ class EmbedEndpoints:
         self.public_url = pages.settings.public_url
 
     async def frame(self, request: Request) -> Response:
-        """Also of a hidden campaign: nothing of it is in this page, and the card draws the neutral line."""
+        """Show the frame. For a hidden campaign it contains nothing of it, and the card shows a neutral line."""
         campaign = self.campaigns.get(request.path_params["id"])
         t = texts.translations_for(page_language(request, campaign))
         return self.pages.frame(campaign, t, _appearance(request))
@@ -78,7 +78,7 @@ class EmbedEndpoints:
         }
 
     async def oembed(self, request: Request) -> Response:
-        """https://oembed.com: a frame that fits into what the consumer allows."""
+        """Return a frame that fits into the size which the consumer allows (https://oembed.com)."""
         if request.query_params.get("format", "json") != "json":
             raise UnsupportedFormat("format_not_supported")
         campaign, t = self._campaign_at_url(request.query_params.get("url", ""))
@@ -101,7 +101,7 @@ class EmbedEndpoints:
         return JSONResponse(document, 200, PUBLIC_CORS | cache_control(300, revalidate=False))
 
     def _campaign_at_url(self, address: str) -> tuple[Campaign, Translations]:
-        """The campaign of one of our addresses, in the language it names. Raises NotFound (`url_not_recognized`)."""
+        """Return the campaign and the language of a page's URL. Raise NotFound (`url_not_recognized`)."""
         try:
             parts = urlsplit(address)
             page = _CAMPAIGN_PATH.fullmatch(parts.path)
@@ -114,7 +114,7 @@ class EmbedEndpoints:
         return campaign, texts.translations_for(campaign.best_language(wanted))
 
     async def qr(self, request: Request) -> Response:
-        """Holds the address of the campaign's page, and nothing about the campaign."""
+        """Return a QR code with the URL of the campaign's page, also of a hidden campaign."""
         campaign = self.campaigns.get(request.path_params["id"])
         size = _size(request, "size", _QR_SIZES, 256)
         body = pictures.qr_svg(f"{self.public_url}/c/{campaign.id}", size)
@@ -123,7 +123,7 @@ class EmbedEndpoints:
 
 
 def _choice(request: Request, name: str, allowed: tuple[str, ...]) -> str:
-    """The first of `allowed` where nothing was chosen. Raises Invalid (`parameter_invalid`)."""
+    """Return a query parameter, by default the first of `allowed`. Raise Invalid (`parameter_invalid`)."""
     given = request.query_params.get(name, allowed[0])
     if given not in allowed:
         raise Invalid("parameter_invalid", field=name, given=given[:40], allowed=", ".join(filter(None, allowed)))
@@ -135,7 +135,7 @@ def _appearance(request: Request) -> Appearance:
 
 
 def _size(request: Request, name: str, limits: tuple[int, int], default: int) -> int:
-    """Raises Invalid (`size_out_of_range`)."""
+    """Return a size in pixels. Raise Invalid (`size_out_of_range`)."""
     given, (low, high) = request.query_params.get(name, str(default)), limits
     if not re.fullmatch(r"[0-9]{1,5}", given, re.ASCII) or not low <= int(given) <= high:
         raise Invalid("size_out_of_range", field=name, given=given[:40], minimum=low, maximum=high)
