@@ -28,7 +28,7 @@ from donation_card.application.ports.tokens import FormToken, SessionHandle
 from donation_card.application.ports.totals import ApplyResult, Rebuild, RebuildReport, SyncHistory, SyncRun
 from donation_card.domain.attack_detection import NO_SIGNALS, Signals
 from donation_card.domain.campaign import Campaign
-from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME, STALE_AFTER
+from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME, MAX_AHEAD, STALE_AFTER
 from donation_card.domain.publication import (
     PublicationPolicy,
     PublishedTotal,
@@ -150,7 +150,15 @@ class FakeTotalsStore:
         return ApplyResult.APPLIED if applied else ApplyResult.UNCHANGED
 
     async def publish_if_due(
-        self, account: Account, campaign: str, policy: PublicationPolicy, *, now: datetime, offline: int, ended: bool
+        self,
+        account: Account,
+        campaign: str,
+        policy: PublicationPolicy,
+        *,
+        now: datetime,
+        offline: int,
+        ended: bool,
+        synced_since: int = 0,
     ) -> PublishedTotal | None:
         self._check_available()
         found = self._totals.get((account, campaign))
@@ -159,13 +167,21 @@ class FakeTotalsStore:
         server_time = self.clock().timestamp()
         generation = found.generations.get(found.current)
         complete = generation is not None and generation.cursor is not None
-        if generation is None or not complete or (generation.cursor or 0) < server_time - STALE_AFTER:
+        complete = complete and (generation.cursor or 0) <= server_time + MAX_AHEAD
+        oldest = max(server_time - STALE_AFTER, synced_since)
+        if generation is None or not complete or (generation.cursor or 0) < oldest:
             return found.published and replace(found.published, stale=True)
         starts = [int(server_time)] if policy.immediate else periods_around(policy, now)
         begun = [start for start in starts if start <= server_time]
         if begun:
             found.published = next_published_total(
-                policy, found.published, generation.totals(), period_start=begun[-1], offline=offline, ended=ended
+                policy,
+                found.published,
+                generation.totals(),
+                period_start=begun[-1],
+                offline=offline,
+                ended=ended,
+                now=server_time,
             )
         return found.published
 
@@ -206,7 +222,8 @@ class FakeTotalsStore:
         if found is None or found.current != run.generation or found.generations[run.generation].cursor is None:
             return False
         generation = found.generations[run.generation]
-        generation.cursor = max(generation.cursor or 0, cursor)
+        stored = generation.cursor or 0
+        generation.cursor = cursor if stored > self.clock().timestamp() + MAX_AHEAD else max(stored, cursor)
         return True
 
     async def begin_rebuild(self, account: Account, campaign: str) -> Rebuild:

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from donation_card.adapters.campaign_files.loader import CampaignFiles
 from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
+from donation_card.adapters.redis.connection import Script
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.application.activity import ActivityLog
@@ -62,7 +64,13 @@ class HarnessWorker:
     def __post_init__(self) -> None:
         self.account = StripeAccount(self.payments, self.totals_store)
         self.activity = ActivityLog(self.clock)
-        self.progress = PublicProgress(self.account, self.campaigns, self.totals_store, self.clock)
+        self.progress = PublicProgress(
+            self.account,
+            self.campaigns,
+            self.totals_store,
+            self.clock,
+            uptime=lambda: self.clock().timestamp(),
+        )
         self.recorder = PaymentRecorder(self.account, self.campaigns, self.totals_store, self.payments)
         self.reconciliation = Reconciliation(
             self.account,
@@ -84,7 +92,7 @@ class HarnessWorker:
 
 
 class TotalsHarness:
-    """Connect a totals store and a sandbox that sends no webhooks. Both use one clock that can be advanced."""
+    """Connect a totals store and a sandbox that sends no webhooks. They and the workers use one clock that advances."""
 
     def __init__(self, sandbox: Sandbox, redis_url: str, campaigns: Path) -> None:
         self.sandbox, self.redis_url, self.campaigns, self.ahead = sandbox, redis_url, campaigns, 0.0
@@ -105,7 +113,20 @@ class TotalsHarness:
             return datetime.now(UTC) + timedelta(seconds=self.ahead)
 
         files = CampaignFiles(self.campaigns, publication_interval=every)
-        return HarnessWorker(files, totals_store(self.redis_url), Watched(self.sandbox.url), clock)
+        return HarnessWorker(files, self.store(), Watched(self.sandbox.url), clock)
+
+    def store(self) -> RedisTotalsStore:
+        """Return a store whose scripts read the clock of the harness instead of the clock of Redis."""
+        store = totals_store(self.redis_url)
+        original = store._redis.eval
+
+        async def eval_later(script: Script, *rest: Any, **options: Any) -> list[str]:
+            now = f"({{tostring(redis.call('TIME')[1] + {int(self.ahead)}), '0'}})"
+            later = Script.from_source(script.source.replace("redis.call('TIME')", now))
+            return await original(later, *rest, **options)
+
+        store._redis.eval = eval_later  # type: ignore[method-assign]
+        return store
 
     async def sync(self, worker: HarnessWorker | None = None) -> Totals | None:
         worker = worker or self.worker()

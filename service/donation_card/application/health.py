@@ -13,7 +13,7 @@ from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.totals import SyncHistory
 from donation_card.application.public_progress import PublicProgress
 from donation_card.application.reconciliation import Reconciliation
-from donation_card.domain.lifetimes import STALE_AFTER
+from donation_card.domain.lifetimes import MAX_AHEAD, STALE_AFTER
 from donation_card.observability.metrics import gauge, last_webhook_at
 
 
@@ -35,7 +35,7 @@ class Health:
             "campaigns": self.campaigns.load_errors(),
             "totals": errors["totals"],
             "figures": ", ".join(self.progress.stale_campaigns()) or None,
-            "reconcile": errors["reconcile"] or self._overdue(),
+            "reconcile": errors["reconcile"] or self._overdue() or self._failed_syncs(),
             "payments": self.checkout.key_error,
         }
 
@@ -45,7 +45,8 @@ class Health:
         Both reveal when donations are made, so only the operator may see them.
         """
         webhook_at = last_webhook_at()
-        return {"reconcile": self._sync_age(), "webhook": self._since(webhook_at) if webhook_at else None}
+        known = 0 < webhook_at <= self.clock().timestamp() + MAX_AHEAD
+        return {"reconcile": self._sync_age(), "webhook": self._since(webhook_at) if known else None}
 
     def gauges(self) -> Iterator[Metric]:
         """Yield what this worker knows at this moment. Times are in UTC seconds."""
@@ -54,12 +55,15 @@ class Health:
         decided = {name: each.as_of.timestamp() for name, each in progress.items()}
         due = {name: each.next_update_at.timestamp() for name, each in progress.items() if each.next_update_at}
         stale = {name: each.stale for name, each in progress.items()}
+        failing = self.progress.failures.keys() | self.reconciliation.failures.keys()
+        failed = {name: name in failing for name in failing | {each.id for each in self.campaigns.all()}}
         history = self.reconciliation.history or SyncHistory()
         started = {"sync": history.last_sync_at, "rebuild": history.last_rebuild_at}
         yield gauge("component_ready", "1 while the component is ready, else 0.", "component", ready)
         yield gauge("publication_timestamp_seconds", "Start of the last publication period.", "campaign", decided)
         yield gauge("publication_next_timestamp_seconds", "Start of the next publication period.", "campaign", due)
         yield gauge("publication_stale", "1 while the public total cannot be confirmed.", "campaign", stale)
+        yield gauge("campaign_failed", "1 while the refresh or the sync of the campaign fails.", "campaign", failed)
         yield gauge(
             "reconciliation_timestamp_seconds",
             "Start of the last complete sync with Stripe and of the last full rebuild.",
@@ -74,6 +78,9 @@ class Health:
     def _overdue(self) -> str | None:
         age = self._sync_age()
         return f"the last sync began {age} s ago" if age is not None and age > STALE_AFTER else None
+
+    def _failed_syncs(self) -> str | None:
+        return ", ".join(f"{name}: {reason}" for name, reason in self.reconciliation.failures.items()) or None
 
     def _since(self, at: float) -> int:
         return max(0, round(self.clock().timestamp() - at))

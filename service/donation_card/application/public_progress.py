@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -28,7 +30,15 @@ class PublicProgress:
     campaigns: Campaigns
     totals_store: TotalsStore
     clock: Callable[[], datetime]
+    uptime: Callable[[], float] = time.monotonic
+    failures: dict[str, str] = field(default_factory=dict, init=False)
+    """Campaign → the kind of the unexpected error of its last refresh."""
     _progress_by_campaign: dict[str, Progress] = field(default_factory=dict, init=False)
+    _uptime_at_start: float = field(init=False)
+    _own_sync_at: int | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._uptime_at_start = self.uptime()
 
     def get(self, campaign: Campaign) -> Progress | None:
         """Return the progress, or None if it is unknown or the campaign is hidden."""
@@ -44,13 +54,34 @@ class PublicProgress:
         return campaign.accepts_donations(self.clock(), progress.raised.amount if progress else None)
 
     def stale_campaigns(self) -> list[str]:
-        """Return the campaigns whose progress is unknown or stale, such as `roof: stale`."""
+        """Return the campaigns whose progress is unknown, stale or not refreshed, such as `roof: stale`."""
         progress = [(campaign.id, self.get(campaign)) for campaign in self.campaigns.all_visible()]
         return [
-            f"{campaign_id}: {'stale' if each else 'unknown'}"
+            f"{campaign_id}: {self.failures.get(campaign_id) or ('stale' if each else 'unknown')}"
             for campaign_id, each in progress
-            if each is None or each.stale
+            if each is None or each.stale or campaign_id in self.failures
         ]
+
+    def stale_ids(self) -> set[str]:
+        """Return the ids of the campaigns that a sync may help: their progress is unknown or stale."""
+        progress = {campaign.id: self.get(campaign) for campaign in self.campaigns.all_visible()}
+        stale = {campaign_id for campaign_id, each in progress.items() if each is None or each.stale}
+        return stale - self.failures.keys()
+
+    def sync_required_since(self) -> int:
+        """Return the time (UTC seconds) from which on a sync counts for this process: after its start.
+
+        Redis can have been restored from a backup before the start, so an earlier sync proves nothing. Starts of syncs
+        are whole seconds. So a sync of another worker counts from the first whole second after the start. The uptime
+        finds the start also after the clock was corrected.
+        """
+        started_at = self.clock().timestamp() - (self.uptime() - self._uptime_at_start)
+        required = math.floor(started_at) + 1
+        return required if self._own_sync_at is None else min(required, self._own_sync_at)
+
+    def confirm_sync(self, began: int) -> None:
+        """Record that a sync of this process is complete, so that it may publish."""
+        self._own_sync_at = began
 
     async def refresh(self, campaign: Campaign) -> None:
         """Let the store decide the public total if it is due. Mark the last one stale if the store is unavailable."""
@@ -63,6 +94,7 @@ class PublicProgress:
                 now=now,
                 offline=campaign.offline_total.amount,
                 ended=campaign.has_ended(now),
+                synced_since=self.sync_required_since(),
             )
         except Unavailable as error:
             published = None
@@ -73,6 +105,17 @@ class PublicProgress:
             self._progress_by_campaign[campaign.id] = progress
         else:  # a restored backup of Redis can be older than the progress in memory
             self.mark_stale(campaign)
+
+    def mark_failed(self, campaign: Campaign, error: Exception) -> None:
+        """Mark the progress stale after an unexpected error, and log the error once."""
+        reason = type(error).__name__
+        if self.failures.get(campaign.id) != reason:
+            log.error(LogEvent.CAMPAIGN_REFRESH_FAILED, campaign=campaign.id, reason=reason, exc_info=error)
+        self.failures[campaign.id] = reason
+        self.mark_stale(campaign)
+
+    def mark_refreshed(self, campaign: Campaign) -> None:
+        self.failures.pop(campaign.id, None)
 
     def mark_stale(self, campaign: Campaign) -> None:
         """Keep the last known progress and mark it stale."""

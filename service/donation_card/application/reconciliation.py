@@ -8,10 +8,10 @@ builds empty totals, repairs wrong ones, and verifies correct ones once a day. B
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -29,7 +29,7 @@ from donation_card.application.ports.totals import (
 )
 from donation_card.application.public_progress import PublicProgress
 from donation_card.application.stripe_account import StripeAccount
-from donation_card.domain.lifetimes import SESSION_LIFETIME
+from donation_card.domain.lifetimes import MAX_AHEAD, SESSION_LIFETIME
 from donation_card.domain.totals import ObjectState
 from donation_card.errors import IgnoredEvent, ListIncomplete, PaymentsUnavailable, PaymentUnknown, TotalsUnavailable
 from donation_card.observability import metrics
@@ -52,6 +52,12 @@ LISTING_DELAY: Final = 60
 REBUILD_INTERVAL: Final = 86_400
 """Seconds between two rebuilds."""
 
+FIRST_RETRY: Final = 30
+"""Half of the seconds until a campaign that a sync left out is tried again. The wait doubles each time."""
+
+
+_Result = TypeVar("_Result")
+
 
 def no_progress(done: int) -> None:
     """Ignore the progress of a rebuild."""
@@ -69,16 +75,15 @@ class Reconciliation:
     clock: Callable[[], datetime]
     history: SyncHistory | None = field(default=None, init=False)
     """The history as it was read last, or None."""
+    failures: dict[str, str] = field(default_factory=dict, init=False)
+    """Campaign → the reason why the last sync left it out."""
     _owner: str = field(default_factory=lambda: secrets.token_hex(8), init=False)
-    _started_at: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._started_at = self.clock().timestamp()
+    _failed_runs: int = field(default=0, init=False)
 
     async def run_if_due(self) -> None:
         """Synchronise if it is due and no other worker does. Raise Unavailable."""
         store, account = self.totals_store, await self.account.get()
-        self.history = await store.sync_history(account)
+        self.history = await self._read_history(account)
         if not self._is_due(self.history) or not await store.lease(account, self._owner):
             return
         try:
@@ -88,16 +93,23 @@ class Reconciliation:
 
     def _is_due(self, history: SyncHistory) -> bool:
         last = history.last_sync_at
-        if last is None or last < self._started_at or self.progress.stale_campaigns():
+        if (
+            last is None
+            or last < self.progress.sync_required_since()
+            or self.progress.stale_ids() - self.failures.keys()
+        ):
             return True
-        active = self.activity.last_activity_at >= last - SESSION_LIFETIME
+        if self.failures and self._now() >= last + min(FIRST_RETRY << min(self._failed_runs, 9), MAX_SYNC_INTERVAL):
+            return True
+        active = last - SESSION_LIFETIME <= self.activity.last_activity_at <= self._now() + MAX_AHEAD
         interval = min(SYNC_INTERVAL << min(history.empty_syncs, 9), SYNC_INTERVAL if active else MAX_SYNC_INTERVAL)
         return self._now() >= last + interval
 
     async def run(self) -> None:
         """Run an incremental sync, or a full rebuild if totals are unknown or a day is over. Raise Unavailable."""
         store, account, began = self.totals_store, await self.account.get(), self._now()
-        history = await store.sync_history(account)
+        history = await self._read_history(account)
+        self.failures.clear()
         syncs = await self._begin_syncs(account)
         unknown = [name for name, run in syncs.items() if run.since is None]
         if unknown or history.last_rebuild_at is None or began >= history.last_rebuild_at + REBUILD_INTERVAL:
@@ -107,12 +119,15 @@ class Reconciliation:
         else:
             since = min((run.since for run in syncs.values() if run.since is not None), default=began)
             news = await self._apply_news(since)
-            for name, run in syncs.items():
-                if not await store.advance_cursor(account, name, run, began):
+            advanced = await self._for_each(syncs, lambda name: store.advance_cursor(account, name, syncs[name], began))
+            for name, advance in advanced.items():
+                if not advance:
                     log.warning(LogEvent.SYNC_INVALIDATED, campaign=name)  # the next sync repairs it
             log.info(LogEvent.SYNC_FINISHED, since=since, news=news)
             self.history = SyncHistory(began, history.last_rebuild_at, 0 if news else history.empty_syncs + 1)
         await store.save_sync_history(account, self.history)
+        self.progress.confirm_sync(began)
+        self._failed_runs = self._failed_runs + 1 if self.failures else 0
 
     async def rebuild(
         self,
@@ -128,7 +143,7 @@ class Reconciliation:
         """
         store, account, began = self.totals_store, await self.account.get(), self._now()
         names = {campaign.id for campaign in self.campaigns.all()} | await store.campaigns(account)
-        rebuilds = {name: await store.begin_rebuild(account, name) for name in sorted(names)}
+        rebuilds = await self._for_each(sorted(names), lambda name: store.begin_rebuild(account, name))
         incomplete: ListIncomplete | None = None
         try:
             await self._fill_rebuilds(account, rebuilds, on_progress)
@@ -138,13 +153,15 @@ class Reconciliation:
             await self._apply_news(min(run.since or 0 for run in recent.values()))
         if incomplete:
             raise incomplete
-        finished = [
-            await (
+
+        def finish(name: str) -> Awaitable[RebuildReport | None]:
+            rebuild = rebuilds[name]
+            return (
                 store.discard_rebuild(account, rebuild) if dry_run else store.promote_rebuild(account, rebuild, began)
             )
-            for rebuild in rebuilds.values()
-        ]
-        reports = [report for report in finished if report]
+
+        finished = await self._for_each(rebuilds, finish)
+        reports = [report for report in finished.values() if report]
         for report in reports:
             _log_mismatch(report)
         if len(reports) < len(finished):
@@ -154,10 +171,48 @@ class Reconciliation:
 
     async def _begin_syncs(self, account: Account) -> dict[str, SyncRun]:
         store = self.totals_store
-        syncs = {each.id: await store.begin_sync(account, each.id) for each in self.campaigns.all()}
-        for name in await store.campaigns(account) - syncs.keys():
-            syncs[name] = await store.begin_sync(account, name)
-        return syncs
+        names = dict.fromkeys(each.id for each in self.campaigns.all())
+        names |= dict.fromkeys(await store.campaigns(account))
+        syncs = await self._for_each(names, lambda name: store.begin_sync(account, name))
+        return {name: replace(run, since=self._known(run.since, f"cursor of {name}")) for name, run in syncs.items()}
+
+    async def _read_history(self, account: Account) -> SyncHistory:
+        found = await self.totals_store.sync_history(account)
+        return replace(
+            found,
+            last_sync_at=self._known(found.last_sync_at, "last_sync_at"),
+            last_rebuild_at=self._known(found.last_rebuild_at, "last_rebuild_at"),
+        )
+
+    def _known(self, at: int | None, name: str) -> int | None:
+        """Return a stored instant, or None if it is unknown because a clock was ahead when it was stored."""
+        if at is None or at <= self._now() + MAX_AHEAD:
+            return at
+        metrics.future_instants.inc()
+        log.error(LogEvent.CLOCK_WAS_AHEAD, instant=name, ahead_seconds=at - self._now())
+        return None
+
+    async def _for_each(self, names: Iterable[str], work: Callable[[str], Awaitable[_Result]]) -> dict[str, _Result]:
+        """Do the work for each campaign that did not fail yet. A failure of one campaign delays no other.
+
+        Raise TotalsUnavailable if the store as a whole is not usable.
+        """
+        results: dict[str, _Result] = {}
+        for name in names:
+            if name not in self.failures:
+                try:
+                    results[name] = await work(name)
+                except Exception as error:
+                    await self._leave_out(name, error)
+        return results
+
+    async def _leave_out(self, name: str, error: Exception) -> None:
+        """Leave a campaign out of this sync. Raise Unavailable if Stripe or the store as a whole is not usable."""
+        if isinstance(error, PaymentsUnavailable):
+            raise error
+        await self.totals_store.ping()
+        log.error(LogEvent.CAMPAIGN_SYNC_FAILED, campaign=name, reason=str(error), exc_info=error)
+        self.failures[name] = str(error) if isinstance(error, TotalsUnavailable) else type(error).__name__
 
     async def _fill_rebuilds(
         self, account: Account, rebuilds: dict[str, Rebuild], on_progress: Callable[[int], None]
@@ -168,12 +223,21 @@ class Reconciliation:
             if done % 1_000 == 0:
                 on_progress(done)
                 await self.totals_store.lease(account, self._owner)
-            rebuild = rebuilds.get(state.campaign)
-            if rebuild is None:  # a new campaign; a rebuild that began now would miss its earlier objects
-                await self.totals_store.apply(account, state)
-            elif not await self.totals_store.apply_to_rebuild(account, rebuild, state):
+            if state.campaign not in self.failures and not await self._fill(account, state, rebuilds):
                 raise _overtaken()
         on_progress(done)
+
+    async def _fill(self, account: Account, state: ObjectState, rebuilds: Mapping[str, Rebuild]) -> bool:
+        """Apply a state to the rebuild of its campaign. Return False if another rebuild took over."""
+        rebuild = rebuilds.get(state.campaign)
+        try:
+            if rebuild is not None:
+                return await self.totals_store.apply_to_rebuild(account, rebuild, state)
+            # a new campaign; a rebuild that began now would miss its earlier objects
+            await self.totals_store.apply(account, state)
+        except Exception as error:
+            await self._leave_out(state.campaign, error)
+        return True
 
     async def _apply_news(self, since: int) -> int:
         """Apply what is new since then, and return the number of changes.
@@ -185,12 +249,22 @@ class Reconciliation:
         for records in (self.payments.list_created_since(start), self._late_changes(start)):
             try:
                 async for state in self._states(self._with_bank_check(records, since)):
-                    news += await self.recorder.apply(state, "sync") is ApplyResult.APPLIED
+                    news += await self._apply(state)
             except ListIncomplete as error:
                 incomplete = error
         if incomplete:
             raise incomplete
         return news
+
+    async def _apply(self, state: ObjectState) -> bool:
+        """Apply a state unless its campaign failed. Return True if it changed the totals."""
+        if state.campaign in self.failures:
+            return False
+        try:
+            return await self.recorder.apply(state, "sync") is ApplyResult.APPLIED
+        except Exception as error:
+            await self._leave_out(state.campaign, error)
+            return False
 
     async def _with_bank_check(self, records: AsyncIterator[StripeRecord], since: int) -> AsyncIterator[StripeRecord]:
         """Check charges since the last sync began. The period ends early, because a charge is listed with a delay."""

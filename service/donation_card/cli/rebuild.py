@@ -39,10 +39,13 @@ async def _rebuild(settings: Settings, dry_run: bool) -> bool:
                 bar.update(done - bar.pos)
 
             compared = await application.reconciliation.rebuild(dry_run=dry_run, on_progress=forward)
+            failures = application.reconciliation.failures
         currencies = {campaign.id: campaign.currency for campaign in application.campaigns.all()}
     for line in _table(compared, currencies):
         click.echo(line)
-    return not any(comparison.mismatch for comparison in compared)
+    for name, reason in failures.items():
+        click.echo(f"{name}: left out, {reason}")
+    return not failures and not any(comparison.mismatch for comparison in compared)
 
 
 def _table(compared: Sequence[RebuildReport], currencies: Mapping[str, str]) -> Iterator[str]:

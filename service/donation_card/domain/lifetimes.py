@@ -16,5 +16,8 @@ SESSION_LIFETIME: Final = FORM_TOKEN_LIFETIME + 33 * 60
 Stripe requires at least 30 minutes after creation. A call takes up to 20 s, and the clocks differ by up to 60 s.
 """
 
+MAX_AHEAD: Final = 5 * 60
+"""A stored instant further ahead of now is unknown: a clock was ahead when it was stored."""
+
 STALE_AFTER: Final = 2 * 60 * 60
 """Without a complete sync for this time, no public total is decided. It is twice the longest wait between two syncs."""

@@ -32,12 +32,18 @@ _CHARGE_INCREMENT: Final[dict[str, int]] = dict.fromkeys(_THREE_DECIMALS.split()
 """Stripe charges multiples of this many minor units only."""
 
 MAX_MINOR_UNITS: Final = 10**12
-"""Above any donation, and far below 2**53, the limit of exact integers in Redis scripts."""
+"""The largest single amount, above any donation."""
+
+MAX_GOAL: Final = 10**14
+"""The largest goal or need. In IDR this is a trillion."""
+
+MAX_SUM: Final = 2**53 - 1
+"""The largest sum: the largest integer that is exact in Redis scripts and in browsers."""
 
 
 @dataclass(frozen=True, slots=True, order=False)
 class Money:
-    """An amount in minor units (cents for EUR) of one currency. The constructor raises ValueError."""
+    """An amount or a sum in minor units (cents for EUR) of one currency. The constructor raises ValueError."""
 
     amount: int
     currency: str
@@ -45,8 +51,8 @@ class Money:
     def __post_init__(self) -> None:
         if type(self.amount) is not int:
             raise ValueError(f"an amount is a whole number of minor units, not {self.amount!r}")
-        if abs(self.amount) > MAX_MINOR_UNITS:
-            raise ValueError(f"an amount is at most {MAX_MINOR_UNITS} minor units, not {self.amount}")
+        if abs(self.amount) > MAX_SUM:
+            raise ValueError(f"an amount is at most {MAX_SUM} minor units, not {self.amount}")
         if self.currency not in MINOR_UNIT_EXPONENT:
             raise ValueError(f"{self.currency!r} is not a currency that can be charged")
 
@@ -95,8 +101,8 @@ _TYPED_AMOUNT = re.compile(r"([0-9]+|[0-9]{1,3}(?:\s[0-9]{3})+)(?:([.,])([0-9]*)
 """A space separates thousands only, because "12 50" may mean 12.50. `\\s` includes no-break spaces."""
 
 
-def parse_amount(text: str, currency: str, *, allow_minor_units: bool) -> Money:
-    """Parse the text that a donor typed. Comma and point are both decimal separators.
+def parse_amount(text: str, currency: str, *, allow_minor_units: bool, most: int = MAX_MINOR_UNITS) -> Money:
+    """Parse the text that a person typed. Comma and point are both decimal separators. `most` is in minor units.
 
     Raise Invalid: `amount_missing`, `amount_not_a_number`, `amount_too_large`, `amount_whole_units` (the campaign
     accepts no decimals), `amount_ambiguous` ("1,234" can be one or a thousand).
@@ -120,6 +126,6 @@ def parse_amount(text: str, currency: str, *, allow_minor_units: bool) -> Money:
     if len(fraction) > exponent and fraction.strip("0"):
         raise Invalid("amount_not_a_number", given=given)
     minor = int(units + fraction[:exponent].ljust(exponent, "0"))
-    if minor > MAX_MINOR_UNITS:
+    if minor > most:
         raise Invalid("amount_too_large", given=given)
     return Money(minor, currency)

@@ -7,12 +7,14 @@ total moves only at the start of a period, after enough donations, and in whole 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from donation_card.domain.lifetimes import MAX_AHEAD
 from donation_card.domain.totals import Totals
 
 DAY = 86_400
@@ -93,13 +95,18 @@ def next_published_total(
     period_start: int,
     offline: int,
     ended: bool,
+    now: float = math.inf,
 ) -> PublishedTotal:
-    """Return the public total from `period_start` on. A period is decided once."""
+    """Return the public total from `period_start` on. A period is decided once.
+
+    A published period that is ahead of `now` (UTC seconds) is unknown, so the total is due at once.
+    """
     step = 1 if policy.immediate else policy.step
     online = max(0, totals.raised) // step * step
     if published is None:
         return PublishedTotal(period_start, online, offline, totals.payments)
-    if (
+    ahead = published.period_start > now + MAX_AHEAD
+    if not ahead and (
         (online, offline) == (published.via_stripe, published.offline)
         if policy.immediate
         else period_start <= published.period_start
@@ -109,7 +116,7 @@ def next_published_total(
     since = min(published.payments_at_last_change, totals.payments)
     kept = replace(
         published,
-        period_start=max(period_start, published.period_start),
+        period_start=period_start if ahead else max(period_start, published.period_start),
         offline=offline,
         payments_at_last_change=since,
     )

@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from donation_card.domain.lifetimes import MAX_AHEAD
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -42,14 +44,16 @@ def retry_after_ms(rate: Rate, tat_ms: int, now: int) -> int:
 
 def acquire_all(buckets: Sequence[Bucket], tat_ms: Mapping[str, int], now: int) -> tuple[int, dict[str, int]]:
     """Charge all buckets or none. Return the milliseconds to wait and the new TATs."""
-    full_at = {
-        # limits the wait after the clock was set back
-        bucket.name: min(tat_ms.get(bucket.name, 0), now + bucket.rate.burst * bucket.rate.interval_ms)
-        for bucket in buckets
-    }
+    full_at = {bucket.name: _stored_tat(bucket, tat_ms, now) for bucket in buckets}
     if longest := max((retry_after_ms(bucket.rate, full_at[bucket.name], now) for bucket in buckets), default=0):
         return longest, {}
     return 0, {bucket.name: max(full_at[bucket.name], now) + bucket.rate.interval_ms for bucket in buckets}
+
+
+def _stored_tat(bucket: Bucket, tat_ms: Mapping[str, int], now: int) -> int:
+    """Return the TAT of a bucket. It is limited if the clock was set back, and unknown (0) if it is far ahead."""
+    tat, highest = tat_ms.get(bucket.name, 0), now + bucket.rate.burst * bucket.rate.interval_ms
+    return 0 if tat > highest + MAX_AHEAD * 1_000 else min(tat, highest)
 
 
 @dataclass(slots=True)

@@ -113,6 +113,12 @@ durations: Final = Histogram(
 )
 attack_mode: Final = UnlabelledGauge("attack_mode", "1 while new sessions need a proof of work.", "livemax")
 last_webhook: Final = UnlabelledGauge(_LAST_WEBHOOK, "When an event of Stripe last arrived; 0: none yet.", "max")
+clock_difference: Final = UnlabelledGauge(
+    "clock_difference_seconds", "Difference between the clocks of a worker and of Redis.", "livemax"
+)
+future_instants: Final = UnlabelledCounter(
+    "future_instants", "Stored instants more than five minutes ahead of now, which count as unknown."
+)
 cached_reads: Final = UnlabelledCounter("cached_responses", "Responses from prepared bytes, before routing.")
 _build_info: Final = Gauge(
     _PREFIX + "build_info",
@@ -133,7 +139,7 @@ def configure_metrics() -> None:
         number = _claim_number()
         values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
     disable_created_metrics()  # type: ignore[no-untyped-call]  # they would show when the first donation came
-    for each in (attack_mode, last_webhook, cached_reads):
+    for each in (attack_mode, last_webhook, clock_difference, future_instants, cached_reads):
         each.create()
     for reason in NOT_COUNTED_REASONS:  # an increase is seen only if the counter was there before
         not_counted.labels(reason)

@@ -86,17 +86,25 @@ class CampaignResponseCache:
         """
         cached_reads.inc(self._response_cache.take_hits())
         for campaign in self._campaigns.all_visible():
-            if query:
-                await self._progress.refresh(campaign)
+            try:
+                if query:
+                    await self._progress.refresh(campaign)
+                else:
+                    self._progress.mark_stale(campaign)
+                self.entry(campaign)
+            except Exception as error:  # the other campaigns go on
+                self._progress.mark_failed(campaign, error)
             else:
-                self._progress.mark_stale(campaign)
-            self.entry(campaign)
+                self._progress.mark_refreshed(campaign)
 
     def evict_hidden(self) -> None:
         """Remove the responses of hidden and removed campaigns at once, without a query to Redis."""
         campaigns = self._campaigns.all_visible()
         for campaign in campaigns:
-            self.entry(campaign)
+            try:
+                self.entry(campaign)
+            except Exception as error:
+                self._progress.mark_failed(campaign, error)
         for campaign_id in self._entries.keys() - {campaign.id for campaign in campaigns}:
             self._evict(self._entries.pop(campaign_id))
 
@@ -167,7 +175,9 @@ class CampaignResponseCache:
         """Return the list of the campaigns that accept donations."""
 
         def make() -> CachedResponse:
-            opened = [entry for entry in map(self.entry, self._campaigns.all_visible()) if entry.accepting]
+            failed = self._progress.failures
+            campaigns = [campaign for campaign in self._campaigns.all_visible() if campaign.id not in failed]
+            opened = [entry for entry in map(self.entry, campaigns) if entry.accepting]
             cards = [self._card_json(entry, entry.campaign.best_language((lang,))) for entry in opened]
             return _page(
                 self._renderer.campaigns(cards, texts.translations_for(lang)),

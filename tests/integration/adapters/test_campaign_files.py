@@ -13,6 +13,7 @@ from donation_card.adapters.campaign_files.fields import STRIPE_LOCALES
 from donation_card.adapters.campaign_files.loader import MAX_FILE_BYTES, CampaignFiles, read_campaign
 from donation_card.domain.campaign import LANGUAGES, Campaign, Status, SurplusPolicy
 from donation_card.domain.money import Money
+from donation_card.domain.progress import calculate_progress
 from donation_card.errors import ConfigFault, ConfigurationError, NotFound
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -146,8 +147,8 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
     "zero": ("amount = 700", "amount = 0", "needs[1].amount", "0", "above 0"),
     "negative": ("amount = 700", "amount = -700", "needs[1].amount", "-700", "above 0"),
     "negative text": ("amount = 700", 'amount = "−700"', "needs[1].amount", '"−700"', "above 0"),
-    "too large": ("amount = 700", "amount = 99999999999", "needs[1].amount", "99999999999", "at most 10000000000 EUR"),
-    "10^30": ("amount = 700", f"amount = 1{'0' * 30}", "needs[1].amount", f"1{'0' * 30}", "at most 10000000000 EUR"),
+    "too large": ("amount = 700", f"amount = {10**13}", "needs[1].amount", str(10**13), "at most 1000000000000 EUR"),
+    "10^30": ("amount = 700", f"amount = 1{'0' * 30}", "needs[1].amount", f"1{'0' * 30}", "at most 1000000000000 EUR"),
     "text amount": ("amount = 700", 'amount = "many"', "needs[1].amount", '"many"', "whole units such as 1200"),
     "ambiguous amount": ("amount = 700", 'amount = "1,200"', "needs[1].amount", '"1,200"', "read in two ways"),
     "a date for an amount": ("amount = 700", "amount = 2026-01-01", "needs[1].amount", "2026-01-01", "whole units"),
@@ -521,3 +522,40 @@ def test_any_bytes_raise_only_configuration_errors(tmp_path: Path, data: bytes) 
     path = tmp_path / "roof.toml"
     path.write_bytes(data)
     assert faults(path)
+
+
+amounts_of_a_file = st.lists(st.integers(1, 10**9), min_size=1, max_size=5)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    currency=st.sampled_from(["EUR", "IDR", "VND", "KWD"]), offline=amounts_of_a_file, need=st.integers(1, 5 * 10**10)
+)
+@example(currency="EUR", offline=[6_000_000_000] * 2, need=100)
+@example(currency="EUR", offline=[10**10] * 500, need=5 * 10**11)
+@example(currency="VND", offline=[10**12] * 500, need=5 * 10**13)
+def test_every_accepted_file_has_sums_that_the_domain_can_show(
+    tmp_path: Path, currency: str, offline: list[int], need: int
+) -> None:
+    """Every sum of the amounts that `check` accepts is valid, with the largest total that the store can hold."""
+    text = ROOF.replace('currency = "EUR"', f'currency = "{currency}"').replace("goal = 200", f"goal = {2 * need}")
+    text = text.replace("amount = 50\n", f"amount = {need}\n").replace("amount = 150\n", f"amount = {need}\n")
+    text = text.replace("step = 50", "step = 1").replace("suggested = [10, 25]", "suggested = [1000, 2500]")
+    text = text.replace('minimum = "0.50"', "minimum = 1000").replace("maximum = 500", "maximum = 5000")
+    text += "".join(f'\n[[offline]]\ndate = 2026-01-02\namount = {each}\nsource.en = "A fair"\n' for each in offline)
+    path = tmp_path / "roof.toml"
+    path.write_text(text, "utf-8")
+    campaign = read_campaign(path, publication_interval="0")
+    sums = campaign.offline_total.amount
+    assert sums == sum(offline) * campaign.goal.minor_per_major
+    progress = calculate_progress(
+        campaign, 10**15 - 1 + sums, offline=sums, as_of=datetime.now(UTC), next_update_at=None
+    )
+    assert progress.raised.amount == 10**15 - 1 + sums
+
+
+def test_needs_that_add_up_to_far_more_than_the_goal_are_a_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "roof.toml"
+    path.write_text(ROOF.replace("amount = 150", f"amount = {10**12}").replace("amount = 50", f"amount = {10**12}"))
+    with pytest.raises(ConfigurationError, match="more than the goal"):
+        read_campaign(path)

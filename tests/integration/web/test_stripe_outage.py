@@ -247,9 +247,10 @@ def test_start_during_stripe_outage_shows_total_and_reason(redis_url, tmp_path):
         eventually(
             lambda: installation.client.get("/v1/campaigns/vitaly/progress").status_code == 200, "the total is there"
         )
-        assert installation.progress()["raised"] == 2500
+        progress = installation.progress()
+        assert (progress["raised"], progress["stale"]) == (2500, True), "no sync began after the start"
         parts = installation.client.get("/readyz").json()["components"]
-        assert [name for name, part in parts.items() if not part["ready"]] == ["reconcile"]
+        assert [name for name, part in parts.items() if not part["ready"]] == ["figures", "reconcile"]
         clear(installation)
         installation.until_ready()
 

@@ -81,7 +81,7 @@ class Worker:
         self.limiter, self.fallback_limiter = FakeRateLimiter(now_ms), FakeRateLimiter(now_ms)
         self.activity = ActivityLog(clock)
         self.account = StripeAccount(self.payments, self.store)
-        self.progress = PublicProgress(self.account, self.campaigns, self.store, clock)
+        self.progress = PublicProgress(self.account, self.campaigns, self.store, clock, uptime=lambda: self.clock.at)
         self.limits = SessionLimits(
             self.account,
             self.limiter,

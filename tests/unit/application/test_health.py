@@ -86,3 +86,16 @@ async def test_gauges_after_a_sync(worker: Worker, report: Health) -> None:
     assert found["publication_next_timestamp_seconds"] == {"roof": NOW + 3_600}
     assert found["publication_stale"] == {"roof": 0}
     assert found["reconciliation_timestamp_seconds"] == {"sync": NOW, "rebuild": NOW}
+
+
+async def test_failing_campaign_is_named(worker: Worker, report: Health) -> None:
+    await synchronise(worker)
+    assert gauges(report)["campaign_failed"] == {"roof": 0}
+    worker.progress.mark_failed(ROOF, OverflowError())
+    worker.reconciliation.failures["well"] = "totals_unavailable reason='damaged'"
+    reasons = report.reasons()
+    assert (reasons["figures"], reasons["reconcile"]) == (
+        "roof: OverflowError",
+        "well: totals_unavailable reason='damaged'",
+    )
+    assert gauges(report)["campaign_failed"] == {"roof": 1, "well": 1}

@@ -9,7 +9,7 @@ from donation_card.domain.campaign import Status
 from donation_card.domain.publication import PublicationPolicy
 from donation_card.errors import NotFound, PaymentsUnavailable
 
-from tests.support.fakes import ACCOUNT
+from tests.support.fakes import ACCOUNT, FakeClock
 from tests.unit.application.conftest import NOW, ROOF, Worker, paid_session
 
 pytestmark = pytest.mark.anyio
@@ -122,3 +122,61 @@ async def test_periods_decide_when_the_total_moves() -> None:
     assert progress is not None
     assert progress.next_update_at is not None
     assert progress.next_update_at.timestamp() > worker.clock.at > NOW
+
+
+async def test_new_process_publishes_nothing_before_a_sync_that_began_after_its_start() -> None:
+    """Redis lost a donation with the power. The first period after the restart has the whole total."""
+    daily = replace(ROOF, publication=PublicationPolicy(86_400, 100_00, 0, ROOF.publication.timezone))
+    worker = Worker(campaign=daily)
+    worker.at_stripe(paid_session(1, 300_00))
+    await publish(worker)
+    assert raised(worker) == (300_00, False)
+    worker.clock.advance(86_000)
+    worker.at_stripe(paid_session(2, 200_00, created=int(worker.clock.at)))  # Redis lost its webhook
+    worker.clock.advance(1_000)
+    restarted = Worker(campaign=daily, store=worker.store, payments=worker.payments, clock=worker.clock)
+    worker.set_cursor(int(worker.clock.at) - 600)
+    before = worker.store._totals[ACCOUNT, "roof"].published
+    for _ in range(3):
+        worker.clock.advance(1)
+        await restarted.progress.refresh(daily)
+        assert raised(restarted) == (300_00, True)
+        assert worker.store._totals[ACCOUNT, "roof"].published == before
+    await restarted.reconciliation.run_if_due()
+    await restarted.progress.refresh(daily)
+    assert raised(restarted) == (500_00, False)
+
+
+@pytest.mark.parametrize("started", [0.0, 0.2, 0.999])
+@pytest.mark.parametrize("after", [-3, -1, -0.25, 0.3, 1, 5])
+async def test_sync_of_any_worker_counts_only_if_it_began_after_the_start(started: float, after: float) -> None:
+    worker = Worker()
+    await publish(worker, 25_00)
+    clock = FakeClock(NOW + 60 + started)
+    other = Worker(store=worker.store, clock=clock)
+    began = int(clock.at + after)
+    worker.set_cursor(began)
+    clock.advance(30)
+    worker.clock.at = clock.at
+    await other.progress.refresh(ROOF)
+    assert raised(other) == (25_00, began <= NOW + 60), "a whole second that began before the start is no proof"
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.4, 0.999])
+async def test_own_sync_counts_in_the_second_of_the_start(fraction: float) -> None:
+    worker = Worker(clock=FakeClock(NOW + fraction))
+    await worker.reconciliation.run_if_due()
+    first = worker.reconciliation.history
+    await worker.progress.refresh(ROOF)
+    assert raised(worker) == (0, False)
+    worker.clock.advance(2)
+    await worker.reconciliation.run_if_due()
+    assert worker.reconciliation.history == first, "one sync is enough"
+
+
+@pytest.mark.parametrize("correction", [-40 * 86_400, -3_600, 3_600, 40 * 86_400])
+async def test_start_is_known_after_the_clock_was_corrected(worker: Worker, correction: int) -> None:
+    running = 5.0
+    worker.progress.uptime = lambda: worker.progress._uptime_at_start + running
+    worker.clock.advance(running + correction)
+    assert worker.progress.sync_required_since() == int(worker.clock.at - running) + 1

@@ -10,6 +10,8 @@ from donation_card.application import reconciliation
 from donation_card.application.ports.payments import ChargeCountry, RefundOrDispute, StripeRecord
 from donation_card.application.ports.totals import Rebuild, SyncHistory, SyncRun
 from donation_card.application.reconciliation import MAX_SYNC_INTERVAL, OVERLAP, REBUILD_INTERVAL, SYNC_INTERVAL
+from donation_card.domain.lifetimes import MAX_AHEAD
+from donation_card.domain.publication import PublicationPolicy
 from donation_card.domain.totals import ObjectKind, ObjectState, Totals
 from donation_card.errors import ListIncomplete, PaymentsUnavailable, TotalsUnavailable
 from donation_card.observability import metrics
@@ -239,3 +241,137 @@ async def test_lease_is_released_after_a_failure(worker: Worker, monkeypatch: py
     with pytest.raises(PaymentsUnavailable):
         await worker.reconciliation.run_if_due()
     assert await worker.store.lease(ACCOUNT, "other")
+
+
+def break_campaign(worker: Worker, patch: pytest.MonkeyPatch, name: str, method: str, error: Exception) -> None:
+    """Let one method of the store fail for one campaign."""
+    original = getattr(worker.store, method)
+
+    async def failing(account: object, subject: object, *rest: object) -> object:
+        if name in {subject, getattr(subject, "campaign", None)}:
+            raise error
+        return await original(account, subject, *rest)
+
+    patch.setattr(worker.store, method, failing)
+
+
+@pytest.mark.parametrize("failing", ["ark", "well"])
+@pytest.mark.parametrize("error", [TotalsUnavailable(reason="damaged"), ValueError("total"), OverflowError()])
+@pytest.mark.parametrize(
+    "method", ["begin_sync", "apply", "advance_cursor", "begin_rebuild", "apply_to_rebuild", "promote_rebuild"]
+)
+async def test_sync_leaves_out_only_the_campaign_that_fails(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, failing: str, error: Exception, method: str
+) -> None:
+    names = {"ark", "roof", "well"}
+    for name in names:
+        worker.campaigns.put(replace(ROOF, id=name))
+    await sync(worker)
+    worker.clock.advance(REBUILD_INTERVAL if "rebuild" in method else SYNC_INTERVAL)
+    worker.at_stripe(*(paid_session(number, campaign=name) for number, name in enumerate(sorted(names))))
+    with monkeypatch.context() as patch:
+        break_campaign(worker, patch, failing, method, error)
+        await worker.reconciliation.run()
+        assert worker.reconciliation.failures.keys() == {failing}
+        for name in names - {failing}:
+            assert await worker.store.totals(ACCOUNT, name) == Totals(25_00, 1)
+            assert (await worker.store.begin_sync(ACCOUNT, name)).since == int(worker.clock.at)
+    worker.clock.advance(SYNC_INTERVAL)
+    await worker.reconciliation.run()
+    assert worker.reconciliation.failures == {}
+    assert await worker.store.totals(ACCOUNT, failing) == Totals(25_00, 1)
+
+
+async def test_failing_campaign_is_tried_again_with_growing_pauses(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await due(worker)
+    await worker.progress.refresh(ROOF)
+    break_campaign(worker, monkeypatch, "roof", "advance_cursor", ValueError())
+    worker.clock.advance(SYNC_INTERVAL)
+    assert await due(worker)
+    waits = []
+    for _ in range(4):
+        started = worker.clock.at
+        while not await due(worker):
+            worker.clock.advance(20)
+        waits.append(worker.clock.at - started)
+    assert waits == [60, 120, 240, 480]
+
+
+async def test_unusable_store_ends_the_sync(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker.store.available = False
+    with pytest.raises(TotalsUnavailable):
+        await worker.reconciliation.run()
+    assert worker.reconciliation.failures == {}
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize("ahead", [MAX_AHEAD + 1, 3 * 3_600, 40 * DAY])
+@pytest.mark.parametrize("instant", ["last_sync_at", "last_rebuild_at", "cursor"])
+async def test_stored_instant_ahead_of_now_is_unknown(worker: Worker, ahead: int, instant: str) -> None:
+    await due(worker)
+    await worker.progress.refresh(ROOF)
+    worker.at_stripe(paid_session(1, created=1))  # only a rebuild finds it
+    if instant == "cursor":
+        worker.set_cursor(NOW + ahead)
+        await worker.progress.refresh(ROOF)
+    else:
+        worker.clock.advance(0 if instant == "last_sync_at" else SYNC_INTERVAL)
+        stored = replace(await history(worker), **{instant: int(worker.clock.at) + ahead})
+        await worker.store.save_sync_history(ACCOUNT, stored)
+    before = metrics.future_instants.create()._value.get()
+    await worker.reconciliation.run_if_due()
+    assert metrics.future_instants.create()._value.get() > before
+    expected = Totals(25_00, 1) if instant != "last_sync_at" else Totals(0, 0)
+    assert await worker.store.totals(ACCOUNT, "roof") == expected
+    assert (await history(worker)).last_sync_at == int(worker.clock.at)
+
+
+@pytest.mark.parametrize("ahead", [3 * 3_600, 40 * DAY])
+@pytest.mark.parametrize("every", [0, 1_800, DAY])
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_clock_40_days_ahead_for_8_seconds_is_right_again(ahead: int, every: int, restarted: bool) -> None:
+    """A gift by webhook and one whose webhook is lost are public after one synchronisation and one period."""
+    campaign = replace(ROOF, publication=PublicationPolicy(every, 1, 0, ROOF.publication.timezone))
+    worker = Worker(campaign=campaign)
+
+    async def tick() -> None:
+        await worker.progress.refresh(campaign)
+        await worker.reconciliation.run_if_due()
+
+    for _ in range(3):
+        await tick()
+        worker.clock.advance(1)
+    worker.clock.advance(ahead)
+    if restarted:
+        worker = Worker(campaign=campaign, store=worker.store, payments=worker.payments, clock=worker.clock)
+    for _ in range(8):
+        await tick()
+        worker.clock.advance(1)
+    worker.clock.advance(-ahead)
+    before = metrics.future_instants.create()._value.get()
+    webhook, lost = paid_session(1, 25_00), paid_session(2, 30_00, created=int(worker.clock.at))
+    worker.at_stripe(webhook, lost)
+    await worker.recorder.record(webhook, "webhook")
+    for _ in range(3):
+        await tick()
+        worker.clock.advance(2)
+    assert await worker.store.totals(ACCOUNT, "roof") == Totals(55_00, 2)
+    assert metrics.future_instants.create()._value.get() > before, "the alert fires"
+    seen = await history(worker)
+    assert seen.last_sync_at is not None
+    assert seen.last_sync_at <= worker.clock.at
+    worker.clock.advance(every)
+    await tick()
+    await tick()
+    progress = worker.progress.get(campaign)
+    assert progress is not None
+    assert (progress.raised.amount, progress.stale) == (55_00, False)
+    assert progress.as_of.timestamp() <= worker.clock.at
+    last = (await history(worker)).last_sync_at
+    worker.clock.advance(2)
+    await tick()
+    assert (await history(worker)).last_sync_at == last, "the syncs are as rare as before"

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from donation_card.domain.lifetimes import MAX_AHEAD
 from donation_card.domain.publication import (
     DAY,
     PublicationPolicy,
@@ -190,3 +191,31 @@ def test_immediate_total_follows_every_cent() -> None:
         == 100
     )
     assert next_published_total(live, figure, Totals(-1, 2), period_start=300, offline=0, ended=False).via_stripe == 0
+
+
+published_totals = st.builds(
+    PublishedTotal, st.integers(0, 4_000_000_000), st.integers(0, 9_00_00), st.integers(0, 9_00_00), st.integers(0, 9)
+)
+
+
+@given(rule=rules, live=st.booleans(), before=published_totals, raised=st.integers(0, 9_00_00), ended=st.booleans())
+def test_published_period_ahead_of_now_is_due_at_once(
+    rule: PublicationPolicy, live: bool, before: PublishedTotal, raised: int, ended: bool
+) -> None:
+    """It moves as a published total of long ago would, except that its period counts from now on."""
+    now = 1_800_000_000
+    totals = Totals(raised, 9)
+
+    def decided(published: PublishedTotal) -> PublishedTotal:
+        policy = replace(rule, interval_seconds=0) if live else rule
+        return next_published_total(
+            policy, published, totals, period_start=now - 60, offline=0, ended=ended, now=float(now)
+        )
+
+    after = decided(before)
+    if before.period_start > now + MAX_AHEAD:
+        old = decided(replace(before, period_start=0))
+        assert after.period_start == now - 60
+        assert after == replace(old, period_start=now - 60)
+    elif not live and before.period_start >= now - 60:
+        assert after == before

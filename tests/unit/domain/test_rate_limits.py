@@ -3,6 +3,7 @@
 import ipaddress
 
 import pytest
+from donation_card.domain.lifetimes import MAX_AHEAD
 from donation_card.domain.rate_limits import Bucket, BucketStore, Rate, acquire_all, network_prefix
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +43,12 @@ def test_tokens_leave_all_buckets_or_none(some, others, times):
         assert (longest == 0) == (then.keys() == {"some", "others"})
         assert longest == 0 or then == {}
         held |= then
+
+
+@given(rates, st.integers(1, 10**11))
+def test_bucket_far_ahead_is_unknown_and_allows_its_burst(rate, beyond):
+    tat = {"b": rate.interval_ms * rate.burst + MAX_AHEAD * 1_000 + beyond}
+    assert acquire_all([Bucket("b", rate)], tat, 0) == (0, {"b": rate.interval_ms})
 
 
 @given(rates, st.integers(0, 10**9))

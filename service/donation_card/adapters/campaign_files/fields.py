@@ -18,7 +18,7 @@ from pydantic import GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from donation_card.domain.campaign import LANGUAGES
-from donation_card.domain.money import MAX_MINOR_UNITS, MINOR_UNIT_EXPONENT, Money, parse_amount
+from donation_card.domain.money import MAX_GOAL, MAX_MINOR_UNITS, MINOR_UNIT_EXPONENT, Money, parse_amount
 from donation_card.errors import Invalid
 
 # fmt: off
@@ -109,18 +109,26 @@ def _count(value: object, _: ValidationInfo) -> int:
 
 
 def _amount(value: object, info: ValidationInfo) -> Money:
+    return _bounded_amount(value, info, MAX_MINOR_UNITS)
+
+
+def _goal(value: object, info: ValidationInfo) -> Money:
+    return _bounded_amount(value, info, MAX_GOAL)
+
+
+def _bounded_amount(value: object, info: ValidationInfo, most_minor: int) -> Money:
     currency: str = info.context["currency"] if info.context else "EUR"
     if isinstance(value, float):
         raise invalid(f"{_AMOUNT}: a number with a decimal point cannot hold every cent exactly")
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError
-    most = MAX_MINOR_UNITS // Money(0, currency).minor_per_major
+    most = most_minor // Money(0, currency).minor_per_major
     if isinstance(value, int) and value > most:
         raise invalid(f"at most {most} {currency}")
     if (isinstance(value, int) and value <= 0) or str(value).lstrip().startswith(("-", "\u2212")):
         raise invalid("an amount above 0")
     try:
-        money = parse_amount(str(value), currency, allow_minor_units=True)
+        money = parse_amount(str(value), currency, allow_minor_units=True, most=most_minor)
     except Invalid as error:
         raise invalid(
             {
@@ -239,6 +247,7 @@ def _date_of(value: object, _: ValidationInfo) -> date:
 _AMOUNT: Final = 'whole units such as 1200, or a text such as "0.50" where cents are needed'
 
 Amount = Annotated[Money, FieldCheck(_AMOUNT, _amount)]
+GoalAmount = Annotated[Money, FieldCheck(_AMOUNT, _goal)]
 Boolean = Annotated[bool, FieldCheck("true or false", _boolean)]
 SmallInt = Annotated[int, FieldCheck("a whole number from 0 to 1000", _count)]
 Currency = Annotated[str, FieldCheck("a currency that can be charged, three capital letters such as EUR", _currency)]

@@ -27,6 +27,7 @@ from donation_card.adapters.campaign_files.fields import (
     Date,
     DateOrDateTime,
     FieldCheck,
+    GoalAmount,
     Host,
     HttpsUrl,
     Interval,
@@ -87,7 +88,7 @@ class PublicationSection(Section):
 
 class NeedSection(Section):
     id: NeedId
-    amount: Amount
+    amount: GoalAmount
     title: dict[Language, Annotated[str, bounded_text(60)]] = Field(description=f"{_TABLE}: language = a short text")
     detail: dict[Language, Annotated[str, bounded_text(160)]] = Field(
         {}, description=f"{_TABLE}: language = a sentence"
@@ -117,7 +118,7 @@ class TextSection(Section):
 class CampaignFile(Section):
     status: Annotated[Status, enum_value(Status)]
     currency: Currency
-    goal: Amount
+    goal: GoalAmount
     default_language: Language
     on_surplus: Annotated[SurplusPolicy, enum_value(SurplusPolicy)]
     on_shortfall: Annotated[SurplusPolicy, enum_value(SurplusPolicy)]

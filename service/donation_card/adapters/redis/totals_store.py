@@ -21,6 +21,7 @@ from donation_card.application.ports.totals import ApplyResult, Rebuild, Rebuild
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, periods_around
 from donation_card.domain.totals import ObjectState, Totals
 from donation_card.errors import TotalsUnavailable
+from donation_card.observability import metrics
 
 TOTALS_TIMEOUT: Final = 1.0
 """Seconds that one operation may take, with the wait for replicas."""
@@ -59,17 +60,31 @@ class RedisTotalsStore:
         return ApplyResult(reply[0])
 
     async def publish_if_due(
-        self, account: Account, campaign: str, policy: PublicationPolicy, *, now: datetime, offline: int, ended: bool
+        self,
+        account: Account,
+        campaign: str,
+        policy: PublicationPolicy,
+        *,
+        now: datetime,
+        offline: int,
+        ended: bool,
+        synced_since: int = 0,
     ) -> PublishedTotal | None:
         keys = CampaignKeys(account, campaign)
         periods: tuple[int, ...] = () if policy.immediate else periods_around(policy, now)
         seen = self._last_seen.get(keys, (0, 0))
-        terms: Sequence[int] = (policy.step, policy.min_donations, offline, int(ended), *seen, STALE_AFTER, *periods)
+        terms: Sequence[int] = (
+            *(policy.step, policy.min_donations, offline, int(ended)),
+            *(*seen, STALE_AFTER, synced_since, *periods),
+        )
 
         def call(at: _Generations) -> _Call:
             return (keys.meta, *keys.generation(at.current), keys.published), (at.current, *terms)
 
-        fresh, cursor, updates, *published = await self._run_on_generation("publish_if_due", keys, call)
+        reply = await self._run_on_generation("publish_if_due", keys, call)
+        fresh, cursor, updates, unknown_instants, server_time, *published = reply
+        metrics.future_instants.inc(_parse_int(unknown_instants))
+        metrics.clock_difference.set(abs(now.timestamp() - _parse_int(server_time)))
         if fresh == "1":
             self._last_seen[keys] = (_parse_int(cursor), _parse_int(updates))
         if not published:

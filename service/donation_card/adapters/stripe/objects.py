@@ -24,7 +24,7 @@ from donation_card.application.ports.payments import (
     StripeRecord,
     UiMode,
 )
-from donation_card.domain.money import MINOR_UNIT_EXPONENT, Money
+from donation_card.domain.money import MAX_MINOR_UNITS, MINOR_UNIT_EXPONENT, Money
 from donation_card.domain.totals import (
     REFUND_STATUSES,
     BalanceTransaction,
@@ -148,7 +148,7 @@ def parse_session(data: Any, *, replayed: bool = False) -> CheckoutSession:
         return CheckoutSession(
             id=_require_id(data),
             status=status or SessionStatus.PROCESSING,  # the donor must not pay a second time
-            amount=Money(_parse_amount(total), data["currency"].upper()) if total is not None else None,
+            amount=_parse_money(_parse_amount(total), data["currency"]) if total is not None else None,
             campaign=campaign,
             site=_metadata_value(metadata.get("site")) or "other",
             attempt_id=_metadata_value(metadata.get("nonce")),
@@ -335,6 +335,12 @@ def _parse_int(value: Any) -> int:
     if type(value) is not int:
         raise ValueError("a whole number of minor units")
     return value
+
+
+def _parse_money(amount: Any, currency: str) -> Money:
+    if abs(_parse_int(amount)) > MAX_MINOR_UNITS:
+        raise ValueError("a single amount")
+    return Money(amount, currency.upper())
 
 
 def _parse_list(value: Any) -> list[Any]:

@@ -70,11 +70,20 @@ class TotalsStore(Protocol):
         """Apply one object state and return after it is stored. Applying it again changes nothing."""
 
     async def publish_if_due(
-        self, account: Account, campaign: str, policy: PublicationPolicy, *, now: datetime, offline: int, ended: bool
+        self,
+        account: Account,
+        campaign: str,
+        policy: PublicationPolicy,
+        *,
+        now: datetime,
+        offline: int,
+        ended: bool,
+        synced_since: int = 0,
     ) -> PublishedTotal | None:
         """Decide the public total if its time has come, and return it. Return None if there never was one.
 
-        While the totals are unknown, or older than they were, nothing is decided: the last total is returned as stale.
+        Nothing is decided while the totals are unknown or older than they were, or while no sync is complete that
+        began at `synced_since` (UTC seconds) or later. The last total is returned as stale then.
         """
 
     async def totals(self, account: Account, campaign: str) -> Totals | None:

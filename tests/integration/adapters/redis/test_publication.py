@@ -6,12 +6,14 @@ import asyncio
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 import pytest
+from donation_card.adapters.redis.keys import lease_key
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.application.ports.payments import Account
-from donation_card.domain.lifetimes import STALE_AFTER
+from donation_card.domain.lifetimes import MAX_AHEAD, STALE_AFTER
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, next_published_total, periods_around
 from donation_card.domain.totals import ObjectState, Totals, expected_totals, payment, refund
 from donation_card.errors import TotalsUnavailable
@@ -201,9 +203,63 @@ async def test_end_of_campaign_publishes_the_rest(store: RedisTotalsStore, accou
 async def test_exact_total_time_never_goes_back(store: RedisTotalsStore, account: Account, raw: Redis) -> None:
     await build(store, account, gift(1))
     await roll(store, account, LIVE)
-    raw.hset(key(account, "published"), "period_start", 9_999_999_999)
+    soon = int(time.time()) + MAX_AHEAD - 30
+    raw.hset(key(account, "published"), "period_start", soon)
     await store.apply(account, gift(2))
-    assert await roll(store, account, LIVE) == PublishedTotal(9_999_999_999, 100_00, 0, 2)
+    assert await roll(store, account, LIVE) == PublishedTotal(soon, 100_00, 0, 2)
+
+
+AHEAD = [MAX_AHEAD + 30, 3 * 3_600, 40 * 86_400]
+
+
+@pytest.mark.parametrize("ahead", AHEAD)
+@pytest.mark.parametrize("rule", [GRID, LIVE])
+async def test_published_period_ahead_of_redis_is_decided_again(
+    store: RedisTotalsStore, account: Account, raw: Redis, rule: PublicationPolicy, ahead: int
+) -> None:
+    await build(store, account, *map(gift, range(4)))
+    await roll(store, account, rule)
+    raw.hset(key(account, "published"), "period_start", int(time.time()) + ahead)
+    await store.apply(account, gift(9, 300_00))
+    for number in range(10, 13):
+        await store.apply(account, gift(number, 100_00))
+    figure = await roll(store, account, rule)
+    assert figure is not None
+    assert figure.via_stripe == 800_00
+    assert figure.period_start <= time.time()
+
+
+@pytest.mark.parametrize("ahead", AHEAD)
+async def test_cursor_ahead_of_redis_is_unknown(
+    store: RedisTotalsStore, connect: Connect, account: Account, raw: Redis, ahead: int
+) -> None:
+    """A sync corrects it, also for a worker that saw the cursor while the clock was ahead."""
+    await build(store, account, gift(1))
+    figure = await roll(store, account, LIVE)
+    assert figure is not None
+    begun, now = await store.begin_sync(account, "roof"), int(time.time())
+    await store.advance_cursor(account, "roof", begun, now + ahead)
+    assert await roll(store, account, LIVE) == replace(figure, stale=True)
+    store._last_seen = dict.fromkeys(store._last_seen, (now + ahead, 9))
+    await store.advance_cursor(account, "roof", begun, now)
+    assert await roll(store, account, LIVE) == figure
+
+
+@pytest.mark.parametrize("ahead", [3 * 3_600, 40 * 86_400])
+async def test_lease_from_a_clock_ahead_is_taken_over(
+    store: RedisTotalsStore, account: Account, raw: Redis, ahead: int
+) -> None:
+    assert await store.lease(account, "one")
+    assert not await store.lease(account, "two")
+    raw.expire(lease_key(account), ahead)
+    assert await store.lease(account, "two")
+    assert not await store.lease(account, "one")
+
+
+def test_scripts_have_the_limit_of_the_domain() -> None:
+    folder = files("donation_card.adapters.redis").joinpath("scripts")
+    assert f"local MAX_AHEAD = {MAX_AHEAD}\n" in folder.joinpath("_prelude.lua").read_text()
+    assert f"highest + {MAX_AHEAD * 1_000} " in folder.joinpath("check_limits.lua").read_text()
 
 
 async def test_nothing_is_written_when_nothing_is_due(store: RedisTotalsStore, account: Account, raw: Redis) -> None:
@@ -333,6 +389,28 @@ async def test_total_of_removed_payments_does_not_wait_for_them(
     for number in range(3):
         await store.apply(account, gift(number))
     assert (await roll(store, account, now=LAST_WEEK + 2 * day)).via_stripe == 100_00
+
+
+@pytest.mark.parametrize("rule", [GRID, LIVE])
+async def test_worker_waits_for_a_sync_that_began_after_its_start(
+    store: RedisTotalsStore, account: Account, rule: PublicationPolicy
+) -> None:
+    started = int(time.time()) - 60
+
+    async def ask() -> PublishedTotal | None:
+        day = LAST_WEEK + timedelta(days=1)
+        return await store.publish_if_due(account, "roof", rule, now=day, offline=0, ended=False, synced_since=started)
+
+    await build(store, account, *map(gift, range(3)), cursor=started - 1)
+    assert await ask() is None, "it decides nothing, not even the first total"
+    figure = await roll(store, account, rule)
+    assert figure is not None
+    await store.apply(account, gift(4, 500_00))
+    assert await ask() == replace(figure, stale=True)
+    await store.advance_cursor(account, "roof", await store.begin_sync(account, "roof"), started)
+    after = await ask()
+    assert after is not None
+    assert not after.stale
 
 
 async def test_rebuild_moves_no_public_total(store: RedisTotalsStore, account: Account) -> None:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
+from donation_card.adapters.redis.keys import limits_key
 from donation_card.adapters.redis.rate_limiter import USED_PROOF_TTL_MS
 from donation_card.application.ports.limits import LimitDecision
 from donation_card.demo.embedded_valkey import EmbeddedValkey
@@ -205,3 +206,16 @@ async def test_worker_without_redis_keeps_detecting_attacks(account):
         now += WINDOW_MS
         last = await alone.acquire(account, (), signals=NO_SIGNALS)
     assert last.attack_status == AttackStatus()
+
+
+@pytest.mark.parametrize("ahead", [3 * 3_600, 40 * 86_400])
+async def test_bucket_far_ahead_is_unknown(limits, account, raw, ahead):
+    bucket = Bucket("b", Rate(60_000, 2))
+    until = int((time.time() + ahead) * 1_000)
+    raw.hset(limits_key(account), mapping={"bucket:b": until, "window_start": until})
+    assert [(await limits.acquire(account, [bucket])).decision.value for _ in range(3)] == [
+        "allowed",
+        "allowed",
+        "limited",
+    ]
+    assert int(raw.hget(limits_key(account), "window_start")) <= time.time() * 1_000

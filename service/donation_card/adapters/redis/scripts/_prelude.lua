@@ -1,5 +1,8 @@
 -- Functions that several scripts share. The store puts this text before each of them, because Redis has no modules.
 
+-- Seconds. A stored instant further ahead of now is unknown, as in domain/lifetimes.py.
+local MAX_AHEAD = 300
+
 -- Return the integer in a text, or false. A Lua number is a double, so 15 digits are exact (2^53).
 local function parse_int(text)
   local digits = text and string.match(text, '^%-?(%d+)$')

@@ -6,14 +6,14 @@
 --          {invalidated}  the generation is not current, not complete, or contradicts itself
 --
 -- The name of the field contains the id, so a cursor never applies to another generation. The cursor never goes back:
--- of two concurrent syncs, the later start covers the earlier one.
+-- of two concurrent syncs, the later start covers the earlier one. A cursor that is ahead of the clock is replaced.
 
 local cursor, field = assert(parse_int(ARGV[2]), 'cursor'), 'cursor:' .. ARGV[1]
 local stored = parse_int(redis.call('HGET', KEYS[1], field))
 if redis.call('HGET', KEYS[1], 'current') ~= ARGV[1] or not stored or not read_totals(KEYS[2], KEYS[3]) then
   return {'invalidated'}
 end
-if cursor > stored then
+if cursor > stored or stored > tonumber(redis.call('TIME')[1]) + MAX_AHEAD then
   redis.call('HSET', KEYS[1], field, ARGV[2])
 end
 return {'ok'}

@@ -66,7 +66,9 @@ local buckets, full_at, longest_wait = {}, {}, 0
 for index = 15, #ARGV, 3 do
   local bucket, interval_ms, burst = 'bucket:' .. ARGV[index], argument(index + 1), argument(index + 2)
   local at = tonumber(redis.call('HGET', KEYS[1], bucket) or '0') or 0
-  at = math.min(at, now + burst * interval_ms) -- a clock that was set back must not close a bucket for long
+  local highest = now + burst * interval_ms
+  -- A clock that was set back must not close a bucket for long. More than five minutes ahead, the instant is unknown.
+  at = at > highest + 300000 and 0 or math.min(at, highest)
   longest_wait = math.max(longest_wait, at - now - (burst - 1) * interval_ms)
   buckets[#buckets + 1], full_at[#full_at + 1] = bucket, math.max(at, now) + interval_ms
 end

@@ -6,7 +6,9 @@
 --          {held_by_other}
 
 local owner = redis.call('GET', KEYS[1])
-if owner and owner ~= ARGV[1] then
+-- A lease that expires later than any lease may was acquired while the clock was ahead.
+local ahead = redis.call('PTTL', KEYS[1]) > (tonumber(ARGV[2]) + MAX_AHEAD) * 1000
+if owner and owner ~= ARGV[1] and (ARGV[2] == '0' or not ahead) then
   return {'held_by_other'}
 end
 if ARGV[2] == '0' then

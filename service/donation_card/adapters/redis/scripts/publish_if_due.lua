@@ -4,27 +4,30 @@
 -- ARGV     1    current id or ''
 --          2-5  rounding in minor units · min_donations · offline total · has the campaign ended (1, 0)
 --          6-8  cursor and updates that this worker saw last · maximum age of a cursor in seconds
---          9-   starts of publication periods (UTC seconds, ascending); none: publish exactly and at once
+--          9    earliest start of a sync (UTC seconds) that counts for this worker
+--          10-  starts of publication periods (UTC seconds, ascending); none: publish exactly and at once
 -- Returns  {stale_generation}      the current generation is another one
---          {fresh (1, 0), cursor or '', updates}  nothing was ever published
---          {fresh, cursor, updates, period_start, via_stripe, offline, payments_at_last_change}
+--          {fresh (1, 0), cursor or '', updates, unknown instants, now}  nothing was ever published
+--          {fresh, cursor, updates, unknown instants, now, period_start, via_stripe, offline, payments_at_last_change}
 --
 -- The rule is that of domain/publication.py (`next_published_total`). The clocks of the workers differ, so the clock of
 -- Redis selects the newest period that has begun. Nothing is decided while the totals are unknown or older than
--- before. A Redis that was restored from a backup has an older cursor, or fewer updates if no sync came between.
+-- before. A Redis that was restored from a backup has an older cursor, or fewer updates if no sync came between. A
+-- worker that started after the restore cannot see this, so it waits for a sync that began after its start.
 
 local function argument(index)
   return assert(parse_int(ARGV[index]), 'argument')
 end
 
 local step, min_donations, offline, ended = argument(2), argument(3), argument(4), ARGV[5] == '1'
-local seen_cursor, seen_updates, stale_after = argument(6), argument(7), argument(8)
-local immediate = #ARGV == 8
+local seen_cursor, seen_updates, stale_after, synced_since = argument(6), argument(7), argument(8), argument(9)
+local immediate = #ARGV == 9
 assert(step >= 1 and min_donations >= 0, 'policy')
 
 local now = tonumber(redis.call('TIME')[1])
+local latest = now + MAX_AHEAD -- a stored instant after it is unknown
 local period_start = immediate and now or nil
-for index = 9, #ARGV do
+for index = 10, #ARGV do
   local start = argument(index)
   if start <= now then
     period_start = start
@@ -37,8 +40,16 @@ if current ~= ARGV[1] then
 end
 local cursor = current ~= '' and parse_int(redis.call('HGET', KEYS[1], 'cursor:' .. current))
 local updates = parse_int(redis.call('HGET', KEYS[1], 'updates') or '0') or 0
+local unknown_instants = 0
+if cursor and cursor > latest then
+  cursor, unknown_instants = false, 1
+end
+if seen_cursor > latest then
+  seen_cursor, seen_updates = 0, 0
+end
 local not_older = cursor and (cursor > seen_cursor or cursor == seen_cursor and updates >= seen_updates)
-local totals = not_older and cursor >= now - stale_after and read_totals(KEYS[2], KEYS[3])
+local fresh = not_older and cursor >= now - stale_after and cursor >= synced_since
+local totals = fresh and read_totals(KEYS[2], KEYS[3])
 
 local fields = {'period_start', 'via_stripe', 'offline', 'payments_at_last_change'}
 local published = nil
@@ -47,6 +58,11 @@ if redis.call('EXISTS', KEYS[4]) == 1 then
   for index, text in ipairs(redis.call('HMGET', KEYS[4], unpack(fields))) do
     published[fields[index]] = assert(parse_int(text), 'stored total')
   end
+end
+
+local ahead = published and published.period_start > latest
+if ahead then
+  unknown_instants = unknown_instants + 1
 end
 
 local function next_published_total(raised, payments)
@@ -58,15 +74,16 @@ local function next_published_total(raised, payments)
     }
   end
   local differs = via_stripe ~= published.via_stripe
-  if immediate and not differs and offline == published.offline
-    or not immediate and period_start <= published.period_start then
+  local same = immediate and not differs and offline == published.offline
+    or not immediate and period_start <= published.period_start
+  if same and not ahead then
     return published
   end
   -- a total that once counted a payment too many must not wait for that payment for ever
   local since = math.min(published.payments_at_last_change, payments)
   local change = differs and (immediate or ended or payments - since >= min_donations)
   return {
-    period_start = math.max(period_start, published.period_start),
+    period_start = ahead and period_start or math.max(period_start, published.period_start),
     via_stripe = change and via_stripe or published.via_stripe,
     offline = offline,
     payments_at_last_change = change and payments or since,
@@ -86,7 +103,13 @@ if totals and period_start then
   end
 end
 
-local reply = {totals and '1' or '0', cursor and string.format('%.0f', cursor) or '', string.format('%.0f', updates)}
+local reply = {
+  totals and '1' or '0',
+  cursor and string.format('%.0f', cursor) or '',
+  string.format('%.0f', updates),
+  tostring(unknown_instants),
+  string.format('%.0f', now),
+}
 if published then
   for _, name in ipairs(fields) do
     table.insert(reply, string.format('%.0f', published[name]))
