@@ -118,7 +118,9 @@ def test_concurrent_submits_are_one_payment(sandbox: Sandbox) -> None:
     session = sandbox.create()
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: sandbox.pay(session), range(16)))
-    assert {answer.headers["location"] for answer in answers} == {f"https://card.example/thanks?session_id={session.id}"}
+    assert {answer.headers["location"] for answer in answers} == {
+        f"https://card.example/thanks?session_id={session.id}"
+    }
     assert sandbox.event_types() == ["payment_intent.succeeded", "checkout.session.completed"]
 
 
