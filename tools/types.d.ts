@@ -221,6 +221,7 @@ interface GivingPage {
 interface GivingPageStripe {
   publishable_key: string;
   script_url: string;
+  script_origins: string[];
 }
 
 /** `pattern` has `{n}` where the digits stand; `group` and `decimal` are the separators. */

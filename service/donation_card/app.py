@@ -151,7 +151,10 @@ def campaign_files(settings: Settings) -> CampaignFiles:
 
 def stripe_payments(settings: Settings) -> StripePayments:
     return StripePayments(
-        settings.stripe_secret_key, settings.stripe_webhook_secrets, api_base=settings.stripe_api_base
+        settings.stripe_secret_key,
+        settings.stripe_webhook_secrets,
+        api_base=settings.stripe_api_base,
+        account_id=settings.stripe_account,
     )
 
 

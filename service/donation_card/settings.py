@@ -18,7 +18,7 @@ from donation_card.observability import tracing
 
 STRIPE_ORIGINS: Final = {
     # https://docs.stripe.com/security/guide#content-security-policy
-    "script": ("https://js.stripe.com", "https://*.js.stripe.com", "https://checkout.stripe.com"),
+    "script": ("https://js.stripe.com", "https://*.js.stripe.com"),
     "frame": (
         "https://js.stripe.com",
         "https://*.js.stripe.com",
@@ -45,6 +45,8 @@ class Settings:
     campaigns_dir: Path = Path("campaigns")
     redis_min_replicas_ack: int = 0
     stripe_rate_limit: int = 25
+    stripe_account: str | None = None
+    stripe_checkout_origin: str | None = None
     stripe_api_base: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
@@ -66,8 +68,20 @@ class Settings:
         return STRIPE_SCRIPT.replace("https://js.stripe.com", base) if base else STRIPE_SCRIPT
 
     def stripe_origins(self, use: str) -> tuple[str, ...]:
-        """Return the sources of a CSP directive. STRIPE_API_BASE replaces them all."""
-        return (self.stripe_api_base,) if self.stripe_api_base else STRIPE_ORIGINS[use]
+        """Return the sources of a CSP directive. STRIPE_API_BASE replaces them all.
+
+        A base whose host has a dot and is no address also stands for its subdomains, as js.stripe.com does.
+        """
+        base = self.stripe_api_base
+        if use == "form":
+            own = (self.stripe_checkout_origin,) if self.stripe_checkout_origin else ()
+            return ((base,) if base else STRIPE_ORIGINS[use]) + own
+        if not base:
+            return STRIPE_ORIGINS[use]
+        parts = urlsplit(base)
+        host = parts.hostname or ""
+        has_subdomains = use == "script" and "." in host and not re.fullmatch(r"[\d.]+", host)
+        return (base, f"{parts.scheme}://*.{parts.netloc}") if has_subdomains else (base,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +166,10 @@ def _any_text(text: str) -> str:
 
 def _key(*prefixes: str) -> Callable[[str], str]:
     return lambda text: _checked(text.startswith(prefixes) and not _PLACEHOLDER.search(text), text)
+
+
+def _account(text: str) -> str:
+    return _checked(bool(re.fullmatch(r"acct_[A-Za-z0-9]{1,80}", text)), text)
 
 
 def _several(parse: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
@@ -270,6 +288,23 @@ SETTINGS: Final = (
         "addresses, comma-separated",
         _any_text,
         default="127.0.0.1",
+    ),
+    Setting(
+        "STRIPE_ACCOUNT",
+        "stripe_account",
+        "id of the Stripe account",
+        "the id of your Stripe account (acct_…), from Dashboard → Settings → Account; "
+        "leave it out if the key may read the account",
+        _account,
+        optional=True,
+    ),
+    Setting(
+        "STRIPE_CHECKOUT_ORIGIN",
+        "stripe_checkout_origin",
+        "origin of your own checkout domain",
+        "the origin of your custom domain for Stripe's pages, https://pay.example.org; leave it out without one",
+        _origin,
+        optional=True,
     ),
     Setting(
         "STRIPE_RATE_LIMIT",

@@ -28,6 +28,7 @@ from stripe_sandbox.objects import Json
 from stripe_sandbox.payment_link_page import PaymentLinkPage
 from stripe_sandbox.request_pipeline import RequestPipeline
 from stripe_sandbox.reversals import Reversals
+from stripe_sandbox.rights import Rights
 from stripe_sandbox.sandbox_settings import SandboxSettings
 from stripe_sandbox.session_lifecycle import SessionLifecycle
 from stripe_sandbox.store import Store
@@ -48,12 +49,15 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
     endpoints = WebhookEndpoints(store, settings)
     events = Events(store, clock, faults, endpoints, queue)
     sender = WebhookSender(store, clock, queue, events, faults, endpoints, settings)
-    sessions = SessionLifecycle(store, clock, events, settings.public_url, settings.settle_after)
+    sessions = SessionLifecycle(
+        store, clock, events, settings.checkout_url or settings.public_url, settings.settle_after
+    )
     reversals = Reversals(store, clock, events)
-    pipeline = RequestPipeline(store, faults, Idempotency(store, clock))
+    rights = Rights(store)
+    pipeline = RequestPipeline(store, faults, Idempotency(store, clock), rights)
     pages = CheckoutPages(sessions)
     link_page = PaymentLinkPage(store, sessions)
-    control_api = ControlApi(store, clock, faults, sessions, reversals, queue, settings.public_url)
+    control_api = ControlApi(store, clock, faults, sessions, reversals, queue, rights, settings.public_url)
     control_page = ControlPage(store, clock, faults, sessions, reversals, queue)
 
     def handler_for(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:

@@ -27,6 +27,9 @@ from stripe_sandbox.store import Stored
 MAX_FORM_BODY = 16 * 1024
 BASE_CSP = "default-src 'none'; base-uri 'none'; style-src 'self'; "
 
+ENDED = "You did it. You have either completed the payment process, or a timeout occurred."
+"""Stripe's hosted page says this when a session has expired. It does not say which of the two happened."""
+
 templates = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
 
 
@@ -113,7 +116,8 @@ class CheckoutPages:
         state = (
             "expired" if body["status"] == "expired" else "paid" if body["payment_status"] == "paid" else "processing"
         )
-        return templates.get_template("notice.html").render(common, notice=texts[state], next_url=_next_url(session))
+        notice = ENDED if state == "expired" and not embedded else texts[state]
+        return templates.get_template("notice.html").render(common, notice=notice, next_url=_next_url(session))
 
 
 def format_amount(amount: int, currency: str, language: str) -> str:
@@ -123,7 +127,7 @@ def format_amount(amount: int, currency: str, language: str) -> str:
 def _next_url(session: Stored) -> str:
     """Return the address after payment; empty before that, and if the embedded page stays."""
     url = session.body["success_url"]
-    if session.body["redirect_on_completion"] == "always":
+    if session.body.get("redirect_on_completion") == "always":
         url = session.body["return_url"]
     done = session.body["status"] == "complete"
     return str(url).replace("{CHECKOUT_SESSION_ID}", session.id) if done and url else ""

@@ -17,6 +17,7 @@ from stripe_sandbox.delivery_queue import DeliveryQueue
 from stripe_sandbox.faults import FaultChange, Faults
 from stripe_sandbox.objects import Json
 from stripe_sandbox.reversals import Reversals
+from stripe_sandbox.rights import Rights
 from stripe_sandbox.seeding import SeedPayments, seed_payments
 from stripe_sandbox.session_lifecycle import SessionLifecycle
 from stripe_sandbox.store import Store
@@ -77,6 +78,14 @@ class CreateDispute(BaseModel):
     settlement_currency: str = ""
 
 
+class SetRights(BaseModel):
+    """Set which rights of a restricted key are missing: `rak_event_read`."""
+
+    model_config = ConfigDict(extra="forbid")
+    key: str
+    lacks: list[str]
+
+
 class StatusChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
     status: str
@@ -91,16 +100,18 @@ class ControlApi:
         sessions: SessionLifecycle,
         reversals: Reversals,
         queue: DeliveryQueue,
+        rights: Rights,
         public_url: str,
     ) -> None:
         self._store, self._clock, self._faults, self._sessions = store, clock, faults, sessions
-        self._reversals, self._queue, self._public_url = reversals, queue, public_url
+        self._reversals, self._queue, self._rights, self._public_url = reversals, queue, rights, public_url
 
     def routes(self) -> list[Route]:
         return [
             Route("/sandbox/faults", self.get_faults, methods=["GET"]),
             Route("/sandbox/faults", self.set_faults, methods=["POST"]),
             Route("/sandbox/faults", self.clear_faults, methods=["DELETE"]),
+            Route("/sandbox/rights", self.set_rights, methods=["POST"]),
             Route("/sandbox/clock", self.get_clock, methods=["GET"]),
             Route("/sandbox/clock", self.advance_clock, methods=["POST"]),
             Route("/sandbox/settle", self.settle_debits, methods=["POST"]),
@@ -126,6 +137,17 @@ class ControlApi:
     async def clear_faults(self, request: Request) -> Response:
         self._faults.clear()
         return await self.get_faults(request)
+
+    async def set_rights(self, request: Request) -> Response:
+        body = await _parse_body(request, SetRights)
+        if isinstance(body, Response):
+            return body
+
+        def take() -> Json:
+            self._rights.take(body.key, body.lacks)
+            return body.model_dump()
+
+        return _respond(take)
 
     async def get_clock(self, request: Request) -> Response:
         return JSONResponse({"now": self._clock.now()})

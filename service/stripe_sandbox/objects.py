@@ -21,14 +21,16 @@ DOMAIN = "payment_method_domain"
 Json = dict[str, Any]
 
 # Parameters that a session returns unchanged, or as null if they were not given.
-ECHOED_FIELDS = """adaptive_pricing allowed_payment_method_types billing_address_collection branding_settings cancel_url
-    client_reference_id consent_collection customer_creation customer_email excluded_payment_method_types
-    integration_identifier locale name_collection origin_context payment_method_options permissions
-    redirect_on_completion return_url saved_payment_method_options submit_type success_url wallet_options""".split()  # noqa: SIM905
+ECHOED_FIELDS = """adaptive_pricing billing_address_collection cancel_url client_reference_id consent_collection
+    customer_creation customer_email integration_identifier locale origin_context payment_method_options permissions
+    saved_payment_method_options submit_type success_url wallet_options""".split()  # noqa: SIM905
+# Parameters that a session returns unchanged if they were given: Stripe's description does not call them nullable.
+OPTIONAL_FIELDS = """allowed_payment_method_types branding_settings excluded_payment_method_types name_collection
+    redirect_on_completion return_url""".split()  # noqa: SIM905
 NULL_FIELDS = """after_expiration allow_promotion_codes collected_information consent currency_conversion customer
     customer_account customer_details discounts invoice invoice_creation managed_payments optional_items payment_link
-    payment_method_configuration_details presentment_details recovered_from setup_intent shipping_address_collection
-    shipping_cost subscription tax_id_collection""".split()  # noqa: SIM905
+    payment_method_configuration_details recovered_from setup_intent shipping_address_collection shipping_cost
+    subscription""".split()  # noqa: SIM905
 
 
 def new_session(params: Json, amount: int, currency: str, now: int, public_url: str) -> tuple[Json, str]:
@@ -37,6 +39,7 @@ def new_session(params: Json, amount: int, currency: str, now: int, public_url: 
     id = new_id("cs_test_", 58)
     secret = f"{id}_secret_{new_id('', 50)}"
     session = dict.fromkeys(NULL_FIELDS) | {name: params.get(name) for name in ECHOED_FIELDS}
+    session |= {name: params[name] for name in OPTIONAL_FIELDS if name in params}
     if ui_mode == "embedded_page":
         session["redirect_on_completion"] = params.get("redirect_on_completion", "always")
     session |= {
@@ -80,10 +83,9 @@ def _payment_method_types(params: Json, currency: str) -> list[str]:
 def new_payment(data: Json, amount: int, currency: str, now: int) -> Json:
     """Create a PaymentIntent from a session's `payment_intent_data`, the only source of its metadata, as at Stripe."""
     id = new_id("pi_")
-    null_fields = """amount_details application application_fee_amount automatic_payment_methods canceled_at
-        cancellation_reason customer customer_account hooks last_payment_error latest_charge next_action on_behalf_of
-        payment_method processing review setup_future_usage shipping source statement_descriptor
-        transfer_data""".split()  # noqa: SIM905
+    null_fields = """application application_fee_amount automatic_payment_methods canceled_at cancellation_reason
+        customer customer_account last_payment_error latest_charge next_action on_behalf_of payment_method processing
+        review setup_future_usage shipping statement_descriptor transfer_data""".split()  # noqa: SIM905
     return dict.fromkeys(null_fields) | {
         "id": id,
         "object": PAYMENT,

@@ -22,6 +22,7 @@ from stripe_sandbox.faults import ApiFault, Faults
 from stripe_sandbox.form_encoding import ParamTree, decode
 from stripe_sandbox.idempotency import ApiResponse, Idempotency
 from stripe_sandbox.ids import new_id
+from stripe_sandbox.rights import Rights
 from stripe_sandbox.store import Store
 
 MAX_BODY = 256 * 1024
@@ -31,15 +32,16 @@ log = logging.getLogger(__name__)
 
 
 class RequestPipeline:
-    def __init__(self, store: Store, faults: Faults, idempotency: Idempotency) -> None:
-        self._store, self._faults, self._idempotency = store, faults, idempotency
+    def __init__(self, store: Store, faults: Faults, idempotency: Idempotency, rights: Rights) -> None:
+        self._store, self._faults, self._idempotency, self._rights = store, faults, idempotency, rights
 
     async def handle(self, endpoint: Endpoint, request: Request) -> Response:
         request_id = new_id("req_", 14)
         try:
-            authenticate(request.headers.get("authorization", ""))
+            key = authenticate(request.headers.get("authorization", ""))
             version = negotiate_version(request.headers.get("stripe-version"))
             params = decode(await _read_params(request))
+            self._rights.check(key, request.method, request.url.path)
             return await self._with_faults(endpoint, request, params, request_id, version)
         except api_errors.ApiError as error:
             return _to_http(_error_response(error, request_id), request, stripe.api_version)
@@ -102,8 +104,8 @@ class RequestPipeline:
         )
 
 
-def authenticate(header: str) -> None:
-    """Accept any test key. Raise ApiError (401)."""
+def authenticate(header: str) -> str:
+    """Return the key. Accept any test key. Raise ApiError (401)."""
     scheme, _, credentials = header.partition(" ")
     key = credentials.strip()
     if scheme.lower() == "basic":
@@ -126,6 +128,7 @@ def authenticate(header: str) -> None:
         raise api_errors.unauthorized(
             "Invalid API Key provided: the sandbox accepts keys that begin with sk_test_ or rk_test_."
         )
+    return key
 
 
 def negotiate_version(header: str | None) -> str:

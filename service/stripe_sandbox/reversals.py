@@ -47,7 +47,7 @@ class Reversals:
         amount = left if amount is None else amount
         if not 1 <= amount <= left:
             raise ApiError(f"Refund amount ({amount}) is greater than unrefunded amount ({left}).", param="amount")
-        nothing = ("description", "failure_reason", "receipt_number", "source_transfer_reversal", "transfer_reversal")
+        nothing = ("receipt_number", "source_transfer_reversal", "transfer_reversal")
         refund: Json = dict.fromkeys(nothing) | {
             "id": new_id("re_"),
             "object": REFUND,

@@ -20,6 +20,8 @@ class SandboxSettings:
 
     public_url: str = "http://127.0.0.1:8002"
     data: Path | None = None
+    checkout_url: str | None = None
+    """The custom domain of the account: hosted pages are there, and not at `public_url`."""
     webhook_url: str | None = None
     webhook_secret: str = ""
     clock: Callable[[], float] = time.time

@@ -130,7 +130,13 @@ def test_proxy_blocks_operator_routes_and_huge_bodies(behind):
     installation, _, _ = behind
     assert {installation.client.get(path).status_code for path in ("/metrics", "/readyz")} == {404}
     assert installation.client.get("/healthz").status_code == 200
-    assert installation.client.post("/v1/stripe/webhook", content=b"x" * 65_537).status_code == 413
+    assert installation.client.post("/v1/stripe/webhook", content=b"x" * 524_289).status_code == 413
+    assert installation.client.post("/v1/checkout-sessions", content=b"x" * 65_537).status_code == 413
+
+
+def test_proxy_passes_an_event_of_512_kib(behind):
+    installation, _, _ = behind
+    assert installation.client.post("/v1/stripe/webhook", content=b"x" * 524_288).json()["code"] == "signature_invalid"
 
 
 def test_proxy_speaks_http_2(behind):

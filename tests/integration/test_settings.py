@@ -137,6 +137,13 @@ def test_api_base_replaces_every_stripe_origin():
     }
 
 
+def test_scripts_may_come_from_js_stripe_com_and_its_subdomains_alone():
+    assert from_environment(GOOD).stripe_origins("script") == ("https://js.stripe.com", "https://*.js.stripe.com")
+    stand_in = from_environment(GOOD | {"STRIPE_API_BASE": "http://stripe.localhost:8002"})
+    assert stand_in.stripe_origins("script") == ("http://stripe.localhost:8002", "http://*.stripe.localhost:8002")
+    assert stand_in.stripe_origins("frame") == ("http://stripe.localhost:8002",)
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -438,7 +438,7 @@ class FakePayments:
     async def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
         self._request("list_created_since")
         for session in list(self.sessions.values()):
-            if session.created >= created:
+            if session.created >= created and session.status in {SessionStatus.PAID, SessionStatus.PROCESSING}:
                 yield session
         for reversal in list(self.reversals.values()):
             if self._created[reversal.id] >= created:

@@ -30,6 +30,11 @@ MAX_CLOCK_SKEW: Final = 60
 
 MIN_CERTIFICATE_DAYS: Final = 14
 
+RADAR_RULE: Final = (
+    "Radar → Rules must have: Block if :card_country: = '{country}'. Only a Radar plan that supports rules has them; "
+    "without it, nothing blocks such a card"
+)
+
 OK, FAIL, MANUAL = "ok", "FAIL", "MANUAL"
 
 
@@ -46,8 +51,8 @@ class Check:
 def doctor() -> None:
     """Check the whole installation.
 
-    It checks the settings, Stripe, Redis, the clock and the public address, and prints what to do, in order. It changes
-    nothing. The exit status is 1 if a check fails.
+    It checks the settings, Stripe, Redis, the clock and the public address, and prints what to do, in order. It creates
+    one checkout session and expires it at once, and changes nothing else. The exit status is 1 if a check fails.
     """
     found = asyncio.run(_all_checks())
     for each in found:
@@ -92,27 +97,36 @@ async def _all_checks() -> list[Check]:
 async def _stripe_checks(
     settings: Settings, at: StripeProvisioning, campaigns: Sequence[Campaign]
 ) -> AsyncIterator[Check]:
+    from donation_card.adapters.stripe.provisioning import stripes_words
     from donation_card.errors import StripeKeyRejected
 
     try:
-        account = await at.account_info()
-        missing = [permission async for permission in at.missing_permissions()]
-    except StripeKeyRejected:
-        fix = "Stripe rejects it, or it may not read the account; use another (Dashboard → Developers → API keys)"
+        account = await at.account_info(settings.stripe_account)
+        missing = [refused async for refused in at.missing_permissions()]
+    except StripeKeyRejected as error:
+        fix = f"Stripe rejects it; use another (Dashboard → Developers → API keys). Stripe says: {stripes_words(error)}"
         yield Check("secret key", FAIL, fix)
         return
     except Unavailable as error:
         yield Check("Stripe", FAIL, f"no response ({error}): can this machine reach api.stripe.com?")
         return
-    for permission in missing:
-        yield Check("permission of the key", FAIL, f"add “{permission}”")
-    if not missing:
+    if account.refused and not settings.stripe_account:
+        fix = f"set STRIPE_ACCOUNT=acct_… (Dashboard → Settings → Account), or {_add(account.refused)}"
+        yield Check("account of the key", FAIL, fix)
+    elif settings.stripe_account not in (None, account.id):
+        fix = f"the key belongs to {account.id}: correct STRIPE_ACCOUNT or the key"
+        yield Check("account of the key", FAIL, fix)
+    for refused in missing:
+        yield Check("permission of the key", FAIL, _add(refused))
+    if not missing and account.id:
         mode = "" if settings.livemode else " in test mode"
         yield Check(f"secret key for {account.id}{mode}, with all permissions", OK)
     if settings.livemode and settings.stripe_secret_key.startswith("sk_"):
         yield Check("secret key", MANUAL, "it has every permission; a restricted key (rk_…) is enough")
     for each in account_checks(account, campaigns):
         yield each
+    if campaigns and not missing:
+        yield await _checkout_origin_check(settings, at, campaigns[0])
     for checks in (_endpoint_checks(settings, at), _domain_checks(settings, at, campaigns)):
         try:
             async for each in checks:
@@ -120,6 +134,13 @@ async def _stripe_checks(
         except DonationCardError:
             fix = "this key may not read them: look in the dashboard"
             yield Check("webhook endpoint and domains", MANUAL, fix)
+
+
+def _add(error: DonationCardError) -> str:
+    """Say which right the key lacks, as the dashboard and as the API name it, and quote Stripe."""
+    from donation_card.adapters.stripe.provisioning import stripes_words
+
+    return f"add “{error.params.get('dashboard')}” ({error.params.get('right')}); Stripe says: {stripes_words(error)}"
 
 
 def account_checks(account: AccountInfo, campaigns: Sequence[Campaign]) -> list[Check]:
@@ -130,6 +151,9 @@ def account_checks(account: AccountInfo, campaigns: Sequence[Campaign]) -> list[
     else:
         fix = f"{skew:.0f} s from Stripe's; from 300 on, webhooks are rejected: timedatectl set-ntp true"
         found = [Check("clock", FAIL, fix)]
+    if account.refused:
+        fix = "the key may not read it: look in the dashboard if it accepts payments, and at its statement descriptor"
+        found.append(Check("account", MANUAL, fix))
     if not account.takes_payments:
         found.append(Check("account", FAIL, "it accepts no payments yet: the Stripe dashboard shows what is missing"))
     for campaign in campaigns:
@@ -141,6 +165,16 @@ def account_checks(account: AccountInfo, campaigns: Sequence[Campaign]) -> list[
             fix = "donors have no other way while our form cannot work: stripe setup creates a link"
             found.append(Check(f"fallback_url of {campaign.id}", MANUAL, fix))
     return found
+
+
+async def _checkout_origin_check(settings: Settings, at: StripeProvisioning, campaign: Campaign) -> Check:
+    try:
+        origin = await at.checkout_origin(campaign.giving.minimum, settings.public_url)
+    except DonationCardError as error:
+        return Check("origin of Stripe's page", FAIL, f"Stripe creates no checkout session: {error}")
+    if origin in settings.stripe_origins("form"):
+        return Check(f"Stripe's page on {origin}", OK)
+    return Check("origin of Stripe's page", FAIL, f"browsers open no form there: STRIPE_CHECKOUT_ORIGIN={origin}")
 
 
 async def _endpoint_checks(settings: Settings, at: StripeProvisioning) -> AsyncIterator[Check]:
@@ -269,7 +303,10 @@ def _manual_checks(campaigns: Sequence[Campaign]) -> list[Check]:
     """List the settings of the Stripe dashboard that its API does not show."""
     fix = "Settings → Customer emails must send a receipt for each payment; it names the recipient"
     countries = dict.fromkeys(country for campaign in campaigns for country in campaign.warned_bank_countries)
+    has_warned_link = any(campaign.warned_bank_countries and campaign.fallback_url for campaign in campaigns)
+    link = "Settings → Payment methods: switch Link off; a payment link would offer it and ask for a telephone number"
     return [
         Check("receipts", MANUAL, fix),
-        *(Check("Radar", MANUAL, f"Radar → Rules must have: Block if :card_country: = '{each}'") for each in countries),
+        *([Check("Link", MANUAL, link)] if has_warned_link else []),
+        *(Check("Radar", MANUAL, RADAR_RULE.format(country=each)) for each in countries),
     ]

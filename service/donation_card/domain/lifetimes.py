@@ -10,8 +10,11 @@ FORM_TOKEN_LIFETIME: Final = 60 * 60
 SESSION_HANDLE_LIFETIME: Final = 24 * 60 * 60
 """The browser can ask for the status of its checkout session for this time."""
 
-SESSION_LIFETIME: Final = FORM_TOKEN_LIFETIME + 31 * 60
-"""From the issue of a form token to the end of its checkout sessions. Stripe requires at least 30 minutes."""
+SESSION_LIFETIME: Final = FORM_TOKEN_LIFETIME + 33 * 60
+"""From the issue of a form token to the end of its checkout sessions: 93 minutes.
+
+Stripe requires at least 30 minutes after creation. A call takes up to 20 s, and the clocks differ by up to 60 s.
+"""
 
 MAX_AHEAD: Final = 5 * 60
 """A stored instant further ahead of now is unknown: a clock was ahead when it was stored."""

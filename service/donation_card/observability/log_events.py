@@ -15,6 +15,7 @@ class LogEvent(StrEnum):
     CAMPAIGN_REFRESH_FAILED = "campaign_refresh_failed"
     CAMPAIGN_SYNC_FAILED = "campaign_sync_failed"
     CAMPAIGN_UNKNOWN = "campaign_unknown"
+    CHECKOUT_ORIGIN_UNKNOWN = "checkout_origin_unknown"
     CLOCK_WAS_AHEAD = "clock_was_ahead"
     CURRENCY_DIFFERS = "currency_differs"
     DEPENDENCY_UNAVAILABLE = "dependency_unavailable"

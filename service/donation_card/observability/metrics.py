@@ -89,6 +89,7 @@ warned_bank_donations: Final = _counter(
 )
 sessions: Final = _counter("checkout_sessions", "Checkout sessions by event: created, failed, paid, expired.", "event")
 limiter_decisions: Final = _counter("limiter_decisions", "Decisions of the limits on new sessions.", "decision")
+stripe_reads: Final = _counter("stripe_reads", "Requests that read from Stripe, retries included.", "resource")
 durations: Final = Histogram(
     _PREFIX + "request_duration_seconds",
     "From the head of a request to the end of its response, by route. Cached responses are not measured.",

@@ -2,8 +2,16 @@
 "use strict";
 
 (() => {
-  const origin = new URL(document.currentScript.src).origin;
+  const { origin, protocol, host, hostname } = new URL(document.currentScript.src);
   let current = null; // like Stripe's script, allow one embedded page at a time
+  let broken = false; // like Stripe's script, create no page after one that failed
+
+  // Like Stripe's script, load another one from a subdomain. An address has none; the page works without the script.
+  if (hostname.includes(".") && !/^[\d.]+$/.test(hostname)) {
+    const another = document.createElement("script");
+    another.src = `${protocol}//b.${host}/assets/embed.js`; // throws if the page's Trusted Types policy refuses it
+    document.head.append(another);
+  }
 
   class IntegrationError extends Error {
     name = "IntegrationError";
@@ -23,19 +31,23 @@
   Stripe.version = "endive";
 
   async function createEmbeddedCheckoutPage(options) {
-    const { fetchClientSecret, clientSecret, onComplete } = options ?? {};
-    if (current) fail("You cannot have multiple Embedded Checkout objects.");
+    try {
+      if (broken || current) fail("You cannot have multiple Embedded Checkout objects.");
+      return await createPage(options ?? {});
+    } catch (error) {
+      broken = true;
+      throw error;
+    }
+  }
+
+  async function createPage({ fetchClientSecret, clientSecret, onComplete }) {
+    if (fetchClientSecret && clientSecret) fail("You must provide either clientSecret or fetchClientSecret, not both.");
     if (typeof fetchClientSecret !== "function" && !clientSecret) fail("fetchClientSecret must be a function that returns a promise.");
     if (onComplete !== undefined && typeof onComplete !== "function") fail("onComplete must be a function.");
     const page = embeddedPage(onComplete);
     current = page;
-    try {
-      page.secret = fetchClientSecret ? await fetchClientSecret() : clientSecret;
-      if (!/^cs_test_\w+_secret_\w+$/.test(page.secret)) fail("The client secret must be of the form cs_test_…_secret_….");
-    } catch (error) {
-      current = null;
-      throw error;
-    }
+    page.secret = fetchClientSecret ? await fetchClientSecret() : clientSecret;
+    if (!/^cs_test_\w+_secret_\w+$/.test(page.secret)) fail("The client secret must be of the form cs_test_…_secret_….");
     return page.handle;
   }
 

@@ -1,11 +1,22 @@
 """Test donations in the article, in a new tab and without JavaScript."""
 
+import contextlib
 import re
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.support.browser import NARROW, WIDE, article, choose, close_thanks, open_card, pay_inline, pay_on
+from tests.support.browser import (
+    NARROW,
+    WIDE,
+    article,
+    choose,
+    close_thanks,
+    giving_frame,
+    open_card,
+    pay_inline,
+    pay_on,
+)
 from tests.support.installation import ASKS_3DS, DECLINED, PAYS, eventually
 
 
@@ -77,6 +88,136 @@ def test_double_click_creates_one_session(page, installation, site):
     expect(frame.frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()
     orders = [request for request in sent if request.url.endswith("/v1/checkout-sessions")]
     assert len({request.response().json()["client_secret"] for request in orders}) == 1
+
+
+WATCH = """
+(() => {
+  const real = window.Stripe;
+  window.creates = { running: 0, most: 0, options: [] };
+  window.Stripe = (key) => ({
+    createEmbeddedCheckoutPage: async (options) => {
+      creates.options.push(Object.keys(options).sort());
+      creates.most = Math.max(creates.most, ++creates.running);
+      const page = await real(key).createEmbeddedCheckoutPage(options).finally(() => creates.running--);
+      return page;
+    },
+  });
+})();
+"""
+"""Appended to Stripe's script: it notes how often, with which options and how many at once pages are created."""
+
+
+def watched(route):
+    answer = route.fetch()
+    route.fulfill(response=answer, body=answer.text() + WATCH)
+
+
+def creates(page):
+    return giving_frame(page).locator("html").evaluate("() => window.creates")
+
+
+def test_payment_page_gets_client_secret_and_no_function(page, installation, site):
+    page.route("**/stripe.js", watched)
+    frame = open_card(page, site.publish(article(installation)))
+    choose(frame, "25")
+    frame.locator("#submit").click()
+    expect(frame.frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()
+    assert creates(page)["options"] == [["clientSecret", "onComplete"]]
+
+
+@contextlib.contextmanager
+def stripe_script_held(page):
+    """Hold the answer for Stripe's script until the block ends."""
+    held = []
+
+    def hold(route):
+        held.append(route)
+
+    page.route("**/stripe.js", hold)
+
+    def wait():
+        for _ in range(400):
+            if held:
+                return
+            page.wait_for_timeout(50)
+        raise AssertionError("nobody asked for Stripe's script")
+
+    yield wait
+    for route in held:
+        watched(route)
+
+
+def test_amount_changed_while_stripe_loads_is_the_one_that_is_paid(page, installation, site):
+    paid = installation.paid()
+    frame = open_card(page, site.publish(article(installation)))
+    with stripe_script_held(page) as wait:
+        for amount in ("50", "35", "10"):
+            choose(frame, amount)
+            frame.locator("#submit").click()
+            expect(frame.locator("#pay h1")).to_contain_text(f"€{amount}")
+            wait()
+            if amount != "10":
+                frame.locator("#change").click()
+    pay_inline(frame, PAYS)
+    expect(frame.locator("#thanks")).to_contain_text("€10")
+    found = creates(page)
+    assert (found["most"], len(found["options"])) == (1, 1)
+    assert installation.paid() == (paid[0] + 1000, paid[1] + 1)
+
+
+def test_amount_changed_while_the_page_is_created_waits_for_its_end(page, installation, site):
+    paid = installation.paid()
+
+    def slow(route):
+        answer = route.fetch()
+        late = "return await createPage"
+        assert late in answer.text()
+        pause = "await new Promise((done) => setTimeout(done, 1500)); "
+        route.fulfill(response=answer, body=answer.text().replace(late, f"{pause}{late}") + WATCH)
+
+    page.route("**/stripe.js", slow)
+    frame = open_card(page, site.publish(article(installation)))
+    for amount in ("50", "10"):
+        choose(frame, amount)
+        frame.locator("#submit").click()
+        expect(frame.locator("#pay h1")).to_contain_text(f"€{amount}")
+        if amount == "50":
+            page.wait_for_timeout(300)
+            frame.locator("#change").click()
+    pay_inline(frame, PAYS)
+    expect(frame.locator("#thanks")).to_contain_text("€10")
+    assert creates(page)["most"] == 1
+    assert installation.paid() == (paid[0] + 1000, paid[1] + 1)
+
+
+def test_payment_opened_in_a_tab_while_stripe_loads_creates_no_page_here(page, context, installation, site):
+    frame = open_card(page, site.publish(article(installation)))
+    choose(frame, "25")
+    with stripe_script_held(page) as wait:
+        frame.locator("#submit").click()
+        wait()
+        with context.expect_page() as opened:
+            frame.locator("#new-tab button").click()
+        expect(opened.value.locator("[name=number]")).to_be_visible()
+    page.wait_for_timeout(500)
+    assert creates(page)["options"] == []
+    expect(frame.locator("#opened-in-tab")).to_be_visible()
+
+
+def test_sandbox_script_creates_no_page_after_one_that_failed(page, installation):
+    page.goto(f"{installation.service}/c/vitaly/give")
+    page.evaluate(
+        """(src) => new Promise((loaded) => document.head.append(
+        Object.assign(document.createElement('script'), { src, onload: loaded })))""",
+        installation.settings.stripe_script,
+    )
+    attempt = """async (clientSecret) => {
+      try { await Stripe('pk_test_ada').createEmbeddedCheckoutPage({ clientSecret }); return 'created'; }
+      catch (error) { return error.name; }
+    }"""
+    valid = "cs_test_a_secret_b"
+    assert page.evaluate(attempt, "not a secret") == "IntegrationError"
+    assert page.evaluate(attempt, valid) == "IntegrationError"
 
 
 def test_changed_amount_is_paid_once(page, installation, site):

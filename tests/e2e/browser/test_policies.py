@@ -1,8 +1,10 @@
 """Test the Content-Security-Policy in a browser."""
 
+import json
 import re
 
 import pytest
+from donation_card.settings import STRIPE_ORIGINS
 from playwright.sync_api import expect
 
 from tests.support.browser import article, choose, giving_frame, open_card, pay_inline
@@ -72,6 +74,61 @@ def test_giving_page_csp_allows_only_stripe_scripts(page, installation, address)
     page.goto(f"{installation.service}/c/vitaly/give")
     assert page.evaluate(TRY, address) == dict.fromkeys(("script", "html", "text", "another", "again"), "TypeError")
     assert page.evaluate(TRY, f"{installation.sandbox}/v3/other.js")["script"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("address", "outcome"),
+    [
+        ("https://js.stripe.com/endive/stripe.js", "done"),
+        ("https://b.js.stripe.com/x.js", "done"),
+        ("https://a.b.js.stripe.com/x.js", "done"),
+        ("https://checkout.stripe.com/x.js", "TypeError"),
+        ("https://stripe.com/x.js", "TypeError"),
+        ("https://evil-js.stripe.com/x.js", "TypeError"),
+        ("https://js.stripe.com.evil.example/x.js", "TypeError"),
+        ("https://b.js.stripe.com:8443/x.js", "TypeError"),
+        ("http://b.js.stripe.com/x.js", "TypeError"),
+        ("https://evil.example/?.js.stripe.com", "TypeError"),
+    ],
+)
+def test_trusted_types_policy_admits_js_stripe_com_and_its_subdomains(page, installation, address, outcome):
+    def with_real_stripe(route):
+        answer = route.fetch()
+        (address,) = re.findall(r'"script_origins": (\[[^]]*\])', answer.text())
+        real = json.dumps(list(STRIPE_ORIGINS["script"]))
+        route.fulfill(response=answer, body=answer.text().replace(address, real))
+
+    page.route("**/c/vitaly/give", with_real_stripe)
+    page.goto(f"{installation.service}/c/vitaly/give")
+    assert page.evaluate(TRY, address)["script"] == outcome
+
+
+def test_second_script_from_a_subdomain_of_stripe_is_loaded(page, installation, said):
+    """The sandbox's script loads another one from a subdomain, if its own host has some."""
+    named = installation.sandbox.replace("127.0.0.1", "stripe.localhost")
+    subdomains = named.replace("stripe.", "*.stripe.")
+
+    def with_named_host(route):
+        answer = route.fetch()
+        body = answer.text().replace(f'["{installation.sandbox}"]', json.dumps([named, subdomains]))
+        policy = answer.headers["content-security-policy"].replace(installation.sandbox, f"{named} {subdomains}")
+        headers = answer.headers | {"content-security-policy": policy}
+        route.fulfill(response=answer, headers=headers, body=body.replace(installation.sandbox, named))
+
+    def from_sandbox(route):
+        url = re.sub(r"//(b\.)?stripe\.localhost", "//127.0.0.1", route.request.url)
+        route.fulfill(response=route.fetch(url=url))
+
+    page.route("**/c/vitaly/give", with_named_host)
+    page.route(re.compile(r"//(b\.)?stripe\.localhost:"), from_sandbox)
+    loaded = []
+    page.on("requestfinished", lambda request: loaded.append(request.url))
+    page.goto(f"{installation.service}/c/vitaly/give")
+    page.locator(".amount").first.click()
+    page.locator("#submit").click()
+    expect(page.frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()
+    assert named.replace("stripe.", "b.stripe.") + "/assets/embed.js" in loaded
+    assert said == []
 
 
 @pytest.mark.parametrize("path", ["/", "/c/vitaly", "/c/vitaly/embed", "/c/vitaly/frame", "/c/nobody"])

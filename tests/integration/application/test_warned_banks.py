@@ -103,6 +103,19 @@ def charge(kind: str, **details: object) -> dict:
     [
         (charge("card", country="BY"), ChargeCountry("BY", 7)),
         (charge("sepa_debit", country="AT"), ChargeCountry("AT", 7)),
+        (charge("link", country="BY"), ChargeCountry("BY", 7)),
+        (charge("revolut_pay", funding={"type": "card", "card": {"country": "BY"}}), ChargeCountry("BY", 7)),
+        (charge("amazon_pay", funding={"type": "card", "card": {"country": "RU"}}), ChargeCountry("RU", 7)),
+        (charge("mobilepay", card={"country": "DK"}), ChargeCountry("DK", 7)),
+        (charge("klarna", payer_details={"address": {"country": "BY"}}), ChargeCountry("BY", 7)),
+        (charge("klarna", payer_details={"address": None}), None),
+        (charge("klarna", payer_details=None), None),
+        (charge("revolut_pay", funding={"type": None, "card": None}), None),
+        (
+            charge("card", country="DE", wallet={"visa_checkout": {"billing_address": {"country": "BY"}}}),
+            ChargeCountry("DE", 7),
+        ),
+        (charge("card", country=None, wallet={"visa_checkout": {"billing_address": {"country": "BY"}}}), None),
         (charge("paypal"), None),
         (charge("card", country=None), None),
         ({"latest_charge": "ch_1"}, None),
@@ -112,5 +125,7 @@ def charge(kind: str, **details: object) -> dict:
         (None, None),
     ],
 )
-def test_only_country_and_time_of_a_charge_are_read(intent: object, found: ChargeCountry | None) -> None:
+def test_country_of_card_account_or_payer_is_found_wherever_stripe_has_it(
+    intent: object, found: ChargeCountry | None
+) -> None:
     assert parse_charge_country(intent) == found

@@ -1,7 +1,6 @@
 """`donation-card doctor` finds each fault and says how to repair it."""
 
 import contextlib
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,26 +25,6 @@ def examine(installation, **changes):
     return done.exit_code, todo.partition("To check by hand")[0], done.output
 
 
-class Stripe:
-    """A Stripe that rejects some requests, as it does for a restricted key."""
-
-    def __init__(self):
-        self.forbidden = set()
-
-    def between(self, sandbox):
-        async def app(scope, receive, send):
-            where = scope["type"] == "http" and (scope["method"], scope["path"])
-            if where in self.forbidden:
-                body = json.dumps({"error": {"type": "invalid_request_error", "message": "no permission"}}).encode()
-                await send({"type": "http.response.start", "status": 403, "headers": []})
-                await send({"type": "http.response.body", "body": body})
-                return
-
-            await sandbox(scope, receive, send)
-
-        return app
-
-
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory):
     """Run an installation behind the shipped proxy, with a Redis of its own, after `stripe setup`."""
@@ -56,7 +35,7 @@ def patient(tmp_path_factory):
     (campaigns / "roof.toml").write_text(text.replace("_countries = []", '_countries = ["BY"]'), "utf-8")
     with listening() as probe:
         port = probe.getsockname()[1]
-    stripe, public = Stripe(), {"public_url": f"https://localhost:{port}"}
+    public = {"public_url": f"https://localhost:{port}"}
     with (
         EmbeddedValkey(here / "valkey") as valkey,
         running(
@@ -64,7 +43,6 @@ def patient(tmp_path_factory):
             here / "sandbox",
             campaigns=campaigns,
             settings_options=public,
-            between=stripe.between,
         ) as installation,
         proxied(here / "nginx", installation.service, port) as proxy,
         pytest.MonkeyPatch.context() as patched,
@@ -72,11 +50,11 @@ def patient(tmp_path_factory):
         patched.setenv("SSL_CERT_FILE", str(proxy.folder / "fullchain.pem"))
         installation.until_ready()
         setup(installation)
-        yield installation, stripe, valkey
+        yield installation, valkey
 
 
 def test_healthy_installation_leaves_only_manual_checks(patient):
-    installation, _, _ = patient
+    installation, _ = patient
     code, todo, printed = examine(installation)
     assert (code, todo) == (0, ""), printed
     assert "FAIL" not in printed
@@ -84,8 +62,14 @@ def test_healthy_installation_leaves_only_manual_checks(patient):
     assert "receipts" in printed
 
 
+def test_doctor_lists_radar_rules_as_manual_and_names_the_plan(patient):
+    installation, _ = patient
+    by_hand = examine(installation)[2].partition("To check by hand")[2]
+    assert "Only a Radar plan that supports rules has them" in by_hand
+
+
 def test_doctor_reports_an_expiring_certificate(patient, tmp_path):
-    installation, _, _ = patient
+    installation, _ = patient
     with listening() as probe:
         port = probe.getsockname()[1]
     with proxied(tmp_path, installation.service, port, days=9) as proxy:
@@ -93,17 +77,50 @@ def test_doctor_reports_an_expiring_certificate(patient, tmp_path):
     assert "certificate: it expires in 9 days" in todo
 
 
-def test_doctor_names_each_missing_key_permission(patient):
-    installation, stripe, _ = patient
-    stripe.forbidden = {("GET", "/v1/events"), ("POST", "/v1/checkout/sessions"), ("GET", "/v1/webhook_endpoints")}
+@contextlib.contextmanager
+def lacking(installation, *rights):
+    key = installation.settings.stripe_secret_key
+    installation.operate("rights", key=key, lacks=rights)
     try:
-        _, todo, printed = examine(installation)
+        yield
     finally:
-        stripe.forbidden = set()
-    assert "“Events: read”" in todo
-    assert "“Checkout Sessions: write”" in todo
-    assert "Disputes" not in todo
-    assert "this key may not read them" in printed
+        installation.operate("rights", key=key, lacks=[])
+
+
+@pytest.mark.parametrize(
+    ("right", "row"),
+    [
+        ("rak_checkout_session_read", "Checkout Sessions: read"),
+        ("rak_checkout_session_write", "Checkout Sessions: write"),
+        ("rak_payment_intent_read", "PaymentIntents: read"),
+        ("rak_charge_read", "Charges and Refunds: read"),
+        ("rak_dispute_read", "Disputes: read"),
+        ("rak_event_read", "Events: read"),
+        ("rak_accounts_kyc_basic_read", "Connect → Accounts: read"),
+    ],
+)
+def test_doctor_names_a_missing_right_its_row_and_stripes_words(patient, right, row):
+    installation, _ = patient
+    with lacking(installation, right):
+        code, todo, _ = examine(installation)
+    assert (code, todo.count("rak_")) == (1, 2), todo
+    assert f"“{row}” ({right}); Stripe says: The provided key" in todo
+
+
+def test_doctor_reports_endpoint_that_the_key_may_not_read(patient):
+    installation, _ = patient
+    with lacking(installation, "rak_webhook_read"):
+        assert "this key may not read them" in examine(installation)[2]
+
+
+def test_account_setting_replaces_the_right_to_read_the_account(patient):
+    installation, _ = patient
+    account = httpx.get(f"{installation.sandbox}/v1/account", auth=("sk_test_x", "")).json()["id"]
+    with lacking(installation, "rak_accounts_kyc_basic_read"):
+        code, todo, printed = examine(installation, STRIPE_ACCOUNT=account)
+    assert (code, todo) == (0, ""), printed
+    assert "the key may not read it: look in the dashboard" in printed
+    assert f"the key belongs to {account}" in examine(installation, STRIPE_ACCOUNT="acct_other")[1]
 
 
 def test_doctor_reports_clock_skew_and_unready_account():
@@ -125,7 +142,7 @@ def endpoint(installation, **changes):
 
 
 def test_doctor_reports_missing_webhook_events(patient):
-    installation, _, _ = patient
+    installation, _ = patient
     with endpoint(installation, **{"enabled_events[0]": "refund.created", "enabled_events[1]": "customer.created"}):
         _, todo, _ = examine(installation)
     assert "donation-card stripe setup; charge.dispute.closed" in todo
@@ -134,7 +151,7 @@ def test_doctor_reports_missing_webhook_events(patient):
 
 
 def test_doctor_reports_redis_slowlog_and_eviction(patient):
-    installation, _, valkey = patient
+    installation, valkey = patient
     with Redis.from_url(valkey.url) as redis:
         redis.config_set("appendonly", "yes")
         assert "appendonly no" in examine(installation)[1]
@@ -147,13 +164,13 @@ def test_doctor_reports_redis_slowlog_and_eviction(patient):
 
 
 def test_doctor_reports_wrong_secret_and_unreachable_url(patient):
-    installation, _, _ = patient
+    installation, _ = patient
     assert "STRIPE_WEBHOOK_SECRET" in examine(installation, STRIPE_WEBHOOK_SECRET="whsec_0123456789abcdefffff")[1]
     assert "the service does not answer at" in examine(installation, PUBLIC_URL="https://localhost:1")[1]
 
 
 def test_doctor_reports_a_wrong_setting_first(patient):
-    installation, _, _ = patient
+    installation, _ = patient
     code, todo, _ = examine(installation, SECRET_KEYS="short")
     assert (code, todo.count("SECRET_KEYS") > 0) == (1, True)
     assert "whsec" not in todo

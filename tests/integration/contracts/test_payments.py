@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Iterator
 from typing import Any
 
 import pytest
+from donation_card.adapters.stripe.client import resource_of
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.application.ports.payments import (
     Account,
@@ -19,7 +20,8 @@ from donation_card.application.ports.payments import (
     UiMode,
 )
 from donation_card.domain.money import Money
-from donation_card.errors import Invalid, NotFound
+from donation_card.errors import Invalid, NotFound, StripeKeyRejected
+from donation_card.observability.metrics import stripe_reads
 
 from tests.support.fakes import FakeClock, FakePayments
 from tests.support.sandbox import KEY, Sandbox
@@ -134,6 +136,7 @@ def test_attribution_comes_from_the_payment(provider: Provider) -> None:
 
 def test_listing_has_sessions_created_since(provider: Provider) -> None:
     session = provider.create("i")
+    provider.pay(session)
     assert session.id in {record.id for record in provider.created_since(session.created)}
     assert session.id not in {record.id for record in provider.created_since(session.created + 1_000)}
 
@@ -144,3 +147,61 @@ def test_event_with_a_wrong_signature_is_refused(provider: Provider) -> None:
     account = Account("acct_1", livemode=False)
     with pytest.raises(Invalid):
         provider.payments.parse_event(b"{}", b"t=1,v1=0", datetime.now(UTC), account)
+
+
+def test_listing_leaves_out_open_and_expired_sessions(provider: Provider) -> None:
+    opened, expired = provider.create("open"), provider.create("expired")
+    provider.run(provider.payments.expire_session(expired.id))
+    listed = {each.id for each in provider.created_since(0)}
+    assert not listed & {opened.id, expired.id}
+
+
+def test_stripe_reads_are_counted_by_resource_and_retries_included(sandbox: Sandbox) -> None:
+    payments = StripePayments(KEY, ["whsec_0123456789abcdef"], api_base=sandbox.url)
+    counted = [stripe_reads.labels(name) for name in ("checkout/sessions", "refunds", "disputes")]
+    before = [each._value.get() for each in counted]
+
+    async def main() -> None:
+        sandbox.operate("faults", api={"kind": "500"})
+        assert [each async for each in payments.list_created_since(2_000_000_000)] == []
+        await payments.close()
+
+    asyncio.run(main())
+    assert [each._value.get() - was for each, was in zip(counted, before, strict=True)] == [2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("url", "resource"),
+    [
+        ("https://api.stripe.com/v1/checkout/sessions/cs_test_1", "checkout/sessions"),
+        ("https://api.stripe.com/v1/checkout/sessions?limit=1", "checkout/sessions"),
+        ("http://127.0.0.1:8002/v1/payment_intents/pi_1", "payment_intents"),
+        ("https://api.stripe.com/v1/account", "account"),
+    ],
+)
+def test_resource_of_a_read_names_no_id(url: str, resource: str) -> None:
+    assert resource_of(url) == resource
+
+
+@pytest.mark.parametrize(
+    ("right", "row"), [("rak_dispute_read", "Disputes: read"), ("rak_charge_read", "Charges and Refunds: read")]
+)
+def test_missing_right_is_named_by_the_request_and_never_read_from_the_text(
+    sandbox: Sandbox, right: str, row: str
+) -> None:
+    payments = StripePayments("rk_test_weak", ["whsec_0123456789abcdef"], api_base=sandbox.url)
+    sandbox.operate("rights", key="rk_test_weak", lacks=[right])
+
+    async def main() -> None:
+        with pytest.raises(StripeKeyRejected) as caught:
+            async for _ in payments.list_created_since(0):
+                pass
+        await payments.close()
+        assert caught.value.params == {"reason": "PermissionError", "right": right, "dashboard": row}
+
+    asyncio.run(main())
+
+
+def test_account_of_the_settings_needs_no_request(sandbox: Sandbox) -> None:
+    payments = StripePayments(KEY, ["whsec_0123456789abcdef"], api_base="http://127.0.0.1:1", account_id="acct_1ada")
+    assert asyncio.run(payments.account()) == Account("acct_1ada", livemode=False)

@@ -79,3 +79,29 @@ def test_malformed_version_is_refused(shared: Sandbox) -> None:
 def test_malformed_body_is_refused(shared: Sandbox, content: bytes, headers: dict[str, str], status: int) -> None:
     answer = shared.call("POST", "/v1/checkout/sessions", content=content, headers=headers)
     assert (answer.status_code, answer.json()["error"]["type"]) == (status, "invalid_request_error")
+
+
+def test_key_without_a_right_gets_403_in_stripes_words(sandbox: Sandbox) -> None:
+    key = "rk_test_weak"
+    sandbox.operate("rights", key=key, lacks=["rak_event_read", "rak_checkout_session_write"])
+    answer = sandbox.call("GET", "/v1/events", key=key)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (403, "invalid_request_error")
+    message = answer.json()["error"]["message"]
+    assert "does not have the required permissions for this endpoint on account 'acct_" in message
+    assert message.endswith("Having the 'rak_event_read' permission would allow this request to continue.")
+    assert key not in message
+    assert sandbox.call("GET", "/v1/checkout/sessions", key=key).status_code == 200
+    assert sandbox.call("GET", "/v1/events").status_code == 200
+
+
+def test_right_is_checked_before_the_object_is_looked_up(sandbox: Sandbox) -> None:
+    path, key = "/v1/checkout/sessions/cs_test_none/expire", "rk_test_weak"
+    assert sandbox.call("POST", path, key=key).status_code == 404
+    sandbox.operate("rights", key=key, lacks=["rak_checkout_session_write"])
+    assert sandbox.call("POST", path, key=key).status_code == 403
+    sandbox.operate("rights", key=key, lacks=[])
+    assert sandbox.call("POST", path, key=key).status_code == 404
+
+
+def test_unknown_right_is_refused(sandbox: Sandbox) -> None:
+    assert sandbox.http.post("/sandbox/rights", json={"key": "rk_test_a", "lacks": ["rak_x"]}).status_code == 400

@@ -179,3 +179,29 @@ def test_unknown_objects_are_404(shared: Sandbox, path: str) -> None:
 
 def test_expiring_unknown_session_is_404(shared: Sandbox) -> None:
     assert shared.call("POST", "/v1/checkout/sessions/cs_test_none/expire").status_code == 404
+
+
+OPTIONAL = {
+    "checkout.session": {
+        *("allowed_payment_method_types", "branding_settings", "excluded_payment_method_types", "name_collection"),
+        *("presentment_details", "redirect_on_completion", "return_url", "tax_id_collection"),
+    },
+    "payment_intent": {"amount_details", "hooks", "source"},
+    "refund": {"description", "failure_reason", "failure_balance_transaction", "presentment_details"},
+}
+"""Fields that Stripe's OpenAPI description of 2026-05-27 does not call nullable: Stripe leaves them out."""
+
+
+def test_optional_fields_are_left_out_and_never_null(sandbox: Sandbox) -> None:
+    hosted, inline = sandbox.create(), sandbox.create(**embedded())
+    sandbox.pay(hosted)
+    sandbox.operate("refunds", payment_intent=sandbox.session(hosted.id)["payment_intent"], amount=100)
+    for path in ("checkout/sessions", "payment_intents", "refunds"):
+        for found in sandbox.call("GET", f"/v1/{path}").json()["data"]:
+            given = {"redirect_on_completion"} if found["id"] == inline.id else set()
+            assert found.keys() & OPTIONAL[found["object"]] == given, found["object"]
+
+
+def test_optional_fields_that_were_given_are_returned(sandbox: Sandbox) -> None:
+    session = sandbox.create(excluded_payment_method_types=["sepa_debit"])
+    assert sandbox.session(session.id)["excluded_payment_method_types"] == ["sepa_debit"]

@@ -278,6 +278,22 @@ def test_thanks_page_confirms_only_paid_sessions(installation):
     assert installation.client.get(swap(paid.headers["location"], unpaid)).status_code == 404
 
 
+@pytest.mark.parametrize(("is_paid", "says"), [(True, "Thank you"), (False, "This payment was cancelled")])
+def test_thanks_page_tells_what_stripes_ended_page_leaves_open(installation, is_paid, says):
+    """Stripe's page only says that the payment is complete or that a timeout occurred."""
+    page = installation.submit(token=installation.token(), amount="25").headers["location"]
+    session = page.rpartition("/")[2]
+    url = f"{installation.sandbox}/v1/checkout/sessions/{session}"
+    thanks = httpx.get(url, auth=("sk_test_x", "")).json()["success_url"].replace("{CHECKOUT_SESSION_ID}", session)
+    if is_paid:
+        installation.pay(page)
+    else:
+        httpx.post(f"{url}/expire", auth=("sk_test_x", ""))
+        assert "or a timeout occurred" in httpx.get(page).text
+    for _ in range(2):
+        assert says in installation.client.get(thanks).text
+
+
 def test_thanks_page_of_unfinished_payment_says_so(installation):
     started = installation.submit(token=installation.token(), amount="25")
     session = httpx.URL(started.headers["location"]).path.rsplit("/", 1)[1]

@@ -151,6 +151,20 @@ def test_revoked_key_is_reported_and_donors_get_fallback(linked, broken):
     assert figure.status_code == 200
 
 
+def test_readyz_and_log_name_the_missing_right_and_its_row(linked):
+    key = linked.settings.stripe_secret_key
+    linked.operate("rights", key=key, lacks=["rak_checkout_session_write"])
+    try:
+        assert linked.order("20", token=linked.token("roof")).status_code == 503
+        reason = linked.client.get("/readyz").json()["components"]["payments"]["reason"]
+    finally:
+        linked.operate("rights", key=key, lacks=[])
+    assert "right='rak_checkout_session_write' dashboard='Checkout Sessions: write'" in reason
+    assert "acct_" not in reason
+    assert linked.order("20", token=linked.token("roof")).status_code == 201
+    linked.until_ready()
+
+
 def test_service_is_ready_when_key_works_again(linked, network, broken):
     broken(401, b'{"error": {"message": "no"}}')
     linked.order("20", token=linked.token("roof"))

@@ -1,8 +1,10 @@
 """Test webhooks: 200 means applied or ignored; other events change nothing."""
 
 import json
+import socket
 import time
 import uuid
+from urllib.parse import urlsplit
 
 import pytest
 from donation_card.demo.embedded_valkey import EmbeddedValkey
@@ -130,8 +132,28 @@ def test_wrong_old_or_missing_signature_is_refused(installation):
     assert installation.client.post("/v1/stripe/webhook", json=event).status_code == 400
 
 
-def test_body_over_64_kib_is_too_large(installation):
-    assert post(installation, None, body="x" * 65_537).status_code == 413
+def test_body_over_512_kib_is_too_large(installation):
+    assert post(installation, None, body="x" * 524_289).status_code == 413
+
+
+def test_event_of_512_kib_with_dispute_evidence_is_applied(installation):
+    before, event = raised(installation), session_event(installation)
+    event["data"]["object"]["evidence"] = {"uncategorized_text": ""}
+    missing = 524_288 - len(json.dumps(event))
+    event["data"]["object"]["evidence"]["uncategorized_text"] = "x" * missing
+    assert outcome(post(installation, event)) == "applied"
+    assert raised(installation) == before + 2500
+
+
+@pytest.mark.parametrize("signature", [None, "", "t=1,v1=" + "0" * 4_090])
+def test_signature_header_is_checked_before_the_body_is_read(installation, signature):
+    """The head promises a body that never comes."""
+    parts = urlsplit(installation.service)
+    field = "" if signature is None else f"stripe-signature: {signature}\r\n"
+    head = f"POST /v1/stripe/webhook HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-length: 524288\r\n{field}\r\n"
+    with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(64).startswith(b"HTTP/1.1 400")
 
 
 def test_webhook_gets_503_and_donors_pay_while_redis_is_down(tmp_path):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from donation_card.adapters.stripe.client import CALL_TIMEOUT
 from donation_card.application.checkout import PaymentPageOptions, StartCheckout
 from donation_card.application.form_sessions import MAX_ORDERS_PER_TOKEN
 from donation_card.application.ports.payments import CheckoutSession, SessionStatus, UiMode
 from donation_card.application.ports.tokens import FormToken, SessionHandle
 from donation_card.application.session_limits import Client
+from donation_card.cli.doctor import MAX_CLOCK_SKEW
 from donation_card.domain.campaign import Status
-from donation_card.domain.lifetimes import SESSION_LIFETIME
+from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME, SESSION_LIFETIME
 from donation_card.domain.money import Money
 from donation_card.errors import (
     Conflict,
@@ -50,6 +52,13 @@ async def test_session_is_created(worker: Worker) -> None:
     assert session.expires_at == NOW + SESSION_LIFETIME
     assert worker.activity.last_activity_at == NOW
     assert worker.checkout.key_error is None
+
+
+async def test_session_of_a_form_in_its_last_second_ends_after_30_minutes_by_stripes_clock(worker: Worker) -> None:
+    session = await worker.checkout.start(command())
+    reaches_stripe = NOW + FORM_TOKEN_LIFETIME + CALL_TIMEOUT + MAX_CLOCK_SKEW
+    assert session.expires_at - NOW == 93 * 60
+    assert session.expires_at >= reaches_stripe + 30 * 60
 
 
 async def test_same_command_returns_the_same_session(worker: Worker) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
+import httpx
 import stripe
 
+from donation_card.adapters.stripe.permissions import missing_right
 from donation_card.errors import Invalid, NotFound, PaymentsUnavailable, ReplayedFailure, StripeKeyRejected
+from donation_card.observability import metrics
 
 _T = TypeVar("_T")
 
@@ -17,14 +22,40 @@ CALL_TIMEOUT: Final = 20.0
 """Seconds that one call may take with all its retries; a donor waits for it."""
 
 
+_REFUSED: Final = "donation-card-refused"
+
+
 class StripeRejectedRequest(PaymentsUnavailable):
     """Stripe rejected the parameters. The donor did not choose them and can only try again later."""
 
 
-def create_client(secret_key: str, api_base: str | None) -> tuple[stripe.StripeClient, stripe.HTTPXClient]:
+class HTTPClient(stripe.HTTPXClient):
+    """Count the reads, retries included: Stripe limits them (https://docs.stripe.com/rate-limits).
+
+    Add a header to a 403 that says which request was refused.
+    """
+
+    async def request_async(
+        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        if method.lower() == "get":
+            metrics.stripe_reads.labels(resource_of(url)).inc()
+        content, status, received = await super().request_async(method, url, headers, post_data)
+        if status == HTTPStatus.FORBIDDEN:  # Stripe's error does not know its request
+            received = httpx.Headers({**received, _REFUSED: f"{method} {resource_of(url)}"})
+        return content, status, received
+
+
+def resource_of(url: str) -> str:
+    """Return the resource in an address of the API, without ids: `checkout/sessions`, `refunds`."""
+    first, *rest = urlsplit(url).path.removeprefix("/v1/").split("/")
+    return f"{first}/{rest[0]}" if first == "checkout" and rest else first
+
+
+def create_client(secret_key: str, api_base: str | None) -> tuple[stripe.StripeClient, HTTPClient]:
     """Return the client, and the HTTP client that the caller must close."""
     stripe.enable_telemetry = False  # it writes a file into the home directory
-    http = stripe.HTTPXClient(timeout=8)
+    http = HTTPClient(timeout=8)
     client = stripe.StripeClient(
         secret_key,
         http_client=http,
@@ -69,7 +100,10 @@ async def call(request: Awaitable[_T]) -> _T:
     except stripe.APIError as error:
         replayed = (error.headers or {}).get("idempotent-replayed") == "true"
         raise (ReplayedFailure if replayed else PaymentsUnavailable)(reason=str(error.http_status)) from error
-    except (stripe.AuthenticationError, stripe.PermissionError) as error:
-        raise StripeKeyRejected(reason=type(error).__name__) from error
+    except stripe.PermissionError as error:
+        method, _, resource = str((error.headers or {}).get(_REFUSED, "")).partition(" ")
+        raise StripeKeyRejected(reason="PermissionError", **missing_right(method, resource)) from error
+    except stripe.AuthenticationError as error:
+        raise StripeKeyRejected(reason="AuthenticationError") from error
     except (stripe.StripeError, TimeoutError) as error:
         raise PaymentsUnavailable(reason=type(error).__name__) from error

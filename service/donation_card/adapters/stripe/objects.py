@@ -30,6 +30,15 @@ from donation_card.observability.log_events import LogEvent
 
 log = structlog.get_logger()
 
+_COUNTRY_PATHS: Final = (
+    ("country",),  # card, sepa_debit, link, paypal and others
+    ("card", "country"),  # mobilepay
+    ("funding", "card", "country"),  # revolut_pay, amazon_pay
+    ("payer_details", "address", "country"),  # klarna
+)
+"""The places of the country of a card, an account or a payer in the details of a payment method. The addresses of a
+card's wallet are not among them."""
+
 _METADATA_VALUE: Final = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
 HANDLED_EVENTS: Final = {
@@ -76,6 +85,7 @@ def create_params(order: CheckoutOrder) -> Any:
         "payment_intent_data": {"metadata": attribution},  # Stripe does not copy the metadata of a session
         "customer_creation": "if_required",
         "adaptive_pricing": {"enabled": False},  # donors with another currency would pay 2 to 4 % more
+        "wallet_options": {"link": {"display": "never"}},  # it asks for a telephone number; decision 0020
         "locale": order.locale,
         "expires_at": order.expires_at,
     }
@@ -128,10 +138,17 @@ def parse_charge_country(payment_intent: Any) -> ChargeCountry | None:
     with suppress(AttributeError, KeyError, TypeError):
         charge = payment_intent["latest_charge"]
         details = charge["payment_method_details"]
-        country, created = details[details["type"]]["country"], charge["created"]
-        if isinstance(country, str) and type(created) is int:
+        method, created = details[details["type"]], charge["created"]
+        country = next(filter(None, (_text_at(method, path) for path in _COUNTRY_PATHS)), None)
+        if country and type(created) is int:
             return ChargeCountry(country, created)
     return None
+
+
+def _text_at(value: Any, path: tuple[str, ...]) -> str | None:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None
 
 
 def parse_refund(data: Any) -> RefundOrDispute:

@@ -44,13 +44,24 @@ _LOOKUP_TIMEOUT: Final = 3.0
 class StripePayments:
     """Implement `ports.Payments`."""
 
-    def __init__(self, secret_key: str, webhook_secrets: Sequence[str], *, api_base: str | None = None) -> None:
+    def __init__(
+        self,
+        secret_key: str,
+        webhook_secrets: Sequence[str],
+        *,
+        api_base: str | None = None,
+        account_id: str | None = None,
+    ) -> None:
+        """`account_id`: the account of the key. Without it the account is read, which needs a right of its own."""
+        self._account_id = account_id
         self._livemode = "_live_" in secret_key
         self.key_fingerprint = hashlib.sha256(b"donation-card:" + secret_key.encode()).hexdigest()[:32]
         self._webhook_secrets = tuple(webhook_secrets)
         self._client, self._http = create_client(secret_key, api_base)
 
     async def account(self) -> Account:
+        if self._account_id:
+            return Account(self._account_id, self._livemode)
         found = await call(self._client.v1.accounts.retrieve_current_async())
         with mapped_parse_errors():
             return Account(found.id, self._livemode)
@@ -103,9 +114,11 @@ class StripePayments:
         v1, filter_by = self._client.v1, {"created": {"gte": created}, "limit": 100}
         # A sync reads the country of the bank. A rebuild lists every session and does not.
         with_charge = filter_by | {"expand": ["data.payment_intent.latest_charge"]} if created else filter_by
+        # An open or expired session is no money. An account that was tested by card thieves has thousands of them.
+        complete = with_charge | {"status": "complete"}
         with_payment = filter_by | {"expand": ["data.payment_intent"]}  # its metadata, without a request for each
         lists: list[tuple[str, Callable[[Any], Awaitable[Any]], Any]] = [
-            ("session", v1.checkout.sessions.list_async, with_charge),
+            ("session", v1.checkout.sessions.list_async, complete),
             ("refund", v1.refunds.list_async, with_payment),
             ("dispute", v1.disputes.list_async, with_payment),
         ]

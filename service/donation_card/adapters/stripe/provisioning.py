@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from operator import attrgetter
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import stripe
 
@@ -23,7 +24,8 @@ from donation_card.adapters.stripe.client import (
 )
 from donation_card.adapters.stripe.objects import DECLINE_EVENT, HANDLED_EVENTS
 from donation_card.domain.campaign import Campaign
-from donation_card.errors import StripeKeyRejected
+from donation_card.domain.money import Money
+from donation_card.errors import NotFound, StripeKeyRejected
 
 API_VERSION: Final = stripe.api_version
 """The version of the events that `objects` parses. An endpoint keeps the version with which it was created."""
@@ -32,7 +34,9 @@ WEBHOOK_EVENTS: Final = (*HANDLED_EVENTS, DECLINE_EVENT)
 """The events that an endpoint must send, and no others: those that change totals, and the signal of card testing."""
 
 METADATA_TAG: Final = {"made_by": "donation-card"}
-WALLETS: Final = ("apple_pay", "google_pay", "link")
+WALLETS: Final = ("apple_pay", "google_pay")
+
+NO_SESSION: Final = "cs_donation_card_no_such_session"
 
 CREATED, UPDATED, UNCHANGED = "created", "updated", "unchanged"
 
@@ -86,6 +90,8 @@ class AccountInfo:
     now: datetime
     takes_payments: bool
     statement_descriptor: str | None
+    refused: StripeKeyRejected | None = None
+    """The error, if the key may not read the account. Then only the id of the settings and the time are known."""
 
 
 class StripeProvisioning:
@@ -94,9 +100,19 @@ class StripeProvisioning:
     def __init__(self, secret_key: str, *, api_base: str | None = None) -> None:
         self._client, self._http = create_client(secret_key, api_base)
 
-    async def account_info(self) -> AccountInfo:
-        """Raise StripeKeyRejected or PaymentsUnavailable if the account cannot be read."""
-        found = await call(self._client.v1.accounts.retrieve_current_async())
+    async def account_info(self, account_id: str | None = None) -> AccountInfo:
+        """Raise StripeKeyRejected or PaymentsUnavailable if the key is no key of an account.
+
+        `account_id` is the one of the settings, for a key that may not read the account.
+        """
+        try:
+            found = await call(self._client.v1.accounts.retrieve_current_async())
+        except StripeKeyRejected as error:
+            refused = error.__cause__
+            if not isinstance(refused, stripe.PermissionError):
+                raise
+            date = parsedate_to_datetime((refused.headers or {})["date"]).replace(tzinfo=UTC)
+            return AccountInfo(account_id or "", date, True, None, error)
         with mapped_parse_errors():
             fields = found.to_dict()
             headers = found.last_response.headers if found.last_response else {}
@@ -108,17 +124,33 @@ class StripeProvisioning:
                 payments.get("statement_descriptor"),
             )
 
-    async def missing_permissions(self) -> AsyncIterator[str]:
-        """Yield the permissions that a restricted key lacks. Every request is harmless: nothing is created."""
+    async def missing_permissions(self) -> AsyncIterator[StripeKeyRejected]:
+        """Yield the error of each right that a restricted key lacks. Every request is harmless: it changes nothing."""
         one = {"limit": 1}
-        for resource, names in READ_PERMISSIONS.items():
+        for resource in READ_PERMISSIONS:
             listed = attrgetter(resource)(self._client.v1).list_async
-            if not await _is_permitted(listed(one)):
-                yield f"{names}: read"
-        # An empty request is invalid, and without the permission it is forbidden.
-        nothing: Any = {}
-        if not await _is_permitted(self._client.v1.checkout.sessions.create_async(nothing)):
-            yield f"{READ_PERMISSIONS['checkout.sessions']}: write"
+            if (error := await _refused(listed(one))) is not None:
+                yield error
+        # Stripe checks the right before it looks the session up: 403 without the right, 404 with it. An empty create is
+        # no test, because some of its validation comes before the check of the right.
+        expired = self._client.v1.checkout.sessions.expire_async(NO_SESSION)
+        if (error := await _refused(expired)) is not None:
+            yield error
+
+    async def checkout_origin(self, price: Money, return_url: str) -> str:
+        """Return the origin of the page of a real session, which is expired at once."""
+        item = {"currency": price.currency.lower(), "unit_amount": price.amount, "product_data": {"name": "doctor"}}
+        params: Any = {
+            "mode": "payment",
+            "ui_mode": "hosted_page",
+            "success_url": return_url,
+            "line_items": [{"quantity": 1, "price_data": item}],
+        }
+        sessions = self._client.v1.checkout.sessions
+        created = await call(sessions.create_async(params))
+        await call(sessions.expire_async(created.id))
+        parts = urlsplit(str(created.url))
+        return f"{parts.scheme}://{parts.netloc}"
 
     async def endpoint(self, url: str) -> Endpoint | None:
         """Return the endpoint of this URL. Prefer an enabled one."""
@@ -223,13 +255,19 @@ def _domain(fields: Any) -> Domain:
         return Domain(fields["enabled"], problems)
 
 
-async def _is_permitted(request: Awaitable[Any]) -> bool:
+async def _refused(request: Awaitable[Any]) -> StripeKeyRejected | None:
+    """Return the error if the key lacks the right to this request."""
     try:
         await call(request)
     except StripeKeyRejected as error:
         if isinstance(error.__cause__, stripe.PermissionError):
-            return False
+            return error
         raise
-    except StripeRejectedRequest:  # it rejected the parameters, after it had checked the permission
-        return True
-    return True
+    except (NotFound, StripeRejectedRequest):  # Stripe had checked the right before
+        return None
+    return None
+
+
+def stripes_words(error: BaseException) -> str:
+    """Return the text of Stripe's answer, for a person."""
+    return str(getattr(error.__cause__, "user_message", None) or error)

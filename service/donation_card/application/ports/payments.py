@@ -151,7 +151,7 @@ class Payments(Protocol):
         """
 
     def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
-        """List every session, refund and dispute created at or after `created` (UTC seconds), in any order."""
+        """List every complete session, refund and dispute created at or after `created` (UTC seconds), in any order."""
 
     def list_changed_since(self, changed: int) -> AsyncIterator[StripeRecord]:
         """List objects that changed since `changed`, as far as Stripe has events about them.

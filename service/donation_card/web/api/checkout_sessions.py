@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -20,6 +21,7 @@ from donation_card.application.session_reader import SessionReader
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import Money
 from donation_card.errors import Invalid
+from donation_card.observability.log_events import LogEvent
 from donation_card.web.api.checkout_request import CheckoutForm, CheckoutRequest, read_checkout_request
 from donation_card.web.http.headers import NO_STORE
 from donation_card.web.http.return_url import validate_return_url
@@ -30,6 +32,8 @@ from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.request_language import page_language
 from donation_card.web.presentation.translations import Translations
 from donation_card.web.problems import http_status, localized_detail
+
+log = structlog.get_logger()
 
 
 class CheckoutEndpoints:
@@ -70,9 +74,17 @@ class CheckoutEndpoints:
                 raise
             return self._show_again(form, campaign, t, return_url, error)
         if not form.has_javascript:
-            return RedirectResponse(session.url or "", 303, NO_STORE)
+            return self._to_payment(campaign, t, session.url or "")
         session_token = self.tokens.issue_handle(SessionHandle(session.id, campaign.id, token.attempt_id))
         return JSONResponse(_session_json(session, command.amount, session_token, form.ui_mode), 201, NO_STORE)
+
+    def _to_payment(self, campaign: Campaign, t: Translations, url: str) -> Response:
+        """Redirect to Stripe's page. Browsers block that if form-action lacks its origin: then show a link instead."""
+        parts = urlsplit(url)
+        if f"{parts.scheme}://{parts.netloc}" in self.pages.settings.stripe_origins("form"):
+            return RedirectResponse(url, 303, NO_STORE)
+        log.error(LogEvent.CHECKOUT_ORIGIN_UNKNOWN, origin=f"{parts.scheme}://{parts.netloc}")
+        return self.pages.payment_link(campaign, t, url)
 
     def _payment_page(
         self, campaign: Campaign, t: Translations, token: FormToken, ui_mode: UiMode, return_url: str

@@ -5,6 +5,8 @@ Status 200 means that the event was applied or ignored. After any other status S
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import nullcontext
 from typing import Final
 
 import structlog
@@ -12,16 +14,22 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from donation_card.application.webhook_handler import WebhookHandler
-from donation_card.errors import DonationCardError, IgnoredEvent, Unavailable
+from donation_card.errors import DonationCardError, IgnoredEvent, Invalid, Unavailable
 from donation_card.observability.log_events import LogEvent
 from donation_card.observability.metrics import webhooks
 from donation_card.web.http.headers import NO_STORE
-from donation_card.web.http.request_body import MAX_EVENT_BYTES, read_body
+from donation_card.web.http.request_body import MAX_EVENT_BYTES, USUAL_EVENT_BYTES, declared_length, read_body
 from donation_card.web.presentation.documents import WebhookResult
 
 log = structlog.get_logger()
 
 PATH: Final = "/v1/stripe/webhook"
+
+MAX_SIGNATURE_LENGTH: Final = 4_096
+"""Characters of the header `Stripe-Signature`. A request with a longer one, or without one, is not read any further."""
+
+MAX_LARGE_EVENTS: Final = 32
+"""Large events that a worker holds at the same time. Together they take at most 16 MiB; others wait unread."""
 
 
 class WebhookEndpoint:
@@ -29,13 +37,19 @@ class WebhookEndpoint:
 
     def __init__(self, handler: WebhookHandler) -> None:
         self.handler = handler
+        self._large_events = asyncio.Semaphore(MAX_LARGE_EVENTS)
 
     async def receive(self, request: Request) -> Response:
         """Verify the signature, apply the event to the totals, and count the outcome."""
         try:
-            body = await read_body(request.scope, request.receive, MAX_EVENT_BYTES)
             signature = request.headers.get("stripe-signature", "").encode("latin-1")
-            result = await self.handler.handle(body, signature)
+            if not 0 < len(signature) <= MAX_SIGNATURE_LENGTH:
+                raise Invalid("signature_invalid", reason="header missing or too long")
+            length = declared_length(request.scope)
+            is_usual = length is not None and length <= USUAL_EVENT_BYTES
+            async with nullcontext() if is_usual else self._large_events:
+                body = await read_body(request.scope, request.receive, MAX_EVENT_BYTES)
+                result = await self.handler.handle(body, signature)
         except IgnoredEvent as reason:
             webhooks.labels("ignored", reason.code).inc()
             log.info(LogEvent.EVENT_IGNORED, reason=reason.code)

@@ -10,8 +10,17 @@ from starlette.types import Receive, Scope
 from donation_card.errors import Invalid, TooLarge
 
 MAX_FORM_BYTES: Final = 8 * 1024
-MAX_EVENT_BYTES: Final = 64 * 1024
-"""Stripe's events are a few kilobytes. https://docs.stripe.com/webhooks names no limit."""
+MAX_EVENT_BYTES: Final = 512 * 1024
+"""Most events of Stripe have a few kilobytes. Those with the evidence of a dispute can have 150,000 characters."""
+
+USUAL_EVENT_BYTES: Final = 64 * 1024
+"""Events of at most this size need no place in memory of their own."""
+
+
+def declared_length(scope: Scope) -> int | None:
+    """Return the Content-Length of a request, or None if it has none. The server reads no more than that."""
+    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    return int(declared) if declared.isdigit() else None
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
@@ -19,8 +28,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
 
     Raise TooLarge as soon as the size is known, without reading further. Raise Invalid if the client disconnects.
     """
-    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-    if declared.isdigit() and int(declared) > limit:
+    if (declared_length(scope) or 0) > limit:
         raise TooLarge(limit=limit)
     body, more = bytearray(), True
     while more:

@@ -213,6 +213,8 @@ class Problem(TypedDict):
 class GivingPageStripe(TypedDict):
     publishable_key: str
     script_url: str
+    script_origins: list[str]
+    """The sources of the CSP: `https://js.stripe.com`, `https://*.js.stripe.com`."""
 
 
 class AmountFormat(TypedDict):

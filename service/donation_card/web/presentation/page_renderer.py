@@ -185,6 +185,18 @@ class PageRenderer:
         )
         return HTMLResponse(body, status, {**NO_STORE, **self._give_headers(campaign)})
 
+    def payment_link(self, campaign: Campaign, t: Translations, url: str) -> Response:
+        """Render a link to Stripe's page, for an origin to which no form may lead."""
+        body = self._render(
+            "payment_link.html",
+            t,
+            page_title=t.translate("give.title"),
+            payment_url=url,
+            warning=view.bank_warning(campaign.warned_bank_countries, t),
+            robots="noindex",
+        )
+        return HTMLResponse(body, 200, {**NO_STORE, **content_security_policy()})
+
     def thanks(self, campaign: Campaign, t: Translations, checkout: CheckoutStatus, return_url: str) -> Response:
         body = self._render(
             "thanks.html",
@@ -228,6 +240,7 @@ class PageRenderer:
             "stripe": {
                 "publishable_key": self.settings.stripe_publishable_key,
                 "script_url": self.settings.stripe_script,
+                "script_origins": list(self.settings.stripe_origins("script")),
             },
             "amount_format": t.amount_format(campaign.currency),
             "minor_per_major": campaign.giving.minimum.minor_per_major,

@@ -27,14 +27,26 @@ const createParagraph = (text) => Object.assign(document.createElement('p'), { t
 // --- Stripe -------------------------------------------------------------------------------------------------------------
 
 /**
- * Install the page's only Trusted Types policy (https://w3c.github.io/trusted-types/). It also applies to Stripe's script:
- * no text becomes HTML or script, and a script loads from Stripe's origin or not at all.
- * @param {string} scriptUrl address of Stripe's script
+ * Test an origin against a source of a CSP: `https://js.stripe.com`, or `https://*.js.stripe.com` for all its subdomains.
+ * @param {string} origin @param {string} source
  */
-const installTrustedTypesPolicy = (scriptUrl) => {
-  const { origin } = new URL(scriptUrl);
+const isOriginOf = (origin, source) => {
+  const [scheme = '', domain] = source.split('*');
+  return domain === undefined ? origin === source : origin.startsWith(scheme) && origin.endsWith(domain);
+};
+
+/**
+ * Install the page's only Trusted Types policy (https://w3c.github.io/trusted-types/). It also applies to Stripe's script:
+ * no text becomes HTML or script, and a script loads from the origins of Stripe's scripts or not at all. Stripe's script
+ * loads others from subdomains: https://docs.stripe.com/security/guide#content-security-policy
+ * @param {string[]} sources of the CSP
+ */
+const installTrustedTypesPolicy = (sources) => {
   window.trustedTypes?.createPolicy('default', {
-    createScriptURL: (url) => (new URL(url, location.href).origin === origin ? url : null),
+    createScriptURL: (url) => {
+      const { origin } = new URL(url, location.href);
+      return sources.some((source) => isOriginOf(origin, source)) ? url : null;
+    },
   });
 };
 
@@ -57,22 +69,28 @@ const loadStripe = (url) =>
   }));
 
 /**
- * Mount Stripe's payment page. Call `destroy` of the result before you mount another one.
- * @param {{publishableKey: string, scriptUrl: string, clientSecret: string, container: HTMLElement, onComplete: () => void}} options
- * @returns {Promise<{destroy(): void}>}
+ * Mount Stripe's payment page, unless the order is given up meanwhile: look after each await. Stripe allows one page at a time.
+ * After one failed create, each later one of this document fails, so call `destroy` of the result before you mount another one.
+ * @param {{publishableKey: string, scriptUrl: string, clientSecret: string, container: HTMLElement, onComplete: () => void, isWanted: () => boolean}} options
+ * @returns {Promise<{destroy(): void} | undefined>} undefined if the order is given up
  */
-const mountPayment = async ({ publishableKey, scriptUrl, clientSecret, container, onComplete }) => {
+const mountPayment = async ({ publishableKey, scriptUrl, clientSecret, container, onComplete, isWanted }) => {
   await loadStripe(scriptUrl).catch((error) => {
     stripeLoaded = undefined; // so that the next attempt loads it again
     throw error;
   });
+  if (!isWanted()) return undefined;
   if (!window.Stripe) throw new Error('Stripe’s script did not define Stripe');
   const checkout = await window.Stripe(publishableKey).createEmbeddedCheckoutPage({
-    fetchClientSecret: async () => clientSecret,
+    clientSecret, // with `fetchClientSecret`, `onComplete` was reported to stay silent
     onComplete,
   });
-  checkout.mount(container);
-  return checkout;
+  if (isWanted()) {
+    checkout.mount(container);
+    return checkout;
+  }
+  checkout.destroy();
+  return undefined;
 };
 
 // --- Elements and state -------------------------------------------------------------------------------------------------
@@ -93,7 +111,7 @@ const stages = {
 const page = JSON.parse(form.dataset['page'] ?? '');
 const formToken = getField(form, 'form_token').value;
 const lang = document.documentElement.lang;
-installTrustedTypesPolicy(page.stripe.script_url);
+installTrustedTypesPolicy(page.stripe.script_origins);
 
 /** @type {{destroy(): void} | undefined} The payment page that is mounted now. */
 let payment;
@@ -283,8 +301,24 @@ const showPaymentStatus = (shown) => {
   newTab.classList.toggle('prominent', shown === 'blocked');
 };
 
+/** The order whose payment page is wanted now. Each order is another object. @type {object | undefined} */
+let wantedOrder;
+/** The last attempt to mount a payment page. It never fails, and the next attempt begins after it. */
+let mounting = Promise.resolve();
+
+/** Give the order up and remove its payment page. */
+const leavePayment = () => {
+  wantedOrder = undefined;
+  payment?.destroy();
+  payment = undefined;
+};
+
 /** Show Stripe's payment page for a session. @param {CheckoutSession} session */
 const startPayment = async ({ session_token: sessionToken, amount, client_secret: clientSecret = '' }) => {
+  leavePayment();
+  const order = {};
+  wantedOrder = order;
+  const isWanted = () => wantedOrder === order;
   lastSessionToken = sessionToken;
   stages.pay.querySelector('h1')?.replaceChildren(page.texts.paying.replace('{amount}', formatAmount(amount)));
   getField(newTab, 'replaces_session').value = sessionToken;
@@ -292,37 +326,34 @@ const startPayment = async ({ session_token: sessionToken, amount, client_secret
   getField(newTab, 'custom_amount').value = customAmount.value;
   showPaymentStatus('preparing');
   showStage('pay');
-  try {
-    const checkout = await mountPayment({
-      publishableKey: page.stripe.publishable_key,
-      scriptUrl: page.stripe.script_url,
-      clientSecret,
-      container: getElement('payment', HTMLElement),
-      onComplete: () => showThanks(sessionToken),
-    });
-    const wasLeft = lastSessionToken !== sessionToken || stages.pay.hidden || !getElement('opened-in-tab', HTMLElement).hidden;
-    if (wasLeft) return checkout.destroy();
-    payment = checkout;
-    showPaymentStatus('');
-  } catch {
-    if (lastSessionToken === sessionToken) showPaymentStatus('blocked');
-  }
-};
-
-/** Remove the payment page. */
-const destroyPayment = () => {
-  payment?.destroy();
-  payment = undefined;
+  const mountIfWanted = async () => {
+    if (!isWanted()) return;
+    try {
+      payment = await mountPayment({
+        publishableKey: page.stripe.publishable_key,
+        scriptUrl: page.stripe.script_url,
+        clientSecret,
+        container: getElement('payment', HTMLElement),
+        onComplete: () => showThanks(sessionToken),
+        isWanted,
+      });
+      if (isWanted()) showPaymentStatus('');
+    } catch {
+      if (isWanted()) showPaymentStatus('blocked');
+    }
+  };
+  mounting = mounting.then(mountIfWanted);
+  await mounting;
 };
 
 getElement('change', HTMLButtonElement).addEventListener('click', () => {
-  destroyPayment();
+  leavePayment();
   showStage('choose');
 });
 
 newTab.addEventListener('submit', () => {
   showPaymentStatus('opened-in-tab');
-  setTimeout(destroyPayment); // in a later task, because the form must be sent first; the tab's session replaces this one
+  setTimeout(leavePayment); // in a later task, because the form must be sent first; the tab's session replaces this one
 });
 
 // --- Thanks -------------------------------------------------------------------------------------------------------------

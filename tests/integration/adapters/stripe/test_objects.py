@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from donation_card.adapters.stripe.objects import HANDLED_EVENTS
+from donation_card.adapters.stripe.objects import HANDLED_EVENTS, create_params
 from donation_card.adapters.stripe.payments import StripePayments
-from donation_card.application.ports.payments import Account, CheckoutSession, StripeRecord
-from donation_card.domain.money import MAX_MINOR_UNITS
+from donation_card.adapters.stripe.provisioning import WALLETS
+from donation_card.application.ports.payments import Account, CheckoutOrder, CheckoutSession, StripeRecord, UiMode
+from donation_card.domain.money import MAX_MINOR_UNITS, Money
 from donation_card.errors import IgnoredEvent, Invalid
+from donation_card.settings import STRIPE_ORIGINS
 from hypothesis import given
 from hypothesis import strategies as st
 from stripe import WebhookSignature
@@ -107,3 +109,17 @@ def test_bytes_of_any_kind_break_nothing(body: bytes) -> None:
 @pytest.mark.parametrize("depth", [10, 10_000])
 def test_deep_nesting_breaks_nothing(depth: int) -> None:
     assert told(b'{"type": ' + b"[" * depth + b"]" * depth + b"}") is None
+
+
+@pytest.mark.parametrize("ui_mode", UiMode)
+@pytest.mark.parametrize("warning", [None, "Do not pay with a bank in Belarus."])
+def test_link_is_off_in_each_session(ui_mode: UiMode, warning: str | None) -> None:
+    params = create_params(
+        CheckoutOrder("roof", "other", "n", Money(2500, "EUR"), ui_mode, "Donation", "en", 0, submit_message=warning)
+    )
+    assert params["wallet_options"] == {"link": {"display": "never"}}
+
+
+def test_link_is_in_no_policy_and_no_list_of_wallets() -> None:
+    assert "link" not in WALLETS
+    assert not [source for sources in STRIPE_ORIGINS.values() for source in sources if "link.com" in source]
