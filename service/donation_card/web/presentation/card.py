@@ -213,7 +213,7 @@ def _needs(campaign: Campaign, progress: Progress | None, t: Translations, *, op
 
 
 def _status_text(need: NeedProgress, t: Translations, *, open_now: bool) -> str:
-    """Where no gifts are taken nothing is next or to come; what was given is still said."""
+    """Return the status of a need in words. A campaign that takes no gifts says only what was given."""
     if need.status is NeedStatus.FUNDED:
         return t.translate("card.need_funded")
     if need.funded.amount:
@@ -262,7 +262,7 @@ def offline_donations(campaign: Campaign, progress: Progress | None, t: Translat
 
 
 def updates(campaign: Campaign, t: Translations) -> list[str]:
-    """Newest first: “Nov 24, 2026 · March rent paid”."""
+    """Return the updates, newest first: “Nov 24, 2026 · March rent paid”."""
     return [f"{t.format_date(update.date)}\u00a0· {update.text[t.language]}" for update in campaign.updates]
 
 

@@ -1,4 +1,4 @@
-"""The feed: a campaign's updates as Atom (RFC 4287). Its title stays on readers' servers and names no person."""
+"""Write the updates of a campaign as Atom (RFC 4287). The title names no person, because readers' servers keep it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOTHING_YET: Final = date(1970, 1, 1)
 
 
 def atom(campaign: Campaign, t: Translations, public_url: str) -> bytes:
-    """Newest first; a feed without updates is a feed."""
+    """Return the feed, newest update first. It is valid without updates."""
     page = f"{public_url}/c/{campaign.id}?lang={t.language}"
     feed = ElementTree.Element("feed", {"xmlns": "http://www.w3.org/2005/Atom", "xml:lang": t.language})
     newest = campaign.updates[0].date if campaign.updates else _NOTHING_YET

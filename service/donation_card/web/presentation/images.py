@@ -1,4 +1,4 @@
-"""Pictures: a campaign as a badge, as what messengers show beside a link, and as a code for posters.
+"""Draw the images of a campaign: badge, Open Graph image and QR code.
 
 Pure: the card's finished text in, bytes out; the same text, the same bytes. The badge lives on other people's pages and
 names the foundation alone. Pillow and the letters are loaded with the first picture: most workers never draw one.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 IMAGE_CSP: Final = f"{DATA_CSP}; style-src 'unsafe-inline'"
-"""For a picture that is opened by itself: nothing runs, nothing is fetched; an SVG brings its own colours."""
+"""The policy of an image that is opened by itself: no script and no request. An SVG contains its own colours."""
 
 _FONTS: Final = Path(__file__).parent.parent / "fonts"
 _SERIF, _SANS = "PTSerif-Bold.ttf", "PTSans-Regular.ttf"
@@ -39,11 +39,11 @@ _TEST_MODE_SHIFT: Final = 5
 """Pixels by which a badge moves up, so that the test-mode text has room below it."""
 
 FONT_WIDTH_MARGIN: Final = 1.15
-"""A reader's own font may be this much wider than ours."""
+"""The factor by which the font of a reader may be wider than ours."""
 
 
 def badge_svg(card: CampaignCard) -> bytes:
-    """360 × 96 pixels; text is text, and its description says what the bar shows."""
+    """Draw the badge, 360 × 96 pixels. Its texts are text, and its description says what the bar shows."""
     progress, goal = _amount_texts(card)
     said = ", ".join(filter(None, (card["eyebrow"], f"{progress} {goal}".strip(), card["test_mode_text"])))
     size = _fit_size(_SANS, 15, 328, FONT_WIDTH_MARGIN, card["eyebrow"])
@@ -91,7 +91,7 @@ def badge_svg(card: CampaignCard) -> bytes:
 
 
 def badge_png(card: CampaignCard) -> bytes:
-    """The same, twice as large, for where no SVG is shown."""
+    """Draw the badge at twice its size, for pages that accept no SVG."""
     picture, draw = _paper(720, 192)
     progress, goal = _amount_texts(card)
     up = 2 * _TEST_MODE_SHIFT if card["test_mode_text"] else 0
@@ -116,7 +116,7 @@ def badge_png(card: CampaignCard) -> bytes:
 
 
 def open_graph_png(card: CampaignCard) -> bytes:
-    """1200 × 630 pixels, what Open Graph asks for: the card's upper half, in letters that a messenger does not lose."""
+    """Draw the upper half of the card, 1200 × 630 pixels, as Open Graph recommends."""
     picture, draw = _paper(1200, 630)
     left, wide = 80, 1040
     _text(draw, (left, 106), _SANS, _fit_size(_SANS, 34, wide, 1, card["eyebrow"]), _SOFT[0], card["eyebrow"])
@@ -143,7 +143,7 @@ def open_graph_png(card: CampaignCard) -> bytes:
 
 
 def qr_svg(url: str, size: int) -> bytes:
-    """Error level M, the quiet zone of four modules that ISO/IEC 18004 asks for, dark on white: `size` pixels wide."""
+    """Draw a QR code `size` pixels wide: error level M, quiet zone of four modules (ISO/IEC 18004), dark on white."""
     import segno
 
     out = io.BytesIO()
@@ -165,7 +165,7 @@ def _amount_texts(card: CampaignCard) -> tuple[str, str]:
 
 
 def _segments(card: CampaignCard, left: float, wide: float, gap: float) -> list[tuple[str, float, float]]:
-    """(kind, x, width) of the bar, one track and one filling for each need."""
+    """Return (kind, x, width) of the parts of the bar: one track and one filling for each need."""
     found, room = [], wide - gap * (len(card["needs"]) - 1)
     x = left
     for need in card["needs"]:
@@ -198,7 +198,7 @@ def _bar(picture: Image, card: CampaignCard, box: tuple[int, int, int, int]) -> 
 
 
 def _needs(draw: ImageDraw, card: CampaignCard, left: int, top: int, wide: int) -> None:
-    """Up to four, in two columns; what does not fit is left out rather than cut."""
+    """Draw up to four needs in two columns. Leave out what does not fit."""
     column = (wide - 48) // 2
     for at, need in enumerate(card["needs"][:4]):
         x, y = left + (at % 2) * (column + 48), top + (at // 2) * 48
@@ -232,14 +232,14 @@ def _width(name: str, size: int, text: str) -> float:
 
 
 def _fit_size(name: str, size: int, wide: float, spare: float, text: str) -> int:
-    """The largest size, from `size` down, in which the text is no wider."""
+    """Return the largest font size up to `size` in which the text fits the width."""
     while size > 6 and _width(name, size, text) * spare > wide:
         size -= 1
     return size
 
 
 def _wrap(name: str, sizes: tuple[int, ...], wide: int, most: int, text: str) -> tuple[int, list[str]]:
-    """The first of the sizes in which the text takes no more than `most` lines; in the last, what fits."""
+    """Return the lines in the first size that needs at most `most` lines. In the last size, return what fits."""
     for size in sizes:
         lines = _lines(name, size, wide, text)
         if len(lines) <= most and all(_width(name, size, line) <= wide for line in lines):
@@ -259,7 +259,7 @@ def _lines(name: str, size: int, wide: float, text: str) -> list[str]:
 
 
 def _balance(name: str, size: int, wide: float, lines: list[str]) -> list[str]:
-    """As many lines, as equally long as they can be: no word stands alone in the last."""
+    """Return as many lines of nearly equal length, so that no word stands alone in the last."""
     found = lines
     while len(narrower := _lines(name, size, wide, " ".join(lines))) == len(lines) and wide > 0:
         found, wide = narrower, wide - size / 2
@@ -267,14 +267,14 @@ def _balance(name: str, size: int, wide: float, lines: list[str]) -> list[str]:
 
 
 def _truncate(name: str, size: int, wide: int, line: str) -> str:
-    """The line, or as much of it as fits before an ellipsis."""
+    """Return the line, or as much of it as fits before an ellipsis."""
     if _width(name, size, line) <= wide:
         return line
     return next(cut for end in range(len(line), -1, -1) if _width(name, size, cut := f"{line[:end].rstrip()}…") <= wide)
 
 
 def _text(draw: ImageDraw, at: tuple[float, float], name: str, size: int, colour: str, text: str) -> None:
-    """`at`: where the baseline begins."""
+    """Draw a text. Its baseline begins at `at`."""
     draw.text(at, text, font=_font(name, size), fill=colour, anchor="ls")
 
 
@@ -286,7 +286,7 @@ def _paper(wide: int, tall: int) -> tuple[Image, ImageDraw]:
 
 
 def _png(picture: Image) -> bytes:
-    """64 colours are all that a picture of text and bars needs."""
+    """Encode the image with 64 colours. Text and bars need no more."""
     out = io.BytesIO()
     picture.quantize(64).save(out, "PNG", optimize=True)
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""Snippets: what a site pastes, as a script, a frame or a link. Each names the foundation, never the person.
+"""Write the code that a site pastes: a script, a frame or a link. It names the foundation, never the person.
 
 They stay on other people's servers, where nothing can be taken back.
 """
@@ -19,10 +19,10 @@ MIN_HEIGHT: Final = {
     "compact": "max(27.5em,49.5em - 70vw)",
     "button": "18em",
 }
-"""By layout, the height that the card needs, on a phone and in a column of text."""
+"""The height that a card of each layout needs, on a phone and in a column of text."""
 
 PLACEHOLDER_STYLE: Final = {layout: f"display:block;min-height:{room}" for layout, room in MIN_HEIGHT.items()}
-"""Room for the card before it comes, so that the article does not move.
+"""The style that reserves room for the card, so that the article does not move.
 
 Until the script has run the element is inline, and a height would mean nothing without `display:block`.
 """
@@ -34,7 +34,7 @@ LAYOUTS: Final = ("auto", *MIN_HEIGHT)
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """How a card is to look; `auto` follows the page, and the width it gets."""
+    """The appearance of a card. `auto` follows the page and the width of its column."""
 
     theme: str = "auto"
     layout: str = "auto"
@@ -52,7 +52,7 @@ class Appearance:
 def script_snippet(
     public_url: str, campaign: Campaign, t: Translations, appearance: Appearance = Appearance(), *, pinned: bool = False
 ) -> str:
-    """Two lines. The link works before, without and after the script.
+    """Return the two lines for a script. The link works before, without and after the script.
 
     `pinned`: this release of the card, with the hash by which a browser refuses any other (Subresource Integrity).
     """
@@ -72,7 +72,7 @@ def link_snippet(public_url: str, campaign: Campaign, t: Translations) -> str:
 
 
 def iframe_snippet(public_url: str, campaign: Campaign, t: Translations, appearance: Appearance = Appearance()) -> str:
-    """The height as a style follows the width; as an attribute it serves where a policy forbids styles."""
+    """Return a frame. Its height as a style follows the width; the attribute serves pages that forbid styles."""
     layout = appearance.effective_layout
     return (
         f'<iframe src="{escape(frame_url(public_url, campaign, t, appearance))}" title="{escape(_name(campaign, t))}"'
@@ -84,7 +84,7 @@ def iframe_snippet(public_url: str, campaign: Campaign, t: Translations, appeara
 def oembed_frame(
     public_url: str, campaign: Campaign, t: Translations, appearance: Appearance, width: int, tall: int
 ) -> str:
-    """The attributes that WordPress leaves an iframe of a provider it does not know."""
+    """Return a frame with the attributes that WordPress keeps for an unknown provider."""
     return (
         f'<iframe src="{escape(frame_url(public_url, campaign, t, appearance))}" title="{escape(_name(campaign, t))}"'
         f' width="{width}" height="{tall}" frameborder="0" marginwidth="0" marginheight="0" scrolling="no"></iframe>'
@@ -96,7 +96,7 @@ def frame_url(public_url: str, campaign: Campaign, t: Translations, appearance: 
 
 
 def height_px(layout: str, width: int) -> int:
-    """Pixels that a card of this layout and width needs, at 16 pixels an em: `ROOM`, computed."""
+    """Return the pixels that a card of this layout and width needs, at 16 pixels an em: `MIN_HEIGHT`, computed."""
     return {
         "card": max(720, 1696 - round(1.5 * width)),
         "compact": max(440, 792 - round(0.7 * width)),

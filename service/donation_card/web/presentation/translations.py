@@ -1,4 +1,4 @@
-"""Texts: one set of catalogues for the card, the pages and every other surface; amounts and times from CLDR.
+"""Translate texts, and format amounts and times as CLDR says, for the card, the pages and every other surface.
 
 Nothing is formatted in a browser (Chromium knows no Belarusian); what leaves here is ready to be shown.
 """
@@ -30,7 +30,7 @@ _MAX_LANG_PARAM: Final = 100
 
 
 def parse_lang_param(lang: str) -> tuple[str, ...]:
-    """The primary subtags of a list such as `uk-UA,be`, in order. Raises Invalid (`language_malformed`)."""
+    """Return the primary subtags of a list such as `uk-UA,be`, in order. Raise Invalid (`language_malformed`)."""
     if not lang:
         return ()
     tags = lang.split(",")
@@ -40,7 +40,7 @@ def parse_lang_param(lang: str) -> tuple[str, ...]:
 
 
 def parse_accept_language(header: str) -> tuple[str, ...]:
-    """The primary subtags of an Accept-Language header, best first (RFC 9110, 12.5.4). Never raises."""
+    """Return the primary subtags of an Accept-Language header, best first (RFC 9110, 12.5.4). Never raise."""
     ranked: list[tuple[float, str]] = []
     for part in header[:1000].split(","):
         tag, _, quality = part.strip().partition(";")
@@ -51,7 +51,7 @@ def parse_accept_language(header: str) -> tuple[str, ...]:
 
 
 class Translations:
-    """One language: its catalogue, its numbers, its dates. `t(key, **values)` raises KeyError on a missing key."""
+    """Translate into one language. `translate` raises KeyError for a missing key."""
 
     def __init__(self, language: str, catalogue: Mapping[str, str | Mapping[str, str]]) -> None:
         self.language = language
@@ -66,7 +66,7 @@ class Translations:
         return text.format_map(values) if values else text
 
     def format_money(self, money: Money) -> str:
-        """`€1,400`, `1 400 €`: without decimals where the amount is whole."""
+        """Format an amount: `€1,400`, `1 400 €`. A whole amount has no decimals."""
         parsed = parse_pattern(self.locale.currency_formats["standard"].pattern)
         decimals = 0 if money.is_whole else money.exponent
         parsed.frac_prec = (decimals, decimals)
@@ -77,7 +77,7 @@ class Translations:
         return text.replace(money.currency, _ENGLISH.currency_symbols.get(money.currency, money.currency))
 
     def amount_format(self, currency: str) -> AmountFormat:
-        """How a browser writes a whole amount that a donor is typing: `{n}` stands for the digits."""
+        """Return how a browser writes a whole amount while a donor types it. `{n}` stands for the digits."""
         one = self.format_money(Money(7 * Money(0, currency).minor_per_major, currency))
         symbols = self.locale.number_symbols["latn"]
         return {"pattern": one.replace("7", "{n}"), "group": symbols["group"], "decimal": symbols["decimal"]}
@@ -86,7 +86,7 @@ class Translations:
         return instant.strftime("%H:%M")
 
     def format_datetime(self, instant: dt.datetime, *, today: dt.date | None = None) -> str:
-        """The time alone on the day itself, else with its day."""
+        """Return the time alone on the day itself, else the day and the time."""
         if today == instant.date():
             return self.format_time(instant)
         return f"{format_date(instant.date(), 'd MMM', locale=self.locale)} {self.format_time(instant)}"
@@ -103,10 +103,10 @@ class Translations:
 
 @cache
 def translations_for(language: str) -> Translations:
-    """The catalogue of one of `LANGUAGES`, read once."""
+    """Return the translations of one of `LANGUAGES`. Read each catalogue once."""
     return Translations(language, json.loads((_LOCALES / f"{language}.json").read_text("utf-8")))
 
 
 def best_match(preferred: tuple[str, ...]) -> Translations:
-    """For pages about no campaign: the first preferred language there is, else English."""
+    """Return the first preferred language that exists, else English, for pages about no campaign."""
     return translations_for(next((tag for tag in preferred if tag in LANGUAGES), "en"))
