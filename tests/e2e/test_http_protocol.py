@@ -46,7 +46,8 @@ def test_head_too_large_is_refused_whole_or_in_pieces(served, head):
 def test_long_body_does_not_count_as_head(served):
     port, _ = served
     body = b"x" * 3 * MAX_HEADER_BYTES
-    post = b"POST /v1/stripe/webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % len(body)
+    head = b"POST /v1/checkout-sessions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    post = head + b"content-length: %d\r\n\r\n" % len(body)
     assert told(port, post + body).startswith(b"HTTP/1.1 413 ")
     small = b"POST /v1/stripe/webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: 40000\r\n\r\n" + b"x" * 40_000
     assert told(port, small * 3).count(b"HTTP/1.1 400 ") == 3

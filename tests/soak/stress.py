@@ -197,19 +197,20 @@ def wipes(folder: Path, dice: random.Random, count: int) -> str:
     """Empty Redis or set it back to an old state. Readers never see a lower total that is not marked stale."""
     lowest, seen, unknown = 0, 0, 0
     with EmbeddedValkey(folder / "valkey") as valkey, started_installation(folder, valkey.url) as (installation, _):
-        backups: list[dict[bytes, Any]] = []
+        backups: list[tuple[float, dict[bytes, Any]]] = []
         with Donors(installation, dice, take_back=False, pause=0.2) as donors:
             for number in range(count):
                 with Redis.from_url(valkey.url) as raw:
-                    backups = [*backups, copy(raw)][-10:]
+                    backups = [*backups, (time.monotonic(), copy(raw))][-10:]
                     how = dice.choice(["flush", "flush", "old backup", "a key"])
                     if how == "a key":
                         if keys := list(raw.scan_iter("donation-card:*")):
                             raw.delete(dice.choice(keys))
                     else:
-                        # a backup of this generation looks as if its next donations were still to come: what it lost
-                        # is found by the next pass, ten minutes later at most (docs/failure-model.md)
-                        older = [each for each in backups if generations(each) != generations(backups[-1])]
+                        # The next sync finds what such a backup lost, if it is of this generation or seconds old:
+                        # cursors have whole seconds, and a worker looks once a second (docs/failure-model.md).
+                        now, current = time.monotonic(), generations(backups[-1][1])
+                        older = [each for taken, each in backups if now - taken > 5 and generations(each) != current]
                         raw.flushall()
                         if how == "old backup" and older:
                             restore(raw, dice.choice(older))
