@@ -108,7 +108,7 @@ def order(shape: UiMode) -> Any:
             ui_mode=shape,
             description="Donation",
             locale="en",
-            expires_at=int(time.time()) + 91 * 60,
+            expires_at=int(time.time()) + 93 * 60,
             **(hosted if shape is UiMode.HOSTED else {}),
         )
     )
