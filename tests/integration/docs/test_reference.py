@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 from donation_card import errors
 from donation_card.adapters.stripe.payments import HANDLED_EVENTS
-from donation_card.adapters.stripe.provisioning import READ_PERMISSIONS
+from donation_card.adapters.stripe.permissions import RIGHTS
+from donation_card.adapters.stripe.provisioning import LISTED_RESOURCES
 from donation_card.cli.main import PROGRAM, cli
 from donation_card.observability.log_events import LogEvent
 from donation_card.settings import SETTINGS
@@ -134,9 +135,9 @@ def test_every_make_target_in_the_docs_exists() -> None:
 def test_the_install_page_lists_every_permission() -> None:
     (line,) = re.findall(r"\*\*A restricted key\*\* \([^)]*\): (.*?\*read\*)", PAGES["docs/install.md"], re.S)
     written, read = " ".join(line.split()).split(" *write*; ")
-    assert written == READ_PERMISSIONS["checkout.sessions"]
+    assert written == RIGHTS["checkout/sessions"][1]
     names = read.removesuffix(" *read*").replace(", and the account", "").split(", ")
-    joined = ", ".join(name for resource, name in READ_PERMISSIONS.items() if resource != "checkout.sessions")
+    joined = ", ".join(RIGHTS[resource][1] for resource in LISTED_RESOURCES if resource != "checkout/sessions")
     assert ", ".join(names) == joined
 
 

@@ -72,14 +72,8 @@ class Domain:
     problems: dict[str, str]
 
 
-READ_PERMISSIONS: Final = {
-    "checkout.sessions": "Checkout Sessions",
-    "payment_intents": "PaymentIntents",
-    "refunds": "Charges and Refunds",
-    "disputes": "Disputes",
-    "events": "Events",
-}
-"""The resources of Stripe's API that the service lists, and the names of their permissions in the dashboard."""
+LISTED_RESOURCES: Final = ("checkout/sessions", "payment_intents", "refunds", "disputes", "events")
+"""The resources of Stripe's API that the service lists, as in `permissions.RIGHTS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +121,8 @@ class StripeProvisioning:
     async def missing_permissions(self) -> AsyncIterator[StripeKeyRejected]:
         """Yield the error of each right that a restricted key lacks. Every request is harmless: it changes nothing."""
         one = {"limit": 1}
-        for resource in READ_PERMISSIONS:
-            listed = attrgetter(resource)(self._client.v1).list_async
+        for resource in LISTED_RESOURCES:
+            listed = attrgetter(resource.replace("/", "."))(self._client.v1).list_async
             if (error := await _refused(listed(one))) is not None:
                 yield error
         # Stripe checks the right before it looks the session up: 403 without the right, 404 with it. An empty create is
