@@ -1,7 +1,5 @@
 """The composition root: `create_app(settings)` connects adapters, use cases and endpoints."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import AsyncIterator

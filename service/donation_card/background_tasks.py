@@ -1,7 +1,5 @@
 """The periodic work of a worker: refresh public totals, synchronise with Stripe, share the attack status."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

@@ -23,8 +23,6 @@ Each error has a stable `code` and the parameters of its message (`params`). `we
 status, and code and parameters to a sentence in the language of the reader.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """Files that stand beside the package in a checkout and inside it in a wheel: the card, openapi.yaml, the example."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final
 

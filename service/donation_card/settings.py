@@ -4,8 +4,6 @@ A wrong or missing setting is an error that names the setting, the given value a
 are never repeated.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass

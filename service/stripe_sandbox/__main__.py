@@ -1,7 +1,5 @@
 """Run the sandbox alone: `python -m stripe_sandbox --port 8002 --webhook-url URL --webhook-secret whsec_…`."""
 
-from __future__ import annotations
-
 import socket
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Serve the resources that are set up once: webhook endpoints, prices, payment links, payment method domains."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

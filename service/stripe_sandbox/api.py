@@ -1,7 +1,5 @@
 """Serve the part of Stripe's API that the product uses: sessions, payments, refunds, disputes, events, account."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Create API errors with Stripe's messages and codes: https://docs.stripe.com/api/errors."""
 
-from __future__ import annotations
-
 from typing import Any
 
 

@@ -1,7 +1,5 @@
 """Compose the sandbox: the API, the payment pages and the control surface, over one store and one clock."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress

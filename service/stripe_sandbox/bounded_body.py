@@ -1,7 +1,5 @@
 """Read request bodies up to a limit."""
 
-from __future__ import annotations
-
 from starlette.requests import Request
 
 

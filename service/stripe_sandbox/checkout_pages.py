@@ -3,8 +3,6 @@
 Both are HTML forms that work without JavaScript. The state of the session decides which form is shown.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

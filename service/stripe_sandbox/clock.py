@@ -1,7 +1,5 @@
 """Provide the virtual clock: the real time plus an offset that only grows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from stripe_sandbox.store import Store

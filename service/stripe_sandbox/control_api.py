@@ -1,7 +1,5 @@
 """Control the sandbox over HTTP under `/sandbox`: faults, clock, debits, refunds, disputes and the expected totals."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated, Literal, TypeVar
 

@@ -1,7 +1,5 @@
 """Serve `/sandbox`: a page that performs the actions of the control API by hand."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any

@@ -1,7 +1,5 @@
 """List the currencies and limits of Stripe: https://docs.stripe.com/currencies. Amounts are in minor units."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 SUPPORTED = frozenset(

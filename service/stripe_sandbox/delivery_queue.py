@@ -1,7 +1,5 @@
 """Queue webhook deliveries in the database, so that they survive a restart."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass

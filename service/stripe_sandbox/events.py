@@ -1,7 +1,5 @@
 """Record events and queue their webhook deliveries."""
 
-from __future__ import annotations
-
 import copy
 from contextvars import ContextVar
 

@@ -1,7 +1,5 @@
 """Simulate the failures of networks and payment services; a seed makes them repeatable."""
 
-from __future__ import annotations
-
 import random
 from dataclasses import replace
 from typing import Annotated, Literal

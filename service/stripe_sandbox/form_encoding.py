@@ -1,7 +1,5 @@
 """Decode form-encoded bodies and queries with nested names (`a[b][0][c]=1`), as Stripe's clients encode them."""
 
-from __future__ import annotations
-
 import re
 from typing import TypeAlias
 from urllib.parse import parse_qsl

@@ -3,8 +3,6 @@
 A response is stored if the request was executed, also if it failed with 500. Requests refused before that are not.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Create random identifiers in the format of Stripe's."""
 
-from __future__ import annotations
-
 import secrets
 import string
 

@@ -1,7 +1,5 @@
 """Validate the line items of a session and add them up."""
 
-from __future__ import annotations
-
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 

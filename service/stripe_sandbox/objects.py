@@ -1,7 +1,5 @@
 """Create the objects of the API with the fields that clients use."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import stripe

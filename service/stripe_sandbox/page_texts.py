@@ -1,7 +1,5 @@
 """Translate the payment pages into languages that Stripe and the readers share; English for all others."""
 
-from __future__ import annotations
-
 ENGLISH = {
     "amount": "Amount",
     "amount_refused": "Enter an amount from {minimum} to {maximum}.",

@@ -1,7 +1,5 @@
 """List objects in pages, newest first: https://docs.stripe.com/api/pagination."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from stripe_sandbox.api_errors import ApiError, invalid_integer, no_such

@@ -4,8 +4,6 @@ The types are meant for callers, so three things are added: forward references a
 (`Literal[…] | str`) accept the listed values only, and unknown names are refused.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -34,7 +32,7 @@ def param_types(shape: Any) -> dict[str, Any]:
     return {name: hint for name, hint in get_type_hints(shape, localns=names).items() if name not in options}
 
 
-def _object(value: str | ParamTree, shape: Any, path: str) -> dict[str, Any]:
+def _object(value: "str | ParamTree", shape: Any, path: str) -> dict[str, Any]:
     if isinstance(value, str):
         raise ApiError(f"Invalid object: {path}", param=path)
     known = param_types(shape)
@@ -51,7 +49,7 @@ def _join(path: str, name: str) -> str:
     return f"{path}[{name}]" if path else name
 
 
-def _value(value: str | ParamTree, hint: Any, path: str) -> Any:
+def _value(value: "str | ParamTree", hint: Any, path: str) -> Any:
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         return _one_of(value, get_args(hint), path)
@@ -66,7 +64,7 @@ def _value(value: str | ParamTree, hint: Any, path: str) -> Any:
     return _scalar(value, hint, path)
 
 
-def _one_of(value: str | ParamTree, hints: tuple[Any, ...], path: str) -> Any:
+def _one_of(value: "str | ParamTree", hints: tuple[Any, ...], path: str) -> Any:
     choices = [choice for hint in hints if get_origin(hint) is Literal for choice in get_args(hint)]
     others = [hint for hint in hints if get_origin(hint) is not Literal]
     if value == "" and "" in choices:
@@ -79,20 +77,20 @@ def _one_of(value: str | ParamTree, hints: tuple[Any, ...], path: str) -> Any:
     return _value(value, (fitting or others)[0], path)
 
 
-def _choice(value: str | ParamTree, choices: tuple[str, ...], path: str) -> str:
+def _choice(value: "str | ParamTree", choices: tuple[str, ...], path: str) -> str:
     if isinstance(value, str) and value in choices:
         return value
     allowed = ", ".join(choice for choice in choices if choice)
     raise ApiError(f"Invalid {path}: must be one of {allowed}", param=path)
 
 
-def _list(value: str | ParamTree, item: Any, path: str) -> list[Any]:
+def _list(value: "str | ParamTree", item: Any, path: str) -> list[Any]:
     if isinstance(value, str) or not all(key.isdecimal() and len(key) < 6 for key in value):
         raise ApiError("Invalid array", param=path)
     return [_value(value[key], item, _join(path, key)) for key in sorted(value, key=int)]
 
 
-def _scalar(value: str | ParamTree, hint: Any, path: str) -> Any:
+def _scalar(value: "str | ParamTree", hint: Any, path: str) -> Any:
     if not isinstance(value, str):
         raise ApiError(f"Invalid string: {path}", param=path)
     if value == "":
@@ -133,7 +131,7 @@ def _decimal(value: str, path: str) -> Decimal:
 SCALAR_PARSERS: dict[Any, Any] = {str: _text, int: _integer, bool: _boolean, float: _decimal, Decimal: _decimal}
 
 
-def _metadata(value: str | ParamTree, path: str) -> dict[str, str]:
+def _metadata(value: "str | ParamTree", path: str) -> dict[str, str]:
     """Validate metadata: https://docs.stripe.com/metadata. An empty value removes a key."""
     if value == "":
         return {}

@@ -1,7 +1,5 @@
 """Serve the page of a payment link: the donor enters an amount and continues to a checkout session."""
 
-from __future__ import annotations
-
 from decimal import Decimal, InvalidOperation
 from urllib.parse import parse_qs
 

@@ -3,8 +3,6 @@
 Only the outcome and a summary leave this module. A typed number is never stored, logged or shown again.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """Process a request to the API: authentication, parameters, simulated faults, idempotency, execution."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import binascii

@@ -3,8 +3,6 @@
 Each method is one transaction: objects and events change together or not at all.
 """
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from stripe_sandbox.api_errors import ApiError, no_such

@@ -3,8 +3,6 @@
 A key may do everything, until `POST /sandbox/rights` takes rights from it.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 from stripe_sandbox.api_errors import ApiError

@@ -1,7 +1,5 @@
 """Define the settings of a sandbox."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field

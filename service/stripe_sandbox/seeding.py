@@ -1,7 +1,5 @@
 """Create many paid sessions at once, for benchmarks. They get no events and no webhooks."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -3,8 +3,6 @@
 Each method is one transaction: objects, timers and events change together or not at all.
 """
 
-from __future__ import annotations
-
 from stripe_sandbox.api_errors import ApiError, no_such
 from stripe_sandbox.clock import Clock
 from stripe_sandbox.events import Events

@@ -3,8 +3,6 @@
 Sources: the parameter descriptions of https://docs.stripe.com/api/checkout/sessions/create and its errors.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any

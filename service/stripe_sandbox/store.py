@@ -1,7 +1,5 @@
 """Store the state of the sandbox in one SQLite file, or in memory."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Choose the webhook endpoint that receives an event."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from stripe_sandbox.objects import ENDPOINT

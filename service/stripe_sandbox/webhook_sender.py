@@ -1,7 +1,5 @@
 """Send signed webhooks in the background until the endpoint answers 2xx."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import hmac

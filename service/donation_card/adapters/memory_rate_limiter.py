@@ -1,7 +1,5 @@
 """Limit checkout sessions in the memory of one worker, while Redis is unavailable."""
 
-from __future__ import annotations
-
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence

@@ -4,8 +4,6 @@ The browser searches the counter whose key, derived with PBKDF2, has the prefix 
 solution and its time, not that it is used once. `ports.RateLimiter` consumes each proof.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import secrets

@@ -3,8 +3,6 @@
 The newest of `SECRET_KEYS` signs and all of them verify, so that a key can be replaced while forms are open.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import secrets

@@ -12,8 +12,6 @@ and without the donation. Its hidden state is the amount that is not published a
 last change. `domain.publication.next_published_total` decides in the simulation as it does in the service.
 """
 
-from __future__ import annotations
-
 import math
 from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The time of the last activity, which decides how often the service synchronises with Stripe."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime
 

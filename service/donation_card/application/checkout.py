@@ -1,7 +1,5 @@
 """Start a checkout session, so that one attempt to donate never has two sessions that can be paid."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from donation_card.application.activity import ActivityLog

@@ -4,8 +4,6 @@ A network is identified by an HMAC under a random salt. Every hour the salt and 
 that even a copy of this memory does not reveal earlier visitors.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import secrets

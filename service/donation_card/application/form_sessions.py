@@ -4,8 +4,6 @@ Workers share it in Redis: the session id is encrypted under a key that only the
 expires after the lifetime of a session. While Redis is unavailable, each worker uses its own memory.
 """
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final

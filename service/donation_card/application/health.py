@@ -1,7 +1,5 @@
 """The state of this worker, for `/readyz` and `/metrics`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Record what Stripe reports about payments, refunds and disputes in the totals."""
 
-from __future__ import annotations
-
 import time
 from collections import OrderedDict
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The public progress of each campaign, as this worker shows it."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable

@@ -5,8 +5,6 @@ rebuild* fills a new generation with everything that Stripe has, compares it wit
 builds empty totals, repairs wrong ones, and verifies correct ones once a day. Both may run twice at once, or end early.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace

@@ -5,8 +5,6 @@ worker, for each campaign and in total in Redis. A proof of work lifts the limit
 an address are served. During an attack (`domain/attack_detection.py`) every browser must prove work.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +39,7 @@ class Budgets:
     reads: Rate
 
     @classmethod
-    def from_stripe_limit(cls, stripe_rate_limit: int) -> Budgets:
+    def from_stripe_limit(cls, stripe_rate_limit: int) -> "Budgets":
         """Divide the requests a second that Stripe accepts at one endpoint (25 by default).
 
         Of 25, retries included: 12 sessions a second in total and 10 at once, 10 for a campaign, 4 without proof, and

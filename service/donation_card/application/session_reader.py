@@ -1,7 +1,5 @@
 """Read the status of a checkout session for its donor, without exceeding Stripe's read limit."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The Stripe account whose totals, limits and sessions this service handles."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Handle the webhooks of Stripe: verify, parse, record."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime

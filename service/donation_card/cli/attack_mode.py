@@ -1,7 +1,5 @@
 """`donation-card attack-mode`: show or force the attack mode."""
 
-from __future__ import annotations
-
 import asyncio
 
 import click

@@ -1,7 +1,5 @@
 """`donation-card demo`: run everything on this machine, without a Stripe account or a Redis."""
 
-from __future__ import annotations
-
 import asyncio
 from importlib.util import find_spec
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`donation-card disclosure-risk`: estimate what the public total reveals about single donations."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

@@ -1,7 +1,5 @@
 """The command line: `donation-card COMMAND`. Each command has a file of its own."""
 
-from __future__ import annotations
-
 import sys
 from typing import Final
 

@@ -1,7 +1,5 @@
 """`donation-card serve`: run the service."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import click

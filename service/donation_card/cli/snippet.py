@@ -1,7 +1,5 @@
 """`donation-card snippet`: print the embed code of a campaign."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

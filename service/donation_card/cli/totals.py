@@ -1,7 +1,5 @@
 """`donation-card totals`: show the stored total of a campaign."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
 

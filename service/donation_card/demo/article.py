@@ -1,7 +1,5 @@
 """The publisher of the demo: one news article with the embed code of the card, on an origin of its own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import jinja2

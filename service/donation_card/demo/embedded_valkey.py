@@ -1,7 +1,5 @@
 """A Redis or Valkey server for the demo and the tests. It ends when the process that started it ends."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil

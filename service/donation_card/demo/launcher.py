@@ -3,8 +3,6 @@
 It needs no key and no Redis. Its data is in `data/` and survives a restart.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import secrets

@@ -7,8 +7,6 @@ begins if so many requests prove work that there is no room for donors.
 Times are arguments, in milliseconds. `check_limits.lua` applies `next_state` inside Redis, for all workers together.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -46,7 +44,7 @@ class Signals:
     paid: int = 0
     proofs_rejected: int = 0
 
-    def __add__(self, more: Signals) -> Signals:
+    def __add__(self, more: "Signals") -> "Signals":
         return Signals(
             self.declined + more.declined,
             self.expired + more.expired,

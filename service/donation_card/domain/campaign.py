@@ -1,7 +1,5 @@
 """A campaign as its file describes it (`adapters/campaign_files/`)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime

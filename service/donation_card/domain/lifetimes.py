@@ -1,7 +1,5 @@
 """Lifetimes in seconds that more than one layer needs."""
 
-from __future__ import annotations
-
 from typing import Final
 
 FORM_TOKEN_LIFETIME: Final = 60 * 60

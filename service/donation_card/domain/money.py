@@ -3,8 +3,6 @@
 The tables follow https://docs.stripe.com/currencies (zero-decimal, three-decimal and special-case currencies).
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -73,16 +71,16 @@ class Money:
     def is_chargeable(self) -> bool:
         return self.amount > 0 and self.amount % _CHARGE_INCREMENT.get(self.currency, 1) == 0
 
-    def __add__(self, other: Money) -> Money:
+    def __add__(self, other: "Money") -> "Money":
         return Money(self.amount + self._require_same_currency(other), self.currency)
 
-    def __sub__(self, other: Money) -> Money:
+    def __sub__(self, other: "Money") -> "Money":
         return Money(self.amount - self._require_same_currency(other), self.currency)
 
-    def __lt__(self, other: Money) -> bool:
+    def __lt__(self, other: "Money") -> bool:
         return self.amount < self._require_same_currency(other)
 
-    def __le__(self, other: Money) -> bool:
+    def __le__(self, other: "Money") -> bool:
         return self.amount <= self._require_same_currency(other)
 
     def __str__(self) -> str:
@@ -91,7 +89,7 @@ class Money:
         cut = len(digits) - self.exponent
         return f"{sign}{digits[:cut]}{'.' if self.exponent else ''}{digits[cut:]} {self.currency}"
 
-    def _require_same_currency(self, other: Money) -> int:
+    def _require_same_currency(self, other: "Money") -> int:
         if other.currency != self.currency:
             raise ValueError(f"{self.currency} and {other.currency} cannot be combined")
         return other.amount

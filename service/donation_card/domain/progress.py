@@ -1,7 +1,5 @@
 """Distribute the public total over the needs, in their order. Everything that readers see derives from the result."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum

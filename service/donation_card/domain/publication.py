@@ -5,8 +5,6 @@ total moves only at the start of a period, after enough donations, and in whole 
 `next_published_total` inside Redis, for all workers together.
 """
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_right
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ Each bucket is one number, the theoretical arrival time (TAT; ATM Forum, Traffic
 `check_limits.lua` applies the same rule inside Redis, for all workers together.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import math
 from collections import OrderedDict
@@ -26,7 +24,7 @@ class Rate:
         if self.interval_ms < 1 or self.burst < 1:
             raise ValueError("interval_ms and burst are at least 1")
 
-    def split(self, parts: int) -> Rate:
+    def split(self, parts: int) -> "Rate":
         """Return the share of one of several workers that count separately. It allows at least one event."""
         return Rate(self.interval_ms * parts, math.ceil(self.burst / parts))
 

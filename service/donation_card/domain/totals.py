@@ -4,8 +4,6 @@ To apply a state means: if its version is higher than the known one, add the dif
 repetition change nothing, because the result depends only on the highest version of each object.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Names of all log events. docs/monitor.md says what each means and what to do."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

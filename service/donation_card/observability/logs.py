@@ -7,8 +7,6 @@ Nothing waits for the reader of the log. If the pipe is blocked or the disk is f
 counted, and a line `log_lines_dropped` says how many.
 """
 
-from __future__ import annotations
-
 import atexit
 import json
 import logging

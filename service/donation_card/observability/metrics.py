@@ -6,8 +6,6 @@ each donation when it arrives, so `GET /metrics` needs a token (docs/monitor.md)
 Nothing happens on import. `configure_metrics()` joins a worker to the others; without it a process counts alone.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import tempfile

@@ -4,8 +4,6 @@ A span has method, route, status, duration and request id. It has no path, query
 of a checkout session holds a donor's session token.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Callable

@@ -5,8 +5,6 @@ uvicorn has no limits for a request that never ends, a client that never reads, 
 disconnect to the last request only, and the others write to a closed socket.
 """
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any, Final
 

@@ -3,8 +3,6 @@
 The card is written in two readable files, which are joined and minified when a worker starts.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

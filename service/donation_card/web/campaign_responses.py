@@ -1,7 +1,5 @@
 """Make the public responses of each campaign, and keep them until something changes that readers see."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Callable, Mapping

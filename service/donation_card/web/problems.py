@@ -3,8 +3,6 @@
 Both contain a stable code and a sentence in the language of the reader, and no internal details.
 """
 
-from __future__ import annotations
-
 from http import HTTPStatus
 from typing import Final
 

@@ -1,7 +1,5 @@
 """List every route of the service. `openapi.yaml` describes their responses."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from starlette.middleware import Middleware

@@ -1,7 +1,5 @@
 """Check rules that concern several fields of a campaign file: sums, order, steps, translations."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 

@@ -1,7 +1,5 @@
 """Define the types of the fields of a campaign file: a check, and the text that says what is allowed."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Callable

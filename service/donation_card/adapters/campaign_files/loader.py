@@ -4,8 +4,6 @@ A mistake in any file stops the start, with a list of all mistakes. A mistake in
 version of the campaign.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import stat

@@ -4,8 +4,6 @@ Every section is validated separately, so that one mistake does not hide the oth
 are in `constraints.py`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta

@@ -4,8 +4,6 @@ Every script and every command may be sent twice with the same effect as once. S
 is lost.
 """
 
-from __future__ import annotations
-
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
@@ -48,7 +46,7 @@ class Script:
     sha1: str
 
     @classmethod
-    def from_source(cls, source: str) -> Script:
+    def from_source(cls, source: str) -> "Script":
         return cls(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
 
     def evalsha_args(self, keys: Sequence[str], args: Sequence[Argument]) -> tuple[Argument, ...]:

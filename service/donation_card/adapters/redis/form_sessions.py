@@ -1,7 +1,5 @@
 """Store in Redis what all workers share about one donation form."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from donation_card.adapters.redis.connection import RedisConnection, load_script

@@ -4,8 +4,6 @@ The braces are the hash tag of Redis Cluster: all keys of a campaign are in one 
 another. So one script can change them together.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from donation_card.application.ports.payments import Account

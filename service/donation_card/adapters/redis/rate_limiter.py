@@ -3,8 +3,6 @@
 One script counts with the clock of Redis. Nothing about a person is stored.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Sequence
 from typing import Final

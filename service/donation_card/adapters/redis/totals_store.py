@@ -4,8 +4,6 @@ An object state is applied with a version, and each change is one Lua script, wh
 All keys of a campaign share one hash slot; docs/architecture.md lists them.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import secrets
@@ -218,7 +216,7 @@ class RedisTotalsStore:
     async def close(self) -> None:
         await self._redis.close()
 
-    async def _read_snapshot(self, account: Account, campaign: str, *, create: bool = False) -> _Snapshot | None:
+    async def _read_snapshot(self, account: Account, campaign: str, *, create: bool = False) -> "_Snapshot | None":
         """Return None if the campaign has no whole generation. `create`: make an empty one then."""
         keys = CampaignKeys(account, campaign)
 
@@ -232,7 +230,7 @@ class RedisTotalsStore:
         self,
         script: str,
         keys: CampaignKeys,
-        call: Callable[[_Generations], _Call],
+        call: Callable[["_Generations"], "_Call"],
         *,
         create: bool = False,
         wait_for_replicas: bool = False,
@@ -248,7 +246,9 @@ class RedisTotalsStore:
                     return reply
         raise TotalsUnavailable(reason="stale_generation")
 
-    async def _generations(self, keys: CampaignKeys, suspected: _Generations | None, *, create: bool) -> _Generations:
+    async def _generations(
+        self, keys: CampaignKeys, suspected: "_Generations | None", *, create: bool
+    ) -> "_Generations":
         """Return the generations that this worker knows. Read them if it knows none, or only the suspected ones."""
         known = self._generations_by_campaign.get(keys)
         if known is not None and known is not suspected:
@@ -298,7 +298,7 @@ class _Generations:
     rebuild_salt: str
 
     @classmethod
-    def from_reply(cls, schema: str, *names: str | None) -> _Generations:
+    def from_reply(cls, schema: str, *names: str | None) -> "_Generations":
         if schema != SCHEMA_VERSION:
             raise TotalsUnavailable(reason="layout_unknown", found=schema[:40], written=SCHEMA_VERSION)
         current, salt, rebuild, rebuild_salt = (name or "" for name in names)
@@ -317,7 +317,7 @@ class _Snapshot:
     totals: Totals | None = None
 
     @classmethod
-    def from_reply(cls, generation: str, cursor: str = "", *sums: str) -> _Snapshot:
+    def from_reply(cls, generation: str, cursor: str = "", *sums: str) -> "_Snapshot":
         return cls(generation, _parse_int(cursor), Totals(*map(_parse_int, sums))) if cursor else cls(generation)
 
 

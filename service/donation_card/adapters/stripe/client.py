@@ -1,7 +1,5 @@
 """Create the official Stripe client, limit its calls in time, and translate its errors."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import contextmanager

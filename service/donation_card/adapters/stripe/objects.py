@@ -3,8 +3,6 @@
 The parsers raise Invalid (`event_malformed`) for JSON that Stripe would not send.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress

@@ -1,7 +1,5 @@
 """Implement the port of payments with the official Stripe client."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import json

@@ -3,8 +3,6 @@
 The text of a 403 names it too. That text is for people and never parsed, because Stripe can change it.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 RIGHTS: Final = {

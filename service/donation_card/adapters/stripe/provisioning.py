@@ -3,8 +3,6 @@
 Every `ensure_` method reads first and creates only what is missing, so it can be repeated.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -4,8 +4,6 @@
 hostile input, and accepts timestamps in the future.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re

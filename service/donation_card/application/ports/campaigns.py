@@ -1,7 +1,5 @@
 """The port to the campaigns."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Protocol
 

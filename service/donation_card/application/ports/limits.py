@@ -1,7 +1,5 @@
 """The ports that limit checkout sessions: rate limiter, form sessions and challenges."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum

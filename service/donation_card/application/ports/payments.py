@@ -1,7 +1,5 @@
 """The port to the payment provider, and the values that it exchanges with the use cases."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime

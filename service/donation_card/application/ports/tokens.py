@@ -1,7 +1,5 @@
 """The port to signed and encrypted texts."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """The port to the stored totals, and the values that it exchanges with the use cases."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum

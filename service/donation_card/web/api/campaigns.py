@@ -1,7 +1,5 @@
 """Serve `/v1/campaigns/…`, and the pictures and the feed of a campaign."""
 
-from __future__ import annotations
-
 from starlette.requests import Request
 
 from donation_card.application.ports.campaigns import Campaigns

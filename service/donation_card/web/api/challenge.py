@@ -1,7 +1,5 @@
 """Issue challenges: the proof of work that the script of the donation page solves on request."""
 
-from __future__ import annotations
-
 import re
 from typing import Final
 

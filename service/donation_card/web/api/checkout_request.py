@@ -1,7 +1,5 @@
 """Parse the body of `POST /v1/checkout-sessions`: JSON from the script of the donation form, or the plain form."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError

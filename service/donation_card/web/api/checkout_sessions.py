@@ -1,7 +1,5 @@
 """Start checkout sessions from the donation form, and read their status."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Serve `/healthz` (the process answers) and `/readyz` (each component can do its work, as far as is known)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from starlette.requests import Request

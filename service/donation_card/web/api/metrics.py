@@ -1,7 +1,5 @@
 """Serve the metrics to Prometheus."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 from prometheus_client import CONTENT_TYPE_LATEST

@@ -3,8 +3,6 @@
 Status 200 means that the event was applied or ignored. After any other status Stripe sends the event again.
 """
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import nullcontext
 from typing import Final

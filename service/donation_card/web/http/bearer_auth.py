@@ -1,7 +1,5 @@
 """Check the operator's token (RFC 6750)."""
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Encode a response once and send it many times."""
 
-from __future__ import annotations
-
 import gzip
 import re
 from collections.abc import Iterable
@@ -26,7 +24,7 @@ class EncodedResponse(NamedTuple):
     body: Message
 
     @classmethod
-    def create(cls, status: int, headers: Headers, body: bytes) -> EncodedResponse:
+    def create(cls, status: int, headers: Headers, body: bytes) -> "EncodedResponse":
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         return cls(
             {"type": "http.response.start", "status": status, "headers": fields},

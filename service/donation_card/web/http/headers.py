@@ -3,8 +3,6 @@
 Sources: Fetch (CORS, CORP), CSP Level 3, Trusted Types, HTML (COOP), Permissions Policy, RFC 9111.
 """
 
-from __future__ import annotations
-
 import hashlib
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Read the header Referer."""
 
-from __future__ import annotations
-
 from urllib.parse import urlsplit
 
 from starlette.requests import Request

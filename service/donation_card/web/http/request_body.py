@@ -1,7 +1,5 @@
 """Read request bodies with a limit on their size."""
 
-from __future__ import annotations
-
 from typing import Final
 from urllib.parse import parse_qsl
 

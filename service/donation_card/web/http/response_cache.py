@@ -1,7 +1,5 @@
 """Keep the public responses of this worker in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from donation_card.web.http.cached_response import CachedResponse

@@ -1,7 +1,5 @@
 """Validate the return URL: the article from which a donor came."""
 
-from __future__ import annotations
-
 from typing import Final
 from urllib.parse import urlsplit
 

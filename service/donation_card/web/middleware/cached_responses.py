@@ -1,7 +1,5 @@
 """Send public responses that are in the cache, without routing."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send

@@ -1,7 +1,5 @@
 """Replace the address in the request by `PUBLIC_URL`."""
 
-from __future__ import annotations
-
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send

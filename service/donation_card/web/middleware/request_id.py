@@ -1,7 +1,5 @@
 """Give each request an id, which its response, log lines, problem document and span carry."""
 
-from __future__ import annotations
-
 import re
 import secrets
 import time

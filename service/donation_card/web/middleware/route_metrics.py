@@ -1,7 +1,5 @@
 """Measure how long requests take."""
 
-from __future__ import annotations
-
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -1,7 +1,5 @@
 """Set the strictest security headers where a response sets none."""
 
-from __future__ import annotations
-
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 

@@ -1,7 +1,5 @@
 """Serve the page of a campaign, and the list of campaigns."""
 
-from __future__ import annotations
-
 from starlette.requests import Request
 
 from donation_card.application.ports.campaigns import Campaigns

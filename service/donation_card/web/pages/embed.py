@@ -1,7 +1,5 @@
 """Serve the card as a frame, the page with the embed code, the QR code, and oEmbed."""
 
-from __future__ import annotations
-
 import re
 from typing import Final
 from urllib.parse import parse_qs, urlsplit

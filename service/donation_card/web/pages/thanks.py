@@ -1,7 +1,5 @@
 """Serve the page to which Stripe returns a donor."""
 
-from __future__ import annotations
-
 from starlette.requests import Request
 from starlette.responses import Response
 

@@ -4,8 +4,6 @@ Pure: a campaign, its public progress and a catalogue in, finished text out. No 
 from the totals itself.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Final
 

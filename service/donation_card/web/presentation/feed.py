@@ -1,7 +1,5 @@
 """Write the updates of a campaign as Atom (RFC 4287). The title names no person, because readers' servers keep it."""
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Final
 from xml.etree import ElementTree

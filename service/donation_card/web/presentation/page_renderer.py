@@ -1,7 +1,5 @@
 """Render the HTML templates of the pages."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """Choose the language of a response."""
 
-from __future__ import annotations
-
 from starlette.requests import Request
 
 from donation_card.domain.campaign import Campaign

@@ -3,8 +3,6 @@
 They stay on other people's servers, where nothing can be taken back.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from html import escape
 from typing import Final

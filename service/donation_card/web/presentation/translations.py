@@ -3,8 +3,6 @@
 Nothing is formatted in a browser (Chromium knows no Belarusian); what leaves here is ready to be shown.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import json
 import re
