@@ -162,8 +162,12 @@ def running(
     webhooks: bool = True,
     settings_options: dict | None = None,
     between: Callable = lambda sandbox: sandbox,
+    before: Callable = lambda service: service,
 ) -> Iterator[Installation]:
-    """Run the service and a sandbox in this process. `between` is an ASGI middleware in front of the sandbox."""
+    """Run the service and a sandbox in this process.
+
+    `between` is an ASGI middleware in front of the sandbox, `before` one in front of the service.
+    """
     service_socket, sandbox_socket = listening(), listening()
     service = f"http://localhost:{service_socket.getsockname()[1]}"
     sandbox = f"http://127.0.0.1:{sandbox_socket.getsockname()[1]}"
@@ -190,7 +194,7 @@ def running(
     )
     apps = [
         (between(create_sandbox(replace(sandbox_settings, **(sandbox_options or {})))), sandbox_socket),
-        (create_app(settings), service_socket),
+        (before(create_app(settings)), service_socket),
     ]
     configure_logs("error")
     with served(*apps), httpx.Client(base_url=service, timeout=15) as client:
