@@ -86,7 +86,6 @@ class CampaignProgress(TypedDict):
     currency: str
     goal: int
     raised: int
-    offline: int
     percent: int
     stage: str
     needs: list[ProgressNeed]
