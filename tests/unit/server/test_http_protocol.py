@@ -86,6 +86,9 @@ class SendingPeer(asyncio.Transport):
     def resume_reading(self):
         self.reading = True
 
+    def write(self, data):
+        pass
+
     def is_closing(self):
         return self.aborted
 
