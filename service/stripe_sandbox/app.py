@@ -22,6 +22,7 @@ from stripe_sandbox.delivery_queue import DeliveryQueue
 from stripe_sandbox.events import Events
 from stripe_sandbox.faults import Faults
 from stripe_sandbox.idempotency import Idempotency
+from stripe_sandbox.object_edits import ObjectEdits
 from stripe_sandbox.objects import Json
 from stripe_sandbox.payment_link_page import PaymentLinkPage
 from stripe_sandbox.request_pipeline import RequestPipeline
@@ -51,12 +52,12 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
         store, clock, events, settings.checkout_url or settings.public_url, settings.settle_after
     )
     reversals = Reversals(store, clock, events)
-    rights = Rights(store)
+    rights, edits = Rights(store), ObjectEdits(store, events)
     pipeline = RequestPipeline(store, faults, Idempotency(store, clock), rights)
     pages = CheckoutPages(sessions)
     link_page = PaymentLinkPage(store, sessions)
-    control_api = ControlApi(store, clock, faults, sessions, reversals, queue, rights, settings.public_url)
-    control_page = ControlPage(store, clock, faults, sessions, reversals, queue)
+    control_api = ControlApi(store, clock, faults, sessions, reversals, queue, rights, edits, settings.public_url)
+    control_page = ControlPage(store, clock, faults, sessions, reversals, edits, queue)
 
     def handler_for(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:

@@ -1,7 +1,7 @@
-"""Control the sandbox over HTTP under `/sandbox`: faults, clock, debits, refunds, disputes and the expected totals."""
+"""Control the sandbox over HTTP under `/sandbox`: faults, clock, debits, reversals, edits and expected totals."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from stripe_sandbox.bounded_body import read_limited
 from stripe_sandbox.clock import Clock
 from stripe_sandbox.delivery_queue import DeliveryQueue
 from stripe_sandbox.faults import FaultChange, Faults
+from stripe_sandbox.object_edits import ObjectEdits
 from stripe_sandbox.objects import Json
 from stripe_sandbox.reversals import Reversals
 from stripe_sandbox.rights import Rights
@@ -96,6 +97,27 @@ class MoveMoney(BaseModel):
     currency: str = ""
 
 
+class EditMetadata(BaseModel):
+    """Edit metadata as a person does in Stripe's dashboard. An empty value removes its key."""
+
+    model_config = ConfigDict(extra="forbid")
+    id: str
+    metadata: dict[str, str]
+
+
+class OverwriteFields(BaseModel):
+    """Set any fields of an object and remove those in `without`: unknown statuses, nulls, an older shape.
+
+    `event` is the type of an event to send with the changed object.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    id: str
+    fields: dict[str, Any] = {}
+    without: list[str] = []
+    event: str | None = None
+
+
 class StatusChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
     status: str
@@ -111,10 +133,12 @@ class ControlApi:
         reversals: Reversals,
         queue: DeliveryQueue,
         rights: Rights,
+        edits: ObjectEdits,
         public_url: str,
     ) -> None:
         self._store, self._clock, self._faults, self._sessions = store, clock, faults, sessions
         self._reversals, self._queue, self._rights, self._public_url = reversals, queue, rights, public_url
+        self._edits = edits
 
     def routes(self) -> list[Route]:
         return [
@@ -131,6 +155,8 @@ class ControlApi:
             Route("/sandbox/disputes/{id}", self.update_dispute, methods=["POST"]),
             Route("/sandbox/disputes/{id}/balance-transactions", self.move_money, methods=["POST"]),
             Route("/sandbox/seed", self.seed_payments, methods=["POST"]),
+            Route("/sandbox/metadata", self.edit_metadata, methods=["POST"]),
+            Route("/sandbox/fields", self.overwrite_fields, methods=["POST"]),
             Route("/sandbox/deliveries", self.get_deliveries, methods=["GET"]),
             Route("/sandbox/totals", self.get_totals, methods=["GET"]),
         ]
@@ -208,6 +234,18 @@ class ControlApi:
         return _respond(
             lambda: self._reversals.move_money(dispute, body.amount, body.reporting_category, body.currency)
         )
+
+    async def edit_metadata(self, request: Request) -> Response:
+        body = await _parse_body(request, EditMetadata)
+        if isinstance(body, Response):
+            return body
+        return _respond(lambda: self._edits.edit_metadata(body.id, body.metadata))
+
+    async def overwrite_fields(self, request: Request) -> Response:
+        body = await _parse_body(request, OverwriteFields)
+        if isinstance(body, Response):
+            return body
+        return _respond(lambda: self._edits.overwrite(body.id, body.fields, body.without, body.event))
 
     async def seed_payments(self, request: Request) -> Response:
         body = await _parse_body(request, SeedPayments)

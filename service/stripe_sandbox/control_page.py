@@ -17,7 +17,8 @@ from stripe_sandbox.clock import Clock
 from stripe_sandbox.control_api import advance
 from stripe_sandbox.delivery_queue import DeliveryQueue
 from stripe_sandbox.faults import FaultChange, Faults
-from stripe_sandbox.objects import DISPUTE, PAYMENT, REFUND, Json
+from stripe_sandbox.object_edits import ObjectEdits
+from stripe_sandbox.objects import DISPUTE, PAYMENT, REFUND, SESSION, Json
 from stripe_sandbox.reversals import DISPUTE_TRANSITIONS, REFUND_TRANSITIONS, Reversals
 from stripe_sandbox.session_lifecycle import SessionLifecycle
 from stripe_sandbox.store import Store
@@ -41,6 +42,7 @@ class ControlPage:
         faults: Faults,
         sessions: SessionLifecycle,
         reversals: Reversals,
+        edits: ObjectEdits,
         queue: DeliveryQueue,
     ) -> None:
         self._store, self._faults = store, faults
@@ -49,6 +51,7 @@ class ControlPage:
             "create_dispute": lambda form: reversals.create_dispute(form["id"], self._amount(form), form["status"]),
             "update_refund": lambda form: reversals.update_refund(form["id"], form["status"]),
             "update_dispute": lambda form: reversals.update_dispute(form["id"], form["status"]),
+            "edit_metadata": lambda form: edits.edit_metadata(form["id"], {form["key"]: form.get("value", "")}),
             "settle_debit": lambda form: sessions.settle(form["id"], succeeds=form["status"] == "succeeded"),
             "advance_clock": lambda form: advance(
                 clock, sessions, queue, _parse_number(form["hours"], "hours", 8_784) * 3600
@@ -115,16 +118,19 @@ class ControlPage:
     def _describe(self, payment: Json) -> Json:
         """Return a payment with its texts, refunds and disputes."""
 
+        def related(kind: str) -> list[Json]:
+            where = "kind = ? AND json_extract(body, '$.payment_intent') = ?"
+            return [each.body for each in self._store.find(where, [kind, payment["id"]])]
+
         def reversals(kind: str, transitions: dict[str, tuple[str, ...]]) -> list[Json]:
-            found = self._store.find("kind = ? AND json_extract(body, '$.payment_intent') = ?", [kind, payment["id"]])
             return [
-                each.body | {"text": _money(each.body), "next": transitions.get(each.body["status"], ())}
-                for each in found
+                each | {"text": _money(each), "next": transitions.get(each["status"], ())} for each in related(kind)
             ]
 
         return payment | {
             "text": _money(payment),
             "campaign": payment["metadata"].get("campaign", "no campaign"),
+            "with_metadata": [payment, *related(SESSION)],
             "refunds": reversals(REFUND, REFUND_TRANSITIONS),
             "disputes": reversals(DISPUTE, DISPUTE_TRANSITIONS),
         }

@@ -181,6 +181,7 @@ class SessionLifecycle:
         payment.body.update(status="succeeded", amount_received=payment.body["amount"], latest_charge=charge)
         payment.body["last_payment_error"] = None
         payment.internal["charged"] = int(self._clock.now())
+        payment.internal["charge_metadata"] = payment.body["metadata"]  # copied once, as at Stripe
         self._events.record("payment_intent.succeeded", payment.body)
 
     def _fail(self, payment: Stored, error: Json) -> None:
