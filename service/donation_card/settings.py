@@ -8,13 +8,13 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 from donation_card.errors import ConfigFault, ConfigurationError
 from donation_card.observability import tracing
 
-STRIPE_ORIGINS: Final = {
+STRIPE_ORIGINS = {
     # https://docs.stripe.com/security/guide#content-security-policy
     "script": ("https://js.stripe.com", "https://*.js.stripe.com"),
     "frame": (
@@ -27,7 +27,7 @@ STRIPE_ORIGINS: Final = {
     "img": ("https://*.stripe.com",),
     "form": ("https://checkout.stripe.com",),
 }
-STRIPE_SCRIPT: Final = "https://js.stripe.com/endive/stripe.js"
+STRIPE_SCRIPT = "https://js.stripe.com/endive/stripe.js"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +143,11 @@ def _key_mode_faults(environment: Mapping[str, str], faults: Collection[ConfigFa
     return [publishable.fault(key)] if known and ("_live_" in key) != ("_live_" in secret_key) else []
 
 
-_PLACEHOLDER: Final = re.compile(
+_PLACEHOLDER = re.compile(
     r"change.?me|replace|example|your|secret$|password|xxx|\.\.\.|^(sk|pk|rk|whsec)_(test_|live_)?$", re.I
 )
-_HOSTS: Final = r"([^@/\s]+@)?[A-Za-z0-9._-]+(:\d{1,5})?(,[A-Za-z0-9._-]+(:\d{1,5})?)*"
-_REDIS_URL: Final = re.compile(
+_HOSTS = r"([^@/\s]+@)?[A-Za-z0-9._-]+(:\d{1,5})?(,[A-Za-z0-9._-]+(:\d{1,5})?)*"
+_REDIS_URL = re.compile(
     rf"(redis|rediss|unix)://.*|rediss?\+(sentinel://{_HOSTS}/[A-Za-z0-9._-]+(/\d+)?|cluster://{_HOSTS}/?)", re.S
 )
 
@@ -212,7 +212,7 @@ def _one_of(*values: str) -> Callable[[str], str]:
     return lambda text: _checked(text in values, text)
 
 
-SETTINGS: Final = (
+SETTINGS = (
     Setting(
         "STRIPE_SECRET_KEY",
         "stripe_secret_key",

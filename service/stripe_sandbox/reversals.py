@@ -3,7 +3,7 @@
 Each method is one transaction: objects and events change together or not at all.
 """
 
-from typing import Any, Final
+from typing import Any
 
 from stripe_sandbox.api_errors import ApiError, no_such
 from stripe_sandbox.clock import Clock
@@ -12,14 +12,14 @@ from stripe_sandbox.ids import new_id
 from stripe_sandbox.objects import DISPUTE, PAYMENT, REFUND, Json
 from stripe_sandbox.store import Store, Stored
 
-REFUND_TRANSITIONS: Final = {
+REFUND_TRANSITIONS = {
     "pending": ("requires_action", "succeeded", "failed", "canceled"),
     "requires_action": ("succeeded", "failed", "canceled"),
     "succeeded": ("failed",),  # the donor's bank returns it
 }
 """Allowed changes of status: https://docs.stripe.com/refunds#failed-refunds."""
 
-DISPUTE_TRANSITIONS: Final = {
+DISPUTE_TRANSITIONS = {
     "warning_needs_response": ("warning_under_review", "warning_closed", "needs_response"),
     "warning_under_review": ("warning_closed", "needs_response"),
     "needs_response": ("under_review", "won", "lost"),
@@ -29,7 +29,7 @@ DISPUTE_TRANSITIONS: Final = {
 }
 """Allowed changes of status: https://docs.stripe.com/disputes/how-disputes-work, and appeals after a loss."""
 
-CLOSED_STATUSES: Final = ("won", "lost", "warning_closed")
+CLOSED_STATUSES = ("won", "lost", "warning_closed")
 
 
 class Reversals:

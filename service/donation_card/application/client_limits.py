@@ -8,14 +8,13 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, field
-from typing import Final
 
 from donation_card.domain.rate_limits import Bucket, BucketStore, Rate, network_prefix
 
-SALT_LIFETIME_MS: Final = 60 * 60_000
+SALT_LIFETIME_MS = 60 * 60_000
 """Milliseconds until all counts are discarded."""
 
-MAX_NETWORKS: Final = 100_000
+MAX_NETWORKS = 100_000
 """Networks that are counted at a time. They need about 20 MB."""
 
 

@@ -6,21 +6,21 @@ disconnect to the last request only, and the others write to a closed socket.
 """
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-REQUEST_TIMEOUT: Final = 9.0
+REQUEST_TIMEOUT = 9.0
 """Seconds from the first to the last byte of a request, and seconds that a client may stop reading."""
 
-MAX_HEADER_BYTES: Final = 32 * 1024
+MAX_HEADER_BYTES = 32 * 1024
 """Bytes of the request line and the header fields together. Browsers and proxies stay below 16 KB."""
 
-KEEP_ALIVE: Final = 75
+KEEP_ALIVE = 75
 """Seconds that an idle connection stays open. It is longer than nginx's 60, so that the proxy closes first."""
 
-IDLE_DRAIN_TIMEOUT: Final = 1.0
+IDLE_DRAIN_TIMEOUT = 1.0
 """Seconds that an idle connection stays open during shutdown, for a request that is already on its way."""
 
 

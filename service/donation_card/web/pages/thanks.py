@@ -9,8 +9,7 @@ from donation_card.application.public_progress import PublicProgress
 from donation_card.application.session_reader import SessionReader
 from donation_card.errors import NotFound
 from donation_card.web.http.return_url import validate_return_url
-from donation_card.web.presentation import card as view
-from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation import card as view, translations as texts
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.request_language import page_language
 
