@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from stripe_sandbox.bounded_body import JsonBody
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.objects import Json, new_payment, new_session
 from stripe_sandbox.store import Store
@@ -11,8 +12,7 @@ from stripe_sandbox.store import Store
 CARD = {"type": "card", "card": {"brand": "visa", "country": "US", "funding": "credit", "last4": "4242"}}
 
 
-class SeedPayments(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class SeedPayments(JsonBody):
     payments: Annotated[int, Field(ge=1, le=1_000_000)]
     campaign: Annotated[str, Field(min_length=1, max_length=64)]
     site: str = "other"
