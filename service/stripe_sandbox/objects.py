@@ -117,7 +117,7 @@ def new_charge(payment: Json, internal: Json) -> Json:
         "created": internal["charged"],
         "currency": payment["currency"],
         "livemode": False,
-        "metadata": payment["metadata"],
+        "metadata": internal["charge_metadata"],
         "paid": True,
         "payment_intent": payment["id"],
         "payment_method": payment["payment_method"],

@@ -3,23 +3,23 @@
 Each method is one transaction: objects and events change together or not at all.
 """
 
-from typing import Any, Final
+from typing import Any
 
-from stripe_sandbox.api_errors import ApiError, no_such
+from stripe_sandbox.api_errors import ApiError
 from stripe_sandbox.clock import Clock
 from stripe_sandbox.events import Events
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.objects import DISPUTE, PAYMENT, REFUND, Json
 from stripe_sandbox.store import Store, Stored
 
-REFUND_TRANSITIONS: Final = {
+REFUND_TRANSITIONS = {
     "pending": ("requires_action", "succeeded", "failed", "canceled"),
     "requires_action": ("succeeded", "failed", "canceled"),
     "succeeded": ("failed",),  # the donor's bank returns it
 }
 """Allowed changes of status: https://docs.stripe.com/refunds#failed-refunds."""
 
-DISPUTE_TRANSITIONS: Final = {
+DISPUTE_TRANSITIONS = {
     "warning_needs_response": ("warning_under_review", "warning_closed", "needs_response"),
     "warning_under_review": ("warning_closed", "needs_response"),
     "needs_response": ("under_review", "won", "lost"),
@@ -29,7 +29,7 @@ DISPUTE_TRANSITIONS: Final = {
 }
 """Allowed changes of status: https://docs.stripe.com/disputes/how-disputes-work, and appeals after a loss."""
 
-CLOSED_STATUSES: Final = ("won", "lost", "warning_closed")
+CLOSED_STATUSES = ("won", "lost", "warning_closed")
 
 
 class Reversals:
@@ -65,7 +65,7 @@ class Reversals:
         return refund
 
     def update_refund(self, id: str, status: str) -> Json:
-        refund = self._get(REFUND, id, "refund")
+        refund = self._store.require(REFUND, id, "refund")
         _check_transition(refund, status, REFUND_TRANSITIONS)
         refund.body["status"] = status
         if status == "failed":
@@ -102,11 +102,11 @@ class Reversals:
             self._store.add(dispute, {"settlement_currency": settlement_currency or payment.body["currency"]})
             self._events.record("charge.dispute.created", dispute)
             if status == "needs_response":
-                self._move_money(self._get(DISPUTE, dispute["id"], "dispute"), -1)
-        return self._get(DISPUTE, dispute["id"], "dispute").body
+                self._move_money(self._store.require(DISPUTE, dispute["id"], "dispute"), -1)
+        return self._store.require(DISPUTE, dispute["id"], "dispute").body
 
     def update_dispute(self, id: str, status: str) -> Json:
-        dispute = self._get(DISPUTE, id, "dispute")
+        dispute = self._store.require(DISPUTE, id, "dispute")
         _check_transition(dispute, status, DISPUTE_TRANSITIONS)
         dispute.body["status"] = status
         with self._store.transaction():
@@ -123,7 +123,7 @@ class Reversals:
     def move_money(self, id: str, amount: int, reporting_category: str, currency: str = "") -> Json:
         """Append any balance transaction to a dispute, such as a correction of the exchange rate."""
         with self._store.transaction():
-            dispute = self._get(DISPUTE, id, "dispute")
+            dispute = self._store.require(DISPUTE, id, "dispute")
             self._append_transaction(dispute, amount, reporting_category, currency)
         return dispute.body
 
@@ -156,16 +156,10 @@ class Reversals:
         return sum(each.body["amount"] for each in refunds if each.body["status"] not in ("failed", "canceled"))
 
     def _get_paid(self, id: str) -> Stored:
-        payment = self._get(PAYMENT, id, "payment_intent")
+        payment = self._store.require(PAYMENT, id, "payment_intent")
         if payment.body["status"] != "succeeded":
             raise ApiError(f"This PaymentIntent ({id}) does not have a successful charge.", param="payment_intent")
         return payment
-
-    def _get(self, kind: str, id: str, param: str) -> Stored:
-        found = self._store.get(kind, id)
-        if not found:
-            raise no_such(kind, id, param)
-        return found
 
 
 def _check_transition(stored: Stored, status: str, transitions: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 Each method is one transaction: objects, timers and events change together or not at all.
 """
 
-from stripe_sandbox.api_errors import ApiError, no_such
+from stripe_sandbox.api_errors import ApiError
 from stripe_sandbox.clock import Clock
 from stripe_sandbox.events import Events
 from stripe_sandbox.ids import new_id
@@ -56,10 +56,7 @@ class SessionLifecycle:
 
     def get(self, id: str) -> Stored:
         """Return a session. Raise ApiError (404)."""
-        found = self._store.get(SESSION, id)
-        if not found:
-            raise no_such("checkout.session", id, "session")
-        return found
+        return self._store.require(SESSION, id, "session")
 
     def find_for_page(self, id: str, ui_mode: str) -> Stored | None:
         """Return a session for its payment page, after due timers have run. An overdue session has expired then."""
@@ -168,9 +165,7 @@ class SessionLifecycle:
             body = new_payment(session.internal["payment_data"], amount, currency, int(self._clock.now()))
             id = session.internal["payment"] = body["id"]
             self._store.add(body)
-        payment = self._store.get(PAYMENT, id)
-        assert payment
-        return payment
+        return self._store.require(PAYMENT, id, "payment_intent")
 
     def _is_open_with(self, session: Stored, payment_status: str) -> bool:
         payment = self._store.get(PAYMENT, session.internal.get("payment", ""))
@@ -181,6 +176,7 @@ class SessionLifecycle:
         payment.body.update(status="succeeded", amount_received=payment.body["amount"], latest_charge=charge)
         payment.body["last_payment_error"] = None
         payment.internal["charged"] = int(self._clock.now())
+        payment.internal["charge_metadata"] = payment.body["metadata"]  # copied once, as at Stripe
         self._events.record("payment_intent.succeeded", payment.body)
 
     def _fail(self, payment: Stored, error: Json) -> None:

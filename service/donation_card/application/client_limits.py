@@ -8,18 +8,17 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, field
-from typing import Final
 
 from donation_card.domain.rate_limits import Bucket, BucketStore, Rate, network_prefix
 
-SALT_LIFETIME_MS: Final = 60 * 60_000
+SALT_LIFETIME_MS = 60 * 60_000
 """Milliseconds until all counts are discarded."""
 
-MAX_NETWORKS: Final = 100_000
+MAX_NETWORKS = 100_000
 """Networks that are counted at a time. They need about 20 MB."""
 
 
-UNKNOWN_NETWORK_FACTOR: Final = 12
+UNKNOWN_NETWORK_FACTOR = 12
 """Networks for which all clients without a public address count together: visitors of an onion service, or everybody
 behind a proxy that `FORWARDED_ALLOW_IPS` does not name."""
 

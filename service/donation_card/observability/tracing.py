@@ -8,9 +8,9 @@ import os
 import threading
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import Any
 
-SHUTDOWN_TIMEOUT: Final = 1.0
+SHUTDOWN_TIMEOUT = 1.0
 """Seconds that the end of the process waits for the last spans."""
 
 SpanRecorder = Callable[[str, str, int, str, int, int], None]

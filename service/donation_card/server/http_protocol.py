@@ -6,31 +6,31 @@ requests closes, uvicorn reports the disconnect to the last request only, and th
 """
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-REQUEST_TIMEOUT: Final = 9.0
+REQUEST_TIMEOUT = 9.0
 """Seconds from the first to the last byte of a request, and seconds that a client may stop reading."""
 
-MAX_HEADER_BYTES: Final = 32 * 1024
+MAX_HEADER_BYTES = 32 * 1024
 """Bytes of the request line and the header fields together, and of what is no body after them: chunk extensions and
 trailers (RFC 9112, 7.1). Browsers and proxies stay below 16 KB."""
 
-MAX_PIPELINED: Final = 32
+MAX_PIPELINED = 32
 """Requests of one connection that wait for their responses. The bytes after them are parsed later."""
 
-MAX_UNPARSED_BYTES: Final = 512 * 1024
+MAX_UNPARSED_BYTES = 512 * 1024
 """Bytes that may wait for earlier responses. asyncio reads 256 KB at a time, also once more after a pause."""
 
-KEEP_ALIVE: Final = 75
+KEEP_ALIVE = 75
 """Seconds that an idle connection stays open. It is longer than nginx's 60, so that the proxy closes first."""
 
-IDLE_DRAIN_TIMEOUT: Final = 1.0
+IDLE_DRAIN_TIMEOUT = 1.0
 """Seconds that an idle connection stays open during shutdown, for a request that is already on its way."""
 
-_HEADER_END: Final = b"\r\n\r\n"
+_HEADER_END = b"\r\n\r\n"
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):

@@ -8,7 +8,6 @@ import hashlib
 import json
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Final
 
 import rcssmin
 import rjsmin
@@ -20,20 +19,20 @@ from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import IMMUTABLE, PUBLIC_CORS, Headers, content_hash
 from donation_card.web.http.response_cache import ResponseCache
 
-_STATIC: Final = Path(__file__).parent / "static"
-_WIDGET: Final = resource_path("widget")
-_TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+_STATIC = Path(__file__).parent / "static"
+_WIDGET = resource_path("widget")
+_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
-CARD_PATH: Final = "/widget/v1/donation-card.js"
+CARD_PATH = "/widget/v1/donation-card.js"
 
-CARD_SOURCES: Final = ("donation-card.js", "donation-card.css")
-SOURCE_PATH: Final = "/widget/v1/source"
+CARD_SOURCES = ("donation-card.js", "donation-card.css")
+SOURCE_PATH = "/widget/v1/source"
 """The first line of the joined card names it."""
 
-_STYLE_PLACEHOLDER: Final = "'@import \"donation-card.css\"'"
+_STYLE_PLACEHOLDER = "'@import \"donation-card.css\"'"
 """A string in donation-card.js. It is valid CSS, so that the file runs before it is joined."""
 
-_SHORT_CACHE: Final = {"cache-control": "public, max-age=600, stale-while-revalidate=86400"}
+_SHORT_CACHE = {"cache-control": "public, max-age=600, stale-while-revalidate=86400"}
 
 
 def join_card(script: str, style_sheet: str) -> str:

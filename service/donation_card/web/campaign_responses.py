@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
@@ -17,22 +17,19 @@ from donation_card.observability.metrics import cached_reads
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import COOP_UNSAFE_NONE, PUBLIC_CORS, cache_control, content_security_policy
 from donation_card.web.http.response_cache import ResponseCache
-from donation_card.web.presentation import card as view
-from donation_card.web.presentation import feed
-from donation_card.web.presentation import images as pictures
-from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation import card as view, feed, images as pictures, translations as texts
 from donation_card.web.presentation.documents import CampaignCard
 from donation_card.web.presentation.page_renderer import PageRenderer
 
-_MAX_AGE: Final = 30
+_MAX_AGE = 30
 """Seconds. A cache may send a response for twice as long, so texts and pictures are at most a minute old."""
 
-_MAX_TARGETS: Final = 50
+_MAX_TARGETS = 50
 """Request targets of one campaign in the response cache. Clients can add any query."""
 
 _Key = TypeVar("_Key")
 
-IMAGES: Final[Mapping[str, tuple[Callable[[CampaignCard], bytes], str]]] = {
+IMAGES: Mapping[str, tuple[Callable[[CampaignCard], bytes], str]] = {
     "badge.svg": (pictures.badge_svg, "image/svg+xml"),
     "badge.png": (pictures.badge_png, "image/png"),
     "share.png": (pictures.open_graph_png, "image/png"),

@@ -4,9 +4,7 @@ Both contain a stable code and a sentence in the language of the reader, and no 
 """
 
 from http import HTTPStatus
-from typing import Final
 
-import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -23,16 +21,14 @@ from donation_card.errors import (
     Unavailable,
     UnsupportedFormat,
 )
-from donation_card.observability.log_events import LogEvent
+from donation_card.observability.log_events import LogEvent, log
 from donation_card.web.http.headers import NO_STORE, Headers
 from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.documents import Problem
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.translations import Translations
 
-log = structlog.get_logger()
-
-_STATUS: Final[dict[type[DonationCardError], int]] = {
+_STATUS: dict[type[DonationCardError], int] = {
     ClientError: 400,
     NotFound: 404,
     UnsupportedFormat: 501,
@@ -45,14 +41,14 @@ _STATUS: Final[dict[type[DonationCardError], int]] = {
 }
 """A class that is not listed has the status of its base class (RFC 9110, RFC 6585)."""
 
-_HTTP_CODES: Final = {
+_HTTP_CODES = {
     404: "not_found",
     405: "method_not_allowed",
     413: "body_too_large",
     415: "unsupported_media_type",
 }
 
-_DEFAULT_RETRY_AFTER: Final = 5
+_DEFAULT_RETRY_AFTER = 5
 """Seconds."""
 
 

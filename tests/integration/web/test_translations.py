@@ -13,8 +13,7 @@ from donation_card.web.presentation.translations import (
     parse_lang_param,
     translations_for,
 )
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import urlencode, urlsplit
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -19,19 +18,15 @@ from donation_card.application.session_reader import SessionReader
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import Money
 from donation_card.errors import Invalid
-from donation_card.observability.log_events import LogEvent
+from donation_card.observability.log_events import LogEvent, log
 from donation_card.web.api.checkout_request import CheckoutForm, CheckoutRequest, read_checkout_request
 from donation_card.web.http.headers import NO_STORE
 from donation_card.web.http.return_url import validate_return_url
-from donation_card.web.presentation import card as view
-from donation_card.web.presentation import documents
-from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation import card as view, documents, translations as texts
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.request_language import page_language
 from donation_card.web.presentation.translations import Translations
 from donation_card.web.problems import http_status, localized_detail
-
-log = structlog.get_logger()
 
 
 class CheckoutEndpoints:

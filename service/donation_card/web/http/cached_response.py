@@ -4,16 +4,16 @@ import gzip
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import brotli
 from starlette.types import Message, Receive, Scope, Send
 
 from donation_card.web.http.headers import DEFAULT_SECURITY_HEADERS, Headers, etag
 
-_REFUSED: Final = re.compile(rb";\s*q=0(\.0*)?\s*$")
+_REFUSED = re.compile(rb";\s*q=0(\.0*)?\s*$")
 
-_MIN_COMPRESSED_BYTES: Final = 500
+_MIN_COMPRESSED_BYTES = 500
 """A smaller body fits into one packet with or without compression."""
 
 

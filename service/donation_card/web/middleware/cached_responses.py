@@ -1,14 +1,12 @@
 """Send public responses that are in the cache, without routing."""
 
-from typing import Final
-
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from donation_card.web.http.cached_response import request_target
 from donation_card.web.http.response_cache import ResponseCache
 from donation_card.web.middleware.request_id import RequestIds, with_request_id
 
-_METHODS: Final = frozenset({"GET", "HEAD"})
+_METHODS = frozenset({"GET", "HEAD"})
 
 
 class CachedResponseMiddleware:

@@ -6,17 +6,16 @@ import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
-from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from donation_card.observability.tracing import SpanRecorder
 
-HEADER: Final = b"x-request-id"
+HEADER = b"x-request-id"
 
-_IDS_PER_CALL: Final = 512
-_PLAIN: Final = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_IDS_PER_CALL = 512
+_PLAIN = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 
 class RequestIds:

@@ -1,7 +1,6 @@
 """Serve the card as a frame, the page with the embed code, the QR code, and oEmbed."""
 
 import re
-from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
@@ -11,23 +10,21 @@ from donation_card.application.ports.campaigns import Campaigns
 from donation_card.domain.campaign import Campaign
 from donation_card.errors import Invalid, NotFound, UnsupportedFormat
 from donation_card.web.http.headers import PUBLIC_CORS, cache_control
-from donation_card.web.presentation import images as pictures
-from donation_card.web.presentation import snippet
-from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation import images as pictures, snippet, translations as texts
 from donation_card.web.presentation.documents import EmbedCode, OEmbed
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.request_language import page_language
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
 from donation_card.web.presentation.translations import Translations
 
-_OEMBED_SIZES: Final = (100, 10_000)
+_OEMBED_SIZES = (100, 10_000)
 """Pixels that an oEmbed consumer may request."""
 
-_QR_SIZES: Final = (64, 2_048)
-_WIDTH: Final = 600
+_QR_SIZES = (64, 2_048)
+_WIDTH = 600
 """Pixels of an oEmbed frame if the consumer requests no width."""
 
-_CAMPAIGN_PATH: Final = re.compile(r"/c/([a-z0-9][a-z0-9-]{0,63})/?")
+_CAMPAIGN_PATH = re.compile(r"/c/([a-z0-9][a-z0-9-]{0,63})/?")
 
 
 class EmbedEndpoints:

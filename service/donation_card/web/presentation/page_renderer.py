@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 import jinja2
@@ -21,8 +21,7 @@ from donation_card.web.http.headers import (
     content_security_policy,
     permissions_policy,
 )
-from donation_card.web.presentation import card as view
-from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation import card as view, translations as texts
 from donation_card.web.presentation.documents import (
     CampaignCard,
     CheckoutStatus,
@@ -33,7 +32,7 @@ from donation_card.web.presentation.documents import (
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
 from donation_card.web.presentation.translations import Translations
 
-_TEMPLATES: Final = Path(__file__).parent.parent / "templates"
+_TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
 class PageRenderer:

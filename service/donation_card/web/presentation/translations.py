@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Final
 
 from babel import Locale
 from babel.dates import format_date, get_timezone_location
@@ -21,10 +20,10 @@ from donation_card.domain.money import Money
 from donation_card.errors import Invalid
 from donation_card.web.presentation.documents import AmountFormat
 
-_LOCALES: Final = Path(__file__).parent.parent / "locales"
-_ENGLISH: Final = Locale.parse("en")
-_TAG: Final = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
-_MAX_LANG_PARAM: Final = 100
+_LOCALES = Path(__file__).parent.parent / "locales"
+_ENGLISH = Locale.parse("en")
+_TAG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
+_MAX_LANG_PARAM = 100
 
 
 def parse_lang_param(lang: str) -> tuple[str, ...]:
