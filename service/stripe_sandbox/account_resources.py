@@ -1,6 +1,8 @@
 """Create and change what is set up once: webhook endpoints, prices, payment links, payment method domains."""
 
+import ipaddress
 import re
+from urllib.parse import urlsplit
 
 from stripe.params import (
     PaymentLinkCreateParams,
@@ -20,19 +22,22 @@ from stripe_sandbox.clock import Clock
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.objects import DOMAIN, ENDPOINT, LINK, PRICE, Json, new_domain, new_endpoint, new_link, new_price
 from stripe_sandbox.param_validation import validate
+from stripe_sandbox.sandbox_settings import SandboxSettings
 from stripe_sandbox.session_rules import check_minimum, is_web_url
 from stripe_sandbox.store import Store, Stored
 
 MAX_ENDPOINTS = 16
 """Limit of Stripe: https://docs.stripe.com/webhooks#register-webhook."""
 
+PRIVATE_DOMAINS = frozenset(["home", "internal", "lan", "local", "localhost", "test"])
+
 LINK_PARAMS = {"line_items", "metadata", "payment_intent_data", "submit_type", "customer_creation", "active"}
 PRICE_PARAMS = {"currency", "custom_unit_amount", "metadata", "nickname", "product_data"}
 
 
 class AccountResources:
-    def __init__(self, store: Store, clock: Clock, public_url: str) -> None:
-        self._store, self._clock, self._public_url = store, clock, public_url
+    def __init__(self, store: Store, clock: Clock, settings: SandboxSettings) -> None:
+        self._store, self._clock, self._settings = store, clock, settings
         self.routes: dict[tuple[str, str], Endpoint] = {
             ("POST", "/v1/webhook_endpoints"): self.create_endpoint,
             ("POST", "/v1/webhook_endpoints/{id}"): self.update_endpoint,
@@ -48,7 +53,7 @@ class AccountResources:
     def create_endpoint(self, request: ApiRequest) -> Json:
         """Create an endpoint. Only this response contains its secret."""
         params = validate(request.params, WebhookEndpointCreateParams)
-        _check_endpoint(params)
+        self._check_endpoint(params)
         if len(self._store.find("kind = ?", [ENDPOINT])) >= MAX_ENDPOINTS:
             raise ApiError(f"You have reached the maximum of {MAX_ENDPOINTS} test webhook endpoints.")
         body, secret = new_endpoint(params, self._now()), "whsec_" + new_id("", 32)
@@ -57,7 +62,7 @@ class AccountResources:
 
     def update_endpoint(self, request: ApiRequest) -> Json:
         params = validate(request.params, WebhookEndpointUpdateParams)
-        _check_endpoint(params)
+        self._check_endpoint(params)
         found = self._store.require(ENDPOINT, request.id, ENDPOINT)
         if "disabled" in params:
             params["status"] = "disabled" if params.pop("disabled") else "enabled"
@@ -101,7 +106,7 @@ class AccountResources:
         price = self._store.require(PRICE, item["price"], "line_items[0][price]", status=400)
         if item["quantity"] != 1:
             raise ApiError("A price with `custom_unit_amount` has the quantity 1.", param="line_items[0][quantity]")
-        body = new_link(params, price.body["currency"], self._public_url)
+        body = new_link(params, price.body["currency"], self._settings.public_url)
         self._store.add(body, {"price": price.id})
         return body
 
@@ -130,6 +135,16 @@ class AccountResources:
         params = validate(request.params, PaymentMethodDomainUpdateParams)
         return self._update(self._store.require(DOMAIN, request.id, DOMAIN), params)
 
+    def _check_endpoint(self, params: Json) -> None:
+        if "url" in params and not is_web_url(params["url"]):
+            raise _invalid_url("An explicit scheme (such as https) must be provided.")
+        if "url" in params and not (self._settings.allow_private_webhooks or is_public(params["url"])):
+            raise _invalid_url(
+                "URL must be publicly accessible. Consider using a tool like the Stripe CLI to test webhooks locally."
+            )
+        if params.get("enabled_events") == []:
+            raise ApiError("You must pass at least one event.", param="enabled_events")
+
     def _now(self) -> int:
         return int(self._clock.now())
 
@@ -141,11 +156,17 @@ class AccountResources:
         return found.body
 
 
-def _check_endpoint(params: Json) -> None:
-    if "url" in params and not is_web_url(params["url"]):
-        raise ApiError("Invalid URL: An explicit scheme (such as https) must be provided.", param="url")
-    if params.get("enabled_events") == []:
-        raise ApiError("You must pass at least one event.", param="enabled_events")
+def _invalid_url(reason: str) -> ApiError:
+    return ApiError(f"Invalid URL: {reason}", code="url_invalid", param="url")
+
+
+def is_public(url: str) -> bool:
+    """Return False for addresses and names that are not on the public internet. Names are not looked up."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and host.rpartition(".")[2] not in PRIVATE_DOMAINS
 
 
 def _reject_unsupported(params: Json, modelled: set[str]) -> None:

@@ -148,8 +148,13 @@ class Api:
             payment = self._store.require(PAYMENT, body["payment_intent"], "intent")
             body["payment_intent"] = dict(payment.body)
             if "payment_intent.latest_charge" in expand and payment.body["latest_charge"]:
-                body["payment_intent"]["latest_charge"] = new_charge(payment.body, payment.internal)
+                body["payment_intent"]["latest_charge"] = self._charge(payment)
         return body
+
+    def _charge(self, payment: Stored) -> Json:
+        disputes = self._store.find("kind = ? AND json_extract(body, '$.payment_intent') = ?", [DISPUTE, payment.id])
+        refunded = self._reversals.refunded_amount(payment.id)
+        return new_charge(payment.body, payment.internal, refunded, disputed=bool(disputes))
 
 
 def _parse_expand(params: dict[str, Any], kind: str, prefix: str = "") -> list[str]:

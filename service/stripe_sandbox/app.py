@@ -82,7 +82,7 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
                 await task
         store.close()
 
-    api = Api(store, clock, sessions, reversals).routes | AccountResources(store, clock, settings.public_url).routes
+    api = Api(store, clock, sessions, reversals).routes | AccountResources(store, clock, settings).routes
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     return Starlette(
         routes=[

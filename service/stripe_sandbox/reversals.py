@@ -8,8 +8,8 @@ from typing import Any
 from stripe_sandbox.api_errors import ApiError
 from stripe_sandbox.clock import Clock
 from stripe_sandbox.events import Events
-from stripe_sandbox.ids import new_id
 from stripe_sandbox.objects import DISPUTE, PAYMENT, REFUND, Json
+from stripe_sandbox.reversal_objects import new_balance_transaction, new_dispute, new_refund
 from stripe_sandbox.store import Store, Stored
 
 REFUND_TRANSITIONS = {
@@ -41,24 +41,11 @@ class Reversals:
     ) -> Json:
         """Refund a successful payment, up to the amount not yet refunded. Raise ApiError (400, 404)."""
         payment = self._get_paid(payment_id)
-        left = payment.body["amount_received"] - self._refunded_amount(payment_id)
+        left = payment.body["amount_received"] - self.refunded_amount(payment_id)
         amount = left if amount is None else amount
         if not 1 <= amount <= left:
             raise ApiError(f"Refund amount ({amount}) is greater than unrefunded amount ({left}).", param="amount")
-        nothing = ("receipt_number", "source_transfer_reversal", "transfer_reversal")
-        refund: Json = dict.fromkeys(nothing) | {
-            "id": new_id("re_"),
-            "object": REFUND,
-            "amount": amount,
-            "balance_transaction": new_id("txn_"),
-            "charge": payment.body["latest_charge"],
-            "created": int(self._clock.now()),
-            "currency": payment.body["currency"],
-            "metadata": {},
-            "payment_intent": payment_id,
-            "reason": reason,
-            "status": status,
-        }
+        refund = new_refund(payment.body, amount, status, reason, int(self._clock.now()))
         with self._store.transaction():
             self._store.add(refund)
             self._events.record("refund.created", refund)
@@ -83,21 +70,8 @@ class Reversals:
         `settlement_currency` is the currency of the balance transactions, if it is not the payment's.
         """
         payment = self._get_paid(payment_id)
-        dispute: Json = {
-            "id": new_id("du_"),
-            "object": DISPUTE,
-            "amount": payment.body["amount_received"] if amount is None else amount,
-            "balance_transactions": [],
-            "charge": payment.body["latest_charge"],
-            "created": int(self._clock.now()),
-            "currency": payment.body["currency"],
-            "is_charge_refundable": status.startswith("warning"),
-            "livemode": False,
-            "metadata": {},
-            "payment_intent": payment_id,
-            "reason": "general",
-            "status": status,
-        }
+        amount = payment.body["amount_received"] if amount is None else amount
+        dispute = new_dispute(payment.body, amount, status, int(self._clock.now()))
         with self._store.transaction():
             self._store.add(dispute, {"settlement_currency": settlement_currency or payment.body["currency"]})
             self._events.record("charge.dispute.created", dispute)
@@ -134,23 +108,15 @@ class Reversals:
         self._append_transaction(dispute, direction * rate * dispute.body["amount"], category)
 
     def _append_transaction(self, dispute: Stored, amount: int, category: str, currency: str = "") -> None:
-        """Append a balance transaction. Its amount does not include the fee."""
-        transaction = {
-            "id": new_id("txn_"),
-            "object": "balance_transaction",
-            "amount": amount,
-            "created": int(self._clock.now()),
-            "currency": currency or dispute.internal["settlement_currency"],
-            "fee": 1500 if amount < 0 else 0,
-            "reporting_category": category,
-            "type": "adjustment",
-        }
+        currency = currency or dispute.internal["settlement_currency"]
+        now = int(self._clock.now())
+        transaction = new_balance_transaction(dispute.id, amount, currency, category, now)
         dispute.body["balance_transactions"].append(transaction)
         self._store.save(dispute)
         type = "charge.dispute.funds_withdrawn" if amount < 0 else "charge.dispute.funds_reinstated"
         self._events.record(type, dispute.body)
 
-    def _refunded_amount(self, payment_id: str) -> int:
+    def refunded_amount(self, payment_id: str) -> int:
         """Return the sum of all refunds of a payment that were not cancelled and did not fail."""
         refunds = self._store.find("kind = ? AND json_extract(body, '$.payment_intent') = ?", [REFUND, payment_id])
         return sum(each.body["amount"] for each in refunds if each.body["status"] not in ("failed", "canceled"))
