@@ -19,25 +19,25 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import accumulate
 from operator import mul
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from donation_card.domain.money import Money
 from donation_card.domain.publication import DAY, PublicationPolicy, PublishedTotal, next_published_total
 from donation_card.domain.totals import Totals
 
-QUANTA: Final = 20
+QUANTA = 20
 """Parts of a step to which amounts are rounded."""
 
-TOLERANCE: Final = 0.03
+TOLERANCE = 0.03
 """The advantage may exceed the bound by this: it is an estimate, and the observer sees later changes too."""
 
 _OBSERVED, _UNOBSERVED, _MIN_PERIODS = 2.0, 6.0, 10
 """Length of the observation, and of the time before it, in steps; at least so many periods each."""
 
-_NEVER: Final = 1e-7
-_PERCENT_OF_STEP: Final = (5, 10, 25, 50, 75, 100)
+_NEVER = 1e-7
+_PERCENT_OF_STEP = (5, 10, 25, 50, 75, 100)
 """Donations of the table, in percent of a step."""
-_PER_DAY: Final = {0.25: "1 in 4 days", 1: "1 a day", 4: "4 a day", 16: "16 a day"}
+_PER_DAY = {0.25: "1 in 4 days", 1: "1 a day", 4: "4 a day", 16: "16 a day"}
 
 
 class HiddenState(NamedTuple):

@@ -166,10 +166,6 @@ class Campaign:
         if not amount.is_chargeable:
             raise Invalid("amount_not_chargeable", **given)
 
-    def best_language(self, preferred: tuple[str, ...]) -> str:
-        """Return the first preferred language that the campaign has, else its default."""
-        return next((tag for tag in preferred if tag in self.text), self.default_language)
-
     def has_ended(self, now: datetime) -> bool:
         return self.ends_at is not None and now >= self.ends_at
 

@@ -15,8 +15,7 @@ from donation_card.domain.campaign import LANGUAGES, Campaign, Status, SurplusPo
 from donation_card.domain.money import Money
 from donation_card.domain.progress import calculate_progress
 from donation_card.errors import ConfigFault, ConfigurationError, NotFound
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 from stripe.params.checkout import SessionCreateParams
 from structlog.testing import capture_logs
 

@@ -18,8 +18,7 @@ from donation_card.domain.publication import (
     periods_around,
 )
 from donation_card.domain.totals import Totals
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 VILNIUS = ZoneInfo("Europe/Vilnius")
 RULE = PublicationPolicy(interval_seconds=6 * 3600, step=100_00, min_donations=3, timezone=VILNIUS)

@@ -6,7 +6,6 @@ from the totals itself.
 
 from datetime import UTC, datetime
 from itertools import accumulate
-from typing import Final
 
 from donation_card.domain.campaign import Campaign, Status
 from donation_card.domain.money import Money
@@ -21,7 +20,7 @@ from donation_card.web.presentation.documents import (
 )
 from donation_card.web.presentation.translations import Translations, translations_for
 
-_UNKNOWN_PROGRESS: Final[CardProgress] = {
+_UNKNOWN_PROGRESS: CardProgress = {
     "stage": ProgressStage.JUST_STARTED.value,
     "percent": 0,
     "raised_text": "",
@@ -32,7 +31,7 @@ _UNKNOWN_PROGRESS: Final[CardProgress] = {
     "stale": False,
 }
 
-_HIDDEN_PROGRESS: Final[CardProgress] = {**_UNKNOWN_PROGRESS, "raised_text": "–"}
+_HIDDEN_PROGRESS: CardProgress = {**_UNKNOWN_PROGRESS, "raised_text": "–"}
 """The card draws no campaign whose `raised_text` is empty."""
 
 

@@ -17,8 +17,7 @@ from donation_card.domain.lifetimes import MAX_AHEAD, STALE_AFTER
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, next_published_total, periods_around
 from donation_card.domain.totals import ObjectState, Totals, expected_totals, payment, refund
 from donation_card.errors import TotalsUnavailable
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from redis import Redis
 
 from tests.integration.adapters.redis.test_totals_store import build, current, key, snapshot
