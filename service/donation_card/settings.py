@@ -4,17 +4,18 @@ A wrong or missing setting is an error that names the setting, the given value a
 are never repeated.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 from donation_card.errors import ConfigFault, ConfigurationError
 from donation_card.observability import tracing
 
-STRIPE_ORIGINS: Final = {
+STRIPE_ORIGINS = {
     # https://docs.stripe.com/security/guide#content-security-policy
     "script": ("https://js.stripe.com", "https://*.js.stripe.com"),
     "frame": (
@@ -27,7 +28,7 @@ STRIPE_ORIGINS: Final = {
     "img": ("https://*.stripe.com",),
     "form": ("https://checkout.stripe.com",),
 }
-STRIPE_SCRIPT: Final = "https://js.stripe.com/endive/stripe.js"
+STRIPE_SCRIPT = "https://js.stripe.com/endive/stripe.js"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def from_environment(environment: Mapping[str, str], *, required: Collection[str
             faults.append(setting.fault(text))
             if setting.required:
                 values[setting.field] = ""  # empty text, or an empty sequence of secrets
-    faults += _key_mode_faults(environment, faults)
+    faults += _key_mode_faults(environment, faults) + _live_faults(environment)
     if required is not None:
         faults = [fault for fault in faults if fault.field in required]
     if faults:
@@ -143,11 +144,30 @@ def _key_mode_faults(environment: Mapping[str, str], faults: Collection[ConfigFa
     return [publishable.fault(key)] if known and ("_live_" in key) != ("_live_" in secret_key) else []
 
 
-_PLACEHOLDER: Final = re.compile(
+def _live_faults(environment: Mapping[str, str]) -> list[ConfigFault]:
+    """Refuse settings that are for tests, while the key takes real money."""
+    if "_live_" not in environment.get("STRIPE_SECRET_KEY", ""):
+        return []
+    allowed = {
+        "STRIPE_API_BASE": ("", "nothing with a live key: payments go to Stripe itself"),
+        "PUBLIC_URL": (
+            r"https://(?!localhost\b|127\.|\[).*|http://\w+\.onion",
+            "an address on https:// with a live key",
+        ),
+    }
+    named = {setting.name: setting for setting in SETTINGS}
+    return [
+        replace(named[name].fault(text), allowed=help)
+        for name, (pattern, help) in allowed.items()
+        if (text := named[name].text(environment)) and not re.fullmatch(pattern, text)
+    ]
+
+
+_PLACEHOLDER = re.compile(
     r"change.?me|replace|example|your|secret$|password|xxx|\.\.\.|^(sk|pk|rk|whsec)_(test_|live_)?$", re.I
 )
-_HOSTS: Final = r"([^@/\s]+@)?[A-Za-z0-9._-]+(:\d{1,5})?(,[A-Za-z0-9._-]+(:\d{1,5})?)*"
-_REDIS_URL: Final = re.compile(
+_HOSTS = r"([^@/\s]+@)?[A-Za-z0-9._-]+(:\d{1,5})?(,[A-Za-z0-9._-]+(:\d{1,5})?)*"
+_REDIS_URL = re.compile(
     rf"(redis|rediss|unix)://.*|rediss?\+(sentinel://{_HOSTS}/[A-Za-z0-9._-]+(/\d+)?|cluster://{_HOSTS}/?)", re.S
 )
 
@@ -204,6 +224,12 @@ def _folder(text: str) -> Path:
     return Path(_checked(Path(text).is_dir(), text))
 
 
+def _proxies(text: str) -> str:
+    for part in text.split(",") if text not in {"*", "none"} else ():
+        ipaddress.ip_network(part.strip(), strict=False)
+    return text
+
+
 def _integer(least: int, most: int) -> Callable[[str], int]:
     return lambda text: int(_checked(text.isascii() and text.isdigit() and least <= int(text) <= most, text))
 
@@ -212,7 +238,7 @@ def _one_of(*values: str) -> Callable[[str], str]:
     return lambda text: _checked(text in values, text)
 
 
-SETTINGS: Final = (
+SETTINGS = (
     Setting(
         "STRIPE_SECRET_KEY",
         "stripe_secret_key",
@@ -283,8 +309,8 @@ SETTINGS: Final = (
         "FORWARDED_ALLOW_IPS",
         "forwarded_allow_ips",
         "trusted proxies (X-Forwarded-*)",
-        "addresses, comma-separated",
-        _any_text,
+        "IP addresses or networks, comma-separated; none; or * if nobody reaches the service but through a proxy",
+        _proxies,
         default="127.0.0.1",
     ),
     Setting(

@@ -13,15 +13,16 @@ from starlette.routing import Route
 
 from stripe_sandbox.account_resources import AccountResources
 from stripe_sandbox.api import Api, ApiRequest, Endpoint
-from stripe_sandbox.api_errors import unknown_url
+from stripe_sandbox.api_errors import ApiError, unknown_url
 from stripe_sandbox.checkout_pages import CheckoutPages
 from stripe_sandbox.clock import Clock
-from stripe_sandbox.control_api import ControlApi
+from stripe_sandbox.control_api import ControlApi, respond_to_error
 from stripe_sandbox.control_page import ControlPage
 from stripe_sandbox.delivery_queue import DeliveryQueue
 from stripe_sandbox.events import Events
 from stripe_sandbox.faults import Faults
 from stripe_sandbox.idempotency import Idempotency
+from stripe_sandbox.object_edits import ObjectEdits
 from stripe_sandbox.objects import Json
 from stripe_sandbox.payment_link_page import PaymentLinkPage
 from stripe_sandbox.request_pipeline import RequestPipeline
@@ -51,12 +52,12 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
         store, clock, events, settings.checkout_url or settings.public_url, settings.settle_after
     )
     reversals = Reversals(store, clock, events)
-    rights = Rights(store)
+    rights, edits = Rights(store), ObjectEdits(store, events)
     pipeline = RequestPipeline(store, faults, Idempotency(store, clock), rights)
     pages = CheckoutPages(sessions)
     link_page = PaymentLinkPage(store, sessions)
-    control_api = ControlApi(store, clock, faults, sessions, reversals, queue, rights, settings.public_url)
-    control_page = ControlPage(store, clock, faults, sessions, reversals, queue)
+    control_api = ControlApi(store, clock, faults, sessions, reversals, queue, rights, edits, settings.public_url)
+    control_page = ControlPage(store, clock, faults, sessions, reversals, edits, queue)
 
     def handler_for(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
@@ -81,7 +82,7 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
                 await task
         store.close()
 
-    api = Api(store, clock, sessions, reversals).routes | AccountResources(store, clock, settings.public_url).routes
+    api = Api(store, clock, sessions, reversals).routes | AccountResources(store, clock, settings).routes
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     return Starlette(
         routes=[
@@ -95,6 +96,7 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
             *control_api.routes(),
             *control_page.routes(),
         ],
+        exception_handlers={ApiError: respond_to_error},
         lifespan=lifespan,
     )
 

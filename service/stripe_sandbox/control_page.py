@@ -3,21 +3,22 @@
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from stripe_sandbox import currencies
-from stripe_sandbox.api_errors import ApiError, no_such
-from stripe_sandbox.bounded_body import read_limited
-from stripe_sandbox.checkout_pages import BASE_CSP, MAX_FORM_BODY, format_amount, templates
+from stripe_sandbox.api_errors import ApiError
+from stripe_sandbox.bounded_body import read_form
+from stripe_sandbox.checkout_pages import BASE_CSP, format_amount, templates
 from stripe_sandbox.clock import Clock
 from stripe_sandbox.control_api import advance
 from stripe_sandbox.delivery_queue import DeliveryQueue
 from stripe_sandbox.faults import FaultChange, Faults
-from stripe_sandbox.objects import DISPUTE, PAYMENT, REFUND, Json
+from stripe_sandbox.object_edits import ObjectEdits
+from stripe_sandbox.objects import DISPUTE, PAYMENT, REFUND, SESSION, Json
 from stripe_sandbox.reversals import DISPUTE_TRANSITIONS, REFUND_TRANSITIONS, Reversals
 from stripe_sandbox.session_lifecycle import SessionLifecycle
 from stripe_sandbox.store import Store
@@ -41,6 +42,7 @@ class ControlPage:
         faults: Faults,
         sessions: SessionLifecycle,
         reversals: Reversals,
+        edits: ObjectEdits,
         queue: DeliveryQueue,
     ) -> None:
         self._store, self._faults = store, faults
@@ -49,6 +51,7 @@ class ControlPage:
             "create_dispute": lambda form: reversals.create_dispute(form["id"], self._amount(form), form["status"]),
             "update_refund": lambda form: reversals.update_refund(form["id"], form["status"]),
             "update_dispute": lambda form: reversals.update_dispute(form["id"], form["status"]),
+            "edit_metadata": lambda form: edits.edit_metadata(form["id"], {form["key"]: form.get("value", "")}),
             "settle_debit": lambda form: sessions.settle(form["id"], succeeds=form["status"] == "succeeded"),
             "advance_clock": lambda form: advance(
                 clock, sessions, queue, _parse_number(form["hours"], "hours", 8_784) * 3600
@@ -70,10 +73,7 @@ class ControlPage:
         """Perform one action. Forms of other sites are refused by `Origin` and `Sec-Fetch-Site`."""
         if not _is_same_origin(request):
             return self._render("This form came from another site. Nothing was changed.", 403)
-        body = await read_limited(request, MAX_FORM_BODY)
-        if body is None:
-            return Response(status_code=413)
-        form = {name: values[-1] for name, values in parse_qs(body.decode(errors="replace")).items()}
+        form = await read_form(request)
         action = self._actions.get(form.get("action", ""))
         if action is None:
             return self._render(f"Unknown action “{form.get('action', '')[:40]}”.", 400)
@@ -90,9 +90,7 @@ class ControlPage:
         text = form.get("amount", "").strip().replace(",", ".")
         if not text:
             return None
-        payment = self._store.get(PAYMENT, form["id"])
-        if payment is None:
-            raise no_such(PAYMENT, form["id"], "id")
+        payment = self._store.require(PAYMENT, form["id"], "id")
         try:
             minor = Decimal(text) / currencies.to_major_units(1, payment.body["currency"])
         except InvalidOperation:
@@ -115,16 +113,19 @@ class ControlPage:
     def _describe(self, payment: Json) -> Json:
         """Return a payment with its texts, refunds and disputes."""
 
+        def related(kind: str) -> list[Json]:
+            where = "kind = ? AND json_extract(body, '$.payment_intent') = ?"
+            return [each.body for each in self._store.find(where, [kind, payment["id"]])]
+
         def reversals(kind: str, transitions: dict[str, tuple[str, ...]]) -> list[Json]:
-            found = self._store.find("kind = ? AND json_extract(body, '$.payment_intent') = ?", [kind, payment["id"]])
             return [
-                each.body | {"text": _money(each.body), "next": transitions.get(each.body["status"], ())}
-                for each in found
+                each | {"text": _money(each), "next": transitions.get(each["status"], ())} for each in related(kind)
             ]
 
         return payment | {
             "text": _money(payment),
             "campaign": payment["metadata"].get("campaign", "no campaign"),
+            "with_metadata": [payment, *related(SESSION)],
             "refunds": reversals(REFUND, REFUND_TRANSITIONS),
             "disputes": reversals(DISPUTE, DISPUTE_TRANSITIONS),
         }

@@ -4,16 +4,16 @@ import random
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
+
+from stripe_sandbox.bounded_body import JsonBody
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=604_800)]
 
-FORBID_EXTRA = ConfigDict(extra="forbid")
 
-
-@dataclass(frozen=True, slots=True, config=FORBID_EXTRA)
+@dataclass(frozen=True, slots=True, config=JsonBody.model_config)
 class WebhookFaults:
     """Set what goes wrong between the sandbox and the webhook endpoint.
 
@@ -33,22 +33,22 @@ class WebhookFaults:
     never_recorded_rate: Probability = 0.0
 
 
-@dataclass(frozen=True, slots=True, config=FORBID_EXTRA)
+@dataclass(frozen=True, slots=True, config=JsonBody.model_config)
 class ApiFault:
-    """Set how the API answers the `remaining` next requests.
+    """Set how the API answers the `remaining` next requests whose path begins with `path`.
 
-    With `executed` a request takes effect before it fails. A 429 never takes effect.
+    With `executed` a request takes effect before it fails. A 404 and a 429 never take effect. `empty_page` empties a
+    list that then claims to have a next page.
     """
 
-    kind: Literal["429", "500", "hang", "reset"]
+    kind: Literal["404", "429", "500", "hang", "reset", "empty_page"]
     remaining: Annotated[int, Field(ge=1, le=10_000)] = 1
     executed: bool = False
+    path: Annotated[str, Field(pattern="^/v1")] = "/v1"
 
 
-class FaultChange(BaseModel):
+class FaultChange(JsonBody):
     """Body of `POST /sandbox/faults`. Omitted fields stay unchanged."""
-
-    model_config = FORBID_EXTRA
 
     webhooks: WebhookFaults | None = None
     api: ApiFault | None = None
@@ -74,11 +74,12 @@ class Faults:
     def current(self) -> FaultChange:
         return FaultChange(webhooks=self._webhooks, api=self._api)
 
-    def next_api_fault(self) -> ApiFault | None:
+    def next_api_fault(self, path: str) -> ApiFault | None:
         """Return the fault of this request, if any, and count it."""
         fault = self._api
-        if fault:
-            self._api = replace(fault, remaining=fault.remaining - 1) if fault.remaining > 1 else None
+        if fault is None or not path.startswith(fault.path):
+            return None
+        self._api = replace(fault, remaining=fault.remaining - 1) if fault.remaining > 1 else None
         return fault
 
     def delivery_delays(self) -> list[float]:

@@ -132,11 +132,16 @@ SCALAR_PARSERS: dict[Any, Any] = {str: _text, int: _integer, bool: _boolean, flo
 
 
 def _metadata(value: "str | ParamTree", path: str) -> dict[str, str]:
-    """Validate metadata: https://docs.stripe.com/metadata. An empty value removes a key."""
+    """Validate metadata: https://docs.stripe.com/metadata. An empty value removes all."""
     if value == "":
         return {}
     if isinstance(value, str):
         raise ApiError("Invalid object", param=path)
+    return check_metadata(value, path)
+
+
+def check_metadata(value: Mapping[str, object], path: str = "metadata") -> dict[str, str]:
+    """Return the metadata without empty values, which remove their keys. Raise ApiError (400)."""
     for key, text in value.items():
         where = _join(path, key)
         if not isinstance(text, str):

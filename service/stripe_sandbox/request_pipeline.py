@@ -47,9 +47,12 @@ class RequestPipeline:
     async def _with_faults(
         self, endpoint: Endpoint, request: Request, params: ParamTree, request_id: str, version: str
     ) -> Response:
-        fault = self._faults.next_api_fault()
+        fault = self._faults.next_api_fault(request.url.path)
         if fault and fault.kind == "429":
             raise api_errors.too_many_requests()
+        if fault and fault.kind == "404":
+            *_, kind, id = request.url.path.split("/")
+            raise api_errors.no_such(kind.removesuffix("s"), id, "id")
         key = request.headers.get("idempotency-key") if request.method == "POST" else None
         operation = f"{request.method} {request.url.path}"
         response = self._idempotency.replay(key, operation, params) if key else None
@@ -95,6 +98,8 @@ class RequestPipeline:
         if fails and not (fault and fault.executed):
             return _error_response(api_errors.internal_error(), request_id)
         body = endpoint(api_request)
+        if fault is not None and fault.kind == "empty_page" and body["object"] == "list":
+            body |= {"data": [], "has_more": True}
         return (
             _error_response(api_errors.internal_error(), request_id)
             if fails
@@ -142,8 +147,6 @@ async def _read_params(request: Request) -> bytes:
         body = await read_limited(request, MAX_BODY)
     except ClientDisconnect:
         return b""
-    if body is None:
-        raise api_errors.body_too_large(MAX_BODY)
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if body and kind != "application/x-www-form-urlencoded":
         raise api_errors.ApiError("Invalid request: send parameters as application/x-www-form-urlencoded.")

@@ -9,9 +9,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, TypeVar
-
-import structlog
+from typing import TypeVar
 
 from donation_card.application.activity import ActivityLog
 from donation_card.application.payment_recorder import PaymentRecorder
@@ -31,26 +29,24 @@ from donation_card.domain.lifetimes import MAX_AHEAD, SESSION_LIFETIME
 from donation_card.domain.totals import ObjectState
 from donation_card.errors import IgnoredEvent, ListIncomplete, PaymentsUnavailable, PaymentUnknown, TotalsUnavailable
 from donation_card.observability import metrics
-from donation_card.observability.log_events import LogEvent
+from donation_card.observability.log_events import LogEvent, log
 
-log = structlog.get_logger()
-
-SYNC_INTERVAL: Final = 600
+SYNC_INTERVAL = 600
 """Seconds between two syncs."""
 
-MAX_SYNC_INTERVAL: Final = 3_600
+MAX_SYNC_INTERVAL = 3_600
 """Seconds between two syncs of an account without activity. The interval grows, because Stripe limits reads."""
 
-OVERLAP: Final = SESSION_LIFETIME + 600
+OVERLAP = SESSION_LIFETIME + 600
 """Seconds before the cursor that a sync reads again: a session that was created then can have been paid since."""
 
-LISTING_DELAY: Final = 60
+LISTING_DELAY = 60
 """Seconds until a charge appears in Stripe's lists."""
 
-REBUILD_INTERVAL: Final = 86_400
+REBUILD_INTERVAL = 86_400
 """Seconds between two rebuilds."""
 
-FIRST_RETRY: Final = 30
+FIRST_RETRY = 30
 """Half of the seconds until a campaign that a sync left out is tried again. The wait doubles each time."""
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 from itertools import accumulate, pairwise
-from typing import Final
 
 from donation_card.domain.money import MAX_MINOR_UNITS
 
@@ -59,10 +58,10 @@ def payment(
     return ObjectState(campaign, ObjectKind.PAYMENT, intent_id, amounts, site)
 
 
-REFUND_STATUSES: Final = ("pending", "requires_action", "succeeded", "failed", "canceled", None)
+REFUND_STATUSES = ("pending", "requires_action", "succeeded", "failed", "canceled", None)
 """The known statuses of a refund. Stripe can add one at any time, and a refund can have none."""
 
-_REFUND_WITHOUT_EFFECT: Final = ("failed", "canceled")
+_REFUND_WITHOUT_EFFECT = ("failed", "canceled")
 
 
 def refund(campaign: str, refund_id: str, amount: int, status: object, *, site: str = "other") -> ObjectState:

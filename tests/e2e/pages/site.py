@@ -24,7 +24,7 @@ class Publisher:
 def with_collection(redis_url: str, folder: Path) -> Iterator[Publisher]:
     port, recorder = listening(), RequestRecorder()
     origin = f"http://127.0.0.1:{port.getsockname()[1]}"
-    with running(redis_url, folder, article_origin=origin, before=recorder.before) as installation:
+    with running(redis_url, folder, article_origin=origin, before_service=recorder.before) as installation:
         site = PublisherSite(origin, installation.service)
         with served((site, port)):
             installation.until_ready()

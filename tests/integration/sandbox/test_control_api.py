@@ -60,7 +60,23 @@ def test_omitted_faults_stay_unchanged(sandbox: Sandbox) -> None:
     sandbox.operate("faults", webhooks={"extra_copies": 1})
     shown = sandbox.operate("faults", api={"kind": "hang", "remaining": 3}, seed=7)
     assert shown["webhooks"]["extra_copies"] == 1
-    assert shown["api"] == {"kind": "hang", "remaining": 3, "executed": False}
+    assert shown["api"] == {"kind": "hang", "remaining": 3, "executed": False, "path": "/v1"}
+
+
+def test_fault_applies_to_one_path_and_answers_not_found(sandbox: Sandbox) -> None:
+    sandbox.operate("faults", api={"kind": "404", "path": "/v1/checkout/sessions/"})
+    session = create(sandbox)
+    answer = sandbox.call("GET", f"/v1/checkout/sessions/{session.id}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "resource_missing")
+    assert sandbox.session(session.id)["id"] == session.id
+
+
+def test_fault_answers_an_empty_page_with_a_successor(sandbox: Sandbox) -> None:
+    create(sandbox)
+    sandbox.operate("faults", api={"kind": "empty_page"})
+    page = sandbox.call("GET", "/v1/checkout/sessions").json()
+    assert (page["data"], page["has_more"]) == ([], True)
+    assert sessions(sandbox) == 1
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,15 @@ def test_dispute_is_lost_appealed_and_won(sandbox: Sandbox) -> None:
         assert sums(sandbox)["disputed"] == disputed
 
 
+def test_metadata_of_payment_and_session_is_edited(sandbox: Sandbox) -> None:
+    payment = paid(sandbox)
+    [session] = set(re.findall(r'value="(cs_test_\w+)"', page(sandbox)))
+    assert submit(sandbox, action="edit_metadata", id=payment, key="campaign").status_code == 303
+    assert "no campaign" in page(sandbox)
+    submit(sandbox, action="edit_metadata", id=session, key="campaign", value="bells")
+    assert sandbox.session(session)["metadata"]["campaign"] == "bells"
+
+
 @pytest.mark.parametrize(("status", "count"), [("succeeded", 1), ("failed", 0)])
 def test_debit_succeeds_or_fails(sandbox: Sandbox, status: str, count: int) -> None:
     payment = paid(sandbox, "AT611904300234573201")

@@ -100,3 +100,40 @@ def test_totals_include_reversals(sandbox: Sandbox) -> None:
     sandbox.operate(f"disputes/{back['id']}", status="won")
     told = sandbox.http.get("/sandbox/totals?campaign=roof").json()["totals"]["eur"]
     assert told == {"sum": 10_000, "count": 4, "refunded": 700, "disputed": 900}
+
+
+def expanded(sandbox: Sandbox, payment: str) -> Any:
+    [session] = sandbox.call(
+        "GET", f"/v1/checkout/sessions?payment_intent={payment}&expand[]=data.payment_intent.latest_charge"
+    ).json()["data"]
+    return session
+
+
+def test_dashboard_edits_metadata_and_the_charge_keeps_its_copy(sandbox: Sandbox) -> None:
+    payment = paid(sandbox)
+    sandbox.operate("metadata", id=payment, metadata={"campaign": "bells", "site": ""})
+    session = expanded(sandbox, payment)
+    assert session["payment_intent"]["metadata"] == {"campaign": "bells"}
+    assert session["payment_intent"]["latest_charge"]["metadata"] == {"campaign": "roof", "site": "gazette"}
+    assert session["metadata"] == {"campaign": "roof", "site": "gazette"}
+    assert sandbox.event_types()[-1] == "checkout.session.completed"
+    refund = sandbox.operate("refunds", payment_intent=payment)
+    sandbox.operate("metadata", id=refund["id"], metadata={"campaign": "bells"})
+    assert sandbox.event_types()[-1] == "refund.updated"
+
+
+@pytest.mark.parametrize("metadata", [{"k" * 41: "v"}, {"campaign": "v" * 501}])
+def test_dashboard_keeps_the_limits_of_metadata(sandbox: Sandbox, metadata: dict[str, str]) -> None:
+    answer = sandbox.http.post("/sandbox/metadata", json={"id": paid(sandbox), "metadata": metadata})
+    assert answer.status_code == 400
+
+
+def test_object_gets_an_unknown_status_null_and_older_shape(sandbox: Sandbox) -> None:
+    refund = sandbox.operate("refunds", payment_intent=paid(sandbox))
+    changes = {"fields": {"status": "on_hold", "reason": None}, "without": ["metadata"], "event": "refund.updated"}
+    changed = sandbox.operate("fields", id=refund["id"], **changes)
+    assert (changed["status"], changed["reason"], "metadata" in changed) == ("on_hold", None, False)
+    [event, *_] = sandbox.call("GET", "/v1/events").json()["data"]
+    assert (event["type"], event["data"]["object"]) == ("refund.updated", changed)
+    answer = sandbox.http.post("/sandbox/fields", json={"id": refund["id"], "fields": {"object": "gift"}})
+    assert answer.status_code == 400

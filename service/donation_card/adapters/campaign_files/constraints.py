@@ -1,16 +1,16 @@
 """Check rules that concern several fields of a campaign file: sums, order, steps, translations."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from donation_card.adapters.campaign_files.schema import CampaignFile, quote_value
 from donation_card.domain.money import Money
 from donation_card.errors import ConfigFault
 
-MAX_CHARGE: Final = 99_999_999
+MAX_CHARGE = 99_999_999
 """Minor units: eight digits, the most that Stripe accepts in every currency (https://docs.stripe.com/currencies)."""
 
-MIN_CHARGE: Final = {
+MIN_CHARGE = {
     "AED": 200, "CZK": 1500, "DKK": 250, "GBP": 30, "HKD": 400, "HUF": 17500, "JPY": 50, "MXN": 1000, "MYR": 200,
     "NOK": 300, "PLN": 200, "RON": 200, "SEK": 300, "THB": 1000,
 }  # fmt: skip

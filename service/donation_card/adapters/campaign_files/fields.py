@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -20,7 +20,7 @@ from donation_card.domain.money import MAX_GOAL, MAX_MINOR_UNITS, MINOR_UNIT_EXP
 from donation_card.errors import Invalid
 
 # fmt: off
-STRIPE_LOCALES: Final = frozenset({
+STRIPE_LOCALES = frozenset({
     "auto", "bg", "cs", "da", "de", "el", "en", "en-GB", "es", "es-419", "et", "fi", "fil", "fr", "fr-CA", "hi-IN",
     "hr", "hu", "id", "it", "ja", "ko", "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl",
     "sv", "th", "tr", "vi", "zh", "zh-HK", "zh-TW",
@@ -28,14 +28,14 @@ STRIPE_LOCALES: Final = frozenset({
 # fmt: on
 """The values of `SessionCreateParams.locale` of the stripe package; a test compares them."""
 
-_NOT_COUNTRIES: Final = frozenset({"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"})
+_NOT_COUNTRIES = frozenset({"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"})
 """Codes that CLDR lists but that are not countries."""
-_BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_BREAKS: Final = re.compile(r"[ \t\r\n]{2,}|[\t\r\n]")  # all white space except a single space
-_CONTROLS: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
-_LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
-_DAY: Final = 86_400
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_BREAKS = re.compile(r"[ \t\r\n]{2,}|[\t\r\n]")  # all white space except a single space
+_CONTROLS = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_SECONDS = {"m": 60, "h": 3600, "d": 86_400}
+_DAY = 86_400
 
 
 def invalid(allowed: str) -> PydanticCustomError:
@@ -242,7 +242,7 @@ def _date_of(value: object, _: ValidationInfo) -> date:
     return value
 
 
-_AMOUNT: Final = 'whole units such as 1200, or a text such as "0.50" where cents are needed'
+_AMOUNT = 'whole units such as 1200, or a text such as "0.50" where cents are needed'
 
 Amount = Annotated[Money, FieldCheck(_AMOUNT, _amount)]
 GoalAmount = Annotated[Money, FieldCheck(_AMOUNT, _goal)]

@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from donation_card.adapters.redis.connection import Argument, RedisConnection, Script, load_script
 from donation_card.adapters.redis.keys import CampaignKeys, account_key, fingerprint_key, lease_key
@@ -21,18 +20,18 @@ from donation_card.domain.totals import ObjectState, Totals
 from donation_card.errors import TotalsUnavailable
 from donation_card.observability import metrics
 
-TOTALS_TIMEOUT: Final = 1.0
+TOTALS_TIMEOUT = 1.0
 """Seconds that one operation may take, with the wait for replicas."""
 
-SCHEMA_VERSION: Final = "1"
+SCHEMA_VERSION = "1"
 
-MAX_ATTEMPTS: Final = 3
+MAX_ATTEMPTS = 3
 """Attempts at one operation while other workers replace the generations."""
 
-STALE_AFTER: Final = 7_200
+STALE_AFTER = 7_200
 """Seconds since the last complete sync after which no public total is decided: twice the longest sync interval."""
 
-LEASE_SECONDS: Final = 300
+LEASE_SECONDS = 300
 """Seconds after which the lease of a worker expires unless the worker renews it."""
 
 
@@ -65,6 +64,7 @@ class RedisTotalsStore:
         *,
         now: datetime,
         offline: int,
+        listed: int = 0,
         ended: bool,
         synced_since: int = 0,
     ) -> PublishedTotal | None:
@@ -72,7 +72,7 @@ class RedisTotalsStore:
         periods: tuple[int, ...] = () if policy.immediate else periods_around(policy, now)
         seen = self._last_seen.get(keys, (0, 0))
         terms: Sequence[int] = (
-            *(policy.step, policy.min_donations, offline, int(ended)),
+            *(policy.step, policy.min_donations, offline, listed, int(ended)),
             *(*seen, STALE_AFTER, synced_since, *periods),
         )
 
@@ -87,8 +87,8 @@ class RedisTotalsStore:
             self._last_seen[keys] = (_parse_int(cursor), _parse_int(updates))
         if not published:
             return None
-        period_start, via_stripe, offline_then, payments = map(_parse_int, published)
-        return PublishedTotal(period_start, via_stripe, offline_then, payments, stale=fresh != "1")
+        period_start, raised, listed_then, payments = map(_parse_int, published)
+        return PublishedTotal(period_start, raised, listed_then, payments, stale=fresh != "1")
 
     async def totals(self, account: Account, campaign: str) -> Totals | None:
         found = await self._read_snapshot(account, campaign)
@@ -277,7 +277,7 @@ class RedisTotalsStore:
 _Call = tuple[Sequence[str], Sequence[Argument]]
 """The keys and the arguments of a script."""
 
-_HISTORY_FIELDS: Final = ("last_sync_at", "last_rebuild_at", "empty_syncs")
+_HISTORY_FIELDS = ("last_sync_at", "last_rebuild_at", "empty_syncs")
 
 
 def _new_generation() -> tuple[str, str]:
@@ -323,7 +323,7 @@ class _Snapshot:
 
 def _parse_int(text: str) -> int:
     """Parse an integer that a script wrote. Raise TotalsUnavailable for any other text."""
-    if not re.fullmatch(r"0|-?[1-9][0-9]{0,14}", text):
+    if not re.fullmatch(r"0|-?[1-9][0-9]{0,15}", text):
         raise TotalsUnavailable(reason="damaged", found=text[:40])
     return int(text)
 

@@ -1,12 +1,11 @@
 """Validate the return URL: the article from which a donor came."""
 
-from typing import Final
 from urllib.parse import urlsplit
 
 from donation_card.domain.campaign import Campaign
 from donation_card.errors import Invalid
 
-_MAX_RETURN_URL: Final = 300
+_MAX_RETURN_URL = 300
 """Characters. The signed URL is a part of the address to which Stripe returns."""
 
 

@@ -5,21 +5,20 @@ They stay on other people's servers, where nothing can be taken back.
 
 from dataclasses import dataclass
 from html import escape
-from typing import Final
 from urllib.parse import urlencode
 
 from donation_card.domain.campaign import Campaign
 from donation_card.web.assets import CARD_PATH, current_release
 from donation_card.web.presentation.translations import Translations
 
-MIN_HEIGHT: Final = {
+MIN_HEIGHT = {
     "card": "max(45em,106em - 150vw)",
     "compact": "max(27.5em,49.5em - 70vw)",
     "button": "18em",
 }
 """The height that a card of each layout needs, on a phone and in a column of text."""
 
-PLACEHOLDER_STYLE: Final = {
+PLACEHOLDER_STYLE = {
     layout: f"display:grid;grid:auto/minmax(0,38em);align-content:start;min-height:{room}"
     for layout, room in MIN_HEIGHT.items()
 }
@@ -28,13 +27,13 @@ PLACEHOLDER_STYLE: Final = {
 In a box that takes its width from its content, the grid has the width of the card. It becomes narrower if necessary.
 """
 
-_SEND_HOST_NAME: Final = 'referrerpolicy="strict-origin"'
+_SEND_HOST_NAME = 'referrerpolicy="strict-origin"'
 """The service counts donations by site. It must not receive the article's address, whatever the page's policy is."""
-_SEND_NOTHING: Final = 'referrerpolicy="no-referrer"'
+_SEND_NOTHING = 'referrerpolicy="no-referrer"'
 
-EMBED_KINDS: Final = ("script", "iframe", "link")
-THEMES: Final = ("auto", "light", "dark")
-LAYOUTS: Final = ("auto", *MIN_HEIGHT)
+EMBED_KINDS = ("script", "iframe", "link")
+THEMES = ("auto", "light", "dark")
+LAYOUTS = ("auto", *MIN_HEIGHT)
 
 
 @dataclass(frozen=True, slots=True)
