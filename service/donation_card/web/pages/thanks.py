@@ -1,5 +1,7 @@
 """Serve the page to which Stripe returns a donor."""
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,6 +14,9 @@ from donation_card.web.http.return_url import validate_return_url
 from donation_card.web.presentation import card as view
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.request_language import request_translations
+
+_SESSION_ID = re.compile(r"cs_(test|live)_[A-Za-z0-9]{1,240}")
+"""An id of Stripe. Another text could change the path of our request to Stripe."""
 
 
 class ThanksPage:
@@ -34,7 +39,7 @@ class ThanksPage:
         t = request_translations(request, campaign)
         named, nonce, return_url = self.tokens.read_return_token(request.query_params.get("return_token", ""))
         session_id = request.query_params.get("session_id", "")
-        if named != campaign.id or not session_id.isascii() or not 0 < len(session_id) <= 255:
+        if named != campaign.id or not _SESSION_ID.fullmatch(session_id):
             raise NotFound("session_unknown")
         session = await self.session_reader.get_status(session_id, named, nonce)
         progress = self.progress.get(campaign)
