@@ -78,11 +78,15 @@ class DonationTerms:
 
 @dataclass(frozen=True, slots=True)
 class OfflineDonation:
-    """Money that did not come through Stripe, for example from a concert. `source` by language."""
+    """Money that did not come through Stripe, for example from a concert. `source` by language.
+
+    `listed` shows it singly on the campaign page, so it must not be the gift of one person.
+    """
 
     date: date
     amount: Money
     source: Mapping[str, str]
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,10 @@ class Campaign:
     @property
     def offline_total(self) -> Money:
         return Money(sum(donation.amount.amount for donation in self.offline_donations), self.currency)
+
+    @property
+    def listed_donations(self) -> tuple[OfflineDonation, ...]:
+        return tuple(donation for donation in self.offline_donations if donation.listed)
 
     @property
     def fallback_params(self) -> dict[str, str | int]:

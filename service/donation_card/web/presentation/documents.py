@@ -96,7 +96,6 @@ class CampaignProgress(_PublicTotal):
     currency: str
     goal: int
     raised: int
-    offline: int
     needs: list[ProgressNeed]
     as_of: str
 
