@@ -123,6 +123,7 @@ stress: .venv/dev.stamp
 	$(BIN)/python -m tests.soak.other_browsers
 	$(BIN)/python -m tests.soak.card_testing
 	$(BIN)/python -m tests.soak.stress
+	$(BIN)/python -m tests.soak.interleavings
 	$(BIN)/python -m tests.soak.fuzz
 
 live-check: .venv/dev.stamp

@@ -317,6 +317,18 @@ def test_text_that_is_no_session_id_is_not_sent_to_stripe(installation, given):
     assert installation.client.get(url.copy_set_param("session_id", session)).status_code == 200
 
 
+def test_thanks_address_shows_no_donation_after_a_day(installation, monkeypatch):
+    started = installation.submit(token=installation.token(), amount="25", lang="be")
+    session = httpx.URL(started.headers["location"]).path.rsplit("/", 1)[1]
+    paid = installation.pay(started.headers["location"]).headers["location"]
+    assert session in paid
+    assert "25" in installation.client.get(paid).text
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: int(time.time()) + 24 * 3600 + 1)
+    later = installation.client.get(paid)
+    assert (later.status_code, later.headers["location"]) == (303, "/c/vitaly?lang=be")
+    assert (later.headers["cache-control"], later.content) == ("no-store", b"")
+
+
 def test_tampered_return_token_is_refused(installation):
     base = "/c/vitaly/thanks"
     for query in ("", "?session_id=cs_test_1", "?session_id=cs_test_1&return_token=x", "?session_id=&return_token="):

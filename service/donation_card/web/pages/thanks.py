@@ -3,13 +3,14 @@
 import re
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.tokens import Tokens
 from donation_card.application.public_progress import PublicProgress
 from donation_card.application.session_reader import SessionReader
-from donation_card.errors import NotFound
+from donation_card.errors import Invalid, NotFound
+from donation_card.web.http.headers import NO_STORE
 from donation_card.web.http.return_url import validate_return_url
 from donation_card.web.presentation import card as view
 from donation_card.web.presentation.page_renderer import PageRenderer
@@ -34,10 +35,18 @@ class ThanksPage:
         self.tokens, self.pages = tokens, pages
 
     async def show(self, request: Request) -> Response:
-        """Show the state of the payment, which is read from Stripe: the URL proves nothing."""
+        """Show the state of the payment, which is read from Stripe: the URL proves nothing.
+
+        After a day, redirect to the campaign.
+        """
         campaign = self.campaigns.get(request.path_params["id"])  # also a hidden one, because the donor has paid
         t = request_translations(request, campaign)
-        named, nonce, return_url = self.tokens.read_return_token(request.query_params.get("return_token", ""))
+        try:
+            named, nonce, return_url = self.tokens.read_return_token(request.query_params.get("return_token", ""))
+        except Invalid as error:
+            if error.code != "token_expired":
+                raise
+            return RedirectResponse(f"/c/{campaign.id}?lang={t.language}", 303, NO_STORE)  # the history tells no gift
         session_id = request.query_params.get("session_id", "")
         if named != campaign.id or not _SESSION_ID.fullmatch(session_id):
             raise NotFound("session_unknown")
