@@ -4,9 +4,10 @@ A wrong or missing setting is an error that names the setting, the given value a
 are never repeated.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -127,7 +128,7 @@ def from_environment(environment: Mapping[str, str], *, required: Collection[str
             faults.append(setting.fault(text))
             if setting.required:
                 values[setting.field] = ""  # empty text, or an empty sequence of secrets
-    faults += _key_mode_faults(environment, faults)
+    faults += _key_mode_faults(environment, faults) + _live_faults(environment)
     if required is not None:
         faults = [fault for fault in faults if fault.field in required]
     if faults:
@@ -141,6 +142,25 @@ def _key_mode_faults(environment: Mapping[str, str], faults: Collection[ConfigFa
     key, secret_key = publishable.text(environment), environment.get("STRIPE_SECRET_KEY", "")
     known = secret_key and publishable.name not in [fault.field for fault in faults]
     return [publishable.fault(key)] if known and ("_live_" in key) != ("_live_" in secret_key) else []
+
+
+def _live_faults(environment: Mapping[str, str]) -> list[ConfigFault]:
+    """Refuse settings that are for tests, while the key takes real money."""
+    if "_live_" not in environment.get("STRIPE_SECRET_KEY", ""):
+        return []
+    allowed = {
+        "STRIPE_API_BASE": ("", "nothing with a live key: payments go to Stripe itself"),
+        "PUBLIC_URL": (
+            r"https://(?!localhost\b|127\.|\[).*|http://\w+\.onion",
+            "an address on https:// with a live key",
+        ),
+    }
+    named = {setting.name: setting for setting in SETTINGS}
+    return [
+        replace(named[name].fault(text), allowed=help)
+        for name, (pattern, help) in allowed.items()
+        if (text := named[name].text(environment)) and not re.fullmatch(pattern, text)
+    ]
 
 
 _PLACEHOLDER = re.compile(
@@ -202,6 +222,12 @@ def _otlp_endpoint(text: str) -> str:
 
 def _folder(text: str) -> Path:
     return Path(_checked(Path(text).is_dir(), text))
+
+
+def _proxies(text: str) -> str:
+    for part in text.split(",") if text not in {"*", "none"} else ():
+        ipaddress.ip_network(part.strip(), strict=False)
+    return text
 
 
 def _integer(least: int, most: int) -> Callable[[str], int]:
@@ -283,8 +309,8 @@ SETTINGS = (
         "FORWARDED_ALLOW_IPS",
         "forwarded_allow_ips",
         "trusted proxies (X-Forwarded-*)",
-        "addresses, comma-separated",
-        _any_text,
+        "IP addresses or networks, comma-separated; none; or * if nobody reaches the service but through a proxy",
+        _proxies,
         default="127.0.0.1",
     ),
     Setting(

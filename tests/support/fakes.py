@@ -157,6 +157,7 @@ class FakeTotalsStore:
         *,
         now: datetime,
         offline: int,
+        listed: int = 0,
         ended: bool,
         synced_since: int = 0,
     ) -> PublishedTotal | None:
@@ -180,6 +181,7 @@ class FakeTotalsStore:
                 generation.totals(),
                 period_start=begun[-1],
                 offline=offline,
+                listed=listed,
                 ended=ended,
                 now=server_time,
             )

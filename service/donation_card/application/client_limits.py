@@ -18,6 +18,11 @@ MAX_NETWORKS = 100_000
 """Networks that are counted at a time. They need about 20 MB."""
 
 
+UNKNOWN_NETWORK_FACTOR = 12
+"""Networks for which all clients without a public address count together: visitors of an onion service, or everybody
+behind a proxy that `FORWARDED_ALLOW_IPS` does not name."""
+
+
 @dataclass(slots=True)
 class PerNetworkLimiter:
     _since: int = 0
@@ -25,10 +30,10 @@ class PerNetworkLimiter:
     _counts: BucketStore = field(default_factory=lambda: BucketStore(MAX_NETWORKS))
 
     def allow(self, address: str | None, action: str, rate: Rate, now: int) -> bool:
-        """Return True if the network of this address may act once more, or if it has none. `now` is in milliseconds."""
+        """Return True if the network of this address may act once more. `now` is in milliseconds."""
         prefix = network_prefix(address)
         if prefix is None:
-            return True
+            prefix, rate = b"", rate.multiply(UNKNOWN_NETWORK_FACTOR)
         if not self._salt or now - self._since >= SALT_LIFETIME_MS:
             self._since, self._salt = now, secrets.token_bytes(32)
             self._counts = BucketStore(MAX_NETWORKS)

@@ -87,6 +87,7 @@ class PublicProgress:
                 campaign.publication,
                 now=now,
                 offline=campaign.offline_total.amount,
+                listed=sum(each.amount.amount for each in campaign.listed_donations),
                 ended=campaign.has_ended(now),
                 synced_since=self.sync_required_since(),
             )
@@ -122,7 +123,7 @@ def _calculate_progress(campaign: Campaign, published: PublishedTotal) -> Progre
     return calculate_progress(
         campaign,
         published.raised,
-        offline=published.offline,
+        listed=published.listed,
         as_of=as_of,
         next_update_at=next_period_start(campaign.publication, as_of),
         stale=published.stale,

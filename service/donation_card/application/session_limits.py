@@ -67,7 +67,7 @@ DEGRADED_DIVISOR = 2
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The sender of a request. `address` is None if no trusted proxy names a public one."""
+    """The sender of a request. `address` is None if no trusted proxy names one."""
 
     address: str | None
     has_javascript: bool
@@ -87,6 +87,8 @@ class SessionLimits:
     workers: int = 1
     now_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
     attack_status: AttackStatus = field(default=NO_ATTACK, init=False)
+    write_error: str | None = field(default=None, init=False)
+    """The reason why Redis refused the last write, or None. A full Redis answers reads all the same."""
     _networks: PerNetworkLimiter = field(default_factory=PerNetworkLimiter, init=False)
     _rejected_proofs: BucketStore = field(default_factory=lambda: BucketStore(10_000), init=False)
     _pending_signals: Signals = field(default=NO_SIGNALS, init=False)
@@ -148,11 +150,13 @@ class SessionLimits:
         account = await self.account.get()
         try:
             result = await self.limiter.acquire(account, buckets, consume_once=consume_once, signals=signals)
-            status = self._shared_attack_status = result.attack_status
+            status, self.write_error = result.attack_status, None
+            self._shared_attack_status = status
             if consume_once and result.decision is LimitDecision.ALLOWED:
                 # mark it as used here too, in case Redis becomes unavailable
                 await self.fallback_limiter.acquire(account, (), consume_once=consume_once)
-        except TotalsUnavailable:
+        except TotalsUnavailable as error:
+            self.write_error = str(error)
             smaller = [Bucket(each.name, each.rate.split(self.workers * DEGRADED_DIVISOR)) for each in buckets]
             result = await self.fallback_limiter.acquire(account, smaller, consume_once=consume_once, signals=signals)
             shared = self._shared_attack_status

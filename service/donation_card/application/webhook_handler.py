@@ -47,7 +47,7 @@ class WebhookHandler:
         except IgnoredEvent as reason:
             if reason.code == "wrong_currency":  # not even a currency that this release knows
                 log.error(LogEvent.CURRENCY_DIFFERS)
-                metrics.not_counted.labels(reason.code).inc()
+            metrics.not_counted.labels(reason.code).inc()
             raise
         self.session_limits.record_signal(record)
         if isinstance(record, PaymentDeclined):

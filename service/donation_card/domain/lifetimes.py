@@ -4,7 +4,8 @@ FORM_TOKEN_LIFETIME = 60 * 60
 """A form token can start checkout sessions for this time."""
 
 SESSION_HANDLE_LIFETIME = 24 * 60 * 60
-"""The browser can ask for the status of its checkout session for this time."""
+"""The browser can ask for the status of its checkout session for this time. The thanks page shows it as long, because
+its address stays in the history of the browser."""
 
 SESSION_LIFETIME = FORM_TOKEN_LIFETIME + 33 * 60
 """From the issue of a form token to the end of its checkout sessions: 93 minutes.

@@ -87,10 +87,13 @@ NOT_COUNTED_REASONS = (
     "event_malformed",
     "list_incomplete",
     "object_unreadable",
+    "other_account",
+    "other_mode",
     "other_product",
     "payment_incomplete",
     "payment_unknown",
     "status_unknown",
+    "unhandled_type",
     "wrong_currency",
 )
 mismatches = _counter("reconciliation_mismatches", "Wrong totals that a daily rebuild found.", "campaign")

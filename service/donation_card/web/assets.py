@@ -68,29 +68,25 @@ def _address(card: bytes) -> str:
 
 
 class Assets:
-    """Files read once at the start; an address with a hash in it never changes its content."""
+    """Files read once at the start; an address with a hash in it never changes its content.
+
+    `urls` and `integrity` (https://www.w3.org/TR/sri/) are by the name of the file.
+    """
 
     def __init__(self, response_cache: ResponseCache) -> None:
         self._response_cache = response_cache
-        self._urls: dict[str, str] = {}
-        self._integrity: dict[str, str] = {}
+        self.urls: dict[str, str] = {}
+        self.integrity: dict[str, str] = {}
         for path in sorted(_STATIC.iterdir()):
             body = path.read_bytes()
-            self._urls[path.name] = f"/static/{content_hash(body)}/{path.name}"
-            self._integrity[path.name] = _integrity(body)
-            self._add(self._urls[path.name], body, PUBLIC_CORS | IMMUTABLE)  # a sandboxed frame is of no origin
+            self.urls[path.name] = f"/static/{content_hash(body)}/{path.name}"
+            self.integrity[path.name] = _integrity(body)
+            self._add(self.urls[path.name], body, PUBLIC_CORS | IMMUTABLE)  # a sandboxed frame is of no origin
         for name in CARD_SOURCES:
             self._add(f"{SOURCE_PATH}/{name}", (_WIDGET / name).read_bytes(), PUBLIC_CORS | _SHORT_CACHE)
         self._add(CARD_PATH, current_card(), PUBLIC_CORS | _SHORT_CACHE)
         for card in (current_card(), *(path.read_bytes() for path in sorted((_WIDGET / "releases").glob("*.js")))):
             self._add(_address(card), card, PUBLIC_CORS | IMMUTABLE)
-
-    def url(self, name: str) -> str:
-        return self._urls[name]
-
-    def integrity(self, name: str) -> str:
-        """For the `integrity` of a script's tag (https://www.w3.org/TR/sri/)."""
-        return self._integrity[name]
 
     async def file(self, request: Request) -> CachedResponse:
         """Respond with a file. Content systems of publishers add a query to its address (`?ver=6.7`)."""

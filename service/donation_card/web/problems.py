@@ -23,10 +23,10 @@ from donation_card.errors import (
 )
 from donation_card.observability.log_events import LogEvent, log
 from donation_card.web.http.headers import NO_STORE, Headers
-from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.documents import Problem
 from donation_card.web.presentation.page_renderer import PageRenderer
-from donation_card.web.presentation.translations import Translations
+from donation_card.web.presentation.request_language import request_translations
+from donation_card.web.presentation.translations import Translations, choose_translations
 
 _STATUS: dict[type[DonationCardError], int] = {
     ClientError: 400,
@@ -126,12 +126,10 @@ def localized_detail(error: DonationCardError, t: Translations) -> str:
 
 
 def _language(request: Request) -> Translations:
-    """Choose the language: of the request body, else of the query, else of the browser."""
     try:
-        preferred = texts.parse_lang_param(getattr(request.state, "lang", "") or request.query_params.get("lang", ""))
-    except Invalid:
-        preferred = ()
-    return texts.best_match(preferred or texts.parse_accept_language(request.headers.get("accept-language", "")))
+        return request_translations(request)
+    except Invalid:  # the error can be about the language itself
+        return choose_translations("", accept_language=request.headers.get("accept-language", ""))
 
 
 def _wants_page(request: Request) -> bool:

@@ -64,6 +64,7 @@ class RedisTotalsStore:
         *,
         now: datetime,
         offline: int,
+        listed: int = 0,
         ended: bool,
         synced_since: int = 0,
     ) -> PublishedTotal | None:
@@ -71,7 +72,7 @@ class RedisTotalsStore:
         periods: tuple[int, ...] = () if policy.immediate else periods_around(policy, now)
         seen = self._last_seen.get(keys, (0, 0))
         terms: Sequence[int] = (
-            *(policy.step, policy.min_donations, offline, int(ended)),
+            *(policy.step, policy.min_donations, offline, listed, int(ended)),
             *(*seen, STALE_AFTER, synced_since, *periods),
         )
 
@@ -86,8 +87,8 @@ class RedisTotalsStore:
             self._last_seen[keys] = (_parse_int(cursor), _parse_int(updates))
         if not published:
             return None
-        period_start, via_stripe, offline_then, payments = map(_parse_int, published)
-        return PublishedTotal(period_start, via_stripe, offline_then, payments, stale=fresh != "1")
+        period_start, raised, listed_then, payments = map(_parse_int, published)
+        return PublishedTotal(period_start, raised, listed_then, payments, stale=fresh != "1")
 
     async def totals(self, account: Account, campaign: str) -> Totals | None:
         found = await self._read_snapshot(account, campaign)
@@ -322,7 +323,7 @@ class _Snapshot:
 
 def _parse_int(text: str) -> int:
     """Parse an integer that a script wrote. Raise TotalsUnavailable for any other text."""
-    if not re.fullmatch(r"0|-?[1-9][0-9]{0,14}", text):
+    if not re.fullmatch(r"0|-?[1-9][0-9]{0,15}", text):
         raise TotalsUnavailable(reason="damaged", found=text[:40])
     return int(text)
 

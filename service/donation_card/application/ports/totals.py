@@ -75,10 +75,13 @@ class TotalsStore(Protocol):
         *,
         now: datetime,
         offline: int,
+        listed: int = 0,
         ended: bool,
         synced_since: int = 0,
     ) -> PublishedTotal | None:
         """Decide the public total if its time has come, and return it. Return None if there never was one.
+
+        `offline` is what did not come through Stripe, `listed` the part of it that is listed singly (minor units).
 
         Nothing is decided while the totals are unknown or older than they were, or while no sync is complete that
         began at `synced_since` (UTC seconds) or later. The last total is returned as stale then.

@@ -23,8 +23,8 @@ class CachedResponseMiddleware:
             response = self.response_cache.get(request_target(scope))
             if response is not None:
                 self.response_cache.hits += 1
-                encoded = response.negotiate(scope["headers"])
-                await send(with_request_id(encoded.start, self.request_ids.for_request(scope)))
-                await send(encoded.body)
+                start, body = response.negotiate(scope["headers"])
+                await send(with_request_id(start, self.request_ids.for_request(scope)))
+                await send(body)
                 return
         await self.app(scope, receive, send)

@@ -15,7 +15,7 @@ from babel import Locale
 from babel.dates import format_date, get_timezone_location
 from babel.numbers import parse_pattern
 
-from donation_card.domain.campaign import LANGUAGES
+from donation_card.domain.campaign import LANGUAGES, Campaign
 from donation_card.domain.money import Money
 from donation_card.errors import Invalid
 from donation_card.web.presentation.documents import AmountFormat
@@ -104,6 +104,11 @@ def translations_for(language: str) -> Translations:
     return Translations(language, json.loads((_LOCALES / f"{language}.json").read_text("utf-8")))
 
 
-def best_match(preferred: tuple[str, ...]) -> Translations:
-    """Return the first preferred language that exists, else English, for pages about no campaign."""
-    return translations_for(next((tag for tag in preferred if tag in LANGUAGES), "en"))
+def choose_translations(lang: str, campaign: Campaign | None = None, accept_language: str = "") -> Translations:
+    """Choose the first language of `lang`, else of the browser, in which the campaign has texts, else its default.
+
+    A page about no campaign has all languages, and English as default. Raise Invalid (`language_malformed`).
+    """
+    preferred = parse_lang_param(lang) or parse_accept_language(accept_language)
+    offered, default = (campaign.languages, campaign.default_language) if campaign else (LANGUAGES, "en")
+    return translations_for(next((tag for tag in preferred if tag in offered), default))

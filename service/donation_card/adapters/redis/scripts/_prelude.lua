@@ -3,10 +3,10 @@
 -- Seconds. A stored instant further ahead of now is unknown, as in domain/lifetimes.py.
 local MAX_AHEAD = 300
 
--- Return the integer in a text, or false. A Lua number is a double, so 15 digits are exact (2^53).
+-- Return the integer in a text, or false. A Lua number is a double, so it is exact below 2^53.
 local function parse_int(text)
-  local digits = text and string.match(text, '^%-?(%d+)$')
-  return digits and #digits <= 15 and tonumber(text)
+  local number = text and string.match(text, '^%-?%d+$') and tonumber(text)
+  return number and math.abs(number) < 2^53 and number
 end
 
 -- Return the sums of a generation as a table, or nil where they are unknown. They are unknown where a key is missing,
