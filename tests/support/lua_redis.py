@@ -16,8 +16,7 @@ from typing import Any
 from donation_card.adapters.redis.connection import Argument, RedisConnection, Script
 from donation_card.errors import TotalsUnavailable
 from lupa import lua51
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError, RedisError, ResponseError
 
 
 class _Lua:
