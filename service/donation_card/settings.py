@@ -178,16 +178,12 @@ def _checked(valid: bool, value: str) -> str:
     return value
 
 
-def _any_text(text: str) -> str:
-    return text
-
-
 def _key(*prefixes: str) -> Callable[[str], str]:
     return lambda text: _checked(text.startswith(prefixes) and not _PLACEHOLDER.search(text), text)
 
 
-def _account(text: str) -> str:
-    return _checked(bool(re.fullmatch(r"acct_[A-Za-z0-9]{1,80}", text)), text)
+def _matching(pattern: str | re.Pattern[str]) -> Callable[[str], str]:
+    return lambda text: _checked(re.fullmatch(pattern, text) is not None, text)
 
 
 def _several(parse: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
@@ -204,10 +200,6 @@ def _random_text(text: str) -> str:
 
 def _token(text: str) -> str:
     return _checked(text.isascii() and " " not in text, _random_text(text))
-
-
-def _redis_url(text: str) -> str:
-    return _checked(bool(_REDIS_URL.fullmatch(text)), text)
 
 
 def _origin(text: str) -> str:
@@ -232,10 +224,6 @@ def _proxies(text: str) -> str:
 
 def _integer(least: int, most: int) -> Callable[[str], int]:
     return lambda text: int(_checked(text.isascii() and text.isdigit() and least <= int(text) <= most, text))
-
-
-def _one_of(*values: str) -> Callable[[str], str]:
-    return lambda text: _checked(text in values, text)
 
 
 SETTINGS = (
@@ -269,7 +257,7 @@ SETTINGS = (
         "address of Redis or Valkey",
         "redis://…, rediss://… or unix://…; redis+sentinel://host:port,host:port/name; "
         "redis+cluster://host:port,host:port",
-        _redis_url,
+        _matching(_REDIS_URL),
         secret=True,
     ),
     Setting(
@@ -295,7 +283,7 @@ SETTINGS = (
         _folder,
         default="campaigns",
     ),
-    Setting("HOST", "host", "address to listen on", "an address", _any_text, default="127.0.0.1"),
+    Setting("HOST", "host", "address to listen on", "an address", str, default="127.0.0.1"),
     Setting("PORT", "port", "port to listen on", "a port, 1 to 65535", _integer(1, 65_535), default="8000"),
     Setting(
         "WEB_CONCURRENCY",
@@ -319,7 +307,7 @@ SETTINGS = (
         "id of the Stripe account",
         "the id of your Stripe account (acct_…), from Dashboard → Settings → Account; "
         "leave it out if the key may read the account",
-        _account,
+        _matching(r"acct_[A-Za-z0-9]{1,80}"),
         optional=True,
     ),
     Setting(
@@ -369,7 +357,7 @@ SETTINGS = (
         "log_level",
         "lowest level in the log",
         "debug, info, warning or error",
-        _one_of("debug", "info", "warning", "error"),
+        _matching("debug|info|warning|error"),
         default="info",
     ),
     Setting(

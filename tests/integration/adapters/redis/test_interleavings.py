@@ -2,7 +2,8 @@
 
 In the first test the machine decides the order of concurrent updates, rebuilds and losses. The second test repeats
 scenarios of `tests.support.interleavings`, with jumping clocks and lost data, and compares every reply of the server.
-`SEED=… STORIES=…` repeats or extends a run. `make stress` runs 50,000 of each, the second in `tests.soak.interleavings`.
+`SEED=… STORIES=…` repeats or extends a run. `make stress` runs 50,000 of each, the second in
+`tests.soak.interleavings`.
 """
 
 from __future__ import annotations
