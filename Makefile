@@ -74,10 +74,10 @@ test-web:
 	$(BIN)/python -m pytest tests/integration/web
 
 test-processes:
-	$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/browser
+	$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/browser --ignore=tests/e2e/pages
 
 test-browser:
-	$(BIN)/python -m pytest tests/e2e/browser
+	$(BIN)/python -m pytest tests/e2e/browser tests/e2e/pages
 
 check: install
 	$(BIN)/ruff format --check .
