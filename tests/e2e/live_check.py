@@ -23,7 +23,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 import stripe
 from donation_card.adapters.stripe.objects import HANDLED_EVENTS, create_params
-from donation_card.application.ports.payments import CheckoutOrder, UiMode
+from donation_card.application.ports.payments import CheckoutOrder, PaymentPage, UiMode
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.money import Money
 from donation_card.settings import STRIPE_ORIGINS
@@ -105,11 +105,8 @@ def order(shape: UiMode) -> Any:
             site="other",
             attempt_id="live-check",
             amount=Money(2500, "EUR"),
-            ui_mode=shape,
-            description="Donation",
-            locale="en",
             expires_at=int(time.time()) + 93 * 60,
-            **(hosted if shape is UiMode.HOSTED else {}),
+            page=PaymentPage(shape, "Donation", "en", **(hosted if shape is UiMode.HOSTED else {})),
         )
     )
 
