@@ -1,19 +1,14 @@
 """`donation-card stripe setup`: create at Stripe what campaigns need. A second run changes nothing."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 
 from donation_card.cli.environment import environment
+from donation_card.domain.campaign import Campaign
 from donation_card.settings import Settings, from_environment
-
-if TYPE_CHECKING:
-    from donation_card.domain.campaign import Campaign
 
 REQUIRED_SETTINGS = ("STRIPE_SECRET_KEY", "PUBLIC_URL", "CAMPAIGNS_DIR", "STRIPE_API_BASE")
 """The others may be missing: this command prints the webhook secret, and does not use Redis."""
