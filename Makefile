@@ -20,7 +20,7 @@ help:
 	@echo "make check-deploy    check the deploy files only"
 	@echo "make bench           measure the speed, as ratios"
 	@echo "make stress          run the long tests: killed processes, fuzzing, mutants, card testing"
-	@echo "make live-check      compare the sandbox with Stripe; needs a Stripe test key"
+	@echo "make live-check      prove the product at Stripe, step by step; needs a Stripe test key"
 	@echo "make screenshots     make the pictures in docs/images again"
 	@echo "make format          rewrite the format of the code"
 	@echo "make lock            renew the lock files"
@@ -74,10 +74,10 @@ test-web:
 	$(BIN)/python -m pytest tests/integration/web
 
 test-processes:
-	$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/browser
+	$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/browser --ignore=tests/e2e/pages
 
 test-browser:
-	$(BIN)/python -m pytest tests/e2e/browser
+	$(BIN)/python -m pytest tests/e2e/browser tests/e2e/pages
 
 check: install
 	$(BIN)/ruff format --check .
@@ -123,12 +123,13 @@ stress: .venv/dev.stamp
 	$(BIN)/python -m tests.soak.other_browsers
 	$(BIN)/python -m tests.soak.card_testing
 	$(BIN)/python -m tests.soak.stress
+	$(BIN)/python -m tests.soak.live_check
 	$(BIN)/python -m tests.soak.interleavings
 	$(BIN)/python -m tests.soak.fuzz
 
 live-check: .venv/dev.stamp
 	$(NEED) "make live-check" $(BROWSER)
-	@$(BIN)/python -m tests.e2e.live_check
+	@$(BIN)/python -m tests.live_check
 
 screenshots: .venv/dev.stamp
 	$(NEED) "make screenshots" $(BROWSER)

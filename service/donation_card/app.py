@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from starlette.applications import Starlette
@@ -142,6 +143,33 @@ def create_app(settings: Settings) -> ASGIApp:
     for layer, arguments, options in reversed(middleware):
         app = layer(app, *arguments, **options)
     return app
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The parts of the service that the other commands use."""
+
+    campaigns: CampaignFiles
+    totals_store: RedisTotalsStore
+    account: StripeAccount
+    reconciliation: Reconciliation
+
+
+@contextlib.asynccontextmanager
+async def open_application(settings: Settings) -> AsyncIterator[Application]:
+    """Open the use cases without a web server, and close their connections at the end."""
+    campaigns = campaign_files(settings)
+    payments, totals_store = stripe_payments(settings), redis_totals_store(settings)
+    account = StripeAccount(payments, totals_store)
+    recorder = PaymentRecorder(account, campaigns, totals_store, payments)
+    progress = PublicProgress(account, campaigns, totals_store, utc_now)
+    activity = ActivityLog(utc_now)
+    reconciliation = Reconciliation(account, campaigns, totals_store, payments, recorder, progress, activity, utc_now)
+    try:
+        yield Application(campaigns, totals_store, account, reconciliation)
+    finally:
+        await totals_store.close()
+        await payments.close()
 
 
 def campaign_files(settings: Settings) -> CampaignFiles:

@@ -52,7 +52,7 @@ class WebhookHandler:
         self.session_limits.record_signal(record)
         if isinstance(record, PaymentDeclined):
             raise IgnoredEvent("payment_declined")
-        metrics.last_webhook.set(self.activity.record())
+        metrics.last_webhook.metric.set(self.activity.record())
         if _is_expired_session(record):
             metrics.sessions.labels("expired").inc()
         return await self.recorder.record(record, "webhook")

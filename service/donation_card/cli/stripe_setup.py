@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 import click
 
 from donation_card.cli.environment import environment
+from donation_card.domain.campaign import Campaign
 from donation_card.errors import DonationCardError
 from donation_card.settings import Settings, from_environment
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the client of Stripe is slow to import, and `--help` does not need it
     from donation_card.adapters.stripe.provisioning import StripeProvisioning
-    from donation_card.domain.campaign import Campaign
 
 REQUIRED_SETTINGS = ("STRIPE_SECRET_KEY", "PUBLIC_URL", "CAMPAIGNS_DIR", "STRIPE_API_BASE")
 """The others may be missing: this command prints the webhook secret, and does not use Redis."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -15,9 +15,15 @@ from donation_card.domain.progress import Progress
 from donation_card.errors import ProgressUnknown
 from donation_card.observability.metrics import cached_reads
 from donation_card.web.http.cached_response import CachedResponse
-from donation_card.web.http.headers import COOP_UNSAFE_NONE, PUBLIC_CORS, cache_control, content_security_policy
+from donation_card.web.http.headers import (
+    COOP_UNSAFE_NONE,
+    IMAGE_CSP,
+    PUBLIC_CORS,
+    cache_control,
+    content_security_policy,
+)
 from donation_card.web.http.response_cache import ResponseCache
-from donation_card.web.presentation import card as view, feed, images as pictures
+from donation_card.web.presentation import card as view, feed
 from donation_card.web.presentation.documents import CampaignCard
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.translations import Translations, choose_translations
@@ -30,11 +36,8 @@ _MAX_TARGETS = 50
 
 _Key = TypeVar("_Key")
 
-IMAGES: Mapping[str, tuple[Callable[[CampaignCard], bytes], str]] = {
-    "badge.svg": (pictures.badge_svg, "image/svg+xml"),
-    "badge.png": (pictures.badge_png, "image/png"),
-    "share.png": (pictures.open_graph_png, "image/png"),
-}
+IMAGES = {"badge.svg": "image/svg+xml", "badge.png": "image/png", "share.png": "image/png"}
+"""Media type of each image, by the name in its URL."""
 
 
 @dataclass(slots=True)
@@ -80,7 +83,7 @@ class CampaignResponseCache:
         The background task calls it every second. Without `query`, mark all totals stale instead: Redis is known to be
         unavailable, and each query would wait.
         """
-        cached_reads.inc(self._response_cache.take_hits())
+        cached_reads.metric.inc(self._response_cache.take_hits())
         for campaign in self._campaigns.all_visible():
             try:
                 if query:
@@ -191,17 +194,14 @@ class CampaignResponseCache:
 
     async def picture(self, campaign: Campaign, t: Translations, name: str) -> CachedResponse:
         """Return one of IMAGES, neutral for a hidden campaign. One thread at a time draws."""
+        from donation_card.web.presentation import images  # Pillow needs memory, and most workers draw nothing
+
         async with self._drawing:
             entry = self.entry(campaign)
             if (name, t.language) not in entry.responses:
-                draw, media_type = IMAGES[name]
-                body = await run_in_threadpool(draw, self._card_json(entry, t))
-                headers = (
-                    PUBLIC_CORS
-                    | cache_control(_MAX_AGE, revalidate=entry.revalidate)
-                    | {"content-security-policy": pictures.IMAGE_CSP}
-                )
-                entry.responses[name, t.language] = CachedResponse(body, media_type, headers)
+                body = await run_in_threadpool(images.DRAW[name], self._card_json(entry, t))
+                headers = PUBLIC_CORS | cache_control(_MAX_AGE, revalidate=entry.revalidate) | IMAGE_CSP
+                entry.responses[name, t.language] = CachedResponse(body, IMAGES[name], headers)
             return entry.responses[name, t.language]
 
     def _card_json(self, entry: CachedCampaign, t: Translations) -> CampaignCard:

@@ -15,6 +15,7 @@ from donation_card.application.ports.payments import (
     Attribution,
     CheckoutOrder,
     CheckoutSession,
+    PaymentPage,
     Payments,
     SessionStatus,
     UiMode,
@@ -52,11 +53,8 @@ class Provider:
             site="news.example",
             attempt_id=ATTEMPT,
             amount=Money(25_00, "EUR"),
-            ui_mode=ui_mode,
-            description="A new roof",
-            locale="en",
             expires_at=int(time.time()) + 3_600,
-            **urls,
+            page=PaymentPage(ui_mode, "A new roof", "en", **urls),
         )
         return self.run(self.payments.create_session(order, key))
 
