@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ async def year(per_month: int) -> list[int]:
             await worker.progress.refresh(worker.campaign)
         if (second + STEP) % MONTH == 0:
             months.append(payments.reads)
-    return [after - before for before, after in zip(months, months[1:], strict=False)]
+    return [after - before for before, after in pairwise(months)]
 
 
 @pytest.mark.parametrize("per_month", [35, 35_000])
