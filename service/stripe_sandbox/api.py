@@ -1,8 +1,9 @@
 """Serve the part of Stripe's API that the product uses. `account_resources` changes what is set up once."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from stripe.params import (
     DisputeListParams,
@@ -70,7 +71,8 @@ RESOURCES = (
 """Kind, path, parameters of a list and of one object, and the name of the id in an error."""
 
 
-class ApiRequest(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
     """Hold an authenticated request: the id in its path, if any, and its parameters before validation."""
 
     id: str

@@ -4,8 +4,9 @@ Both are HTML forms that work without JavaScript. The state of the session decid
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from babel.numbers import format_currency
@@ -29,7 +30,8 @@ ENDED = "You did it. You have either completed the payment process, or a timeout
 templates = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
 
 
-class FormState(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FormState:
     """Hold what the form shows again after an error; never the card number."""
 
     email: str = ""

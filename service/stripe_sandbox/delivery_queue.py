@@ -2,13 +2,14 @@
 
 import asyncio
 from contextlib import suppress
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from stripe_sandbox.clock import Clock
 from stripe_sandbox.store import Store
 
 
-class Delivery(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Delivery:
     number: int
     event: str
     attempts: int

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from stripe_sandbox.api_errors import ApiError
 from stripe_sandbox.clock import Clock
@@ -18,7 +18,8 @@ RETENTION = 24 * 3600
 MAX_KEY_LENGTH = 255
 
 
-class ApiResponse(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ApiResponse:
     status: int
     body: bytes
     request_id: str

@@ -4,12 +4,14 @@ Only the outcome and a summary leave this module. A typed number is never stored
 """
 
 import re
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal
 
 Outcome = Literal["succeeds", "declined", "requires_action", "settles", "bounces"]
 
 
-class PaymentMethod(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PaymentMethod:
     outcome: Outcome
     type: Literal["card", "sepa_debit"]
     summary: dict[str, Any]

@@ -1,13 +1,14 @@
 """Choose the webhook endpoint that receives an event."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from stripe_sandbox.objects import ENDPOINT
 from stripe_sandbox.sandbox_settings import SandboxSettings
 from stripe_sandbox.store import Store
 
 
-class WebhookEndpoint(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class WebhookEndpoint:
     url: str
     secret: str
 
