@@ -9,7 +9,14 @@ from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.application.ports.payments import CheckoutSession, SessionStatus, StripeRecord
 from donation_card.observability.metrics import stripe_reads
 
-from tests.soak.reads_year import DAY, LEAST_READS, READS_A_PAYMENT, ListedObjects, Year, simulate
+from tests.soak.reads_year import (
+    DAY,
+    LEAST_READS,
+    READS_A_PAYMENT,
+    ListedObjects,
+    Year,
+    simulate,
+)
 from tests.support.sandbox import KEY, sandbox_with
 
 
