@@ -449,7 +449,7 @@ class Scenario:
     def check(self, worker: ModelWorker, when: str) -> None:
         expected = worker.stripe.expected(self.currencies())
         for campaign in self.campaigns.all():
-            found, wanted = self.totals(worker, campaign.id), expected[campaign.id]
+            found, wanted = self.totals(worker, campaign.totals_name), expected[campaign.id]
             assert found == wanted, f"{when}: {campaign.id} of {worker.stripe.account} has {found}, not {wanted}"
             if campaign.publication.immediate or when == "after a day":
                 self.check_public(worker, campaign, wanted, when)

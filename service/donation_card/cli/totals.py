@@ -26,7 +26,7 @@ async def _totals(settings: Settings, campaign_id: str) -> None:
     async with open_application(settings) as application:
         campaign = application.campaigns.get(campaign_id)
         account = await application.account.get()
-        found = await application.totals_store.totals(account, campaign.id)
+        found = await application.totals_store.totals(account, campaign.totals_name)
     click.echo(f"campaign  {campaign.id} ({account.id}, {account.environment})")
     if found is None:
         click.echo("raised    unknown: the service builds the totals within seconds after it starts")

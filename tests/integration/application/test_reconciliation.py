@@ -221,7 +221,7 @@ def test_killed_rebuild_marks_and_leaves_nothing(harness: TotalsHarness, seen: i
         account = await worker.account.get()
         with pytest.raises(asyncio.CancelledError):
             await worker.reconciliation.run()
-        return await worker.totals_store.totals(account, "roof")
+        return await worker.totals_store.totals(account, "roof/EUR")
 
     assert harness.run(killed()) is None
     assert harness.pass_() == Totals(75_00, 3)

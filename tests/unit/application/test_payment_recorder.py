@@ -197,4 +197,4 @@ def test_bank_country_is_counted(record: object, counted: int) -> None:
 async def test_totals_are_known_after_a_sync(worker: Worker) -> None:
     worker.at_stripe(paid_session(1))
     await worker.reconciliation.run()
-    assert await worker.store.totals(ACCOUNT, "roof") == Totals(25_00, 1)
+    assert await worker.store.totals(ACCOUNT, "roof/EUR") == Totals(25_00, 1)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 async def sync(worker: Worker) -> Totals | None:
     await worker.reconciliation.run()
-    return await worker.store.totals(ACCOUNT, "roof")
+    return await worker.store.totals(ACCOUNT, "roof/EUR")
 
 
 async def history(worker: Worker) -> SyncHistory:
@@ -99,7 +99,7 @@ async def test_sync_that_lost_its_generation_proves_nothing(worker: Worker, monk
         patch.setattr(worker.store, "begin_sync", begin_sync)
         worker.clock.advance(SYNC_INTERVAL)
         await sync(worker)
-    assert (await worker.store.begin_sync(ACCOUNT, "roof")).since == NOW
+    assert (await worker.store.begin_sync(ACCOUNT, "roof/EUR")).since == NOW
 
 
 async def test_unknown_totals_are_rebuilt(worker: Worker) -> None:
@@ -134,7 +134,7 @@ async def test_dry_run_changes_nothing(worker: Worker) -> None:
     worker.at_stripe(paid_session(1))
     (report,) = await worker.reconciliation.rebuild(dry_run=True)
     assert (report.before, report.after, report.mismatch) == (Totals(0, 0), Totals(25_00, 1), True)
-    assert await worker.store.totals(ACCOUNT, "roof") == Totals(0, 0)
+    assert await worker.store.totals(ACCOUNT, "roof/EUR") == Totals(0, 0)
 
 
 async def test_rebuild_reports_progress(worker: Worker) -> None:
@@ -156,7 +156,7 @@ async def test_rebuild_is_overtaken(worker: Worker, monkeypatch: pytest.MonkeyPa
     original = getattr(worker.store, step)
 
     async def overtaken(account: object, rebuild: Rebuild, last: ObjectState | int) -> object:
-        await worker.store.begin_rebuild(ACCOUNT, "roof")
+        await worker.store.begin_rebuild(ACCOUNT, "roof/EUR")
         return await original(account, rebuild, last)
 
     monkeypatch.setattr(worker.store, step, overtaken)
@@ -326,7 +326,7 @@ async def test_stored_instant_ahead_of_now_is_unknown(worker: Worker, ahead: int
     await worker.reconciliation.run_if_due()
     assert metrics.future_instants.create()._value.get() > before
     expected = Totals(25_00, 1) if instant != "last_sync_at" else Totals(0, 0)
-    assert await worker.store.totals(ACCOUNT, "roof") == expected
+    assert await worker.store.totals(ACCOUNT, "roof/EUR") == expected
     assert (await history(worker)).last_sync_at == int(worker.clock.at)
 
 
@@ -359,7 +359,7 @@ async def test_clock_40_days_ahead_for_8_seconds_is_right_again(ahead: int, ever
     for _ in range(3):
         await tick()
         worker.clock.advance(2)
-    assert await worker.store.totals(ACCOUNT, "roof") == Totals(55_00, 2)
+    assert await worker.store.totals(ACCOUNT, "roof/EUR") == Totals(55_00, 2)
     assert metrics.future_instants.create()._value.get() > before, "the alert fires"
     seen = await history(worker)
     assert seen.last_sync_at is not None
