@@ -30,7 +30,7 @@ def raised(worker: Worker) -> tuple[int, bool] | None:
 
 async def test_progress_is_unknown_before_the_first_refresh(worker: Worker) -> None:
     assert worker.progress.get(worker.campaign) is None
-    assert worker.progress.stale_campaigns() == ["roof: unknown"]
+    assert worker.progress.stale_campaigns() == ["roof: unknown (EUR)"]
     assert worker.progress.visible() == {}
 
 
