@@ -117,19 +117,20 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def _served(apps: Sequence[ASGIApp], sockets: list[socket.socket]) -> AsyncIterator[None]:
-    configs = [
-        uvicorn.Config(
-            app,
-            http=LimitedHttpProtocol,
-            proxy_headers=False,
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            timeout_graceful_shutdown=3,
+    servers = [
+        _Server(
+            uvicorn.Config(
+                app,
+                http=LimitedHttpProtocol,
+                proxy_headers=False,
+                access_log=False,
+                log_level="warning",
+                server_header=False,
+                timeout_graceful_shutdown=3,
+            )
         )
         for app in apps
     ]
-    servers = [_Server(config) for config in configs]
     tasks = [
         asyncio.create_task(server.serve(sockets=[listening]))
         for server, listening in zip(servers, sockets, strict=True)

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
@@ -33,8 +33,6 @@ _MAX_AGE = 30
 
 _MAX_TARGETS = 50
 """Request targets of one campaign in the response cache. Clients can add any query."""
-
-_Key = TypeVar("_Key")
 
 IMAGES = {"badge.svg": "image/svg+xml", "badge.png": "image/png", "share.png": "image/png"}
 """Media type of each image, by the name in its URL."""
@@ -74,7 +72,7 @@ class CampaignResponseCache:
         self._campaigns, self._progress = campaigns, progress
         self._renderer, self._response_cache = pages, response_cache
         self._entries: dict[str, CachedCampaign] = {}
-        self._lists: dict[str, CachedResponse] = {}
+        self._lists: dict[tuple[str, str], CachedResponse] = {}
         self._drawing = asyncio.Lock()
 
     async def refresh(self, *, query: bool = True) -> None:
@@ -184,7 +182,7 @@ class CampaignResponseCache:
                 revalidate=any(entry.revalidate for entry in opened),
             )
 
-        return _get_or_make(self._lists, t.language, make)
+        return _get_or_make(self._lists, ("list", t.language), make)
 
     def feed(self, campaign: Campaign, t: Translations) -> CachedResponse:
         def make() -> CachedResponse:
@@ -212,7 +210,7 @@ class CampaignResponseCache:
 
 
 def _get_or_make(
-    responses: dict[_Key, CachedResponse], key: _Key, make: Callable[[], CachedResponse]
+    responses: dict[tuple[str, str], CachedResponse], key: tuple[str, str], make: Callable[[], CachedResponse]
 ) -> CachedResponse:
     if key not in responses:
         responses[key] = make()

@@ -28,6 +28,7 @@ from tests.support.fakes import FakeClock, FakePayments
 from tests.support.sandbox import KEY, Sandbox
 
 ATTEMPT = "a" * 22
+EXPIRES_AT = int(time.time()) + 3_600  # the same for the same order, also in the next second
 
 
 class Provider:
@@ -53,7 +54,7 @@ class Provider:
             site="news.example",
             attempt_id=ATTEMPT,
             amount=Money(25_00, "EUR"),
-            expires_at=int(time.time()) + 3_600,
+            expires_at=EXPIRES_AT,
             page=PaymentPage(ui_mode, "A new roof", "en", **urls),
         )
         return self.run(self.payments.create_session(order, key))
