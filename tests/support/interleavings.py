@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -186,8 +187,8 @@ class Scenario:
         self.stripes = [ModelStripe(name, dice, self.time) for name in accounts]
         self.workers = [ModelWorker(self, stripe) for stripe in (*self.stripes, self.stripes[0])]
         self.actors: list[Actor] = []
-        self.counted: dict[str, set[str]] = {stripe.account: set() for stripe in self.stripes}
-        """Account → the payments to the first campaign whose webhooks were answered with 200."""
+        self.counted: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        """Account and currency → the payments to the first campaign whose webhooks were answered with 200."""
         self.is_exact = True
         """Nothing was set back or changed by hand, so that what was acknowledged is in the totals."""
 
@@ -488,15 +489,16 @@ class Scenario:
         if subject.get("payment_status") == "paid" and event in stripe.events.values():
             campaign, first = (subject["metadata"] or {}).get("campaign"), self.campaigns.all()[0]
             if campaign == first.id and subject["currency"] == first.currency.lower():
-                self.counted[stripe.account].add(subject["payment_intent"])
+                self.counted[stripe.account, first.currency].add(subject["payment_intent"])
 
     def check_running(self, worker: ModelWorker) -> None:
         """Check totals that are known: they have each payment that was acknowledged, and none that Stripe lacks."""
         faulty, self.faulty = self.faulty, False
-        found = self.totals(worker, self.campaigns.all()[0].id)
+        campaign = self.campaigns.all()[0]
+        found = self.totals(worker, campaign.totals_name)
         self.faulty = faulty
         if found is not None and self.is_exact and self.clocks_were_right:
-            counted = len(self.counted[worker.stripe.account])
+            counted = len(self.counted[worker.stripe.account, campaign.currency])
             assert found.payments >= counted, f"{counted} payments were acknowledged, {found.payments} are counted"
             assert found.payments <= len(worker.stripe.payments), "more payments than Stripe has"
 
