@@ -122,6 +122,7 @@ stress: .venv/dev.stamp
 	$(BIN)/python -m tests.soak.mutants
 	$(BIN)/python -m tests.soak.other_browsers
 	$(BIN)/python -m tests.soak.card_testing
+	$(BIN)/python -m tests.soak.reads_year
 	$(BIN)/python -m tests.soak.stress
 	$(BIN)/python -m tests.soak.live_check
 	$(BIN)/python -m tests.soak.interleavings
