@@ -127,6 +127,7 @@ stress: .venv/dev.stamp
 	$(BIN)/python -m tests.soak.mutants
 	@$(MAKE) --no-print-directory test-browsers
 	$(BIN)/python -m tests.soak.card_testing
+	$(BIN)/python -m tests.soak.reads_year
 	$(BIN)/python -m tests.soak.stress
 	$(BIN)/python -m tests.soak.live_check
 	$(BIN)/python -m tests.soak.interleavings

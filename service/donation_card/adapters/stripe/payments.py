@@ -21,6 +21,7 @@ from donation_card.adapters.stripe.client import (
 from donation_card.adapters.stripe.objects import (
     DECLINE_EVENT,
     HANDLED_EVENTS,
+    LISTED_EVENTS,
     attributed,
     create_params,
     parse_attribution,
@@ -61,10 +62,8 @@ def _is_of_account(event: dict[str, Any], account_id: str) -> bool:
     `account` is that of a connected account. An event of an organisation has a `context` instead: the path to its
     account, such as `org_1/acct_1`.
     """
-    for owner in (event.get("account"), event.get("context")):
-        if owner and str(owner).rpartition("/")[2] != account_id:
-            return False
-    return True
+    owners = filter(None, (event.get("account"), event.get("context")))
+    return all(str(owner).rpartition("/")[2] == account_id for owner in owners)
 
 
 class StripePayments:
@@ -177,7 +176,7 @@ class StripePayments:
             raise incomplete
 
     async def list_changed_since(self, changed: int) -> AsyncIterator[StripeRecord]:
-        params: Any = {"created": {"gte": changed}, "types": list(HANDLED_EVENTS), "limit": 100}
+        params: Any = {"created": {"gte": changed}, "types": LISTED_EVENTS, "limit": 100}
         async for event in iterate_pages(self._client.v1.events.list_async(params)):
             fields = _to_dict(event) or {}
             kind = HANDLED_EVENTS.get(str(fields.get("type")), "event")

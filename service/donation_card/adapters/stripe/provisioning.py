@@ -26,7 +26,12 @@ from donation_card.domain.money import Money
 from donation_card.errors import NotFound, StripeKeyRejected
 
 API_VERSION = stripe.api_version
-"""The version of the events that `objects` parses. An endpoint keeps the version with which it was created."""
+"""The version of our requests, and of the endpoint that `stripe setup` creates. An endpoint keeps its version.
+
+Stripe renders the object of an event in the version that the account had when it happened. `events.list` returns such
+objects, and so does an endpoint without a version. So `objects` reads only fields that have the same meaning in every
+version since 2023-10-16. docs/stripe.md lists them.
+"""
 
 WEBHOOK_EVENTS = (*HANDLED_EVENTS, DECLINE_EVENT)
 """The events that an endpoint must send, and no others: those that change totals, and the signal of card testing."""
