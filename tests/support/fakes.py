@@ -89,28 +89,34 @@ class _Generation:
     """Hold the objects of one generation, and the time up to which it is complete."""
 
     objects: dict[tuple[ObjectKind, str], ObjectState] = field(default_factory=dict)
-    amounts: dict[tuple[ObjectKind, str], int] = field(default_factory=dict)
+    waiting: dict[str, int] = field(default_factory=dict)
+    """Payment that is reversed but does not count → the number of updates when its first reversal came."""
     cursor: int | None = None
 
-    def apply(self, state: ObjectState) -> bool:
+    def apply(self, state: ObjectState, updates: int = 0) -> bool:
         name = state.kind, state.object_id
         known = self.objects.get(name)
-        if known is not None and state.version <= known.version:
+        later = (state.version, -state.amount) > ((known.version, -known.amount) if known else (0, 0))
+        if state.version == 0 or not later:
             return False
         self.objects[name] = state
-        return state.version > 0
+        if state.kind is ObjectKind.PAYMENT:
+            self.waiting.pop(state.payment, None)
+        elif (ObjectKind.PAYMENT, state.payment) not in self.objects:
+            self.waiting.setdefault(state.payment, updates)
+        return known is None or (known.amount != state.amount and (ObjectKind.PAYMENT, state.payment) in self.objects)
+
+    def counted(self) -> list[ObjectState]:
+        return [each for each in self.objects.values() if (ObjectKind.PAYMENT, each.payment) in self.objects]
 
     def totals(self) -> Totals:
-        states = self.objects.values()
-        return Totals(
-            sum(state.cumulative_amounts[-1] for state in states),
-            sum(state.kind is ObjectKind.PAYMENT and state.version > 0 for state in states),
-        )
+        payments = sum(state.kind is ObjectKind.PAYMENT for state in self.objects.values())
+        return Totals(sum(state.amount for state in self.counted()), payments)
 
     def by_site(self) -> dict[str, int]:
         sums: dict[str, int] = defaultdict(int)
-        for state in self.objects.values():
-            sums[state.site] += state.cumulative_amounts[-1]
+        for state in self.counted():
+            sums[state.site] += state.amount
         return {site: total for site, total in sums.items() if total}
 
 
@@ -145,8 +151,8 @@ class FakeTotalsStore:
         totals = self._opened(account, state.campaign)
         totals.updates += 1
         if totals.rebuild:
-            totals.generations[totals.rebuild].apply(state)
-        applied = totals.generations[totals.current].apply(state)
+            totals.generations[totals.rebuild].apply(state, totals.updates)
+        applied = totals.generations[totals.current].apply(state, totals.updates)
         return ApplyResult.APPLIED if applied else ApplyResult.UNCHANGED
 
     async def publish_if_due(
@@ -214,17 +220,17 @@ class FakeTotalsStore:
 
     async def begin_sync(self, account: Account, campaign: str) -> SyncRun:
         totals = self._opened(account, campaign)
-        return SyncRun(totals.current, totals.generations[totals.current].cursor)
+        return SyncRun(totals.current, totals.generations[totals.current].cursor, totals.updates)
 
-    async def advance_cursor(self, account: Account, campaign: str, run: SyncRun, cursor: int) -> bool:
+    async def advance_cursor(self, account: Account, campaign: str, run: SyncRun, cursor: int) -> int | None:
         self._check_available()
         found = self._totals.get((account, campaign))
         if found is None or found.current != run.generation or found.generations[run.generation].cursor is None:
-            return False
+            return None
         generation = found.generations[run.generation]
         stored = generation.cursor or 0
         generation.cursor = cursor if stored > self.clock().timestamp() + MAX_AHEAD else max(stored, cursor)
-        return True
+        return sum(since <= run.updates for since in generation.waiting.values())
 
     async def begin_rebuild(self, account: Account, campaign: str) -> Rebuild:
         totals = self._opened(account, campaign)
@@ -298,10 +304,11 @@ class FakeTotalsStore:
 
     def _compared(self, found: _CampaignTotals, rebuild: Rebuild) -> RebuildReport:
         before, after = found.generations[found.current], found.generations[rebuild.generation]
+        uncounted = list(after.waiting.values()).count(0)
         if before.cursor is None:
-            return RebuildReport(rebuild.campaign, None, after.totals(), mismatch=False)
+            return RebuildReport(rebuild.campaign, None, after.totals(), mismatch=False, uncounted=uncounted)
         mismatch = (before.totals(), before.by_site()) != (after.totals(), after.by_site())
-        return RebuildReport(rebuild.campaign, before.totals(), after.totals(), mismatch)
+        return RebuildReport(rebuild.campaign, before.totals(), after.totals(), mismatch, uncounted)
 
 
 class FakeRateLimiter:

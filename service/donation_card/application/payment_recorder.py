@@ -84,7 +84,8 @@ class PaymentRecorder:
                 log.error(LogEvent.REFUND_STATUS_UNKNOWN, refund=record.id, status=record.unknown_status)
                 metrics.not_counted.labels("status_unknown").inc()
             state = ObjectState(
-                attribution.campaign, record.kind, record.id, record.cumulative_amounts, attribution.site
+                *(attribution.campaign, record.kind, record.id, str(record.payment_intent)),
+                *(record.version, record.amount, attribution.site),
             )
         elif record.campaign is None:
             raise IgnoredEvent("other_product")
@@ -128,7 +129,7 @@ class PaymentRecorder:
             raise IgnoredEvent("wrong_currency")
 
     async def _attribution(self, record: RefundOrDispute, trust_recent_answers: bool) -> Attribution:
-        """Find the campaign of a refund or dispute, which names only its payment."""
+        """Find the campaign in which the payment of a refund or dispute counts: that of its checkout session."""
         payment, attribution = record.payment_intent, record.attribution
         if attribution is None and payment and not (trust_recent_answers and self._is_unrelated(payment)):
             attribution = await self.payments.attribution(payment)

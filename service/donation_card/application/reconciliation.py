@@ -118,9 +118,11 @@ class Reconciliation:
             since = min((run.since for run in syncs.values() if run.since is not None), default=began)
             news = await self._apply_news(since)
             advanced = await self._for_each(syncs, lambda name: store.advance_cursor(account, name, syncs[name], began))
-            for name, advance in advanced.items():
-                if not advance:
+            for name, uncounted in advanced.items():
+                if uncounted is None:
                     log.warning(LogEvent.SYNC_INVALIDATED, campaign=name)  # the next sync repairs it
+                else:
+                    _report_uncounted(name, uncounted)
             log.info(LogEvent.SYNC_FINISHED, since=since, news=news)
             self.history = SyncHistory(began, history.last_rebuild_at, 0 if news else history.empty_syncs + 1)
         await store.save_sync_history(account, self.history)
@@ -162,6 +164,7 @@ class Reconciliation:
         reports = [report for report in finished.values() if report]
         for report in reports:
             _log_mismatch(report)
+            _report_uncounted(report.campaign, 0 if dry_run else report.uncounted)
         if len(reports) < len(finished):
             raise _overtaken()
         log.info(LogEvent.REBUILD_FINISHED, campaigns=len(reports), dry_run=dry_run)
@@ -306,6 +309,13 @@ def _log_mismatch(report: RebuildReport) -> None:
         metrics.mismatches.labels(report.campaign).inc()
         before, after = report.before and report.before.raised, report.after.raised
         log.error(LogEvent.TOTALS_MISMATCH, campaign=report.campaign, had=before, found=after)
+
+
+def _report_uncounted(campaign: str, payments: int) -> None:
+    """Report payments that are refunded or disputed, but do not count after a complete sync."""
+    if payments:
+        metrics.not_counted.labels("reversal_without_payment").inc(payments)
+        log.error(LogEvent.REVERSAL_WITHOUT_PAYMENT, campaign=campaign, payments=payments)
 
 
 def _overtaken() -> TotalsUnavailable:

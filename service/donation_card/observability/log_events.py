@@ -31,6 +31,7 @@ class LogEvent(StrEnum):
     REBUILD_FINISHED = "rebuild_finished"
     REBUILD_STARTED = "rebuild_started"
     REFUND_STATUS_UNKNOWN = "refund_status_unknown"
+    REVERSAL_WITHOUT_PAYMENT = "reversal_without_payment"
     SESSION_STATUS_UNKNOWN = "session_status_unknown"
     SYNC_FINISHED = "sync_finished"
     SYNC_INVALIDATED = "sync_invalidated"

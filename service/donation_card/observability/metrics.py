@@ -92,6 +92,7 @@ NOT_COUNTED_REASONS: Final = (
     "other_product",
     "payment_incomplete",
     "payment_unknown",
+    "reversal_without_payment",
     "status_unknown",
     "wrong_currency",
 )

@@ -11,12 +11,12 @@ from donation_card.application.ports.payments import Account
 from donation_card.application.ports.totals import ApplyResult, RebuildReport, SyncHistory, TotalsStore
 from donation_card.domain.lifetimes import STALE_AFTER
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal
-from donation_card.domain.totals import ObjectState, Totals, payment, refund
+from donation_card.domain.totals import ObjectState, Totals, dispute, payment, refund
 
 pytestmark = pytest.mark.anyio
 
-ADA = payment("roof", "pi_ada", 25_00, paid=True, site="news.example")
-BORIS = payment("roof", "pi_boris", 110_00, paid=True)
+ADA = payment("roof", "pi_ada", 25_00, site="news.example")
+BORIS = payment("roof", "pi_boris", 110_00)
 VILNIUS = ZoneInfo("Europe/Vilnius")
 IMMEDIATE = PublicationPolicy(0, 1, 0, VILNIUS)
 SCHEDULED = PublicationPolicy(6 * 3600, 100_00, 2, VILNIUS)
@@ -46,10 +46,58 @@ async def test_totals_are_unknown_before_a_rebuild(store: TotalsStore, account: 
 
 async def test_state_applies_once_and_in_any_order(store: TotalsStore, account: Account) -> None:
     await build(store, account)
-    failed, pending = (refund("roof", "re_1", 5_00, status) for status in ("failed", "pending"))
+    failed, pending = (refund("roof", "re_1", "pi_ada", 5_00, status) for status in ("failed", "pending"))
     results = [await store.apply(account, state) for state in (failed, pending, ADA, ADA)]
     assert results == [ApplyResult.APPLIED, ApplyResult.UNCHANGED, ApplyResult.APPLIED, ApplyResult.UNCHANGED]
     assert await store.totals(account, "roof") == Totals(25_00, 1)
+
+
+async def test_reversal_counts_from_the_moment_its_payment_counts(store: TotalsStore, account: Account) -> None:
+    await build(store, account, BORIS)
+    reversals = [
+        refund("roof", "re_1", "pi_ada", 5_00, "pending"),
+        refund("roof", "re_2", "pi_ada", 7_00, "failed"),
+        refund("roof", "re_2", "pi_ada", 7_00, "pending"),
+        dispute("roof", "dp_1", "pi_ada", 10_00, 1),
+        dispute("roof", "dp_1", "pi_ada", 2_00, 2),
+    ]
+    for state in reversals:
+        await store.apply(account, state)
+        assert await store.totals(account, "roof") == Totals(110_00, 1)
+    await store.apply(account, ADA)
+    assert await store.totals(account, "roof") == Totals(128_00, 2)
+    for state in (*reversals, refund("roof", "re_1", "pi_ada", 5_00, "failed")):
+        await store.apply(account, state)
+    assert await store.totals(account, "roof") == Totals(133_00, 2)
+
+
+async def test_reversal_without_payment_is_found_by_the_next_sync(store: TotalsStore, account: Account) -> None:
+    await build(store, account)
+    early, now = await store.begin_sync(account, "roof"), int(time.time())
+    for number in (1, 2):
+        await store.apply(account, refund("roof", f"re_{number}", "pi_ada", 5_00, "pending"))
+    await store.apply(account, refund("roof", "re_3", "pi_boris", 5_00, "pending"))
+    assert await store.advance_cursor(account, "roof", early, now) == 0, "they came during the sync"
+    late = await store.begin_sync(account, "roof")
+    await store.apply(account, BORIS)
+    assert await store.advance_cursor(account, "roof", late, now) == 1
+    await store.apply(account, ADA)
+    assert await store.advance_cursor(account, "roof", late, now) == 0
+    assert await store.totals(account, "roof") == Totals(120_00, 2)
+
+
+async def test_reversal_that_a_rebuild_lists_without_payment_is_found(store: TotalsStore, account: Account) -> None:
+    listed = refund("roof", "re_1", "pi_ada", 5_00, "pending")
+    report = await build(store, account, listed, BORIS)
+    assert report == RebuildReport("roof", None, Totals(110_00, 1), mismatch=False, uncounted=1)
+    run = await store.begin_sync(account, "roof")
+    assert await store.advance_cursor(account, "roof", run, int(time.time())) == 1
+    rebuild = await store.begin_rebuild(account, "roof")
+    await store.apply(account, refund("roof", "re_2", "pi_clara", 5_00, "pending"))
+    for state in (ADA, listed, BORIS):
+        await store.apply_to_rebuild(account, rebuild, state)
+    report = await store.promote_rebuild(account, rebuild, int(time.time()))
+    assert report == RebuildReport("roof", Totals(110_00, 1), Totals(130_00, 2), mismatch=True, uncounted=0)
 
 
 async def test_accounts_and_modes_are_separate(store: TotalsStore, account: Account) -> None:
@@ -70,7 +118,7 @@ async def test_rebuild_reports_before_after_and_mismatch(store: TotalsStore, acc
 
 async def test_donation_on_another_site_is_a_mismatch(store: TotalsStore, account: Account) -> None:
     await build(store, account, ADA)
-    report = await build(store, account, payment("roof", "pi_ada", 25_00, paid=True, site="other"))
+    report = await build(store, account, payment("roof", "pi_ada", 25_00, site="other"))
     assert report
     assert report.mismatch
 
@@ -105,13 +153,13 @@ async def test_discarded_rebuild_changes_nothing(store: TotalsStore, account: Ac
 async def test_sync_advances_only_the_built_generation(store: TotalsStore, account: Account) -> None:
     unbuilt = await store.begin_sync(account, "roof")
     assert unbuilt.since is None
-    assert not await store.advance_cursor(account, "roof", unbuilt, 1)
+    assert await store.advance_cursor(account, "roof", unbuilt, 1) is None
     now = int(time.time())
     await build(store, account, cursor=now - 60)
-    assert not await store.advance_cursor(account, "roof", unbuilt, now), "its generation was replaced"
+    assert await store.advance_cursor(account, "roof", unbuilt, now) is None, "its generation was replaced"
     run = await store.begin_sync(account, "roof")
     assert run.since == now - 60
-    assert await store.advance_cursor(account, "roof", run, now)
+    assert await store.advance_cursor(account, "roof", run, now) == 0
     assert (await store.begin_sync(account, "roof")).since == now
 
 
@@ -163,7 +211,7 @@ async def test_scheduled_total_is_rounded_and_moves_once(store: TotalsStore, acc
     first = await published(store, account, SCHEDULED)
     assert first
     assert (first.via_stripe, first.payments_at_last_change) == (100_00, 2)
-    await store.apply(account, payment("roof", "pi_cyril", 200_00, paid=True))
+    await store.apply(account, payment("roof", "pi_cyril", 200_00))
     assert await published(store, account, SCHEDULED, ended=True) == first, "the period is decided"
 
 

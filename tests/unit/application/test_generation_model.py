@@ -32,22 +32,30 @@ AMOUNTS = ((0, 50), (0, -20, 0), (0, -30, 0, -30))
 
 
 class Generation:
-    __slots__ = ("cursor", "raised", "versions")
+    __slots__ = ("cursor", "raised", "versions", "waiting")
 
     def __init__(self) -> None:
         self.versions: dict[int, int] = {}
+        self.waiting: dict[int, int] = {}
+        """Payment that does not count → the sum of its reversals."""
         self.raised = 0
         self.cursor = -1  # not complete
 
-    def apply(self, name: int, kind: int, version: int) -> None:
+    def apply(self, name: int, kind: int, version: int, payment: int) -> None:
         known = self.versions.get(name, 0)
-        if version > known:
-            self.versions[name] = version
-            self.raised += AMOUNTS[kind][version] - AMOUNTS[kind][known]
+        if version <= known:
+            return
+        self.versions[name] = version
+        difference = AMOUNTS[kind][version] - AMOUNTS[kind][known]
+        if kind == PAYMENT or self.versions.get(payment):
+            self.raised += difference + self.waiting.pop(name, 0)
+        else:
+            self.waiting[payment] = self.waiting.get(payment, 0) + difference
 
     def copy(self) -> Generation:
         other = Generation()
         other.versions, other.raised, other.cursor = self.versions.copy(), self.raised, self.cursor
+        other.waiting = self.waiting.copy()
         return other
 
 
@@ -71,6 +79,8 @@ class Scenario:
         self.random = random
         self.now = 0
         self.kind: list[int] = []
+        self.payment: list[int] = []
+        """Object → the payment that it is or reverses."""
         self.created: list[int] = []
         self.version: list[int] = []
         self.events: list[tuple[int, int]] = []
@@ -107,7 +117,9 @@ class Scenario:
         random = self.random
         name = int(random.random() * (len(self.version) + 1))
         if name == len(self.version):
-            self.kind.append(int(random.random() * 3))
+            payments = [payment for payment, kind in enumerate(self.kind) if kind == PAYMENT]
+            self.kind.append(int(random.random() * 3) if payments else PAYMENT)
+            self.payment.append(name if self.kind[name] == PAYMENT else random.choice(payments))
             self.created.append(self.now)
             self.version.append(0)
             if random.random() < 0.4:  # not paid yet
@@ -127,11 +139,11 @@ class Scenario:
     def apply(self, name: int, version: int) -> None:
         if self.current is None:
             self.current = Generation()
-        self.current.apply(name, self.kind[name], version)
+        self.current.apply(name, self.kind[name], version, self.payment[name])
         for listing in self.listings:
             listing.from_webhooks.append((name, version))
         if self.rebuild is not None:
-            self.rebuild.apply(name, self.kind[name], version)
+            self.rebuild.apply(name, self.kind[name], version, self.payment[name])
 
     def list_a_page(self) -> None:
         random = self.random
@@ -151,7 +163,7 @@ class Scenario:
                 if not listing.is_rebuild:
                     self.apply(name, self.version[name])
                 elif listing.generation is self.rebuild:
-                    listing.generation.apply(name, self.kind[name], self.version[name])
+                    listing.generation.apply(name, self.kind[name], self.version[name], self.payment[name])
             del listing.names[-2:]
             return
         self.listings.remove(listing)
@@ -195,8 +207,9 @@ class Scenario:
         raised = 0
         for name, version in generation.versions.items():
             assert version <= self.version[name], "Stripe never sent this version"
-            raised += AMOUNTS[self.kind[name]][version]
-        assert generation.raised == raised, "each object counts once, with its highest version"
+            if generation.versions.get(self.payment[name]):
+                raised += AMOUNTS[self.kind[name]][version]
+        assert generation.raised == raised, "each object counts once, with its highest version, while its payment does"
 
     def finish(self) -> None:
         """Rebuild once more, as happens every day. The totals equal Stripe's."""
@@ -212,9 +225,10 @@ class Scenario:
             if not listing.names:
                 break
             for name in listing.names[-2:]:
-                self.rebuild.apply(name, self.kind[name], self.version[name])
+                self.rebuild.apply(name, self.kind[name], self.version[name], self.payment[name])
             del listing.names[-2:]
-        true = sum(AMOUNTS[kind][version] for kind, version in zip(self.kind, self.version, strict=True))
+        objects = zip(self.kind, self.version, self.payment, strict=True)
+        true = sum(AMOUNTS[kind][version] for kind, version, payment in objects if self.version[payment])
         assert self.rebuild.raised == true
 
 

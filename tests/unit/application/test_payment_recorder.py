@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 
 def refund(payment: str | None = "pi_1", attribution: Attribution | None = None) -> RefundOrDispute:
-    return RefundOrDispute(ObjectKind.REFUND, "re_1", payment, "EUR", (0, -10_00), attribution)
+    return RefundOrDispute(ObjectKind.REFUND, "re_1", payment, "EUR", 1, -10_00, attribution)
 
 
 async def test_paid_session_counts_once(worker: Worker) -> None:
@@ -102,6 +102,7 @@ async def test_refund_is_attributed_by_its_payment(worker: Worker) -> None:
 
 async def test_refund_with_attribution_needs_no_request(worker: Worker) -> None:
     await worker.recorder.record(refund(attribution=Attribution("roof", "other")), "sync")
+    assert worker.applied() == Totals(0, 0)
     assert "attribution" not in worker.payments.requests
 
 

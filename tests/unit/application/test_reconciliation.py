@@ -59,7 +59,7 @@ async def test_sync_reads_the_overlap_again(worker: Worker) -> None:
 async def test_sync_applies_late_changes(worker: Worker) -> None:
     worker.at_stripe(paid_session(1, site="news.example"))
     await sync(worker)
-    worker.payments.changed = [RefundOrDispute(ObjectKind.REFUND, "re_1", None, "EUR", (0, -5_00))]
+    worker.payments.changed = [RefundOrDispute(ObjectKind.REFUND, "re_1", None, "EUR", 1, -5_00)]
     worker.payments.changed += [paid_session(2, created=1)]
     assert await sync(worker) == Totals(50_00, 2)
 

@@ -11,7 +11,7 @@ from donation_card.domain.totals import ObjectState, Totals
 
 
 class ApplyResult(Enum):
-    """`UNCHANGED` means that this version of the object or a later one was applied before."""
+    """`UNCHANGED` means that no total depends on the state: this version or a later one was applied before."""
 
     APPLIED = "applied"
     UNCHANGED = "unchanged"
@@ -22,11 +22,13 @@ class SyncRun:
     """One incremental sync of a campaign: the generation that it updates, and its start.
 
     `since` is the time (UTC seconds) at which the last complete sync began. None means that the totals are unknown: the
-    generation was never built, lost data or contradicts itself. Then only a full rebuild helps.
+    generation was never built, lost data or contradicts itself. Then only a full rebuild helps. `updates` were applied
+    before this run.
     """
 
     generation: str
     since: int | None
+    updates: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +45,14 @@ class RebuildReport:
     """The result of a full rebuild.
 
     `before` is None if the totals were unknown. `mismatch` is true if complete totals differed from Stripe, even for
-    one site only.
+    one site only. `uncounted` is the number of payments that Stripe lists as reversed, but not as paid.
     """
 
     campaign: str
     before: Totals | None
     after: Totals
     mismatch: bool
+    uncounted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,10 @@ class TotalsStore(Protocol):
     """Every method raises TotalsUnavailable if the server does not answer in time or refuses to write."""
 
     async def apply(self, account: Account, state: ObjectState) -> ApplyResult:
-        """Apply one object state and return after it is stored. Applying it again changes nothing."""
+        """Apply one object state and return after it is stored. Applying it again changes nothing.
+
+        A refund or dispute waits while its payment does not count, and counts from the moment its payment does.
+        """
 
     async def publish_if_due(
         self,
@@ -105,10 +111,11 @@ class TotalsStore(Protocol):
     async def begin_sync(self, account: Account, campaign: str) -> SyncRun:
         """Begin a sync. Call it before the first request to Stripe: `advance_cursor` then notices a lost generation."""
 
-    async def advance_cursor(self, account: Account, campaign: str, run: SyncRun, cursor: int) -> bool:
+    async def advance_cursor(self, account: Account, campaign: str, run: SyncRun, cursor: int) -> int | None:
         """Store that the generation is complete up to `cursor`, the start of a complete sync.
 
-        Return False and store nothing if the generation of the sync no longer exists.
+        Return the number of payments that were reversed before this run began and still do not count. Return None and
+        store nothing if the generation of the sync no longer exists.
         """
 
     async def begin_rebuild(self, account: Account, campaign: str) -> Rebuild:
