@@ -20,7 +20,7 @@ help:
 	@echo "make check-deploy    check the deploy files only"
 	@echo "make bench           measure the speed, as ratios"
 	@echo "make stress          run the long tests: killed processes, fuzzing, mutants, card testing"
-	@echo "make live-check      compare the sandbox with Stripe; needs a Stripe test key"
+	@echo "make live-check      prove the product at Stripe, step by step; needs a Stripe test key"
 	@echo "make screenshots     make the pictures in docs/images again"
 	@echo "make format          rewrite the format of the code"
 	@echo "make lock            renew the lock files"
@@ -44,8 +44,10 @@ install-system:
 	$(THIS_CHECKOUT)
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.lock pyproject.toml | .venv/bin/python
+# The second lock has one package of which only data is used: without its 40 dependencies it cannot be imported.
+.venv/dev.stamp: requirements-dev.lock requirements-stripe-spec.lock pyproject.toml | .venv/bin/python
 	$(PIP_INSTALL) requirements-dev.lock
+	$(PIP_INSTALL) requirements-stripe-spec.lock --no-deps
 	$(THIS_CHECKOUT)
 	@touch .venv/run.stamp $@
 
@@ -121,11 +123,13 @@ stress: .venv/dev.stamp
 	$(BIN)/python -m tests.soak.other_browsers
 	$(BIN)/python -m tests.soak.card_testing
 	$(BIN)/python -m tests.soak.stress
+	$(BIN)/python -m tests.soak.live_check
+	$(BIN)/python -m tests.soak.interleavings
 	$(BIN)/python -m tests.soak.fuzz
 
 live-check: .venv/dev.stamp
 	$(NEED) "make live-check" $(BROWSER)
-	@$(BIN)/python -m tests.e2e.live_check
+	@$(BIN)/python -m tests.live_check
 
 screenshots: .venv/dev.stamp
 	$(NEED) "make screenshots" $(BROWSER)
@@ -139,3 +143,4 @@ lock: .venv/dev.stamp
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) pyproject.toml --extra demo --group build -o requirements-demo.lock
 	$(COMPILE) pyproject.toml --extra demo --group build --group dev -o requirements-dev.lock
+	$(COMPILE) --no-deps --group stripe-spec -o requirements-stripe-spec.lock

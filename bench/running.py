@@ -178,8 +178,7 @@ def nginx_running(folder: Path) -> Iterator[Server]:
 def proxy_running(folder: Path, service: str) -> Iterator[Server]:
     """Run the shipped proxy configuration with one worker and without TLS, like the other targets."""
     port = free_port()
-    (folder / "cache").mkdir(parents=True)
-    (folder / "logs").mkdir()
+    (folder / "logs").mkdir(parents=True)
     config = proxy.written(folder, service, port)
     text = config.read_text().replace("worker_processes auto", "worker_processes 1")
     text = text.replace(f"listen 127.0.0.1:{port} ssl", f"listen 127.0.0.1:{port}")

@@ -76,7 +76,6 @@ interface CampaignProgress {
   currency: string;
   goal: number;
   raised: number;
-  offline: number;
   percent: number;
   stage: ProgressStage;
   needs: ProgressNeed[];

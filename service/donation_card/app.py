@@ -122,6 +122,7 @@ def create_app(settings: Settings) -> ASGIApp:
             Readiness(health.reasons, health.ages, operator, lambda: session_limits.attack_status),
             MetricsEndpoint(operator, health.gauges),
             assets,
+            record_span,
         ),
         exception_handlers={
             DonationCardError: problems.expected,
@@ -133,7 +134,7 @@ def create_app(settings: Settings) -> ASGIApp:
     request_ids = RequestIds(settings.forwarded_allow_ips)
     middleware = [
         Middleware(CachedResponseMiddleware, response_cache, request_ids),
-        Middleware(RequestIDMiddleware, request_ids, record_span),
+        Middleware(RequestIDMiddleware, request_ids),
         Middleware(ProxyHeadersMiddleware, settings.forwarded_allow_ips),
         Middleware(SecurityHeadersMiddleware),
         Middleware(PublicURLMiddleware, settings.public_url),

@@ -3,33 +3,28 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Final
-
-import structlog
 
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.totals import TotalsStore
 from donation_card.application.reconciliation import Reconciliation
 from donation_card.application.session_limits import SessionLimits
 from donation_card.errors import PaymentsUnavailable, TotalsUnavailable, Unavailable
-from donation_card.observability.log_events import LogEvent
+from donation_card.observability.log_events import LogEvent, log
 from donation_card.web.campaign_responses import CampaignResponseCache
 
-log = structlog.get_logger()
-
-REFRESH_INTERVAL: Final = 1.0
+REFRESH_INTERVAL = 1.0
 """Seconds between two refreshes of campaign files and public totals."""
 
-ATTACK_STATUS_INTERVAL: Final = 1.0
+ATTACK_STATUS_INTERVAL = 1.0
 """Seconds between two exchanges of the attack status with the other workers."""
 
-SYNC_POLL_INTERVAL: Final = 2.0
+SYNC_POLL_INTERVAL = 2.0
 """Seconds between two checks if a sync with Stripe is due."""
 
-MAX_SYNC_RETRY: Final = 120.0
+MAX_SYNC_RETRY = 120.0
 """Seconds until a failed sync is repeated, at most. The pause doubles with each failure, because reads are budgeted."""
 
-STARTUP_TIMEOUT: Final = 10.0
+STARTUP_TIMEOUT = 10.0
 """Seconds that a new worker waits for its public totals before it accepts requests."""
 
 

@@ -23,9 +23,13 @@ Each error has a stable `code` and the parameters of its message (`params`). `we
 status, and code and parameters to a sentence in the language of the reader.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
+
+_SECRETS = re.compile(r"\b(?:sk|rk|pk|whsec)_\w+|(?<=://)[^/\s']*@|(?=[\w+=-]*\d)(?=[\w+=-]*[A-Za-z])[\w+=-]{32,}")
+"""Stripe's keys, logins in addresses, and random text."""
 
 
 class DonationCardError(Exception):
@@ -177,7 +181,8 @@ class ConfigFault:
     allowed: str
 
     def __str__(self) -> str:
-        return f"{self.source}: {self.field}: given {self.given}; allowed: {self.allowed}"
+        """Return the message. A secret that was put into the wrong field is hidden."""
+        return f"{self.source}: {self.field}: given {_SECRETS.sub('(hidden)', self.given)}; allowed: {self.allowed}"
 
 
 class ConfigurationError(DonationCardError):

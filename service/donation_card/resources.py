@@ -1,9 +1,8 @@
 """Files that stand beside the package in a checkout and inside it in a wheel: the card, openapi.yaml, the example."""
 
 from pathlib import Path
-from typing import Final
 
-_PACKAGE: Final = Path(__file__).parent
+_PACKAGE = Path(__file__).parent
 
 
 def resource_path(name: str) -> Path:

@@ -4,17 +4,18 @@ A wrong or missing setting is an error that names the setting, the given value a
 are never repeated.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 from donation_card.errors import ConfigFault, ConfigurationError
 from donation_card.observability import tracing
 
-STRIPE_ORIGINS: Final = {
+STRIPE_ORIGINS = {
     # https://docs.stripe.com/security/guide#content-security-policy
     "script": ("https://js.stripe.com", "https://*.js.stripe.com"),
     "frame": (
@@ -27,7 +28,7 @@ STRIPE_ORIGINS: Final = {
     "img": ("https://*.stripe.com",),
     "form": ("https://checkout.stripe.com",),
 }
-STRIPE_SCRIPT: Final = "https://js.stripe.com/endive/stripe.js"
+STRIPE_SCRIPT = "https://js.stripe.com/endive/stripe.js"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def from_environment(environment: Mapping[str, str], *, required: Collection[str
             faults.append(setting.fault(text))
             if setting.required:
                 values[setting.field] = ""  # empty text, or an empty sequence of secrets
-    faults += _key_mode_faults(environment, faults)
+    faults += _key_mode_faults(environment, faults) + _live_faults(environment)
     if required is not None:
         faults = [fault for fault in faults if fault.field in required]
     if faults:
@@ -143,11 +144,30 @@ def _key_mode_faults(environment: Mapping[str, str], faults: Collection[ConfigFa
     return [publishable.fault(key)] if known and ("_live_" in key) != ("_live_" in secret_key) else []
 
 
-_PLACEHOLDER: Final = re.compile(
+def _live_faults(environment: Mapping[str, str]) -> list[ConfigFault]:
+    """Refuse settings that are for tests, while the key takes real money."""
+    if "_live_" not in environment.get("STRIPE_SECRET_KEY", ""):
+        return []
+    allowed = {
+        "STRIPE_API_BASE": ("", "nothing with a live key: payments go to Stripe itself"),
+        "PUBLIC_URL": (
+            r"https://(?!localhost\b|127\.|\[).*|http://\w+\.onion",
+            "an address on https:// with a live key",
+        ),
+    }
+    named = {setting.name: setting for setting in SETTINGS}
+    return [
+        replace(named[name].fault(text), allowed=help)
+        for name, (pattern, help) in allowed.items()
+        if (text := named[name].text(environment)) and not re.fullmatch(pattern, text)
+    ]
+
+
+_PLACEHOLDER = re.compile(
     r"change.?me|replace|example|your|secret$|password|xxx|\.\.\.|^(sk|pk|rk|whsec)_(test_|live_)?$", re.I
 )
-_HOSTS: Final = r"([^@/\s]+@)?[A-Za-z0-9._-]+(:\d{1,5})?(,[A-Za-z0-9._-]+(:\d{1,5})?)*"
-_REDIS_URL: Final = re.compile(
+_HOSTS = r"([^@/\s]+@)?[A-Za-z0-9._-]+(:\d{1,5})?(,[A-Za-z0-9._-]+(:\d{1,5})?)*"
+_REDIS_URL = re.compile(
     rf"(redis|rediss|unix)://.*|rediss?\+(sentinel://{_HOSTS}/[A-Za-z0-9._-]+(/\d+)?|cluster://{_HOSTS}/?)", re.S
 )
 
@@ -158,16 +178,12 @@ def _checked(valid: bool, value: str) -> str:
     return value
 
 
-def _any_text(text: str) -> str:
-    return text
-
-
 def _key(*prefixes: str) -> Callable[[str], str]:
     return lambda text: _checked(text.startswith(prefixes) and not _PLACEHOLDER.search(text), text)
 
 
-def _account(text: str) -> str:
-    return _checked(bool(re.fullmatch(r"acct_[A-Za-z0-9]{1,80}", text)), text)
+def _matching(pattern: str | re.Pattern[str]) -> Callable[[str], str]:
+    return lambda text: _checked(re.fullmatch(pattern, text) is not None, text)
 
 
 def _several(parse: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
@@ -186,10 +202,6 @@ def _token(text: str) -> str:
     return _checked(text.isascii() and " " not in text, _random_text(text))
 
 
-def _redis_url(text: str) -> str:
-    return _checked(bool(_REDIS_URL.fullmatch(text)), text)
-
-
 def _origin(text: str) -> str:
     parts = urlsplit(text)
     valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.path in {"", "/"} and not parts.query
@@ -204,15 +216,17 @@ def _folder(text: str) -> Path:
     return Path(_checked(Path(text).is_dir(), text))
 
 
+def _proxies(text: str) -> str:
+    for part in text.split(",") if text not in {"*", "none"} else ():
+        ipaddress.ip_network(part.strip(), strict=False)
+    return text
+
+
 def _integer(least: int, most: int) -> Callable[[str], int]:
     return lambda text: int(_checked(text.isascii() and text.isdigit() and least <= int(text) <= most, text))
 
 
-def _one_of(*values: str) -> Callable[[str], str]:
-    return lambda text: _checked(text in values, text)
-
-
-SETTINGS: Final = (
+SETTINGS = (
     Setting(
         "STRIPE_SECRET_KEY",
         "stripe_secret_key",
@@ -243,7 +257,7 @@ SETTINGS: Final = (
         "address of Redis or Valkey",
         "redis://…, rediss://… or unix://…; redis+sentinel://host:port,host:port/name; "
         "redis+cluster://host:port,host:port",
-        _redis_url,
+        _matching(_REDIS_URL),
         secret=True,
     ),
     Setting(
@@ -269,7 +283,7 @@ SETTINGS: Final = (
         _folder,
         default="campaigns",
     ),
-    Setting("HOST", "host", "address to listen on", "an address", _any_text, default="127.0.0.1"),
+    Setting("HOST", "host", "address to listen on", "an address", str, default="127.0.0.1"),
     Setting("PORT", "port", "port to listen on", "a port, 1 to 65535", _integer(1, 65_535), default="8000"),
     Setting(
         "WEB_CONCURRENCY",
@@ -283,8 +297,8 @@ SETTINGS: Final = (
         "FORWARDED_ALLOW_IPS",
         "forwarded_allow_ips",
         "trusted proxies (X-Forwarded-*)",
-        "addresses, comma-separated",
-        _any_text,
+        "IP addresses or networks, comma-separated; none; or * if nobody reaches the service but through a proxy",
+        _proxies,
         default="127.0.0.1",
     ),
     Setting(
@@ -293,7 +307,7 @@ SETTINGS: Final = (
         "id of the Stripe account",
         "the id of your Stripe account (acct_…), from Dashboard → Settings → Account; "
         "leave it out if the key may read the account",
-        _account,
+        _matching(r"acct_[A-Za-z0-9]{1,80}"),
         optional=True,
     ),
     Setting(
@@ -343,7 +357,7 @@ SETTINGS: Final = (
         "log_level",
         "lowest level in the log",
         "debug, info, warning or error",
-        _one_of("debug", "info", "warning", "error"),
+        _matching("debug|info|warning|error"),
         default="info",
     ),
     Setting(

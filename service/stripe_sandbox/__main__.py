@@ -18,6 +18,9 @@ from stripe_sandbox import SandboxSettings, create_sandbox
 )
 @click.option("--webhook-url", help="URL that receives the webhooks.")
 @click.option("--webhook-secret", default="", help="Signing secret; starts with whsec_.")
+@click.option(
+    "--allow-private-webhooks", is_flag=True, help="Accept webhook endpoints on this machine, which Stripe refuses."
+)
 @click.option("--settle-after", default=60.0, show_default=True, help="Seconds until a bank debit settles.")
 @click.option("--seed", type=int, help="Make random faults repeatable.")
 def main(
@@ -27,6 +30,7 @@ def main(
     data: Path | None,
     webhook_url: str | None,
     webhook_secret: str,
+    allow_private_webhooks: bool,
     settle_after: float,
     seed: int | None,
 ) -> None:
@@ -42,6 +46,7 @@ def main(
             data=data,
             webhook_url=webhook_url,
             webhook_secret=webhook_secret,
+            allow_private_webhooks=allow_private_webhooks,
             settle_after=settle_after,
             seed=seed,
         )

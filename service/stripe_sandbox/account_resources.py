@@ -1,74 +1,59 @@
-"""Serve the resources that are set up once: webhook endpoints, prices, payment links, payment method domains."""
+"""Create and change what is set up once: webhook endpoints, prices, payment links, payment method domains."""
 
+import ipaddress
 import re
-from typing import Any
+from urllib.parse import urlsplit
 
 from stripe.params import (
     PaymentLinkCreateParams,
-    PaymentLinkListParams,
-    PaymentLinkRetrieveParams,
     PaymentLinkUpdateParams,
     PaymentMethodDomainCreateParams,
-    PaymentMethodDomainListParams,
-    PaymentMethodDomainRetrieveParams,
     PaymentMethodDomainUpdateParams,
     PriceCreateParams,
     PriceRetrieveParams,
     WebhookEndpointCreateParams,
-    WebhookEndpointListParams,
-    WebhookEndpointRetrieveParams,
     WebhookEndpointUpdateParams,
 )
 
 from stripe_sandbox import currencies
 from stripe_sandbox.api import ApiRequest, Endpoint
-from stripe_sandbox.api_errors import ApiError, no_such, unsupported
+from stripe_sandbox.api_errors import ApiError, unsupported
 from stripe_sandbox.clock import Clock
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.objects import DOMAIN, ENDPOINT, LINK, PRICE, Json, new_domain, new_endpoint, new_link, new_price
-from stripe_sandbox.pagination import paginate
 from stripe_sandbox.param_validation import validate
+from stripe_sandbox.sandbox_settings import SandboxSettings
 from stripe_sandbox.session_rules import check_minimum, is_web_url
 from stripe_sandbox.store import Store, Stored
 
 MAX_ENDPOINTS = 16
 """Limit of Stripe: https://docs.stripe.com/webhooks#register-webhook."""
 
+PRIVATE_DOMAINS = frozenset(["home", "internal", "lan", "local", "localhost", "test"])
+
 LINK_PARAMS = {"line_items", "metadata", "payment_intent_data", "submit_type", "customer_creation", "active"}
 PRICE_PARAMS = {"currency", "custom_unit_amount", "metadata", "nickname", "product_data"}
 
 
 class AccountResources:
-    def __init__(self, store: Store, clock: Clock, public_url: str) -> None:
-        self._store, self._clock, self._public_url = store, clock, public_url
+    def __init__(self, store: Store, clock: Clock, settings: SandboxSettings) -> None:
+        self._store, self._clock, self._settings = store, clock, settings
         self.routes: dict[tuple[str, str], Endpoint] = {
             ("POST", "/v1/webhook_endpoints"): self.create_endpoint,
-            ("GET", "/v1/webhook_endpoints"): lambda request: self._list(ENDPOINT, request, WebhookEndpointListParams),
-            ("GET", "/v1/webhook_endpoints/{id}"): lambda request: self._retrieve(
-                ENDPOINT, request, WebhookEndpointRetrieveParams
-            ),
             ("POST", "/v1/webhook_endpoints/{id}"): self.update_endpoint,
             ("DELETE", "/v1/webhook_endpoints/{id}"): self.delete_endpoint,
             ("POST", "/v1/prices"): self.create_price,
-            ("GET", "/v1/prices/{id}"): lambda request: self._retrieve(PRICE, request, PriceRetrieveParams),
+            ("GET", "/v1/prices/{id}"): self.get_price,
             ("POST", "/v1/payment_links"): self.create_link,
-            ("GET", "/v1/payment_links"): lambda request: self._list(LINK, request, PaymentLinkListParams),
-            ("GET", "/v1/payment_links/{id}"): lambda request: self._retrieve(LINK, request, PaymentLinkRetrieveParams),
             ("POST", "/v1/payment_links/{id}"): self.update_link,
             ("POST", "/v1/payment_method_domains"): self.create_domain,
-            ("GET", "/v1/payment_method_domains"): lambda request: self._list(
-                DOMAIN, request, PaymentMethodDomainListParams
-            ),
-            ("GET", "/v1/payment_method_domains/{id}"): lambda request: self._retrieve(
-                DOMAIN, request, PaymentMethodDomainRetrieveParams
-            ),
             ("POST", "/v1/payment_method_domains/{id}"): self.update_domain,
         }
 
     def create_endpoint(self, request: ApiRequest) -> Json:
         """Create an endpoint. Only this response contains its secret."""
         params = validate(request.params, WebhookEndpointCreateParams)
-        _check_endpoint(params)
+        self._check_endpoint(params)
         if len(self._store.find("kind = ?", [ENDPOINT])) >= MAX_ENDPOINTS:
             raise ApiError(f"You have reached the maximum of {MAX_ENDPOINTS} test webhook endpoints.")
         body, secret = new_endpoint(params, self._now()), "whsec_" + new_id("", 32)
@@ -77,14 +62,14 @@ class AccountResources:
 
     def update_endpoint(self, request: ApiRequest) -> Json:
         params = validate(request.params, WebhookEndpointUpdateParams)
-        _check_endpoint(params)
-        found = self._get(ENDPOINT, request.id)
+        self._check_endpoint(params)
+        found = self._store.require(ENDPOINT, request.id, ENDPOINT)
         if "disabled" in params:
             params["status"] = "disabled" if params.pop("disabled") else "enabled"
         return self._update(found, params)
 
     def delete_endpoint(self, request: ApiRequest) -> Json:
-        found = self._get(ENDPOINT, request.id)
+        found = self._store.require(ENDPOINT, request.id, ENDPOINT)
         self._store.write("DELETE FROM objects WHERE seq = ?", [found.seq])
         return {"id": found.id, "object": ENDPOINT, "deleted": True}
 
@@ -108,25 +93,27 @@ class AccountResources:
         self._store.add(body, {"name": params["product_data"]["name"]})
         return body
 
+    def get_price(self, request: ApiRequest) -> Json:
+        validate(request.params, PriceRetrieveParams)
+        return self._store.require(PRICE, request.id, PRICE).body
+
     def create_link(self, request: ApiRequest) -> Json:
         params = validate(request.params, PaymentLinkCreateParams)
         _reject_unsupported(params, LINK_PARAMS)
         if len(params["line_items"]) != 1 or set(params["line_items"][0]) != {"price", "quantity"}:
             raise unsupported("line_items with more than one price")
         [item] = params["line_items"]
-        price = self._store.get(PRICE, item["price"])
-        if not price:
-            raise no_such("price", item["price"], "line_items[0][price]", status=400)
+        price = self._store.require(PRICE, item["price"], "line_items[0][price]", status=400)
         if item["quantity"] != 1:
             raise ApiError("A price with `custom_unit_amount` has the quantity 1.", param="line_items[0][quantity]")
-        body = new_link(params, price.body["currency"], self._public_url)
+        body = new_link(params, price.body["currency"], self._settings.public_url)
         self._store.add(body, {"price": price.id})
         return body
 
     def update_link(self, request: ApiRequest) -> Json:
         params = validate(request.params, PaymentLinkUpdateParams)
         _reject_unsupported(params, LINK_PARAMS - {"line_items"})
-        found = self._get(LINK, request.id)
+        found = self._store.require(LINK, request.id, LINK)
         if "payment_intent_data" in params:
             params["payment_intent_data"] = found.body["payment_intent_data"] | params["payment_intent_data"]
         return self._update(found, params)
@@ -146,25 +133,20 @@ class AccountResources:
 
     def update_domain(self, request: ApiRequest) -> Json:
         params = validate(request.params, PaymentMethodDomainUpdateParams)
-        return self._update(self._get(DOMAIN, request.id), params)
+        return self._update(self._store.require(DOMAIN, request.id, DOMAIN), params)
+
+    def _check_endpoint(self, params: Json) -> None:
+        if "url" in params and not is_web_url(params["url"]):
+            raise _invalid_url("An explicit scheme (such as https) must be provided.")
+        if "url" in params and not (self._settings.allow_private_webhooks or is_public(params["url"])):
+            raise _invalid_url(
+                "URL must be publicly accessible. Consider using a tool like the Stripe CLI to test webhooks locally."
+            )
+        if params.get("enabled_events") == []:
+            raise ApiError("You must pass at least one event.", param="enabled_events")
 
     def _now(self) -> int:
         return int(self._clock.now())
-
-    def _get(self, kind: str, id: str) -> Stored:
-        found = self._store.get(kind, id)
-        if not found:
-            raise no_such(kind, id, kind)
-        return found
-
-    def _retrieve(self, kind: str, request: ApiRequest, shape: Any) -> Json:
-        validate(request.params, shape)
-        return self._get(kind, request.id).body
-
-    def _list(self, kind: str, request: ApiRequest, shape: Any) -> Json:
-        params = validate(request.params, shape)
-        found, has_more = paginate(self._store, kind, params)
-        return {"object": "list", "data": [each.body for each in found], "has_more": has_more, "url": f"/v1/{kind}s"}
 
     def _update(self, found: Stored, params: Json) -> Json:
         """Merge metadata and replace all other fields: https://docs.stripe.com/api/metadata."""
@@ -174,11 +156,17 @@ class AccountResources:
         return found.body
 
 
-def _check_endpoint(params: Json) -> None:
-    if "url" in params and not is_web_url(params["url"]):
-        raise ApiError("Invalid URL: An explicit scheme (such as https) must be provided.", param="url")
-    if params.get("enabled_events") == []:
-        raise ApiError("You must pass at least one event.", param="enabled_events")
+def _invalid_url(reason: str) -> ApiError:
+    return ApiError(f"Invalid URL: {reason}", code="url_invalid", param="url")
+
+
+def is_public(url: str) -> bool:
+    """Return False for addresses and names that are not on the public internet. Names are not looked up."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and host.rpartition(".")[2] not in PRIVATE_DOMAINS
 
 
 def _reject_unsupported(params: Json, modelled: set[str]) -> None:

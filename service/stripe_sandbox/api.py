@@ -1,7 +1,8 @@
-"""Serve the part of Stripe's API that the product uses: sessions, payments, refunds, disputes, events, account."""
+"""Serve the part of Stripe's API that the product uses. `account_resources` changes what is set up once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from stripe.params import (
@@ -11,17 +12,35 @@ from stripe.params import (
     EventRetrieveParams,
     PaymentIntentListParams,
     PaymentIntentRetrieveParams,
+    PaymentLinkListParams,
+    PaymentLinkRetrieveParams,
+    PaymentMethodDomainListParams,
+    PaymentMethodDomainRetrieveParams,
     RefundCreateParams,
     RefundListParams,
     RefundRetrieveParams,
+    WebhookEndpointListParams,
+    WebhookEndpointRetrieveParams,
 )
 from stripe.params.checkout import SessionCreateParams, SessionExpireParams, SessionListParams, SessionRetrieveParams
 
-from stripe_sandbox.api_errors import ApiError, no_such, unsupported
+from stripe_sandbox.api_errors import ApiError, unsupported
 from stripe_sandbox.clock import Clock
 from stripe_sandbox.form_encoding import ParamTree
 from stripe_sandbox.ids import new_id
-from stripe_sandbox.objects import DISPUTE, EVENT, PAYMENT, REFUND, SESSION, Json, new_account, new_charge
+from stripe_sandbox.objects import (
+    DISPUTE,
+    DOMAIN,
+    ENDPOINT,
+    EVENT,
+    LINK,
+    PAYMENT,
+    REFUND,
+    SESSION,
+    Json,
+    new_account,
+    new_charge,
+)
 from stripe_sandbox.pagination import paginate
 from stripe_sandbox.param_validation import validate
 from stripe_sandbox.reversals import Reversals
@@ -37,6 +56,19 @@ EXPANDABLE = {
     REFUND: ("payment_intent",),
     DISPUTE: ("payment_intent",),
 }
+
+
+RESOURCES = (
+    (SESSION, "/v1/checkout/sessions", SessionListParams, SessionRetrieveParams, "session"),
+    (PAYMENT, "/v1/payment_intents", PaymentIntentListParams, PaymentIntentRetrieveParams, "intent"),
+    (REFUND, "/v1/refunds", RefundListParams, RefundRetrieveParams, REFUND),
+    (DISPUTE, "/v1/disputes", DisputeListParams, DisputeRetrieveParams, DISPUTE),
+    (EVENT, "/v1/events", EventListParams, EventRetrieveParams, "id"),
+    (ENDPOINT, "/v1/webhook_endpoints", WebhookEndpointListParams, WebhookEndpointRetrieveParams, ENDPOINT),
+    (LINK, "/v1/payment_links", PaymentLinkListParams, PaymentLinkRetrieveParams, LINK),
+    (DOMAIN, "/v1/payment_method_domains", PaymentMethodDomainListParams, PaymentMethodDomainRetrieveParams, DOMAIN),
+)
+"""Kind, path, parameters of a list and of one object, and the name of the id in an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +88,12 @@ class Api:
         self.routes: dict[tuple[str, str], Endpoint] = {
             ("GET", "/v1/account"): self.get_account,
             ("POST", "/v1/checkout/sessions"): self.create_session,
-            ("GET", "/v1/checkout/sessions"): self.list_sessions,
-            ("GET", "/v1/checkout/sessions/{id}"): self.get_session,
             ("POST", "/v1/checkout/sessions/{id}/expire"): self.expire_session,
-            ("GET", "/v1/payment_intents"): self.list_payment_intents,
-            ("GET", "/v1/payment_intents/{id}"): self.get_payment_intent,
             ("POST", "/v1/refunds"): self.create_refund,
-            ("GET", "/v1/refunds"): self.list_refunds,
-            ("GET", "/v1/refunds/{id}"): self.get_refund,
-            ("GET", "/v1/disputes"): self.list_disputes,
-            ("GET", "/v1/disputes/{id}"): self.get_dispute,
-            ("GET", "/v1/events"): self.list_events,
-            ("GET", "/v1/events/{id}"): self.get_event,
         }
+        for kind, path, list_params, retrieve_params, param in RESOURCES:
+            self.routes["GET", path] = partial(self._list, kind, path, list_params)
+            self.routes["GET", f"{path}/{{id}}"] = partial(self._retrieve, kind, retrieve_params, param)
 
     def get_account(self, request: ApiRequest) -> Json:
         if not self._store.setting("account"):
@@ -81,23 +106,9 @@ class Api:
         expand = _parse_expand(params, SESSION)
         return self._expand(self._sessions.create(params), expand)
 
-    def get_session(self, request: ApiRequest) -> Json:
-        expand = _parse_expand(validate(request.params, SessionRetrieveParams), SESSION)
-        return self._expand(self._sessions.get(request.id), expand)
-
     def expire_session(self, request: ApiRequest) -> Json:
         expand = _parse_expand(validate(request.params, SessionExpireParams), SESSION)
         return self._expand(self._sessions.expire(request.id), expand)
-
-    def list_sessions(self, request: ApiRequest) -> Json:
-        return self._list(SESSION, "/v1/checkout/sessions", validate(request.params, SessionListParams))
-
-    def get_payment_intent(self, request: ApiRequest) -> Json:
-        validate(request.params, PaymentIntentRetrieveParams)
-        return self._get(PAYMENT, request.id, "intent").body
-
-    def list_payment_intents(self, request: ApiRequest) -> Json:
-        return self._list(PAYMENT, "/v1/payment_intents", validate(request.params, PaymentIntentListParams))
 
     def create_refund(self, request: ApiRequest) -> Json:
         params = validate(request.params, RefundCreateParams)
@@ -109,39 +120,14 @@ class Api:
             params["payment_intent"], params.get("amount"), reason=params.get("reason")
         )
 
-    def get_refund(self, request: ApiRequest) -> Json:
-        return self._retrieve(REFUND, request, RefundRetrieveParams, "refund")
-
-    def list_refunds(self, request: ApiRequest) -> Json:
-        return self._list(REFUND, "/v1/refunds", validate(request.params, RefundListParams))
-
-    def get_dispute(self, request: ApiRequest) -> Json:
-        return self._retrieve(DISPUTE, request, DisputeRetrieveParams, "dispute")
-
-    def list_disputes(self, request: ApiRequest) -> Json:
-        return self._list(DISPUTE, "/v1/disputes", validate(request.params, DisputeListParams))
-
-    def _retrieve(self, kind: str, request: ApiRequest, shape: Any, param: str) -> Json:
+    def _retrieve(self, kind: str, shape: Any, param: str, request: ApiRequest) -> Json:
         expand = _parse_expand(validate(request.params, shape), kind)
-        return self._expand(self._get(kind, request.id, param), expand)
+        return self._expand(self._store.require(kind, request.id, param), expand)
 
-    def get_event(self, request: ApiRequest) -> Json:
-        validate(request.params, EventRetrieveParams)
-        return self._get(EVENT, request.id, "id").body
-
-    def list_events(self, request: ApiRequest) -> Json:
-        params = validate(request.params, EventListParams)
+    def _list(self, kind: str, url: str, shape: Any, request: ApiRequest) -> Json:
+        params = validate(request.params, shape)
         if len(params.get("types", [])) > MAX_EVENT_TYPES:
             raise ApiError(f"You may pass at most {MAX_EVENT_TYPES} types.", param="types")
-        return self._list(EVENT, "/v1/events", params)
-
-    def _get(self, kind: str, id: str, param: str) -> Stored:
-        found = self._store.get(kind, id)
-        if not found:
-            raise no_such(kind, id, param)
-        return found
-
-    def _list(self, kind: str, url: str, params: dict[str, Any]) -> Json:
         expand = _parse_expand(params, kind, "data.")
         found, has_more = paginate(self._store, kind, params)
         return {
@@ -159,11 +145,16 @@ class Api:
             shown, more = items[:LINE_ITEMS_PAGE_SIZE], len(items) > LINE_ITEMS_PAGE_SIZE
             body["line_items"] = {"object": "list", "data": shown, "has_more": more, "url": url}
         if body.get("payment_intent") and any(name.startswith("payment_intent") for name in expand):
-            payment = self._get(PAYMENT, body["payment_intent"], "intent")
+            payment = self._store.require(PAYMENT, body["payment_intent"], "intent")
             body["payment_intent"] = dict(payment.body)
             if "payment_intent.latest_charge" in expand and payment.body["latest_charge"]:
-                body["payment_intent"]["latest_charge"] = new_charge(payment.body, payment.internal)
+                body["payment_intent"]["latest_charge"] = self._charge(payment)
         return body
+
+    def _charge(self, payment: Stored) -> Json:
+        disputes = self._store.find("kind = ? AND json_extract(body, '$.payment_intent') = ?", [DISPUTE, payment.id])
+        refunded = self._reversals.refunded_amount(payment.id)
+        return new_charge(payment.body, payment.internal, refunded, disputed=bool(disputes))
 
 
 def _parse_expand(params: dict[str, Any], kind: str, prefix: str = "") -> list[str]:

@@ -13,10 +13,10 @@ from starlette.routing import Route
 
 from stripe_sandbox.account_resources import AccountResources
 from stripe_sandbox.api import Api, ApiRequest, Endpoint
-from stripe_sandbox.api_errors import unknown_url
+from stripe_sandbox.api_errors import ApiError, unknown_url
 from stripe_sandbox.checkout_pages import CheckoutPages
 from stripe_sandbox.clock import Clock
-from stripe_sandbox.control_api import ControlApi
+from stripe_sandbox.control_api import ControlApi, respond_to_error
 from stripe_sandbox.control_page import ControlPage
 from stripe_sandbox.delivery_queue import DeliveryQueue
 from stripe_sandbox.events import Events
@@ -82,7 +82,7 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
                 await task
         store.close()
 
-    api = Api(store, clock, sessions, reversals).routes | AccountResources(store, clock, settings.public_url).routes
+    api = Api(store, clock, sessions, reversals).routes | AccountResources(store, clock, settings).routes
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     return Starlette(
         routes=[
@@ -96,6 +96,7 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
             *control_api.routes(),
             *control_page.routes(),
         ],
+        exception_handlers={ApiError: respond_to_error},
         lifespan=lifespan,
     )
 

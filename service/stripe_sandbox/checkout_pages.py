@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from babel.numbers import format_currency
 from jinja2 import Environment, FileSystemLoader
@@ -15,14 +15,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from stripe_sandbox import currencies
-from stripe_sandbox.bounded_body import read_limited
+from stripe_sandbox.bounded_body import read_form
 from stripe_sandbox.page_texts import language_of, texts_for
 from stripe_sandbox.payment_methods import find_method
 from stripe_sandbox.session_lifecycle import SessionLifecycle
 from stripe_sandbox.session_rules import is_email
 from stripe_sandbox.store import Stored
 
-MAX_FORM_BODY = 16 * 1024
 BASE_CSP = "default-src 'none'; base-uri 'none'; style-src 'self'; "
 
 ENDED = "You did it. You have either completed the payment process, or a timeout occurred."
@@ -61,14 +60,11 @@ class CheckoutPages:
     async def _respond(
         self, request: Request, find: Callable[[], Stored | None], *, embedded: bool = False
     ) -> Response:
-        body = await read_limited(request, MAX_FORM_BODY)
-        if body is None:
-            return Response(status_code=413)
+        form = await read_form(request)
         # Read the session after the body: there is no await from here on, so a concurrent submit cannot interfere.
         session = find()
         state, status = FormState(), 200 if session else 404
         if session and request.method == "POST":
-            form = {name: values[-1] for name, values in parse_qs(body.decode(errors="replace")).items()}
             refused = self._submit(session, form)
             if refused is None:
                 # In a frame, stripe.js redirects the whole page.

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stripe_sandbox.api_errors import ApiError
-from stripe_sandbox.bounded_body import read_limited
+from stripe_sandbox.bounded_body import JsonBody, read_limited
 from stripe_sandbox.clock import Clock
 from stripe_sandbox.delivery_queue import DeliveryQueue
 from stripe_sandbox.faults import FaultChange, Faults
@@ -39,87 +39,78 @@ SELECT coalesce(json_extract(body, '$.metadata.campaign'), ''), json_extract(bod
 FROM objects WHERE kind = 'checkout.session' AND json_extract(body, '$.payment_status') = 'paid' GROUP BY 1, 2
 """
 
-Body = TypeVar("Body", bound=BaseModel)
+Body = TypeVar("Body", bound=JsonBody)
 
 
-class AdvanceClock(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class AdvanceClock(JsonBody):
     advance_seconds: Annotated[float, Field(ge=0, le=366 * 24 * 3600)]
 
 
-class SettleDebits(BaseModel):
+class SettleDebits(JsonBody):
     """Without `payment_intent` all pending debits settle; without `outcome` each as its test number says."""
 
-    model_config = ConfigDict(extra="forbid")
     payment_intent: str | None = None
     outcome: Literal["succeeded", "failed"] | None = None
 
 
-class CreateRefund(BaseModel):
+class CreateRefund(JsonBody):
     """`amount` is in minor units; without it the whole rest is refunded."""
 
-    model_config = ConfigDict(extra="forbid")
     payment_intent: str
     amount: Annotated[int, Field(ge=1)] | None = None
     status: Literal["pending", "requires_action", "succeeded"] = "succeeded"
 
 
-class CreateDispute(BaseModel):
+class CreateDispute(JsonBody):
     """`amount` is in minor units; without it the whole payment is disputed.
 
     `settlement_currency` is the currency of the balance transactions, if it is not the payment's.
     """
 
-    model_config = ConfigDict(extra="forbid")
     payment_intent: str
     amount: Annotated[int, Field(ge=1)] | None = None
     status: Literal["warning_needs_response", "needs_response"] = "needs_response"
     settlement_currency: str = ""
 
 
-class SetRights(BaseModel):
+class SetRights(JsonBody):
     """Set which rights of a restricted key are missing: `rak_event_read`."""
 
-    model_config = ConfigDict(extra="forbid")
     key: str
     lacks: list[str]
 
 
-class MoveMoney(BaseModel):
+class MoveMoney(JsonBody):
     """A balance transaction to append to a dispute, such as a correction of the exchange rate.
 
     `amount` is in minor units of `currency`, which is the settlement currency of the dispute if it is not given.
     """
 
-    model_config = ConfigDict(extra="forbid")
     amount: int
     reporting_category: str = "dispute"
     currency: str = ""
 
 
-class EditMetadata(BaseModel):
+class EditMetadata(JsonBody):
     """Edit metadata as a person does in Stripe's dashboard. An empty value removes its key."""
 
-    model_config = ConfigDict(extra="forbid")
     id: str
     metadata: dict[str, str]
 
 
-class OverwriteFields(BaseModel):
+class OverwriteFields(JsonBody):
     """Set any fields of an object and remove those in `without`: unknown statuses, nulls, an older shape.
 
     `event` is the type of an event to send with the changed object.
     """
 
-    model_config = ConfigDict(extra="forbid")
     id: str
-    fields: dict[str, Any] = {}
-    without: list[str] = []
+    fields: dict[str, Any] = Field(default_factory=dict)
+    without: list[str] = Field(default_factory=list)
     event: str | None = None
 
 
-class StatusChange(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class StatusChange(JsonBody):
     status: str
 
 
@@ -166,8 +157,6 @@ class ControlApi:
 
     async def set_faults(self, request: Request) -> Response:
         body = await _parse_body(request, FaultChange)
-        if isinstance(body, Response):
-            return body
         self._faults.apply(body)
         return await self.get_faults(request)
 
@@ -177,48 +166,33 @@ class ControlApi:
 
     async def set_rights(self, request: Request) -> Response:
         body = await _parse_body(request, SetRights)
-        if isinstance(body, Response):
-            return body
-
-        def take() -> Json:
-            self._rights.take(body.key, body.lacks)
-            return body.model_dump()
-
-        return _respond(take)
+        self._rights.take(body.key, body.lacks)
+        return JSONResponse(body.model_dump())
 
     async def get_clock(self, request: Request) -> Response:
         return JSONResponse({"now": self._clock.now()})
 
     async def advance_clock(self, request: Request) -> Response:
         body = await _parse_body(request, AdvanceClock)
-        if isinstance(body, Response):
-            return body
         advance(self._clock, self._sessions, self._queue, body.advance_seconds)
         return await self.get_clock(request)
 
     async def settle_debits(self, request: Request) -> Response:
         body = await _parse_body(request, SettleDebits)
-        if isinstance(body, Response):
-            return body
         succeeds = None if body.outcome is None else body.outcome == "succeeded"
         ids = [body.payment_intent] if body.payment_intent else self._sessions.pending_debits()
         return JSONResponse({"settled": [id for id in ids if self._sessions.settle(id, succeeds=succeeds)]})
 
     async def create_refund(self, request: Request) -> Response:
         body = await _parse_body(request, CreateRefund)
-        if isinstance(body, Response):
-            return body
-        return _respond(lambda: self._reversals.create_refund(body.payment_intent, body.amount, body.status))
+        return JSONResponse(self._reversals.create_refund(body.payment_intent, body.amount, body.status))
 
     async def create_dispute(self, request: Request) -> Response:
         body = await _parse_body(request, CreateDispute)
-        if isinstance(body, Response):
-            return body
-        return _respond(
-            lambda: self._reversals.create_dispute(
-                body.payment_intent, body.amount, body.status, body.settlement_currency
-            )
+        dispute = self._reversals.create_dispute(
+            body.payment_intent, body.amount, body.status, body.settlement_currency
         )
+        return JSONResponse(dispute)
 
     async def update_refund(self, request: Request) -> Response:
         return await _update_status(request, self._reversals.update_refund)
@@ -228,29 +202,19 @@ class ControlApi:
 
     async def move_money(self, request: Request) -> Response:
         body = await _parse_body(request, MoveMoney)
-        if isinstance(body, Response):
-            return body
         dispute = request.path_params["id"]
-        return _respond(
-            lambda: self._reversals.move_money(dispute, body.amount, body.reporting_category, body.currency)
-        )
+        return JSONResponse(self._reversals.move_money(dispute, body.amount, body.reporting_category, body.currency))
 
     async def edit_metadata(self, request: Request) -> Response:
         body = await _parse_body(request, EditMetadata)
-        if isinstance(body, Response):
-            return body
-        return _respond(lambda: self._edits.edit_metadata(body.id, body.metadata))
+        return JSONResponse(self._edits.edit_metadata(body.id, body.metadata))
 
     async def overwrite_fields(self, request: Request) -> Response:
         body = await _parse_body(request, OverwriteFields)
-        if isinstance(body, Response):
-            return body
-        return _respond(lambda: self._edits.overwrite(body.id, body.fields, body.without, body.event))
+        return JSONResponse(self._edits.overwrite(body.id, body.fields, body.without, body.event))
 
     async def seed_payments(self, request: Request) -> Response:
         body = await _parse_body(request, SeedPayments)
-        if isinstance(body, Response):
-            return body
         seed_payments(self._store, body, int(self._clock.now()), self._public_url)
         return JSONResponse({"payments": body.payments})
 
@@ -278,26 +242,21 @@ def advance(clock: Clock, sessions: SessionLifecycle, queue: DeliveryQueue, seco
 
 async def _update_status(request: Request, update: Callable[[str, str], Json]) -> Response:
     body = await _parse_body(request, StatusChange)
-    if isinstance(body, Response):
-        return body
-    return _respond(lambda: update(request.path_params["id"], body.status))
+    return JSONResponse(update(request.path_params["id"], body.status))
 
 
-def _respond(action: Callable[[], Json]) -> Response:
-    try:
-        return JSONResponse(action())
-    except ApiError as error:
-        return JSONResponse({"error": str(error)}, status_code=error.status)
-
-
-async def _parse_body(request: Request, schema: type[Body]) -> Body | Response:
+async def _parse_body(request: Request, schema: type[Body]) -> Body:
+    """Return the body. Raise ApiError (400, 413, 415)."""
     # A page of another origin cannot send this content type without a CORS preflight, which is refused.
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        return JSONResponse({"error": "send application/json"}, status_code=415)
-    body = await read_limited(request, MAX_BODY)
-    if body is None:
-        return JSONResponse({"error": f"at most {MAX_BODY} bytes"}, status_code=413)
+        raise ApiError("send application/json", status=415)
     try:
-        return schema.model_validate_json(body)
+        return schema.model_validate_json(await read_limited(request, MAX_BODY))
     except ValidationError as error:
-        return JSONResponse({"error": str(error)}, status_code=400)
+        raise ApiError(str(error)) from error
+
+
+async def respond_to_error(request: Request, error: Exception) -> Response:
+    """Respond to an ApiError outside the API of Stripe, which has a format of its own."""
+    assert isinstance(error, ApiError)
+    return JSONResponse({"error": str(error)}, status_code=error.status)

@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from stripe_sandbox import currencies
-from stripe_sandbox.api_errors import ApiError, no_such
-from stripe_sandbox.bounded_body import read_limited
-from stripe_sandbox.checkout_pages import BASE_CSP, MAX_FORM_BODY, format_amount, templates
+from stripe_sandbox.api_errors import ApiError
+from stripe_sandbox.bounded_body import read_form
+from stripe_sandbox.checkout_pages import BASE_CSP, format_amount, templates
 from stripe_sandbox.clock import Clock
 from stripe_sandbox.control_api import advance
 from stripe_sandbox.delivery_queue import DeliveryQueue
@@ -73,10 +73,7 @@ class ControlPage:
         """Perform one action. Forms of other sites are refused by `Origin` and `Sec-Fetch-Site`."""
         if not _is_same_origin(request):
             return self._render("This form came from another site. Nothing was changed.", 403)
-        body = await read_limited(request, MAX_FORM_BODY)
-        if body is None:
-            return Response(status_code=413)
-        form = {name: values[-1] for name, values in parse_qs(body.decode(errors="replace")).items()}
+        form = await read_form(request)
         action = self._actions.get(form.get("action", ""))
         if action is None:
             return self._render(f"Unknown action “{form.get('action', '')[:40]}”.", 400)
@@ -93,9 +90,7 @@ class ControlPage:
         text = form.get("amount", "").strip().replace(",", ".")
         if not text:
             return None
-        payment = self._store.get(PAYMENT, form["id"])
-        if payment is None:
-            raise no_such(PAYMENT, form["id"], "id")
+        payment = self._store.require(PAYMENT, form["id"], "id")
         try:
             minor = Decimal(text) / currencies.to_major_units(1, payment.body["currency"])
         except InvalidOperation:

@@ -7,7 +7,7 @@ from stripe_sandbox.clock import Clock
 from stripe_sandbox.delivery_queue import DeliveryQueue
 from stripe_sandbox.faults import Faults
 from stripe_sandbox.objects import EVENT, Json, new_event
-from stripe_sandbox.store import Store, Stored
+from stripe_sandbox.store import Store
 from stripe_sandbox.webhook_endpoints import WebhookEndpoints
 
 NO_REQUEST = {"id": None, "idempotency_key": None}
@@ -34,14 +34,9 @@ class Events:
             self._queue.add(event["id"], delay)
 
     def mark_delivered(self, id: str) -> None:
-        event = self._get(id)
+        event = self._store.require(EVENT, id, "id")
         event.body["pending_webhooks"] = 0
         self._store.save(event)
 
     def body(self, id: str) -> Json:
-        return self._get(id).body
-
-    def _get(self, id: str) -> Stored:
-        event = self._store.get(EVENT, id)
-        assert event, "a delivery is stored together with its event"
-        return event
+        return self._store.require(EVENT, id, "id").body

@@ -4,16 +4,16 @@ import random
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
+
+from stripe_sandbox.bounded_body import JsonBody
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=604_800)]
 
-FORBID_EXTRA = ConfigDict(extra="forbid")
 
-
-@dataclass(frozen=True, slots=True, config=FORBID_EXTRA)
+@dataclass(frozen=True, slots=True, config=JsonBody.model_config)
 class WebhookFaults:
     """Set what goes wrong between the sandbox and the webhook endpoint.
 
@@ -33,7 +33,7 @@ class WebhookFaults:
     never_recorded_rate: Probability = 0.0
 
 
-@dataclass(frozen=True, slots=True, config=FORBID_EXTRA)
+@dataclass(frozen=True, slots=True, config=JsonBody.model_config)
 class ApiFault:
     """Set how the API answers the `remaining` next requests whose path begins with `path`.
 
@@ -47,10 +47,8 @@ class ApiFault:
     path: Annotated[str, Field(pattern="^/v1")] = "/v1"
 
 
-class FaultChange(BaseModel):
+class FaultChange(JsonBody):
     """Body of `POST /sandbox/faults`. Omitted fields stay unchanged."""
-
-    model_config = FORBID_EXTRA
 
     webhooks: WebhookFaults | None = None
     api: ApiFault | None = None

@@ -11,14 +11,14 @@ from stripe_sandbox.session_rules import check_minimum
 MAX_LINE_ITEMS = 100
 
 
-def price_line_items(items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int, str]:
+def price_line_items(items: list[dict[str, Any]], now: int) -> tuple[list[dict[str, Any]], int, str]:
     """Return the line items as the API shows them, their total in minor units, and their currency.
 
     Raise ApiError (400), also if the total is outside of the limits of the currency.
     """
     if len(items) > MAX_LINE_ITEMS:
         raise ApiError(f"You can pass up to {MAX_LINE_ITEMS} line items.", param="line_items")
-    shown = [_item(item, f"line_items[{position}]") for position, item in enumerate(items)]
+    shown = [_item(item, f"line_items[{position}]", now) for position, item in enumerate(items)]
     used = {item["currency"] for item in shown}
     if len(used) > 1:
         raise ApiError(
@@ -30,7 +30,7 @@ def price_line_items(items: list[dict[str, Any]]) -> tuple[list[dict[str, Any]],
     return shown, total, currency
 
 
-def _item(item: dict[str, Any], path: str) -> dict[str, Any]:
+def _item(item: dict[str, Any], path: str, now: int) -> dict[str, Any]:
     if "price" in item and "price_data" in item:
         raise ApiError("You may only specify one of these parameters: price, price_data.", param=path)
     if "price" in item:
@@ -45,7 +45,7 @@ def _item(item: dict[str, Any], path: str) -> dict[str, Any]:
     for name in ("adjustable_quantity", "tax_rates"):
         if name in item and item[name] != {"enabled": False}:
             raise unsupported(f"{path}[{name}]")
-    price, quantity = _price(item["price_data"], f"{path}[price_data]"), item["quantity"]
+    price, quantity = _price(item["price_data"], f"{path}[price_data]", now), item["quantity"]
     amount = int((Decimal(price["unit_amount_decimal"]) * quantity).to_integral_value(ROUND_HALF_UP))
     return {
         "id": new_id("li_"),
@@ -62,7 +62,7 @@ def _item(item: dict[str, Any], path: str) -> dict[str, Any]:
     }
 
 
-def _price(data: dict[str, Any], path: str) -> dict[str, Any]:
+def _price(data: dict[str, Any], path: str, now: int) -> dict[str, Any]:
     _require_exactly_one(data, "product", "product_data", path)
     _require_exactly_one(data, "unit_amount", "unit_amount_decimal", path)
     if "product" in data:
@@ -85,10 +85,19 @@ def _price(data: dict[str, Any], path: str) -> dict[str, Any]:
         "id": new_id("price_"),
         "object": "price",
         "active": False,
+        "billing_scheme": "per_unit",
+        "created": now,
         "currency": currency,
+        "custom_unit_amount": None,
         "livemode": False,
+        "lookup_key": None,
+        "metadata": {},
+        "nickname": None,
         "product": new_id("prod_"),
         "recurring": None,
+        "tax_behavior": data.get("tax_behavior", "unspecified"),
+        "tiers_mode": None,
+        "transform_quantity": None,
         "type": "one_time",
         "unit_amount": data.get("unit_amount"),
         "unit_amount_decimal": str(data[given]),

@@ -1,6 +1,6 @@
 """Edit stored objects: as a person does in Stripe's dashboard, and as a later version of Stripe might show them."""
 
-from typing import Any, Final
+from typing import Any
 
 from stripe_sandbox.api_errors import ApiError, no_such
 from stripe_sandbox.events import Events
@@ -8,8 +8,8 @@ from stripe_sandbox.objects import DISPUTE, LINK, PAYMENT, REFUND, SESSION, Json
 from stripe_sandbox.param_validation import check_metadata
 from stripe_sandbox.store import Store, Stored
 
-WITH_METADATA: Final = (SESSION, PAYMENT, REFUND, DISPUTE, LINK)
-UPDATE_EVENTS: Final = {REFUND: "refund.updated", DISPUTE: "charge.dispute.updated", LINK: "payment_link.updated"}
+WITH_METADATA = (SESSION, PAYMENT, REFUND, DISPUTE, LINK)
+UPDATE_EVENTS = {REFUND: "refund.updated", DISPUTE: "charge.dispute.updated", LINK: "payment_link.updated"}
 """Kind → the event of a changed object. Stripe sends none for a session or a PaymentIntent."""
 
 

@@ -82,8 +82,9 @@ def new_payment(data: Json, amount: int, currency: str, now: int) -> Json:
     """Create a PaymentIntent from a session's `payment_intent_data`, the only source of its metadata, as at Stripe."""
     id = new_id("pi_")
     null_fields = """application application_fee_amount automatic_payment_methods canceled_at cancellation_reason
-        customer customer_account last_payment_error latest_charge next_action on_behalf_of payment_method processing
-        review setup_future_usage shipping statement_descriptor transfer_data""".split()  # noqa: SIM905
+        customer customer_account excluded_payment_method_types last_payment_error latest_charge managed_payments
+        next_action on_behalf_of payment_method payment_method_configuration_details processing review
+        setup_future_usage shipping statement_descriptor transfer_data""".split()  # noqa: SIM905
     return dict.fromkeys(null_fields) | {
         "id": id,
         "object": PAYMENT,
@@ -107,21 +108,66 @@ def new_payment(data: Json, amount: int, currency: str, now: int) -> Json:
     }
 
 
-def new_charge(payment: Json, internal: Json) -> Json:
-    """Create the charge of a successful payment, for `expand`."""
-    return {
+def new_billing_details(email: str) -> Json:
+    return {"address": None, "email": email, "name": None, "phone": None, "tax_id": None}
+
+
+def new_payment_method(id: str, method: Json, billing_details: Json, now: int) -> Json:
+    card_fields = "checks display_brand generated_from networks regulated_status three_d_secure_usage wallet".split()  # noqa: SIM905
+    account_fields = ["bank_code", "branch_code", "fingerprint", "generated_from"]
+    return _method_details(method, card_fields, account_fields) | {
+        "id": id,
+        "object": "payment_method",
+        "billing_details": billing_details,
+        "created": now,
+        "customer": None,
+        "customer_account": None,
+        "metadata": {},
+        "livemode": False,
+    }
+
+
+def _method_details(method: Json, card_fields: list[str], account_fields: list[str]) -> Json:
+    """Complete the details of a payment method with the fields that are null here."""
+    type = method["type"]
+    nothing = dict.fromkeys(card_fields if type == "card" else account_fields)
+    return {"type": type, type: nothing | method[type]}
+
+
+def charge_facts(metadata: Json, now: int) -> Json:
+    """Return what is fixed when a payment succeeds. Stripe copies the metadata to the charge once."""
+    return {"charged": now, "charge_metadata": metadata, "balance_transaction": new_id("txn_")}
+
+
+def new_charge(payment: Json, internal: Json, refunded: int, *, disputed: bool) -> Json:
+    """Create the charge of a successful payment, for `expand`. `refunded`: minor units."""
+    null_fields = """application application_fee application_fee_amount customer description
+        failure_balance_transaction failure_code failure_message fraud_details on_behalf_of outcome receipt_email
+        receipt_number receipt_url review shipping source_transfer statement_descriptor
+        statement_descriptor_suffix transfer_data transfer_group""".split()  # noqa: SIM905
+    card_fields = """amount_authorized authorization_code checks installments mandate network network_transaction_id
+        regulated_status three_d_secure wallet""".split()  # noqa: SIM905
+    account_fields = ["bank_code", "branch_code", "fingerprint", "mandate"]
+    return dict.fromkeys(null_fields) | {
         "id": payment["latest_charge"],
         "object": "charge",
         "amount": payment["amount_received"],
+        "amount_captured": payment["amount_received"],
+        "amount_refunded": refunded,
+        "balance_transaction": internal["balance_transaction"],
+        "billing_details": internal["billing_details"],
+        "calculated_statement_descriptor": "SANDBOX",
         "captured": True,
         "created": internal["charged"],
         "currency": payment["currency"],
+        "disputed": disputed,
         "livemode": False,
         "metadata": internal["charge_metadata"],
         "paid": True,
         "payment_intent": payment["id"],
         "payment_method": payment["payment_method"],
-        "payment_method_details": internal["method"],
+        "payment_method_details": _method_details(internal["method"], card_fields, account_fields),
+        "refunded": refunded == payment["amount_received"],
         "status": "succeeded",
     }
 
@@ -141,10 +187,14 @@ def new_event(type: str, subject: Json, now: int, request: Json, webhooks: int) 
 
 
 def new_account(id: str, created: int) -> Json:
+    profile_fields = """mcc minority_owned_business_designation support_address support_email support_phone
+        support_url url""".split()  # noqa: SIM905
+    prefixes = ["statement_descriptor_prefix", "statement_descriptor_prefix_kana", "statement_descriptor_prefix_kanji"]
+    descriptors = ["statement_descriptor_kana", "statement_descriptor_kanji"]
     return {
         "id": id,
         "object": "account",
-        "business_profile": {"name": "Sandbox", "url": None},
+        "business_profile": dict.fromkeys(profile_fields) | {"name": "Sandbox"},
         "business_type": None,
         "capabilities": {"card_payments": "active", "sepa_debit_payments": "active", "transfers": "active"},
         "charges_enabled": True,
@@ -156,8 +206,10 @@ def new_account(id: str, created: int) -> Json:
         "metadata": {},
         "payouts_enabled": True,
         "settings": {
+            "branding": {"icon": None, "logo": None, "primary_color": None, "secondary_color": None},
+            "card_payments": dict.fromkeys(prefixes),
             "dashboard": {"display_name": "Sandbox", "timezone": "Etc/UTC"},
-            "payments": {"statement_descriptor": "SANDBOX"},
+            "payments": dict.fromkeys(descriptors) | {"statement_descriptor": "SANDBOX"},
         },
         "type": "standard",
     }
@@ -206,7 +258,8 @@ def new_price(params: Json, now: int) -> Json:
 
 def new_link(params: Json, currency: str, public_url: str) -> Json:
     null_fields = """application application_fee_amount application_fee_percent consent_collection inactive_message
-        invoice_creation on_behalf_of optional_items payment_method_types restrictions shipping_address_collection
+        invoice_creation managed_payments on_behalf_of optional_items payment_method_options payment_method_types
+        restrictions shipping_address_collection
         subscription_data transfer_data""".split()  # noqa: SIM905
     data = dict.fromkeys(
         ["capture_method", "description", "setup_future_usage", "statement_descriptor", "statement_descriptor_suffix"]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stripe_sandbox.api_errors import ApiError, invalid_integer, no_such
+from stripe_sandbox.api_errors import ApiError, invalid_integer
 from stripe_sandbox.objects import DISPUTE, DOMAIN, ENDPOINT, EVENT, LINK, PAYMENT, REFUND, SESSION
 from stripe_sandbox.store import Store, Stored
 
@@ -35,18 +35,11 @@ def paginate(store: Store, kind: str, params: dict[str, Any]) -> tuple[list[Stor
     for name, operator in (("starting_after", "<"), ("ending_before", ">")):
         if name in params:
             where.append(f"seq {operator} ?")
-            values.append(_position(store, kind, params[name], name))
+            values.append(store.require(kind, params[name], name, status=400).seq)
     order = "ASC" if backwards else "DESC"
     found = store.find(f"{' AND '.join(where)} ORDER BY seq {order} LIMIT ?", [*values, limit + 1])
     shown = found[:limit]
     return (shown[::-1] if backwards else shown), len(found) > limit
-
-
-def _position(store: Store, kind: str, id: str, param: str) -> int:
-    found = store.get(kind, id)
-    if not found:
-        raise no_such(kind, id, param, status=400)
-    return found.seq
 
 
 def _conditions(kind: str, params: dict[str, Any]) -> tuple[list[str], list[Any]]:

@@ -1,14 +1,13 @@
 """Serve the page of a payment link: the donor enters an amount and continues to a checkout session."""
 
 from decimal import Decimal, InvalidOperation
-from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from stripe_sandbox import currencies
-from stripe_sandbox.bounded_body import read_limited
-from stripe_sandbox.checkout_pages import BASE_CSP, MAX_FORM_BODY, format_amount, templates
+from stripe_sandbox.bounded_body import read_form
+from stripe_sandbox.checkout_pages import BASE_CSP, format_amount, templates
 from stripe_sandbox.objects import LINK, PRICE
 from stripe_sandbox.page_texts import language_of, texts_for
 from stripe_sandbox.session_lifecycle import SessionLifecycle
@@ -27,19 +26,16 @@ class PaymentLinkPage:
         self._store, self._sessions = store, sessions
 
     async def respond(self, request: Request) -> Response:
-        body = await read_limited(request, MAX_FORM_BODY)
-        if body is None:
-            return Response(status_code=413)
+        form = await read_form(request)
         language = language_of(None, request.headers.get("accept-language", ""))
         texts = texts_for(language)
         link = self._find(request.path_params["link"])
         if link is None:
             page = templates.get_template("notice.html").render(texts=texts, language=language, notice=texts["unknown"])
             return HTMLResponse(page, 404, HEADERS)
-        price = self._store.get(PRICE, link.internal["price"])
-        assert price, "a link refers to an existing price"
+        price = self._store.require(PRICE, link.internal["price"], "price")
         limits, currency = price.body["custom_unit_amount"], price.body["currency"]
-        typed = parse_qs(body.decode(errors="replace")).get("amount", [""])[-1].strip()
+        typed = form.get("amount", "").strip()
         minimum = limits["minimum"] or currencies.MIN_AMOUNT.get(currency, 1)
         maximum = limits["maximum"] or currencies.MAX_AMOUNT
         amount, error = _parse_amount(typed, currency), ""

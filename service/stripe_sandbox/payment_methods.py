@@ -18,7 +18,8 @@ class PaymentMethod:
 
 
 def _card(outcome: Outcome, last4: str, country: str) -> PaymentMethod:
-    return PaymentMethod(outcome, "card", {"brand": "visa", "country": country, "funding": "credit", "last4": last4})
+    fields = {"brand": "visa", "country": country, "exp_month": 12, "exp_year": 2034, "funding": "credit"}
+    return PaymentMethod(outcome, "card", fields | {"last4": last4})
 
 
 def _debit(outcome: Outcome, last4: str, country: str) -> PaymentMethod:

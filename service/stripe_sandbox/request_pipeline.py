@@ -147,8 +147,6 @@ async def _read_params(request: Request) -> bytes:
         body = await read_limited(request, MAX_BODY)
     except ClientDisconnect:
         return b""
-    if body is None:
-        raise api_errors.body_too_large(MAX_BODY)
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if body and kind != "application/x-www-form-urlencoded":
         raise api_errors.ApiError("Invalid request: send parameters as application/x-www-form-urlencoded.")

@@ -3,23 +3,23 @@
 Each method is one transaction: objects and events change together or not at all.
 """
 
-from typing import Any, Final
+from typing import Any
 
-from stripe_sandbox.api_errors import ApiError, no_such
+from stripe_sandbox.api_errors import ApiError
 from stripe_sandbox.clock import Clock
 from stripe_sandbox.events import Events
-from stripe_sandbox.ids import new_id
 from stripe_sandbox.objects import DISPUTE, PAYMENT, REFUND, Json
+from stripe_sandbox.reversal_objects import new_balance_transaction, new_dispute, new_refund
 from stripe_sandbox.store import Store, Stored
 
-REFUND_TRANSITIONS: Final = {
+REFUND_TRANSITIONS = {
     "pending": ("requires_action", "succeeded", "failed", "canceled"),
     "requires_action": ("succeeded", "failed", "canceled"),
     "succeeded": ("failed",),  # the donor's bank returns it
 }
 """Allowed changes of status: https://docs.stripe.com/refunds#failed-refunds."""
 
-DISPUTE_TRANSITIONS: Final = {
+DISPUTE_TRANSITIONS = {
     "warning_needs_response": ("warning_under_review", "warning_closed", "needs_response"),
     "warning_under_review": ("warning_closed", "needs_response"),
     "needs_response": ("under_review", "won", "lost"),
@@ -29,7 +29,7 @@ DISPUTE_TRANSITIONS: Final = {
 }
 """Allowed changes of status: https://docs.stripe.com/disputes/how-disputes-work, and appeals after a loss."""
 
-CLOSED_STATUSES: Final = ("won", "lost", "warning_closed")
+CLOSED_STATUSES = ("won", "lost", "warning_closed")
 
 
 class Reversals:
@@ -41,31 +41,18 @@ class Reversals:
     ) -> Json:
         """Refund a successful payment, up to the amount not yet refunded. Raise ApiError (400, 404)."""
         payment = self._get_paid(payment_id)
-        left = payment.body["amount_received"] - self._refunded_amount(payment_id)
+        left = payment.body["amount_received"] - self.refunded_amount(payment_id)
         amount = left if amount is None else amount
         if not 1 <= amount <= left:
             raise ApiError(f"Refund amount ({amount}) is greater than unrefunded amount ({left}).", param="amount")
-        nothing = ("receipt_number", "source_transfer_reversal", "transfer_reversal")
-        refund: Json = dict.fromkeys(nothing) | {
-            "id": new_id("re_"),
-            "object": REFUND,
-            "amount": amount,
-            "balance_transaction": new_id("txn_"),
-            "charge": payment.body["latest_charge"],
-            "created": int(self._clock.now()),
-            "currency": payment.body["currency"],
-            "metadata": {},
-            "payment_intent": payment_id,
-            "reason": reason,
-            "status": status,
-        }
+        refund = new_refund(payment.body, amount, status, reason, int(self._clock.now()))
         with self._store.transaction():
             self._store.add(refund)
             self._events.record("refund.created", refund)
         return refund
 
     def update_refund(self, id: str, status: str) -> Json:
-        refund = self._get(REFUND, id, "refund")
+        refund = self._store.require(REFUND, id, "refund")
         _check_transition(refund, status, REFUND_TRANSITIONS)
         refund.body["status"] = status
         if status == "failed":
@@ -83,30 +70,17 @@ class Reversals:
         `settlement_currency` is the currency of the balance transactions, if it is not the payment's.
         """
         payment = self._get_paid(payment_id)
-        dispute: Json = {
-            "id": new_id("du_"),
-            "object": DISPUTE,
-            "amount": payment.body["amount_received"] if amount is None else amount,
-            "balance_transactions": [],
-            "charge": payment.body["latest_charge"],
-            "created": int(self._clock.now()),
-            "currency": payment.body["currency"],
-            "is_charge_refundable": status.startswith("warning"),
-            "livemode": False,
-            "metadata": {},
-            "payment_intent": payment_id,
-            "reason": "general",
-            "status": status,
-        }
+        amount = payment.body["amount_received"] if amount is None else amount
+        dispute = new_dispute(payment.body, amount, status, int(self._clock.now()))
         with self._store.transaction():
             self._store.add(dispute, {"settlement_currency": settlement_currency or payment.body["currency"]})
             self._events.record("charge.dispute.created", dispute)
             if status == "needs_response":
-                self._move_money(self._get(DISPUTE, dispute["id"], "dispute"), -1)
-        return self._get(DISPUTE, dispute["id"], "dispute").body
+                self._move_money(self._store.require(DISPUTE, dispute["id"], "dispute"), -1)
+        return self._store.require(DISPUTE, dispute["id"], "dispute").body
 
     def update_dispute(self, id: str, status: str) -> Json:
-        dispute = self._get(DISPUTE, id, "dispute")
+        dispute = self._store.require(DISPUTE, id, "dispute")
         _check_transition(dispute, status, DISPUTE_TRANSITIONS)
         dispute.body["status"] = status
         with self._store.transaction():
@@ -123,7 +97,7 @@ class Reversals:
     def move_money(self, id: str, amount: int, reporting_category: str, currency: str = "") -> Json:
         """Append any balance transaction to a dispute, such as a correction of the exchange rate."""
         with self._store.transaction():
-            dispute = self._get(DISPUTE, id, "dispute")
+            dispute = self._store.require(DISPUTE, id, "dispute")
             self._append_transaction(dispute, amount, reporting_category, currency)
         return dispute.body
 
@@ -134,38 +108,24 @@ class Reversals:
         self._append_transaction(dispute, direction * rate * dispute.body["amount"], category)
 
     def _append_transaction(self, dispute: Stored, amount: int, category: str, currency: str = "") -> None:
-        """Append a balance transaction. Its amount does not include the fee."""
-        transaction = {
-            "id": new_id("txn_"),
-            "object": "balance_transaction",
-            "amount": amount,
-            "created": int(self._clock.now()),
-            "currency": currency or dispute.internal["settlement_currency"],
-            "fee": 1500 if amount < 0 else 0,
-            "reporting_category": category,
-            "type": "adjustment",
-        }
+        currency = currency or dispute.internal["settlement_currency"]
+        now = int(self._clock.now())
+        transaction = new_balance_transaction(dispute.id, amount, currency, category, now)
         dispute.body["balance_transactions"].append(transaction)
         self._store.save(dispute)
         type = "charge.dispute.funds_withdrawn" if amount < 0 else "charge.dispute.funds_reinstated"
         self._events.record(type, dispute.body)
 
-    def _refunded_amount(self, payment_id: str) -> int:
+    def refunded_amount(self, payment_id: str) -> int:
         """Return the sum of all refunds of a payment that were not cancelled and did not fail."""
         refunds = self._store.find("kind = ? AND json_extract(body, '$.payment_intent') = ?", [REFUND, payment_id])
         return sum(each.body["amount"] for each in refunds if each.body["status"] not in ("failed", "canceled"))
 
     def _get_paid(self, id: str) -> Stored:
-        payment = self._get(PAYMENT, id, "payment_intent")
+        payment = self._store.require(PAYMENT, id, "payment_intent")
         if payment.body["status"] != "succeeded":
             raise ApiError(f"This PaymentIntent ({id}) does not have a successful charge.", param="payment_intent")
         return payment
-
-    def _get(self, kind: str, id: str, param: str) -> Stored:
-        found = self._store.get(kind, id)
-        if not found:
-            raise no_such(kind, id, param)
-        return found
 
 
 def _check_transition(stored: Stored, status: str, transitions: dict[str, Any]) -> None:

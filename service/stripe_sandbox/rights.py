@@ -3,12 +3,10 @@
 A key may do everything, until `POST /sandbox/rights` takes rights from it.
 """
 
-from typing import Final
-
 from stripe_sandbox.api_errors import ApiError
 from stripe_sandbox.store import Store
 
-RIGHTS: Final = {
+RIGHTS = {
     "account": "rak_accounts_kyc_basic",
     "checkout": "rak_checkout_session",
     "payment_intents": "rak_payment_intent",
@@ -22,7 +20,7 @@ RIGHTS: Final = {
 }
 """The first part of a path of the API → the right without `_read` or `_write`."""
 
-NAMES: Final = {f"{right}_{level}" for right in RIGHTS.values() for level in ("read", "write")}
+NAMES = {f"{right}_{level}" for right in RIGHTS.values() for level in ("read", "write")}
 
 
 class Rights:

@@ -22,6 +22,8 @@ class SandboxSettings:
     """The custom domain of the account: hosted pages are there, and not at `public_url`."""
     webhook_url: str | None = None
     webhook_secret: str = ""
+    allow_private_webhooks: bool = False
+    """Accept webhook endpoints at addresses that only this machine or network reaches. Stripe refuses them."""
     clock: Callable[[], float] = time.time
     settle_after: float = 60.0
     retry_delays: tuple[float, ...] = RETRY_DELAYS

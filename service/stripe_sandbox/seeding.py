@@ -2,17 +2,19 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from stripe_sandbox.bounded_body import JsonBody
 from stripe_sandbox.ids import new_id
-from stripe_sandbox.objects import Json, new_payment, new_session
+from stripe_sandbox.objects import Json, charge_facts, new_billing_details, new_payment, new_session
+from stripe_sandbox.payment_methods import NUMBERS
 from stripe_sandbox.store import Store
 
-CARD = {"type": "card", "card": {"brand": "visa", "country": "US", "funding": "credit", "last4": "4242"}}
+BILLING = new_billing_details("ada@example.org")
+CARD = {"type": "card", "card": NUMBERS["4242424242424242"].summary}
 
 
-class SeedPayments(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class SeedPayments(JsonBody):
     payments: Annotated[int, Field(ge=1, le=1_000_000)]
     campaign: Annotated[str, Field(min_length=1, max_length=64)]
     site: str = "other"
@@ -31,5 +33,6 @@ def seed_payments(store: Store, request: SeedPayments, now: int, public_url: str
             payment |= {"status": "succeeded", "amount_received": request.amount, "latest_charge": new_id("ch_")}
             session, secret = new_session(params, request.amount, request.currency, created, public_url)
             session |= {"status": "complete", "payment_status": "paid", "payment_intent": payment["id"], "url": None}
-            store.add(payment, {"charged": created, "charge_metadata": metadata, "method": CARD})
+            facts = charge_facts(metadata, created)
+            store.add(payment, facts | {"method": CARD, "billing_details": BILLING})
             store.add(session, {"client_secret": secret, "payment": payment["id"], "line_items": []})

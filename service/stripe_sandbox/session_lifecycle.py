@@ -3,12 +3,21 @@
 Each method is one transaction: objects, timers and events change together or not at all.
 """
 
-from stripe_sandbox.api_errors import ApiError, no_such
+from stripe_sandbox.api_errors import ApiError
 from stripe_sandbox.clock import Clock
 from stripe_sandbox.events import Events
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.line_items import price_line_items
-from stripe_sandbox.objects import PAYMENT, SESSION, Json, new_payment, new_session
+from stripe_sandbox.objects import (
+    PAYMENT,
+    SESSION,
+    Json,
+    charge_facts,
+    new_billing_details,
+    new_payment,
+    new_payment_method,
+    new_session,
+)
 from stripe_sandbox.payment_methods import PaymentMethod
 from stripe_sandbox.session_rules import check_session
 from stripe_sandbox.store import Store, Stored
@@ -45,7 +54,7 @@ class SessionLifecycle:
 
     def _open(self, params: Json, link: str | None = None) -> Stored:
         now = int(self._clock.now())
-        items, amount, currency = price_line_items(params["line_items"])
+        items, amount, currency = price_line_items(params["line_items"], now)
         session, secret = new_session(params, amount, currency, now, self._public_url)
         session["payment_link"] = link
         internal = {"client_secret": secret, "line_items": items, "payment_data": params.get("payment_intent_data", {})}
@@ -56,10 +65,7 @@ class SessionLifecycle:
 
     def get(self, id: str) -> Stored:
         """Return a session. Raise ApiError (404)."""
-        found = self._store.get(SESSION, id)
-        if not found:
-            raise no_such("checkout.session", id, "session")
-        return found
+        return self._store.require(SESSION, id, "session")
 
     def find_for_page(self, id: str, ui_mode: str) -> Stored | None:
         """Return a session for its payment page, after due timers have run. An overdue session has expired then."""
@@ -83,13 +89,14 @@ class SessionLifecycle:
     def pay(self, session: Stored, method: PaymentMethod, email: str) -> None:
         """Try to pay an open session. Afterwards it is complete, still open, or `awaits_approval`."""
         assert session.body["status"] == "open"
-        details = {"address": None, "email": email, "name": None, "phone": None, "tax_exempt": "none", "tax_ids": None}
-        session.internal["customer_details"] = details
+        nothing = dict.fromkeys(["address", "business_name", "individual_name", "name", "phone", "tax_ids"])
+        session.internal["customer_details"] = nothing | {"email": email, "tax_exempt": "none"}
         with self._store.transaction():
             payment = self._payment_for(session)
             payment.body["payment_method_types"] = [method.type]
             payment.body["payment_method"] = new_id("pm_")
             payment.internal["method"] = {"type": method.type, method.type: method.summary}
+            payment.internal["billing_details"] = new_billing_details(email)
             if method.outcome == "declined":
                 self._fail(payment, DECLINED)
             elif method.outcome == "requires_action":
@@ -102,7 +109,7 @@ class SessionLifecycle:
                 self._succeed(payment)
                 self._complete(session, payment, "paid")
             else:
-                payment.body.update(status="processing", processing={"type": "sepa_debit"}, last_payment_error=None)
+                payment.body.update(status="processing", last_payment_error=None)
                 payment.internal.update(session=session.id, bounces=method.outcome == "bounces")
                 self._complete(session, payment, "unpaid")
                 self._set_timer(self._clock.now() + self._settle_after, "settle", payment.id)
@@ -138,7 +145,6 @@ class SessionLifecycle:
         with self._store.transaction():
             session = self.get(payment.internal["session"])
             self._clear_timer("settle", payment_id)
-            payment.body["processing"] = None
             if succeeds:
                 self._succeed(payment)
                 session.body["payment_status"] = "paid"
@@ -168,9 +174,7 @@ class SessionLifecycle:
             body = new_payment(session.internal["payment_data"], amount, currency, int(self._clock.now()))
             id = session.internal["payment"] = body["id"]
             self._store.add(body)
-        payment = self._store.get(PAYMENT, id)
-        assert payment
-        return payment
+        return self._store.require(PAYMENT, id, "payment_intent")
 
     def _is_open_with(self, session: Stored, payment_status: str) -> bool:
         payment = self._store.get(PAYMENT, session.internal.get("payment", ""))
@@ -180,12 +184,12 @@ class SessionLifecycle:
         charge = new_id("py_" if payment.body["payment_method_types"] == ["sepa_debit"] else "ch_")
         payment.body.update(status="succeeded", amount_received=payment.body["amount"], latest_charge=charge)
         payment.body["last_payment_error"] = None
-        payment.internal["charged"] = int(self._clock.now())
-        payment.internal["charge_metadata"] = payment.body["metadata"]  # copied once, as at Stripe
+        payment.internal.update(charge_facts(payment.body["metadata"], int(self._clock.now())))
         self._events.record("payment_intent.succeeded", payment.body)
 
     def _fail(self, payment: Stored, error: Json) -> None:
-        method = {"id": payment.body["payment_method"], "object": "payment_method"} | payment.internal["method"]
+        id, now = payment.body["payment_method"], int(self._clock.now())
+        method = new_payment_method(id, payment.internal["method"], payment.internal["billing_details"], now)
         payment.body.update(status="requires_payment_method", payment_method=None)
         payment.body["last_payment_error"] = {"type": "card_error", "payment_method": method} | error
         self._events.record("payment_intent.payment_failed", payment.body)

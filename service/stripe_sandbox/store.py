@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stripe_sandbox.api_errors import no_such
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
@@ -98,6 +100,13 @@ class Store:
     def get(self, kind: str, id: str) -> Stored | None:
         found = self.find("kind = ? AND id = ?", [kind, id])
         return found[0] if found else None
+
+    def require(self, kind: str, id: str, param: str, status: int = 404) -> Stored:
+        """Return an object. Raise ApiError that names `param` if there is none."""
+        found = self.get(kind, id)
+        if not found:
+            raise no_such(kind, id, param, status)
+        return found
 
     def find(self, where: str, values: Sequence[Any]) -> list[Stored]:
         """Return the objects that match. `where` must be constant SQL; input belongs into `values`."""

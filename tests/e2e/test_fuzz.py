@@ -8,8 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.soak.fuzz import guided, signatures, wire
 from tests.soak.fuzz.parsers import PARSERS, SEEDS

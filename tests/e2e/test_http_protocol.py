@@ -53,6 +53,36 @@ def test_long_body_does_not_count_as_head(served):
     assert told(port, small * 3).count(b"HTTP/1.1 400 ") == 3
 
 
+CHUNKED = (
+    b"POST /v1/checkout-sessions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    b"transfer-encoding: chunked\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "overhead", [b"x: y\r\n", b"x-" + b"a" * 1_000, b"x: " + b"a" * 1_000], ids=["fields", "name", "value"]
+)
+def test_endless_trailers_are_refused(served, overhead):
+    """RFC 9112, 7.1.2: trailers follow the last chunk."""
+    port, _ = served
+    body = CHUNKED + b"2\r\n{}\r\n0\r\n"
+    assert b"form_token" in told(port, body + b"x: y\r\n\r\n")
+    endless = [overhead] * (200_000 // len(overhead))
+    assert told(port, body + overhead, *endless)[:13] in {b"HTTP/1.1 431 ", b""}
+
+
+def test_endless_chunk_extension_is_refused(served):
+    port, _ = served
+    assert told(port, CHUNKED + b"2;x=", *[b"a" * 1_000] * 200)[:13] in {b"HTTP/1.1 431 ", b""}
+
+
+def test_2000_pipelined_requests_are_all_answered(served):
+    port, log = served
+    request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    assert told(port, request * 2_000).count(b"HTTP/1.1 200 ") == 2_000
+    assert "RecursionError" not in log.read_text()
+
+
 def test_lost_connection_logs_no_error(served):
     port, log = served
     asked = b"GET /c/vitaly/give HTTP/1.1\r\nhost: localhost\r\n\r\n"

@@ -2,12 +2,14 @@
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import stripe
+from donation_card.cli.check import checked_configuration
 from donation_card.errors import ConfigurationError
 from donation_card.settings import SETTINGS, STRIPE_SCRIPT, Settings, from_environment
 
@@ -85,6 +87,10 @@ def test_empty_environment_names_every_missing_setting():
         ("PORT", "eighty"),
         ("WEB_CONCURRENCY", "-1"),
         ("LOG_LEVEL", "loud"),
+        ("FORWARDED_ALLOW_IPS", "garbage"),
+        ("FORWARDED_ALLOW_IPS", "127.0.0.1,proxy.internal"),
+        ("FORWARDED_ALLOW_IPS", "10.0.0.0/40"),
+        ("FORWARDED_ALLOW_IPS", "127.0.0.1,*"),
         ("CAMPAIGNS_DIR", "no-such-folder"),
         ("STRIPE_API_BASE", "ftp://x"),
     ],
@@ -105,10 +111,75 @@ def test_wrong_secret_is_not_shown():
         ("SECRET_KEYS", "misplaced"),
         ("METRICS_TOKEN", "misplaced"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_0123456789abcdef,misplaced"),
+        ("PORT", "sk_live_51Hmisplaced"),
+        ("LOG_LEVEL", "whsec_misplaced"),
+        ("STRIPE_ACCOUNT", "rk_test_misplaced"),
+        ("PUBLIC_URL", "redis://card:misplaced@127.0.0.1"),
+        ("STRIPE_API_BASE", "https://misplaced@"),
+        ("WEB_CONCURRENCY", "misplaced0123456789abcdef01234567"),
+        ("CAMPAIGNS_DIR", "pk_test_misplaced"),
     ],
 )
 def test_secret_in_the_wrong_setting_is_not_shown(name, value):
     assert "misplaced" not in str(faults(**{name: value}))
+
+
+@pytest.mark.parametrize("text", ["*", "none", "127.0.0.1", "127.0.0.1, 10.0.0.0/8, fd00::/8"])
+def test_proxies_are_addresses_or_networks(text):
+    assert from_environment(GOOD | {"FORWARDED_ALLOW_IPS": text}).forwarded_allow_ips == text
+
+
+LIVE = {"STRIPE_SECRET_KEY": "rk_live_51Habcdefghijk", "STRIPE_PUBLISHABLE_KEY": "pk_live_51Habcdefghijk"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STRIPE_API_BASE", "http://127.0.0.1:12111"),
+        ("STRIPE_API_BASE", "https://stripe.foundation.eu"),
+        ("PUBLIC_URL", "http://give.foundation.eu"),
+        ("PUBLIC_URL", "https://localhost:8000"),
+        ("PUBLIC_URL", "https://127.0.0.1"),
+    ],
+)
+def test_live_key_refuses_settings_for_tests(name, value):
+    assert faults(**LIVE, **{name: value}).keys() == {name}
+    assert from_environment(GOOD | {name: value})
+
+
+def test_live_key_is_accepted_with_https_and_on_an_onion_service():
+    for url in ("https://give.foundation.eu", f"http://{'a' * 56}.onion"):
+        assert from_environment(GOOD | LIVE | {"PUBLIC_URL": url}).livemode
+
+
+@pytest.mark.parametrize(
+    ("field", "placeholder"),
+    [
+        ("recipient.contact", "info@example.org"),
+        ("recipient.contact", "https://www.example.com/contact"),
+        ("recipient.contact", "ada@roof.test"),
+        ("recipient.statement_descriptor", "Donation Card"),
+        ("fallback_url", "https://example.net"),
+    ],
+)
+def test_live_key_refuses_placeholders_of_campaign_files(tmp_path, monkeypatch, field, placeholder):
+    roof = Path("tests/support/roof.toml").read_text("utf-8").replace("ada@example.org", "ada@roof.eu")
+    name = field.rpartition(".")[2]
+    if f"{name} = " in roof:
+        roof = re.sub(rf'(?m)^{name} = ".*"', f'{name} = "{placeholder}"', roof)
+    else:
+        roof = f'{name} = "{placeholder}"\n{roof}'
+    (tmp_path / "roof.toml").write_text(roof, "utf-8")
+    for setting, value in (GOOD | LIVE | {"CAMPAIGNS_DIR": str(tmp_path)}).items():
+        monkeypatch.setenv(setting, value)
+    with pytest.raises(ConfigurationError) as caught:
+        checked_configuration()
+    (fault,) = caught.value.faults
+    assert (fault.source, fault.field) == ("roof.toml", field)
+    assert placeholder in fault.given
+    monkeypatch.setenv("STRIPE_SECRET_KEY", GOOD["STRIPE_SECRET_KEY"])
+    monkeypatch.setenv("STRIPE_PUBLISHABLE_KEY", GOOD["STRIPE_PUBLISHABLE_KEY"])
+    assert checked_configuration()
 
 
 def test_several_secrets_are_accepted_during_rotation():

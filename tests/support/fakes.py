@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -139,6 +139,8 @@ class FakeTotalsStore:
         self._leases: dict[Account, str] = {}
         self._histories: dict[Account, SyncHistory] = {}
         self._accounts: dict[str, Account] = {}
+        self._registered: dict[Account, dict[str, str]] = {}
+        """Account → campaign → a text that is different for each."""
 
     def wipe(self) -> None:
         """Lose everything, as a Redis that restarts empty."""
@@ -146,6 +148,7 @@ class FakeTotalsStore:
         self._leases.clear()
         self._histories.clear()
         self._accounts.clear()
+        self._registered.clear()
 
     async def apply(self, account: Account, state: ObjectState) -> ApplyResult:
         totals = self._opened(account, state.campaign)
@@ -163,6 +166,7 @@ class FakeTotalsStore:
         *,
         now: datetime,
         offline: int,
+        listed: int = 0,
         ended: bool,
         synced_since: int = 0,
     ) -> PublishedTotal | None:
@@ -186,6 +190,7 @@ class FakeTotalsStore:
                 generation.totals(),
                 period_start=begun[-1],
                 offline=offline,
+                listed=listed,
                 ended=ended,
                 now=server_time,
             )
@@ -208,15 +213,24 @@ class FakeTotalsStore:
 
     async def sync_history(self, account: Account) -> SyncHistory:
         self._check_available()
-        return self._histories.get(account, SyncHistory())
+        return replace(self._histories.get(account, SyncHistory()), registry=self._registry(account))
 
-    async def save_sync_history(self, account: Account, history: SyncHistory) -> None:
+    async def save_sync_history(self, account: Account, history: SyncHistory) -> bool:
         self._check_available()
+        if history.registry != self._registry(account):
+            return False
         self._histories[account] = history
+        return True
 
     async def campaigns(self, account: Account) -> set[str]:
         self._check_available()
-        return {campaign for owner, campaign in self._totals if owner == account}
+        return set(self._registered.get(account, ()))
+
+    async def register_campaigns(self, account: Account, campaigns: Iterable[str]) -> None:
+        self._check_available()
+        names = self._registered.setdefault(account, {})
+        for campaign in campaigns:
+            names.setdefault(campaign, str(next(self._ids)))
 
     async def begin_sync(self, account: Account, campaign: str) -> SyncRun:
         totals = self._opened(account, campaign)
@@ -285,12 +299,19 @@ class FakeTotalsStore:
         self._check_available()
         key = account, campaign
         if key not in self._totals:
-            history = self._histories.get(account, SyncHistory())
+            history, names = self._histories.get(account, SyncHistory()), self._registered.setdefault(account, {})
+            new = campaign not in names
+            names.setdefault(campaign, str(next(self._ids)))
             totals = self._totals[key] = _CampaignTotals()
             totals.current = self._new_generation(totals)
-            if history.last_rebuild_at is not None:  # a new campaign of a complete account has no payment at Stripe
+            if (
+                new and history.last_rebuild_at is not None
+            ):  # it has no payment at Stripe
                 totals.generations[totals.current].cursor = history.last_sync_at
         return self._totals[key]
+
+    def _registry(self, account: Account) -> str:
+        return " ".join(self._registered.get(account, {}).values())
 
     def _new_generation(self, totals: _CampaignTotals) -> str:
         name = f"{next(self._ids):016x}"

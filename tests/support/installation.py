@@ -162,8 +162,12 @@ def running(
     webhooks: bool = True,
     settings_options: dict | None = None,
     between: Callable = lambda sandbox: sandbox,
+    before_service: Callable = lambda service: service,
 ) -> Iterator[Installation]:
-    """Run the service and a sandbox in this process. `between` is an ASGI middleware in front of the sandbox."""
+    """Run the service and a sandbox in this process.
+
+    `between` is an ASGI middleware in front of the sandbox, `before_service` one in front of the service.
+    """
     service_socket, sandbox_socket = listening(), listening()
     service = f"http://localhost:{service_socket.getsockname()[1]}"
     sandbox = f"http://127.0.0.1:{sandbox_socket.getsockname()[1]}"
@@ -187,10 +191,11 @@ def running(
         data=folder,
         webhook_url=f"{service}/v1/stripe/webhook" if webhooks else None,
         webhook_secret=WEBHOOK_SECRET if webhooks else "",
+        allow_private_webhooks=True,
     )
     apps = [
         (between(create_sandbox(replace(sandbox_settings, **(sandbox_options or {})))), sandbox_socket),
-        (create_app(settings), service_socket),
+        (before_service(create_app(settings)), service_socket),
     ]
     configure_logs("error")
     with served(*apps), httpx.Client(base_url=service, timeout=15) as client:

@@ -1,4 +1,7 @@
-"""Run the shipped `deploy/nginx.conf` with other ports, another folder and a new certificate."""
+"""Run the shipped `deploy/nginx.conf` with other ports, another folder and a new certificate.
+
+Only here, a response says if it was cached.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from urllib.parse import urlsplit
 from tests.support.installation import eventually, listening
 
 SHIPPED = Path("deploy/nginx.conf")
+CACHE_STATUS = "X-Cache-Of-The-Test"
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ def written(folder: Path, service: str, port: int) -> Path:
             "/etc/nginx/tls/": f"{folder}/",
             "/var/cache/donation-card": f"{folder}/cache",
             "/run/nginx.pid": f"{folder}/nginx.pid",
+            "server_tokens off;": f"server_tokens off; add_header {CACHE_STATUS} $upstream_cache_status always;",
         }
     for shipped, here in ours.items():
         assert shipped in text, f"{SHIPPED} no longer says {shipped!r}"

@@ -4,14 +4,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from donation_card.application.ports.limits import LimitDecision, LimitResult
 from donation_card.application.ports.payments import Account
 from donation_card.domain.attack_detection import NO_SIGNALS, AttackState, AttackStatus, Signals, next_state
 from donation_card.domain.rate_limits import Bucket, BucketStore
 
-MAX_ENTRIES: Final = 100_000
+MAX_ENTRIES = 100_000
 """Buckets and consumed values that are stored: those of more than an hour at the highest rate."""
 
 

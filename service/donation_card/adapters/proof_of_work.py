@@ -9,19 +9,18 @@ import hmac
 import secrets
 import time
 from collections.abc import Sequence
-from typing import Final
 
 import altcha
 
 from donation_card.domain.attack_detection import MAX_LEVEL
 
-PBKDF2_ITERATIONS: Final = 5_000
+PBKDF2_ITERATIONS = 5_000
 """Iterations for one attempt: the overhead of a browser is small beside it, and a verification takes about 2 ms."""
 
-MEAN_ATTEMPTS: Final = 300
+MEAN_ATTEMPTS = 300
 """Average number of attempts at level 1, and at most 1.5 times as many: about a second on a laptop."""
 
-CHALLENGE_LIFETIME: Final = 10 * 60
+CHALLENGE_LIFETIME = 10 * 60
 """Seconds for which a challenge is valid."""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
-from itsdangerous import BadSignature, SignatureExpired, URLSafeSerializer, URLSafeTimedSerializer
+from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
 from donation_card.application.ports.tokens import FormToken, SessionHandle
 from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME, SESSION_HANDLE_LIFETIME
@@ -27,7 +27,7 @@ class SignedTokens:
         kwargs: dict[str, Any] = {"signer_kwargs": {"digest_method": hashlib.sha256, "key_derivation": "hmac"}}
         self._form = URLSafeTimedSerializer(oldest_first, salt="donation-card/form", **kwargs)
         self._handle = URLSafeTimedSerializer(oldest_first, salt="donation-card/handle", **kwargs)
-        self._return = URLSafeSerializer(oldest_first, salt="donation-card/return", **kwargs)
+        self._return = URLSafeTimedSerializer(oldest_first, salt="donation-card/return", **kwargs)
 
     def issue_form_token(self, campaign: str, site: str) -> str:
         return _text(self._form.dumps([campaign, site, secrets.token_urlsafe(16)]))
@@ -52,7 +52,9 @@ class SignedTokens:
         return _text(self._return.dumps([campaign, attempt_id, return_url]))
 
     def read_return_token(self, text: str) -> tuple[str, str, str]:
-        (campaign, nonce, back), _ = _read(lambda: (self._return.loads(text), None), text, 3)
+        (campaign, nonce, back), _ = _read(
+            lambda: self._return.loads(text, max_age=SESSION_HANDLE_LIFETIME, return_timestamp=True), text, 3
+        )
         return campaign, nonce, back
 
     def encrypt(self, attempt_id: str, text: str) -> str:

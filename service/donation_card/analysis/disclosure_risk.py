@@ -19,25 +19,25 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import accumulate
 from operator import mul
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from donation_card.domain.money import Money
 from donation_card.domain.publication import DAY, PublicationPolicy, PublishedTotal, next_published_total
 from donation_card.domain.totals import Totals
 
-QUANTA: Final = 20
+QUANTA = 20
 """Parts of a step to which amounts are rounded."""
 
-TOLERANCE: Final = 0.03
+TOLERANCE = 0.03
 """The advantage may exceed the bound by this: it is an estimate, and the observer sees later changes too."""
 
 _OBSERVED, _UNOBSERVED, _MIN_PERIODS = 2.0, 6.0, 10
 """Length of the observation, and of the time before it, in steps; at least so many periods each."""
 
-_NEVER: Final = 1e-7
-_PERCENT_OF_STEP: Final = (5, 10, 25, 50, 75, 100)
+_NEVER = 1e-7
+_PERCENT_OF_STEP = (5, 10, 25, 50, 75, 100)
 """Donations of the table, in percent of a step."""
-_PER_DAY: Final = {0.25: "1 in 4 days", 1: "1 a day", 4: "4 a day", 16: "16 a day"}
+_PER_DAY = {0.25: "1 in 4 days", 1: "1 a day", 4: "4 a day", 16: "16 a day"}
 
 
 class HiddenState(NamedTuple):
@@ -102,18 +102,33 @@ def advantages(
 
 
 def report_lines(
-    policy: PublicationPolicy, suggested: Sequence[int], currency: str, rng: Uniform, *, samples: int
+    policy: PublicationPolicy,
+    suggested: Sequence[int],
+    currency: str,
+    rng: Uniform,
+    *,
+    samples: int,
+    largest_offline: int = 0,
 ) -> Iterator[str]:
-    """Format the advantages for several donations and donation rates as a table. Raises ValueError."""
+    """Format the advantages for several donations and donation rates as a table. Raises ValueError.
+
+    `largest_offline` is the largest offline donation that is not listed. Offline money moves the same public total, so
+    this donation has a row too. A whole step hides nothing, and the row of a larger donation is that of a step.
+    """
     usual = suggested[len(suggested) // 2]
     mixes = {
         "the suggested amounts, all equally often": {amount: 1 / len(suggested) for amount in suggested},
         f"everybody gives {Money(usual, currency)}, and the observer knows it": {usual: 1.0},
     }
-    donations = [max(1, policy.step * part // 100) for part in _PERCENT_OF_STEP]
+    donations = sorted(
+        {max(1, policy.step * part // 100) for part in _PERCENT_OF_STEP}
+        | ({min(largest_offline, policy.step)} if largest_offline else set())
+    )
     step = Money(policy.step, currency)
     yield f"every {policy.interval_seconds / 3600:g} h, step {step}, min_donations {policy.min_donations}"
     yield f"advantage: 0 none, 1 certainty; * above donation / step + {TOLERANCE}; ± is one standard error"
+    if largest_offline:
+        yield f"largest offline donation that is not listed: {Money(largest_offline, currency)}"
     for title, amounts in mixes.items():
         columns = [
             advantages(policy, DonationProcess(each, amounts), donations, rng, samples=samples) for each in _PER_DAY
@@ -181,10 +196,10 @@ def _transitions_of(policy: PublicationPolicy) -> Transitions:
     @cache
     def decided(raised: int, payments: int) -> tuple[int, HiddenState]:
         published = next_published_total(
-            in_quanta, shown, Totals(raised, payments), period_start=1, offline=0, ended=False
+            in_quanta, shown, Totals(raised, payments), period_start=1, offline=0, listed=0, ended=False
         )
         since = min(payments - published.payments_at_last_change, policy.min_donations)
-        return published.via_stripe, HiddenState(raised - published.via_stripe, since)
+        return published.raised, HiddenState(raised - published.raised, since)
 
     return lambda before, arrived: decided(
         before.withheld + arrived.withheld, before.since_change + arrived.since_change

@@ -92,8 +92,8 @@ class Checkout:
         order, attempt_id = command.order, command.token.attempt_id
         order_key = self.tokens.idempotency_key(attempt_id, order)[:16]
         try:
-            obsolete = await self.form_sessions.begin(attempt_id, order_key)
             await self._admit(campaign, command.client, command.token, command.replaces)
+            obsolete = await self.form_sessions.begin(attempt_id, order_key)  # writes, so only what was admitted
             obsolete |= {command.replaces.session_id} if command.replaces else set()
             for session_id in obsolete:
                 await self._expire(session_id)

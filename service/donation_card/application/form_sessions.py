@@ -6,17 +6,16 @@ expires after the lifetime of a session. While Redis is unavailable, each worker
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Final
 
 from donation_card.application.ports.limits import FormSessionStore
 from donation_card.application.ports.tokens import Tokens
 from donation_card.application.stripe_account import StripeAccount
 from donation_card.errors import RateLimited, TotalsUnavailable
 
-MAX_ORDERS_PER_TOKEN: Final = 5
+MAX_ORDERS_PER_TOKEN = 5
 """Different orders that one form token may start."""
 
-_MAX_FORMS: Final = 10_000
+_MAX_FORMS = 10_000
 
 
 @dataclass(slots=True)

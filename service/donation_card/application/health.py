@@ -31,7 +31,7 @@ class Health:
         errors = self.task_errors()
         return {
             "campaigns": self.campaigns.load_errors(),
-            "totals": errors["totals"],
+            "totals": errors["totals"] or self.checkout.session_limits.write_error,
             "figures": ", ".join(self.progress.stale_campaigns()) or None,
             "reconcile": errors["reconcile"] or self._overdue() or self._failed_syncs(),
             "payments": self.checkout.key_error,

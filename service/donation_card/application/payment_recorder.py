@@ -5,9 +5,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
-
-import structlog
 
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.payments import (
@@ -22,14 +19,12 @@ from donation_card.application.stripe_account import StripeAccount
 from donation_card.domain.totals import ObjectKind, ObjectState
 from donation_card.errors import IgnoredEvent, NotFound, Unavailable
 from donation_card.observability import metrics
-from donation_card.observability.log_events import LogEvent
+from donation_card.observability.log_events import LogEvent, log
 
-log = structlog.get_logger()
-
-UNRELATED_PAYMENTS_CACHE: Final = 10_000
+UNRELATED_PAYMENTS_CACHE = 10_000
 """Payments of other products that are remembered, so that Stripe is not asked at each of their webhooks."""
 
-UNRELATED_PAYMENT_LIFETIME: Final = 300.0
+UNRELATED_PAYMENT_LIFETIME = 300.0
 """Seconds for which such an answer is used. Stripe's lists are late, so it can be wrong."""
 
 

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-import structlog
-
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.totals import TotalsStore
 from donation_card.application.stripe_account import StripeAccount
@@ -15,9 +13,7 @@ from donation_card.domain.campaign import Campaign
 from donation_card.domain.progress import Progress, calculate_progress
 from donation_card.domain.publication import PublishedTotal, next_period_start
 from donation_card.errors import Unavailable
-from donation_card.observability.log_events import LogEvent
-
-log = structlog.get_logger()
+from donation_card.observability.log_events import LogEvent, log
 
 
 @dataclass(slots=True)
@@ -91,6 +87,7 @@ class PublicProgress:
                 campaign.publication,
                 now=now,
                 offline=campaign.offline_total.amount,
+                listed=sum(each.amount.amount for each in campaign.listed_donations),
                 ended=campaign.has_ended(now),
                 synced_since=self.sync_required_since(),
             )
@@ -126,7 +123,7 @@ def _calculate_progress(campaign: Campaign, published: PublishedTotal) -> Progre
     return calculate_progress(
         campaign,
         published.raised,
-        offline=published.offline,
+        listed=published.listed,
         as_of=as_of,
         next_update_at=next_period_start(campaign.publication, as_of),
         stale=published.stale,

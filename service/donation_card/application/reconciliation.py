@@ -9,9 +9,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, TypeVar
-
-import structlog
+from typing import TypeVar
 
 from donation_card.application.activity import ActivityLog
 from donation_card.application.payment_recorder import PaymentRecorder
@@ -31,26 +29,24 @@ from donation_card.domain.lifetimes import MAX_AHEAD, SESSION_LIFETIME
 from donation_card.domain.totals import ObjectState
 from donation_card.errors import IgnoredEvent, ListIncomplete, PaymentsUnavailable, PaymentUnknown, TotalsUnavailable
 from donation_card.observability import metrics
-from donation_card.observability.log_events import LogEvent
+from donation_card.observability.log_events import LogEvent, log
 
-log = structlog.get_logger()
-
-SYNC_INTERVAL: Final = 600
+SYNC_INTERVAL = 600
 """Seconds between two syncs."""
 
-MAX_SYNC_INTERVAL: Final = 3_600
+MAX_SYNC_INTERVAL = 3_600
 """Seconds between two syncs of an account without activity. The interval grows, because Stripe limits reads."""
 
-OVERLAP: Final = SESSION_LIFETIME + 600
+OVERLAP = SESSION_LIFETIME + 600
 """Seconds before the cursor that a sync reads again: a session that was created then can have been paid since."""
 
-LISTING_DELAY: Final = 60
+LISTING_DELAY = 60
 """Seconds until a charge appears in Stripe's lists."""
 
-REBUILD_INTERVAL: Final = 86_400
+REBUILD_INTERVAL = 86_400
 """Seconds between two rebuilds."""
 
-FIRST_RETRY: Final = 30
+FIRST_RETRY = 30
 """Half of the seconds until a campaign that a sync left out is tried again. The wait doubles each time."""
 
 
@@ -106,14 +102,15 @@ class Reconciliation:
     async def run(self) -> None:
         """Run an incremental sync, or a full rebuild if totals are unknown or a day is over. Raise Unavailable."""
         store, account, began = self.totals_store, await self.account.get(), self._now()
-        history = await self._read_history(account)
         self.failures.clear()
         syncs = await self._begin_syncs(account)
+        await store.register_campaigns(account, syncs.keys() | self.failures.keys())  # unless Redis has all names
+        history = await self._read_history(account)
         unknown = [name for name, run in syncs.items() if run.since is None]
         if unknown or history.last_rebuild_at is None or began >= history.last_rebuild_at + REBUILD_INTERVAL:
             log.info(LogEvent.REBUILD_STARTED, unknown=unknown)
             await self.rebuild(recent=syncs)
-            self.history = SyncHistory(began, began)
+            self.history = SyncHistory(began, began, registry=history.registry)
         else:
             since = min((run.since for run in syncs.values() if run.since is not None), default=began)
             news = await self._apply_news(since)
@@ -124,8 +121,10 @@ class Reconciliation:
                 else:
                     _report_uncounted(name, uncounted)
             log.info(LogEvent.SYNC_FINISHED, since=since, news=news)
-            self.history = SyncHistory(began, history.last_rebuild_at, 0 if news else history.empty_syncs + 1)
-        await store.save_sync_history(account, self.history)
+            self.history = replace(history, last_sync_at=began, empty_syncs=0 if news else history.empty_syncs + 1)
+        if not await store.save_sync_history(account, self.history):
+            log.warning(LogEvent.SYNC_INVALIDATED)
+            return
         self.progress.confirm_sync(began)
         self._failed_runs = self._failed_runs + 1 if self.failures else 0
 

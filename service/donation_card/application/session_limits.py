@@ -8,9 +8,6 @@ an address are served. During an attack (`domain/attack_detection.py`) every bro
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
-
-import structlog
 
 from donation_card.application.client_limits import PerNetworkLimiter
 from donation_card.application.ports.limits import Challenges, LimitDecision, LimitResult, RateLimiter
@@ -21,9 +18,7 @@ from donation_card.domain.campaign import Campaign
 from donation_card.domain.rate_limits import Bucket, BucketStore, Rate
 from donation_card.errors import RateLimited, TotalsUnavailable
 from donation_card.observability import metrics
-from donation_card.observability.log_events import LogEvent
-
-log = structlog.get_logger()
+from donation_card.observability.log_events import LogEvent, log
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +45,29 @@ class Budgets:
         return cls(*(Rate(max(1, 25_000 // (share * stripe_rate_limit)), burst) for share in shares))
 
 
-PER_NETWORK: Final = Rate(interval_ms=60_000, burst=10)
+PER_NETWORK = Rate(interval_ms=60_000, burst=10)
 """Sessions without proof for one network, such as an office or a household. Donors may change the amount."""
 
-WITHOUT_JS: Final = Rate(interval_ms=10_000, burst=6)
+WITHOUT_JS = Rate(interval_ms=10_000, burst=6)
 """Sessions for browsers without JavaScript, which cannot prove work. They apply only if the other limits are reached
 and the campaign has no fallback URL."""
 
-WITHOUT_JS_PER_NETWORK: Final = Rate(interval_ms=20 * 60_000, burst=2)
+WITHOUT_JS_PER_NETWORK = Rate(interval_ms=20 * 60_000, burst=2)
 """The part of `WITHOUT_JS` for one network."""
 
-CHALLENGES_PER_NETWORK: Final = Rate(interval_ms=2_000, burst=30)
+CHALLENGES_PER_NETWORK = Rate(interval_ms=2_000, burst=30)
 """Challenges for one network. One costs the service milliseconds and its solver seconds."""
 
-REJECTED_PROOF_COUNTED: Final = Rate(interval_ms=60 * 60_000, burst=1)
+REJECTED_PROOF_COUNTED = Rate(interval_ms=60 * 60_000, burst=1)
 """A proof that found no room is counted once, however often it is sent."""
 
-DEGRADED_DIVISOR: Final = 2
+DEGRADED_DIVISOR = 2
 """While Redis is unavailable, each worker counts alone and allows its share divided by this number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The sender of a request. `address` is None if no trusted proxy names a public one."""
+    """The sender of a request. `address` is None if no trusted proxy names one."""
 
     address: str | None
     has_javascript: bool
@@ -92,6 +87,8 @@ class SessionLimits:
     workers: int = 1
     now_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
     attack_status: AttackStatus = field(default=NO_ATTACK, init=False)
+    write_error: str | None = field(default=None, init=False)
+    """The reason why Redis refused the last write, or None. A full Redis answers reads all the same."""
     _networks: PerNetworkLimiter = field(default_factory=PerNetworkLimiter, init=False)
     _rejected_proofs: BucketStore = field(default_factory=lambda: BucketStore(10_000), init=False)
     _pending_signals: Signals = field(default=NO_SIGNALS, init=False)
@@ -153,11 +150,13 @@ class SessionLimits:
         account = await self.account.get()
         try:
             result = await self.limiter.acquire(account, buckets, consume_once=consume_once, signals=signals)
-            status = self._shared_attack_status = result.attack_status
+            status, self.write_error = result.attack_status, None
+            self._shared_attack_status = status
             if consume_once and result.decision is LimitDecision.ALLOWED:
                 # mark it as used here too, in case Redis becomes unavailable
                 await self.fallback_limiter.acquire(account, (), consume_once=consume_once)
-        except TotalsUnavailable:
+        except TotalsUnavailable as error:
+            self.write_error = str(error)
             smaller = [Bucket(each.name, each.rate.split(self.workers * DEGRADED_DIVISOR)) for each in buckets]
             result = await self.fallback_limiter.acquire(account, smaller, consume_once=consume_once, signals=signals)
             shared = self._shared_attack_status

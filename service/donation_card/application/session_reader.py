@@ -3,21 +3,20 @@
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Final
 
 from donation_card.application.payment_recorder import PaymentRecorder
 from donation_card.application.ports.payments import CheckoutSession, Payments, SessionStatus
 from donation_card.domain.rate_limits import Bucket, BucketStore, Rate
 from donation_card.errors import NotFound, PaymentsUnavailable
 
-READ_INTERVAL: Final = 2.0
+READ_INTERVAL = 2.0
 """Seconds between two reads of the same session from Stripe. The interval doubles after every ten reads."""
 
-READS_PER_ATTEMPT: Final = Rate(interval_ms=2_000, burst=5)
+READS_PER_ATTEMPT = Rate(interval_ms=2_000, burst=5)
 """Reads for one attempt to donate, for any number of session ids: the id in the address can be changed at will."""
 
-_MAX_SESSIONS: Final = 1_000
-_MAX_BUCKETS: Final = 10_000
+_MAX_SESSIONS = 1_000
+_MAX_BUCKETS = 10_000
 
 
 @dataclass(slots=True)

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
-
 from donation_card.application.activity import ActivityLog
 from donation_card.application.payment_recorder import PaymentRecorder
 from donation_card.application.ports.payments import (
@@ -20,9 +18,7 @@ from donation_card.application.session_limits import SessionLimits
 from donation_card.application.stripe_account import StripeAccount
 from donation_card.errors import IgnoredEvent, Invalid
 from donation_card.observability import metrics
-from donation_card.observability.log_events import LogEvent
-
-log = structlog.get_logger()
+from donation_card.observability.log_events import LogEvent, log
 
 
 @dataclass(slots=True)
@@ -51,7 +47,7 @@ class WebhookHandler:
         except IgnoredEvent as reason:
             if reason.code == "wrong_currency":  # not even a currency that this release knows
                 log.error(LogEvent.CURRENCY_DIFFERS)
-                metrics.not_counted.labels(reason.code).inc()
+            metrics.not_counted.labels(reason.code).inc()
             raise
         self.session_limits.record_signal(record)
         if isinstance(record, PaymentDeclined):

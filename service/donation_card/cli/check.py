@@ -36,6 +36,7 @@ def check(campaigns: Path | None) -> None:
 def checked_configuration() -> tuple[Settings, Sequence[Campaign]]:
     """Read the settings and the campaigns. Raises ConfigurationError with the faults of both."""
     from donation_card.adapters.campaign_files.loader import CampaignFiles
+    from donation_card.adapters.campaign_files.placeholders import live_faults
 
     faults: list[ConfigFault] = []
     settings: Settings | None = None
@@ -49,6 +50,8 @@ def checked_configuration() -> tuple[Settings, Sequence[Campaign]]:
             campaigns = CampaignFiles(Path(os.environ.get("CAMPAIGNS_DIR", "campaigns"))).all()
         except ConfigurationError as error:
             faults += error.faults
+    if settings and settings.livemode:
+        faults += live_faults(campaigns)
     if faults or settings is None:
         raise ConfigurationError(faults)
     return settings, campaigns

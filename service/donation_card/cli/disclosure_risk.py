@@ -26,7 +26,8 @@ def disclosure_risk(
 ) -> None:
     """Estimate what the public total reveals.
 
-    The table shows the advantage of an observer who knows amount and time of one donation to CAMPAIGN.
+    The table shows the advantage of an observer who knows amount and time of one donation to CAMPAIGN. It has a row for
+    the largest offline donation that is not listed, because offline money is a part of the public total.
     docs/privacy.md explains how to choose `every`, `step` and `min_donations` with it.
     """
     from dataclasses import replace
@@ -47,7 +48,8 @@ def disclosure_risk(
         )
         suggested = [money.amount for money in found.giving.suggested]
         rng = Random(seed).random  # noqa: S311
-        lines = list(report_lines(policy, suggested, found.currency, rng, samples=samples))
+        offline = max((each.amount.amount for each in found.offline_donations if not each.listed), default=0)
+        lines = list(report_lines(policy, suggested, found.currency, rng, samples=samples, largest_offline=offline))
     except ValueError as error:
         raise click.UsageError(str(error) or f"--every {every}: equal parts of a day, such as 6h") from error
     click.echo("\n".join(lines))

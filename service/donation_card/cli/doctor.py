@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from donation_card.adapters.stripe.provisioning import AccountInfo, StripeProvisioning
     from donation_card.domain.campaign import Campaign
 
-MAX_CLOCK_SKEW: Final = 60
+MAX_CLOCK_SKEW = 60
 """Seconds. From 300 on, the signatures of webhooks are rejected."""
 
-MIN_CERTIFICATE_DAYS: Final = 14
+MIN_CERTIFICATE_DAYS = 14
 
-RADAR_RULE: Final = (
+RADAR_RULE = (
     "Radar → Rules must have: Block if :card_country: = '{country}'. Only a Radar plan that supports rules has them; "
     "without it, nothing blocks such a card"
 )

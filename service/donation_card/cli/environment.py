@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # commands import what they need when they run, so that `--he
     from donation_card.application.reconciliation import Reconciliation
     from donation_card.application.stripe_account import StripeAccount
 
-DEMO_ENVIRONMENT: Final = Path("data/environment")
+DEMO_ENVIRONMENT = Path("data/environment")
 """Written by `donation-card demo`. The other commands read it in the folder of a demo."""
 
 

@@ -1,7 +1,6 @@
 """The command line: `donation-card COMMAND`. Each command has a file of its own."""
 
 import sys
-from typing import Final
 
 import click
 
@@ -18,7 +17,7 @@ from donation_card.cli.stripe_setup import stripe_commands
 from donation_card.cli.totals import totals
 from donation_card.errors import DonationCardError
 
-PROGRAM: Final = "donation-card"
+PROGRAM = "donation-card"
 
 
 @click.group(PROGRAM, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,16 +1,14 @@
 """`donation-card serve`: run the service."""
 
-from typing import Final
-
 import click
 
 from donation_card.cli.check import checked_configuration
 from donation_card.settings import SETTINGS, Setting
 
-SHUTDOWN_TIMEOUT: Final = 8
+SHUTDOWN_TIMEOUT = 8
 """Seconds for requests in progress after a signal to stop. `docker stop` kills the process after 10 seconds."""
 
-WORKER_START_TIMEOUT: Final = 60
+WORKER_START_TIMEOUT = 60
 """Seconds in which a new worker must start. Otherwise a reload (SIGHUP) keeps the old one."""
 
 

@@ -20,8 +20,7 @@ def snippet(campaign: str, lang: str, url: str, campaigns: Path, *, sri: bool) -
     """
     from donation_card.adapters.campaign_files.loader import CampaignFiles
     from donation_card.web.presentation.snippet import script_snippet
-    from donation_card.web.presentation.translations import parse_lang_param, translations_for
+    from donation_card.web.presentation.translations import choose_translations
 
     found = CampaignFiles(campaigns).get(campaign)
-    t = translations_for(found.best_language(parse_lang_param(lang)))
-    click.echo(script_snippet(url.rstrip("/"), found, t, pinned=sri))
+    click.echo(script_snippet(url.rstrip("/"), found, choose_translations(lang, found), pinned=sri))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -15,7 +15,7 @@ from donation_card.settings import Settings, from_environment
 if TYPE_CHECKING:
     from donation_card.domain.campaign import Campaign
 
-REQUIRED_SETTINGS: Final = ("STRIPE_SECRET_KEY", "PUBLIC_URL", "CAMPAIGNS_DIR", "STRIPE_API_BASE")
+REQUIRED_SETTINGS = ("STRIPE_SECRET_KEY", "PUBLIC_URL", "CAMPAIGNS_DIR", "STRIPE_API_BASE")
 """The others may be missing: this command prints the webhook secret, and does not use Redis."""
 
 

@@ -12,7 +12,7 @@ from donation_card.settings import Settings
 @click.command()
 @click.argument("campaign")
 def totals(campaign: str) -> None:
-    """Show the stored total of CAMPAIGN.
+    """Show the total of CAMPAIGN and its sources.
 
     It is exact to the cent and includes donations that are not published yet.
     """
@@ -30,6 +30,8 @@ async def _totals(settings: Settings, campaign_id: str) -> None:
     if found is None:
         click.echo("raised    unknown: the service builds the totals within seconds after it starts")
         sys.exit(1)
-    click.echo(f"raised    {Money(found.raised, campaign.currency)} before fees")
-    click.echo(f"payments  {found.payments}")
+    via_stripe, offline = Money(found.raised, campaign.currency), campaign.offline_total
+    click.echo(f"raised    {via_stripe + offline} before fees")
+    click.echo(f"stripe    {via_stripe} in {found.payments} payments")
+    click.echo(f"offline   {offline} in {len(campaign.offline_donations)} entries of the campaign file")
     click.echo(f"goal      {campaign.goal}")

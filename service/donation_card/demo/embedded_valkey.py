@@ -10,7 +10,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import IO, Self
 from urllib.parse import quote
 
 from redis import Redis
@@ -20,19 +20,19 @@ from redis.retry import Retry
 
 from donation_card.errors import ConfigFault, ConfigurationError
 
-START_TIMEOUT: Final = 10.0
-STOP_TIMEOUT: Final = 10.0
-LOCK_TIMEOUT: Final = 3.0
+START_TIMEOUT = 10.0
+STOP_TIMEOUT = 10.0
+LOCK_TIMEOUT = 3.0
 """Seconds. After its owner was killed, a server holds the lock until its snapshot is saved."""
 
-SOCKET_PATH_BYTES: Final = 100
+SOCKET_PATH_BYTES = 100
 """The path of a unix socket has at most 108 bytes on Linux and 104 on macOS, with the final zero (unix(7))."""
 
 # The supervisor is a process between owner and server. It reads from a pipe that the owner holds open, so the end of
 # the owner, also by SIGKILL, is the end of its input. The owner cannot use PR_SET_PDEATHSIG itself: it fires when the
 # *thread* that forked ends, and it needs code between fork and exec, which is unsafe with threads (prctl(2)). The
 # supervisor forks from its only thread, which lives as long as the process.
-_SUPERVISOR: Final = """
+_SUPERVISOR = """
 import ctypes, signal, subprocess, sys, threading
 libc = ctypes.CDLL(None)
 def end_with_supervisor():

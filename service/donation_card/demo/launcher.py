@@ -69,6 +69,7 @@ async def run_demo(port: int, data: Path, campaigns: Path) -> None:
                 public_url=addresses.sandbox,
                 webhook_url=f"{addresses.service}/v1/stripe/webhook",
                 webhook_secret=webhook_secret,
+                allow_private_webhooks=True,  # unlike Stripe, so that `stripe setup` works in the folder of the demo
             )
         )
         (data / "environment").write_text(environment(settings))

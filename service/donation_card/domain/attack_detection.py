@@ -8,30 +8,29 @@ Times are arguments, in milliseconds. `check_limits.lua` applies `next_state` in
 """
 
 from dataclasses import dataclass, replace
-from typing import Final
 
-WINDOW_MS: Final = 5 * 60_000
+WINDOW_MS = 5 * 60_000
 """Milliseconds over which signals are counted together. Card testers try up to 400 cards in this time."""
 
-DEESCALATE_AFTER_MS: Final = 3 * 60_000
+DEESCALATE_AFTER_MS = 3 * 60_000
 """Milliseconds with few rejected proofs until a level above 1 falls by one."""
 
-ESCALATE_AFTER_MS: Final = 5_000
+ESCALATE_AFTER_MS = 5_000
 """Milliseconds at a level before it can rise again."""
 
-REJECTED_PROOFS_THRESHOLD: Final = 10
+REJECTED_PROOFS_THRESHOLD = 10
 """The level rises after this many rejected proofs, if they are more than one a second. Donors do not send so many."""
 
-MAX_LEVEL: Final = 5
+MAX_LEVEL = 5
 """The highest level. Its work is 16 times that of level 1, about 12 s on a laptop."""
 
-DECLINE_THRESHOLD: Final = 10
+DECLINE_THRESHOLD = 10
 """Declined cards in a window that start an attack, if there are fewer payments. A campaign has as many in a week."""
 
-EXPIRY_THRESHOLD: Final = 60
+EXPIRY_THRESHOLD = 60
 """Expired sessions in a window that start an attack, if there are ten times fewer payments. Many donors only look."""
 
-QUIET_WINDOWS_TO_END: Final = 6
+QUIET_WINDOWS_TO_END = 6
 """Quiet windows at level 1 until the attack is over. Card testers return as soon as they are let in."""
 
 
@@ -59,7 +58,7 @@ class Signals:
         return declined or expired
 
 
-NO_SIGNALS: Final = Signals()
+NO_SIGNALS = Signals()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ class AttackStatus:
         return f"{state} (forced)" if self.override else state
 
 
-NO_ATTACK: Final = AttackStatus()
+NO_ATTACK = AttackStatus()
 
 
 def next_state(state: AttackState, signals: Signals, now: int) -> AttackState:

@@ -78,11 +78,15 @@ class DonationTerms:
 
 @dataclass(frozen=True, slots=True)
 class OfflineDonation:
-    """Money that did not come through Stripe, for example from a concert. `source` by language."""
+    """Money that did not come through Stripe, for example from a concert. `source` by language.
+
+    `listed` shows it singly on the campaign page, so it must not be the gift of one person.
+    """
 
     date: date
     amount: Money
     source: Mapping[str, str]
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,10 @@ class Campaign:
         return Money(sum(donation.amount.amount for donation in self.offline_donations), self.currency)
 
     @property
+    def listed_donations(self) -> tuple[OfflineDonation, ...]:
+        return tuple(donation for donation in self.offline_donations if donation.listed)
+
+    @property
     def fallback_params(self) -> dict[str, str | int]:
         """Parameters of an error that lead a donor back to the form, or to another way to give."""
         if not self.fallback_url:
@@ -157,10 +165,6 @@ class Campaign:
             raise Invalid("amount_above_maximum", maximum=giving.maximum.amount, contact=contact, **given)
         if not amount.is_chargeable:
             raise Invalid("amount_not_chargeable", **given)
-
-    def best_language(self, preferred: tuple[str, ...]) -> str:
-        """Return the first preferred language that the campaign has, else its default."""
-        return next((tag for tag in preferred if tag in self.text), self.default_language)
 
     def has_ended(self, now: datetime) -> bool:
         return self.ends_at is not None and now >= self.ends_at

@@ -5,37 +5,36 @@ The tables follow https://docs.stripe.com/currencies (zero-decimal, three-decima
 
 import re
 from dataclasses import dataclass
-from typing import Final
 
 from donation_card.errors import Invalid
 
-_TWO_DECIMALS: Final = (
+_TWO_DECIMALS = (
     "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BWP BYN BZD CAD CDF CHF CNY "
     "COP CRC CVE CZK DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR "
     "ISK JMD KES KGS KHR KYD KZT LAK LBP LKR LRD LSL MAD MDL MKD MMK MNT MOP MUR MVR MWK MXN MYR MZN NAD "
     "NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SEK SGD SHP SLE SOS SRD STD "
     "SZL THB TJS TOP TRY TTD TWD TZS UAH UGX USD UYU UZS WST XCD YER ZAR ZMW"
 )
-_ZERO_DECIMALS: Final = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"
-_THREE_DECIMALS: Final = "BHD JOD KWD OMR TND"
+_ZERO_DECIMALS = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"
+_THREE_DECIMALS = "BHD JOD KWD OMR TND"
 
-MINOR_UNIT_EXPONENT: Final[dict[str, int]] = (
+MINOR_UNIT_EXPONENT: dict[str, int] = (
     dict.fromkeys(_TWO_DECIMALS.split(), 2)
     | dict.fromkeys(_ZERO_DECIMALS.split(), 0)
     | dict.fromkeys(_THREE_DECIMALS.split(), 3)
 )
 """Decimals of each currency as Stripe counts minor units."""
 
-_CHARGE_INCREMENT: Final[dict[str, int]] = dict.fromkeys(_THREE_DECIMALS.split(), 10) | {"ISK": 100, "UGX": 100}
+_CHARGE_INCREMENT: dict[str, int] = dict.fromkeys(_THREE_DECIMALS.split(), 10) | {"ISK": 100, "UGX": 100}
 """Stripe charges multiples of this many minor units only."""
 
-MAX_MINOR_UNITS: Final = 10**12
+MAX_MINOR_UNITS = 10**12
 """The largest single amount, above any donation."""
 
-MAX_GOAL: Final = 10**14
+MAX_GOAL = 10**14
 """The largest goal or need. In IDR this is a trillion."""
 
-MAX_SUM: Final = 2**53 - 1
+MAX_SUM = 2**53 - 1
 """The largest sum: the largest integer that is exact in Redis scripts and in browsers."""
 
 

@@ -30,18 +30,18 @@ class NeedProgress:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The public progress of a campaign. `offline` is the part of `raised` that did not come through Stripe.
+    """The public progress of a campaign.
 
     `as_of` is the start of the publication period. `next_update_at` is the start of the next one, or None if the total
-    is published immediately.
+    is published immediately. `listed` is the sum (minor units) of the offline donations that may be listed singly now.
     """
 
     goal: Money
     raised: Money
-    offline: Money
     needs: tuple[NeedProgress, ...]
     as_of: datetime
     next_update_at: datetime | None
+    listed: int = 0
     stale: bool = False
 
     @property
@@ -64,7 +64,7 @@ def calculate_progress(
     campaign: Campaign,
     raised: int,
     *,
-    offline: int = 0,
+    listed: int = 0,
     as_of: datetime,
     next_update_at: datetime | None,
     stale: bool = False,
@@ -82,9 +82,9 @@ def calculate_progress(
     return Progress(
         goal=campaign.goal,
         raised=Money(max(0, raised), campaign.currency),
-        offline=Money(offline, campaign.currency),
         needs=tuple(needs),
         as_of=as_of,
         next_update_at=next_update_at,
+        listed=listed,
         stale=stale,
     )

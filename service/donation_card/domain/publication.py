@@ -45,18 +45,15 @@ class PublicationPolicy:
 class PublishedTotal:
     """The public total as it was decided last. Amounts in minor units, `period_start` in UTC seconds.
 
-    `stale` means that the exact totals are unknown, so that nothing can be decided.
+    `raised` is the sum of all sources in whole steps. `listed` is the exact sum of the offline donations that the
+    campaign page lists singly. `stale` means that the exact totals are unknown, so that nothing can be decided.
     """
 
     period_start: int
-    via_stripe: int
-    offline: int
+    raised: int
+    listed: int
     payments_at_last_change: int
     stale: bool = False
-
-    @property
-    def raised(self) -> int:
-        return self.via_stripe + self.offline
 
 
 def period_starts(policy: PublicationPolicy, day: date) -> Iterator[int]:
@@ -92,20 +89,23 @@ def next_published_total(
     *,
     period_start: int,
     offline: int,
+    listed: int = 0,
     ended: bool,
     now: float = math.inf,
 ) -> PublishedTotal:
     """Return the public total from `period_start` on. A period is decided once.
 
+    All sources are summed before the sum is rounded, so that no source has a public amount of its own.
+
     A published period that is ahead of `now` (UTC seconds) is unknown, so the total is due at once.
     """
     step = 1 if policy.immediate else policy.step
-    online = max(0, totals.raised) // step * step
+    raised = max(0, totals.raised + offline) // step * step
     if published is None:
-        return PublishedTotal(period_start, online, offline, totals.payments)
+        return PublishedTotal(period_start, raised, listed, totals.payments)
     ahead = published.period_start > now + MAX_AHEAD
     if not ahead and (
-        (online, offline) == (published.via_stripe, published.offline)
+        (raised, listed) == (published.raised, published.listed)
         if policy.immediate
         else period_start <= published.period_start
     ):
@@ -115,10 +115,10 @@ def next_published_total(
     kept = replace(
         published,
         period_start=period_start if ahead else max(period_start, published.period_start),
-        offline=offline,
+        listed=listed,
         payments_at_last_change=since,
     )
     due = policy.immediate or ended or totals.payments - since >= policy.min_donations
-    if not due or online == published.via_stripe:
+    if not due or raised == published.raised:
         return kept
-    return replace(kept, via_stripe=online, payments_at_last_change=totals.payments)
+    return replace(kept, raised=raised, payments_at_last_change=totals.payments)

@@ -28,6 +28,10 @@ class Rate:
         """Return the share of one of several workers that count separately. It allows at least one event."""
         return Rate(self.interval_ms * parts, math.ceil(self.burst / parts))
 
+    def multiply(self, factor: int) -> "Rate":
+        """Return the rate of several clients together."""
+        return Rate(max(1, self.interval_ms // factor), self.burst * factor)
+
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
@@ -76,8 +80,7 @@ class BucketStore:
 def network_prefix(address: str | None) -> bytes | None:
     """Return the network of a public address: 24 bits of IPv4, 48 bits of IPv6 (one site, RFC 6177).
 
-    Return None for any other address. It can belong to a proxy that `FORWARDED_ALLOW_IPS` does not name, and then all
-    donors would share its limit.
+    Return None for any other address. It can belong to a proxy that `FORWARDED_ALLOW_IPS` does not name.
     """
     try:
         found = ipaddress.ip_address((address or "").partition("%")[0])

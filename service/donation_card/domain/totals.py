@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
-from typing import Final
 
 from donation_card.domain.money import MAX_MINOR_UNITS
 
@@ -44,10 +43,10 @@ class ObjectState:
             raise ValueError(f"amounts are whole minor units up to {MAX_MINOR_UNITS}, not {self.amount}")
 
 
-_INSTANTS: Final = 10**10
+_INSTANTS = 10**10
 """More than any time in UTC seconds until the year 2286."""
 
-MAX_VERSION: Final = 10**14
+MAX_VERSION = 10**14
 """Exact as a number in Lua, which is a double."""
 
 
@@ -71,10 +70,10 @@ def payment(
     return ObjectState(campaign, ObjectKind.PAYMENT, intent_id, intent_id, version(progress, as_of), counted, site)
 
 
-REFUND_STATUSES: Final = ("pending", "requires_action", "succeeded", "failed", "canceled", None)
+REFUND_STATUSES = ("pending", "requires_action", "succeeded", "failed", "canceled", None)
 """The known statuses of a refund. Stripe can add one at any time, and a refund can have none."""
 
-_REFUND_WITHOUT_EFFECT: Final = ("failed", "canceled")
+_REFUND_WITHOUT_EFFECT = ("failed", "canceled")
 
 
 def refund(

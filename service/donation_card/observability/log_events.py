@@ -2,39 +2,48 @@
 
 from enum import StrEnum
 
+import structlog
 
-class LogEvent(StrEnum):
-    ATTACK_MODE_CHANGED = "attack_mode_changed"
-    BACKGROUND_TASK_DELAYED = "background_task_delayed"
-    BACKGROUND_TASK_FAILED = "background_task_failed"
-    CAMPAIGN_FILE_INVALID = "campaign_file_invalid"
-    CAMPAIGN_FILE_READ = "campaign_file_read"
-    CAMPAIGN_FILE_REMOVED = "campaign_file_removed"
-    CAMPAIGN_REFRESH_FAILED = "campaign_refresh_failed"
-    CAMPAIGN_SYNC_FAILED = "campaign_sync_failed"
-    CAMPAIGN_UNKNOWN = "campaign_unknown"
-    CHECKOUT_ORIGIN_UNKNOWN = "checkout_origin_unknown"
-    CLOCK_WAS_AHEAD = "clock_was_ahead"
-    CURRENCY_DIFFERS = "currency_differs"
-    DEPENDENCY_UNAVAILABLE = "dependency_unavailable"
-    EVENT_IGNORED = "event_ignored"
-    EVENT_LIST_FAILED = "event_list_failed"
-    EVENT_MALFORMED = "event_malformed"
-    LIST_INCOMPLETE = "list_incomplete"
-    LOG_LINES_DROPPED = "log_lines_dropped"
-    OBJECT_NOT_OURS = "object_not_ours"
-    OBJECT_UNREADABLE = "object_unreadable"
-    PAID_SESSION_NOT_RECORDED = "paid_session_not_recorded"
-    PAYMENT_INCOMPLETE = "payment_incomplete"
-    PAYMENT_UNKNOWN = "payment_unknown"
-    PROGRESS_REFRESH_FAILED = "progress_refresh_failed"
-    REBUILD_FINISHED = "rebuild_finished"
-    REBUILD_STARTED = "rebuild_started"
-    REFUND_STATUS_UNKNOWN = "refund_status_unknown"
-    REVERSAL_WITHOUT_PAYMENT = "reversal_without_payment"
-    SESSION_STATUS_UNKNOWN = "session_status_unknown"
-    SYNC_FINISHED = "sync_finished"
-    SYNC_INVALIDATED = "sync_invalidated"
-    TOTALS_MISMATCH = "totals_mismatch"
-    UNHANDLED_ERROR = "unhandled_error"
-    WARNED_BANK_COUNTRY = "warned_bank_country"
+log = structlog.get_logger()
+"""The logger of all modules."""
+
+LogEvent = StrEnum(
+    "LogEvent",
+    [
+        "ATTACK_MODE_CHANGED",
+        "BACKGROUND_TASK_DELAYED",
+        "BACKGROUND_TASK_FAILED",
+        "CAMPAIGN_FILE_INVALID",
+        "CAMPAIGN_FILE_READ",
+        "CAMPAIGN_FILE_REMOVED",
+        "CAMPAIGN_REFRESH_FAILED",
+        "CAMPAIGN_SYNC_FAILED",
+        "CAMPAIGN_UNKNOWN",
+        "CHECKOUT_ORIGIN_UNKNOWN",
+        "CLOCK_WAS_AHEAD",
+        "CURRENCY_DIFFERS",
+        "DEPENDENCY_UNAVAILABLE",
+        "EVENT_IGNORED",
+        "EVENT_LIST_FAILED",
+        "EVENT_MALFORMED",
+        "LIST_INCOMPLETE",
+        "LOG_LINES_DROPPED",
+        "OBJECT_NOT_OURS",
+        "OBJECT_UNREADABLE",
+        "PAID_SESSION_NOT_RECORDED",
+        "PAYMENT_INCOMPLETE",
+        "PAYMENT_UNKNOWN",
+        "PROGRESS_REFRESH_FAILED",
+        "REBUILD_FINISHED",
+        "REBUILD_STARTED",
+        "REFUND_STATUS_UNKNOWN",
+        "REVERSAL_WITHOUT_PAYMENT",
+        "SESSION_STATUS_UNKNOWN",
+        "SYNC_FINISHED",
+        "SYNC_INVALIDATED",
+        "TOTALS_MISMATCH",
+        "UNHANDLED_ERROR",
+        "WARNED_BANK_COUNTRY",
+    ],
+)
+"""The text of each event is its name in lower case."""

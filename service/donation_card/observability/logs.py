@@ -16,31 +16,30 @@ from datetime import UTC, datetime
 from functools import cache
 from logging.handlers import QueueHandler, QueueListener
 from queue import Full, Queue
-from typing import Final
 
 import structlog
 
 from donation_card.observability.log_events import LogEvent
 
-MAX_QUEUED_LINES: Final = 2_000
+MAX_QUEUED_LINES = 2_000
 
-FLUSH_TIMEOUT: Final = 1.0
+FLUSH_TIMEOUT = 1.0
 """Seconds that the end of the process waits for the last lines."""
 
-STANDARD_OUTPUT: Final = 1
+STANDARD_OUTPUT = 1
 
-_STAMP: Final[list[structlog.types.Processor]] = [
+_STAMP: list[structlog.types.Processor] = [
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.ExceptionRenderer(lambda error: _traceback_without_message(error[1])),
 ]
 # One list for the life of the process: structlog's cached loggers keep it, and tests replace its contents.
-_STRUCTLOG_CHAIN: Final[list[structlog.types.Processor]] = [
+_STRUCTLOG_CHAIN: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
     *_STAMP,
     structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
 ]
-_FORMATTER: Final = structlog.stdlib.ProcessorFormatter(
+_FORMATTER = structlog.stdlib.ProcessorFormatter(
     foreign_pre_chain=_STAMP,
     processors=[
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -31,12 +31,12 @@ from prometheus_client.registry import Collector
 
 from donation_card import __version__
 
-MULTIPROC_DIR_VAR: Final = "PROMETHEUS_MULTIPROC_DIR"
+MULTIPROC_DIR_VAR = "PROMETHEUS_MULTIPROC_DIR"
 """The library's variable: the folder in which each worker keeps a file of its values."""
 
-_PREFIX: Final = "donation_card_"
-_LAST_WEBHOOK: Final = "last_webhook_timestamp_seconds"
-_REGISTRY: Final = CollectorRegistry()
+_PREFIX = "donation_card_"
+_LAST_WEBHOOK = "last_webhook_timestamp_seconds"
+_REGISTRY = CollectorRegistry()
 
 
 def _counter(name: str, description: str, *labels: str) -> Counter:
@@ -75,51 +75,52 @@ class UnlabelledGauge:
         self.create().set(value)
 
 
-webhooks: Final = _counter(
+webhooks = _counter(
     "webhooks", "Webhooks by outcome: applied, unchanged, ignored, rejected, unavailable.", "outcome", "reason"
 )
-updates: Final = _counter(
-    "totals_updates", "Updates of the stored totals by source: webhook, donor, sync.", "source", "kind"
-)
-not_counted: Final = _counter(
+updates = _counter("totals_updates", "Updates of the stored totals by source: webhook, donor, sync.", "source", "kind")
+not_counted = _counter(
     "not_counted", "Events and objects of Stripe that are not counted, or need a person, by reason.", "reason"
 )
-NOT_COUNTED_REASONS: Final = (
+NOT_COUNTED_REASONS = (
     "campaign_unknown",
     "event_malformed",
     "list_incomplete",
     "object_unreadable",
+    "other_account",
+    "other_mode",
     "other_product",
     "payment_incomplete",
     "payment_unknown",
     "reversal_without_payment",
     "status_unknown",
+    "unhandled_type",
     "wrong_currency",
 )
-mismatches: Final = _counter("reconciliation_mismatches", "Wrong totals that a daily rebuild found.", "campaign")
-warned_bank_donations: Final = _counter(
+mismatches = _counter("reconciliation_mismatches", "Wrong totals that a daily rebuild found.", "campaign")
+warned_bank_donations = _counter(
     "warned_bank_donations", "Donations from a bank in a country that the campaign warns about.", "campaign"
 )
-sessions: Final = _counter("checkout_sessions", "Checkout sessions by event: created, failed, paid, expired.", "event")
-limiter_decisions: Final = _counter("limiter_decisions", "Decisions of the limits on new sessions.", "decision")
-stripe_reads: Final = _counter("stripe_reads", "Requests that read from Stripe, retries included.", "resource")
-durations: Final = Histogram(
+sessions = _counter("checkout_sessions", "Checkout sessions by event: created, failed, paid, expired.", "event")
+limiter_decisions = _counter("limiter_decisions", "Decisions of the limits on new sessions.", "decision")
+stripe_reads = _counter("stripe_reads", "Requests that read from Stripe, retries included.", "resource")
+durations = Histogram(
     _PREFIX + "request_duration_seconds",
     "From the head of a request to the end of its response, by route. Cached responses are not measured.",
     ("route", "status"),
     registry=_REGISTRY,
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-attack_mode: Final = UnlabelledGauge("attack_mode", "1 while new sessions need a proof of work.", "livemax")
-last_webhook: Final = UnlabelledGauge(_LAST_WEBHOOK, "When an event of Stripe last arrived; 0: none yet.", "max")
-clock_difference: Final = UnlabelledGauge(
+attack_mode = UnlabelledGauge("attack_mode", "1 while new sessions need a proof of work.", "livemax")
+last_webhook = UnlabelledGauge(_LAST_WEBHOOK, "When an event of Stripe last arrived; 0: none yet.", "max")
+clock_difference = UnlabelledGauge(
     "clock_difference_seconds", "Difference between the clocks of a worker and of Redis.", "livemax"
 )
-future_instants: Final = UnlabelledCounter(
+future_instants = UnlabelledCounter(
     "future_instants", "Stored instants more than five minutes ahead of now, which count as unknown."
 )
-cached_reads: Final = UnlabelledCounter("cached_responses", "Responses from prepared bytes, before routing.")
-_build_info: Final = Gauge(
+cached_reads = UnlabelledCounter("cached_responses", "Responses from prepared bytes, before routing.")
+_build_info = Gauge(
     _PREFIX + "build_info",
     "Always 1; the label is the release.",
     ("version",),

@@ -8,13 +8,13 @@ import os
 import threading
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import Any
 
-SHUTDOWN_TIMEOUT: Final = 1.0
+SHUTDOWN_TIMEOUT = 1.0
 """Seconds that the end of the process waits for the last spans."""
 
-SpanRecorder = Callable[[str, str, int, str, int, int], None]
-"""Takes method, route, status, request id, and start and end in nanoseconds since 1970."""
+SpanRecorder = Callable[[str, str, int, str, int, float], None]
+"""Takes method, route, status, request id, start in nanoseconds since 1970, and duration in seconds."""
 
 
 def is_installed() -> bool:
@@ -43,7 +43,7 @@ def configure_tracing(endpoint: str | None, version: str) -> tuple[SpanRecorder 
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint}/v1/traces", timeout=5)))
     tracer: Any = provider.get_tracer("donation-card")
 
-    def record_span(method: str, route: str, status: int, request_id: str, started: int, ended: int) -> None:
+    def record_span(method: str, route: str, status: int, request_id: str, started: int, duration: float) -> None:
         attributes = {
             "http.request.method": method,
             "http.route": route,
@@ -53,7 +53,7 @@ def configure_tracing(endpoint: str | None, version: str) -> tuple[SpanRecorder 
         span = tracer.start_span(f"{method} {route}", kind=SpanKind.SERVER, start_time=started, attributes=attributes)
         if status >= 500:
             span.set_status(StatusCode.ERROR)
-        span.end(ended)
+        span.end(started + round(duration * 1e9))
 
     def shut_down() -> None:
         """Send the last spans, but do not wait long for a collector that does not answer."""

@@ -1,40 +1,49 @@
 """Limit the time and the size of HTTP requests on a connection.
 
-uvicorn has no limits for a request that never ends, a client that never reads, or the size of a header section
-(RFC 9110, 5.4, leaves the size to the server). When a connection with several requests closes, uvicorn reports the
-disconnect to the last request only, and the others write to a closed socket.
+uvicorn has no limits for a request that never ends, a client that never reads, the number of pipelined requests, or the
+size of a header or trailer section (RFC 9110, 5.4, leaves the size to the server). When a connection with several
+requests closes, uvicorn reports the disconnect to the last request only, and the others write to a closed socket.
 """
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-REQUEST_TIMEOUT: Final = 9.0
+REQUEST_TIMEOUT = 9.0
 """Seconds from the first to the last byte of a request, and seconds that a client may stop reading."""
 
-MAX_HEADER_BYTES: Final = 32 * 1024
-"""Bytes of the request line and the header fields together. Browsers and proxies stay below 16 KB."""
+MAX_HEADER_BYTES = 32 * 1024
+"""Bytes of the request line and the header fields together, and of what is no body after them: chunk extensions and
+trailers (RFC 9112, 7.1). Browsers and proxies stay below 16 KB."""
 
-KEEP_ALIVE: Final = 75
+MAX_PIPELINED = 32
+"""Requests of one connection that wait for their responses. The bytes after them are parsed later."""
+
+MAX_UNPARSED_BYTES = 512 * 1024
+"""Bytes that may wait for earlier responses. asyncio reads 256 KB at a time, also once more after a pause."""
+
+KEEP_ALIVE = 75
 """Seconds that an idle connection stays open. It is longer than nginx's 60, so that the proxy closes first."""
 
-IDLE_DRAIN_TIMEOUT: Final = 1.0
+IDLE_DRAIN_TIMEOUT = 1.0
 """Seconds that an idle connection stays open during shutdown, for a request that is already on its way."""
+
+_HEADER_END = b"\r\n\r\n"
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
-    """Close connections that exceed REQUEST_TIMEOUT or MAX_HEADER_BYTES.
+    """Close connections that exceed REQUEST_TIMEOUT or MAX_HEADER_BYTES. Delay requests above MAX_PIPELINED.
 
-    Attributes of HttpToolsProtocol that this class uses: `app`, `cycle`, `headers`, `loop`, `scope`, `transport`,
-    `url`.
+    Attributes of HttpToolsProtocol that this class uses: `app`, `cycle`, `flow`, `headers`, `loop`, `parser`, `scope`,
+    `transport`, `url`.
 
-    Methods that it extends: `connection_made`, `connection_lost`, `data_received`, `send_400_response`,
-    `on_headers_complete`, `on_message_complete`, `pause_writing`, `resume_writing`, `shutdown`.
+    Methods that it extends: `connection_made`, `connection_lost`, `data_received`, `send_400_response`, `on_body`,
+    `on_headers_complete`, `on_message_complete`, `on_response_complete`, `pause_writing`, `resume_writing`, `shutdown`.
 
     Attributes of RequestResponseCycle that it uses: `disconnected`, `keep_alive`, `message_event`, `response_complete`,
-    `response_started`, `scope`.
+    `response_started`.
 
     Methods that run for each request call the base class by name, because `super()` costs more on Python 3.11.
     """
@@ -44,6 +53,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._receiving_since: float | None = None
         self._stalled_since: float | None = None
         self._received_bytes = 0  # of the request that is arriving
+        self._overhead_bytes = 0  # of it, since its beginning or the last byte of its body
+        self._unparsed = bytearray()  # what arrived behind MAX_PIPELINED requests
         self._timed_scope: object = None  # of the request to which `_receiving_since` belongs
         self._received_scope: object = None  # of the last request that has arrived completely
         self._timeout_timer: asyncio.TimerHandle | None = None
@@ -64,15 +75,35 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if not self._unparsed and data.count(_HEADER_END) <= 1:
+            self._parse(data)
+            return
+        self._unparsed += data
+        self._parse_unparsed()
+        if len(self._unparsed) > MAX_UNPARSED_BYTES:
+            self.transport.abort()
+
+    def _parse_unparsed(self) -> None:
+        """Parse the bytes of one header section at a time, until MAX_PIPELINED requests wait for their responses."""
+        while self._unparsed and self.parser is not None and not self.transport.is_closing():
+            if sum(not cycle.response_complete for cycle in self._earlier) >= MAX_PIPELINED - 1:
+                self.flow.pause_reading()
+                return
+            end = self._unparsed.find(_HEADER_END)
+            data = bytes(self._unparsed if end < 0 else self._unparsed[: end + len(_HEADER_END)])
+            del self._unparsed[: len(data)]
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         self._received_bytes += len(data)
+        self._overhead_bytes += len(data)
         HttpToolsProtocol.data_received(self, data)
         if self.scope is not None and self.scope is self._received_scope:
-            self._receiving_since, self._received_bytes = None, 0
+            self._receiving_since, self._received_bytes, self._overhead_bytes = None, 0, 0
             return
         if self.scope is not self._timed_scope:  # uvicorn makes a scope when a request begins
             self._timed_scope, self._receiving_since, self._received_bytes = self.scope, self.loop.time(), len(data)
-        in_header = self.cycle is None or self.cycle.scope is not self.scope
-        if in_header and self._received_bytes > MAX_HEADER_BYTES:
+        if self._overhead_bytes > MAX_HEADER_BYTES:
             self._reject(b"431 Request Header Fields Too Large")
 
     def pause_writing(self) -> None:
@@ -100,9 +131,18 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self.app = _respond_header_too_large  # the connection ends with this response
         if self.cycle is not None and not self.cycle.response_complete:
             self._earlier = [*(cycle for cycle in self._earlier if not cycle.response_complete), self.cycle]
+        self._overhead_bytes = 0
         HttpToolsProtocol.on_headers_complete(self)
         if self._draining:
             self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        self._overhead_bytes = 0
+        HttpToolsProtocol.on_body(self, body)
+
+    def on_response_complete(self) -> None:
+        HttpToolsProtocol.on_response_complete(self)
+        self._parse_unparsed()
 
     def on_message_complete(self) -> None:
         self._received_scope = self.scope

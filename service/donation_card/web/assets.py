@@ -8,7 +8,6 @@ import hashlib
 import json
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Final
 
 import rcssmin
 import rjsmin
@@ -20,20 +19,20 @@ from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import IMMUTABLE, PUBLIC_CORS, Headers, content_hash
 from donation_card.web.http.response_cache import ResponseCache
 
-_STATIC: Final = Path(__file__).parent / "static"
-_WIDGET: Final = resource_path("widget")
-_TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+_STATIC = Path(__file__).parent / "static"
+_WIDGET = resource_path("widget")
+_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
-CARD_PATH: Final = "/widget/v1/donation-card.js"
+CARD_PATH = "/widget/v1/donation-card.js"
 
-CARD_SOURCES: Final = ("donation-card.js", "donation-card.css")
-SOURCE_PATH: Final = "/widget/v1/source"
+CARD_SOURCES = ("donation-card.js", "donation-card.css")
+SOURCE_PATH = "/widget/v1/source"
 """The first line of the joined card names it."""
 
-_STYLE_PLACEHOLDER: Final = "'@import \"donation-card.css\"'"
+_STYLE_PLACEHOLDER = "'@import \"donation-card.css\"'"
 """A string in donation-card.js. It is valid CSS, so that the file runs before it is joined."""
 
-_SHORT_CACHE: Final = {"cache-control": "public, max-age=600, stale-while-revalidate=86400"}
+_SHORT_CACHE = {"cache-control": "public, max-age=600, stale-while-revalidate=86400"}
 
 
 def join_card(script: str, style_sheet: str) -> str:
@@ -69,29 +68,25 @@ def _address(card: bytes) -> str:
 
 
 class Assets:
-    """Files read once at the start; an address with a hash in it never changes its content."""
+    """Files read once at the start; an address with a hash in it never changes its content.
+
+    `urls` and `integrity` (https://www.w3.org/TR/sri/) are by the name of the file.
+    """
 
     def __init__(self, response_cache: ResponseCache) -> None:
         self._response_cache = response_cache
-        self._urls: dict[str, str] = {}
-        self._integrity: dict[str, str] = {}
+        self.urls: dict[str, str] = {}
+        self.integrity: dict[str, str] = {}
         for path in sorted(_STATIC.iterdir()):
             body = path.read_bytes()
-            self._urls[path.name] = f"/static/{content_hash(body)}/{path.name}"
-            self._integrity[path.name] = _integrity(body)
-            self._add(self._urls[path.name], body, PUBLIC_CORS | IMMUTABLE)  # a sandboxed frame is of no origin
+            self.urls[path.name] = f"/static/{content_hash(body)}/{path.name}"
+            self.integrity[path.name] = _integrity(body)
+            self._add(self.urls[path.name], body, PUBLIC_CORS | IMMUTABLE)  # a sandboxed frame is of no origin
         for name in CARD_SOURCES:
             self._add(f"{SOURCE_PATH}/{name}", (_WIDGET / name).read_bytes(), PUBLIC_CORS | _SHORT_CACHE)
         self._add(CARD_PATH, current_card(), PUBLIC_CORS | _SHORT_CACHE)
         for card in (current_card(), *(path.read_bytes() for path in sorted((_WIDGET / "releases").glob("*.js")))):
             self._add(_address(card), card, PUBLIC_CORS | IMMUTABLE)
-
-    def url(self, name: str) -> str:
-        return self._urls[name]
-
-    def integrity(self, name: str) -> str:
-        """For the `integrity` of a script's tag (https://www.w3.org/TR/sri/)."""
-        return self._integrity[name]
 
     async def file(self, request: Request) -> CachedResponse:
         """Respond with a file. Content systems of publishers add a query to its address (`?ver=6.7`)."""

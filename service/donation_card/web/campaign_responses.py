@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
@@ -17,22 +17,20 @@ from donation_card.observability.metrics import cached_reads
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import COOP_UNSAFE_NONE, PUBLIC_CORS, cache_control, content_security_policy
 from donation_card.web.http.response_cache import ResponseCache
-from donation_card.web.presentation import card as view
-from donation_card.web.presentation import feed
-from donation_card.web.presentation import images as pictures
-from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation import card as view, feed, images as pictures
 from donation_card.web.presentation.documents import CampaignCard
 from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.translations import Translations, choose_translations
 
-_MAX_AGE: Final = 30
+_MAX_AGE = 30
 """Seconds. A cache may send a response for twice as long, so texts and pictures are at most a minute old."""
 
-_MAX_TARGETS: Final = 50
+_MAX_TARGETS = 50
 """Request targets of one campaign in the response cache. Clients can add any query."""
 
 _Key = TypeVar("_Key")
 
-IMAGES: Final[Mapping[str, tuple[Callable[[CampaignCard], bytes], str]]] = {
+IMAGES: Mapping[str, tuple[Callable[[CampaignCard], bytes], str]] = {
     "badge.svg": (pictures.badge_svg, "image/svg+xml"),
     "badge.png": (pictures.badge_png, "image/png"),
     "share.png": (pictures.open_graph_png, "image/png"),
@@ -138,7 +136,7 @@ class CampaignResponseCache:
             raise ProgressUnknown
         return response
 
-    def card(self, campaign: Campaign, lang: str, target: str) -> CachedResponse:
+    def card(self, campaign: Campaign, t: Translations, target: str) -> CachedResponse:
         """Return the card, or the neutral card of a hidden campaign. The next request of `target` needs no routing.
 
         Raise ProgressUnknown if no public total is known.
@@ -149,70 +147,65 @@ class CampaignResponseCache:
 
         def make() -> CachedResponse:
             return CachedResponse(
-                _json(self._card_json(entry, lang)),
+                _json(self._card_json(entry, t)),
                 "application/json",
                 PUBLIC_CORS | cache_control(_MAX_AGE, revalidate=entry.revalidate),
             )
 
-        response = _get_or_make(entry.responses, ("card", lang), make)
+        response = _get_or_make(entry.responses, ("card", t.language), make)
         self._put(entry, target, response)
         return response
 
-    def page(self, campaign: Campaign, lang: str) -> CachedResponse:
+    def page(self, campaign: Campaign, t: Translations) -> CachedResponse:
         entry = self.entry(campaign)
 
         def make() -> CachedResponse:
-            html = self._renderer.campaign(
-                campaign, entry.progress, texts.translations_for(lang), open_now=entry.accepting
-            )
+            html = self._renderer.campaign(campaign, entry.progress, t, open_now=entry.accepting)
             return _page(html, revalidate=entry.revalidate)
 
-        return _get_or_make(entry.responses, ("page", lang), make)
+        return _get_or_make(entry.responses, ("page", t.language), make)
 
-    def campaign_list(self, lang: str) -> CachedResponse:
+    def campaign_list(self, t: Translations) -> CachedResponse:
         """Return the list of the campaigns that accept donations."""
 
         def make() -> CachedResponse:
             failed = self._progress.failures
             campaigns = [campaign for campaign in self._campaigns.all_visible() if campaign.id not in failed]
             opened = [entry for entry in map(self.entry, campaigns) if entry.accepting]
-            cards = [self._card_json(entry, entry.campaign.best_language((lang,))) for entry in opened]
+            cards = [self._card_json(entry, choose_translations(t.language, entry.campaign)) for entry in opened]
             return _page(
-                self._renderer.campaigns(cards, texts.translations_for(lang)),
+                self._renderer.campaigns(cards, t),
                 revalidate=any(entry.revalidate for entry in opened),
             )
 
-        return _get_or_make(self._lists, lang, make)
+        return _get_or_make(self._lists, t.language, make)
 
-    def feed(self, campaign: Campaign, lang: str) -> CachedResponse:
+    def feed(self, campaign: Campaign, t: Translations) -> CachedResponse:
         def make() -> CachedResponse:
-            body = feed.atom(campaign, texts.translations_for(lang), self._renderer.settings.public_url)
+            body = feed.atom(campaign, t, self._renderer.settings.public_url)
             return CachedResponse(
                 body, "application/atom+xml; charset=utf-8", PUBLIC_CORS | cache_control(_MAX_AGE, revalidate=False)
             )
 
-        return _get_or_make(self.entry(campaign).responses, ("feed", lang), make)
+        return _get_or_make(self.entry(campaign).responses, ("feed", t.language), make)
 
-    async def picture(self, campaign: Campaign, lang: str, name: str) -> CachedResponse:
+    async def picture(self, campaign: Campaign, t: Translations, name: str) -> CachedResponse:
         """Return one of IMAGES, neutral for a hidden campaign. One thread at a time draws."""
         async with self._drawing:
             entry = self.entry(campaign)
-            if (name, lang) not in entry.responses:
+            if (name, t.language) not in entry.responses:
                 draw, media_type = IMAGES[name]
-                body = await run_in_threadpool(draw, self._card_json(entry, lang))
+                body = await run_in_threadpool(draw, self._card_json(entry, t))
                 headers = (
                     PUBLIC_CORS
                     | cache_control(_MAX_AGE, revalidate=entry.revalidate)
                     | {"content-security-policy": pictures.IMAGE_CSP}
                 )
-                entry.responses[name, lang] = CachedResponse(body, media_type, headers)
-            return entry.responses[name, lang]
+                entry.responses[name, t.language] = CachedResponse(body, media_type, headers)
+            return entry.responses[name, t.language]
 
-    def _card_json(self, entry: CachedCampaign, lang: str) -> CampaignCard:
-        test = not self._renderer.settings.livemode
-        return view.card_json(
-            entry.campaign, entry.progress, texts.translations_for(lang), open_now=entry.accepting, test=test
-        )
+    def _card_json(self, entry: CachedCampaign, t: Translations) -> CampaignCard:
+        return self._renderer.card_json(entry.campaign, entry.progress, t, open_now=entry.accepting)
 
 
 def _get_or_make(

@@ -4,9 +4,7 @@ Both contain a stable code and a sentence in the language of the reader, and no 
 """
 
 from http import HTTPStatus
-from typing import Final
 
-import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -23,16 +21,14 @@ from donation_card.errors import (
     Unavailable,
     UnsupportedFormat,
 )
-from donation_card.observability.log_events import LogEvent
+from donation_card.observability.log_events import LogEvent, log
 from donation_card.web.http.headers import NO_STORE, Headers
-from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.documents import Problem
 from donation_card.web.presentation.page_renderer import PageRenderer
-from donation_card.web.presentation.translations import Translations
+from donation_card.web.presentation.request_language import request_translations
+from donation_card.web.presentation.translations import Translations, choose_translations
 
-log = structlog.get_logger()
-
-_STATUS: Final[dict[type[DonationCardError], int]] = {
+_STATUS: dict[type[DonationCardError], int] = {
     ClientError: 400,
     NotFound: 404,
     UnsupportedFormat: 501,
@@ -45,14 +41,14 @@ _STATUS: Final[dict[type[DonationCardError], int]] = {
 }
 """A class that is not listed has the status of its base class (RFC 9110, RFC 6585)."""
 
-_HTTP_CODES: Final = {
+_HTTP_CODES = {
     404: "not_found",
     405: "method_not_allowed",
     413: "body_too_large",
     415: "unsupported_media_type",
 }
 
-_DEFAULT_RETRY_AFTER: Final = 5
+_DEFAULT_RETRY_AFTER = 5
 """Seconds."""
 
 
@@ -130,12 +126,10 @@ def localized_detail(error: DonationCardError, t: Translations) -> str:
 
 
 def _language(request: Request) -> Translations:
-    """Choose the language: of the request body, else of the query, else of the browser."""
     try:
-        preferred = texts.parse_lang_param(getattr(request.state, "lang", "") or request.query_params.get("lang", ""))
-    except Invalid:
-        preferred = ()
-    return texts.best_match(preferred or texts.parse_accept_language(request.headers.get("accept-language", "")))
+        return request_translations(request)
+    except Invalid:  # the error can be about the language itself
+        return choose_translations("", accept_language=request.headers.get("accept-language", ""))
 
 
 def _wants_page(request: Request) -> bool:

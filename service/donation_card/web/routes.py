@@ -5,6 +5,7 @@ from typing import Any
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from donation_card.observability.tracing import SpanRecorder
 from donation_card.resources import resource_path
 from donation_card.web.api import health, stripe_webhook
 from donation_card.web.api.campaigns import CampaignEndpoints
@@ -36,44 +37,42 @@ def routes(
     readiness: Readiness,
     metrics: MetricsEndpoint,
     assets: Assets,
+    record_span: SpanRecorder | None,
 ) -> list[Route]:
+    table: list[tuple[str, str, Any]] = [
+        ("GET", "/v1/campaigns/{id}", campaigns.show),
+        ("GET", "/v1/campaigns/{id}/progress", campaigns.progress),
+        ("POST", "/v1/checkout-sessions", checkout_sessions.create),
+        ("GET", "/v1/checkout-sessions/{session_token}", checkout_sessions.status),
+        ("GET", "/v1/challenge", challenge.make),
+        ("POST", stripe_webhook.PATH, webhook.receive),
+        ("GET", "/healthz", health.liveness),
+        ("GET", "/readyz", readiness.show),
+        ("GET", "/metrics", metrics.show),
+        ("GET", CARD_PATH, assets.file),
+        ("GET", f"{SOURCE_PATH}/{{name}}", assets.file),
+        ("GET", "/widget/{hash}/donation-card.js", assets.file),
+        ("GET", "/static/{hash}/{name}", assets.file),
+        ("GET", "/", pages.list_all),
+        ("GET", "/c/{id}", pages.show),
+        ("GET", "/c/{id}/give", give.show),
+        ("GET", "/c/{id}/thanks", thanks.show),
+        ("GET", "/c/{id}/frame", embed.frame),
+        ("GET", "/c/{id}/embed", embed.embed_code),
+        ("GET", "/c/{id}/updates.atom", campaigns.feed),
+        ("GET", "/c/{id}/qr.svg", embed.qr),
+        *(("GET", f"/c/{{id}}/{name}", campaigns.picture) for name in IMAGES),
+        ("GET", "/oembed", embed.oembed),
+    ]
     return [
-        _get("/v1/campaigns/{id}", campaigns.show),
-        _get("/v1/campaigns/{id}/progress", campaigns.progress),
-        _route("/v1/checkout-sessions", checkout_sessions.create, "POST"),
-        _get("/v1/checkout-sessions/{session_token}", checkout_sessions.status),
-        _get("/v1/challenge", challenge.make),
-        _route(stripe_webhook.PATH, webhook.receive, "POST"),
-        _get("/healthz", health.liveness),
-        _get("/readyz", readiness.show),
-        _get("/metrics", metrics.show),
-        _get(CARD_PATH, assets.file),
-        _get(f"{SOURCE_PATH}/{{name}}", assets.file),
-        _get("/widget/{hash}/donation-card.js", assets.file),
-        _get("/static/{hash}/{name}", assets.file),
-        _get("/", pages.list_all),
-        _get("/c/{id}", pages.show),
-        _get("/c/{id}/give", give.show),
-        _get("/c/{id}/thanks", thanks.show),
-        _get("/c/{id}/frame", embed.frame),
-        _get("/c/{id}/embed", embed.embed_code),
-        _get("/c/{id}/updates.atom", campaigns.feed),
-        _get("/c/{id}/qr.svg", embed.qr),
-        *(_get(f"/c/{{id}}/{name}", campaigns.picture) for name in IMAGES),
-        _get("/oembed", embed.oembed),
+        *(
+            Route(path, endpoint, methods=[method], middleware=[Middleware(RouteMetricsMiddleware, path, record_span)])
+            for method, path, endpoint in table
+        ),
         Route("/openapi.yaml", _contract(), methods=["GET"]),
     ]
 
 
-def _get(path: str, endpoint: Any) -> Route:
-    return _route(path, endpoint, "GET")
-
-
-def _route(path: str, endpoint: Any, method: str) -> Route:
-    return Route(path, endpoint, methods=[method], middleware=[Middleware(RouteMetricsMiddleware, route=path)])
-
-
 def _contract() -> CachedResponse:
-    return CachedResponse(
-        resource_path("openapi.yaml").read_bytes(), "application/yaml", cache_control(300, revalidate=False)
-    )
+    contract = resource_path("openapi.yaml").read_bytes()
+    return CachedResponse(contract, "application/yaml", cache_control(300, revalidate=False))

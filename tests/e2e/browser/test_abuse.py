@@ -3,8 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.integration.web.test_abuse import easy as easy
-from tests.integration.web.test_abuse import force
+from tests.integration.web.test_abuse import easy as easy, force
 from tests.support.browser import article, choose, open_card, pay_inline, pay_on, with_publisher_site
 from tests.support.installation import PAYS
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.web.assets import current_card, current_release
-from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE
-from donation_card.web.presentation.snippet import script_snippet as printed
+from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE, script_snippet as printed
 from donation_card.web.presentation.translations import translations_for
 from playwright.sync_api import expect
 

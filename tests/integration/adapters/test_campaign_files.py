@@ -15,8 +15,7 @@ from donation_card.domain.campaign import LANGUAGES, Campaign, Status, SurplusPo
 from donation_card.domain.money import Money
 from donation_card.domain.progress import calculate_progress
 from donation_card.errors import ConfigFault, ConfigurationError, NotFound
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 from stripe.params.checkout import SessionCreateParams
 from structlog.testing import capture_logs
 
@@ -240,6 +239,20 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
     "a text for a table": ("[stripe_locales]\n", "", "publication.uk", "an unknown field", "known here"),
     "syntax": ("currency = ", "currency ", "line 12, column 10", 'currency "EUR"', "TOML (Expected '='"),
     "said twice": ("goal = 3000", "goal = 3000\ngoal = 3000", "line 14, column 12", "goal = 3000", "each field once"),
+    "offline list": (
+        "[recipient]",
+        "[[offline]]\ndate = 2026-01-02\namount = 5\nlist = 'yes'\nsource = {en = 'a', de = 'b'}\n[recipient]",
+        "offline[0].list",
+        '"yes"',
+        "true or false",
+    ),
+    "offline list in numbers": (
+        "[recipient]",
+        "[[offline]]\ndate = 2026-01-02\namount = 5\nlist = 1\nsource = {en = 'a', de = 'b'}\n[recipient]",
+        "offline[0].list",
+        "1",
+        "true or false",
+    ),
     "unclosed": ('"""Das Urteil', '"Das Urteil', "line", "Das Urteil", "TOML ("),
 }  # fmt: skip
 
@@ -549,7 +562,7 @@ def test_every_accepted_file_has_sums_that_the_domain_can_show(
     sums = campaign.offline_total.amount
     assert sums == sum(offline) * campaign.goal.minor_per_major
     progress = calculate_progress(
-        campaign, 10**15 - 1 + sums, offline=sums, as_of=datetime.now(UTC), next_update_at=None
+        campaign, 10**15 - 1 + sums, listed=sums, as_of=datetime.now(UTC), next_update_at=None
     )
     assert progress.raised.amount == 10**15 - 1 + sums
 

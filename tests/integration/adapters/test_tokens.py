@@ -8,8 +8,7 @@ from donation_card.adapters.tokens import SignedTokens
 from donation_card.application.ports.tokens import SessionHandle
 from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME
 from donation_card.errors import Invalid
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from itsdangerous import TimestampSigner
 
 OLD, NEW = "o" * 32, "n" * 32

@@ -87,7 +87,7 @@ def test_newer_of_two_stale_totals_is_kept(harness: TotalsHarness) -> None:
         await looked(worker, gifts=1)
         raw = worker.totals_store
         key = f"donation-card:{{{account.id}/test/roof}}:published"
-        await raw._redis.execute("HSET", key, "period_start", 1, "via_stripe", 0)
+        await raw._redis.execute("HSET", key, "period_start", 1, "raised", 0)
         await raw._redis.execute("DEL", key.replace("published", "meta"))
         shown = await looked(worker)
         return shown.raised.amount, shown.stale

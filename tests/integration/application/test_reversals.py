@@ -19,8 +19,7 @@ from donation_card.application.ports.totals import RebuildReport
 from donation_card.application.reconciliation import REBUILD_INTERVAL
 from donation_card.domain.totals import Totals
 from donation_card.observability import metrics
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from stripe import WebhookSignature
 from structlog.testing import capture_logs
 

@@ -16,8 +16,7 @@ from pathlib import Path
 from donation_card.application.reconciliation import REBUILD_INTERVAL
 from donation_card.domain.totals import Totals
 from donation_card.errors import IgnoredEvent, TotalsUnavailable
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from redis import Redis
 from stripe import WebhookSignature

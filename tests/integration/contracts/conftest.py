@@ -11,6 +11,7 @@ import pytest
 from donation_card.adapters.campaign_files.loader import CampaignFiles, read_campaign
 from donation_card.adapters.redis.connection import create_connection
 from donation_card.adapters.redis.form_sessions import RedisFormSessionStore
+from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.adapters.tokens import SignedTokens
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.limits import FormSessionStore, RateLimiter
@@ -24,9 +25,17 @@ from tests.support.sandbox import Sandbox, sandbox_with
 ROOF = Path("tests/support/roof.toml")
 
 
-@pytest.fixture(params=["redis", "fake"])
+@pytest.fixture(params=["redis", "memory", "fake"])
 async def store(request: pytest.FixtureRequest, redis_url: str, anyio_backend: str) -> AsyncIterator[TotalsStore]:
-    store = totals_store(redis_url, deadline=10) if request.param == "redis" else FakeTotalsStore()
+    """Return the adapter on a server, on `memory_redis.lua`, and the fake."""
+    store: RedisTotalsStore | FakeTotalsStore
+    if request.param == "fake":
+        store = FakeTotalsStore()
+    elif request.param == "memory":
+        lua_redis = pytest.importorskip("tests.support.lua_redis", exc_type=ImportError)
+        store = RedisTotalsStore(lua_redis.MemoryConnection(lua_redis.MemoryServer(time.time)))
+    else:
+        store = totals_store(redis_url, deadline=10)
     yield store
     await store.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -176,10 +177,33 @@ async def test_lease_has_one_owner(store: TotalsStore, account: Account) -> None
 async def test_sync_history_and_campaigns_are_stored(store: TotalsStore, account: Account) -> None:
     assert await store.sync_history(account) == SyncHistory()
     assert await store.campaigns(account) == set()
-    await store.save_sync_history(account, SyncHistory(20, 10, 3))
+    assert await store.save_sync_history(account, SyncHistory(20, 10, 3))
     await store.begin_sync(account, "roof")
     assert await store.sync_history(account) == SyncHistory(20, 10, 3)
     assert await store.campaigns(account) == {"roof"}
+
+
+async def test_history_enters_only_an_account_with_the_same_campaigns(store: TotalsStore, account: Account) -> None:
+    await store.begin_sync(account, "roof")
+    roof = await store.sync_history(account)
+    await store.begin_sync(account, "roof")
+    assert await store.save_sync_history(account, replace(roof, last_sync_at=20, last_rebuild_at=10))
+    await store.begin_sync(account, "well")
+    assert not await store.save_sync_history(account, replace(roof, last_sync_at=40, last_rebuild_at=30))
+    assert await store.sync_history(account) == SyncHistory(20, 10)
+    both = await store.sync_history(account)
+    assert await store.save_sync_history(account, replace(both, last_sync_at=40))
+    assert not await store.save_sync_history(Account(account.id, livemode=True), both), "it has no campaign"
+
+
+async def test_registered_campaign_without_totals_is_unknown(store: TotalsStore, account: Account) -> None:
+    await store.register_campaigns(account, ["roof", "well"])
+    before = await store.sync_history(account)
+    await store.register_campaigns(account, ["well"])
+    await store.register_campaigns(account, [])
+    assert await store.campaigns(account) == {"roof", "well"}
+    assert await store.save_sync_history(account, replace(before, last_sync_at=20, last_rebuild_at=10))
+    assert (await store.begin_sync(account, "roof")).since is None
 
 
 async def test_new_campaign_of_a_rebuilt_account_is_zero(store: TotalsStore, account: Account) -> None:
@@ -199,18 +223,18 @@ async def test_immediate_total_follows_every_donation(store: TotalsStore, accoun
     await build(store, account, ADA)
     first = await published(store, account)
     assert first
-    assert (first.via_stripe, first.offline, first.stale) == (25_00, 10_00, False)
+    assert (first.raised, first.stale) == (35_00, False)
     await store.apply(account, BORIS)
     second = await published(store, account)
     assert second
-    assert second.via_stripe == 135_00
+    assert second.raised == 145_00
 
 
 async def test_scheduled_total_is_rounded_and_moves_once(store: TotalsStore, account: Account) -> None:
     await build(store, account, ADA, BORIS)
     first = await published(store, account, SCHEDULED)
     assert first
-    assert (first.via_stripe, first.payments_at_last_change) == (100_00, 2)
+    assert (first.raised, first.payments_at_last_change) == (100_00, 2)
     await store.apply(account, payment("roof", "pi_cyril", 200_00))
     assert await published(store, account, SCHEDULED, ended=True) == first, "the period is decided"
 
@@ -222,7 +246,7 @@ async def test_total_is_stale_without_a_recent_sync(store: TotalsStore, account:
     stale = await published(store, account)
     assert fresh
     assert stale
-    assert (stale.via_stripe, stale.stale) == (fresh.via_stripe, True)
+    assert (stale.raised, stale.stale) == (fresh.raised, True)
 
 
 async def test_ping_succeeds(store: TotalsStore) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 from pathlib import Path
 from random import Random
 
@@ -118,3 +119,9 @@ def test_embed_lists_every_attribute_event_property_and_part() -> None:
     }
     assert {"campaign", "api-origin", "debug", "donation-card-open", "--donation-card-accent", "title"} <= named
     assert {name for name in named if f"`{name}`" not in PAGES["docs/embed.md"]} == set()
+
+
+def test_no_tracked_file_is_a_symbolic_link() -> None:
+    """A tracked link with the name of an ignored folder replaces that folder in every checkout."""
+    listed = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True)  # empty in a copy
+    assert [line for line in listed.stdout.splitlines() if line.startswith("120000")] == []

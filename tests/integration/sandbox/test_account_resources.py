@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import stripe
 
-from tests.support.sandbox import Inbox, Sandbox
+from tests.support.sandbox import Inbox, Sandbox, sandbox_with
 
 
 def make(sandbox: Sandbox, path: str, **data: Any) -> Any:
@@ -24,7 +24,33 @@ def link(sandbox: Sandbox, **more: str) -> Any:
     return make(sandbox, "payment_links", **items, **{"metadata[campaign]": "roof"}, **more)
 
 
-def test_endpoint_shows_its_secret_once(sandbox: Sandbox, inbox: Inbox) -> None:
+PRIVATE = [
+    "http://localhost:8000/w",
+    "http://127.0.0.1/w",
+    "https://10.0.0.7/w",
+    "https://[::1]/w",
+    "https://give.local/w",
+]
+
+
+@pytest.mark.parametrize("url", [*PRIVATE, "https://give/w", "https://169.254.1.1/w"])
+def test_private_webhook_address_is_refused_in_stripes_words(shared: Sandbox, url: str) -> None:
+    error = make(shared, "webhook_endpoints", **{"url": url, "enabled_events[0]": "*"})["error"]
+    assert (error["code"], error["param"]) == ("url_invalid", "url")
+    assert error["message"].startswith("Invalid URL: URL must be publicly accessible.")
+
+
+@pytest.mark.parametrize("url", ["https://give.example.org/w", "https://8.8.8.8/w"])
+def test_public_webhook_address_is_accepted(sandbox: Sandbox, url: str) -> None:
+    assert make(sandbox, "webhook_endpoints", **{"url": url, "enabled_events[0]": "*"})["status_code"] == 200
+
+
+def test_endpoint_shows_its_secret_once(inbox: Inbox) -> None:
+    with sandbox_with(allow_private_webhooks=True) as sandbox:
+        _create_and_disable_endpoint(sandbox, inbox)
+
+
+def _create_and_disable_endpoint(sandbox: Sandbox, inbox: Inbox) -> None:
     params = {"url": inbox.url, "enabled_events[0]": "checkout.session.completed"}
     made = make(sandbox, "webhook_endpoints", **params, api_version=stripe.api_version)
     assert made["secret"].startswith("whsec_")

@@ -4,8 +4,7 @@ from typing import Any, Literal, get_args, get_origin
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from stripe import RequestOptions
 from stripe._encode import _api_encode
 from stripe.params.checkout import SessionCreateParams, SessionListParams

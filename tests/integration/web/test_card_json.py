@@ -19,9 +19,9 @@ VITALY = read_campaign(Path("campaigns/vitaly.toml"))
 NOON = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Europe/Vilnius"))
 
 
-def figure(raised, *, live=False, stale=False, offline=0):
+def figure(raised, *, live=False, stale=False, listed=0):
     following = None if live else NOON + timedelta(hours=6)
-    return calculate_progress(VITALY, raised, offline=offline, as_of=NOON, next_update_at=following, stale=stale)
+    return calculate_progress(VITALY, raised, listed=listed, as_of=NOON, next_update_at=following, stale=stale)
 
 
 def card(raised, lang="en", campaign=VITALY, *, open_now=True, **how):
@@ -52,37 +52,38 @@ def test_above_goal_bar_is_full_and_donations_continue():
     assert drawn["notice"] == "The goal is reached. Gifts are still welcome."
 
 
-CONCERT = OfflineDonation(date(2026, 11, 20), Money(437_50, "EUR"), {lang: f"Concert ({lang})" for lang in LANGUAGES})
+CONCERT = OfflineDonation(
+    date(2026, 11, 20), Money(437_50, "EUR"), {lang: f"Concert ({lang})" for lang in LANGUAGES}, listed=True
+)
 MARKET = replace(CONCERT, date=date(2026, 11, 22), amount=Money(62_50, "EUR"))
 
 
-@pytest.mark.parametrize("lang", LANGUAGES)
-def test_offline_share_is_shown_in_every_language(lang):
-    drawn = view.card_json(VITALY, figure(140_000, offline=437_50), translations_for(lang), open_now=True, test=False)
-    said, following = drawn["progress"]["as_of_text"].split("\u00a0· ")
-    assert translations_for(lang).format_money(CONCERT.amount) in said
-    assert following == card(140_000, lang)["progress"]["as_of_text"]
-
-
-def test_offline_share_is_exact_and_fills_needs():
-    drawn = card(437_50, offline=437_50)
-    assert drawn["progress"]["raised_text"] == "€437.50"
-    assert drawn["progress"]["as_of_text"] == "€437.50 of it given offline\u00a0· As of 12:00. Next update 18:00."
-    assert drawn["needs"][0]["status"] == "next"
-
-
-def test_no_offline_text_without_offline_donations():
-    assert "offline" not in str(card(140_000))
+def listed_amounts(donations, decided):
+    campaign = replace(VITALY, offline_donations=donations)
+    progress = None if decided is None else figure(900_00, listed=decided)
+    return [each["amount"] for each in view.offline_donations(campaign, progress, translations_for("en"))]
 
 
 def test_offline_donations_are_listed_newest_first():
-    listed = replace(VITALY, offline_donations=(CONCERT, MARKET))
-    assert view.offline_donations(listed, figure(900_00, offline=500_00), translations_for("en")) == [
+    campaign = replace(VITALY, offline_donations=(CONCERT, MARKET))
+    assert view.offline_donations(campaign, figure(900_00, listed=500_00), translations_for("en")) == [
         {"date": "Nov 22, 2026", "source": "Concert (en)", "amount": "€62.50"},
         {"date": "Nov 20, 2026", "source": "Concert (en)", "amount": "€437.50"},
     ]
-    for other in (None, figure(900_00), figure(900_00, offline=437_50)):
-        assert view.offline_donations(listed, other, translations_for("en")) == []
+
+
+def test_offline_donation_is_listed_only_where_the_file_says_so():
+    hidden = replace(MARKET, listed=False)
+    assert listed_amounts((hidden, CONCERT), 437_50) == ["€437.50"]
+    assert listed_amounts((hidden,), 0) == []
+
+
+def test_new_listed_donation_waits_for_the_next_publication():
+    """The earlier ones stay, whatever is added or corrected."""
+    assert listed_amounts((CONCERT, MARKET), None) == []
+    assert listed_amounts((CONCERT, MARKET), 0) == []
+    assert listed_amounts((CONCERT, MARKET), 437_50) == ["€437.50"]
+    assert listed_amounts((replace(CONCERT, amount=Money(400_00, "EUR")),), 437_50) == ["€400"]
 
 
 def test_funded_campaign_that_is_closed_says_so():

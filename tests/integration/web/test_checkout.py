@@ -303,6 +303,32 @@ def test_thanks_page_of_unfinished_payment_says_so(installation):
     assert "not finished" in page.text
 
 
+@pytest.mark.parametrize(
+    "given",
+    ["..", "../account", "cs_test_a/../b", "cs_test_a%2Fb", "cs_test_", "pi_1", "cs_test_a b", "cs_test_ä", "x" * 300],
+)
+def test_text_that_is_no_session_id_is_not_sent_to_stripe(installation, given):
+    started = installation.submit(token=installation.token(), amount="25")
+    session = httpx.URL(started.headers["location"]).path.rsplit("/", 1)[1]
+    found = httpx.get(f"{installation.sandbox}/v1/checkout/sessions/{session}", auth=("sk_test_x", "")).json()
+    url = httpx.URL(found["success_url"].replace("{CHECKOUT_SESSION_ID}", "x"))
+    page = installation.client.get(url.copy_set_param("session_id", given))
+    assert page.status_code == 404
+    assert installation.client.get(url.copy_set_param("session_id", session)).status_code == 200
+
+
+def test_thanks_address_shows_no_donation_after_a_day(installation, monkeypatch):
+    started = installation.submit(token=installation.token(), amount="25", lang="be")
+    session = httpx.URL(started.headers["location"]).path.rsplit("/", 1)[1]
+    paid = installation.pay(started.headers["location"]).headers["location"]
+    assert session in paid
+    assert "25" in installation.client.get(paid).text
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: int(time.time()) + 24 * 3600 + 1)
+    later = installation.client.get(paid)
+    assert (later.status_code, later.headers["location"]) == (303, "/c/vitaly?lang=be")
+    assert (later.headers["cache-control"], later.content) == ("no-store", b"")
+
+
 def test_tampered_return_token_is_refused(installation):
     base = "/c/vitaly/thanks"
     for query in ("", "?session_id=cs_test_1", "?session_id=cs_test_1&return_token=x", "?session_id=&return_token="):

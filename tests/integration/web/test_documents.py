@@ -83,7 +83,9 @@ def of_typescript():
 
 
 DOCUMENTS = {
-    name: value for name, value in vars(documents).items() if typing.is_typeddict(value) and name != "TypedDict"
+    name: value
+    for name, value in vars(documents).items()
+    if typing.is_typeddict(value) and name != "TypedDict" and not name.startswith("_")
 }
 TYPESCRIPT = {
     name: fields for name, fields in of_typescript().items() if name not in {"Window", "HTMLElementTagNameMap"}

@@ -1,10 +1,13 @@
 """Test the health and readiness routes."""
 
 import httpx
+import pytest
 from donation_card import __version__
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from redis import Redis
 
 from tests.integration.web.test_stripe_webhook import post, session_event
-from tests.support.installation import METRICS_TOKEN, running
+from tests.support.installation import METRICS_TOKEN, eventually, running
 
 BEARER = {"authorization": f"Bearer {METRICS_TOKEN}"}
 
@@ -43,3 +46,26 @@ def test_readyz_sends_no_request_to_stripe(redis_url, tmp_path, sample_campaign)
                 for path in ("/readyz", "/healthz", "/metrics"):
                     probe.get(path, headers=BEARER)
         assert len(asked) - before < 50, "at most a pass went on meanwhile"
+
+
+@pytest.mark.parametrize(
+    ("refuse", "accept", "reason"),
+    [
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0"), "OutOfMemoryError"),
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), "not_a_primary"),
+    ],
+    ids=["full", "replica"],
+)
+def test_redis_that_refuses_writes_is_not_ready(tmp_path, sample_campaign, refuse, accept, reason):
+    with (
+        EmbeddedValkey(tmp_path / "valkey") as valkey,
+        running(valkey.url, tmp_path / "sandbox", campaigns=sample_campaign) as installation,
+        Redis.from_url(valkey.url) as redis,
+    ):
+        installation.until_ready()
+        redis.execute_command(*refuse)
+        eventually(lambda: installation.client.get("/readyz").status_code == 503, "it is noticed")
+        assert reason in installation.client.get("/readyz").json()["components"]["totals"]["reason"]
+        assert post(installation, session_event(installation)).status_code == 503
+        redis.execute_command(*accept)
+        installation.until_ready()

@@ -7,8 +7,7 @@ from xml.etree import ElementTree
 import pytest
 import segno
 from donation_card.domain.campaign import LANGUAGES, Status
-from donation_card.web.presentation import card as view
-from donation_card.web.presentation import images as pictures
+from donation_card.web.presentation import card as view, images as pictures
 from donation_card.web.presentation.translations import translations_for
 from PIL import Image, ImageChops
 

@@ -89,6 +89,25 @@ def test_compared_responses_change_with_the_total(installation):
     assert {"/v1/campaigns/vitaly", "/c/vitaly", "/c/vitaly/give", "/c/vitaly/badge.svg", "/"} <= changed
 
 
+@pytest.mark.parametrize(("amount", "listed"), [("37.50", "false"), ("437.50", "false"), ("437.50", "true")])
+def test_offline_donation_within_period_changes_no_public_response(kept, amount, listed):
+    file, before = kept.settings.campaigns_dir / "vitaly.toml", snapshot(kept)
+    marker, without = file.with_name("zz.toml"), file.read_text("utf-8")
+    source = ", ".join(f'{lang} = "A fair"' for lang in LANGUAGES)
+    entry = f'\n[[offline]]\ndate = 2026-11-20\namount = "{amount}"\nlist = {listed}\nsource = {{ {source} }}\n'
+    try:
+        file.write_text(without + entry, "utf-8")
+        marker.write_text(without.replace('status = "open"', 'status = "hidden"'), "utf-8")
+        hidden = {"code": "campaign_hidden"}
+        eventually(lambda: hidden.items() <= kept.client.get("/v1/campaigns/zz/progress").json().items(), "all is read")
+        time.sleep(0.5)  # five looks of a worker
+        after = snapshot(kept)
+    finally:
+        file.write_text(without, "utf-8")
+        marker.unlink(missing_ok=True)
+    assert [path for path in before if after[path] != before[path]] == []
+
+
 def test_thanks_show_only_the_donors_own_donation(kept):
     def thanked(amount):
         made = kept.order(amount).json()

@@ -21,10 +21,9 @@ from donation_card.errors import ConfigurationError, IgnoredEvent, Invalid, NotF
 from donation_card.settings import Settings
 from donation_card.web.api.checkout_request import parse_json
 from donation_card.web.assets import Assets
-from donation_card.web.http.referrer import referring_host
 from donation_card.web.http.request_body import parse_form
 from donation_card.web.http.response_cache import ResponseCache
-from donation_card.web.http.return_url import validate_return_url
+from donation_card.web.http.return_url import referring_host, validate_return_url
 from donation_card.web.pages.embed import EmbedEndpoints, _appearance, _size
 from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.page_renderer import PageRenderer

@@ -90,6 +90,21 @@ def test_command_prints_a_reproducible_table() -> None:
     )
 
 
+@pytest.mark.parametrize(("amount", "row"), [("37.50", "37.50 EUR"), (250, "100.00 EUR")])
+def test_table_has_a_row_for_an_offline_donation(tmp_path: Path, amount: object, row: str) -> None:
+    text = Path("campaigns/vitaly.toml").read_text("utf-8")
+    source = ", ".join(f'{lang} = "A fair"' for lang in VITALY.languages)
+    entry = "\n[[offline]]\ndate = 2026-01-02\namount = {}\nlist = {}\nsource = {{ {} }}\n"
+    shown = f'"{amount}"' if isinstance(amount, str) else amount
+    (tmp_path / "vitaly.toml").write_text(
+        text + entry.format(shown, "false", source) + entry.format(900, "true", source), "utf-8"
+    )
+    command = ["disclosure-risk", "vitaly", "--campaigns", str(tmp_path), "--samples", "2"]
+    output = CliRunner().invoke(cli, command).output
+    assert f"largest offline donation that is not listed: {float(amount):.2f} EUR" in output
+    assert sum(line.lstrip().startswith(row) for line in output.splitlines()) == 2, "once in each table"
+
+
 @pytest.mark.parametrize("every", ["7h", "0", "soon"])
 def test_command_refuses_an_unmeasurable_rule(every: str) -> None:
     result = CliRunner().invoke(cli, ["disclosure-risk", "vitaly", "--every", every])

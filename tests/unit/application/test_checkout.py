@@ -148,6 +148,19 @@ async def test_form_has_a_limited_number_of_orders(worker: Worker) -> None:
         await Worker(payments=worker.payments, form_store=worker.form_store).checkout.start(command(90_00))
 
 
+async def test_refused_orders_are_not_stored(worker: Worker) -> None:
+    admitted = 0
+    for number in range(1_000):
+        token = FormToken("roof", "other", f"attempt {number}", NOW)
+        try:
+            await worker.checkout.start(replace(command(), token=token))
+            admitted += 1
+        except RateLimited:
+            pass
+    assert 0 < admitted < 100
+    assert len(worker.form_store._sessions) == len(worker.form_sessions._sessions) == admitted
+
+
 async def test_stored_failure_is_retried_with_a_new_key(worker: Worker) -> None:
     worker.payments.create_errors = [ReplayedFailure()]
     assert await worker.checkout.start(command())

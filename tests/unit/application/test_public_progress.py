@@ -68,7 +68,7 @@ async def test_newer_of_two_stale_totals_is_kept(worker: Worker) -> None:
     await publish(worker, 25_00)
     stored = worker.store._totals[ACCOUNT, "roof"]
     assert stored.published
-    stored.published = replace(stored.published, period_start=1, via_stripe=0)
+    stored.published = replace(stored.published, period_start=1, raised=0)
     worker.set_cursor(None)
     await worker.progress.refresh(worker.campaign)
     assert raised(worker) == (25_00, True)

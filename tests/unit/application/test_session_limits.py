@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from donation_card.application.client_limits import UNKNOWN_NETWORK_FACTOR
 from donation_card.application.ports.payments import PaymentDeclined
 from donation_card.application.session_limits import CHALLENGES_PER_NETWORK, PER_NETWORK, Budgets, Client
 from donation_card.domain.attack_detection import DECLINE_THRESHOLD
@@ -122,10 +123,17 @@ async def test_challenges_have_a_limit(worker: Worker) -> None:
     assert worker.limits.issue_challenge("11.0.1.1", "form")
 
 
-async def test_unknown_network_has_no_limit_of_its_own(worker: Worker) -> None:
-    for _ in range(PER_NETWORK.burst * 2):
-        assert await admitted(worker, client(address=None)) == ["session"]
-        worker.clock.advance(1)
+@pytest.mark.parametrize(
+    "address", [None, "", "unknown", "127.0.0.1", "172.17.0.1", "fe80::1%eth0", "1.2.3.4, 5.6.7.8"]
+)
+async def test_clients_without_public_address_share_a_limit(worker: Worker, address: str | None) -> None:
+    allowed = 0
+    while await admitted(worker, client(address=address if allowed % 2 else None)) == ["session"]:
+        allowed += 1
+        worker.clock.advance(0.25)  # as fast as the campaign allows
+    rate = PER_NETWORK.multiply(UNKNOWN_NETWORK_FACTOR)
+    assert allowed == rate.burst + allowed * 250 // rate.interval_ms
+    assert await admitted(worker, client(1)) == ["session"], "a known network keeps its own limit"
 
 
 async def test_attack_is_detected_and_shared(worker: Worker) -> None:

@@ -40,9 +40,20 @@ async def test_signed_webhook_that_cannot_be_read_is_reported(worker: Worker, mo
     assert counter._value.get() == before + 1
 
 
-async def test_event_that_is_not_ours_is_ignored(worker: Worker) -> None:
-    with pytest.raises(IgnoredEvent, match="unhandled_type"):
+@pytest.mark.parametrize("reason", ["other_account", "other_mode", "unhandled_type", "wrong_currency"])
+async def test_event_that_is_not_ours_is_ignored_and_counted(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    def parse_event(*_: object) -> None:
+        raise IgnoredEvent(reason)
+
+    counter = metrics.not_counted.labels(reason)
+    before = counter._value.get()
+    monkeypatch.setattr(worker.payments, "parse_event", parse_event)
+    with pytest.raises(IgnoredEvent, match=reason):
         await worker.webhooks.handle(b"{}", b"valid")
+    assert counter._value.get() == before + 1
+    assert reason in metrics.NOT_COUNTED_REASONS
 
 
 async def test_webhook_is_not_acknowledged_while_redis_is_unavailable(worker: Worker) -> None:

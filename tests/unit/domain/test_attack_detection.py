@@ -16,8 +16,7 @@ from donation_card.domain.attack_detection import (
     Signals,
     next_state,
 )
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 signals = st.builds(Signals, st.integers(0, 40), st.integers(0, 200), st.integers(0, 40), st.integers(0, 40))
 steps = st.lists(st.tuples(signals, st.integers(0, 2 * WINDOW_MS)), max_size=40)

@@ -7,8 +7,7 @@ from decimal import Decimal
 import pytest
 from donation_card.domain.money import MAX_MINOR_UNITS, MAX_SUM, MINOR_UNIT_EXPONENT, Money, parse_amount
 from donation_card.errors import Invalid
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 CODES = {"amount_missing", "amount_not_a_number", "amount_whole_units", "amount_ambiguous", "amount_too_large"}
 

@@ -19,8 +19,7 @@ from donation_card.domain.campaign import (
 from donation_card.domain.money import Money
 from donation_card.domain.progress import NeedStatus, Progress, ProgressStage, calculate_progress
 from donation_card.domain.publication import PublicationPolicy
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 FUNDED, NEXT, TO_COME = NeedStatus.FUNDED, NeedStatus.NEXT, NeedStatus.TO_COME
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -18,8 +18,7 @@ from donation_card.domain.publication import (
     periods_around,
 )
 from donation_card.domain.totals import Totals
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 VILNIUS = ZoneInfo("Europe/Vilnius")
 RULE = PublicationPolicy(interval_seconds=6 * 3600, step=100_00, min_donations=3, timezone=VILNIUS)
@@ -132,14 +131,14 @@ def test_total_moves_once_per_period_in_whole_steps(
                 rule, figure, Totals(raised, payments), period_start=epoch, offline=offline, ended=ended
             ),
         )
-        assert figure.via_stripe >= 0
-        assert figure.via_stripe % rule.step == 0
+        assert figure.raised >= 0
+        assert figure.raised % rule.step == 0
         if before is None:
             continue
         assert figure.period_start >= before.period_start
         if figure.period_start == before.period_start:
             assert figure == before
-        if figure.via_stripe != before.via_stripe:
+        if figure.raised != before.raised:
             assert ended or payments - before.payments_at_last_change >= rule.min_donations
             assert figure.payments_at_last_change == payments
         else:
@@ -156,23 +155,35 @@ def test_deciding_twice_in_a_period_changes_nothing(totals: Totals, offline: int
 def test_too_few_donations_count_towards_the_next_period() -> None:
     figure = next_published_total(RULE, None, Totals(0, 0), period_start=1, offline=0, ended=False)
     figure = next_published_total(RULE, figure, Totals(300_00, 2), period_start=2, offline=0, ended=False)
-    assert (figure.via_stripe, figure.period_start, figure.payments_at_last_change) == (0, 2, 0)
+    assert (figure.raised, figure.period_start, figure.payments_at_last_change) == (0, 2, 0)
     figure = next_published_total(RULE, figure, Totals(350_00, 3), period_start=3, offline=0, ended=False)
-    assert (figure.via_stripe, figure.payments_at_last_change) == (300_00, 3)
+    assert (figure.raised, figure.payments_at_last_change) == (300_00, 3)
 
 
 def test_end_of_campaign_publishes_the_rest() -> None:
     figure = next_published_total(RULE, None, Totals(0, 0), period_start=1, offline=0, ended=False)
-    assert (
-        next_published_total(RULE, figure, Totals(350_00, 1), period_start=2, offline=0, ended=True).via_stripe
-        == 300_00
-    )
+    assert next_published_total(RULE, figure, Totals(350_00, 1), period_start=2, offline=0, ended=True).raised == 300_00
 
 
-def test_offline_share_changes_at_any_boundary() -> None:
-    figure = next_published_total(RULE, None, Totals(150_00, 5), period_start=1, offline=0, ended=False)
-    figure = next_published_total(RULE, figure, Totals(150_00, 5), period_start=2, offline=77_00, ended=False)
-    assert (figure.via_stripe, figure.offline, figure.raised) == (100_00, 77_00, 177_00)
+def test_offline_money_moves_in_the_same_steps() -> None:
+    every_time = replace(RULE, min_donations=0)
+    figure = next_published_total(every_time, None, Totals(150_00, 5), period_start=1, offline=0, ended=False)
+    seen = []
+    for period, offline in enumerate([37_50, 49_99, 50_00, 37_50], start=2):
+        figure = next_published_total(
+            every_time, figure, Totals(150_00, 5), period_start=period, offline=offline, ended=False
+        )
+        seen.append(figure.raised)
+    assert seen == [100_00, 100_00, 200_00, 100_00]
+
+
+def test_listed_donations_wait_for_the_next_period() -> None:
+    figure = next_published_total(RULE, None, Totals(0, 0), period_start=1, offline=0, ended=False)
+    for period, listed in ((1, 0), (2, 37_50)):
+        figure = next_published_total(
+            RULE, figure, Totals(0, 0), period_start=period, offline=37_50, listed=37_50, ended=False
+        )
+        assert (figure.raised, figure.listed) == (0, listed)
 
 
 def test_total_below_one_step_is_zero() -> None:
@@ -190,7 +201,7 @@ def test_immediate_total_follows_every_cent() -> None:
         next_published_total(live, figure, Totals(25_01, 2), period_start=50, offline=0, ended=False).period_start
         == 100
     )
-    assert next_published_total(live, figure, Totals(-1, 2), period_start=300, offline=0, ended=False).via_stripe == 0
+    assert next_published_total(live, figure, Totals(-1, 2), period_start=300, offline=0, ended=False).raised == 0
 
 
 published_totals = st.builds(

@@ -5,8 +5,7 @@ import ipaddress
 import pytest
 from donation_card.domain.lifetimes import MAX_AHEAD
 from donation_card.domain.rate_limits import Bucket, BucketStore, Rate, acquire_all, network_prefix
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 rates = st.builds(Rate, st.integers(1, 10_000), st.integers(1, 30))
 instants = st.lists(st.integers(0, 100_000), max_size=80).map(sorted)

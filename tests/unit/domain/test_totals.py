@@ -19,8 +19,7 @@ from donation_card.domain.totals import (
     refund,
     version,
 )
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 
 def gift(number: int = 1, amount: int = 25_00) -> ObjectState:

@@ -7,7 +7,7 @@ import re
 import textwrap
 
 import pytest
-from donation_card.server.http_protocol import LimitedHttpProtocol
+from donation_card.server.http_protocol import MAX_PIPELINED, LimitedHttpProtocol
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -72,3 +72,53 @@ def test_no_private_name_of_uvicorn_is_in_use(uvicorn):
     assert not {name for name in private if hasattr(connection, name)}
     named = {node.attr for node in ast.walk(CLASS) if isinstance(node, ast.Attribute) and node.attr.startswith("_")}
     assert named - {"__init__"} <= private
+
+
+class SendingPeer(asyncio.Transport):
+    """A transport whose peer sends more than it reads."""
+
+    reading = True
+    aborted = False
+
+    def pause_reading(self):
+        self.reading = False
+
+    def resume_reading(self):
+        self.reading = True
+
+    def write(self, data):
+        pass
+
+    def is_closing(self):
+        return self.aborted
+
+    def abort(self):
+        self.aborted = True
+
+    def close(self):
+        self.aborted = True
+
+
+def test_at_most_32_requests_of_a_connection_are_in_flight():
+    started = []
+
+    async def app(scope, receive, send):
+        started.append(scope)
+        await asyncio.Event().wait()
+
+    async def flood():
+        connection = LimitedHttpProtocol(Config(app, log_level="critical"), ServerState(), {})
+        connection.connection_made(transport := SendingPeer())
+        requests = b"GET /%d HTTP/1.1\r\n\r\n"
+        connection.data_received(b"".join(requests % number for number in range(5_000)))
+        await asyncio.sleep(0)
+        last, reading = connection.cycle.scope["path"], transport.reading
+        for _ in range(5):
+            connection.data_received(b"GET / HTTP/1.1\r\n\r\n" * 10_000)
+        connection.connection_lost(None)
+        return last, reading, transport.aborted
+
+    last, reading, aborted = asyncio.run(flood())
+    assert (len(started), last) == (1, f"/{MAX_PIPELINED - 1}")
+    assert not reading, "the peer waits"
+    assert aborted, "a peer that sends all the same is cut off"

@@ -1,16 +1,16 @@
 """Check rules that concern several fields of a campaign file: sums, order, steps, translations."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from donation_card.adapters.campaign_files.schema import CampaignFile, quote_value
 from donation_card.domain.money import Money
 from donation_card.errors import ConfigFault
 
-MAX_CHARGE: Final = 99_999_999
+MAX_CHARGE = 99_999_999
 """Minor units: eight digits, the most that Stripe accepts in every currency (https://docs.stripe.com/currencies)."""
 
-MIN_CHARGE: Final = {
+MIN_CHARGE = {
     "AED": 200, "CZK": 1500, "DKK": 250, "GBP": 30, "HKD": 400, "HUF": 17500, "JPY": 50, "MXN": 1000, "MYR": 200,
     "NOK": 300, "PLN": 200, "RON": 200, "SEK": 300, "THB": 1000,
 }  # fmt: skip
@@ -25,39 +25,6 @@ class Violation(NamedTuple):
     allowed: str
 
 
-Constraint = Callable[[CampaignFile], Iterator[Violation]]
-_CONSTRAINTS: list[tuple[frozenset[str], Constraint]] = []
-_GRANULARITY_CONSTRAINTS: list[tuple[frozenset[str], Constraint]] = []
-
-
-def constraint(*sections: str, granularity: bool = False) -> Callable[[Constraint], Constraint]:
-    """Register a rule about these sections. It is checked only if all of them are valid.
-
-    `granularity`: the rule is about the publication step, so it does not apply if totals are published at once.
-    """
-
-    def register(check: Constraint) -> Constraint:
-        (_GRANULARITY_CONSTRAINTS if granularity else _CONSTRAINTS).append((frozenset(sections), check))
-        return check
-
-    return register
-
-
-def violations(
-    file: CampaignFile, invalid_sections: Iterable[str], *, immediate: bool, source: str
-) -> list[ConfigFault]:
-    """Return every broken rule of the valid sections. `immediate`: the total is published exactly and at once."""
-    skipped = frozenset(invalid_sections)
-    constraints = _CONSTRAINTS if immediate else _CONSTRAINTS + _GRANULARITY_CONSTRAINTS
-    return [
-        ConfigFault(source, *violation)
-        for sections, check in constraints
-        if not sections & skipped
-        for violation in check(file)
-    ]
-
-
-@constraint("goal", "needs")
 def needs_add_up(file: CampaignFile) -> Iterator[Violation]:
     total = sum(need.amount.amount for need in file.needs)
     gap = total - file.goal.amount
@@ -71,7 +38,6 @@ def needs_add_up(file: CampaignFile) -> Iterator[Violation]:
         )
 
 
-@constraint("needs")
 def need_ids_are_unique(file: CampaignFile) -> Iterator[Violation]:
     seen: set[str] = set()
     for at, need in enumerate(file.needs):
@@ -80,40 +46,26 @@ def need_ids_are_unique(file: CampaignFile) -> Iterator[Violation]:
         seen.add(need.id)
 
 
-@constraint("needs", "text", "default_language", "offline", "updates")
 def every_language_is_complete(file: CampaignFile) -> Iterator[Violation]:
-    languages = dict.fromkeys([file.default_language, *file.text])
-    for need in file.needs:
-        languages |= dict.fromkeys([*need.title, *need.detail])
-    for donation in file.offline:
-        languages |= dict.fromkeys(donation.source)
-    for update in file.updates:
-        languages |= dict.fromkeys(update.text)
+    tables: list[tuple[str, Mapping[str, object]]] = [("text", file.text)]
+    for at, need in enumerate(file.needs):
+        tables += [(f"needs[{at}].title", need.title), *([(f"needs[{at}].detail", need.detail)] if need.detail else [])]
+    tables += [(f"offline[{at}].source", donation.source) for at, donation in enumerate(file.offline)]
+    tables += [(f"updates[{at}].text", update.text) for at, update in enumerate(file.updates)]
+    languages = dict.fromkeys([file.default_language, *(language for _, table in tables for language in table)])
     because = f"a text in each language of this campaign: {', '.join(languages)}"
     for language in languages:
-        if language not in file.text:
-            yield Violation(f"text.{language}", "nothing", because)
-        for at, need in enumerate(file.needs):
-            if language not in need.title:
-                yield Violation(f"needs[{at}].title.{language}", "nothing", because)
-            if need.detail and language not in need.detail:
-                yield Violation(f"needs[{at}].detail.{language}", "nothing", because)
-        for at, donation in enumerate(file.offline):
-            if language not in donation.source:
-                yield Violation(f"offline[{at}].source.{language}", "nothing", because)
-        for at, update in enumerate(file.updates):
-            if language not in update.text:
-                yield Violation(f"updates[{at}].text.{language}", "nothing", because)
+        for path, table in tables:
+            if language not in table:
+                yield Violation(f"{path}.{language}", "nothing", because)
 
 
-@constraint("offline")
 def offline_donations_are_positive(file: CampaignFile) -> Iterator[Violation]:
     for at, donation in enumerate(file.offline):
         if donation.amount.amount <= 0:
             yield Violation(f"offline[{at}].amount", str(donation.amount), "more than nothing")
 
 
-@constraint("giving")
 def limits_are_chargeable(file: CampaignFile) -> Iterator[Violation]:
     low, high = file.giving.minimum, file.giving.maximum
     smallest = Money(MIN_CHARGE.get(low.currency, max(low.minor_per_major // 2, 1)), low.currency)
@@ -125,7 +77,6 @@ def limits_are_chargeable(file: CampaignFile) -> Iterator[Violation]:
         yield Violation("giving.maximum", str(high), f"at least the minimum, {low}")
 
 
-@constraint("giving")
 def suggested_amounts_are_in_order_and_in_limits(file: CampaignFile) -> Iterator[Violation]:
     giving = file.giving
     for at, amount in enumerate(giving.suggested):
@@ -136,7 +87,6 @@ def suggested_amounts_are_in_order_and_in_limits(file: CampaignFile) -> Iterator
             yield Violation(field, str(amount), f"from the minimum, {giving.minimum}, to the maximum, {giving.maximum}")
 
 
-@constraint("giving")
 def amounts_are_whole_without_decimals(file: CampaignFile) -> Iterator[Violation]:
     giving = file.giving
     named = {"giving.minimum": giving.minimum, "giving.maximum": giving.maximum}
@@ -146,23 +96,12 @@ def amounts_are_whole_without_decimals(file: CampaignFile) -> Iterator[Violation
             yield Violation(field, str(amount), "a whole amount, because giving.decimals is false")
 
 
-@constraint("warned_bank_countries")
-def countries_are_unique(file: CampaignFile) -> Iterator[Violation]:
-    yield from _duplicates("warned_bank_countries", file.warned_bank_countries)
-
-
-@constraint("sites")
-def sites_are_unique(file: CampaignFile) -> Iterator[Violation]:
-    yield from _duplicates("sites", file.sites)
-
-
-def _duplicates(field: str, values: list[str]) -> Iterator[Violation]:
+def duplicates(field: str, values: list[str]) -> Iterator[Violation]:
     for at, value in enumerate(values):
         if value in values[:at]:
             yield Violation(f"{field}[{at}]", quote_value(value), "each one once")
 
 
-@constraint("goal", "needs", "publication", granularity=True)
 def amounts_are_multiples_of_the_step(file: CampaignFile) -> Iterator[Violation]:
     step = file.publication.step
     named = {"goal": file.goal} | {f"needs[{at}].amount": need.amount for at, need in enumerate(file.needs)}
@@ -171,9 +110,42 @@ def amounts_are_multiples_of_the_step(file: CampaignFile) -> Iterator[Violation]
             yield Violation(field, str(amount), f"a multiple of publication.step, {step}")
 
 
-@constraint("giving", "publication", granularity=True)
 def one_donation_is_less_than_a_step(file: CampaignFile) -> Iterator[Violation]:
     step = file.publication.step
     for at, amount in enumerate(file.giving.suggested):
         if 2 * amount.amount > step.amount:
             yield Violation(f"giving.suggested[{at}]", str(amount), f"at most half of publication.step, {step}")
+
+
+Constraint = Callable[[CampaignFile], Iterator[Violation]]
+
+CONSTRAINTS: tuple[tuple[Constraint, set[str]], ...] = (
+    (needs_add_up, {"goal", "needs"}),
+    (need_ids_are_unique, {"needs"}),
+    (every_language_is_complete, {"needs", "text", "default_language", "offline", "updates"}),
+    (offline_donations_are_positive, {"offline"}),
+    (limits_are_chargeable, {"giving"}),
+    (suggested_amounts_are_in_order_and_in_limits, {"giving"}),
+    (amounts_are_whole_without_decimals, {"giving"}),
+    (lambda file: duplicates("warned_bank_countries", file.warned_bank_countries), {"warned_bank_countries"}),
+    (lambda file: duplicates("sites", file.sites), {"sites"}),
+)
+"""Each rule, with the sections that it reads. It is checked only if all of them are valid."""
+
+STEP_CONSTRAINTS: tuple[tuple[Constraint, set[str]], ...] = (
+    (amounts_are_multiples_of_the_step, {"goal", "needs", "publication"}),
+    (one_donation_is_less_than_a_step, {"giving", "publication"}),
+)
+"""The rules about the publication step. They do not apply if totals are published at once."""
+
+
+def violations(
+    file: CampaignFile, invalid_sections: Iterable[str], *, immediate: bool, source: str
+) -> list[ConfigFault]:
+    """Return every broken rule of the valid sections. `immediate`: the total is published exactly and at once."""
+    return [
+        ConfigFault(source, *violation)
+        for check, sections in CONSTRAINTS + (() if immediate else STEP_CONSTRAINTS)
+        if sections.isdisjoint(invalid_sections)
+        for violation in check(file)
+    ]

@@ -9,9 +9,8 @@ import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-import structlog
 import tomli
 
 from donation_card.adapters.campaign_files.constraints import violations
@@ -20,11 +19,11 @@ from donation_card.adapters.campaign_files.schema import build_campaign, quote_v
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.domain.campaign import Campaign
 from donation_card.errors import ConfigFault, ConfigurationError, NotFound
-from donation_card.observability.log_events import LogEvent
+from donation_card.observability.log_events import LogEvent, log
 
-MAX_FILE_BYTES: Final = 256 * 1024
-_MAX_FAULTS: Final = 50
-_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+MAX_FILE_BYTES = 256 * 1024
+_MAX_FAULTS = 50
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 class CampaignFiles(Campaigns):
@@ -37,7 +36,6 @@ class CampaignFiles(Campaigns):
     def __init__(self, *sources: Path | str, publication_interval: str | None = None) -> None:
         self._sources = [Path(source) for source in sources]
         self._publication_interval = publication_interval
-        self._log = structlog.get_logger(__name__)
         self._stamps: dict[Path, FileStamp | None] = {}
         self._loaded: dict[Path, Campaign] = {}
         self._by_id: dict[str, Campaign] = {}
@@ -66,13 +64,13 @@ class CampaignFiles(Campaigns):
         """Load the files that changed, and return true if a campaign changed. It is cheap enough for every second."""
         before = self._by_id
         for path, faults in self._scan().items():
-            self._log.error(LogEvent.CAMPAIGN_FILE_INVALID, file=_name(path), faults=[str(fault) for fault in faults])
+            log.error(LogEvent.CAMPAIGN_FILE_INVALID, file=_name(path), faults=[str(fault) for fault in faults])
         if self._by_id is before:
             return False
         for campaign_id in before.keys() | self._by_id.keys():
             if before.get(campaign_id) is not self._by_id.get(campaign_id):
                 event = LogEvent.CAMPAIGN_FILE_READ if campaign_id in self._by_id else LogEvent.CAMPAIGN_FILE_REMOVED
-                self._log.info(event, campaign=campaign_id)
+                log.info(event, campaign=campaign_id)
         return True
 
     def _scan(self) -> dict[Path, Sequence[ConfigFault]]:

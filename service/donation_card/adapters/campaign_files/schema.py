@@ -97,6 +97,7 @@ class OfflineSection(Section):
     date: Date
     amount: Amount
     source: dict[Language, Annotated[str, bounded_text(60)]] = Field(description=f"{_TABLE}: language = a short text")
+    list: Boolean = False
 
 
 class UpdateSection(Section):
@@ -182,7 +183,9 @@ def build_campaign(file: CampaignFile, campaign_id: str, *, interval: int | None
         fallback_url=file.fallback_url,
         emit_complete_event=file.emit_complete_event,
         ends_at=ends,
-        offline_donations=tuple(OfflineDonation(each.date, each.amount, each.source) for each in file.offline),
+        offline_donations=tuple(
+            OfflineDonation(each.date, each.amount, each.source, each.list) for each in file.offline
+        ),
         updates=tuple(
             Update(each.date, each.text) for each in sorted(file.updates, key=lambda update: update.date, reverse=True)
         ),

@@ -12,25 +12,30 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any, Final, cast
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from redis.asyncio import ConnectionPool, Redis, Sentinel
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import MovedError, NoScriptError, ReadOnlyError, RedisError
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+    MovedError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+)
 
 from donation_card.errors import TotalsUnavailable
 
 Argument = str | int | bytes
 
-WAIT_TIMEOUT_MS: Final = 500
+WAIT_TIMEOUT_MS = 500
 """Milliseconds in which replicas must acknowledge a write. It is half of the deadline of the totals store, so that the
 reply of WAIT still arrives in time."""
 
-MAX_REDIRECTS: Final = 3
+MAX_REDIRECTS = 3
 """Attempts at one script while a cluster moves its slots."""
 
 
@@ -156,7 +161,7 @@ def create_connection(url: str, *, deadline: float, connections: int = 16, repli
 
 # With a timeout set here, redis-py sends inside asyncio.wait_for. Before Python 3.12 that can swallow the cancellation
 # by which a deadline ends a call: https://github.com/python/cpython/issues/86296
-_OPTIONS: Final[dict[str, Any]] = {
+_OPTIONS: dict[str, Any] = {
     "decode_responses": True,
     "protocol": 2,
     "socket_timeout": None,

@@ -1,13 +1,11 @@
 """Store in Redis what all workers share about one donation form."""
 
-from typing import Final
-
 from donation_card.adapters.redis.connection import RedisConnection, load_script
 from donation_card.adapters.redis.keys import form_key
 from donation_card.application.ports.payments import Account
 from donation_card.domain.lifetimes import SESSION_LIFETIME
 
-FORM_SESSION_TTL_MS: Final = SESSION_LIFETIME * 1_000
+FORM_SESSION_TTL_MS = SESSION_LIFETIME * 1_000
 """Milliseconds for which a form is stored: as long as its latest checkout session can be paid."""
 
 

@@ -5,7 +5,6 @@ One script counts with the clock of Redis. Nothing about a person is stored.
 
 import secrets
 from collections.abc import Sequence
-from typing import Final
 
 from donation_card.adapters.redis.connection import RedisConnection, load_script
 from donation_card.adapters.redis.keys import consumed_key, limits_key
@@ -15,13 +14,13 @@ from donation_card.domain import attack_detection as attack
 from donation_card.domain.attack_detection import NO_SIGNALS, AttackStatus, Signals
 from donation_card.domain.rate_limits import Bucket
 
-LIMITS_TIMEOUT: Final = 0.3
+LIMITS_TIMEOUT = 0.3
 """Seconds that one operation may take. A donor waits for it, and a payment is possible without Redis."""
 
-USED_PROOF_TTL_MS: Final = 65 * 60_000
+USED_PROOF_TTL_MS = 65 * 60_000
 """Milliseconds for which a consumed value is stored: longer than a challenge and a form token are valid."""
 
-_THRESHOLDS: Final = (
+_THRESHOLDS = (
     attack.WINDOW_MS,
     attack.DEESCALATE_AFTER_MS,
     attack.ESCALATE_AFTER_MS,

@@ -7,10 +7,9 @@ All keys of a campaign share one hash slot; docs/architecture.md lists them.
 import hashlib
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from donation_card.adapters.redis.connection import Argument, RedisConnection, Script, load_script
 from donation_card.adapters.redis.keys import CampaignKeys, account_key, fingerprint_key, lease_key
@@ -21,18 +20,18 @@ from donation_card.domain.totals import ObjectKind, ObjectState, Totals
 from donation_card.errors import TotalsUnavailable
 from donation_card.observability import metrics
 
-TOTALS_TIMEOUT: Final = 1.0
+TOTALS_TIMEOUT = 1.0
 """Seconds that one operation may take, with the wait for replicas."""
 
-SCHEMA_VERSION: Final = "2"
+SCHEMA_VERSION = "2"
 
-MAX_ATTEMPTS: Final = 3
+MAX_ATTEMPTS = 3
 """Attempts at one operation while other workers replace the generations."""
 
-STALE_AFTER: Final = 7_200
+STALE_AFTER = 7_200
 """Seconds since the last complete sync after which no public total is decided: twice the longest sync interval."""
 
-LEASE_SECONDS: Final = 300
+LEASE_SECONDS = 300
 """Seconds after which the lease of a worker expires unless the worker renews it."""
 
 
@@ -65,6 +64,7 @@ class RedisTotalsStore:
         *,
         now: datetime,
         offline: int,
+        listed: int = 0,
         ended: bool,
         synced_since: int = 0,
     ) -> PublishedTotal | None:
@@ -72,7 +72,7 @@ class RedisTotalsStore:
         periods: tuple[int, ...] = () if policy.immediate else periods_around(policy, now)
         seen = self._last_seen.get(keys, (0, 0))
         terms: Sequence[int] = (
-            *(policy.step, policy.min_donations, offline, int(ended)),
+            *(policy.step, policy.min_donations, offline, listed, int(ended)),
             *(*seen, STALE_AFTER, synced_since, *periods),
         )
 
@@ -87,8 +87,8 @@ class RedisTotalsStore:
             self._last_seen[keys] = (_parse_int(cursor), _parse_int(updates))
         if not published:
             return None
-        period_start, via_stripe, offline_then, payments = map(_parse_int, published)
-        return PublishedTotal(period_start, via_stripe, offline_then, payments, stale=fresh != "1")
+        period_start, raised, listed_then, payments = map(_parse_int, published)
+        return PublishedTotal(period_start, raised, listed_then, payments, stale=fresh != "1")
 
     async def totals(self, account: Account, campaign: str) -> Totals | None:
         found = await self._read_snapshot(account, campaign)
@@ -109,11 +109,11 @@ class RedisTotalsStore:
 
     async def sync_history(self, account: Account) -> SyncHistory:
         async with self._redis.within_deadline():
-            found = await self._redis.execute("HMGET", account_key(account), *_HISTORY_FIELDS)
+            *found, registry = await self._redis.execute("HMGET", account_key(account), *_HISTORY_FIELDS, "registry")
         last_sync_at, last_rebuild_at, empty_syncs = (None if text is None else _parse_int(text) for text in found)
-        return SyncHistory(last_sync_at, last_rebuild_at, empty_syncs or 0)
+        return SyncHistory(last_sync_at, last_rebuild_at, empty_syncs or 0, registry or "")
 
-    async def save_sync_history(self, account: Account, history: SyncHistory) -> None:
+    async def save_sync_history(self, account: Account, history: SyncHistory) -> bool:
         values = (history.last_sync_at, history.last_rebuild_at, history.empty_syncs)
         pairs = [
             part
@@ -122,12 +122,17 @@ class RedisTotalsStore:
             for part in (name, value)
         ]
         async with self._redis.within_deadline():
-            await self._redis.execute("HSET", account_key(account), *pairs)
+            reply = await self._redis.eval(_script("save_history"), (account_key(account),), (history.registry, *pairs))
+        return reply[0] == "ok"
 
     async def campaigns(self, account: Account) -> set[str]:
         async with self._redis.within_deadline():
             fields: list[str] = await self._redis.execute("HKEYS", account_key(account))
         return {field.removeprefix("campaign:") for field in fields if field.startswith("campaign:")}
+
+    async def register_campaigns(self, account: Account, campaigns: Iterable[str]) -> None:
+        async with self._redis.within_deadline():
+            await self._register(account, *campaigns)
 
     async def begin_sync(self, account: Account, campaign: str) -> SyncRun:
         found = await self._read_snapshot(account, campaign, create=True)
@@ -258,7 +263,11 @@ class RedisTotalsStore:
         if known is not None and known is not suspected:
             return known
         # The id is random: docs/decisions/0001-each-generation-has-a-random-name.md
-        proposed, salt, cursor = (*_new_generation(), await self._register_campaign(keys)) if create else ("", "", "")
+        proposed, salt, cursor = ("", "", "")
+        if create:
+            new, last_rebuild_at, last_sync_at = await self._register(keys.account, keys.campaign)
+            proposed, salt = _new_generation()
+            cursor = last_sync_at if new == "1" and last_rebuild_at else ""
         suspect = suspected.current if suspected else ""
         reply = await self._redis.eval(
             _script("ensure_generation"),
@@ -271,17 +280,15 @@ class RedisTotalsStore:
             self._generations_by_campaign[keys] = found
         return found
 
-    async def _register_campaign(self, keys: CampaignKeys) -> str:
-        """Return the cursor from which the total of a new campaign is known, or an empty string if it is unknown."""
-        script, account = _script("register_campaign"), account_key(keys.account)
-        new, last_rebuild_at, last_sync_at = await self._redis.eval(script, (account,), (keys.campaign,))
-        return last_sync_at if new == "1" and last_rebuild_at else ""
+    async def _register(self, account: Account, *campaigns: str) -> list[str]:
+        arguments = (secrets.token_hex(8), *campaigns)
+        return await self._redis.eval(_script("register_campaigns"), (account_key(account),), arguments)
 
 
 _Call = tuple[Sequence[str], Sequence[Argument]]
 """The keys and the arguments of a script."""
 
-_HISTORY_FIELDS: Final = ("last_sync_at", "last_rebuild_at", "empty_syncs")
+_HISTORY_FIELDS = ("last_sync_at", "last_rebuild_at", "empty_syncs")
 
 
 def _new_generation() -> tuple[str, str]:
@@ -329,7 +336,7 @@ class _Snapshot:
 
 def _parse_int(text: str) -> int:
     """Parse an integer that a script wrote. Raise TotalsUnavailable for any other text."""
-    if not re.fullmatch(r"0|-?[1-9][0-9]{0,14}", text):
+    if not re.fullmatch(r"0|-?[1-9][0-9]{0,15}", text):
         raise TotalsUnavailable(reason="damaged", found=text[:40])
     return int(text)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -24,11 +24,11 @@ from donation_card.observability import metrics
 
 _T = TypeVar("_T")
 
-CALL_TIMEOUT: Final = 20.0
+CALL_TIMEOUT = 20.0
 """Seconds that one call may take with all its retries; a donor waits for it."""
 
 
-_REFUSED: Final = "donation-card-refused"
+_REFUSED = "donation-card-refused"
 
 
 class StripeRejectedRequest(PaymentsUnavailable):

@@ -7,9 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any, Final
-
-import structlog
+from typing import Any
 
 from donation_card.application.ports.payments import (
     Attribution,
@@ -34,11 +32,9 @@ from donation_card.domain.totals import (
 )
 from donation_card.errors import IgnoredEvent, Invalid
 from donation_card.observability import metrics
-from donation_card.observability.log_events import LogEvent
+from donation_card.observability.log_events import LogEvent, log
 
-log = structlog.get_logger()
-
-_COUNTRY_PATHS: Final = (
+_COUNTRY_PATHS = (
     ("country",),  # card, sepa_debit, link, paypal and others
     ("card", "country"),  # mobilepay
     ("funding", "card", "country"),  # revolut_pay, amazon_pay
@@ -47,9 +43,9 @@ _COUNTRY_PATHS: Final = (
 """The places of the country of a card, an account or a payer in the details of a payment method. The addresses of a
 card's wallet are not among them."""
 
-_METADATA_VALUE: Final = re.compile(r"[A-Za-z0-9._:-]{1,253}")
+_METADATA_VALUE = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
-HANDLED_EVENTS: Final = {
+HANDLED_EVENTS = {
     "checkout.session.completed": "session",
     "checkout.session.async_payment_succeeded": "session",
     "checkout.session.async_payment_failed": "session",
@@ -69,7 +65,7 @@ HANDLED_EVENTS: Final = {
 `charge.refunded` is missing. A charge contains only the sum of its refunds, so it does not show a refund that fails.
 """
 
-DECLINE_EVENT: Final = "payment_intent.payment_failed"
+DECLINE_EVENT = "payment_intent.payment_failed"
 """A signal of card testing. It changes no totals."""
 
 
@@ -257,14 +253,14 @@ def parse_attribution(data: Any) -> Attribution | None:
     return Attribution(campaign, _metadata_value(metadata.get("site")) or "other") if campaign else None
 
 
-_COMPLETE: Final = {
+_COMPLETE = {
     "paid": SessionStatus.PAID,
     "no_payment_required": SessionStatus.PAID,
     "unpaid": SessionStatus.PROCESSING,
 }
-_INCOMPLETE: Final = {"open": SessionStatus.OPEN, "expired": SessionStatus.EXPIRED}
+_INCOMPLETE = {"open": SessionStatus.OPEN, "expired": SessionStatus.EXPIRED}
 
-_PARSERS: Final[dict[str, Callable[[Any, int], StripeRecord]]] = {
+_PARSERS: dict[str, Callable[[Any, int], StripeRecord]] = {
     "session": parse_session,
     "refund": parse_refund,
     "dispute": parse_dispute,

@@ -8,9 +8,8 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from itertools import chain
-from typing import Any, Final
+from typing import Any
 
-import structlog
 from stripe import StripeObject
 
 from donation_card.adapters.stripe import webhook_signature
@@ -43,14 +42,12 @@ from donation_card.application.ports.payments import (
 )
 from donation_card.errors import IgnoredEvent, Invalid, ListIncomplete, NotFound, PaymentsUnavailable, PaymentUnknown
 from donation_card.observability import metrics
-from donation_card.observability.log_events import LogEvent
+from donation_card.observability.log_events import LogEvent, log
 
-log = structlog.get_logger()
-
-_LOOKUP_TIMEOUT: Final = 3.0
+_LOOKUP_TIMEOUT = 3.0
 """Seconds to find the payment of a refund or a dispute. Stripe sends the event again if that is too short."""
 
-_LISTING_DELAY: Final = 600
+_LISTING_DELAY = 600
 """Seconds after which Stripe lists the session of a payment. A payment that is older has no session."""
 
 

@@ -3,9 +3,7 @@
 The text of a 403 names it too. That text is for people and never parsed, because Stripe can change it.
 """
 
-from typing import Final
-
-RIGHTS: Final = {
+RIGHTS = {
     "account": ("rak_accounts_kyc_basic", "Connect → Accounts"),
     "checkout/sessions": ("rak_checkout_session", "Checkout Sessions"),
     "payment_intents": ("rak_payment_intent", "PaymentIntents"),

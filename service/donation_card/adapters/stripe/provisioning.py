@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 import stripe
@@ -25,16 +25,16 @@ from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import Money
 from donation_card.errors import NotFound, StripeKeyRejected
 
-API_VERSION: Final = stripe.api_version
+API_VERSION = stripe.api_version
 """The version of the events that `objects` parses. An endpoint keeps the version with which it was created."""
 
-WEBHOOK_EVENTS: Final = (*HANDLED_EVENTS, DECLINE_EVENT)
+WEBHOOK_EVENTS = (*HANDLED_EVENTS, DECLINE_EVENT)
 """The events that an endpoint must send, and no others: those that change totals, and the signal of card testing."""
 
-METADATA_TAG: Final = {"made_by": "donation-card"}
-WALLETS: Final = ("apple_pay", "google_pay")
+METADATA_TAG = {"made_by": "donation-card"}
+WALLETS = ("apple_pay", "google_pay")
 
-NO_SESSION: Final = "cs_donation_card_no_such_session"
+NO_SESSION = "cs_donation_card_no_such_session"
 
 CREATED, UPDATED, UNCHANGED = "created", "updated", "unchanged"
 
@@ -70,7 +70,7 @@ class Domain:
     problems: dict[str, str]
 
 
-LISTED_RESOURCES: Final = ("checkout/sessions", "payment_intents", "refunds", "disputes", "events")
+LISTED_RESOURCES = ("checkout/sessions", "payment_intents", "refunds", "disputes", "events")
 """The resources of Stripe's API that the service lists, as in `permissions.RIGHTS`."""
 
 

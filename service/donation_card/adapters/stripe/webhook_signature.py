@@ -9,17 +9,16 @@ import hmac
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 
 from donation_card.errors import Invalid
 
-TOLERANCE: Final = 300
+TOLERANCE = 300
 """Seconds by which the timestamp of a signature may differ from the clock, in both directions."""
 
-_MAX_HEADER_BYTES: Final = 4096
-_MAX_CANDIDATES: Final = 16
-_TIMESTAMP: Final = re.compile(rb"[0-9]{1,12}")
-_DIGEST: Final = re.compile(rb"[0-9a-f]{64}")
+_MAX_HEADER_BYTES = 4096
+_MAX_CANDIDATES = 16
+_TIMESTAMP = re.compile(rb"[0-9]{1,12}")
+_DIGEST = re.compile(rb"[0-9a-f]{64}")
 
 
 def verify(body: bytes, header: bytes, secrets: Sequence[str], now: datetime) -> None:

@@ -39,7 +39,7 @@ class Tokens(Protocol):
     def read_handle(self, text: str) -> SessionHandle: ...
 
     def issue_return_token(self, campaign: str, attempt_id: str, return_url: str) -> str:
-        """Sign the way back from the hosted page. It never expires and proves only that we sent the donor there.
+        """Sign the way back from the hosted page. It proves only that we sent the donor there.
 
         `return_url` is the article that the donor came from, or empty.
         """

@@ -1,6 +1,7 @@
 """The port to the stored totals, and the values that it exchanges with the use cases."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
@@ -57,11 +58,15 @@ class RebuildReport:
 
 @dataclass(frozen=True, slots=True)
 class SyncHistory:
-    """The start of the last complete sync and rebuild (UTC seconds, None: never), and the syncs without news since."""
+    """The start of the last complete sync and rebuild (UTC seconds, None: never), and the syncs without news since.
+
+    `registry` changes whenever a campaign is stored for the first time. Without a campaign it is empty.
+    """
 
     last_sync_at: int | None = None
     last_rebuild_at: int | None = None
     empty_syncs: int = 0
+    registry: str = field(default="", compare=False)
 
 
 class TotalsStore(Protocol):
@@ -81,10 +86,13 @@ class TotalsStore(Protocol):
         *,
         now: datetime,
         offline: int,
+        listed: int = 0,
         ended: bool,
         synced_since: int = 0,
     ) -> PublishedTotal | None:
         """Decide the public total if its time has come, and return it. Return None if there never was one.
+
+        `offline` is what did not come through Stripe, `listed` the part of it that is listed singly (minor units).
 
         Nothing is decided while the totals are unknown or older than they were, or while no sync is complete that
         began at `synced_since` (UTC seconds) or later. The last total is returned as stale then.
@@ -103,10 +111,18 @@ class TotalsStore(Protocol):
 
     async def sync_history(self, account: Account) -> SyncHistory: ...
 
-    async def save_sync_history(self, account: Account, history: SyncHistory) -> None: ...
+    async def save_sync_history(self, account: Account, history: SyncHistory) -> bool:
+        """Store the history of a sync. Return False and store nothing if another `registry` is stored.
+
+        A campaign that is stored for the first time after a rebuild starts at zero. So the history must not enter an
+        account that lost its campaigns.
+        """
 
     async def campaigns(self, account: Account) -> set[str]:
         """Return every campaign that was ever stored, also those without a file."""
+
+    async def register_campaigns(self, account: Account, campaigns: Iterable[str]) -> None:
+        """Store that these campaigns exist. Their totals are unknown until they have a generation."""
 
     async def begin_sync(self, account: Account, campaign: str) -> SyncRun:
         """Begin a sync. Call it before the first request to Stripe: `advance_cursor` then notices a lost generation."""

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.web.campaign_responses import CampaignResponseCache
 from donation_card.web.http.cached_response import CachedResponse, request_target
-from donation_card.web.presentation.request_language import data_language
+from donation_card.web.presentation.request_language import request_translations
 
 
 class CampaignEndpoints:
@@ -16,16 +16,17 @@ class CampaignEndpoints:
 
     async def show(self, request: Request) -> CachedResponse:
         campaign = self.campaigns.get(request.path_params["id"])
-        return self.responses.card(campaign, data_language(request, campaign), request_target(request.scope))
+        t = request_translations(request, campaign, accept_language=False)
+        return self.responses.card(campaign, t, request_target(request.scope))
 
     async def progress(self, request: Request) -> CachedResponse:
         return self.responses.progress(self.campaigns.get_visible(request.path_params["id"]))
 
     async def picture(self, request: Request) -> CachedResponse:
         campaign = self.campaigns.get(request.path_params["id"])
-        name = request.url.path.rpartition("/")[2]
-        return await self.responses.picture(campaign, data_language(request, campaign), name)
+        t = request_translations(request, campaign, accept_language=False)
+        return await self.responses.picture(campaign, t, request.url.path.rpartition("/")[2])
 
     async def feed(self, request: Request) -> CachedResponse:
         campaign = self.campaigns.get_visible(request.path_params["id"])
-        return self.responses.feed(campaign, data_language(request, campaign))
+        return self.responses.feed(campaign, request_translations(request, campaign, accept_language=False))

@@ -1,7 +1,6 @@
 """Issue challenges: the proof of work that the script of the donation page solves on request."""
 
 import re
-from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -11,7 +10,7 @@ from donation_card.errors import Invalid
 from donation_card.web.api.checkout_sessions import client_address
 from donation_card.web.http.headers import NO_STORE
 
-_FORM_HASH: Final = re.compile("[0-9a-f]{64}")
+_FORM_HASH = re.compile("[0-9a-f]{64}")
 
 
 class ChallengeEndpoint:

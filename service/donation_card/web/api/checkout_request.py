@@ -1,6 +1,6 @@
 """Parse the body of `POST /v1/checkout-sessions`: JSON from the script of the donation form, or the plain form."""
 
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
@@ -12,7 +12,7 @@ from donation_card.errors import Invalid
 from donation_card.web.http.request_body import MAX_FORM_BYTES, parse_form, read_body
 from donation_card.web.presentation.translations import Translations
 
-CUSTOM_AMOUNT: Final = "custom"
+CUSTOM_AMOUNT = "custom"
 """Value of the form field `amount` if the donor typed an amount into `custom_amount`."""
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import urlencode, urlsplit
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -19,19 +18,15 @@ from donation_card.application.session_reader import SessionReader
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import Money
 from donation_card.errors import Invalid
-from donation_card.observability.log_events import LogEvent
+from donation_card.observability.log_events import LogEvent, log
 from donation_card.web.api.checkout_request import CheckoutForm, CheckoutRequest, read_checkout_request
 from donation_card.web.http.headers import NO_STORE
 from donation_card.web.http.return_url import validate_return_url
-from donation_card.web.presentation import card as view
-from donation_card.web.presentation import documents
-from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation import card as view, documents
 from donation_card.web.presentation.page_renderer import PageRenderer
-from donation_card.web.presentation.request_language import page_language
+from donation_card.web.presentation.request_language import request_translations
 from donation_card.web.presentation.translations import Translations
 from donation_card.web.problems import http_status, localized_detail
-
-log = structlog.get_logger()
 
 
 class CheckoutEndpoints:
@@ -53,10 +48,10 @@ class CheckoutEndpoints:
     async def create(self, request: Request) -> Response:
         """Start a checkout. JSON gets the session; a form is redirected to the hosted page, or shown again."""
         form = await read_checkout_request(request)
-        request.state.lang = form.lang  # errors are in the language of the form
+        request.state.lang = form.lang  # it comes before the language of the query, also in errors
         token = self.tokens.read_form_token(form.form_token)
         campaign = self.campaigns.get_visible(token.campaign)
-        t = texts.translations_for(campaign.best_language(texts.parse_lang_param(form.lang)))
+        t = request_translations(request, campaign, accept_language=False)
         return_url = validate_return_url(campaign, form.return_url)
         try:
             command = StartCheckout(
@@ -124,7 +119,7 @@ class CheckoutEndpoints:
     async def status(self, request: Request) -> Response:
         handle = self.tokens.read_handle(request.path_params["session_token"])
         campaign = self.campaigns.get(handle.campaign)  # donors of a hidden campaign see their status too
-        t = texts.translations_for(page_language(request, campaign))
+        t = request_translations(request, campaign)
         session = await self.session_reader.get_status(handle.session_id, handle.campaign, handle.attempt_id)
         progress = self.progress.get(campaign)
         return JSONResponse(

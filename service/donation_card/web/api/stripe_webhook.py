@@ -5,28 +5,24 @@ Status 200 means that the event was applied or ignored. After any other status S
 
 import asyncio
 from contextlib import nullcontext
-from typing import Final
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from donation_card.application.webhook_handler import WebhookHandler
 from donation_card.errors import DonationCardError, IgnoredEvent, Invalid, Unavailable
-from donation_card.observability.log_events import LogEvent
+from donation_card.observability.log_events import LogEvent, log
 from donation_card.observability.metrics import webhooks
 from donation_card.web.http.headers import NO_STORE
 from donation_card.web.http.request_body import MAX_EVENT_BYTES, USUAL_EVENT_BYTES, declared_length, read_body
 from donation_card.web.presentation.documents import WebhookResult
 
-log = structlog.get_logger()
+PATH = "/v1/stripe/webhook"
 
-PATH: Final = "/v1/stripe/webhook"
-
-MAX_SIGNATURE_LENGTH: Final = 4_096
+MAX_SIGNATURE_LENGTH = 4_096
 """Characters of the header `Stripe-Signature`. A request with a longer one, or without one, is not read any further."""
 
-MAX_LARGE_EVENTS: Final = 32
+MAX_LARGE_EVENTS = 32
 """Large events that a worker holds at the same time. Together they take at most 16 MiB; others wait unread."""
 
 

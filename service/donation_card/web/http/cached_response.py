@@ -4,32 +4,20 @@ import gzip
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final, NamedTuple
 
 import brotli
 from starlette.types import Message, Receive, Scope, Send
 
 from donation_card.web.http.headers import DEFAULT_SECURITY_HEADERS, Headers, etag
 
-_REFUSED: Final = re.compile(rb";\s*q=0(\.0*)?\s*$")
+_REFUSED = re.compile(rb";\s*q=0(\.0*)?\s*$")
 
-_MIN_COMPRESSED_BYTES: Final = 500
+_MIN_COMPRESSED_BYTES = 500
 """A smaller body fits into one packet with or without compression."""
 
 
-class EncodedResponse(NamedTuple):
-    """One encoding of a response, as the two ASGI messages that send it."""
-
-    start: Message
-    body: Message
-
-    @classmethod
-    def create(cls, status: int, headers: Headers, body: bytes) -> "EncodedResponse":
-        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-        return cls(
-            {"type": "http.response.start", "status": status, "headers": fields},
-            {"type": "http.response.body", "body": body},
-        )
+EncodedResponse = tuple[Message, Message]
+"""One encoding of a response, as the two ASGI messages that send it."""
 
 
 class CachedResponse:
@@ -49,17 +37,16 @@ class CachedResponse:
         if len(body) >= _MIN_COMPRESSED_BYTES:
             bodies |= {b"br": brotli.compress(body, quality=quality), b"gzip": gzip.compress(body, 9, mtime=0)}
         self.encodings = {
-            encoding: EncodedResponse.create(
+            encoding: _encode(
                 200, {**common, "content-type": media_type, **_content_headers(encoding, len(encoded))}, encoded
             )
             for encoding, encoded in bodies.items()
         }
-        self.not_modified = EncodedResponse.create(304, common, b"")
+        self.not_modified = _encode(304, common, b"")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        encoded = self.negotiate(scope["headers"])
-        await send(encoded.start)
-        await send(encoded.body)
+        for message in self.negotiate(scope["headers"]):
+            await send(message)
 
     def negotiate(self, request_headers: Iterable[tuple[bytes, bytes]]) -> EncodedResponse:
         """Choose the encoding by Accept-Encoding, or the 304 response by If-None-Match."""
@@ -70,6 +57,14 @@ class CachedResponse:
             elif name == b"if-none-match" and (self.etag in value or value == b"*"):
                 return self.not_modified
         return chosen
+
+
+def _encode(status: int, headers: Headers, body: bytes) -> EncodedResponse:
+    fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    return (
+        {"type": "http.response.start", "status": status, "headers": fields},
+        {"type": "http.response.body", "body": body},
+    )
 
 
 def request_target(scope: Scope) -> str:

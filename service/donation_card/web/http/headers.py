@@ -4,21 +4,20 @@ Sources: Fetch (CORS, CORP), CSP Level 3, Trusted Types, HTML (COOP), Permission
 """
 
 import hashlib
-from typing import Final
 
 Headers = dict[str, str]
 
-CSP_NONE: Final = ("'none'",)
+CSP_NONE = ("'none'",)
 
-NO_STORE: Final[Headers] = {"cache-control": "no-store"}
-PUBLIC_CORS: Final[Headers] = {
+NO_STORE: Headers = {"cache-control": "no-store"}
+PUBLIC_CORS: Headers = {
     "access-control-allow-origin": "*",
     "access-control-expose-headers": "etag",
     "cross-origin-resource-policy": "cross-origin",
 }
-IMMUTABLE: Final[Headers] = {"cache-control": "public, max-age=31536000, immutable"}
+IMMUTABLE: Headers = {"cache-control": "public, max-age=31536000, immutable"}
 
-_PERMISSIONS: Final = (
+_PERMISSIONS = (
     *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer", "microphone", "midi"),
     *("payment", "publickey-credentials-get", "serial", "usb", "xr-spatial-tracking"),
 )
@@ -34,13 +33,13 @@ def permissions_policy(*, allow_payment: bool = False) -> Headers:
     return {"permissions-policy": ", ".join(f"{name}={'*' if name in allowed else '()'}" for name in _PERMISSIONS)}
 
 
-COOP_UNSAFE_NONE: Final[Headers] = {"cross-origin-opener-policy": "unsafe-none"}
+COOP_UNSAFE_NONE: Headers = {"cross-origin-opener-policy": "unsafe-none"}
 """For pages that a sandboxed frame can open: browsers block a page that combines `same-origin` with a sandbox."""
 
-DATA_CSP: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
+DATA_CSP = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
 """For responses that are no pages, in case a browser shows one as a page."""
 
-DEFAULT_SECURITY_HEADERS: Final[Headers] = {
+DEFAULT_SECURITY_HEADERS: Headers = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",

@@ -1,17 +1,16 @@
 """Read request bodies with a limit on their size."""
 
-from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope
 
 from donation_card.errors import Invalid, TooLarge
 
-MAX_FORM_BYTES: Final = 8 * 1024
-MAX_EVENT_BYTES: Final = 512 * 1024
+MAX_FORM_BYTES = 8 * 1024
+MAX_EVENT_BYTES = 512 * 1024
 """Most events of Stripe have a few kilobytes. Those with the evidence of a dispute can have 150,000 characters."""
 
-USUAL_EVENT_BYTES: Final = 64 * 1024
+USUAL_EVENT_BYTES = 64 * 1024
 """Events of at most this size need no place in memory of their own."""
 
 

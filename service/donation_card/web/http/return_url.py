@@ -1,13 +1,22 @@
-"""Validate the return URL: the article from which a donor came."""
+"""The article from which a donor came: its host in Referer, and the return URL."""
 
-from typing import Final
 from urllib.parse import urlsplit
+
+from starlette.requests import Request
 
 from donation_card.domain.campaign import Campaign
 from donation_card.errors import Invalid
 
-_MAX_RETURN_URL: Final = 300
+_MAX_RETURN_URL = 300
 """Characters. The signed URL is a part of the address to which Stripe returns."""
+
+
+def referring_host(request: Request) -> str | None:
+    """Return the host of the page that framed or linked this one. Nothing else of the header is used."""
+    try:
+        return urlsplit(request.headers.get("referer", "")).hostname
+    except ValueError:
+        return None
 
 
 def validate_return_url(campaign: Campaign, url: str) -> str:

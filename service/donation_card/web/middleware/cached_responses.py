@@ -1,14 +1,12 @@
 """Send public responses that are in the cache, without routing."""
 
-from typing import Final
-
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from donation_card.web.http.cached_response import request_target
 from donation_card.web.http.response_cache import ResponseCache
 from donation_card.web.middleware.request_id import RequestIds, with_request_id
 
-_METHODS: Final = frozenset({"GET", "HEAD"})
+_METHODS = frozenset({"GET", "HEAD"})
 
 
 class CachedResponseMiddleware:
@@ -25,8 +23,8 @@ class CachedResponseMiddleware:
             response = self.response_cache.get(request_target(scope))
             if response is not None:
                 self.response_cache.hits += 1
-                encoded = response.negotiate(scope["headers"])
-                await send(with_request_id(encoded.start, self.request_ids.for_request(scope)))
-                await send(encoded.body)
+                start, body = response.negotiate(scope["headers"])
+                await send(with_request_id(start, self.request_ids.for_request(scope)))
+                await send(body)
                 return
         await self.app(scope, receive, send)

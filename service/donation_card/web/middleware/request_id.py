@@ -2,21 +2,17 @@
 
 import re
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
-from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from donation_card.observability.tracing import SpanRecorder
+HEADER = b"x-request-id"
 
-HEADER: Final = b"x-request-id"
-
-_IDS_PER_CALL: Final = 512
-_PLAIN: Final = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_IDS_PER_CALL = 512
+_PLAIN = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 
 class RequestIds:
@@ -38,10 +34,10 @@ class RequestIds:
 
 
 class RequestIDMiddleware:
-    """Pure ASGI middleware: bind the request id to the response, to all log lines and to the span."""
+    """Pure ASGI middleware: bind the request id to the response and to all log lines."""
 
-    def __init__(self, app: ASGIApp, request_ids: RequestIds, record_span: SpanRecorder | None = None) -> None:
-        self.app, self.request_ids, self.record_span = app, request_ids, record_span
+    def __init__(self, app: ASGIApp, request_ids: RequestIds) -> None:
+        self.app, self.request_ids = app, request_ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,19 +47,11 @@ class RequestIDMiddleware:
         scope["request_id"] = request_id.decode()
         structlog.contextvars.bind_contextvars(request_id=scope["request_id"])  # uvicorn gives each request a context
 
-        started, status = time.time_ns(), 500
-
         async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status, message = message["status"], with_request_id(message, request_id)
-            await send(message)
+            start = message["type"] == "http.response.start"
+            await send(with_request_id(message, request_id) if start else message)
 
-        try:
-            await self.app(scope, receive, send_with_id)
-        finally:
-            if self.record_span is not None and (route := scope["state"].get("route")):
-                self.record_span(scope["method"], route, status, scope["request_id"], started, time.time_ns())
+        await self.app(scope, receive, send_with_id)
 
 
 def _random_ids() -> Iterator[bytes]:

@@ -5,8 +5,7 @@ from starlette.requests import Request
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.web.campaign_responses import CampaignResponseCache
 from donation_card.web.http.cached_response import CachedResponse
-from donation_card.web.presentation import translations as texts
-from donation_card.web.presentation.request_language import page_language, preferred_languages
+from donation_card.web.presentation.request_language import request_translations
 
 
 class CampaignPages:
@@ -17,7 +16,7 @@ class CampaignPages:
 
     async def show(self, request: Request) -> CachedResponse:
         campaign = self.campaigns.get_visible(request.path_params["id"])
-        return self.responses.page(campaign, page_language(request, campaign))
+        return self.responses.page(campaign, request_translations(request, campaign))
 
     async def list_all(self, request: Request) -> CachedResponse:
-        return self.responses.campaign_list(texts.best_match(preferred_languages(request)).language)
+        return self.responses.campaign_list(request_translations(request))

@@ -1,7 +1,6 @@
 """Serve the card as a frame, the page with the embed code, the QR code, and oEmbed."""
 
 import re
-from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
@@ -11,23 +10,21 @@ from donation_card.application.ports.campaigns import Campaigns
 from donation_card.domain.campaign import Campaign
 from donation_card.errors import Invalid, NotFound, UnsupportedFormat
 from donation_card.web.http.headers import PUBLIC_CORS, cache_control
-from donation_card.web.presentation import images as pictures
-from donation_card.web.presentation import snippet
-from donation_card.web.presentation import translations as texts
+from donation_card.web.presentation import images as pictures, snippet
 from donation_card.web.presentation.documents import EmbedCode, OEmbed
 from donation_card.web.presentation.page_renderer import PageRenderer
-from donation_card.web.presentation.request_language import page_language
+from donation_card.web.presentation.request_language import request_translations
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
-from donation_card.web.presentation.translations import Translations
+from donation_card.web.presentation.translations import Translations, choose_translations
 
-_OEMBED_SIZES: Final = (100, 10_000)
+_OEMBED_SIZES = (100, 10_000)
 """Pixels that an oEmbed consumer may request."""
 
-_QR_SIZES: Final = (64, 2_048)
-_WIDTH: Final = 600
+_QR_SIZES = (64, 2_048)
+_WIDTH = 600
 """Pixels of an oEmbed frame if the consumer requests no width."""
 
-_CAMPAIGN_PATH: Final = re.compile(r"/c/([a-z0-9][a-z0-9-]{0,63})/?")
+_CAMPAIGN_PATH = re.compile(r"/c/([a-z0-9][a-z0-9-]{0,63})/?")
 
 
 class EmbedEndpoints:
@@ -40,12 +37,12 @@ class EmbedEndpoints:
     async def frame(self, request: Request) -> Response:
         """Show the frame. For a hidden campaign it contains nothing of it, and the card shows a neutral line."""
         campaign = self.campaigns.get(request.path_params["id"])
-        t = texts.translations_for(page_language(request, campaign))
+        t = request_translations(request, campaign)
         return self.pages.frame(campaign, t, _appearance(request))
 
     async def embed_code(self, request: Request) -> Response:
         campaign = self.campaigns.get_visible(request.path_params["id"])
-        t = texts.translations_for(page_language(request, campaign))
+        t = request_translations(request, campaign)
         kind, appearance = _choice(request, "kind", EMBED_KINDS), _appearance(request)
         pinned = _choice(request, "pinned", ("", "1")) == "1"
         code = self._embed_code(campaign, t, kind, appearance, pinned=pinned)
@@ -103,13 +100,13 @@ class EmbedEndpoints:
         try:
             parts = urlsplit(address)
             page = _CAMPAIGN_PATH.fullmatch(parts.path)
-            wanted = texts.parse_lang_param(parse_qs(parts.query, max_num_fields=20).get("lang", [""])[0])
+            lang = parse_qs(parts.query, max_num_fields=20).get("lang", [""])[0]
+            if page is None or f"{parts.scheme}://{parts.netloc}" != self.public_url:
+                raise ValueError
+            campaign = self.campaigns.get_visible(page[1])
+            return campaign, choose_translations(lang, campaign)
         except (ValueError, Invalid) as error:
             raise NotFound("url_not_recognized") from error
-        if page is None or f"{parts.scheme}://{parts.netloc}" != self.public_url:
-            raise NotFound("url_not_recognized")
-        campaign = self.campaigns.get_visible(page[1])
-        return campaign, texts.translations_for(campaign.best_language(wanted))
 
     async def qr(self, request: Request) -> Response:
         """Return a QR code with the URL of the campaign's page, also of a hidden campaign."""

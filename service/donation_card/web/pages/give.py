@@ -6,11 +6,9 @@ from starlette.responses import Response
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.tokens import Tokens
 from donation_card.application.public_progress import PublicProgress
-from donation_card.web.http.referrer import referring_host
-from donation_card.web.http.return_url import validate_return_url
-from donation_card.web.presentation import translations as texts
+from donation_card.web.http.return_url import referring_host, validate_return_url
 from donation_card.web.presentation.page_renderer import PageRenderer
-from donation_card.web.presentation.request_language import page_language
+from donation_card.web.presentation.request_language import request_translations
 
 
 class GivePage:
@@ -22,7 +20,7 @@ class GivePage:
     async def show(self, request: Request) -> Response:
         campaign = self.campaigns.get_visible(request.path_params["id"])
         return_url = validate_return_url(campaign, request.query_params.get("return_url", ""))
-        t = texts.translations_for(page_language(request, campaign))
+        t = request_translations(request, campaign)
         token = self.tokens.issue_form_token(campaign.id, campaign.site_label(referring_host(request)))
         open_now = self.progress.accepts_donations(campaign)
         framed = request.headers.get("sec-fetch-dest") == "iframe"  # https://www.w3.org/TR/fetch-metadata/

@@ -5,7 +5,7 @@ from the totals itself.
 """
 
 from datetime import UTC, datetime
-from typing import Final
+from itertools import accumulate
 
 from donation_card.domain.campaign import Campaign, Status
 from donation_card.domain.money import Money
@@ -20,7 +20,7 @@ from donation_card.web.presentation.documents import (
 )
 from donation_card.web.presentation.translations import Translations, translations_for
 
-_UNKNOWN_PROGRESS: Final[CardProgress] = {
+_UNKNOWN_PROGRESS: CardProgress = {
     "stage": ProgressStage.JUST_STARTED.value,
     "percent": 0,
     "raised_text": "",
@@ -31,7 +31,7 @@ _UNKNOWN_PROGRESS: Final[CardProgress] = {
     "stale": False,
 }
 
-_HIDDEN_PROGRESS: Final[CardProgress] = {**_UNKNOWN_PROGRESS, "raised_text": "–"}
+_HIDDEN_PROGRESS: CardProgress = {**_UNKNOWN_PROGRESS, "raised_text": "–"}
 """The card draws no campaign whose `raised_text` is empty."""
 
 
@@ -42,7 +42,6 @@ def progress_json(campaign: Campaign, progress: Progress) -> CampaignProgress:
         "currency": campaign.currency,
         "goal": progress.goal.amount,
         "raised": progress.raised.amount,
-        "offline": progress.offline.amount,
         "percent": progress.percent,
         "stage": progress.stage.value,
         "needs": [
@@ -235,27 +234,27 @@ def _progress_texts(progress: Progress, t: Translations) -> CardProgress:
             if started
             else t.translate("card.progress_aria_just_started", goal=goal)
         ),
-        "as_of_text": "\u00a0· ".join([*offline_text(progress, t), as_of_text(progress, t)]),
+        "as_of_text": as_of_text(progress, t),
         "next_update_at": _instant(progress.next_update_at) if progress.next_update_at else None,
         "stale": progress.stale,
     }
 
 
-def offline_text(progress: Progress, t: Translations) -> list[str]:
-    return [t.translate("card.offline", amount=t.format_money(progress.offline))] if progress.offline.amount else []
-
-
 def offline_donations(campaign: Campaign, progress: Progress | None, t: Translations) -> list[dict[str, str]]:
-    """Return the offline donations once the public total includes them all, so that both agree."""
-    if progress is None or progress.offline != campaign.offline_total:
-        return []
+    """Return the offline donations that are listed singly, newest first.
+
+    One that is new at the end of the file waits until the public total is decided again, so that both agree.
+    """
+    sums = accumulate(each.amount.amount for each in campaign.listed_donations)
+    decided = progress.listed if progress else 0
+    shown = [each for each, total in zip(campaign.listed_donations, sums, strict=True) if total <= decided]
     return [
         {
             "date": t.format_date(each.date),
             "source": each.source[t.language],
             "amount": t.format_money(each.amount),
         }
-        for each in sorted(campaign.offline_donations, key=lambda donation: donation.date, reverse=True)
+        for each in sorted(shown, key=lambda donation: donation.date, reverse=True)
     ]
 
 

@@ -8,25 +8,35 @@ in the reader's language.
 from typing import NotRequired, TypedDict
 
 
-class CardNeed(TypedDict):
+class GivingPageNeed(TypedDict):
+    """The part of a need that the script of the giving page draws."""
+
+    goal_fraction: float
+    funded_fraction: float
+
+
+class CardNeed(GivingPageNeed):
     id: str
     title: str
     amount: str
-    goal_fraction: float
-    funded_fraction: float
     status: str
     status_text: str
 
 
-class CardProgress(TypedDict):
+class _PublicTotal(TypedDict):
+    """The fields that both documents about progress have."""
+
     stage: str
     percent: int
+    next_update_at: str | None
+    stale: bool
+
+
+class CardProgress(_PublicTotal):
     raised_text: str
     goal_text: str
     aria_text: str
     as_of_text: str
-    next_update_at: str | None
-    stale: bool
 
 
 class CardLabels(TypedDict):
@@ -79,20 +89,15 @@ class ProgressNeed(TypedDict):
     status: str
 
 
-class CampaignProgress(TypedDict):
+class CampaignProgress(_PublicTotal):
     """`/v1/campaigns/{id}/progress`: the public total in numbers."""
 
     campaign: str
     currency: str
     goal: int
     raised: int
-    offline: int
-    percent: int
-    stage: str
     needs: list[ProgressNeed]
     as_of: str
-    next_update_at: str | None
-    stale: bool
 
 
 class CheckoutSession(TypedDict):
@@ -223,11 +228,6 @@ class AmountFormat(TypedDict):
     pattern: str
     group: str
     decimal: str
-
-
-class GivingPageNeed(TypedDict):
-    goal_fraction: float
-    funded_fraction: float
 
 
 class FundableNeed(TypedDict):

@@ -1,13 +1,12 @@
 """Write the updates of a campaign as Atom (RFC 4287). The title names no person, because readers' servers keep it."""
 
 from datetime import date
-from typing import Final
 from xml.etree import ElementTree
 
 from donation_card.domain.campaign import Campaign
 from donation_card.web.presentation.translations import Translations
 
-_NOTHING_YET: Final = date(1970, 1, 1)
+_NOTHING_YET = date(1970, 1, 1)
 
 
 def atom(campaign: Campaign, t: Translations, public_url: str) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont
 
-IMAGE_CSP: Final = f"{DATA_CSP}; style-src 'unsafe-inline'"
+IMAGE_CSP = f"{DATA_CSP}; style-src 'unsafe-inline'"
 """The policy of an image that is opened by itself: no script and no request. An SVG contains its own colours."""
 
-_FONTS: Final = Path(__file__).parent.parent / "fonts"
+_FONTS = Path(__file__).parent.parent / "fonts"
 _SERIF, _SANS = "PTSerif-Bold.ttf", "PTSans-Regular.ttf"
 
 # The card's colours, mixed (widget/donation-card.css): light, dark.
-_INK: Final = ("#16130e", "#ece9e5")
-_SOFT: Final = ("#655b44", "#a69a82")
-_PAPER: Final = ("#ffffff", "#121212")
-_LINE: Final = ("#e2dfd8", "#2e2b25")
-_ACCENT: Final = ("#0a6654", "#6ac7b5")
-_NOTE: Final = ("#faf2e0", "#312916")
+_INK = ("#16130e", "#ece9e5")
+_SOFT = ("#655b44", "#a69a82")
+_PAPER = ("#ffffff", "#121212")
+_LINE = ("#e2dfd8", "#2e2b25")
+_ACCENT = ("#0a6654", "#6ac7b5")
+_NOTE = ("#faf2e0", "#312916")
 
-_TEST_MODE_SHIFT: Final = 5
+_TEST_MODE_SHIFT = 5
 """Pixels by which a badge moves up, so that the test-mode text has room below it."""
 
-FONT_WIDTH_MARGIN: Final = 1.15
+FONT_WIDTH_MARGIN = 1.15
 """The factor by which the font of a reader may be wider than ours."""
 
 

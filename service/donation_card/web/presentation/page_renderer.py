@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 import jinja2
@@ -22,7 +22,6 @@ from donation_card.web.http.headers import (
     permissions_policy,
 )
 from donation_card.web.presentation import card as view
-from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.documents import (
     CampaignCard,
     CheckoutStatus,
@@ -31,9 +30,9 @@ from donation_card.web.presentation.documents import (
     Problem,
 )
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
-from donation_card.web.presentation.translations import Translations
+from donation_card.web.presentation.translations import Translations, translations_for
 
-_TEMPLATES: Final = Path(__file__).parent.parent / "templates"
+_TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
 class PageRenderer:
@@ -49,13 +48,18 @@ class PageRenderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals |= {"asset": assets.url, "integrity": assets.integrity}
+        self._environment.globals |= {"asset": assets.urls.__getitem__, "integrity": assets.integrity.__getitem__}
         for name in self._environment.list_templates():
             self._environment.get_template(name)
         self.assets = assets
 
+    def card_json(
+        self, campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool
+    ) -> CampaignCard:
+        return view.card_json(campaign, progress, t, open_now=open_now, test=not self.settings.livemode)
+
     def campaign(self, campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool) -> str:
-        card = view.card_json(campaign, progress, t, open_now=open_now, test=not self.settings.livemode)
+        card = self.card_json(campaign, progress, t, open_now=open_now)
         surplus, shortfall = view.surplus_texts(campaign, t)
         return self._render(
             "campaign.html",
@@ -119,8 +123,7 @@ class PageRenderer:
             chosen=chosen,
             choices={"kind": EMBED_KINDS, "theme": THEMES, "layout": LAYOUTS},
             spoken=[
-                {"value": lang, "label": texts.translations_for(lang).translate("language")}
-                for lang in campaign.languages
+                {"value": lang, "label": translations_for(lang).translate("language")} for lang in campaign.languages
             ],
             frame_title=t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
             campaign_url=f"/c/{campaign.id}?lang={t.language}",
@@ -146,7 +149,7 @@ class PageRenderer:
         status: int = 200,
     ) -> Response:
         """Render the giving page. `given` is what the donor chose and typed before an `error`."""
-        card = view.card_json(campaign, progress, t, open_now=open_now, test=not self.settings.livemode)
+        card = self.card_json(campaign, progress, t, open_now=open_now)
         giving, given = campaign.giving, given or {}
         hint = "give.custom_amount_hint_decimals" if giving.allow_minor_units else "give.custom_amount_hint"
         body = self._render(
@@ -249,7 +252,7 @@ class PageRenderer:
                 for need in card["needs"]
             ],
             "fundable_needs": view.fundable_needs(campaign, progress, t),
-            "challenge_solver_url": self.assets.url("solve.js"),
+            "challenge_solver_url": self.assets.urls["solve.js"],
             "texts": {
                 "allocated_surplus": t.translate("give.allocated_surplus") if progress else "",  # unknown is not funded
                 "continue": t.translate("give.continue"),
@@ -287,7 +290,7 @@ class PageRenderer:
         )
 
     def _asset_sources(self, name: str) -> tuple[str, str]:
-        return self._script_sources(self.assets.url(name), self.assets.integrity(name))
+        return self._script_sources(self.assets.urls[name], self.assets.integrity[name])
 
     def _script_sources(self, address: str, integrity: str) -> tuple[str, str]:
         """Return the sources of one script for `script-src`: its hash, and its URL, which contains the hash.
@@ -316,7 +319,7 @@ def _languages(offered: Sequence[str], t: Translations, path: str) -> list[dict[
     return [
         {
             "lang": other,
-            "name": texts.translations_for(other).translate("language"),
+            "name": translations_for(other).translate("language"),
             "url": f"{path}?lang={other}",
             "current": other == t.language,
         }

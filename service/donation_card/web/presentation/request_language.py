@@ -3,24 +3,17 @@
 from starlette.requests import Request
 
 from donation_card.domain.campaign import Campaign
-from donation_card.web.presentation.translations import parse_accept_language, parse_lang_param
+from donation_card.web.presentation.translations import Translations, choose_translations
 
 
-def requested_languages(request: Request) -> tuple[str, ...]:
-    """Return the languages of the query parameter `lang`. Raise Invalid (`language_malformed`)."""
-    return parse_lang_param(request.query_params.get("lang", ""))
+def request_translations(
+    request: Request, campaign: Campaign | None = None, *, accept_language: bool = True
+) -> Translations:
+    """Return the texts in the language of the form, else of the query, else of the browser.
 
-
-def preferred_languages(request: Request) -> tuple[str, ...]:
-    """Return the requested languages, else those of the browser. Raise Invalid (`language_malformed`)."""
-    return requested_languages(request) or parse_accept_language(request.headers.get("accept-language", ""))
-
-
-def data_language(request: Request, campaign: Campaign) -> str:
-    """Choose the language of JSON, pictures and feeds. It depends on the URL only, because caches store them."""
-    return campaign.best_language(requested_languages(request))
-
-
-def page_language(request: Request, campaign: Campaign) -> str:
-    """Choose the language of a page."""
-    return campaign.best_language(preferred_languages(request))
+    Without `accept_language` the browser's languages are ignored: caches store JSON, pictures and feeds by their URL.
+    Raise Invalid (`language_malformed`).
+    """
+    lang = getattr(request.state, "lang", "") or request.query_params.get("lang", "")
+    header = request.headers.get("accept-language", "") if accept_language else ""
+    return choose_translations(lang, campaign, header)

@@ -5,29 +5,28 @@ They stay on other people's servers, where nothing can be taken back.
 
 from dataclasses import dataclass
 from html import escape
-from typing import Final
 from urllib.parse import urlencode
 
 from donation_card.domain.campaign import Campaign
 from donation_card.web.assets import CARD_PATH, current_release
 from donation_card.web.presentation.translations import Translations
 
-MIN_HEIGHT: Final = {
+MIN_HEIGHT = {
     "card": "max(45em,106em - 150vw)",
     "compact": "max(27.5em,49.5em - 70vw)",
     "button": "18em",
 }
 """The height that a card of each layout needs, on a phone and in a column of text."""
 
-PLACEHOLDER_STYLE: Final = {layout: f"display:block;min-height:{room}" for layout, room in MIN_HEIGHT.items()}
+PLACEHOLDER_STYLE = {layout: f"display:block;min-height:{room}" for layout, room in MIN_HEIGHT.items()}
 """The style that reserves room for the card, so that the article does not move.
 
 Until the script has run the element is inline, and a height would mean nothing without `display:block`.
 """
 
-EMBED_KINDS: Final = ("script", "iframe", "link")
-THEMES: Final = ("auto", "light", "dark")
-LAYOUTS: Final = ("auto", *MIN_HEIGHT)
+EMBED_KINDS = ("script", "iframe", "link")
+THEMES = ("auto", "light", "dark")
+LAYOUTS = ("auto", *MIN_HEIGHT)
 
 
 @dataclass(frozen=True, slots=True)

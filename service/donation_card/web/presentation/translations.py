@@ -10,21 +10,20 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Final
 
 from babel import Locale
 from babel.dates import format_date, get_timezone_location
 from babel.numbers import parse_pattern
 
-from donation_card.domain.campaign import LANGUAGES
+from donation_card.domain.campaign import LANGUAGES, Campaign
 from donation_card.domain.money import Money
 from donation_card.errors import Invalid
 from donation_card.web.presentation.documents import AmountFormat
 
-_LOCALES: Final = Path(__file__).parent.parent / "locales"
-_ENGLISH: Final = Locale.parse("en")
-_TAG: Final = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
-_MAX_LANG_PARAM: Final = 100
+_LOCALES = Path(__file__).parent.parent / "locales"
+_ENGLISH = Locale.parse("en")
+_TAG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
+_MAX_LANG_PARAM = 100
 
 
 def parse_lang_param(lang: str) -> tuple[str, ...]:
@@ -105,6 +104,11 @@ def translations_for(language: str) -> Translations:
     return Translations(language, json.loads((_LOCALES / f"{language}.json").read_text("utf-8")))
 
 
-def best_match(preferred: tuple[str, ...]) -> Translations:
-    """Return the first preferred language that exists, else English, for pages about no campaign."""
-    return translations_for(next((tag for tag in preferred if tag in LANGUAGES), "en"))
+def choose_translations(lang: str, campaign: Campaign | None = None, accept_language: str = "") -> Translations:
+    """Choose the first language of `lang`, else of the browser, in which the campaign has texts, else its default.
+
+    A page about no campaign has all languages, and English as default. Raise Invalid (`language_malformed`).
+    """
+    preferred = parse_lang_param(lang) or parse_accept_language(accept_language)
+    offered, default = (campaign.languages, campaign.default_language) if campaign else (LANGUAGES, "en")
+    return translations_for(next((tag for tag in preferred if tag in offered), default))

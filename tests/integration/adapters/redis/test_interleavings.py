@@ -1,7 +1,9 @@
-"""Check random interleavings of updates, rebuilds and losses on the real server.
+"""Check random interleavings on the real server.
 
-`SEED=… STORIES=…` repeats or extends a run. The machine decides the order of two concurrent calls. `make stress` runs
-fifty thousand scenarios instead of 4,000.
+In the first test the machine decides the order of concurrent updates, rebuilds and losses. The second test repeats
+scenarios of `tests.support.interleavings`, with jumping clocks and lost data, and compares every reply of the server.
+`SEED=… STORIES=…` repeats or extends a run. `make stress` runs 50,000 of each, the second in
+`tests.soak.interleavings`.
 """
 
 from __future__ import annotations
@@ -10,18 +12,24 @@ import asyncio
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import uvloop
+from donation_card.adapters.redis.connection import Argument, Script
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.application.ports.payments import Account
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.totals import ObjectState, dispute, expected_totals, payment, refund
 from donation_card.errors import TotalsUnavailable
+from redis import Redis as BlockingRedis
 from redis.asyncio import Redis
 
+from tests.support.interleavings import Scenario, run_scenarios
+from tests.support.lua_redis import MemoryServer
 from tests.support.redis_stores import totals_store
 from tests.support.scale import short_or_long
 
@@ -128,3 +136,93 @@ def test_random_interleavings_on_redis_match_stripe() -> None:
     with ProcessPoolExecutor(2) as pool:
         done = pool.map(stories, [SEED + part * share for part in range(parts)], [share] * parts)
         assert sum(done) >= STORIES
+
+
+CLOCK = "tests:clock"
+
+
+class RecordingServer(MemoryServer):
+    """Record every command with its reply, so that a real server can repeat them."""
+
+    record: list[tuple[tuple[Argument, ...], Any]]
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.record = []
+
+    def call(self, name: str, *args: Argument) -> Any:
+        reply = super().call(name, *args)
+        self.record.append(((name, *args), reply))
+        return reply
+
+    def eval(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> list[Any]:
+        self.record.append((("SET", CLOCK, int(self._clock())), "OK"))
+        if "lease" in keys[0]:  # it expires by the clock of the real server
+            lifetime = self.lifetime(keys[0])
+            command = ("DEL", keys[0]) if lifetime is not None and lifetime <= 0 else None
+            command = command or ("PEXPIRE", keys[0], int(lifetime * 1_000)) if lifetime else command
+            if command:
+                self.record.append((command, None))
+        reply = super().eval(script, keys, args)
+        self.record.append((("EVALSHA", script.sha1, len(keys), *keys, *args), reply))
+        SOURCES[script.sha1] = script.source.replace("redis.call('TIME')", f"({{redis.call('GET', '{CLOCK}'), '0'}})")
+        return reply
+
+    def restore(self, backup: Any) -> None:
+        super().restore(backup)
+        self.record.append((("FLUSHALL",), None))
+        for key, value in self.dump().items():
+            fields = [part for pair in value.items() for part in pair] if isinstance(value, dict) else [value]
+            self.record.append((("HSET" if isinstance(value, dict) else "SET", key, *map(_raw, fields)), None))
+
+
+SOURCES: dict[str, str] = {}
+"""SHA-1 of a script → its source, with a clock that the test sets."""
+
+
+def _raw(text: Argument) -> Argument:
+    return text.encode("latin-1") if isinstance(text, str) else text
+
+
+def repeat(scenario: Scenario, raw: Any, loaded: dict[str, str]) -> None:
+    """Repeat the commands of a scenario on a real server, and compare the replies and the data at the end."""
+    assert isinstance(scenario.server, RecordingServer)
+    for sha1 in SOURCES.keys() - loaded.keys():
+        loaded[sha1] = raw.script_load(SOURCES[sha1])
+    pipeline = raw.pipeline(transaction=False)
+    pipeline.execute_command("FLUSHALL")
+    for (name, *args), _ in scenario.server.record:
+        known = [loaded[str(args[0])], *args[1:]] if name == "EVALSHA" else args
+        pipeline.execute_command(name, *known)
+    replies = pipeline.execute(raise_on_error=False)[1:]
+    for (command, expected), found in zip(scenario.server.record, replies, strict=True):
+        if command[0] in ("EVALSHA", "HMGET"):
+            assert _plain(found) == _plain(expected), f"{command}: {found}, not {expected}"
+    for key, value in scenario.server.dump().items():
+        if isinstance(value, dict):
+            held = {_text(field): _text(text) for field, text in raw.hgetall(key).items()}
+            assert held == value, f"{key}: {held}, not {value}"
+
+
+def _plain(reply: Any) -> list[Any]:
+    several = reply if isinstance(reply, list | tuple) else [reply]
+    return [None if each in (None, False) else _text(each) for each in several]
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def repeated_scenarios(first: int, count: int) -> int:
+    loaded: dict[str, str] = {}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedValkey(Path(folder)) as valkey,
+        BlockingRedis.from_url(valkey.url) as raw,
+    ):
+        return run_scenarios(first, count, RecordingServer, lambda scenario: repeat(scenario, raw, loaded))
+
+
+def test_scenarios_of_the_model_have_equal_replies_on_redis() -> None:
+    count = STORIES // 4
+    assert repeated_scenarios(SEED, count) == count

@@ -24,8 +24,7 @@ from donation_card.domain.attack_detection import (
 )
 from donation_card.domain.rate_limits import Bucket, Rate, acquire_all
 from donation_card.errors import TotalsUnavailable
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 from tests.support.accounts import new_account
 from tests.support.redis_stores import rate_limiter

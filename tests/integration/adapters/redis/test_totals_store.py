@@ -13,8 +13,7 @@ from donation_card.application.ports.payments import Account
 from donation_card.application.ports.totals import ApplyResult, RebuildReport, SyncHistory
 from donation_card.domain.totals import ObjectState, Totals, dispute, expected_totals, payment, refund
 from donation_card.errors import TotalsUnavailable
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from redis import Redis
 
 from tests.support.accounts import Connect, new_account

@@ -24,8 +24,7 @@ from donation_card.domain.money import MAX_MINOR_UNITS, Money
 from donation_card.domain.totals import version
 from donation_card.errors import IgnoredEvent, Invalid
 from donation_card.settings import STRIPE_ORIGINS
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from stripe import WebhookSignature
 
 SECRET, ACCOUNT = "whsec_0123456789abcdef", Account("acct_1", livemode=False)

@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from donation_card.adapters.stripe.webhook_signature import TOLERANCE, verify
 from donation_card.errors import Invalid
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from stripe import WebhookSignature
 
 SECRET, OTHER = "whsec_" + "a" * 20, "whsec_" + "b" * 20

@@ -6,10 +6,10 @@ local MAX_AHEAD = 300
 -- Limit of a version and of an amount, also after it was hidden: all are exact as a number.
 local MOST = 1e14
 
--- Return the integer in a text, or false. A Lua number is a double, so 15 digits are exact (2^53).
+-- Return the integer in a text, or false. A Lua number is a double, so it is exact below 2^53.
 local function parse_int(text)
-  local digits = text and string.match(text, '^%-?(%d+)$')
-  return digits and #digits <= 15 and tonumber(text)
+  local number = text and string.match(text, '^%-?%d+$') and tonumber(text)
+  return number and math.abs(number) < 2^53 and number
 end
 
 -- Return the sums of a generation as a table, or nil where they are unknown. They are unknown where a key is missing,
@@ -49,9 +49,18 @@ local function parse_state(kind, site, version, amount)
   return {kind = kind, site = site, version = version, amount = amount}
 end
 
--- Return the version and the amount of an object, and whether it has an entry. `key` is a hash of the id that names the
--- entry (16 bytes), and two numbers that hide the version and the amount (6 bytes each). They are not stored, so an
--- entry tells nothing to those who do not know the id.
+-- Return the two numbers in a key that hide the version and the amount of its entry. They are not stored.
+local function hiding_numbers(key)
+  local numbers = {0, 0}
+  for index = 17, 28 do
+    local which = index < 23 and 1 or 2
+    numbers[which] = numbers[which] * 256 + string.byte(key, index)
+  end
+  return numbers[1], numbers[2]
+end
+
+-- Return the version and the amount of an object, and whether it has an entry. `key` is a hash of the object's id: 16
+-- bytes are the name of the entry, and 6 each hide the two numbers. So an entry tells nothing to those without the id.
 local function read_entry(versions, key)
   assert(#key == 28, 'key')
   local entry = redis.call('HGET', versions, string.sub(key, 1, 16))
@@ -59,12 +68,12 @@ local function read_entry(versions, key)
     return 0, 0, false
   end
   local version, amount = string.match(entry, '^(%S+) (%S+)$')
-  local hide_version, hide_amount = struct.unpack('>I6I6', key, 17)
+  local hide_version, hide_amount = hiding_numbers(key)
   return assert(parse_int(version), 'entry') - hide_version, assert(parse_int(amount), 'entry') - hide_amount, true
 end
 
 local function write_entry(versions, key, version, amount)
-  local hide_version, hide_amount = struct.unpack('>I6I6', key, 17)
+  local hide_version, hide_amount = hiding_numbers(key)
   local entry = string.format('%.0f %.0f', version + hide_version, amount + hide_amount)
   redis.call('HSET', versions, string.sub(key, 1, 16), entry)
 end

@@ -2,13 +2,13 @@
 --
 -- KEYS     meta · versions and totals of the current generation · published
 -- ARGV     1    current id or ''
---          2-5  rounding in minor units · min_donations · offline total · has the campaign ended (1, 0)
---          6-8  cursor and updates that this worker saw last · maximum age of a cursor in seconds
---          9    earliest start of a sync (UTC seconds) that counts for this worker
---          10-  starts of publication periods (UTC seconds, ascending); none: publish exactly and at once
+--          2-6  rounding in minor units · min_donations · offline total · listed part of it · has the campaign ended (1, 0)
+--          7-9  cursor and updates that this worker saw last · maximum age of a cursor in seconds
+--          10   earliest start of a sync (UTC seconds) that counts for this worker
+--          11-  starts of publication periods (UTC seconds, ascending); none: publish exactly and at once
 -- Returns  {stale_generation}      the current generation is another one
 --          {fresh (1, 0), cursor or '', updates, unknown instants, now}  nothing was ever published
---          {fresh, cursor, updates, unknown instants, now, period_start, via_stripe, offline, payments_at_last_change}
+--          {fresh, cursor, updates, unknown instants, now, period_start, raised, listed, payments_at_last_change}
 --
 -- The rule is that of domain/publication.py (`next_published_total`). The clocks of the workers differ, so the clock of
 -- Redis selects the newest period that has begun. Nothing is decided while the totals are unknown or older than
@@ -19,15 +19,15 @@ local function argument(index)
   return assert(parse_int(ARGV[index]), 'argument')
 end
 
-local step, min_donations, offline, ended = argument(2), argument(3), argument(4), ARGV[5] == '1'
-local seen_cursor, seen_updates, stale_after, synced_since = argument(6), argument(7), argument(8), argument(9)
-local immediate = #ARGV == 9
+local step, min_donations, offline, listed, ended = argument(2), argument(3), argument(4), argument(5), ARGV[6] == '1'
+local seen_cursor, seen_updates, stale_after, synced_since = argument(7), argument(8), argument(9), argument(10)
+local immediate = #ARGV == 10
 assert(step >= 1 and min_donations >= 0, 'policy')
 
 local now = tonumber(redis.call('TIME')[1])
 local latest = now + MAX_AHEAD -- a stored instant after it is unknown
 local period_start = immediate and now or nil
-for index = 10, #ARGV do
+for index = 11, #ARGV do
   local start = argument(index)
   if start <= now then
     period_start = start
@@ -51,7 +51,7 @@ local not_older = cursor and (cursor > seen_cursor or cursor == seen_cursor and 
 local fresh = not_older and cursor >= now - stale_after and cursor >= synced_since
 local totals = fresh and read_totals(KEYS[2], KEYS[3])
 
-local fields = {'period_start', 'via_stripe', 'offline', 'payments_at_last_change'}
+local fields = {'period_start', 'raised', 'listed', 'payments_at_last_change'}
 local published = nil
 if redis.call('EXISTS', KEYS[4]) == 1 then
   published = {}
@@ -65,16 +65,14 @@ if ahead then
   unknown_instants = unknown_instants + 1
 end
 
-local function next_published_total(raised, payments)
-  local via_stripe = math.max(0, raised)
-  via_stripe = via_stripe - via_stripe % (immediate and 1 or step)
+local function next_published_total(via_stripe, payments)
+  local raised = math.max(0, via_stripe + offline)
+  raised = raised - raised % (immediate and 1 or step)
   if not published then
-    return {
-      period_start = period_start, via_stripe = via_stripe, offline = offline, payments_at_last_change = payments,
-    }
+    return {period_start = period_start, raised = raised, listed = listed, payments_at_last_change = payments}
   end
-  local differs = via_stripe ~= published.via_stripe
-  local same = immediate and not differs and offline == published.offline
+  local differs = raised ~= published.raised
+  local same = immediate and not differs and listed == published.listed
     or not immediate and period_start <= published.period_start
   if same and not ahead then
     return published
@@ -84,8 +82,8 @@ local function next_published_total(raised, payments)
   local change = differs and (immediate or ended or payments - since >= min_donations)
   return {
     period_start = ahead and period_start or math.max(period_start, published.period_start),
-    via_stripe = change and via_stripe or published.via_stripe,
-    offline = offline,
+    raised = change and raised or published.raised,
+    listed = listed,
     payments_at_last_change = change and payments or since,
   }
 end

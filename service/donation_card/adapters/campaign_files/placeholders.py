@@ -1,0 +1,33 @@
+"""Refuse the placeholders of the shipped campaign file while the key takes real money."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from donation_card.adapters.campaign_files.schema import quote_value
+from donation_card.domain.campaign import Campaign
+from donation_card.errors import ConfigFault
+
+_RESERVED_HOST = re.compile(r"([^/]*[@.]|https://([^/]*\.)?)(example(\.(com|net|org))?|test|invalid|localhost)(/.*)?")
+"""An e-mail or web address on a domain for examples and tests (RFC 2606, RFC 6761)."""
+
+_DESCRIPTOR = "DONATION CARD"
+"""The text in the shipped campaign file."""
+
+
+def live_faults(campaigns: Sequence[Campaign]) -> list[ConfigFault]:
+    """Return a fault for each field of a campaign that still has a placeholder."""
+    return [fault for campaign in campaigns for fault in _faults(campaign)]
+
+
+def _faults(campaign: Campaign) -> Iterator[ConfigFault]:
+    recipient = campaign.recipient
+    for field, value in ("recipient.contact", recipient.contact), ("fallback_url", campaign.fallback_url or ""):
+        if _RESERVED_HOST.fullmatch(value):
+            yield _fault(campaign, field, value, "an address of your own with a live key, not an example")
+    if recipient.statement_descriptor.upper() == _DESCRIPTOR:
+        allowed = "with a live key, the text that Stripe prints on bank statements for your account"
+        yield _fault(campaign, "recipient.statement_descriptor", recipient.statement_descriptor, allowed)
+
+
+def _fault(campaign: Campaign, field: str, value: str, allowed: str) -> ConfigFault:
+    return ConfigFault(f"{campaign.id}.toml", field, quote_value(value), allowed)
