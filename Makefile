@@ -74,10 +74,10 @@ test-web:
 	$(BIN)/python -m pytest tests/integration/web
 
 test-processes:
-	$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/browser
+	$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/browser --ignore=tests/e2e/pages
 
 test-browser:
-	$(BIN)/python -m pytest tests/e2e/browser
+	$(BIN)/python -m pytest tests/e2e/browser tests/e2e/pages
 
 check: install
 	$(BIN)/ruff format --check .
@@ -122,6 +122,7 @@ stress: .venv/dev.stamp
 	$(BIN)/python -m tests.soak.mutants
 	$(BIN)/python -m tests.soak.other_browsers
 	$(BIN)/python -m tests.soak.card_testing
+	$(BIN)/python -m tests.soak.reads_year
 	$(BIN)/python -m tests.soak.stress
 	$(BIN)/python -m tests.soak.live_check
 	$(BIN)/python -m tests.soak.interleavings

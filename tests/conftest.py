@@ -71,4 +71,4 @@ def account() -> Account:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the browser tests last: Playwright leaves an event loop in the thread, and `asyncio.run` needs none."""
-    items.sort(key=lambda item: "/browser/" in item.path.as_posix())
+    items.sort(key=lambda item: item.path.parent.name in ("browser", "pages"))

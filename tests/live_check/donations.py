@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from donation_card.adapters.stripe.payments import StripePayments
-from donation_card.cli.environment import Application
+from donation_card.app import Application
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.totals import Totals
 from playwright.sync_api import BrowserContext, FrameLocator, expect

@@ -304,9 +304,7 @@ class FakeTotalsStore:
             names.setdefault(campaign, str(next(self._ids)))
             totals = self._totals[key] = _CampaignTotals()
             totals.current = self._new_generation(totals)
-            if (
-                new and history.last_rebuild_at is not None
-            ):  # it has no payment at Stripe
+            if new and history.last_rebuild_at is not None:  # it has no payment at Stripe
                 totals.generations[totals.current].cursor = history.last_sync_at
         return self._totals[key]
 
@@ -427,7 +425,7 @@ class FakePayments:
         if idempotency_key in self._by_key:
             return replace(self.sessions[self._by_key[idempotency_key]], replayed=True)
         number = len(self.sessions) + 1
-        embedded = order.ui_mode is UiMode.EMBEDDED
+        embedded = order.page.ui_mode is UiMode.EMBEDDED
         session = CheckoutSession(
             id=f"cs_test_{number}",
             status=SessionStatus.OPEN,

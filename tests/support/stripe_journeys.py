@@ -1,6 +1,7 @@
 """Make every kind of request to Stripe that the product makes, and record the messages."""
 
 import asyncio
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +12,8 @@ from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.cli.main import cli
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.demo.launcher import environment
+from donation_card.domain.campaign import LANGUAGES
+from donation_card.errors import PaymentUnknown
 
 from tests.support.installation import ASKS_3DS, DECLINED, PAYS, SETTLES_LATER, Installation, eventually, running
 from tests.support.stripe_traffic import Traffic
@@ -85,8 +88,10 @@ def set_up(installation: Installation) -> None:
 
 def give(installation: Installation) -> None:
     """Give by card, with 3-D Secure and by bank debit; embedded, hosted and in another language."""
-    embedded = installation.order("25", token=installation.token("roof", "de")).json()["client_secret"]
+    embedded = installation.order("25", token=installation.token("roof")).json()["client_secret"]
     installation.pay(f"{installation.sandbox}/embed/{embedded}")
+    for lang in LANGUAGES:
+        installation.submit(token=installation.token(lang=lang), amount="25", lang=lang)
     returned = installation.give("25")
     assert installation.client.get(returned.headers["location"]).status_code == 200
     installation.give("25", DECLINED)
@@ -147,15 +152,21 @@ def meet_faults(installation: Installation) -> None:
 
 def reconcile(installation: Installation) -> None:
     """List what was created and what has changed, over several pages, and rebuild the totals."""
-    installation.operate("seed", payments=90, campaign="roof")
+    installation.operate("seed", payments=100, campaign="roof")
     _command(installation, "rebuild", "--dry-run")
-    asyncio.run(_list(installation))
+    payment = _first(installation, "payment_intents")
+    session = _by_hand(installation, "GET", f"checkout/sessions?payment_intent={payment}")["data"][0]["id"]  # type: ignore[index]
+    installation.operate("fields", id=session, fields={"payment_intent": None})
+    asyncio.run(_list(installation, payment))
 
 
-async def _list(installation: Installation) -> None:
+async def _list(installation: Installation, payment: str) -> None:
+    """Read what a sync reads, and look for the session of a payment that has none."""
     settings = installation.settings
     payments = StripePayments(settings.stripe_secret_key, [], api_base=settings.stripe_api_base)
     try:
+        with suppress(PaymentUnknown):
+            await payments.attribution(payment)
         for listing in (payments.list_created_since, payments.list_changed_since):
             async for _ in listing(1):
                 pass

@@ -25,8 +25,7 @@ from donation_card.observability.log_events import LogEvent, log
 from donation_card.web.http.headers import NO_STORE, Headers
 from donation_card.web.presentation.documents import Problem
 from donation_card.web.presentation.page_renderer import PageRenderer
-from donation_card.web.presentation.request_language import request_translations
-from donation_card.web.presentation.translations import Translations, choose_translations
+from donation_card.web.presentation.translations import Translations, choose_translations, request_translations
 
 _STATUS: dict[type[DonationCardError], int] = {
     ClientError: 400,

@@ -38,7 +38,7 @@ def test_every_layout_has_documented_height(example):
     page = example("layouts.html")
     text = (FOLDER / "layouts.html").read_text("utf-8").replace("min-height: ", "min-height:")
     for layout, reserved in PLACEHOLDER_STYLE.items():
-        assert reserved.partition(";")[2].replace(",", ", ") in text.replace(",  ", ", "), layout
+        assert reserved.rpartition(";")[2].replace(",", ", ") in text.replace(",  ", ", "), layout
         card = page.locator(f"donation-card[layout={layout}]")
         card.scroll_into_view_if_needed()
         expect(card.locator(".donate")).to_be_visible()

@@ -21,7 +21,7 @@ from donation_card.observability import metrics
 from redis import Redis
 from structlog.testing import capture_logs
 
-from tests.support.harness import TotalsHarness
+from tests.support.harness import HarnessWorker, TotalsHarness
 from tests.support.installation import Installation, eventually, running
 from tests.support.sandbox import KEY, sandbox_with
 
@@ -173,7 +173,7 @@ def test_quiet_account_is_synchronised_less_often(
 ) -> None:
     harness.ahead = -time.time()
     worker = harness.worker()
-    worker.activity._last_activity_at = active or -(10**9)
+    worker.activity.last_activity_at = active or -(10**9)
     for campaign in worker.campaigns.all():
         worker.progress._progress_by_campaign[campaign.id] = SETTLED
 
@@ -315,3 +315,53 @@ def test_donation_into_an_empty_redis_is_counted(redis_url: str, tmp_path: Path)
         damage(installation, "everything is gone")
         installation.give("15")
         eventually(lambda: installation.totals() == Totals(40_00, 2), "both are counted")
+
+
+# ── a clock that was ahead ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_clock_40_days_ahead_for_8_seconds_does_no_harm(harness: TotalsHarness, *, restarted: bool) -> None:
+    """The clocks of the worker and of Redis are ahead, that of Stripe is not. `restarted`: the worker starts then."""
+    ahead, wrong_seconds = 40 * 86_400, 8
+
+    def start() -> HarnessWorker:
+        worker = harness.worker("30m")
+        jump = harness.ahead
+        # The uptime is monotonic: only `advance` moves it, and no jump of the clock.
+        worker.progress.uptime = lambda: time.monotonic() + (harness.ahead - jump) % ahead
+        worker.progress._uptime_at_start = worker.progress.uptime()
+        return worker
+
+    async def tick(worker: HarnessWorker) -> int | None:
+        """Return the public total, or None while it is unknown or stale."""
+        await worker.reconciliation.run_if_due()
+        await worker.progress.refresh(worker.campaigns.get("roof"))
+        progress = worker.progress.get(worker.campaigns.get("roof"))
+        return progress.raised.amount if progress and not progress.stale else None
+
+    async def story() -> None:
+        worker = start()
+        assert await tick(worker) == 0
+        harness.ahead += ahead
+        if restarted:
+            await worker.close()
+            worker = start()
+        for _ in range(wrong_seconds):
+            await tick(worker)
+            harness.advance(1)
+        harness.ahead -= ahead
+        for _ in range(4):
+            await asyncio.to_thread(harness.give)
+        counted = metrics.future_instants.create()._value.get()
+        await tick(worker)
+        assert metrics.future_instants.create()._value.get() > counted, "ClockWrong fires: deploy/alerts.test.yml"
+        account = await worker.account.get()
+        assert await worker.totals_store.totals(account, "roof") == Totals(100_00, 4)
+        history = await worker.totals_store.sync_history(account)
+        assert abs((history.last_sync_at or 0) - worker.clock().timestamp()) < 60
+        harness.advance(30 * 60)
+        assert await tick(worker) == 100_00
+        await worker.close()
+
+    harness.run(story())

@@ -96,8 +96,10 @@ async def test_campaign_without_file_is_counted(worker: Worker) -> None:
 async def test_refund_is_attributed_by_its_payment(worker: Worker) -> None:
     worker.at_stripe(session := paid_session(1, site="news.example"))
     await worker.recorder.record(session, "webhook")
-    await worker.recorder.record(refund(), "webhook")
+    for source in ("webhook", "sync"):
+        await worker.recorder.record(refund(), source)
     assert worker.applied() == Totals(15_00, 1)
+    assert worker.payments.requests.count("attribution") == 1
 
 
 async def test_refund_with_attribution_needs_no_request(worker: Worker) -> None:
@@ -116,7 +118,7 @@ async def test_refund_of_another_product_is_looked_up_once(worker: Worker, payme
 
 
 async def test_unrelated_payments_are_forgotten_in_order(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("donation_card.application.payment_recorder.UNRELATED_PAYMENTS_CACHE", 1)
+    monkeypatch.setattr("donation_card.application.payment_recorder.ATTRIBUTIONS_CACHE", 1)
     worker.payments.other_payments = {"pi_a", "pi_b"}
     for payment in ("pi_a", "pi_b", "pi_b", "pi_a"):
         with pytest.raises(IgnoredEvent):

@@ -23,6 +23,7 @@ from donation_card.adapters.stripe.client import (
 from donation_card.adapters.stripe.objects import (
     DECLINE_EVENT,
     HANDLED_EVENTS,
+    LISTED_EVENTS,
     attributed,
     create_params,
     parse_attribution,
@@ -191,7 +192,7 @@ class StripePayments:
             incomplete.append(error)
 
     async def list_changed_since(self, changed: int) -> AsyncIterator[StripeRecord]:
-        params: Any = {"created": {"gte": changed}, "types": list(HANDLED_EVENTS), "limit": 100}
+        params: Any = {"created": {"gte": changed}, "types": LISTED_EVENTS, "limit": 100}
         async for event in iterate_pages(self._client.v1.events.list_async(params)):
             fields = _to_dict(event) or {}
             kind = HANDLED_EVENTS.get(str(fields.get("type")), "event")

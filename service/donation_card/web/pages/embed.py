@@ -9,13 +9,12 @@ from starlette.responses import JSONResponse, Response
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.domain.campaign import Campaign
 from donation_card.errors import Invalid, NotFound, UnsupportedFormat
-from donation_card.web.http.headers import PUBLIC_CORS, cache_control
-from donation_card.web.presentation import images as pictures, snippet
+from donation_card.web.http.headers import IMAGE_CSP, PUBLIC_CORS, cache_control
+from donation_card.web.presentation import snippet
 from donation_card.web.presentation.documents import EmbedCode, OEmbed
 from donation_card.web.presentation.page_renderer import PageRenderer
-from donation_card.web.presentation.request_language import request_translations
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
-from donation_card.web.presentation.translations import Translations, choose_translations
+from donation_card.web.presentation.translations import Translations, choose_translations, request_translations
 
 _OEMBED_SIZES = (100, 10_000)
 """Pixels that an oEmbed consumer may request."""
@@ -81,18 +80,17 @@ class EmbedEndpoints:
         room = _size(request, "maxheight", _OEMBED_SIZES, _OEMBED_SIZES[1])
         layout = next((each for each in snippet.MIN_HEIGHT if snippet.height_px(each, width) <= room), "button")
         tall = min(room, snippet.height_px(layout, width))
-        appearance = Appearance(layout=layout)
-        document: OEmbed = {
-            "version": "1.0",
-            "type": "rich",
-            "title": t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
-            "provider_name": campaign.recipient.short_name,
-            "provider_url": self.public_url,
-            "cache_age": 3600,
-            "html": snippet.oembed_frame(self.public_url, campaign, t, appearance, width, tall),
-            "width": width,
-            "height": tall,
-        }
+        document = OEmbed(
+            version="1.0",
+            type="rich",
+            title=t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
+            provider_name=campaign.recipient.short_name,
+            provider_url=self.public_url,
+            cache_age=3600,
+            html=snippet.oembed_frame(self.public_url, campaign, t, Appearance(layout=layout), width, tall),
+            width=width,
+            height=tall,
+        )
         return JSONResponse(document, 200, PUBLIC_CORS | cache_control(300, revalidate=False))
 
     def _campaign_at_url(self, address: str) -> tuple[Campaign, Translations]:
@@ -110,11 +108,12 @@ class EmbedEndpoints:
 
     async def qr(self, request: Request) -> Response:
         """Return a QR code with the URL of the campaign's page, also of a hidden campaign."""
+        from donation_card.web.presentation.images import qr_svg
+
         campaign = self.campaigns.get(request.path_params["id"])
         size = _size(request, "size", _QR_SIZES, 256)
-        body = pictures.qr_svg(f"{self.public_url}/c/{campaign.id}", size)
-        headers = PUBLIC_CORS | cache_control(300, revalidate=False) | {"content-security-policy": pictures.IMAGE_CSP}
-        return Response(body, 200, headers, "image/svg+xml")
+        body = qr_svg(f"{self.public_url}/c/{campaign.id}", size)
+        return Response(body, 200, PUBLIC_CORS | cache_control(300, revalidate=False) | IMAGE_CSP, "image/svg+xml")
 
 
 def _choice(request: Request, name: str, allowed: tuple[str, ...]) -> str:

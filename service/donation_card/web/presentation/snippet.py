@@ -18,11 +18,18 @@ MIN_HEIGHT = {
 }
 """The height that a card of each layout needs, on a phone and in a column of text."""
 
-PLACEHOLDER_STYLE = {layout: f"display:block;min-height:{room}" for layout, room in MIN_HEIGHT.items()}
+PLACEHOLDER_STYLE = {
+    layout: f"display:grid;grid:auto/minmax(0,38em);align-content:start;min-height:{room}"
+    for layout, room in MIN_HEIGHT.items()
+}
 """The style that reserves room for the card, so that the article does not move.
 
-Until the script has run the element is inline, and a height would mean nothing without `display:block`.
+In a box that takes its width from its content, the grid has the width of the card. It becomes narrower if necessary.
 """
+
+_SEND_HOST_NAME = 'referrerpolicy="strict-origin"'
+"""The service counts donations by site. It must not receive the article's address, whatever the page's policy is."""
+_SEND_NOTHING = 'referrerpolicy="no-referrer"'
 
 EMBED_KINDS = ("script", "iframe", "link")
 THEMES = ("auto", "light", "dark")
@@ -58,7 +65,7 @@ def script_snippet(
     looks = "".join(f' {name}="{value}"' for name, value in appearance.overrides.items())
     style = PLACEHOLDER_STYLE[appearance.effective_layout]
     return (
-        f'<script async src="{escape(public_url)}{src}"{held}></script>\n'
+        f'<script async src="{escape(public_url)}{src}" {_SEND_NOTHING}{held}></script>\n'
         f'<donation-card campaign="{campaign.id}" lang="{t.language}"{looks} style="{style}">'
         f"{_link(f'{public_url}/c/{campaign.id}', campaign, t)}</donation-card>"
     )
@@ -74,7 +81,7 @@ def iframe_snippet(public_url: str, campaign: Campaign, t: Translations, appeara
     return (
         f'<iframe src="{escape(frame_url(public_url, campaign, t, appearance))}" title="{escape(_name(campaign, t))}"'
         f' loading="lazy" width="100%" height="{height_px(layout, 400)}" style="border:0;height:{MIN_HEIGHT[layout]}"'
-        ' allow="payment *; publickey-credentials-get *; web-share; clipboard-write"></iframe>'
+        f' {_SEND_HOST_NAME} allow="payment *; publickey-credentials-get *; web-share; clipboard-write"></iframe>'
     )
 
 
@@ -84,7 +91,8 @@ def oembed_frame(
     """Return a frame with the attributes that WordPress keeps for an unknown provider."""
     return (
         f'<iframe src="{escape(frame_url(public_url, campaign, t, appearance))}" title="{escape(_name(campaign, t))}"'
-        f' width="{width}" height="{tall}" frameborder="0" marginwidth="0" marginheight="0" scrolling="no"></iframe>'
+        f' width="{width}" height="{tall}" frameborder="0" marginwidth="0" marginheight="0" scrolling="no"'
+        f" {_SEND_HOST_NAME}></iframe>"
     )
 
 
@@ -112,4 +120,4 @@ def _name(campaign: Campaign, t: Translations) -> str:
 
 
 def _link(address: str, campaign: Campaign, t: Translations) -> str:
-    return f'<a href="{escape(address)}">{escape(_name(campaign, t))}</a>'
+    return f'<a href="{escape(address)}" {_SEND_HOST_NAME}>{escape(_name(campaign, t))}</a>'

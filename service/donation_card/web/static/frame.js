@@ -1,5 +1,5 @@
 /**
- * Run the card in a frame of its own: send its height to the page around it.
+ * Run the card in a frame of its own: send its height to the page around it once it is drawn, or has failed.
  *
  * WordPress has its own messages (wp-includes/js/wp-embed.js): a height from 200 to 1,000 and a link that was followed, each
  * with the secret of this frame. Messages go to any origin, because a sandboxed frame cannot know who holds it; they are public.
@@ -10,10 +10,15 @@ const wordPressSecret = new URLSearchParams(location.hash.replace(/^#\??/, '')).
 /** Send a message to the page around the frame. @param {object} message */
 const postToParent = (message) => parent.postMessage(message, '*');
 
-/** Send the height of the card. */
+let reserved = 0;
+let width = 0;
+
+/** Send the height of the card, at least the one that the page reserved: otherwise what stands below would move up. */
 const postHeight = () => {
+  if (width !== innerWidth) reserved = width ? 0 : innerHeight; // another width needs another height
+  width = innerWidth;
   const height = Math.ceil(document.body.getBoundingClientRect().height);
-  postToParent({ type: 'donation-card:height', height });
+  postToParent({ type: 'donation-card:height', height: Math.max(reserved, height) });
   if (wordPressSecret) postToParent({ message: 'height', value: Math.min(1000, Math.max(200, height)), secret: wordPressSecret });
 };
 
@@ -26,17 +31,13 @@ const openLinkOutside = (event) => {
   postToParent({ message: 'link', value: link.href, secret: wordPressSecret });
 };
 
-/** Let the giving page open in place: the page around resizes this frame. The card reads the attribute when it is created. */
-const enableAutoHeight = () => {
-  const card = document.querySelector('donation-card:not([auto-height])');
-  card?.setAttribute('auto-height', '');
-  card?.replaceWith(card.cloneNode(true));
-};
-
-new ResizeObserver(postHeight).observe(document.body);
+const observer = new ResizeObserver(postHeight);
+for (const name of ['donation-card-ready', 'donation-card-error']) addEventListener(name, () => observer.observe(document.body));
+if (document.querySelector('donation-card')?.shadowRoot?.querySelector('.card')) observer.observe(document.body); // drawn before
 addEventListener('message', ({ source, data }) => {
   if (source !== parent) return;
-  if (data?.message === 'ready') postHeight();
-  if (data?.type === 'donation-card:resizable') enableAutoHeight();
+  if (data?.message === 'ready' && width) postHeight();
+  // The page around resizes this frame, so the giving page can open in place.
+  if (data?.type === 'donation-card:resizable') document.querySelector('donation-card')?.setAttribute('auto-height', '');
 });
 if (wordPressSecret) addEventListener('click', openLinkOutside, true);
