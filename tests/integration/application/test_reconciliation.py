@@ -353,9 +353,9 @@ def test_clock_40_days_ahead_for_8_seconds_does_no_harm(harness: TotalsHarness, 
         harness.ahead -= ahead
         for _ in range(4):
             await asyncio.to_thread(harness.give)
-        counted = metrics.future_instants.create()._value.get()
+        counted = metrics.future_instants.metric._value.get()
         await tick(worker)
-        assert metrics.future_instants.create()._value.get() > counted, "ClockWrong fires: deploy/alerts.test.yml"
+        assert metrics.future_instants.metric._value.get() > counted, "ClockWrong fires: deploy/alerts.test.yml"
         account = await worker.account.get()
         assert await worker.totals_store.totals(account, "roof") == Totals(100_00, 4)
         history = await worker.totals_store.sync_history(account)

@@ -66,10 +66,8 @@ def _is_of_account(event: dict[str, Any], account_id: str) -> bool:
     `account` is that of a connected account. An event of an organisation has a `context` instead: the path to its
     account, such as `org_1/acct_1`.
     """
-    for owner in (event.get("account"), event.get("context")):
-        if owner and str(owner).rpartition("/")[2] != account_id:
-            return False
-    return True
+    owners = filter(None, (event.get("account"), event.get("context")))
+    return all(str(owner).rpartition("/")[2] == account_id for owner in owners)
 
 
 class StripePayments:
