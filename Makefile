@@ -121,6 +121,7 @@ stress: .venv/dev.stamp
 		tests/integration/application/test_scenarios.py tests/integration/web/test_openapi.py
 	$(BIN)/python -m tests.soak.mutants
 	$(BIN)/python -m tests.soak.other_browsers
+	$(BIN)/python -m tests.soak.silent_frame
 	$(BIN)/python -m tests.soak.card_testing
 	$(BIN)/python -m tests.soak.reads_year
 	$(BIN)/python -m tests.soak.stress

@@ -173,7 +173,7 @@ def give(driver: Driver, article: str) -> str:
     driver.run(2, "(document.querySelector('form button').click(), 1)")
     until(1, "!document.getElementById('thanks').hidden")
     said = str(driver.run(1, "document.getElementById('thanks').innerText"))
-    driver.run(1, "(setTimeout(() => document.querySelector('#thanks .close').click()), 1)")
+    driver.run(1, "(setTimeout(() => document.querySelector('.close').click()), 1)")
     until(0, f"!{CARD}.querySelector('iframe') && {CARD}.activeElement === {CARD}.querySelector('.donate')")
     return said
 

@@ -36,7 +36,7 @@ from donation_card.domain.publication import (
     periods_around,
 )
 from donation_card.domain.rate_limits import Bucket
-from donation_card.domain.totals import ObjectKind, ObjectState, Totals
+from donation_card.domain.totals import ObjectKind, ObjectState, Totals, campaign_of
 from donation_card.errors import IgnoredEvent, Invalid, NotFound, PaymentsUnavailable, PaymentUnknown, TotalsUnavailable
 
 ACCOUNT = Account("acct_ada", livemode=False)
@@ -228,9 +228,8 @@ class FakeTotalsStore:
 
     async def register_campaigns(self, account: Account, campaigns: Iterable[str]) -> None:
         self._check_available()
-        names = self._registered.setdefault(account, {})
         for campaign in campaigns:
-            names.setdefault(campaign, str(next(self._ids)))
+            self._register(account, campaign)
 
     async def begin_sync(self, account: Account, campaign: str) -> SyncRun:
         totals = self._opened(account, campaign)
@@ -299,17 +298,22 @@ class FakeTotalsStore:
         self._check_available()
         key = account, campaign
         if key not in self._totals:
-            history, names = self._histories.get(account, SyncHistory()), self._registered.setdefault(account, {})
-            new = campaign not in names
-            names.setdefault(campaign, str(next(self._ids)))
+            history, names = self._histories.get(account, SyncHistory()), self._registered.get(account, {})
+            new = campaign_of(campaign) not in map(campaign_of, names)  # then it has no payment at Stripe
+            self._register(account, campaign)
             totals = self._totals[key] = _CampaignTotals()
             totals.current = self._new_generation(totals)
-            if new and history.last_rebuild_at is not None:  # it has no payment at Stripe
+            if new and history.last_rebuild_at is not None:
                 totals.generations[totals.current].cursor = history.last_sync_at
         return self._totals[key]
 
+    def _register(self, account: Account, name: str) -> None:
+        names = self._registered.setdefault(account, {})
+        known = {campaign_of(each): number for each, number in names.items()}
+        names.setdefault(name, known.get(campaign_of(name)) or str(next(self._ids)))
+
     def _registry(self, account: Account) -> str:
-        return " ".join(self._registered.get(account, {}).values())
+        return " ".join(sorted({*self._registered.get(account, {}).values()}))
 
     def _new_generation(self, totals: _CampaignTotals) -> str:
         name = f"{next(self._ids):016x}"

@@ -20,12 +20,24 @@ class ObjectKind(Enum):
     DISPUTE = "dispute"
 
 
+def totals_name(campaign: str, currency: str) -> str:
+    """Return the name of the totals of a campaign in one currency, such as `roof/EUR`.
+
+    Money of two currencies has two names, so it is never summed. The campaign file says which totals are shown.
+    """
+    return f"{campaign}/{currency}"
+
+
+def campaign_of(name: str) -> str:
+    return name.partition("/")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectState:
-    """One version of one Stripe object.
+    """One version of one Stripe object. `campaign` is the name of the totals to which it contributes.
 
     `payment` is the PaymentIntent that the object is or reverses. `amount` is what the object contributes, in minor
-    units of the campaign's currency. An object that was never seen has version 0 and contributes nothing.
+    units. An object that was never seen has version 0 and contributes nothing.
     """
 
     campaign: str

@@ -16,6 +16,7 @@ from donation_card.errors import (
     DonationCardError,
     Invalid,
     NotFound,
+    ProgressUnknown,
     RateLimited,
     TooLarge,
     Unavailable,
@@ -107,7 +108,7 @@ def problem_document(error: DonationCardError, status: int, t: Translations, req
     params = {name: value for name, value in error.params.items() if name != "warned_bank_countries"}  # for a page
     if "fallback_url" in params:
         problem["fallback_url"] = str(params.pop("fallback_url"))
-    if isinstance(error, ClientError) and params:
+    if isinstance(error, (ClientError, ProgressUnknown)) and params:
         problem["params"] = params
     return problem
 

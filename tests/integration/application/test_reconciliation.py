@@ -16,7 +16,7 @@ from donation_card.application.ports.payments import StripeRecord
 from donation_card.application.ports.totals import SyncHistory
 from donation_card.application.reconciliation import REBUILD_INTERVAL
 from donation_card.cli.main import cli
-from donation_card.domain.totals import Totals
+from donation_card.domain.totals import Totals, payment
 from donation_card.observability import metrics
 from redis import Redis
 from structlog.testing import capture_logs
@@ -221,7 +221,7 @@ def test_killed_rebuild_marks_and_leaves_nothing(harness: TotalsHarness, seen: i
         account = await worker.account.get()
         with pytest.raises(asyncio.CancelledError):
             await worker.reconciliation.run()
-        return await worker.totals_store.totals(account, "roof")
+        return await worker.totals_store.totals(account, "roof/EUR")
 
     assert harness.run(killed()) is None
     assert harness.pass_() == Totals(75_00, 3)
@@ -230,8 +230,8 @@ def test_killed_rebuild_marks_and_leaves_nothing(harness: TotalsHarness, seen: i
 # ── the command ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def rebuild(harness: TotalsHarness, *options: str) -> tuple[int, list[str]]:
-    """Gives the exit code and the campaign's line of the closing table."""
+def command(harness: TotalsHarness, *arguments: str) -> tuple[int, str]:
+    """Run a command of the service, and return its exit status and output."""
     environment = {
         "STRIPE_SECRET_KEY": KEY,
         "STRIPE_PUBLISHABLE_KEY": "pk_test_0123456789",
@@ -242,10 +242,16 @@ def rebuild(harness: TotalsHarness, *options: str) -> tuple[int, list[str]]:
         "SECRET_KEYS": "0123456789abcdef" * 2,
         "CAMPAIGNS_DIR": str(harness.campaigns),
     }
-    result = CliRunner().invoke(cli, ["rebuild", *options], env=environment)
-    lines = [line for line in result.output.splitlines() if line.startswith("roof")]
-    assert lines, result.output
-    return result.exit_code, lines[0].split()
+    result = CliRunner().invoke(cli, [*arguments], env=environment)
+    return result.exit_code, result.output
+
+
+def rebuild(harness: TotalsHarness, *options: str) -> tuple[int, list[str]]:
+    """Gives the exit code and the campaign's line of the closing table."""
+    status, output = command(harness, "rebuild", *options)
+    lines = [line for line in output.splitlines() if line.startswith("roof")]
+    assert lines, output
+    return status, lines[0].split()
 
 
 def test_rebuild_command_prints_totals_and_mismatch(harness: TotalsHarness) -> None:
@@ -256,6 +262,33 @@ def test_rebuild_command_prints_totals_and_mismatch(harness: TotalsHarness) -> N
     assert rebuild(harness, "--dry-run") == told
     assert rebuild(harness) == told, "the dry run has changed nothing"
     assert rebuild(harness) == (0, ["roof", "50.00", "EUR", "50.00", "EUR", "0.00", "EUR", "2"])
+
+
+def test_totals_command_shows_each_source_exactly(harness: TotalsHarness) -> None:
+    file = harness.campaigns / "roof.toml"
+    offline = '\n[[offline]]\ndate = 2026-01-02\namount = "37.50"\nsource = { en = "A fair", de = "Ein Markt" }\n'
+    file.write_text(file.read_text("utf-8") + offline, "utf-8")
+    harness.give()
+    assert command(harness, "totals", "roof")[0] == 1, "the total is not known yet"
+    harness.pass_()
+
+    async def give_yen() -> None:
+        worker = harness.worker()
+        account = await worker.account.get()
+        await worker.totals_store.apply(account, payment("roof/JPY", "pi_yen", 2_500))
+        await worker.reconciliation.rebuild()
+        await worker.totals_store.apply(account, payment("roof/JPY", "pi_yen", 2_500))
+
+    harness.run(give_yen())
+    status, output = command(harness, "totals", "roof")
+    assert status == 0
+    for line in (
+        "raised    62.50 EUR before fees",
+        "stripe    25.00 EUR in 1 payments",
+        "offline   37.50 EUR in 1 entries of the campaign file",
+        "other     2500 JPY in 1 payments, not shown: the file has EUR",
+    ):
+        assert line in output
 
 
 # ── a running service ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -97,7 +97,7 @@ class Shop:
     def totals(self) -> list[Totals | None]:
         async def main() -> list[Totals | None]:
             account = await self.worker.account.get()
-            return [await self.worker.totals_store.totals(account, campaign) for campaign in CAMPAIGNS]
+            return [await self.worker.totals_store.totals(account, f"{campaign}/EUR") for campaign in CAMPAIGNS]
 
         return self.harness.run(main())
 

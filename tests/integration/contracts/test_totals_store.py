@@ -184,11 +184,11 @@ async def test_sync_history_and_campaigns_are_stored(store: TotalsStore, account
 
 
 async def test_history_enters_only_an_account_with_the_same_campaigns(store: TotalsStore, account: Account) -> None:
-    await store.begin_sync(account, "roof")
+    await store.begin_sync(account, "roof/EUR")
     roof = await store.sync_history(account)
-    await store.begin_sync(account, "roof")
+    await store.begin_sync(account, "roof/EUR")
     assert await store.save_sync_history(account, replace(roof, last_sync_at=20, last_rebuild_at=10))
-    await store.begin_sync(account, "well")
+    await store.begin_sync(account, "well/EUR")
     assert not await store.save_sync_history(account, replace(roof, last_sync_at=40, last_rebuild_at=30))
     assert await store.sync_history(account) == SyncHistory(20, 10)
     both = await store.sync_history(account)
@@ -197,13 +197,13 @@ async def test_history_enters_only_an_account_with_the_same_campaigns(store: Tot
 
 
 async def test_registered_campaign_without_totals_is_unknown(store: TotalsStore, account: Account) -> None:
-    await store.register_campaigns(account, ["roof", "well"])
+    await store.register_campaigns(account, ["roof/EUR", "well/EUR"])
     before = await store.sync_history(account)
-    await store.register_campaigns(account, ["well"])
+    await store.register_campaigns(account, ["well/EUR"])
     await store.register_campaigns(account, [])
-    assert await store.campaigns(account) == {"roof", "well"}
+    assert await store.campaigns(account) == {"roof/EUR", "well/EUR"}
     assert await store.save_sync_history(account, replace(before, last_sync_at=20, last_rebuild_at=10))
-    assert (await store.begin_sync(account, "roof")).since is None
+    assert (await store.begin_sync(account, "roof/EUR")).since is None
 
 
 async def test_new_campaign_of_a_rebuilt_account_is_zero(store: TotalsStore, account: Account) -> None:
@@ -211,6 +211,16 @@ async def test_new_campaign_of_a_rebuilt_account_is_zero(store: TotalsStore, acc
     await store.save_sync_history(account, SyncHistory(now, now - 3600))
     assert (await store.begin_sync(account, "roof")).since == now
     assert await store.totals(account, "roof") == Totals(0, 0)
+
+
+async def test_total_in_a_new_currency_is_unknown_until_rebuilt(store: TotalsStore, account: Account) -> None:
+    now = int(time.time())
+    await store.save_sync_history(account, SyncHistory(now, now - 3600))
+    assert (await store.begin_sync(account, "roof/EUR")).since == now
+    assert (await store.begin_sync(account, "roof/JPY")).since is None
+    assert await store.totals(account, "roof/JPY") is None
+    assert (await store.begin_sync(account, "well/JPY")).since == now, "another campaign is new"
+    assert await store.campaigns(account) == {"roof/EUR", "roof/JPY", "well/JPY"}
 
 
 async def test_account_is_stored_for_its_key(store: TotalsStore, account: Account) -> None:

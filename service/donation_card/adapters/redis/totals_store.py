@@ -128,7 +128,7 @@ class RedisTotalsStore:
     async def campaigns(self, account: Account) -> set[str]:
         async with self._redis.within_deadline():
             fields: list[str] = await self._redis.execute("HKEYS", account_key(account))
-        return {field.removeprefix("campaign:") for field in fields if field.startswith("campaign:")}
+        return {field.removeprefix("totals:") for field in fields if field.startswith("totals:")}
 
     async def register_campaigns(self, account: Account, campaigns: Iterable[str]) -> None:
         async with self._redis.within_deadline():
@@ -353,7 +353,7 @@ def _entries(state: ObjectState, salt: str) -> tuple[bytes, bytes]:
 def _entry(kind: ObjectKind, object_id: str, salt: str) -> bytes:
     """Return 28 bytes for one object in one generation: 16 to find its entry, and 12 to hide its content.
 
-    See docs/decisions/0021-each-entry-in-redis-is-hidden-by-the-id-of-its-object.md.
+    See docs/decisions/0024-amounts-and-versions-in-redis-are-hidden.md.
     """
     if not salt:
         return b""
