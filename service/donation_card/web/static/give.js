@@ -119,7 +119,7 @@ let payment;
 let lastSessionToken = '';
 let pending = false;
 
-/** True if a donor who is here would miss a new stage. In a frame, the reader can have gone back to the article. */
+/** True if this page may take the focus. In a frame, the reader can have gone back to the article. */
 const hasReader = () => parent === window || document.hasFocus();
 
 /** Focus an element and scroll this page to it, but never the page around: it could see there which stage begins. @param {HTMLElement | null} element */
@@ -231,7 +231,7 @@ const showError = (text, code = '') => {
   if (!text) return;
   const radio = checkedRadio();
   const amountField = radio && radio.value !== 'custom' ? radio : customAmount;
-  focusHere(concernsAmount ? amountField : errorMessage);
+  if (hasReader()) focusHere(concernsAmount ? amountField : errorMessage);
 };
 
 /** Create a checkout session. @param {string} amount @param {string} [proof] @returns {Promise<CheckoutSession | Problem>} */
