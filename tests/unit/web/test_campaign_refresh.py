@@ -44,7 +44,7 @@ async def test_failing_campaign_delays_no_other(
     original = worker.store.publish_if_due
 
     async def publish_if_due(account: object, campaign: str, *rest: object, **options: object) -> PublishedTotal | None:
-        if campaign == failing:
+        if campaign == f"{failing}/EUR":
             raise error("kept back")
         return await original(account, campaign, *rest, **options)  # type: ignore[arg-type]
 
