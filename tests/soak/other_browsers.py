@@ -1,4 +1,6 @@
-"""Give in the article with Firefox and WebKitGTK: `python -m tests.soak.other_browsers [firefox] [webkit]`.
+"""Use the card with Firefox and WebKitGTK: `python -m tests.soak.other_browsers [firefox] [webkit]`.
+
+One gift inside the article, and the kinds of publishers' pages on which engines can differ.
 
 Both as Debian packages them: Firefox by WebDriver BiDi, its own remote protocol; WebKitGTK by its WebDriver. Presses
 are made by scripts inside the pages: this proves that everything runs; that fingers reach it, the tests in Chromium do.
@@ -19,8 +21,9 @@ from typing import Any, Protocol
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
+from tests.support.browser import Site
 from tests.support.campaign_states import cards
-from tests.support.installation import PAYS, eventually
+from tests.support.installation import PAYS, Installation, eventually
 from tests.support.screenshots import started_installation
 
 CARD = "document.querySelector('donation-card').shadowRoot"
@@ -32,6 +35,14 @@ class Driver(Protocol):
     def open(self, url: str) -> None: ...
     def run(self, depth: int, expression: str) -> Any:
         """Evaluate an expression in the article (0), the giving page (1) or the payment page (2)."""
+
+    def press(self, key: str) -> None:
+        """Press a key where the focus is."""
+
+
+def key_actions(key: str) -> list[dict[str, Any]]:
+    """Return the input of WebDriver and of WebDriver BiDi for one key (https://www.w3.org/TR/webdriver2/#actions)."""
+    return [{"type": "key", "id": "keys", "actions": [{"type": kind, "value": key} for kind in ("keyDown", "keyUp")]}]
 
 
 class Firefox:
@@ -62,6 +73,9 @@ class Firefox:
         if told["type"] == "exception":
             raise RuntimeError(told["exceptionDetails"]["text"])
         return told["result"].get("value")
+
+    def press(self, key: str) -> None:
+        self._send("input.performActions", context=self._top, actions=key_actions(key))
 
 
 class WebKit:
@@ -94,6 +108,10 @@ class WebKit:
             element = self._post(f"{self._session}/execute/sync", script=f"return {frame}", args=[])
             self._post(f"{self._session}/frame", id=element)
         return self._post(f"{self._session}/execute/sync", script=f"return {expression}", args=[])
+
+    def press(self, key: str) -> None:
+        self._post(f"{self._session}/frame", id=None)
+        self._post(f"{self._session}/actions", actions=key_actions(key))
 
     def close(self) -> None:
         self._client.delete(self._session)
@@ -145,37 +163,116 @@ def ended(command: list[str]) -> Iterator[None]:
         subprocess.run(["kill", "-KILL", "--", f"-{process.pid}"], check=False, stderr=subprocess.DEVNULL)
 
 
+def until(driver: Driver, depth: int, expression: str) -> None:
+    """Wait until an expression is true."""
+
+    def there() -> bool:
+        try:
+            return bool(driver.run(depth, f"!!({expression})"))
+        except (RuntimeError, IndexError, KeyError):
+            return False
+
+    eventually(there, expression, seconds=45)
+
+
+def check(driver: Driver, depth: int, expression: str) -> None:
+    assert driver.run(depth, f"!!({expression})"), expression
+
+
 def give(driver: Driver, article: str) -> str:
     """Give 25 inside the article and return the text of the thanks."""
-
-    def until(depth: int, expression: str) -> None:
-        def there() -> bool:
-            try:
-                return bool(driver.run(depth, f"!!({expression})"))
-            except (RuntimeError, IndexError, KeyError):
-                return False
-
-        eventually(there, expression, seconds=45)
 
     def fill(name: str, text: str) -> None:
         driver.run(2, f"(document.querySelector('[name={name}]').value = '{text}') && 1")
 
     driver.open(article)
-    until(0, f"{CARD}.querySelector('.card .donate').href")
-    driver.run(0, f"({CARD}.querySelector('.donate').click(), 1)")
-    until(1, "document.documentElement.hasAttribute('data-framed')")
+    open_giving_page(driver)
     driver.run(1, "(document.querySelector('input[value=\"25\"]').click(), 1)")
-    until(1, "document.getElementById('submit').textContent.includes('€25')")
+    until(driver, 1, "document.getElementById('submit').textContent.includes('€25')")
     driver.run(1, "(document.getElementById('submit').click(), 1)")
-    until(2, "document.querySelector('[name=number]')")
+    until(driver, 2, "document.querySelector('[name=number]')")
     fill("email", "ada@example.org")
     fill("number", PAYS)
     driver.run(2, "(document.querySelector('form button').click(), 1)")
-    until(1, "!document.getElementById('thanks').hidden")
+    until(driver, 1, "!document.getElementById('thanks').hidden")
     said = str(driver.run(1, "document.getElementById('thanks').innerText"))
-    driver.run(1, "(setTimeout(() => document.querySelector('#thanks .close').click()), 1)")
-    until(0, f"!{CARD}.querySelector('iframe') && {CARD}.activeElement === {CARD}.querySelector('.donate')")
+    driver.run(1, "(setTimeout(() => document.querySelector('.close').click()), 1)")
+    until(driver, 0, f"!{CARD}.querySelector('iframe') && {CARD}.activeElement === {CARD}.querySelector('.donate')")
     return said
+
+
+def open_giving_page(driver: Driver) -> None:
+    until(driver, 0, f"{CARD}.querySelector('.card .donate').href")
+    driver.run(0, f"({CARD}.querySelector('.donate').click(), 1)")
+    until(driver, 1, "document.documentElement.hasAttribute('data-framed')")
+
+
+def has_width_in_a_float(driver: Driver, installation: Installation, site: Site) -> None:
+    driver.open(site.publish(f'<div style="float:right">{cards(installation, ["begun"])}</div>'))
+    until(driver, 0, f"{CARD}.querySelector('.card').clientWidth > 230")
+    check(driver, 0, "document.documentElement.scrollWidth <= innerWidth")
+
+
+def follows_changed_attributes(driver: Driver, installation: Installation, site: Site) -> None:
+    driver.open(site.publish(cards(installation, ["begun"])))
+    until(driver, 0, f"{CARD}.querySelector('.donate').textContent === 'Donate'")
+    driver.run(0, f"({CARD}.host.lang = 'de', 1)")
+    until(driver, 0, f"{CARD}.querySelector('.donate').textContent === 'Spenden'")
+    driver.run(0, f"({CARD}.host.setAttribute('campaign', 'nobody'), 1)")
+    until(driver, 0, f"!{CARD}.querySelector('.donate') && document.querySelector('donation-card > a').offsetHeight")
+    driver.run(0, f"({CARD}.host.setAttribute('campaign', 'begun'), 1)")
+    until(driver, 0, f"{CARD}.querySelector('.donate') && !document.querySelector('donation-card > a').offsetHeight")
+
+
+def ignores_equal_attributes(driver: Driver, installation: Installation, site: Site) -> None:
+    driver.open(site.publish(cards(installation, ["begun"])))
+    open_giving_page(driver)
+    driver.run(1, "(document.getElementById('custom-amount').value = '37') && 1")
+    driver.run(0, f"({CARD}.host.setAttribute('campaign', 'begun'), {CARD}.host.lang = 'en', 1)")
+    driver.run(0, "(setTimeout(() => { window.waited = true }, 300), 1)")
+    until(driver, 0, "window.waited")
+    check(driver, 1, "document.getElementById('custom-amount').value === '37'")
+
+
+def leaves_the_focus_elsewhere(driver: Driver, installation: Installation, site: Site) -> None:
+    policy = f"frame-src 'none'; script-src {installation.service}"
+    comments = '<textarea id="comment"></textarea><p style="height:3000px">'
+    driver.open(site.publish(cards(installation, ["begun"]) + comments, content_security_policy=policy))
+    until(driver, 0, f"{CARD}.querySelector('.card .donate').href")
+    driver.run(0, f"({CARD}.querySelector('.donate').click(), document.getElementById('comment').focus(), 1)")
+    before = driver.run(0, "scrollY")
+    until(driver, 0, f"{CARD}.querySelector('.donate').textContent.includes('new tab')")
+    check(driver, 0, "document.activeElement.id === 'comment'")
+    assert driver.run(0, "scrollY") == before
+
+
+def closes_alone_on_escape(driver: Driver, installation: Installation, site: Site) -> None:
+    driver.open(site.publish(f'<dialog id="page" style="width:90%">{cards(installation, ["begun"])}</dialog>'))
+    driver.run(0, "(document.getElementById('page').showModal(), 1)")
+    open_giving_page(driver)
+    driver.run(0, f"({CARD}.querySelector('button').focus(), 1)")
+    driver.press("\ue00c")
+    until(driver, 0, f"!{CARD}.querySelector('iframe')")
+    check(driver, 0, f"{CARD}.activeElement === {CARD}.querySelector('.donate')")
+    check(driver, 0, "document.getElementById('page').open")
+
+
+def sends_no_height_before_the_card(driver: Driver, installation: Installation, site: Site) -> None:
+    listen = "<script>told = []; addEventListener('message', ({data}) => told.push(data.height))</script>"
+    frame = f'<iframe src="{installation.service}/c/begun/frame?lang=en" width="600" height="300"></iframe>'
+    driver.open(site.publish(f"<!doctype html>{listen}{frame}"))
+    until(driver, 0, "told.length")
+    check(driver, 0, "told.every((height) => height > 400)")
+
+
+SITUATIONS = (
+    has_width_in_a_float,
+    follows_changed_attributes,
+    ignores_equal_attributes,
+    leaves_the_focus_elsewhere,
+    closes_alone_on_escape,
+    sends_no_height_before_the_card,
+)
 
 
 def main(wanted: list[str]) -> None:
@@ -186,7 +283,9 @@ def main(wanted: list[str]) -> None:
             said = give(driver, site.publish(cards(installation, ["begun"])))
             assert "€25 is counted" in said, said
             assert installation.paid("begun") == (2500, 1)
-        print(f"{browser.__name__:10} a gift of €25 inside the article, thanked for and counted")
+            for situation in SITUATIONS:
+                situation(driver, installation, site)
+        print(f"{browser.__name__:10} a gift of €25 inside the article, and {len(SITUATIONS)} kinds of pages")
 
 
 if __name__ == "__main__":

@@ -198,7 +198,8 @@ class Year:
             await self.recorder.record(record, "webhook")
         self._webhooks.clear()
         await self.reconciliation.run_if_due()
-        if self.progress.stale_ids():
+        progress = self.progress.get(ROOF)
+        if progress is None or progress.stale:
             await self.progress.refresh(ROOF)
 
     def _after(self, seconds: float, action: Callable[[], None]) -> None:

@@ -88,7 +88,7 @@ class StripePayments:
         if self._account_id:
             return Account(self._account_id, self._livemode)
         found = await call(self._client.v1.accounts.retrieve_current_async())
-        with mapped_parse_errors():
+        async with mapped_parse_errors():
             return Account(found.id, self._livemode)
 
     async def create_session(self, order: CheckoutOrder, idempotency_key: str) -> CheckoutSession:
@@ -97,7 +97,7 @@ class StripePayments:
                 create_params(order), options={"idempotency_key": idempotency_key}
             )
         )
-        with mapped_parse_errors():
+        async with mapped_parse_errors():
             replayed = (
                 created.last_response is not None and created.last_response.headers.get("idempotent-replayed") == "true"
             )
@@ -108,7 +108,7 @@ class StripePayments:
 
     async def get_session(self, session_id: str) -> CheckoutSession:
         found = await call(self._client.v1.checkout.sessions.retrieve_async(session_id))
-        with mapped_parse_errors():
+        async with mapped_parse_errors():
             return parse_session(found.to_dict())
 
     async def expire_session(self, session_id: str) -> CheckoutSession:
@@ -116,7 +116,7 @@ class StripePayments:
             found = await call(self._client.v1.checkout.sessions.expire_async(session_id))
         except StripeRejectedRequest:  # the session is not open
             return await self.get_session(session_id)
-        with mapped_parse_errors():
+        async with mapped_parse_errors():
             return parse_session(found.to_dict())
 
     async def attribution(self, payment_intent: str) -> Attribution | None:
@@ -135,7 +135,7 @@ class StripePayments:
             raise PaymentUnknown(reason="not_found") from error
         except TimeoutError as error:
             raise PaymentsUnavailable(reason="TimeoutError") from error
-        with mapped_parse_errors():
+        async with mapped_parse_errors():
             if page.data:
                 return parse_attribution(page.data[0].to_dict())
             if found.created > time.time() - _LISTING_DELAY:
