@@ -95,6 +95,13 @@ def test_language_changed_before_the_answer_wins(page, installation, site, aroun
     expect(donate(page)).to_have_text("Spenden")
 
 
+def test_language_of_the_page_is_followed(page, installation, site):
+    page.goto(page_with(installation, site, card(installation)))
+    expect(donate(page)).to_have_text("Donate")
+    page.evaluate("document.documentElement.lang = 'de'")
+    expect(donate(page)).to_have_text("Spenden")
+
+
 def test_late_answer_of_another_campaign_is_not_drawn(page, installation, site):
     held = Held(page, "/begun")
     page.goto(page_with(installation, site, card(installation)))
