@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 from donation_card.adapters.stripe.payments import StripePayments
-from donation_card.application.ports.payments import CheckoutOrder, UiMode
+from donation_card.application.ports.payments import CheckoutOrder, PaymentPage, UiMode
 from donation_card.domain.money import Money
 
 from bench.running import Row, Service, service_running
@@ -74,10 +74,6 @@ def order() -> CheckoutOrder:
         site="other",
         attempt_id=uuid.uuid4().hex,
         amount=Money(25_00, "EUR"),
-        ui_mode=UiMode.EMBEDDED,
-        description="Donation",
-        locale="en",
         expires_at=int(time.time()) + 91 * 60,
-        success_url=None,
-        cancel_url=None,
+        page=PaymentPage(UiMode.EMBEDDED, "Donation", "en"),
     )

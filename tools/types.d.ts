@@ -252,6 +252,7 @@ interface GivingPageTexts {
   failed: string;
   challenge_running: string;
   challenge_failed: string;
+  sandboxed: string;
 }
 
 interface Window {

@@ -1,41 +1,45 @@
-/*! <donation-card> 0.1.0, MIT licence. Readable source: /widget/v1/source/donation-card.js */
+/*! <donation-card> 0.1.0, MIT. /widget/v1/source/donation-card.js */
 /**
  * Show one campaign inside somebody else's article: what it needs, how much is raised, and a way to give.
  *
  *   <script async src="https://HOST/widget/v1/donation-card.js"></script>
  *   <donation-card campaign="vitaly"><a href="https://HOST/c/vitaly">Give</a></donation-card>
  *
+ * The card is a small state machine. `#update` runs after every change and derives what is shown from three inputs:
+ * 1. `#wanted`: service, campaign and language, read from the attributes and the link when they are needed.
+ * 2. `#answer`: the last good response. While another campaign is wanted, or after a failure, the link is shown instead.
+ * 3. `#way`: what this page permits. Donate opens a frame here, else a tab; in a sandbox without tabs it shows the address.
+ * A response to a request that is no longer wanted is ignored. The card writes only into its shadow root.
+ *
  * The card sets no cookie, stores nothing, defines no global and makes one request. The giving page opens in a frame of HOST
  * that the article cannot read. The link inside works before the card is drawn, without it and after an error.
  * The attributes, events, custom properties and parts are described in docs/embed.md.
  */
-'use strict';
 {
   // The service replaces this text with the minified donation-card.css. As it stands here, the card works without styles.
   const CSS = '@import "donation-card.css"';
 
-  /** @type {any} `currentScript` is null in a module. */
-  const script = document.currentScript ?? document.querySelector('script[src*="donation-card.js"]');
-  const scriptOrigin = script?.src && new URL(script.src).origin;
-  const { saveData } = /** @type {any} */ (navigator).connection ?? {};
+  const saveData = /** @type {any} */ (navigator).connection?.saveData;
+
+  /** @typedef {{origin?: string | undefined, campaign: string, url: string}} CampaignRequest Addresses; empty while a part is unknown. */
 
   class DonationCard extends HTMLElement {
-    static observedAttributes = ['campaign', 'lang', 'api-origin'];
-
-    /** @type {CampaignCard | undefined} The last valid response. */ #campaign;
+    /** @type {CampaignCard | undefined} The last good response. */ #answer;
+    /** @type {CampaignRequest | undefined} The request of that response. */ #answered;
+    /** @type {CampaignRequest | undefined} The newest request. */ #requested;
+    /** The language around the card. When it changes, it replaces the reader's choice. */ #pageLanguage = '';
+    #chosenLanguage = '';
+    /** @type {'' | 'tab' | 'address'} Where Donate leads after something was blocked. */ #fallbackWay = '';
+    /** The answer and the way to give, as they were drawn last. */ #drawn = '';
+    #isNearViewport = false;
+    #refreshTimer = 0;
     /** @type {HTMLIFrameElement | undefined} */ #iframe;
     /** @type {MessagePort | undefined} */ #port;
-    // A frame around the card may have no room for the giving page; a cross-origin isolated page cannot load Stripe.
-    #linkOnly = (parent !== window && !this.hasAttribute('auto-height')) || crossOriginIsolated;
-    #isNearViewport = false;
-    #chosenLanguage = '';
-    #requestCount = 0;
-    #refreshTimer = 0;
-    #frameTimer = 0;
-    #observer = new IntersectionObserver(([entry]) => {
+    #viewportObserver = new IntersectionObserver(([entry]) => {
       this.#isNearViewport = !!entry?.isIntersecting;
-      if (this.#isNearViewport && !this.#campaign) this.#load();
+      if (this.#isNearViewport && !this.#root.parentNode) this.#load();
     }, { rootMargin: '600px' });
+    #changeObserver = new MutationObserver(() => this.#update()); // once for all changes of a task
 
     // Each key is a field of the card's JSON or of its `labels`.
     #texts = {
@@ -71,139 +75,187 @@
           createElement('div', { class: 'column' }, this.#needs, this.#texts.notice, this.#donateLink)),
         createElement('small', { class: 'footer' }, this.#texts.privacy_note, this.#languageSelect)));
     #root = createElement('div', { class: 'root' }, this.#card);
-    #fallback = createElement('slot', { name: 'link' });
+    #slot = createElement('slot');
+    // In a manual slot the link of the article can be hidden without an attribute on it.
+    #shadow = this.attachShadow({ mode: 'open', slotAssignment: 'manual' });
 
-    /** Attach the shadow root, which shows the link of the article until the first response. */
+    /** Prepare the shadow root, which shows the link of the article until the first response. */
     constructor() {
       super();
-      const shadow = this.attachShadow({ mode: 'open' });
-      shadow.adoptedStyleSheets = [styleSheet];
-      shadow.append(this.#fallback, createElement('slot'));
+      this.#shadow.append(this.#slot);
+      this.adoptedCallback();
       this.#donateLink.onclick = (event) => this.#open(event);
       this.#donateLink.onpointerenter = this.#donateLink.onfocus = () => saveData || this.#preloadFrame();
-      this.#closeButton.onclick = () => this.#dialog.close();
-      this.#dialog.onkeydown = ({ key }) => key === 'Escape' && this.#dialog.close();
-      this.#dialog.onclose = () => this.#closed();
+      this.#closeButton.onclick = this.#dialog.onclose = () => this.#close();
+      this.#dialog.onkeydown = (event) => {
+        if (event.key !== 'Escape') return;
+        event.preventDefault(); // a dialog of the article, around the card, stays open
+        event.stopPropagation();
+        this.#close();
+      };
       this.#languageSelect.onchange = () => {
         this.#chosenLanguage = this.#languageSelect.value;
-        this.attributeChangedCallback();
+        this.#update();
       };
     }
 
-    /** Start to watch the viewport. */
+    /** Take a style sheet of this document, to which the page's `style-src` does not apply. Another document drops it. */
+    adoptedCallback() {
+      const view = this.ownerDocument.defaultView;
+      if (!view) return;
+      const styleSheet = new view.CSSStyleSheet();
+      styleSheet.replaceSync(CSS);
+      this.#shadow.adoptedStyleSheets = [styleSheet];
+    }
+
+    /** Start to watch the viewport, the attributes and the content. */
     connectedCallback() {
-      this.#observer.observe(this);
+      this.#viewportObserver.observe(this);
+      const attributeFilter = ['campaign', 'lang', 'api-origin', 'auto-height', 'href'];
+      this.#changeObserver.observe(this, { childList: true, subtree: true, attributeFilter });
+      this.#update();
       this.#scheduleRefresh();
     }
 
-    /** Load the campaign again, in the new language or from the new address. */
-    attributeChangedCallback() {
-      if (!this.#campaign) return;
-      this.#removeFrame();
-      this.#load();
+    /** Keep the giving page open in `moveBefore`. Without this method, the card would be disconnected. */
+    connectedMoveCallback() {
+      this.#update();
     }
 
     /** Stop timers, observers and the frame. */
     disconnectedCallback() {
-      this.#observer.disconnect();
+      this.#viewportObserver.disconnect();
+      this.#changeObserver.disconnect();
       this.#isNearViewport = false;
       clearTimeout(this.#refreshTimer);
       this.#removeFrame();
     }
 
-    /**
-     * Return the fallback link. After an unclosed tag the article's other links are children of the card too.
-     * @returns {HTMLAnchorElement | null}
-     */
+    /** Return the fallback link. After an unclosed tag the article's other links are children of the card too. */
     get #link() {
-      return this.querySelector(`:scope > a[href*="/c/${this.getAttribute('campaign') ?? ''}"]`);
+      const links = [.../** @type {NodeListOf<HTMLAnchorElement>} */ (this.querySelectorAll(':scope > a[href*="/c/"]'))];
+      return links.find((link) => campaignOf(link) === this.getAttribute('campaign')) ?? links[0];
     }
 
-    /** Return the origin of the service: from the attribute, the link or the script. */
-    get #origin() {
-      return new URL(this.getAttribute('api-origin') || this.#link?.href || scriptOrigin, document.baseURI).origin;
+    /** Return the request for what the attributes say now. The link and the script complete them. @returns {CampaignRequest} */
+    get #wanted() {
+      const link = this.#link;
+      const origin = originOf(this.getAttribute('api-origin')) ?? link?.origin ?? scriptOrigin;
+      const id = this.getAttribute('campaign') || (link && campaignOf(link));
+      const campaign = origin && id ? `${origin}/v1/campaigns/${encodeURIComponent(id)}` : '';
+      return { origin, campaign, url: campaign && `${campaign}?lang=${this.#chosenLanguage || languageOf(this) || 'en'}` };
+    }
+
+    /**
+     * Return where Donate leads on this page. A frame around the card may have no room for the giving page. Stripe's page does not
+     * load in an isolated page. The giving page ignores messages of a card that another window has adopted.
+     */
+    get #way() {
+      const hasRoom = parent === window || this.hasAttribute('auto-height');
+      const isPermitted = !crossOriginIsolated && origin !== 'null' && this.ownerDocument === document;
+      return this.#fallbackWay || (hasRoom && isPermitted ? 'frame' : 'tab');
     }
 
     /** Return the address of the giving page, in the language of the card. */
     get #donateUrl() {
-      return `${this.#origin}${this.#campaign?.urls.donate}?lang=${this.#campaign?.lang}`;
+      return `${this.#answered?.origin}${this.#answer?.urls.donate}?lang=${this.#answer?.lang}`;
     }
 
-    /** Fetch the campaign and draw it if it changed. The newest request wins. @param {RequestCache} cache */
+    /** Follow a change: request what is missing. Show the card if its answer is about the wanted campaign, else the link. */
+    #update() {
+      const language = languageOf(this);
+      if (language !== this.#pageLanguage) this.#chosenLanguage = '';
+      this.#pageLanguage = language;
+      const { url, campaign } = this.#wanted;
+      if (url && url !== this.#requested?.url && (this.#isNearViewport || this.#answer)) this.#load();
+      const answer = campaign === this.#answered?.campaign && this.#answer;
+      const link = answer && this.#link;
+      if (answer) {
+        const state = this.#way + JSON.stringify(answer);
+        if (state !== this.#drawn) this.#draw(answer);
+        this.#drawn = state;
+        if (!this.#root.parentNode) this.#shadow.prepend(this.#root);
+      } else {
+        this.#removeFrame();
+        this.#root.remove();
+      }
+      // What follows an unclosed tag stays too.
+      this.#slot.assign(.../** @type {Element[]} */ ([...this.childNodes].filter((node) => node !== link)));
+    }
+
+    /** Request what is wanted now. Accept the answer unless something else is wanted meanwhile. @param {RequestCache} cache */
     async #load(cache = 'default') {
-      const request = ++this.#requestCount;
-      if (!this.#link && document.readyState === 'loading') {
-        await new Promise((resolve) => addEventListener('DOMContentLoaded', resolve));
+      if (!this.#wanted.url) await parsed; // the link may follow
+      const request = (this.#requested = this.#wanted);
+      let error = 'no service: add the link or api-origin';
+      const answer = request.url && (await fetchShared(request.url, cache).catch((reason) => {
+        error = `${reason} (CSP: connect-src ${request.origin})`;
+      }));
+      if (request !== this.#requested) return;
+      if (request.url !== this.#wanted.url) return this.#update();
+      const isFirst = !this.#root.parentNode;
+      if (answer) {
+        this.#answer = answer;
+        this.#answered = request;
+      } else if (request.url !== this.#answered?.url) {
+        if (!this.#chosenLanguage && !this.#dialog.open) this.#answered = undefined; // no card in another language than wanted
+        this.#chosenLanguage = '';
+        this.#languageSelect.value = this.#root.lang;
       }
-      const link = this.#link;
-      link?.setAttribute('slot', 'link');
-      const id = this.getAttribute('campaign') ?? link?.pathname.split('/')[2];
-      try {
-        const lang = this.#chosenLanguage || languageOf(this) || 'en';
-        const campaign = await fetchShared(`${this.#origin}/v1/campaigns/${id}?lang=${lang}`, cache);
-        if (request === this.#requestCount && JSON.stringify(campaign) !== JSON.stringify(this.#campaign)) this.#draw(campaign);
-      } catch (error) {
-        if (request !== this.#requestCount) return;
-        this.#languageSelect.value = this.#chosenLanguage = this.#campaign?.lang ?? '';
-        this.#fail(`${error} (CSP: connect-src ${this.#origin})`);
-      }
+      this.#update();
+      if (!answer) this.#fail(error);
+      else if (isFirst) this.#emit('ready');
       this.#scheduleRefresh();
     }
 
     /** Plan the next request: when the public total may have changed, and only while the card can be seen. */
     #scheduleRefresh() {
       clearTimeout(this.#refreshTimer);
-      if (!this.#campaign || !this.isConnected || saveData) return;
-      const next = this.#campaign.progress.next_update_at;
-      const jitter = Math.random() * 1e4; // so that not all readers send their requests in the same second
-      const delay = next ? Math.max(6e4, Date.parse(next) - Date.now() + jitter || 0) : 1e4;
+      if (!this.#answer || !this.isConnected || saveData) return;
+      const next = this.#answer.progress.next_update_at;
+      // A random part, so that not all readers send their requests in the same second.
+      const delay = next ? Math.max(6e4, Date.parse(next) - Date.now() + Math.random() * 1e4 || 0) : 1e4;
       this.#refreshTimer = setTimeout(() => {
         if (this.#isNearViewport && !document.hidden) this.#load('no-cache');
         else this.#scheduleRefresh();
       }, Math.min(delay, 1e9)); // setTimeout overflows at 2 ** 31
     }
 
-    /** Draw a response; the first one replaces the link. @param {CampaignCard} campaign */
-    #draw(campaign) {
-      const { progress, labels, languages, lang, dir, status, story } = campaign;
-      const isOpen = status === 'open';
-      const opensHere = isOpen && !this.#linkOnly;
-      this.#campaign = campaign;
+    /** Draw a response. @param {CampaignCard} answer */
+    #draw(answer) {
+      const { progress, labels, languages, lang, dir, status, story } = answer;
+      if (!this.#dialog.open) this.#removeFrame(); // it can be preloaded in another language
       Object.assign(this.#root, { lang, dir });
       this.#card.className = `card ${status}`;
       this.#story.replaceChildren(...story.map((text) => createElement('p', {}, text)));
       if (story.length) this.#story.prepend(this.#texts.story);
       this.#total.replaceChildren(createElement('b', {}, progress.raised_text), progress.goal_text);
-      this.#drawNeeds(campaign);
+      this.#drawNeeds(answer);
+      const isOpen = status === 'open';
+      const way = this.#way;
       /** @type {Record<string, any>} */
       const texts = {
-        ...campaign,
+        ...answer,
         ...labels,
         as_of_text: progress.as_of_text,
-        donate: opensHere ? labels.donate : isOpen && labels.new_tab,
-        privacy_note: opensHere && labels.privacy_note,
+        donate: isOpen && { frame: labels.donate, tab: labels.new_tab, address: this.#donateUrl }[way],
+        privacy_note: isOpen && way === 'frame' && labels.privacy_note,
       };
       // The style sheet hides empty elements.
       for (const [name, element] of Object.entries(this.#texts)) element.textContent = texts[name] || '';
       this.#donateLink.href = this.#donateUrl;
-      if (this.#languageSelect.value !== lang) {
-        this.#languageSelect.replaceChildren(...languages.map(({ lang, name }) => createElement('option', { value: lang, lang }, name)));
-        this.#languageSelect.value = lang;
-        this.#languageSelect.hidden = languages.length < 2;
-      }
-      this.#languageSelect.setAttribute('aria-label', labels.language);
-      this.#closeButton.title = labels.close;
-      if (this.#fallback.isConnected) {
-        this.#fallback.replaceWith(this.#root);
-        this.#emit('ready');
-      }
+      this.#languageSelect.replaceChildren(...languages.map(({ lang, name }) => createElement('option', { value: lang, lang }, name)));
+      this.#languageSelect.value = lang;
+      this.#languageSelect.hidden = languages.length < 2;
+      this.#languageSelect.ariaLabel = labels.language;
+      this.#closeButton.title = this.#closeButton.ariaLabel = labels.close;
     }
 
     /** Draw the list of needs and the segments of the bar. @param {CampaignCard} campaign */
     #drawNeeds({ needs, progress, labels }) {
-      this.#bar.setAttribute('aria-valuenow', `${progress.percent}`);
-      this.#bar.setAttribute('aria-valuetext', progress.aria_text);
-      this.#needs.setAttribute('aria-label', labels.needs);
+      this.#bar.ariaValueNow = `${progress.percent}`;
+      this.#bar.ariaValueText = progress.aria_text;
+      this.#needs.ariaLabel = labels.needs;
       this.#needs.replaceChildren(...needs.map((need, index) => {
         const item = createElement('li', { class: need.status },
           createElement('i'),
@@ -217,58 +269,83 @@
           `--goal-percent:${need.goal_fraction * 100};--funded-percent:${need.funded_fraction * 100}%`;
         return item;
       }));
+      [...this.#bar.children].slice(needs.length).forEach((segment) => segment.remove());
     }
 
     /** Load the giving page into the closed dialog. */
     #preloadFrame() {
-      if (this.#iframe || this.#linkOnly || !this.#campaign) return;
-      const isDark = parseInt(getComputedStyle(this.#card).backgroundColor.slice(4)) < 99;
-      this.#iframe = createElement('iframe', {
-        src: `${this.#donateUrl}#${isDark ? 'dark' : 'light'}`,
-        title: this.#campaign.labels.dialog_title,
+      if (this.#iframe || !this.#answer || this.#way !== 'frame') return;
+      const frame = (this.#iframe = createElement('iframe', {
+        src: `${this.#donateUrl}#${this.#isDark ? 'dark' : 'light'}`,
+        title: this.#answer.labels.dialog_title,
         allow: 'payment *; publickey-credentials-get *; web-share; clipboard-write',
         referrerpolicy: 'strict-origin', // donations are counted by site
-      });
+      }));
+      // The giving page is ready before it has loaded. Anything else never is: an error, a filter, what a CSP leaves.
+      const abandonUnlessReady = () => this.#port || frame !== this.#iframe || this.#abandonFrame();
+      frame.onload = () => setTimeout(abandonUnlessReady, 1e3);
+      setTimeout(abandonUnlessReady, 8e3);
       addEventListener('message', this);
-      document.addEventListener('securitypolicyviolation', this);
-      this.#dialog.append(this.#iframe);
+      this.#dialog.append(frame);
+    }
+
+    /** True if the paper is dark, in any notation of colour. A transparent paper shows the page. */
+    get #isDark() {
+      this.#root.style.color = `color-mix(in lab, ${getComputedStyle(this.#card).backgroundColor} 90%, Canvas)`;
+      return parseFloat(getComputedStyle(this.#root).color.slice(4)) < 50; // `lab(L a b)`
     }
 
     /** Open the giving page inside the card, or let the link open it in a tab. @param {MouseEvent} event */
     #open(event) {
       if (event.metaKey || event.ctrlKey || event.shiftKey) return;
-      if (this.#linkOnly) {
-        // In a sandbox without popups the reader can copy the address.
-        if (!open('', 'donation-card')) this.#donateLink.textContent = this.#donateUrl;
-        return;
+      if (this.#way !== 'frame') {
+        const tab = open('', 'donation-card');
+        if (tab && !isSandboxed(tab)) return;
+        event.preventDefault(); // a sandboxed tab would show an error, because the giving page isolates itself
+        tab?.close();
+        this.#fallbackWay = 'address';
+        this.#update();
+        return this.#fail('sandbox: allow-popups allow-popups-to-escape-sandbox');
       }
       event.preventDefault();
       if (!this.#emit('open')) return;
       this.#preloadFrame();
-      if (this.#root.clientWidth < 480 && parent === window) this.#dialog.showModal();
-      else this.#dialog.show();
-      if (this.#card.getBoundingClientRect().top < 0) this.#card.scrollIntoView();
-      this.#iframe?.focus();
+      const isModal = this.#root.clientWidth < 480 && parent === window;
+      if (isModal) this.#dialog.showModal();
+      else this.#dialog.open = true; // `show()` would move the focus, and `close()` would move it back
+      this.#iframe?.focus({ preventScroll: true });
+      if (!isModal) this.#scrollIntoView();
       this.#port?.postMessage({ type: 'focus' });
-      if (!this.#port) this.#frameTimer = setTimeout(() => this.#abandonFrame(), 8e3);
     }
 
-    /** Return the focus to the article, then show the new total. Focus moves first: it may be inside the frame. */
-    #closed() {
-      if (!this.isConnected) return;
-      this.#donateLink.focus();
+    /** Scroll until the top of the card is in the window, below any header that covers it. */
+    #scrollIntoView() {
+      const root = /** @type {Document} */ (this.getRootNode());
+      const isCovered = () => {
+        const { x, y } = this.#card.getBoundingClientRect();
+        return root.elementFromPoint(x + 40, y + 2) !== this;
+      };
+      for (let margin = 16; margin < innerHeight / 2 && isCovered(); margin += 16) {
+        this.#card.style.scrollMarginTop = `${margin}px`;
+        this.#card.scrollIntoView({ behavior: 'instant' });
+      }
+    }
+
+    /** Close the giving page because the reader wants it, then show the new total. */
+    #close() {
+      if (!this.#iframe) return; // this follows `#removeFrame`
       this.#removeFrame();
       this.#load('reload');
-      if (this.#campaign?.progress.next_update_at) return;
+      if (this.#answer?.progress.next_update_at) return;
       setTimeout(() => this.isConnected && this.#load('reload'), 2e3); // an immediate total waits for Stripe's webhook
     }
 
-    /** Close the dialog and remove the frame with its listeners. */
+    /** Remove the frame with its listeners. Return the focus to Donate if it is in the frame. */
     #removeFrame() {
+      const hadFocus = this.#dialog.contains(this.#shadow.activeElement);
       this.#dialog.close();
-      clearTimeout(this.#frameTimer);
+      if (hadFocus) this.#donateLink.focus({ preventScroll: true });
       removeEventListener('message', this);
-      document.removeEventListener('securitypolicyviolation', this);
       this.#port?.close();
       this.#iframe?.remove();
       this.#port = this.#iframe = undefined;
@@ -276,41 +353,28 @@
 
     /** From now on, open the giving page in a tab, because the frame did not load. */
     #abandonFrame() {
-      this.#linkOnly = true;
-      if (this.#campaign) this.#draw(this.#campaign);
-      this.#fail(`the giving page was not framed (CSP: frame-src ${this.#origin})`);
+      this.#fallbackWay = 'tab';
       this.#removeFrame();
+      this.#update();
+      this.#fail(`no giving page in the frame (CSP: frame-src ${this.#answered?.origin})`);
     }
 
-    /** Handle a message to this page, or a violation of its CSP. @param {Event} event */
-    handleEvent(event) {
-      if (event instanceof MessageEvent) this.#handleMessage(event);
-      if (event instanceof SecurityPolicyViolationEvent) this.#handleViolation(event);
-    }
-
-    /** Connect to the giving page when it is ready. @param {MessageEvent} event */
-    #handleMessage({ source, origin, data }) {
-      const frame = this.#iframe?.contentWindow;
-      if (frame && source === frame && origin === this.#origin && data?.type === 'donation-card:ready') this.#connect(frame);
-    }
-
-    /** Abandon the frame if the page's CSP forbids it. @param {SecurityPolicyViolationEvent} event */
-    #handleViolation({ effectiveDirective, blockedURI }) {
-      if (effectiveDirective === 'frame-src' && blockedURI.startsWith(this.#origin) && !this.#port) this.#abandonFrame();
-    }
-
-    /** Open a channel to the giving page. The article can read it, so it carries no amount. @param {Window} frame */
-    #connect(frame) {
-      clearTimeout(this.#frameTimer);
+    /**
+     * Open a channel to the giving page when it is ready. The article can read the channel, so it carries no amount.
+     * @param {MessageEvent} event
+     */
+    handleEvent({ source, origin, data }) {
+      const frame = this.#iframe;
+      if (!frame || source !== frame.contentWindow || origin !== this.#answered?.origin || data?.type !== 'donation-card:ready') return;
       const { port1, port2 } = new MessageChannel();
       this.#port = port1;
       port1.onmessage = ({ data }) => {
-        if (data?.type === 'height' && this.#iframe) this.#iframe.style.height = `${Math.min(+data.height || 0, 5000)}px`;
-        if (data?.type === 'close') this.#dialog.close();
-        if (data?.type === 'complete' && this.#campaign?.emit_complete_event) this.#emit('complete');
+        if (data?.type === 'height') frame.style.height = `${Math.min(+data.height || 0, 5000)}px`;
+        if (data?.type === 'close') this.#close();
+        if (data?.type === 'complete' && this.#answer?.emit_complete_event) this.#emit('complete');
       };
-      frame.postMessage({ type: 'donation-card:connect', v: 1 }, this.#origin, [port2]);
-      if (this.#dialog.open) port1.postMessage({ type: 'focus' });
+      frame.contentWindow?.postMessage({ type: 'donation-card:connect', v: 1 }, origin, [port2]);
+      if (this.#dialog.contains(this.#shadow.activeElement)) port1.postMessage({ type: 'focus' });
     }
 
     /** Report an error: an event, and a console line with the attribute `debug`. @param {string} reason */
@@ -321,7 +385,7 @@
 
     /** Dispatch `donation-card-<name>`. Return false if `open` was cancelled. @param {string} name */
     #emit(name) {
-      return this.dispatchEvent(new CustomEvent(`donation-card-${name}`, { bubbles: true, composed: true, cancelable: name === 'open' }));
+      return this.dispatchEvent(new Event(`donation-card-${name}`, { bubbles: true, composed: true, cancelable: true }));
     }
   }
 
@@ -364,7 +428,7 @@
     const signal = AbortSignal.timeout(8e3);
     const response = await fetch(url, { cache, credentials: 'omit', referrerPolicy: 'no-referrer', signal });
     const card = await response.json();
-    if (!response.ok || !isValidCard(card)) throw new TypeError(`${url}: ${response.status}`);
+    if (!response.ok || !isValidCard(card)) throw `${url}: ${response.status}`;
     return card;
   };
 
@@ -386,25 +450,58 @@
     return [...new Set((lang ? [lang] : navigator.languages).map((tag) => tag.replace(/[^a-z].*/i, '')))].join();
   };
 
-  /**
-   * Turn a link to a campaign with `#card`, alone in its paragraph, into a card.
-   * Content management systems strip unknown tags, but rarely links.
-   */
-  const upgradeCardLinks = () => {
-    for (const link of document.links) {
-      const block = link.closest('p,div,figure');
-      const isAlone = link.parentNode === block && block?.textContent?.trim() === link.textContent?.trim();
-      if (link.hash === '#card' && link.origin === scriptOrigin && isAlone) {
-        const card = createElement('donation-card');
-        link.replaceWith(card);
-        card.append(link);
-      }
+  /** Return the origin of an address, or undefined if it is no address. @param {string | null} address */
+  const originOf = (address) => {
+    try {
+      return new URL(address ?? '').origin;
+    } catch {
+      return undefined;
     }
   };
 
-  const styleSheet = new CSSStyleSheet(); // the page's `style-src` does not apply to it
-  styleSheet.replaceSync(CSS);
+  /** Return the id of the campaign that a link leads to. @param {HTMLAnchorElement} link */
+  const campaignOf = ({ pathname }) => /^\/c\/([^/]+)\/?$/.exec(pathname)?.[1];
+
+  /**
+   * Return true if a new, empty window inherited the restrictions of a sandbox. It then has another opaque origin, or it
+   * rejects a `domain` (https://html.spec.whatwg.org/multipage/browsers.html#dom-document-domain).
+   * @param {Window} tab
+   */
+  const isSandboxed = (tab) => {
+    try {
+      const { document } = tab;
+      if (document.domain) document.domain = document.domain;
+      return false;
+    } catch {
+      return true;
+    }
+  };
+
+  /**
+   * Turn links to a campaign with `#card`, alone in their paragraph, into cards.
+   * Content management systems strip unknown tags, but rarely links. They mark links of their readers with `ugc`.
+   */
+  const upgradeCardLinks = () => {
+    const selector = ':is(p,div,figure)>a[href$="#card"]:read-only:not([rel~=ugc],donation-card *)';
+    for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll(selector))) {
+      const isAlone = link.parentElement?.textContent?.trim() === link.textContent?.trim();
+      if (!isAlone || !campaignOf(link) || link.origin !== (scriptOrigin ?? link.origin)) continue;
+      const card = createElement('donation-card');
+      link.replaceWith(card);
+      card.append(link);
+    }
+  };
+
+  const parsed = new Promise((resolve) =>
+    document.readyState === 'loading' ? addEventListener('DOMContentLoaded', resolve) : resolve(0));
+
+  // The origin of the file, read from the stack: a module has no `currentScript`, and an image can have that name. The service
+  // serves the file at this path. A copy elsewhere belongs to no service. The address is the text before the second colon.
+  const scriptOrigin = /^[^:]*?(https?:\/\/[^/]+)\/widget\/\w+\/donation-card\.js/.exec(`${new Error().stack}`)?.[1];
+
   if (!customElements.get('donation-card')) customElements.define('donation-card', DonationCard);
-  if (document.readyState === 'loading') addEventListener('DOMContentLoaded', upgradeCardLinks);
-  else upgradeCardLinks();
+  parsed.then(() => {
+    upgradeCardLinks();
+    new MutationObserver(upgradeCardLinks).observe(document, { childList: true, subtree: true, attributeFilter: ['href'] });
+  });
 }

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from starlette.applications import Starlette
@@ -34,9 +35,7 @@ from donation_card.application.stripe_account import StripeAccount
 from donation_card.application.webhook_handler import WebhookHandler
 from donation_card.background_tasks import BackgroundTasks
 from donation_card.errors import DonationCardError
-from donation_card.observability.logs import configure_logs, flush_logs
-from donation_card.observability.metrics import configure_metrics
-from donation_card.observability.tracing import configure_tracing
+from donation_card.observability import logs, metrics, tracing
 from donation_card.settings import Settings, from_environment
 from donation_card.web.api.campaigns import CampaignEndpoints
 from donation_card.web.api.challenge import ChallengeEndpoint
@@ -63,8 +62,8 @@ from donation_card.web.routes import routes
 
 def create_app(settings: Settings) -> ASGIApp:
     """Return the application of one worker. Raise ConfigurationError with every fault of the campaign files."""
-    configure_metrics()
-    record_span, end_tracing = configure_tracing(settings.otlp_endpoint, __version__)
+    metrics.configure_metrics()
+    record_span, end_tracing = tracing.configure_tracing(settings.otlp_endpoint, __version__)
 
     # adapters
     campaigns = campaign_files(settings)
@@ -107,7 +106,7 @@ def create_app(settings: Settings) -> ASGIApp:
             for connection in (limiter, totals_store, payments):
                 await connection.close()
             end_tracing()
-            flush_logs()  # a signal ends the worker right after this
+            logs.flush_logs()  # a signal ends the worker right after this
 
     app: ASGIApp = Starlette(
         routes=routes(
@@ -119,7 +118,7 @@ def create_app(settings: Settings) -> ASGIApp:
             GivePage(campaigns, progress, tokens, pages),
             ThanksPage(session_reader, campaigns, progress, tokens, pages),
             EmbedEndpoints(campaigns, pages),
-            Readiness(health.reasons, health.ages, operator, lambda: session_limits.attack_status),
+            Readiness(health, session_limits, operator),
             MetricsEndpoint(operator, health.gauges),
             assets,
             record_span,
@@ -142,6 +141,33 @@ def create_app(settings: Settings) -> ASGIApp:
     for layer, arguments, options in reversed(middleware):
         app = layer(app, *arguments, **options)
     return app
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The parts of the service that the other commands use."""
+
+    campaigns: CampaignFiles
+    totals_store: RedisTotalsStore
+    account: StripeAccount
+    reconciliation: Reconciliation
+
+
+@contextlib.asynccontextmanager
+async def open_application(settings: Settings) -> AsyncIterator[Application]:
+    """Open the use cases without a web server, and close their connections at the end."""
+    campaigns = campaign_files(settings)
+    payments, totals_store = stripe_payments(settings), redis_totals_store(settings)
+    account = StripeAccount(payments, totals_store)
+    recorder = PaymentRecorder(account, campaigns, totals_store, payments)
+    progress = PublicProgress(account, campaigns, totals_store, utc_now)
+    activity = ActivityLog(utc_now)
+    reconciliation = Reconciliation(account, campaigns, totals_store, payments, recorder, progress, activity, utc_now)
+    try:
+        yield Application(campaigns, totals_store, account, reconciliation)
+    finally:
+        await totals_store.close()
+        await payments.close()
 
 
 def campaign_files(settings: Settings) -> CampaignFiles:
@@ -169,5 +195,5 @@ def utc_now() -> datetime:
 def worker() -> ASGIApp:
     """Return the application of one worker process of `donation-card serve`."""
     settings = from_environment(os.environ)
-    configure_logs(settings.log_level)
+    logs.configure_logs(settings.log_level)
     return create_app(settings)

@@ -28,14 +28,6 @@ def unauthorized(message: str, code: str | None = None) -> ApiError:
     return ApiError(message, code=code, status=401)
 
 
-def unknown_url(method: str, path: str) -> ApiError:
-    return ApiError(
-        f"Unrecognized request URL ({method}: {path}). Please see https://stripe.com/docs or we can help at "
-        "https://support.stripe.com/.",
-        status=404,
-    )
-
-
 def no_such(kind: str, id: str, param: str, status: int = 404) -> ApiError:
     return ApiError(f"No such {kind}: '{id}'", code="resource_missing", param=param, status=status)
 
@@ -44,26 +36,12 @@ def missing_param(param: str) -> ApiError:
     return ApiError(f"Missing required param: {param}.", code="parameter_missing", param=param)
 
 
-def unknown_param(param: str) -> ApiError:
-    return ApiError(f"Received unknown parameter: {param}", code="parameter_unknown", param=param)
-
-
 def invalid_integer(given: str, param: str) -> ApiError:
     return ApiError(f"Invalid integer: {given}", code="parameter_invalid_integer", param=param)
 
 
-def too_many_requests() -> ApiError:
-    return ApiError(
-        "Request rate limit exceeded. Learn more at https://stripe.com/docs/rate-limits.", code="rate_limit", status=429
-    )
-
-
 def internal_error() -> ApiError:
     return ApiError("An unknown error occurred in the sandbox.", status=500, type="api_error")
-
-
-def body_too_large(limit: int) -> ApiError:
-    return ApiError(f"Request body too large: the limit is {limit} bytes.", status=413)
 
 
 def unsupported(param: str) -> ApiError:

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from stripe_sandbox.account_resources import AccountResources
 from stripe_sandbox.api import Api, ApiRequest, Endpoint
-from stripe_sandbox.api_errors import ApiError, unknown_url
+from stripe_sandbox.api_errors import ApiError
 from stripe_sandbox.checkout_pages import CheckoutPages
 from stripe_sandbox.clock import Clock
 from stripe_sandbox.control_api import ControlApi, respond_to_error
@@ -68,7 +68,11 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
 
     async def handle_unknown(request: Request) -> Response:
         def refuse(_: ApiRequest) -> Json:
-            raise unknown_url(request.method, request.url.path)
+            raise ApiError(
+                f"Unrecognized request URL ({request.method}: {request.url.path}). Please see "
+                "https://stripe.com/docs or we can help at https://support.stripe.com/.",
+                status=404,
+            )
 
         return await pipeline.handle(refuse, request)
 

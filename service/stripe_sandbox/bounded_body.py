@@ -5,7 +5,7 @@ from urllib.parse import parse_qs
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
-from stripe_sandbox.api_errors import body_too_large
+from stripe_sandbox.api_errors import ApiError
 
 MAX_FORM_BODY = 16 * 1024
 
@@ -22,7 +22,7 @@ async def read_limited(request: Request, limit: int) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
-            raise body_too_large(limit)
+            raise ApiError(f"Request body too large: the limit is {limit} bytes.", status=413)
     return bytes(body)
 
 

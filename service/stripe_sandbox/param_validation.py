@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from stripe import RequestOptions
 
-from stripe_sandbox.api_errors import ApiError, invalid_integer, missing_param, unknown_param
+from stripe_sandbox.api_errors import ApiError, invalid_integer, missing_param
 from stripe_sandbox.form_encoding import ParamTree
 
 MAX_TEXT_LENGTH = 5000
@@ -38,7 +38,8 @@ def _object(value: "str | ParamTree", shape: Any, path: str) -> dict[str, Any]:
     known = param_types(shape)
     for name in value:
         if name not in known:
-            raise unknown_param(_join(path, name))
+            param = _join(path, name)
+            raise ApiError(f"Received unknown parameter: {param}", code="parameter_unknown", param=param)
     for name in known:
         if name in shape.__required_keys__ and name not in value:
             raise missing_param(_join(path, name))

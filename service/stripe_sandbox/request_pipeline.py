@@ -49,7 +49,8 @@ class RequestPipeline:
     ) -> Response:
         fault = self._faults.next_api_fault(request.url.path)
         if fault and fault.kind == "429":
-            raise api_errors.too_many_requests()
+            message = "Request rate limit exceeded. Learn more at https://stripe.com/docs/rate-limits."
+            raise api_errors.ApiError(message, code="rate_limit", status=429)
         if fault and fault.kind == "404":
             *_, kind, id = request.url.path.split("/")
             raise api_errors.no_such(kind.removesuffix("s"), id, "id")

@@ -64,6 +64,11 @@ def test_every_alert_has_a_runbook_entry_and_a_test():
         assert {bool(each.get("exp_alerts")) for each in case["alert_rule_test"]} == {fires}
 
 
+def test_unit_starts_after_the_clock_is_synchronised():
+    unit = Path("deploy/donation-card.service").read_text()
+    assert "time-sync.target" in re.search(r"^After=(.+)$", unit, re.M)[1].split()
+
+
 def test_alert_and_runbook_name_each_reason_for_not_counting():
     reasons = set(NOT_COUNTED_REASONS) - {"other_product"}
     rule = next(rule for rule in rules() if rule["alert"] == "NotCounted")

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import httpx
 import stripe
 from donation_card.adapters.stripe.objects import create_params
-from donation_card.application.ports.payments import CheckoutOrder, UiMode
+from donation_card.application.ports.payments import CheckoutOrder, PaymentPage, UiMode
 from donation_card.domain.money import Money
 from stripe._encode import _api_encode
 
@@ -65,10 +65,7 @@ def order(ui_mode: UiMode) -> Any:
             site="other",
             attempt_id="live-check",
             amount=Money(2500, "EUR"),
-            ui_mode=ui_mode,
-            description="Donation",
-            locale="en",
             expires_at=int(time.time()) + 93 * 60,
-            **(hosted if ui_mode is UiMode.HOSTED else {}),
+            page=PaymentPage(ui_mode, "Donation", "en", **(hosted if ui_mode is UiMode.HOSTED else {})),
         )
     )

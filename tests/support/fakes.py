@@ -401,7 +401,7 @@ class FakePayments:
         if idempotency_key in self._by_key:
             return replace(self.sessions[self._by_key[idempotency_key]], replayed=True)
         number = len(self.sessions) + 1
-        embedded = order.ui_mode is UiMode.EMBEDDED
+        embedded = order.page.ui_mode is UiMode.EMBEDDED
         session = CheckoutSession(
             id=f"cs_test_{number}",
             status=SessionStatus.OPEN,

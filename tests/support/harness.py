@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +93,19 @@ class HarnessWorker:
 
 
 class TotalsHarness:
-    """Connect a totals store and a sandbox that sends no webhooks. They and the workers use one clock that advances."""
+    """Connect a totals store and a sandbox that sends no webhooks. They and the workers use one clock that advances.
+
+    `workers_ahead` and `redis_ahead` make the clocks of the workers and of Redis wrong, in seconds.
+    """
 
     def __init__(self, sandbox: Sandbox, redis_url: str, campaigns: Path) -> None:
         self.sandbox, self.redis_url, self.campaigns, self.ahead = sandbox, redis_url, campaigns, 0.0
+        self.workers_ahead = self.redis_ahead = 0.0
         self.run = asyncio.run
+
+    def now(self) -> float:
+        """Return the right time."""
+        return time.time() + self.ahead
 
     def advance(self, seconds: float) -> None:
         self.ahead += seconds
@@ -110,7 +119,7 @@ class TotalsHarness:
 
     def worker(self, every: str | None = "0") -> HarnessWorker:
         def clock() -> datetime:
-            return datetime.now(UTC) + timedelta(seconds=self.ahead)
+            return datetime.fromtimestamp(self.now() + self.workers_ahead, UTC)
 
         files = CampaignFiles(self.campaigns, publication_interval=every)
         return HarnessWorker(files, self.store(), Watched(self.sandbox.url), clock)
@@ -121,7 +130,7 @@ class TotalsHarness:
         original = store._redis.eval
 
         async def eval_later(script: Script, *rest: Any, **options: Any) -> list[str]:
-            now = f"({{tostring(redis.call('TIME')[1] + {int(self.ahead)}), '0'}})"
+            now = f"({{tostring(redis.call('TIME')[1] + {int(self.ahead + self.redis_ahead)}), '0'}})"
             later = Script.from_source(script.source.replace("redis.call('TIME')", now))
             return await original(later, *rest, **options)
 

@@ -4,7 +4,6 @@ The browser searches the counter whose key, derived with PBKDF2, has the prefix 
 solution and its time, not that it is used once. `ports.RateLimiter` consumes each proof.
 """
 
-import hashlib
 import hmac
 import secrets
 import time
@@ -60,7 +59,5 @@ class ProofOfWork:
 
 def _derive_keys(key: str) -> tuple[bytes, bytes]:
     """Return one key for challenges and one for solutions."""
-    challenge, solution = (
-        hmac.digest(key.encode(), b"donation-card/" + use, hashlib.sha256) for use in (b"ask", b"answer")
-    )
+    challenge, solution = (hmac.digest(key.encode(), b"donation-card/" + use, "sha256") for use in (b"ask", b"answer"))
     return challenge, solution

@@ -9,14 +9,9 @@ class ActivityLog:
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._last_activity_at = 0.0
-
-    @property
-    def last_activity_at(self) -> float:
-        """UTC seconds, or 0 if there was no activity yet."""
-        return self._last_activity_at
+        self.last_activity_at = 0.0  # UTC seconds; 0: there was no activity yet
 
     def record(self) -> float:
         """Record an activity now and return its time."""
-        self._last_activity_at = self._clock().timestamp()
-        return self._last_activity_at
+        self.last_activity_at = self._clock().timestamp()
+        return self.last_activity_at

@@ -6,7 +6,13 @@ from donation_card.application.activity import ActivityLog
 from donation_card.application.form_sessions import MAX_ORDERS_PER_TOKEN, FormSessions
 from donation_card.application.payment_recorder import PaymentRecorder
 from donation_card.application.ports.campaigns import Campaigns
-from donation_card.application.ports.payments import CheckoutOrder, CheckoutSession, Payments, SessionStatus, UiMode
+from donation_card.application.ports.payments import (
+    CheckoutOrder,
+    CheckoutSession,
+    PaymentPage,
+    Payments,
+    SessionStatus,
+)
 from donation_card.application.ports.tokens import FormToken, SessionHandle, Tokens
 from donation_card.application.public_progress import PublicProgress
 from donation_card.application.session_limits import Client, SessionLimits
@@ -25,44 +31,20 @@ from donation_card.observability import metrics
 
 
 @dataclass(frozen=True, slots=True)
-class PaymentPageOptions:
-    """The place and the language of the payment, and the addresses that lead back from a hosted page."""
-
-    ui_mode: UiMode
-    description: str
-    locale: str
-    success_url: str | None = None
-    cancel_url: str | None = None
-    submit_message: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class StartCheckout:
     """The command that one submitted form gives."""
 
     token: FormToken
     amount: Money
-    options: PaymentPageOptions
+    page: PaymentPage
     client: Client
     replaces: SessionHandle | None = None
     """The session of an earlier amount, as the donor's browser knows it."""
 
     @property
     def order(self) -> CheckoutOrder:
-        token, options = self.token, self.options
-        return CheckoutOrder(
-            campaign=token.campaign,
-            site=token.site,
-            attempt_id=token.attempt_id,
-            amount=self.amount,
-            ui_mode=options.ui_mode,
-            description=options.description,
-            locale=options.locale,
-            expires_at=token.issued_at + SESSION_LIFETIME,
-            success_url=options.success_url,
-            cancel_url=options.cancel_url,
-            submit_message=options.submit_message,
-        )
+        token, expires_at = self.token, self.token.issued_at + SESSION_LIFETIME
+        return CheckoutOrder(token.campaign, token.site, token.attempt_id, self.amount, expires_at, self.page)
 
 
 @dataclass(slots=True)

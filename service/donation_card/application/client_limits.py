@@ -4,7 +4,6 @@ A network is identified by an HMAC under a random salt. Every hour the salt and 
 that even a copy of this memory does not reveal earlier visitors.
 """
 
-import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, field
@@ -37,5 +36,5 @@ class PerNetworkLimiter:
         if not self._salt or now - self._since >= SALT_LIFETIME_MS:
             self._since, self._salt = now, secrets.token_bytes(32)
             self._counts = BucketStore(MAX_NETWORKS)
-        name = hmac.digest(self._salt, action.encode() + prefix, hashlib.sha256).hex()[:32]
+        name = hmac.digest(self._salt, action.encode() + prefix, "sha256").hex()[:32]
         return not self._counts.retry_after([Bucket(name, rate)], now)

@@ -29,11 +29,12 @@ class Health:
     def reasons(self) -> dict[str, str | None]:
         """Return the reason why each component is not ready, or None if it is."""
         errors = self.task_errors()
+        failed_syncs = ", ".join(f"{name}: {reason}" for name, reason in self.reconciliation.failures.items())
         return {
             "campaigns": self.campaigns.load_errors(),
             "totals": errors["totals"] or self.checkout.session_limits.write_error,
             "figures": ", ".join(self.progress.stale_campaigns()) or None,
-            "reconcile": errors["reconcile"] or self._overdue() or self._failed_syncs(),
+            "reconcile": errors["reconcile"] or self._overdue() or failed_syncs or None,
             "payments": self.checkout.key_error,
         }
 
@@ -76,9 +77,6 @@ class Health:
     def _overdue(self) -> str | None:
         age = self._sync_age()
         return f"the last sync began {age} s ago" if age is not None and age > STALE_AFTER else None
-
-    def _failed_syncs(self) -> str | None:
-        return ", ".join(f"{name}: {reason}" for name, reason in self.reconciliation.failures.items()) or None
 
     def _since(self, at: float) -> int:
         return max(0, round(self.clock().timestamp() - at))

@@ -182,7 +182,7 @@ class Reconciliation:
         """Return a stored instant, or None if it is unknown because a clock was ahead when it was stored."""
         if at is None or at <= self._now() + MAX_AHEAD:
             return at
-        metrics.future_instants.inc()
+        metrics.future_instants.metric.inc()
         log.error(LogEvent.CLOCK_WAS_AHEAD, instant=name, ahead_seconds=at - self._now())
         return None
 

@@ -164,7 +164,7 @@ class SessionLimits:
         if status.effective_level != self.attack_status.effective_level:
             log.warning(LogEvent.ATTACK_MODE_CHANGED, mode=str(status))
         self.attack_status = status
-        metrics.attack_mode.set(int(status.effective_level > 0))
+        metrics.attack_mode.metric.set(int(status.effective_level > 0))
         return result
 
     def _is_network_allowed(self, address: str | None, action: str, rate: Rate) -> bool:

@@ -11,7 +11,6 @@ from donation_card.application.ports.payments import (
     PaymentDeclined,
     Payments,
     SessionStatus,
-    StripeRecord,
 )
 from donation_card.application.ports.totals import ApplyResult
 from donation_card.application.session_limits import SessionLimits
@@ -52,11 +51,7 @@ class WebhookHandler:
         self.session_limits.record_signal(record)
         if isinstance(record, PaymentDeclined):
             raise IgnoredEvent("payment_declined")
-        metrics.last_webhook.set(self.activity.record())
-        if _is_expired_session(record):
+        metrics.last_webhook.metric.set(self.activity.record())
+        if isinstance(record, CheckoutSession) and record.campaign and record.status is SessionStatus.EXPIRED:
             metrics.sessions.labels("expired").inc()
         return await self.recorder.record(record, "webhook")
-
-
-def _is_expired_session(record: StripeRecord) -> bool:
-    return isinstance(record, CheckoutSession) and bool(record.campaign) and record.status is SessionStatus.EXPIRED

@@ -1,19 +1,14 @@
 """`donation-card check`: check the settings and the campaign files."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from donation_card.domain.campaign import Campaign
 from donation_card.errors import ConfigFault, ConfigurationError
 from donation_card.settings import Settings, from_environment
-
-if TYPE_CHECKING:
-    from donation_card.domain.campaign import Campaign
 
 
 @click.command()

@@ -18,7 +18,7 @@ import click
 from donation_card import __version__
 from donation_card.cli.environment import load_settings
 from donation_card.cli.stripe_setup import wallet_domains
-from donation_card.errors import ConfigurationError, DonationCardError, Unavailable
+from donation_card.errors import ConfigurationError, DonationCardError, StripeKeyRejected
 from donation_card.settings import Settings
 
 if TYPE_CHECKING:
@@ -97,27 +97,22 @@ async def _all_checks() -> list[Check]:
 async def _stripe_checks(
     settings: Settings, at: StripeProvisioning, campaigns: Sequence[Campaign]
 ) -> AsyncIterator[Check]:
-    from donation_card.adapters.stripe.provisioning import stripes_words
-    from donation_card.errors import StripeKeyRejected
+    from donation_card.adapters.stripe.explanations import explain
 
     try:
         account = await at.account_info(settings.stripe_account)
         missing = [refused async for refused in at.missing_permissions()]
-    except StripeKeyRejected as error:
-        fix = f"Stripe rejects it; use another (Dashboard → Developers → API keys). Stripe says: {stripes_words(error)}"
-        yield Check("secret key", FAIL, fix)
-        return
-    except Unavailable as error:
-        yield Check("Stripe", FAIL, f"no response ({error}): can this machine reach api.stripe.com?")
+    except DonationCardError as error:
+        yield Check("secret key" if isinstance(error, StripeKeyRejected) else "Stripe", FAIL, explain(error))
         return
     if account.refused and not settings.stripe_account:
-        fix = f"set STRIPE_ACCOUNT=acct_… (Dashboard → Settings → Account), or {_add(account.refused)}"
+        fix = f"set STRIPE_ACCOUNT=acct_… (Dashboard → Settings → Account), or {explain(account.refused)}"
         yield Check("account of the key", FAIL, fix)
     elif settings.stripe_account not in (None, account.id):
         fix = f"the key belongs to {account.id}: correct STRIPE_ACCOUNT or the key"
         yield Check("account of the key", FAIL, fix)
     for refused in missing:
-        yield Check("permission of the key", FAIL, _add(refused))
+        yield Check("permission of the key", FAIL, explain(refused))
     if not missing and account.id:
         mode = "" if settings.livemode else " in test mode"
         yield Check(f"secret key for {account.id}{mode}, with all permissions", OK)
@@ -127,20 +122,17 @@ async def _stripe_checks(
         yield each
     if campaigns and not missing:
         yield await _checkout_origin_check(settings, at, campaigns[0])
-    for checks in (_endpoint_checks(settings, at), _domain_checks(settings, at, campaigns)):
+    named = {"webhook endpoint": _endpoint_checks(settings, at), "wallets": _domain_checks(settings, at, campaigns)}
+    for name, checks in named.items():
         try:
             async for each in checks:
                 yield each
-        except DonationCardError:
-            fix = "this key may not read them: look in the dashboard"
-            yield Check("webhook endpoint and domains", MANUAL, fix)
-
-
-def _add(error: DonationCardError) -> str:
-    """Say which right the key lacks, as the dashboard and as the API name it, and quote Stripe."""
-    from donation_card.adapters.stripe.provisioning import stripes_words
-
-    return f"add “{error.params.get('dashboard')}” ({error.params.get('right')}); Stripe says: {stripes_words(error)}"
+        except DonationCardError as error:
+            needed = error.params.get("right") is None  # the service works without these rights
+            fix = (
+                explain(error) if needed else f"this key may not read them: look in the dashboard, or {explain(error)}"
+            )
+            yield Check(name, FAIL if needed else MANUAL, fix)
 
 
 def account_checks(account: AccountInfo, campaigns: Sequence[Campaign]) -> list[Check]:
@@ -168,10 +160,12 @@ def account_checks(account: AccountInfo, campaigns: Sequence[Campaign]) -> list[
 
 
 async def _checkout_origin_check(settings: Settings, at: StripeProvisioning, campaign: Campaign) -> Check:
+    from donation_card.adapters.stripe.explanations import explain
+
     try:
         origin = await at.checkout_origin(campaign.giving.minimum, settings.public_url)
     except DonationCardError as error:
-        return Check("origin of Stripe's page", FAIL, f"Stripe creates no checkout session: {error}")
+        return Check("origin of Stripe's page", FAIL, f"Stripe creates no checkout session: {explain(error)}")
     if origin in settings.stripe_origins("form"):
         return Check(f"Stripe's page on {origin}", OK)
     return Check("origin of Stripe's page", FAIL, f"browsers open no form there: STRIPE_CHECKOUT_ORIGIN={origin}")
@@ -222,7 +216,8 @@ async def _redis_checks(settings: Settings) -> AsyncIterator[Check]:
         async with asyncio.timeout(3):
             servers = await connection.info_of_primaries()
     except (DonationCardError, RedisError, OSError) as error:
-        yield Check("Redis", FAIL, f"{error}; see docs/configure.md, “Redis”")
+        reason = error.params.get("reason", error.code) if isinstance(error, DonationCardError) else error
+        yield Check("Redis", FAIL, f"{reason}; see docs/configure.md, “Redis”")
         return
     finally:
         await store.close()

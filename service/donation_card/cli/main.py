@@ -20,25 +20,13 @@ from donation_card.errors import DonationCardError
 PROGRAM = "donation-card"
 
 
-@click.group(PROGRAM, context_settings={"help_option_names": ["-h", "--help"]})
+COMMANDS = [attack_mode, check, demo, disclosure_risk, doctor, rebuild, serve, snippet, stripe_commands, totals]
+
+
+@click.group(PROGRAM, commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name=PROGRAM)
 def cli() -> None:
     """Run a donation card and the service behind it."""
-
-
-for command in (
-    attack_mode,
-    check,
-    demo,
-    disclosure_risk,
-    doctor,
-    rebuild,
-    serve,
-    snippet,
-    stripe_commands,
-    totals,
-):
-    cli.add_command(command)
 
 
 def main() -> None:

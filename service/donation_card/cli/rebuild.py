@@ -1,19 +1,15 @@
 """`donation-card rebuild`: build the stored totals again from Stripe, or compare the two."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import click
 
-from donation_card.cli.environment import load_settings, open_application
+from donation_card.application.ports.totals import RebuildReport
+from donation_card.cli.environment import load_settings
+from donation_card.domain.money import Money
 from donation_card.settings import Settings
-
-if TYPE_CHECKING:
-    from donation_card.application.ports.totals import RebuildReport
 
 
 @click.command()
@@ -30,6 +26,8 @@ def rebuild(dry_run: bool) -> None:
 
 async def _rebuild(settings: Settings, dry_run: bool) -> bool:
     """Return True if every stored total was right."""
+    from donation_card.app import open_application
+
     async with open_application(settings) as application:
         with click.progressbar(
             length=0, show_pos=True, show_percent=False, label="payments, refunds and disputes"
@@ -49,8 +47,6 @@ async def _rebuild(settings: Settings, dry_run: bool) -> bool:
 
 
 def _table(compared: Sequence[RebuildReport], currencies: Mapping[str, str]) -> Iterator[str]:
-    from donation_card.domain.money import Money
-
     yield f"{'campaign':24} {'stored':>20} {'at Stripe':>20} {'difference':>16} {'payments':>16}"
     for each in compared:
         currency, before, after = currencies.get(each.campaign), each.before, each.after

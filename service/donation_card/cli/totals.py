@@ -5,7 +5,8 @@ import sys
 
 import click
 
-from donation_card.cli.environment import load_settings, open_application
+from donation_card.cli.environment import load_settings
+from donation_card.domain.money import Money
 from donation_card.settings import Settings
 
 
@@ -20,7 +21,7 @@ def totals(campaign: str) -> None:
 
 
 async def _totals(settings: Settings, campaign_id: str) -> None:
-    from donation_card.domain.money import Money
+    from donation_card.app import open_application
 
     async with open_application(settings) as application:
         campaign = application.campaigns.get(campaign_id)

@@ -9,7 +9,6 @@ import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
@@ -24,28 +23,14 @@ from donation_card.server.http_protocol import LimitedHttpProtocol
 from donation_card.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Origins of the three sites. The service has another host name: to a browser, the card is cross-site."""
-
-    port: int
-
-    @property
-    def service(self) -> str:
-        return f"http://localhost:{self.port}"
-
-    @property
-    def article(self) -> str:
-        return f"http://127.0.0.1:{self.port + 1}"
-
-    @property
-    def sandbox(self) -> str:
-        return f"http://127.0.0.1:{self.port + 2}"
-
-
 async def run_demo(port: int, data: Path, campaigns: Path) -> None:
     """Serve until SIGINT or SIGTERM. Raises ConfigurationError if a port is in use or a campaign file is wrong."""
-    addresses = Addresses(port)
+    # The service has another host name: to a browser, the card is cross-site.
+    service, article, sandbox_url = (
+        f"http://localhost:{port}",
+        f"http://127.0.0.1:{port + 1}",
+        f"http://127.0.0.1:{port + 2}",
+    )
     sockets = [_listen(port + offset) for offset in range(3)]
     webhook_secret = _stored_secret(data / "webhook-secret", lambda: "whsec_" + secrets.token_hex(16))
     with EmbeddedValkey(data / "valkey") as valkey:
@@ -55,27 +40,27 @@ async def run_demo(port: int, data: Path, campaigns: Path) -> None:
             stripe_publishable_key="pk_test_" + "sandbox",
             stripe_webhook_secrets=(webhook_secret,),
             redis_url=valkey.url,
-            public_url=addresses.service,
+            public_url=service,
             secret_keys=(_stored_secret(data / "secret-key", lambda: secrets.token_hex(32)),),
             campaigns_dir=campaigns,
-            stripe_api_base=addresses.sandbox,
+            stripe_api_base=sandbox_url,
             port=port,
-            demo_article_origin=addresses.article,
+            demo_article_origin=article,
             demo_publication_interval="0",
         )
         sandbox = create_sandbox(
             SandboxSettings(
                 data=data / "sandbox",
-                public_url=addresses.sandbox,
-                webhook_url=f"{addresses.service}/v1/stripe/webhook",
+                public_url=sandbox_url,
+                webhook_url=f"{service}/v1/stripe/webhook",
                 webhook_secret=webhook_secret,
                 allow_private_webhooks=True,  # unlike Stripe, so that `stripe setup` works in the folder of the demo
             )
         )
         (data / "environment").write_text(environment(settings))
-        apps: list[ASGIApp] = [create_app(settings), create_article(addresses.service), sandbox]
+        apps: list[ASGIApp] = [create_app(settings), create_article(service), sandbox]
         async with _served(apps, sockets):
-            print(_welcome(addresses), flush=True)  # noqa: T201
+            print(_welcome(article, sandbox_url), flush=True)  # noqa: T201
             await _wait_for_stop_signal()
 
 
@@ -94,12 +79,12 @@ def environment(settings: Settings) -> str:
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
-def _welcome(addresses: Addresses) -> str:
+def _welcome(article: str, sandbox_url: str) -> str:
     return (
-        f"\n  Donation Card is running. Open the demo article:\n\n      {addresses.article}\n\n"
+        f"\n  Donation Card is running. Open the demo article:\n\n      {article}\n\n"
         "  No real money moves: pay with card number 4242 4242 4242 4242. The public total changes at once here;\n"
         "  a real campaign publishes it at fixed times and in steps. Ctrl+C ends the demo; data/ keeps the donations.\n"
-        f"  Refunds, disputes and lost webhooks: {addresses.sandbox}/sandbox\n"
+        f"  Refunds, disputes and lost webhooks: {sandbox_url}/sandbox\n"
     )
 
 
@@ -132,19 +117,20 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def _served(apps: Sequence[ASGIApp], sockets: list[socket.socket]) -> AsyncIterator[None]:
-    configs = [
-        uvicorn.Config(
-            app,
-            http=LimitedHttpProtocol,
-            proxy_headers=False,
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            timeout_graceful_shutdown=3,
+    servers = [
+        _Server(
+            uvicorn.Config(
+                app,
+                http=LimitedHttpProtocol,
+                proxy_headers=False,
+                access_log=False,
+                log_level="warning",
+                server_header=False,
+                timeout_graceful_shutdown=3,
+            )
         )
         for app in apps
     ]
-    servers = [_Server(config) for config in configs]
     tasks = [
         asyncio.create_task(server.serve(sockets=[listening]))
         for server, listening in zip(servers, sockets, strict=True)

@@ -68,21 +68,6 @@ def flush_logs() -> None:
     _standard_output().flush(FLUSH_TIMEOUT)
 
 
-class LogWriter:
-    """Write log records to a file descriptor without ever blocking the thread that logs."""
-
-    def __init__(self, descriptor: int, *, max_lines: int = MAX_QUEUED_LINES) -> None:
-        self._queue: Queue[logging.LogRecord] = Queue(max_lines)
-        self.handler = BoundedQueueHandler(self._queue)
-        self._listener = DescriptorListener(self._queue, self.handler, descriptor)
-        self._listener.start()
-
-    def flush(self, timeout: float) -> bool:
-        """Wait until every queued line is written or lost. Return False after `timeout` seconds."""
-        with self._queue.all_tasks_done:
-            return self._queue.all_tasks_done.wait_for(lambda: not self._queue.unfinished_tasks, timeout)
-
-
 class BoundedQueueHandler(QueueHandler):
     """Format records as JSON and queue them. Drop those that do not fit."""
 
@@ -102,22 +87,30 @@ class BoundedQueueHandler(QueueHandler):
         self.dropped += 1
 
 
-class DescriptorListener(QueueListener):
-    """Write the queued lines.
+class LogWriter(QueueListener):
+    """Write log records to a file descriptor without ever blocking the thread that logs.
 
     A blocked write must hold no lock that the end of the process needs. So there is no logging handler here
     (`logging.shutdown` takes the lock of each) and no `sys.stdout`.
     """
 
-    def __init__(self, lines: Queue[logging.LogRecord], handler: BoundedQueueHandler, descriptor: int) -> None:
-        super().__init__(lines)
-        self._lines, self._handler, self._descriptor = lines, handler, descriptor
+    def __init__(self, descriptor: int, *, max_lines: int = MAX_QUEUED_LINES) -> None:
+        self._lines: Queue[logging.LogRecord] = Queue(max_lines)
+        self.handler = BoundedQueueHandler(self._lines)
+        super().__init__(self._lines)
+        self._descriptor = descriptor
         self._failed = self._reported = 0
+        self.start()
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until every queued line is written or lost. Return False after `timeout` seconds."""
+        with self._lines.all_tasks_done:
+            return self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, timeout)
 
     def handle(self, record: logging.LogRecord) -> None:
         if not self._write(record.getMessage()):
             self._failed += 1
-        lost = self._handler.dropped + self._failed
+        lost = self.handler.dropped + self._failed
         if lost > self._reported and self._lines.empty() and self._write(_dropped_line(lost - self._reported)):
             self._reported = lost
 

@@ -9,12 +9,12 @@ Nothing happens on import. `configure_metrics()` joins a worker to the others; w
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property, partial
 from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import Generic, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -38,41 +38,25 @@ _PREFIX = "donation_card_"
 _LAST_WEBHOOK = "last_webhook_timestamp_seconds"
 _REGISTRY = CollectorRegistry()
 
+_Metric = TypeVar("_Metric", Counter, Gauge)
+
 
 def _counter(name: str, description: str, *labels: str) -> Counter:
     return Counter(_PREFIX + name, description, labels, registry=_REGISTRY)
 
 
-class UnlabelledCounter:
-    """A counter without labels. The library opens its file on creation, so `configure_metrics` creates it."""
+class Unlabelled(Generic[_Metric]):
+    """A metric without labels. The library opens its file on creation, so `configure_metrics` creates it.
 
-    def __init__(self, name: str, description: str) -> None:
-        self._name, self._description = name, description
-        self._counter: Counter | None = None
+    A gauge shows the highest value of all workers (`max`), or of the living (`livemax`).
+    """
 
-    def create(self) -> Counter:
-        self._counter = self._counter or _counter(self._name, self._description)
-        return self._counter
+    def __init__(self, kind: Callable[..., _Metric], name: str, description: str, **options: str) -> None:
+        self._create: Callable[[], _Metric] = partial(kind, _PREFIX + name, description, registry=_REGISTRY, **options)
 
-    def inc(self, amount: float = 1) -> None:
-        self.create().inc(amount)
-
-
-class UnlabelledGauge:
-    """A gauge without labels, created like the counter. It shows the highest value of all workers, or of the living."""
-
-    def __init__(self, name: str, description: str, mode: Literal["max", "livemax"]) -> None:
-        self._name, self._description, self._mode = name, description, mode
-        self._gauge: Gauge | None = None
-
-    def create(self) -> Gauge:
-        self._gauge = self._gauge or Gauge(
-            _PREFIX + self._name, self._description, registry=_REGISTRY, multiprocess_mode=self._mode
-        )
-        return self._gauge
-
-    def set(self, value: float) -> None:
-        self.create().set(value)
+    @cached_property
+    def metric(self) -> _Metric:
+        return self._create()
 
 
 webhooks = _counter(
@@ -110,15 +94,22 @@ durations = Histogram(
     registry=_REGISTRY,
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-attack_mode = UnlabelledGauge("attack_mode", "1 while new sessions need a proof of work.", "livemax")
-last_webhook = UnlabelledGauge(_LAST_WEBHOOK, "When an event of Stripe last arrived; 0: none yet.", "max")
-clock_difference = UnlabelledGauge(
-    "clock_difference_seconds", "Difference between the clocks of a worker and of Redis.", "livemax"
+attack_mode = Unlabelled(
+    Gauge, "attack_mode", "1 while new sessions need a proof of work.", multiprocess_mode="livemax"
 )
-future_instants = UnlabelledCounter(
-    "future_instants", "Stored instants more than five minutes ahead of now, which count as unknown."
+last_webhook = Unlabelled(
+    Gauge, _LAST_WEBHOOK, "When an event of Stripe last arrived; 0: none yet.", multiprocess_mode="max"
 )
-cached_reads = UnlabelledCounter("cached_responses", "Responses from prepared bytes, before routing.")
+clock_difference = Unlabelled(
+    Gauge,
+    "clock_difference_seconds",
+    "Difference between the clocks of a worker and of Redis.",
+    multiprocess_mode="livemax",
+)
+future_instants = Unlabelled(
+    Counter, "future_instants", "Stored instants more than five minutes ahead of now, which count as unknown."
+)
+cached_reads = Unlabelled(Counter, "cached_responses", "Responses from prepared bytes, before routing.")
 _build_info = Gauge(
     _PREFIX + "build_info",
     "Always 1; the label is the release.",
@@ -139,7 +130,7 @@ def configure_metrics() -> None:
         values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
     disable_created_metrics()  # type: ignore[no-untyped-call]  # they would show when the first donation came
     for each in (attack_mode, last_webhook, clock_difference, future_instants, cached_reads):
-        each.create()
+        _ = each.metric
     for reason in NOT_COUNTED_REASONS:  # an increase is seen only if the counter was there before
         not_counted.labels(reason)
     _build_info.labels(__version__).set(1)

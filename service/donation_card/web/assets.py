@@ -6,6 +6,8 @@ The card is written in two readable files, which are joined and minified when a 
 import base64
 import hashlib
 import json
+import re
+import string
 from functools import cache
 from pathlib import Path, PurePosixPath
 
@@ -36,14 +38,28 @@ _SHORT_CACHE = {"cache-control": "public, max-age=600, stale-while-revalidate=86
 
 
 def join_card(script: str, style_sheet: str) -> str:
-    """Minify the card's script and put the minified style sheet into it.
+    """Minify the card's script and put the minified style sheet into it. The source stays readable at its own address.
 
     Raises ValueError unless the script has the placeholder once.
     """
-    minified: str = rjsmin.jsmin(script, keep_bang_comments=True)
+    minified: str = rjsmin.jsmin(_shorten_names(script), keep_bang_comments=True)
     if minified.count(_STYLE_PLACEHOLDER) != 1:
         raise ValueError(f"donation-card.js must contain {_STYLE_PLACEHOLDER} once")
     return minified.replace(_STYLE_PLACEHOLDER, json.dumps(rcssmin.cssmin(style_sheet), ensure_ascii=False))
+
+
+def _shorten_names(script: str) -> str:
+    """Shorten the names that only this file can use, as minifiers do: private names, and the constants of the file.
+
+    A name in quotes or after a dot is another one.
+    """
+    private = sorted(set(re.findall(r"this\.#(\w+)", script)))
+    constants = re.findall(r"^  const (\w+) =", script, re.MULTILINE)
+    for prefix, before, names in (("#", r"""(?<!["'])#""", private), ("$", r"""(?<![\w.$#"'-])""", constants)):
+        for number, name in enumerate(names):
+            letter = string.ascii_letters[number % 52] * (number // 52 + 1)
+            script = re.sub(rf"{before}{name}\b", prefix + letter, script)
+    return script
 
 
 @cache

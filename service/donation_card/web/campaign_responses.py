@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
@@ -15,9 +15,15 @@ from donation_card.domain.progress import Progress
 from donation_card.errors import ProgressUnknown
 from donation_card.observability.metrics import cached_reads
 from donation_card.web.http.cached_response import CachedResponse
-from donation_card.web.http.headers import COOP_UNSAFE_NONE, PUBLIC_CORS, cache_control, content_security_policy
+from donation_card.web.http.headers import (
+    COOP_UNSAFE_NONE,
+    IMAGE_CSP,
+    PUBLIC_CORS,
+    cache_control,
+    content_security_policy,
+)
 from donation_card.web.http.response_cache import ResponseCache
-from donation_card.web.presentation import card as view, feed, images as pictures
+from donation_card.web.presentation import card as view, feed
 from donation_card.web.presentation.documents import CampaignCard
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.translations import Translations, choose_translations
@@ -28,13 +34,8 @@ _MAX_AGE = 30
 _MAX_TARGETS = 50
 """Request targets of one campaign in the response cache. Clients can add any query."""
 
-_Key = TypeVar("_Key")
-
-IMAGES: Mapping[str, tuple[Callable[[CampaignCard], bytes], str]] = {
-    "badge.svg": (pictures.badge_svg, "image/svg+xml"),
-    "badge.png": (pictures.badge_png, "image/png"),
-    "share.png": (pictures.open_graph_png, "image/png"),
-}
+IMAGES = {"badge.svg": "image/svg+xml", "badge.png": "image/png", "share.png": "image/png"}
+"""Media type of each image, by the name in its URL."""
 
 
 @dataclass(slots=True)
@@ -71,7 +72,7 @@ class CampaignResponseCache:
         self._campaigns, self._progress = campaigns, progress
         self._renderer, self._response_cache = pages, response_cache
         self._entries: dict[str, CachedCampaign] = {}
-        self._lists: dict[str, CachedResponse] = {}
+        self._lists: dict[tuple[str, str], CachedResponse] = {}
         self._drawing = asyncio.Lock()
 
     async def refresh(self, *, query: bool = True) -> None:
@@ -80,7 +81,7 @@ class CampaignResponseCache:
         The background task calls it every second. Without `query`, mark all totals stale instead: Redis is known to be
         unavailable, and each query would wait.
         """
-        cached_reads.inc(self._response_cache.take_hits())
+        cached_reads.metric.inc(self._response_cache.take_hits())
         for campaign in self._campaigns.all_visible():
             try:
                 if query:
@@ -178,7 +179,7 @@ class CampaignResponseCache:
                 revalidate=any(entry.revalidate for entry in opened),
             )
 
-        return _get_or_make(self._lists, t.language, make)
+        return _get_or_make(self._lists, ("list", t.language), make)
 
     def feed(self, campaign: Campaign, t: Translations) -> CachedResponse:
         def make() -> CachedResponse:
@@ -191,17 +192,14 @@ class CampaignResponseCache:
 
     async def picture(self, campaign: Campaign, t: Translations, name: str) -> CachedResponse:
         """Return one of IMAGES, neutral for a hidden campaign. One thread at a time draws."""
+        from donation_card.web.presentation import images  # Pillow needs memory, and most workers draw nothing
+
         async with self._drawing:
             entry = self.entry(campaign)
             if (name, t.language) not in entry.responses:
-                draw, media_type = IMAGES[name]
-                body = await run_in_threadpool(draw, self._card_json(entry, t))
-                headers = (
-                    PUBLIC_CORS
-                    | cache_control(_MAX_AGE, revalidate=entry.revalidate)
-                    | {"content-security-policy": pictures.IMAGE_CSP}
-                )
-                entry.responses[name, t.language] = CachedResponse(body, media_type, headers)
+                body = await run_in_threadpool(images.DRAW[name], self._card_json(entry, t))
+                headers = PUBLIC_CORS | cache_control(_MAX_AGE, revalidate=entry.revalidate) | IMAGE_CSP
+                entry.responses[name, t.language] = CachedResponse(body, IMAGES[name], headers)
             return entry.responses[name, t.language]
 
     def _card_json(self, entry: CachedCampaign, t: Translations) -> CampaignCard:
@@ -209,7 +207,7 @@ class CampaignResponseCache:
 
 
 def _get_or_make(
-    responses: dict[_Key, CachedResponse], key: _Key, make: Callable[[], CachedResponse]
+    responses: dict[tuple[str, str], CachedResponse], key: tuple[str, str], make: Callable[[], CachedResponse]
 ) -> CachedResponse:
     if key not in responses:
         responses[key] = make()

@@ -173,7 +173,7 @@ def test_quiet_account_is_synchronised_less_often(
 ) -> None:
     harness.ahead = -time.time()
     worker = harness.worker()
-    worker.activity._last_activity_at = active or -(10**9)
+    worker.activity.last_activity_at = active or -(10**9)
     for campaign in worker.campaigns.all():
         worker.progress._progress_by_campaign[campaign.id] = SETTLED
 

@@ -1,7 +1,8 @@
 """Run random scenarios: in the end the totals equal the sandbox's, to the cent.
 
 Service, sandbox and Redis are the real ones. The webhooks are carried by the test, which may lose them, repeat them,
-and bring them late and in any order. Long versions run in `make stress`.
+and bring them late and in any order. The expected totals are calculated from the sandbox's objects by
+`tests.support.oracle`. Long versions run in `make stress`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import asyncio
 import json
 import random
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from donation_card.application.reconciliation import REBUILD_INTERVAL
 from donation_card.domain.totals import Totals
-from donation_card.errors import IgnoredEvent, TotalsUnavailable
+from donation_card.errors import IgnoredEvent, Invalid, TotalsUnavailable, Unavailable
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from redis import Redis
@@ -23,6 +24,7 @@ from stripe import WebhookSignature
 from stripe_sandbox.reversals import DISPUTE_TRANSITIONS, REFUND_TRANSITIONS
 
 from tests.support.harness import WEBHOOK_SECRET, HarnessWorker, TotalsHarness
+from tests.support.oracle import Json, expected_totals
 from tests.support.sandbox import amount, sandbox_with
 from tests.support.scale import short_or_long
 
@@ -31,6 +33,8 @@ PAYS, DECLINED, SETTLES_LATER = "4242 4242 4242 4242", "4000 0000 0000 0002", "A
 # Seeds, not dice of Hypothesis' own: what there is to choose from depends on ids that differ from run to run.
 dice = st.integers(0, 2**32).map(random.Random)
 workers = st.integers(0, 1)
+jumps = st.sampled_from([-40 * 86_400, -3 * 3_600, -200, 200, 301, 3 * 3_600, 40 * 86_400])
+"""Seconds by which a clock is wrong."""
 
 
 class Story(RuleBasedStateMachine):
@@ -52,7 +56,7 @@ class Story(RuleBasedStateMachine):
         self.backup: dict[bytes, dict[bytes, bytes]] | None = None
         self.acknowledged: set[object] = set()
         """Payments whose webhook was answered with 200."""
-        self.went_back = False
+        self.went_back = self.clocks_were_wrong = False
         """Redis is older than what it acknowledged, and no pass has come since."""
 
     def teardown(self) -> None:
@@ -68,7 +72,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(dice=dice, succeeds=st.booleans())
     def settle(self, dice: random.Random, succeeds: bool) -> None:
-        waiting = [each["id"] for each in self.payments() if each["status"] == "processing"]
+        waiting = [each["id"] for each in self.listed("payment_intents") if each["status"] == "processing"]
         if waiting:
             outcome = "succeeded" if succeeds else "failed"
             self.harness.sandbox.operate("settle", payment_intent=dice.choice(waiting), outcome=outcome)
@@ -81,6 +85,18 @@ class Story(RuleBasedStateMachine):
     def dispute(self, dice: random.Random, share: float, status: str) -> None:
         self.go_back(dice, "disputes", share, status)
 
+    @rule(dice=dice, status=st.sampled_from([None, "on_its_way"]))
+    def refund_gets_an_unknown_status(self, dice: random.Random, status: str | None) -> None:
+        if refunds := [each for each in self.listed("refunds") if each["status"] not in ("failed", "canceled")]:
+            body = {"fields": {"status": status}, "event": "refund.updated"}
+            self.harness.sandbox.operate("fields", id=dice.choice(refunds)["id"], **body)
+
+    @rule(dice=dice)
+    def dispute_is_settled_in_another_currency(self, dice: random.Random) -> None:
+        if paid := [each for each in self.listed("payment_intents") if each["status"] == "succeeded"]:
+            body = {"payment_intent": dice.choice(paid)["id"], "settlement_currency": "usd"}
+            self.harness.sandbox.http.post("/sandbox/disputes", json=body)  # refused where less is left
+
     @rule(dice=dice)
     def move_a_refund(self, dice: random.Random) -> None:
         self.move(dice, "refunds", REFUND_TRANSITIONS)
@@ -92,6 +108,19 @@ class Story(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([60, 2 * 3_600, REBUILD_INTERVAL]))
     def time_goes_by(self, seconds: int) -> None:
         self.harness.advance(seconds)
+
+    @rule(of=st.sampled_from(["workers_ahead", "redis_ahead"]), seconds=jumps)
+    def clock_jumps(self, of: str, seconds: int) -> None:
+        setattr(self.harness, of, seconds)
+        self.clocks_were_wrong = True
+
+    @rule()
+    def clocks_are_right_again(self) -> None:
+        """The workers look every two seconds, so they look before much time goes by."""
+        self.harness.workers_ahead = self.harness.redis_ahead = 0
+        if self.clocks_were_wrong:
+            self.a_pass(0)
+        self.clocks_were_wrong = False
 
     # ── what networks do ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -151,6 +180,13 @@ class Story(RuleBasedStateMachine):
         self.harness.run(self.workers[worker].reconciliation.run())
         self.went_back = False
 
+    @rule(worker=workers, path=st.sampled_from(["/v1/checkout/sessions", "/v1/refunds", "/v1/disputes", "/v1/events"]))
+    def a_pass_gets_an_empty_page(self, worker: int, path: str) -> None:
+        self.harness.sandbox.operate("faults", api={"kind": "empty_page", "path": path})
+        with suppress(Unavailable):
+            self.a_pass(worker)
+        self.harness.sandbox.http.delete("/sandbox/faults")
+
     @rule(worker=workers, dry_run=st.booleans())
     def a_rebuild(self, worker: int, dry_run: bool) -> None:
         self.harness.run(self.workers[worker].reconciliation.rebuild(dry_run=dry_run))
@@ -203,6 +239,7 @@ class Story(RuleBasedStateMachine):
 
     def all_is_quiet(self) -> None:
         """The promise: within a pass for what is listed, within a day for what no event told."""
+        self.clocks_are_right_again()
         self.harness.advance(REBUILD_INTERVAL)
         self.harness.run(self.workers[0].reconciliation.run())
         held = self.harness.run(self.workers[1].totals_store.totals(self.account, "roof"))
@@ -220,11 +257,11 @@ class Story(RuleBasedStateMachine):
 
     # ── how ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def payments(self) -> list[dict[str, object]]:
-        return self.harness.sandbox.call("GET", "/v1/payment_intents?limit=100").json()["data"]
+    def listed(self, path: str) -> list[Json]:
+        return self.harness.sandbox.call("GET", f"/v1/{path}?limit=100").json()["data"]
 
     def go_back(self, dice: random.Random, path: str, share: float, status: str) -> None:
-        paid = [each for each in self.payments() if each["status"] == "succeeded"]
+        paid = [each for each in self.listed("payment_intents") if each["status"] == "succeeded"]
         if paid:
             payment = dice.choice(paid)
             wanted = max(1, int(payment["amount"] * share))
@@ -232,31 +269,28 @@ class Story(RuleBasedStateMachine):
             self.harness.sandbox.http.post(f"/sandbox/{path}", json=body)  # refused where less is left
 
     def move(self, dice: random.Random, path: str, moves: dict[str, tuple[str, ...]]) -> None:
-        listed = self.harness.sandbox.call("GET", f"/v1/{path}?limit=100").json()["data"]
-        movable = [each for each in listed if each["status"] in moves]
+        movable = [each for each in self.listed(path) if each["status"] in moves]
         if movable:
             chosen = dice.choice(movable)
             self.harness.sandbox.operate(f"{path}/{chosen['id']}", status=dice.choice(moves[chosen["status"]]))
 
     def look(self) -> None:
         """The newest events set out."""
-        events = self.harness.sandbox.call("GET", "/v1/events?limit=100").json()["data"]
-        new = [event for event in events if event["id"] not in self.seen]
+        new = [event for event in self.listed("events") if event["id"] not in self.seen]
         self.seen |= {event["id"] for event in new}
         self.on_their_way += new
 
     async def received(self, worker: int, event: dict[str, object]) -> None:
         text = json.dumps(event)
         handler = self.workers[worker].webhooks
-        signed_at = int(handler.clock().timestamp())
-        signature = WebhookSignature.generate_signature_header(text, WEBHOOK_SECRET, signed_at)
+        signature = WebhookSignature.generate_signature_header(text, WEBHOOK_SECRET, int(self.harness.now()))
         try:
             await handler.handle(text.encode(), signature.encode())
             if event["data"]["object"].get("payment_status") == "paid":
                 self.acknowledged.add(event["data"]["object"]["payment_intent"])
         except IgnoredEvent:
             pass
-        except TotalsUnavailable:  # Stripe would send it again
+        except (Invalid, Unavailable):  # Stripe would send it again
             self.on_their_way.append(event)
 
     def receive(self, worker: int, event: dict[str, object]) -> None:
@@ -269,9 +303,10 @@ class Story(RuleBasedStateMachine):
         return sorted(self.raw.scan_iter(f"donation-card:{{{self.account.id}/test*", count=1_000))
 
     def oracle(self) -> Totals:
-        told = self.harness.sandbox.http.get("/sandbox/totals", params={"campaign": "roof"}).json()["totals"]
-        sums = told.get("eur", {"sum": 0, "count": 0, "refunded": 0, "disputed": 0})
-        return Totals(sums["sum"] - sums["refunded"] - sums["disputed"], sums["count"])
+        payments = {each["id"]: each for each in self.listed("payment_intents")}
+        reversals = {"refunds": self.listed("refunds"), "disputes": self.listed("disputes")}
+        sessions = self.listed("checkout/sessions")
+        return Totals(*expected_totals({"roof": "eur"}, sessions=sessions, payments=payments, **reversals)["roof"])
 
 
 def test_any_scenario_ends_with_stripes_totals(redis_url: str, sample_campaign: Path) -> None:

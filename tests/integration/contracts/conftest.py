@@ -19,6 +19,7 @@ from donation_card.application.ports.tokens import Tokens
 from donation_card.application.ports.totals import TotalsStore
 
 from tests.support.fakes import FakeCampaigns, FakeFormSessionStore, FakeRateLimiter, FakeTokens, FakeTotalsStore
+from tests.support.lua_redis import MemoryConnection, MemoryServer
 from tests.support.redis_stores import rate_limiter, totals_store
 from tests.support.sandbox import Sandbox, sandbox_with
 
@@ -32,8 +33,7 @@ async def store(request: pytest.FixtureRequest, redis_url: str, anyio_backend: s
     if request.param == "fake":
         store = FakeTotalsStore()
     elif request.param == "memory":
-        lua_redis = pytest.importorskip("tests.support.lua_redis", exc_type=ImportError)
-        store = RedisTotalsStore(lua_redis.MemoryConnection(lua_redis.MemoryServer(time.time)))
+        store = RedisTotalsStore(MemoryConnection(MemoryServer(time.time)))
     else:
         store = totals_store(redis_url, deadline=10)
     yield store

@@ -15,6 +15,7 @@ from donation_card.application.ports.payments import (
     Attribution,
     CheckoutOrder,
     CheckoutSession,
+    PaymentPage,
     Payments,
     SessionStatus,
     UiMode,
@@ -27,6 +28,7 @@ from tests.support.fakes import FakeClock, FakePayments
 from tests.support.sandbox import KEY, Sandbox
 
 ATTEMPT = "a" * 22
+EXPIRES_AT = int(time.time()) + 3_600  # the same for the same order, also in the next second
 
 
 class Provider:
@@ -52,11 +54,8 @@ class Provider:
             site="news.example",
             attempt_id=ATTEMPT,
             amount=Money(25_00, "EUR"),
-            ui_mode=ui_mode,
-            description="A new roof",
-            locale="en",
-            expires_at=int(time.time()) + 3_600,
-            **urls,
+            expires_at=EXPIRES_AT,
+            page=PaymentPage(ui_mode, "A new roof", "en", **urls),
         )
         return self.run(self.payments.create_session(order, key))
 

@@ -31,7 +31,7 @@ def test_metrics_need_the_token(installation):
 
 
 def test_webhook_outcomes_are_counted_by_reason(installation):
-    metrics.last_webhook.set(0)  # other tests of this process set it by their own clocks
+    metrics.last_webhook.metric.set(0)  # other tests of this process set it by their own clocks
     before = installation.metrics()
     event = session_event(installation)
     for each in (
@@ -125,7 +125,7 @@ def test_gauges_of_a_dead_worker_are_dropped(tmp_path):
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
         return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
 
-    worker("metrics.attack_mode.set(1); metrics.cached_reads.inc(3); metrics.last_webhook.set(7)")
+    worker("metrics.attack_mode.metric.set(1); metrics.cached_reads.metric.inc(3); metrics.last_webhook.metric.set(7)")
     told = worker("print(metrics.render([]).decode())").stdout
     for line in ("attack_mode 0.0", "cached_responses_total 3.0", "last_webhook_timestamp_seconds 7.0"):
         assert f"\ndonation_card_{line}\n" in told

@@ -39,3 +39,23 @@ def test_join_escapes_any_style_sheet():
     assert join_card("const CSS = '@import \"donation-card.css\"';", 'a::after{content:"`${x}\\201c"}') == (
         'const CSS="a::after{content:\\"`${x}\\\\201c\\"}";'
     )
+
+
+def test_join_shortens_names_of_the_file_only():
+    script = """/*! keep */
+{
+  const CSS = '@import "donation-card.css"';
+  const makeCard = (tag) => document.makeCard(tag, 'makeCard');
+  class Card {
+    #title = makeCard('#title');
+    get #other() {
+      return this.#title;
+    }
+  }
+}
+"""
+    joined = join_card(script, "")
+    assert joined == (
+        "/*! keep */{const $a=\"\";const $b=(tag)=>document.makeCard(tag,'makeCard');"
+        "class Card{#a=$b('#title');get#other(){return this.#a;}}}"
+    )

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 from donation_card.adapters.stripe.client import CALL_TIMEOUT
-from donation_card.application.checkout import PaymentPageOptions, StartCheckout
+from donation_card.application.checkout import StartCheckout
 from donation_card.application.form_sessions import MAX_ORDERS_PER_TOKEN
-from donation_card.application.ports.payments import CheckoutSession, SessionStatus, UiMode
+from donation_card.application.ports.payments import CheckoutSession, PaymentPage, SessionStatus, UiMode
 from donation_card.application.ports.tokens import FormToken, SessionHandle
 from donation_card.application.session_limits import Client
 from donation_card.cli.doctor import MAX_CLOCK_SKEW
@@ -33,9 +33,9 @@ TOKEN = FormToken("roof", "other", "attempt", NOW)
 
 
 def command(amount: int = 25_00, **changes: object) -> StartCheckout:
-    options = PaymentPageOptions(UiMode.EMBEDDED, "Donation", "en")
+    page = PaymentPage(UiMode.EMBEDDED, "Donation", "en")
     client = Client("203.0.113.7", has_javascript=True)
-    return replace(StartCheckout(TOKEN, Money(amount, "EUR"), options, client), **changes)  # type: ignore[arg-type]
+    return replace(StartCheckout(TOKEN, Money(amount, "EUR"), page, client), **changes)  # type: ignore[arg-type]
 
 
 def handle(session: CheckoutSession, attempt_id: str = "attempt") -> SessionHandle:

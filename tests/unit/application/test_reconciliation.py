@@ -322,9 +322,9 @@ async def test_stored_instant_ahead_of_now_is_unknown(worker: Worker, ahead: int
         worker.clock.advance(0 if instant == "last_sync_at" else SYNC_INTERVAL)
         stored = replace(await history(worker), **{instant: int(worker.clock.at) + ahead})
         await worker.store.save_sync_history(ACCOUNT, stored)
-    before = metrics.future_instants.create()._value.get()
+    before = metrics.future_instants.metric._value.get()
     await worker.reconciliation.run_if_due()
-    assert metrics.future_instants.create()._value.get() > before
+    assert metrics.future_instants.metric._value.get() > before
     expected = Totals(25_00, 1) if instant != "last_sync_at" else Totals(0, 0)
     assert await worker.store.totals(ACCOUNT, "roof") == expected
     assert (await history(worker)).last_sync_at == int(worker.clock.at)
@@ -352,7 +352,7 @@ async def test_clock_40_days_ahead_for_8_seconds_is_right_again(ahead: int, ever
         await tick()
         worker.clock.advance(1)
     worker.clock.advance(-ahead)
-    before = metrics.future_instants.create()._value.get()
+    before = metrics.future_instants.metric._value.get()
     webhook, lost = paid_session(1, 25_00), paid_session(2, 30_00, created=int(worker.clock.at))
     worker.at_stripe(webhook, lost)
     await worker.recorder.record(webhook, "webhook")
@@ -360,7 +360,7 @@ async def test_clock_40_days_ahead_for_8_seconds_is_right_again(ahead: int, ever
         await tick()
         worker.clock.advance(2)
     assert await worker.store.totals(ACCOUNT, "roof") == Totals(55_00, 2)
-    assert metrics.future_instants.create()._value.get() > before, "the alert fires"
+    assert metrics.future_instants.metric._value.get() > before, "the alert fires"
     seen = await history(worker)
     assert seen.last_sync_at is not None
     assert seen.last_sync_at <= worker.clock.at

@@ -9,7 +9,7 @@ import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import tomli
 
@@ -118,12 +118,8 @@ class CampaignFiles(Campaigns):
         return paths, folders
 
 
-class FileStamp(NamedTuple):
-    """The part of a file's status that changes when the file is written or replaced."""
-
-    mtime_ns: int
-    size: int
-    inode: int
+FileStamp = tuple[int, int, int]
+"""The time of change, the size and the inode: they change when a file is written or replaced."""
 
 
 def _file_stamp(path: Path) -> FileStamp | None:
@@ -131,7 +127,7 @@ def _file_stamp(path: Path) -> FileStamp | None:
         status = path.stat()
     except OSError:
         return None
-    return FileStamp(status.st_mtime_ns, status.st_size, status.st_ino)
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def read_campaign(path: Path, *, publication_interval: str | None = None) -> Campaign:

@@ -278,17 +278,15 @@ def quote_value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        shown = "".join(_visible(char) for char in value[:60])
+        shown = "".join(
+            char if char.isprintable() or char == "\u00a0" else f"\\u{ord(char):04x}" for char in value[:60]
+        )
         return _quoted(shown) if len(value) <= 60 else f"{_quoted(shown[:40] + '…')} ({len(value)} characters)"
     if isinstance(value, int):
         return str(value) if value.bit_length() <= 128 else "a number of very many digits"
     if isinstance(value, list):
         return f"a list of {len(value)}"
     return "a table" if isinstance(value, dict) else str(value)
-
-
-def _visible(char: str) -> str:
-    return char if char.isprintable() or char == "\u00a0" else f"\\u{ord(char):04x}"
 
 
 def _quoted(text: str) -> str:

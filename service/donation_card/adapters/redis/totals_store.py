@@ -81,8 +81,8 @@ class RedisTotalsStore:
 
         reply = await self._run_on_generation("publish_if_due", keys, call)
         fresh, cursor, updates, unknown_instants, server_time, *published = reply
-        metrics.future_instants.inc(_parse_int(unknown_instants))
-        metrics.clock_difference.set(abs(now.timestamp() - _parse_int(server_time)))
+        metrics.future_instants.metric.inc(_parse_int(unknown_instants))
+        metrics.clock_difference.metric.set(abs(now.timestamp() - _parse_int(server_time)))
         if fresh == "1":
             self._last_seen[keys] = (_parse_int(cursor), _parse_int(updates))
         if not published:

@@ -1,10 +1,11 @@
 """Create the official Stripe client, limit its calls in time, and translate its errors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,6 +23,7 @@ from donation_card.errors import (
 )
 from donation_card.observability import metrics
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 CALL_TIMEOUT = 20.0
@@ -78,6 +80,17 @@ def mapped_parse_errors() -> Iterator[None]:
         yield
     except (AttributeError, KeyError, TypeError, ValueError, Invalid, IgnoredEvent) as error:
         raise PaymentsUnavailable(reason="unreadable") from error
+
+
+def maps_parse_errors(method: Callable[_P, Awaitable[_T]]) -> Callable[_P, Awaitable[_T]]:
+    """Decorate a coroutine function with `mapped_parse_errors`."""
+
+    @wraps(method)
+    async def mapped(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with mapped_parse_errors():
+            return await method(*args, **kwargs)
+
+    return mapped
 
 
 async def iterate_pages(request: Awaitable[Any]) -> AsyncIterator[Any]:

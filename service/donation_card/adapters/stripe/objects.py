@@ -81,7 +81,7 @@ def create_params(order: CheckoutOrder) -> Any:
                 "price_data": {
                     "currency": order.amount.currency.lower(),
                     "unit_amount": order.amount.amount,
-                    "product_data": {"name": order.description},
+                    "product_data": {"name": order.page.description},
                 },
             }
         ],
@@ -90,14 +90,18 @@ def create_params(order: CheckoutOrder) -> Any:
         "customer_creation": "if_required",
         "adaptive_pricing": {"enabled": False},  # donors with another currency would pay 2 to 4 % more
         "wallet_options": {"link": {"display": "never"}},  # it asks for a telephone number; decision 0020
-        "locale": order.locale,
+        "locale": order.page.locale,
         "expires_at": order.expires_at,
     }
-    if order.submit_message:
-        params["custom_text"] = {"submit": {"message": order.submit_message}}
-    if order.ui_mode is UiMode.EMBEDDED:
+    if order.page.submit_message:
+        params["custom_text"] = {"submit": {"message": order.page.submit_message}}
+    if order.page.ui_mode is UiMode.EMBEDDED:
         return params | {"ui_mode": "embedded_page", "redirect_on_completion": "never"}
-    return params | {"ui_mode": "hosted_page", "success_url": order.success_url, "cancel_url": order.cancel_url}
+    return params | {
+        "ui_mode": "hosted_page",
+        "success_url": order.page.success_url,
+        "cancel_url": order.page.cancel_url,
+    }
 
 
 def parse_object(kind: str, data: Any) -> StripeRecord:

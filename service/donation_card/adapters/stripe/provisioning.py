@@ -18,7 +18,7 @@ from donation_card.adapters.stripe.client import (
     call,
     create_client,
     iterate_pages,
-    mapped_parse_errors,
+    maps_parse_errors,
 )
 from donation_card.adapters.stripe.objects import DECLINE_EVENT, HANDLED_EVENTS
 from donation_card.domain.campaign import Campaign
@@ -92,6 +92,7 @@ class StripeProvisioning:
     def __init__(self, secret_key: str, *, api_base: str | None = None) -> None:
         self._client, self._http = create_client(secret_key, api_base)
 
+    @maps_parse_errors
     async def account_info(self, account_id: str | None = None) -> AccountInfo:
         """Raise StripeKeyRejected or PaymentsUnavailable if the key is no key of an account.
 
@@ -105,16 +106,15 @@ class StripeProvisioning:
                 raise
             date = parsedate_to_datetime((refused.headers or {})["date"]).replace(tzinfo=UTC)
             return AccountInfo(account_id or "", date, True, None, error)
-        with mapped_parse_errors():
-            fields = found.to_dict()
-            headers = found.last_response.headers if found.last_response else {}
-            payments = (fields.get("settings") or {}).get("payments") or {}
-            return AccountInfo(
-                found.id,
-                parsedate_to_datetime(headers["date"]).replace(tzinfo=UTC),
-                bool(fields.get("charges_enabled", True)),
-                payments.get("statement_descriptor"),
-            )
+        fields = found.to_dict()
+        headers = found.last_response.headers if found.last_response else {}
+        payments = (fields.get("settings") or {}).get("payments") or {}
+        return AccountInfo(
+            found.id,
+            parsedate_to_datetime(headers["date"]).replace(tzinfo=UTC),
+            bool(fields.get("charges_enabled", True)),
+            payments.get("statement_descriptor"),
+        )
 
     async def missing_permissions(self) -> AsyncIterator[StripeKeyRejected]:
         """Yield the error of each right that a restricted key lacks. Every request is harmless: it changes nothing."""
@@ -129,6 +129,7 @@ class StripeProvisioning:
         if (error := await _refused(expired)) is not None:
             yield error
 
+    @maps_parse_errors
     async def checkout_origin(self, price: Money, return_url: str) -> str:
         """Return the origin of the page of a real session, which is expired at once."""
         item = {"currency": price.currency.lower(), "unit_amount": price.amount, "product_data": {"name": "doctor"}}
@@ -144,6 +145,7 @@ class StripeProvisioning:
         parts = urlsplit(str(created.url))
         return f"{parts.scheme}://{parts.netloc}"
 
+    @maps_parse_errors
     async def endpoint(self, url: str) -> Endpoint | None:
         """Return the endpoint of this URL. Prefer an enabled one."""
         found = None
@@ -152,6 +154,7 @@ class StripeProvisioning:
                 found = _endpoint(each)
         return found
 
+    @maps_parse_errors
     async def ensure_webhook_endpoint(self, url: str) -> tuple[str, Endpoint]:
         """Create or update the endpoint of this URL, with exactly the events in `WEBHOOK_EVENTS`."""
         v1, events = self._client.v1, list(WEBHOOK_EVENTS)
@@ -164,6 +167,7 @@ class StripeProvisioning:
         changes: Any = {"enabled_events": events, "disabled": False}
         return UPDATED, _endpoint(await call(v1.webhook_endpoints.update_async(found.id, changes)))
 
+    @maps_parse_errors
     async def ensure_payment_link(self, campaign: Campaign, name: str) -> tuple[str, str]:
         """Ensure a page at Stripe where donors type the amount. Return its state and its URL. `name`: of the product.
 
@@ -194,11 +198,12 @@ class StripeProvisioning:
         )
         return CREATED, created.url
 
+    @maps_parse_errors
     async def domain(self, name: str) -> Domain | None:
         page = await call(self._client.v1.payment_method_domains.list_async({"domain_name": name, "limit": 1}))
-        with mapped_parse_errors():
-            return next((_domain(each.to_dict()) for each in page.data), None)
+        return next((_domain(each.to_dict()) for each in page.data), None)
 
+    @maps_parse_errors
     async def ensure_domain(self, name: str) -> tuple[str, Domain]:
         v1 = self._client.v1
         page = await call(v1.payment_method_domains.list_async({"domain_name": name, "limit": 1}))
@@ -229,22 +234,20 @@ def _price_params(campaign: Campaign, name: str) -> Any:
 
 
 def _endpoint(found: Any) -> Endpoint:
-    with mapped_parse_errors():
-        fields = found.to_dict()
-        enabled = fields["status"] == "enabled"
-        return Endpoint(
-            fields["id"], frozenset(fields["enabled_events"]), fields["api_version"], enabled, fields.get("secret")
-        )
+    fields = found.to_dict()
+    enabled = fields["status"] == "enabled"
+    return Endpoint(
+        fields["id"], frozenset(fields["enabled_events"]), fields.get("api_version"), enabled, fields.get("secret")
+    )
 
 
 def _domain(fields: Any) -> Domain:
-    with mapped_parse_errors():
-        problems = {
-            wallet: (fields[wallet].get("status_details") or {}).get("error_message") or fields[wallet]["status"]
-            for wallet in WALLETS
-            if fields[wallet]["status"] != "active"
-        }
-        return Domain(fields["enabled"], problems)
+    problems = {
+        wallet: (fields[wallet].get("status_details") or {}).get("error_message") or fields[wallet]["status"]
+        for wallet in WALLETS
+        if fields[wallet]["status"] != "active"
+    }
+    return Domain(fields["enabled"], problems)
 
 
 async def _refused(request: Awaitable[Any]) -> StripeKeyRejected | None:
@@ -258,8 +261,3 @@ async def _refused(request: Awaitable[Any]) -> StripeKeyRejected | None:
     except (NotFound, StripeRejectedRequest):  # Stripe had checked the right before
         return None
     return None
-
-
-def stripes_words(error: BaseException) -> str:
-    """Return the text of Stripe's answer, for a person."""
-    return str(getattr(error.__cause__, "user_message", None) or error)

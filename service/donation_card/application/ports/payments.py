@@ -37,6 +37,19 @@ class SessionStatus(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentPage:
+    """The place and the language of the payment, and the addresses that lead back from a hosted page."""
+
+    ui_mode: UiMode
+    description: str
+    locale: str
+    success_url: str | None = None
+    cancel_url: str | None = None
+    submit_message: str | None = None
+    """A text that Stripe shows above its button."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckoutOrder:
     """Everything that defines one checkout session. The same order with the same key returns the same session."""
 
@@ -44,15 +57,9 @@ class CheckoutOrder:
     site: str
     attempt_id: str
     amount: Money
-    ui_mode: UiMode
-    description: str
-    locale: str
     expires_at: int
     """UTC seconds."""
-    success_url: str | None = None
-    cancel_url: str | None = None
-    submit_message: str | None = None
-    """A text that Stripe shows above its button."""
+    page: PaymentPage
 
 
 @dataclass(frozen=True, slots=True)

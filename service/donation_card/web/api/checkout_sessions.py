@@ -8,9 +8,9 @@ from urllib.parse import urlencode, urlsplit
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from donation_card.application.checkout import Checkout, PaymentPageOptions, StartCheckout
+from donation_card.application.checkout import Checkout, StartCheckout
 from donation_card.application.ports.campaigns import Campaigns
-from donation_card.application.ports.payments import CheckoutSession, UiMode
+from donation_card.application.ports.payments import CheckoutSession, PaymentPage, UiMode
 from donation_card.application.ports.tokens import FormToken, SessionHandle, Tokens
 from donation_card.application.public_progress import PublicProgress
 from donation_card.application.session_limits import Client
@@ -81,20 +81,20 @@ class CheckoutEndpoints:
 
     def _payment_page(
         self, campaign: Campaign, t: Translations, token: FormToken, ui_mode: UiMode, return_url: str
-    ) -> PaymentPageOptions:
-        options = PaymentPageOptions(
+    ) -> PaymentPage:
+        page = PaymentPage(
             ui_mode=ui_mode,
             description=t.translate("give.product"),
             locale=(campaign.stripe_locales or {}).get(t.language, t.language),
             submit_message=_submit_message(campaign, t),
         )
         if ui_mode is UiMode.EMBEDDED:
-            return options
+            return page
         base = f"{self.public_url}/c/{campaign.id}"
         return_token = self.tokens.issue_return_token(campaign.id, token.attempt_id, return_url)
         query = f"&{urlencode({'return_url': return_url})}" if return_url else ""
         return replace(
-            options,
+            page,
             # Stripe replaces the braces, but not encoded ones
             success_url=f"{base}/thanks?session_id={{CHECKOUT_SESSION_ID}}&return_token={return_token}&lang={t.language}",
             cancel_url=f"{base}/give?lang={t.language}{query}",

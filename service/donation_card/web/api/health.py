@@ -1,21 +1,15 @@
 """Serve `/healthz` (the process answers) and `/readyz` (each component can do its work, as far as is known)."""
 
-from collections.abc import Callable
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from donation_card import __version__
-from donation_card.domain.attack_detection import MAX_LEVEL, AttackStatus
+from donation_card.application.health import Health
+from donation_card.application.session_limits import SessionLimits
+from donation_card.domain.attack_detection import MAX_LEVEL
 from donation_card.web.http.bearer_auth import BearerAuth
 from donation_card.web.http.headers import NO_STORE
 from donation_card.web.presentation import documents
-
-NotReadyReasons = Callable[[], dict[str, str | None]]
-"""Component → why it is not ready, None if it is."""
-
-Ages = Callable[[], dict[str, int | None]]
-"""Component → seconds since it last did its work, None if it never has."""
 
 
 async def liveness(_: Request) -> Response:
@@ -25,20 +19,14 @@ async def liveness(_: Request) -> Response:
 
 
 class Readiness:
-    """`/readyz`. `ages` are for operators. An attack is no reason to be unready, so it stands beside the components."""
+    """`/readyz`. Ages are for operators. An attack is no reason to be unready, so it stands beside the components."""
 
-    def __init__(
-        self,
-        reasons: NotReadyReasons,
-        ages: Ages,
-        operator: BearerAuth,
-        attack_status: Callable[[], AttackStatus],
-    ) -> None:
-        self.reasons, self.ages, self.operator, self.attack_status = reasons, ages, operator, attack_status
+    def __init__(self, health: Health, session_limits: SessionLimits, operator: BearerAuth) -> None:
+        self.health, self.session_limits, self.operator = health, session_limits, operator
 
     async def show(self, request: Request) -> Response:
         """Respond with 200 if every component is ready, else with 503."""
-        reasons, ages = self.reasons(), self.ages() if self.operator.is_authorized(request) else {}
+        reasons, ages = self.health.reasons(), self.health.ages() if self.operator.is_authorized(request) else {}
         components: dict[str, documents.ReadinessComponent] = {}
         for name in reasons | ages:
             reason = reasons.get(name)
@@ -47,7 +35,7 @@ class Readiness:
                 components[name]["reason"] = reason
             if name in ages:
                 components[name]["age_seconds"] = ages[name]
-        attack = self.attack_status()
+        attack = self.session_limits.attack_status
         document: documents.Readiness = {
             "ready": not any(reasons.values()),
             "components": components,

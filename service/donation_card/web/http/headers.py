@@ -39,6 +39,9 @@ COOP_UNSAFE_NONE: Headers = {"cross-origin-opener-policy": "unsafe-none"}
 DATA_CSP = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
 """For responses that are no pages, in case a browser shows one as a page."""
 
+IMAGE_CSP: Headers = {"content-security-policy": f"{DATA_CSP}; style-src 'unsafe-inline'"}
+"""The policy of an image that is opened by itself: no script and no request. An SVG contains its own colours."""
+
 DEFAULT_SECURITY_HEADERS: Headers = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",

@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.domain.campaign import Campaign
 from donation_card.errors import Invalid, NotFound, UnsupportedFormat
-from donation_card.web.http.headers import PUBLIC_CORS, cache_control
-from donation_card.web.presentation import images as pictures, snippet
+from donation_card.web.http.headers import IMAGE_CSP, PUBLIC_CORS, cache_control
+from donation_card.web.presentation import snippet
 from donation_card.web.presentation.documents import EmbedCode, OEmbed
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.request_language import request_translations
@@ -110,11 +110,12 @@ class EmbedEndpoints:
 
     async def qr(self, request: Request) -> Response:
         """Return a QR code with the URL of the campaign's page, also of a hidden campaign."""
+        from donation_card.web.presentation.images import qr_svg
+
         campaign = self.campaigns.get(request.path_params["id"])
         size = _size(request, "size", _QR_SIZES, 256)
-        body = pictures.qr_svg(f"{self.public_url}/c/{campaign.id}", size)
-        headers = PUBLIC_CORS | cache_control(300, revalidate=False) | {"content-security-policy": pictures.IMAGE_CSP}
-        return Response(body, 200, headers, "image/svg+xml")
+        body = qr_svg(f"{self.public_url}/c/{campaign.id}", size)
+        return Response(body, 200, PUBLIC_CORS | cache_control(300, revalidate=False) | IMAGE_CSP, "image/svg+xml")
 
 
 def _choice(request: Request, name: str, allowed: tuple[str, ...]) -> str:

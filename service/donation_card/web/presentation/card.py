@@ -95,12 +95,14 @@ def card_json(
         "emit_complete_event": campaign.emit_complete_event,
     }
     if campaign.hidden:
-        card["title"] = recipient
-        card["summary"] = ""
-        card["story"] = []
-        card["needs"] = []
-        card["progress"] = _HIDDEN_PROGRESS
-        card["update"] = None
+        card |= {
+            "title": recipient,
+            "summary": "",
+            "story": [],
+            "needs": [],
+            "progress": _HIDDEN_PROGRESS,
+            "update": None,
+        }
     return card
 
 
@@ -188,9 +190,7 @@ def _review(campaign: Campaign, progress: Progress | None, t: Translations) -> l
 
 
 def _status(campaign: Campaign, open_now: bool) -> str:
-    if campaign.status is Status.OPEN and not open_now:
-        return Status.CLOSED.value
-    return campaign.status.value
+    return (Status.CLOSED if campaign.status is Status.OPEN and not open_now else campaign.status).value
 
 
 def _needs(campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool) -> list[CardNeed]:

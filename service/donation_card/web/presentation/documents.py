@@ -250,6 +250,7 @@ GivingPageTexts = TypedDict(  # `continue` is a keyword
         "failed": str,
         "challenge_running": str,
         "challenge_failed": str,
+        "sandboxed": str,
     },
 )
 

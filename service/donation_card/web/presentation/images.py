@@ -1,28 +1,20 @@
 """Draw the images of a campaign: badge, Open Graph image and QR code.
 
 Pure: the card's finished text in, bytes out; the same text, the same bytes. The badge lives on other people's pages and
-names the foundation alone. Pillow and the letters are loaded with the first picture: most workers never draw one.
+names the foundation alone. The module is imported for the first picture: most workers never draw one.
 """
 
-from __future__ import annotations
-
 import io
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
-from donation_card.web.http.headers import DATA_CSP
+import segno
+from PIL import Image, ImageDraw, ImageFont
+
 from donation_card.web.presentation.documents import CampaignCard
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-    from PIL.ImageDraw import ImageDraw
-    from PIL.ImageFont import FreeTypeFont
-
-IMAGE_CSP = f"{DATA_CSP}; style-src 'unsafe-inline'"
-"""The policy of an image that is opened by itself: no script and no request. An SVG contains its own colours."""
 
 _FONTS = Path(__file__).parent.parent / "fonts"
 _SERIF, _SANS = "PTSerif-Bold.ttf", "PTSans-Regular.ttf"
@@ -34,6 +26,7 @@ _PAPER = ("#ffffff", "#121212")
 _LINE = ("#e2dfd8", "#2e2b25")
 _ACCENT = ("#0a6654", "#6ac7b5")
 _NOTE = ("#faf2e0", "#312916")
+_BADGE_COLOURS = {".paper": _PAPER, "text": _INK, ".soft": _SOFT, ".line": _LINE, ".full": _ACCENT}
 
 _TEST_MODE_SHIFT = 5
 """Pixels by which a badge moves up, so that the test-mode text has room below it."""
@@ -62,31 +55,21 @@ def badge_svg(card: CampaignCard) -> bytes:
     if card["notice"] and not progress:
         size = _fit_size(_SANS, 15, 328, FONT_WIDTH_MARGIN, card["notice"])
         lines.append(f'<text x="16" y="{56 - up}" font-size="{size}">{escape(card["notice"])}</text>')
-    lines += [
+    bar = "".join(
         f'<rect class="{kind}" x="{x:.2f}" y="{68 - up}" width="{width:.2f}" height="10"/>'
         for kind, x, width in _segments(card, 16, 328, 2)
-    ]
-    dark = "".join(
-        f"{name}{{fill:{colours[1]}}}"
-        for name, colours in (
-            (".paper", _PAPER),
-            ("text", _INK),
-            (".soft", _SOFT),
-            (".line", _LINE),
-            (".full", _ACCENT),
-        )
     )
-    light = dark
-    for colours in (_PAPER, _INK, _SOFT, _LINE, _ACCENT):
-        light = light.replace(colours[1], colours[0])
+    light, dark = (
+        "".join(f"{name}{{fill:{colours[mode]}}}" for name, colours in _BADGE_COLOURS.items()) for mode in (0, 1)
+    )
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" width="360" height="96" viewBox="0 0 360 96" role="img"'
         f' lang="{card["lang"]}" font-family="system-ui,sans-serif" aria-labelledby="title desc">'
         f'<title id="title">{escape(card["labels"]["dialog_title"])}</title><desc id="desc">{escape(said)}</desc>'
         f"<style>{light}@media(prefers-color-scheme:dark){{{dark}}}</style>"
         f'<clipPath id="round"><rect x="16" y="{68 - up}" width="328" height="10" rx="5"/></clipPath>'
-        f'<rect class="paper" width="360" height="96" rx="12"/>{"".join(lines[: _texts(lines)])}'
-        f'<g clip-path="url(#round)">{"".join(lines[_texts(lines) :])}</g></svg>'
+        f'<rect class="paper" width="360" height="96" rx="12"/>{"".join(lines)}'
+        f'<g clip-path="url(#round)">{bar}</g></svg>'
     ).encode()
 
 
@@ -144,8 +127,6 @@ def open_graph_png(card: CampaignCard) -> bytes:
 
 def qr_svg(url: str, size: int) -> bytes:
     """Draw a QR code `size` pixels wide: error level M, quiet zone of four modules (ISO/IEC 18004), dark on white."""
-    import segno
-
     out = io.BytesIO()
     code = segno.make(url, error="m", micro=False)
     code.save(
@@ -175,13 +156,7 @@ def _segments(card: CampaignCard, left: float, wide: float, gap: float) -> list[
     return [each for each in found if each[2] > 0]
 
 
-def _texts(lines: list[str]) -> int:
-    return next((at for at, line in enumerate(lines) if line.startswith("<rect")), len(lines))
-
-
-def _bar(picture: Image, card: CampaignCard, box: tuple[int, int, int, int]) -> None:
-    from PIL import Image, ImageDraw
-
+def _bar(picture: Image.Image, card: CampaignCard, box: tuple[int, int, int, int]) -> None:
     left, top, wide, tall = box
     if not card["needs"]:
         return
@@ -197,7 +172,7 @@ def _bar(picture: Image, card: CampaignCard, box: tuple[int, int, int, int]) -> 
     )
 
 
-def _needs(draw: ImageDraw, card: CampaignCard, left: int, top: int, wide: int) -> None:
+def _needs(draw: ImageDraw.ImageDraw, card: CampaignCard, left: int, top: int, wide: int) -> None:
     """Draw up to four needs in two columns. Leave out what does not fit."""
     column = (wide - 48) // 2
     for at, need in enumerate(card["needs"][:4]):
@@ -211,7 +186,7 @@ def _needs(draw: ImageDraw, card: CampaignCard, left: int, top: int, wide: int) 
         _text(draw, (x + column - amount, y), _SANS, 28, _SOFT[0], need["amount"])
 
 
-def _test_mode(draw: ImageDraw, text: str) -> None:
+def _test_mode(draw: ImageDraw.ImageDraw, text: str) -> None:
     width = _width(_SANS, 22, text)
     draw.rounded_rectangle((1200 - width - 64, 24, 1200 - 24, 64), 8, fill=_NOTE[0])
     _text(draw, (1200 - width - 44, 52), _SANS, 22, _INK[0], text)
@@ -221,9 +196,7 @@ def _test_mode(draw: ImageDraw, text: str) -> None:
 
 
 @cache
-def _font(name: str, size: int) -> FreeTypeFont:
-    from PIL import ImageFont
-
+def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(_FONTS / name, size, layout_engine=ImageFont.Layout.BASIC)
 
 
@@ -273,20 +246,26 @@ def _truncate(name: str, size: int, wide: int, line: str) -> str:
     return next(cut for end in range(len(line), -1, -1) if _width(name, size, cut := f"{line[:end].rstrip()}…") <= wide)
 
 
-def _text(draw: ImageDraw, at: tuple[float, float], name: str, size: int, colour: str, text: str) -> None:
+def _text(draw: ImageDraw.ImageDraw, at: tuple[float, float], name: str, size: int, colour: str, text: str) -> None:
     """Draw a text. Its baseline begins at `at`."""
     draw.text(at, text, font=_font(name, size), fill=colour, anchor="ls")
 
 
-def _paper(wide: int, tall: int) -> tuple[Image, ImageDraw]:
-    from PIL import Image, ImageDraw
-
+def _paper(wide: int, tall: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     picture = Image.new("RGB", (wide, tall), _PAPER[0])
     return picture, ImageDraw.Draw(picture)
 
 
-def _png(picture: Image) -> bytes:
+def _png(picture: Image.Image) -> bytes:
     """Encode the image with 64 colours. Text and bars need no more."""
     out = io.BytesIO()
     picture.quantize(64).save(out, "PNG", optimize=True)
     return out.getvalue()
+
+
+DRAW: dict[str, Callable[[CampaignCard], bytes]] = {
+    "badge.svg": badge_svg,
+    "badge.png": badge_png,
+    "share.png": open_graph_png,
+}
+"""The functions by the name of the image in its URL."""

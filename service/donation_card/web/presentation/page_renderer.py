@@ -262,6 +262,7 @@ class PageRenderer:
                 "failed": t.translate("problem.payments_unavailable"),
                 "challenge_running": t.translate("give.challenge_running"),
                 "challenge_failed": t.translate("give.challenge_failed"),
+                "sandboxed": t.translate("give.sandboxed"),
             },
         }
 

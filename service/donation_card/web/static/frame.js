@@ -31,18 +31,13 @@ const openLinkOutside = (event) => {
   postToParent({ message: 'link', value: link.href, secret: wordPressSecret });
 };
 
-/** Let the giving page open in place: the page around resizes this frame. The card reads the attribute when it is created. */
-const enableAutoHeight = () => {
-  const card = document.querySelector('donation-card:not([auto-height])');
-  card?.setAttribute('auto-height', '');
-  card?.replaceWith(card.cloneNode(true));
-};
-
 const observer = new ResizeObserver(postHeight);
 for (const name of ['donation-card-ready', 'donation-card-error']) addEventListener(name, () => observer.observe(document.body));
+if (document.querySelector('donation-card')?.shadowRoot?.querySelector('.card')) observer.observe(document.body); // drawn before
 addEventListener('message', ({ source, data }) => {
   if (source !== parent) return;
   if (data?.message === 'ready' && width) postHeight();
-  if (data?.type === 'donation-card:resizable') enableAutoHeight();
+  // The page around resizes this frame, so the giving page can open in place.
+  if (data?.type === 'donation-card:resizable') document.querySelector('donation-card')?.setAttribute('auto-height', '');
 });
 if (wordPressSecret) addEventListener('click', openLinkOutside, true);

@@ -119,13 +119,16 @@ let payment;
 let lastSessionToken = '';
 let pending = false;
 
+/** True if a donor who is here would miss a new stage. In a frame, the reader can have gone back to the article. */
+const hasReader = () => parent === window || document.hasFocus();
+
 /** Move the focus to the heading of a stage. @param {keyof typeof stages} name */
 const focusHeading = (name) => stages[name].querySelector('h1')?.focus();
 
 /** Show one stage. Move the focus to its heading before the previous stage is hidden. @param {keyof typeof stages} name */
 const showStage = (name) => {
   stages[name].hidden = false;
-  focusHeading(name);
+  if (hasReader()) focusHeading(name);
   for (const [other, element] of Object.entries(stages)) element.hidden = other !== name;
   const warning = getElement('bank-warning', HTMLElement);
   warning.hidden = name === 'thanks' || !warning.childElementCount;
@@ -280,8 +283,22 @@ const setPending = (on) => {
   submitButton.setAttribute('aria-disabled', `${on}`);
 };
 
+/**
+ * Say so if a sandbox keeps the form. Without `allow-forms` a browser fires no `submit`. Without `allow-same-origin` this page has
+ * no origin, and the service rejects its requests.
+ */
+submitButton.addEventListener('click', () => {
+  let isSubmitted = false;
+  form.addEventListener('submit', () => (isSubmitted = true), { once: true });
+  setTimeout(() => {
+    if (isSubmitted && origin !== 'null') return;
+    showError(`${page.texts.sandboxed} ${location.origin}${location.pathname}${location.search}`, 'unreachable');
+  });
+});
+
 form.addEventListener('submit', async (event) => {
   if (submitWithoutScript) return;
+  if (origin === 'null') return event.preventDefault();
   event.preventDefault();
   if (pending) return;
   const amount = chosenAmount();

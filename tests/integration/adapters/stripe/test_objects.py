@@ -16,6 +16,7 @@ from donation_card.application.ports.payments import (
     Account,
     CheckoutOrder,
     CheckoutSession,
+    PaymentPage,
     RefundOrDispute,
     StripeRecord,
     UiMode,
@@ -254,7 +255,9 @@ def test_deep_nesting_breaks_nothing(depth: int) -> None:
 @pytest.mark.parametrize("warning", [None, "Do not pay with a bank in Belarus."])
 def test_link_is_off_in_each_session(ui_mode: UiMode, warning: str | None) -> None:
     params = create_params(
-        CheckoutOrder("roof", "other", "n", Money(2500, "EUR"), ui_mode, "Donation", "en", 0, submit_message=warning)
+        CheckoutOrder(
+            "roof", "other", "n", Money(2500, "EUR"), 0, PaymentPage(ui_mode, "Donation", "en", submit_message=warning)
+        )
     )
     assert params["wallet_options"] == {"link": {"display": "never"}}
 
