@@ -10,12 +10,13 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 THIS_CHECKOUT := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: help run test test-fast test-integration test-web test-processes test-browser check check-deploy bench stress live-check screenshots \
+.PHONY: help run test test-fast test-integration test-web test-processes test-browser test-browsers check check-deploy bench stress live-check screenshots \
 	format lock wheel sbom pin-release install install-system
 help:
 	@echo "make run             start the demo: an article, the service, the sandbox and an embedded Valkey"
 	@echo "make test            run all tests except tests/soak, with real servers and a real browser"
 	@echo "make test-fast       run the unit tests, without server, browser or network"
+	@echo "make test-browsers   test the card in Firefox and WebKitGTK"
 	@echo "make check           check format, lint, types, import order, lock files and deploy files"
 	@echo "make check-deploy    check the deploy files only"
 	@echo "make bench           measure the speed, as ratios"
@@ -79,6 +80,10 @@ test-processes:
 test-browser:
 	$(BIN)/python -m pytest tests/e2e/browser tests/e2e/pages
 
+test-browsers: .venv/dev.stamp
+	$(NEED) "make test-browsers" firefox-esr webkit2gtk-driver xvfb xauth
+	$(BIN)/python -m pytest tests/soak/other_browsers/cases.py
+
 check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -113,14 +118,14 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench
 
 stress: .venv/dev.stamp
-	$(NEED) "make stress" $(BROWSER) firefox-esr webkit2gtk-driver xvfb xauth prometheus tor
+	$(NEED) "make stress" $(BROWSER) prometheus tor
 	tor --verify-config --quiet -f deploy/contrib/torrc
 	promtool check config --syntax-only deploy/prometheus.yml
 	promtool test rules deploy/alerts.test.yml
 	HYPOTHESIS_PROFILE=stress $(BIN)/python -m pytest tests/unit tests/integration/adapters tests/integration/sandbox \
 		tests/integration/application/test_scenarios.py tests/integration/web/test_openapi.py
 	$(BIN)/python -m tests.soak.mutants
-	$(BIN)/python -m tests.soak.other_browsers
+	@$(MAKE) --no-print-directory test-browsers
 	$(BIN)/python -m tests.soak.card_testing
 	$(BIN)/python -m tests.soak.stress
 	$(BIN)/python -m tests.soak.live_check

@@ -35,8 +35,8 @@ To add a page, add a file. It begins with a comment of `key: value` lines. The r
 | `no-scripts`, `save-data` | JavaScript is off; the browser asks to save data |
 | `blocks-card`, `blocks-frames` | a content blocker stops every request to the service, or its frames |
 
-Words in capitals stand for the printed code: SNIPPET and its lines SCRIPT and CARD, PINNED for a pinned release, FRAME, LINK
-and CARD_LINK. `https://HOST` stands for the service. A line `<!-- serve as: NAME -->` begins another document of the page.
+Words in capitals stand for the printed code: SNIPPET and its lines SCRIPT and CARD, PINNED for a pinned release, FRAME,
+LINK and CARD_LINK. `https://HOST` stands for the service. A line `<!-- serve as: NAME -->` begins another document.
 
 | address of the site | content |
 | --- | --- |
@@ -137,6 +137,11 @@ class PublisherSite:
             "LINK": snippet.link_snippet(service, vitaly, t),
             "CARD_LINK": f'<a href="{service}/c/vitaly#card" referrerpolicy="strict-origin">Give to BYSOL</a>',
         }
+
+    def publish(self, page: PublisherPage) -> str:
+        """Add a page, or replace the page with the same name, and return its address."""
+        self.pages[page.name] = page
+        return self.url(page)
 
     def url(self, page: PublisherPage) -> str:
         """Return an address with a marker that the service must never receive."""

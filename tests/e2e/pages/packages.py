@@ -34,11 +34,8 @@ def bundle(*names: str) -> str:
         name = waiting.pop()
         if name in modules:
             continue
-        folder = name.rpartition("/")[0]
-        source = (PACKAGES / name).read_text("utf-8")
-        source = re.sub(r'require\(["\']([^"\']+)["\']\)', lambda call: f"require({_quoted(call[1], folder)})", source)
-        modules[name] = source
-        waiting += re.findall(r'require\("([^"]+)"\)', source)
+        modules[name] = _with_resolved_names(name)
+        waiting += re.findall(r'require\("([^"]+)"\)', modules[name])
     functions = ",".join(f"{json.dumps(name)}(module,exports){{{source}\n}}" for name, source in modules.items())
     aliases = json.dumps({name: _resolve(name, "") for name in names})
     return (
@@ -49,8 +46,12 @@ def bundle(*names: str) -> str:
     )
 
 
-def _quoted(name: str, folder: str) -> str:
-    return json.dumps(_resolve(name, folder))
+def _with_resolved_names(name: str) -> str:
+    """Return a module's source. Each `require` in it names a file."""
+    source, folder = (PACKAGES / name).read_text("utf-8"), name.rpartition("/")[0]
+    return re.sub(
+        r'require\(["\']([^"\']+)["\']\)', lambda call: f"require({json.dumps(_resolve(call[1], folder))})", source
+    )
 
 
 def _resolve(name: str, folder: str) -> str:
