@@ -16,7 +16,7 @@ help:
 	@echo "make run             start the demo: an article, the service, the sandbox and an embedded Valkey"
 	@echo "make test            run all tests except tests/soak, with real servers and a real browser"
 	@echo "make test-fast       run the unit tests, without server, browser or network"
-	@echo "make test-browsers   test the card in Firefox and WebKitGTK"
+	@echo "make test-browsers   use the card with Firefox and WebKitGTK, nightly"
 	@echo "make check           check format, lint, types, import order, lock files and deploy files"
 	@echo "make check-deploy    check the deploy files only"
 	@echo "make bench           measure the speed, as ratios"
@@ -126,7 +126,9 @@ stress: .venv/dev.stamp
 		tests/integration/application/test_scenarios.py tests/integration/web/test_openapi.py
 	$(BIN)/python -m tests.soak.mutants
 	@$(MAKE) --no-print-directory test-browsers
+	$(BIN)/python -m tests.soak.silent_frame
 	$(BIN)/python -m tests.soak.card_testing
+	$(BIN)/python -m tests.soak.reads_year
 	$(BIN)/python -m tests.soak.stress
 	$(BIN)/python -m tests.soak.live_check
 	$(BIN)/python -m tests.soak.interleavings

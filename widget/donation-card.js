@@ -31,9 +31,10 @@
     /** The language around the card. When it changes, it replaces the reader's choice. */ #pageLanguage = '';
     #chosenLanguage = '';
     /** @type {'' | 'tab' | 'address'} Where Donate leads after something was blocked. */ #fallbackWay = '';
-    /** The answer and the way to give, as they were drawn last. */ #drawn = '';
+    /** All that was drawn last. */ #drawn = '';
     #isNearViewport = false;
     #refreshTimer = 0;
+    #frameTimer = 0;
     /** @type {HTMLIFrameElement | undefined} */ #iframe;
     /** @type {MessagePort | undefined} */ #port;
     #viewportObserver = new IntersectionObserver(([entry]) => {
@@ -132,10 +133,9 @@
       this.#removeFrame();
     }
 
-    /** Return the fallback link. After an unclosed tag the article's other links are children of the card too. */
+    /** Return the fallback link: the first, because after an unclosed tag the article's other links are children of the card too. */
     get #link() {
-      const links = [.../** @type {NodeListOf<HTMLAnchorElement>} */ (this.querySelectorAll(':scope > a[href*="/c/"]'))];
-      return links.find((link) => campaignOf(link) === this.getAttribute('campaign')) ?? links[0];
+      return /** @type {HTMLAnchorElement | null} */ (this.querySelector(':scope>a[href*="/c/"]'));
     }
 
     /** Return the request for what the attributes say now. The link and the script complete them. @returns {CampaignRequest} */
@@ -173,7 +173,7 @@
       const answer = campaign === this.#answered?.campaign && this.#answer;
       const link = answer && this.#link;
       if (answer) {
-        const state = this.#way + JSON.stringify(answer);
+        const state = this.#way + this.#donateUrl + JSON.stringify(answer);
         if (state !== this.#drawn) this.#draw(answer);
         this.#drawn = state;
         if (!this.#root.parentNode) this.#shadow.prepend(this.#root);
@@ -189,14 +189,13 @@
     async #load(cache = 'default') {
       if (!this.#wanted.url) await parsed; // the link may follow
       const request = (this.#requested = this.#wanted);
-      let error = 'no service: add the link or api-origin';
-      const answer = request.url && (await fetchShared(request.url, cache).catch((reason) => {
-        error = `${reason} (CSP: connect-src ${request.origin})`;
-      }));
+      const answer = request.url
+        ? await fetchShared(request.url, cache).catch((reason) => `${reason} (CSP: connect-src ${request.origin})`)
+        : 'add the link, or campaign and api-origin';
       if (request !== this.#requested) return;
       if (request.url !== this.#wanted.url) return this.#update();
       const isFirst = !this.#root.parentNode;
-      if (answer) {
+      if (typeof answer === 'object') {
         this.#answer = answer;
         this.#answered = request;
       } else if (request.url !== this.#answered?.url) {
@@ -205,7 +204,7 @@
         this.#languageSelect.value = this.#root.lang;
       }
       this.#update();
-      if (!answer) this.#fail(error);
+      if (typeof answer === 'string') this.#fail(answer);
       else if (isFirst) this.#emit('ready');
       this.#scheduleRefresh();
     }
@@ -284,9 +283,12 @@
         referrerpolicy: 'strict-origin', // donations are counted by site
       }));
       // The giving page is ready before it has loaded. Anything else never is: an error, a filter, what a CSP leaves.
-      const abandonUnlessReady = () => this.#port || frame !== this.#iframe || this.#abandonFrame();
-      frame.onload = () => setTimeout(abandonUnlessReady, 1e3);
-      setTimeout(abandonUnlessReady, 8e3);
+      const waitForGivingPage = (/** @type {number} */ delay) => {
+        clearTimeout(this.#frameTimer);
+        this.#frameTimer = setTimeout(() => this.#port || this.#abandonFrame(), delay);
+      };
+      frame.onload = () => waitForGivingPage(2e3);
+      waitForGivingPage(8e3);
       addEventListener('message', this);
       this.#dialog.append(frame);
     }
@@ -312,11 +314,12 @@
       event.preventDefault();
       if (!this.#emit('open')) return;
       this.#preloadFrame();
-      const isModal = this.#root.clientWidth < 480 && parent === window;
-      if (isModal) this.#dialog.showModal();
-      else this.#dialog.open = true; // `show()` would move the focus, and `close()` would move it back
+      if (this.#root.clientWidth < 480 && parent === window) this.#dialog.showModal();
+      else {
+        this.#dialog.open = true; // `show()` would move the focus, and `close()` would move it back
+        this.#scrollIntoView();
+      }
       this.#iframe?.focus({ preventScroll: true });
-      if (!isModal) this.#scrollIntoView();
       this.#port?.postMessage({ type: 'focus' });
     }
 
@@ -337,9 +340,8 @@
     #close() {
       if (!this.#iframe) return; // this follows `#removeFrame`
       this.#removeFrame();
-      this.#load('reload');
-      if (this.#answer?.progress.next_update_at) return;
-      setTimeout(() => this.isConnected && this.#load('reload'), 2e3); // an immediate total waits for Stripe's webhook
+      const delay = this.#answer?.progress.next_update_at ? 0 : 2e3; // an immediate total waits for Stripe's webhook
+      setTimeout(() => this.isConnected && this.#load('reload'), delay);
     }
 
     /** Remove the frame with its listeners. Return the focus to Donate if it is in the frame. */
@@ -348,6 +350,7 @@
       this.#dialog.close();
       if (hadFocus) this.#donateLink.focus({ preventScroll: true });
       removeEventListener('message', this);
+      clearTimeout(this.#frameTimer);
       this.#port?.close();
       this.#iframe?.remove();
       this.#port = this.#iframe = undefined;
@@ -358,7 +361,7 @@
       this.#fallbackWay = 'tab';
       this.#removeFrame();
       this.#update();
-      this.#fail(`no giving page in the frame (CSP: frame-src ${this.#answered?.origin})`);
+      this.#fail(`frame (CSP: frame-src ${this.#answered?.origin})`);
     }
 
     /**
@@ -465,15 +468,15 @@
   const campaignOf = ({ pathname }) => /^\/c\/([^/]+)\/?$/.exec(pathname)?.[1];
 
   /**
-   * Return true if a new, empty window inherited the restrictions of a sandbox. It then has another opaque origin, or it
-   * rejects a `domain` (https://html.spec.whatwg.org/multipage/browsers.html#dom-document-domain).
+   * Return true if a new, empty window inherited the restrictions of a sandbox. It then has another opaque origin, or the frame
+   * says so, or it rejects its own `domain` (https://html.spec.whatwg.org/multipage/browsers.html#dom-document-domain).
    * @param {Window} tab
    */
   const isSandboxed = (tab) => {
     try {
       const { document } = tab;
-      if (document.domain) document.domain = document.domain;
-      return false;
+      if (frameElement) return frameElement.matches('[sandbox]:not([sandbox*=escape])');
+      if (parent !== window && document.domain) document.domain = document.domain;
     } catch {
       return true;
     }

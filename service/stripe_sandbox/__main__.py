@@ -13,6 +13,7 @@ from stripe_sandbox import SandboxSettings, create_sandbox
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8002, show_default=True, help="Port; 0 picks a free one.")
 @click.option("--public-url", help="URL for browsers. [default: http://HOST:PORT]")
+@click.option("--checkout-url", help="URL of hosted pages, as with a custom domain. [default: the public URL]")
 @click.option(
     "--data", type=click.Path(file_okay=False, path_type=Path), help="Folder for the state. [default: memory]"
 )
@@ -27,6 +28,7 @@ def main(
     host: str,
     port: int,
     public_url: str | None,
+    checkout_url: str | None,
     data: Path | None,
     webhook_url: str | None,
     webhook_secret: str,
@@ -43,6 +45,7 @@ def main(
     try:
         settings = SandboxSettings(
             public_url=address,
+            checkout_url=checkout_url,
             data=data,
             webhook_url=webhook_url,
             webhook_secret=webhook_secret,

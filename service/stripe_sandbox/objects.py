@@ -20,15 +20,15 @@ Json = dict[str, Any]
 
 # Parameters that a session returns unchanged, or as null if they were not given.
 ECHOED_FIELDS = """adaptive_pricing billing_address_collection cancel_url client_reference_id consent_collection
-    customer_creation customer_email integration_identifier locale origin_context payment_method_options permissions
+    customer_creation customer_email integration_identifier locale origin_context permissions
     saved_payment_method_options submit_type success_url wallet_options""".split()  # noqa: SIM905
 # Parameters that a session returns unchanged if they were given: Stripe's description does not call them nullable.
 OPTIONAL_FIELDS = """allowed_payment_method_types branding_settings excluded_payment_method_types name_collection
     redirect_on_completion return_url""".split()  # noqa: SIM905
 NULL_FIELDS = """after_expiration allow_promotion_codes collected_information consent currency_conversion customer
     customer_account customer_details discounts invoice invoice_creation managed_payments optional_items payment_link
-    payment_method_configuration_details recovered_from setup_intent shipping_address_collection shipping_cost
-    subscription""".split()  # noqa: SIM905
+    payment_method_configuration_details payment_method_options recovered_from setup_intent
+    shipping_address_collection shipping_cost subscription""".split()  # noqa: SIM905
 
 
 def new_session(params: Json, amount: int, currency: str, now: int, public_url: str) -> tuple[Json, str]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 import json
 import logging
 import re
@@ -115,7 +114,7 @@ def authenticate(header: str) -> str:
     if scheme.lower() == "basic":
         try:
             key = base64.b64decode(key, validate=True).decode().partition(":")[0]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             key = ""
     if scheme.lower() not in ("basic", "bearer") or not key:
         raise api_errors.unauthorized(

@@ -93,18 +93,14 @@ class SessionLifecycle:
         session.internal["customer_details"] = nothing | {"email": email, "tax_exempt": "none"}
         with self._store.transaction():
             payment = self._payment_for(session)
-            payment.body["payment_method_types"] = [method.type]
-            payment.body["payment_method"] = new_id("pm_")
-            payment.internal["method"] = {"type": method.type, method.type: method.summary}
-            payment.internal["billing_details"] = new_billing_details(email)
+            details = {"type": method.type, method.type: method.summary}
+            payment.body.update(payment_method_types=[method.type], payment_method=new_id("pm_"))
+            payment.internal.update(method=details, billing_details=new_billing_details(email))
             if method.outcome == "declined":
                 self._fail(payment, DECLINED)
             elif method.outcome == "requires_action":
-                payment.body["status"] = "requires_action"
-                payment.body["next_action"] = {
-                    "type": "use_stripe_sdk",
-                    "use_stripe_sdk": {"type": "three_d_secure_redirect"},
-                }
+                action = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}
+                payment.body.update(status="requires_action", next_action=action)
             elif method.outcome == "succeeds":
                 self._succeed(payment)
                 self._complete(session, payment, "paid")
@@ -182,22 +178,28 @@ class SessionLifecycle:
 
     def _succeed(self, payment: Stored) -> None:
         charge = new_id("py_" if payment.body["payment_method_types"] == ["sepa_debit"] else "ch_")
-        payment.body.update(status="succeeded", amount_received=payment.body["amount"], latest_charge=charge)
-        payment.body["last_payment_error"] = None
+        payment.body.update(
+            status="succeeded",
+            amount_received=payment.body["amount"],
+            latest_charge=charge,
+            last_payment_error=None,
+        )
         payment.internal.update(charge_facts(payment.body["metadata"], int(self._clock.now())))
         self._events.record("payment_intent.succeeded", payment.body)
 
     def _fail(self, payment: Stored, error: Json) -> None:
         id, now = payment.body["payment_method"], int(self._clock.now())
         method = new_payment_method(id, payment.internal["method"], payment.internal["billing_details"], now)
-        payment.body.update(status="requires_payment_method", payment_method=None)
-        payment.body["last_payment_error"] = {"type": "card_error", "payment_method": method} | error
+        refused = {"type": "card_error", "payment_method": method} | error
+        payment.body.update(status="requires_payment_method", payment_method=None, last_payment_error=refused)
         self._events.record("payment_intent.payment_failed", payment.body)
 
     def _complete(self, session: Stored, payment: Stored, payment_status: str) -> None:
-        session.body["payment_intent"] = payment.id
-        session.body["payment_status"] = payment_status
-        session.body["customer_details"] = session.internal["customer_details"]
+        session.body.update(
+            payment_intent=payment.id,
+            payment_status=payment_status,
+            customer_details=session.internal["customer_details"],
+        )
         self._close(session, "complete")
         self._events.record("checkout.session.completed", session.body)
 

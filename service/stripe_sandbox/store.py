@@ -11,6 +11,8 @@ from typing import Any
 from stripe_sandbox.api_errors import no_such
 
 SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS objects (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
   body TEXT NOT NULL, internal TEXT NOT NULL);
@@ -53,8 +55,6 @@ class Store:
         path = folder / "stripe-sandbox.sqlite3" if folder else ":memory:"
         # Tests create the app in one thread and run it in another. Two threads never use it at the same time.
         self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self.connection.execute("PRAGMA journal_mode = WAL")
-        self.connection.execute("PRAGMA synchronous = NORMAL")
         self.connection.executescript(SCHEMA)
 
     def close(self) -> None:

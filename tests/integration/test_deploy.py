@@ -59,7 +59,8 @@ def test_every_alert_has_a_runbook_entry_and_a_test():
     assert {name: delay for name, _, _, delay in table} == delays
     entries = re.findall(r"^### ([A-Z]\w+)\n\n\*(page|ticket)\*\.", Path("docs/incidents.md").read_text(), re.M)
     assert dict(entries) == severities
-    for case, fires in zip(read("alerts.test.yml")["tests"], (False, True), strict=True):
+    quiet, everything, *_ = read("alerts.test.yml")["tests"]
+    for case, fires in ((quiet, False), (everything, True)):
         assert [each["alertname"] for each in case["alert_rule_test"]] == [rule["alert"] for rule in rules()]
         assert {bool(each.get("exp_alerts")) for each in case["alert_rule_test"]} == {fires}
 
@@ -75,7 +76,7 @@ def test_alert_and_runbook_name_each_reason_for_not_counting():
     assert 'reason!="other_product"' in rule["expr"]
     entry = Path("docs/incidents.md").read_text().partition("### NotCounted")[2].partition("### ")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", entry, re.M)) == reasons | {"reason"}
-    _, fires = read("alerts.test.yml")["tests"]
+    _, fires, *_ = read("alerts.test.yml")["tests"]
     alerts = next(each for each in fires["alert_rule_test"] if each["alertname"] == "NotCounted")["exp_alerts"]
     assert {alert["exp_labels"]["reason"] for alert in alerts} == reasons
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from donation_card.cli.environment import Application, open_application
+from donation_card.app import Application, open_application
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.settings import Settings
 from playwright.sync_api import Browser, BrowserContext, sync_playwright

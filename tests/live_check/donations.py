@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from donation_card.adapters.stripe.objects import parse_charge_country
 from donation_card.adapters.stripe.payments import StripePayments
-from donation_card.cli.environment import Application
+from donation_card.app import Application
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.totals import Totals
 from playwright.sync_api import BrowserContext, FrameLocator, expect
@@ -48,7 +49,12 @@ def show_embedded_page(check: LiveCheck) -> Iterator[str]:
 
 
 def pay_embedded(check: LiveCheck) -> Iterator[str]:
+    """Pay in the frame. The charge must name the country of the bank, which campaigns warn about."""
     yield from _donate(check, "embedded-pay", PAYS)
+    expanded = {"expand": ["payment_intent.latest_charge"]}
+    session = check.stripe.read(f"{SESSIONS}/{check.payments['embedded-pay']}", expanded)
+    if parse_charge_country(session["payment_intent"]) is None:
+        yield "the charge names no country of the bank"
 
 
 def pay_with_3d_secure(check: LiveCheck) -> Iterator[str]:
@@ -74,7 +80,7 @@ def _donate(
     check.payments[step] = check.stripe.sessions[-1]
     yield from dict.fromkeys(violations)
     yield from _moved(check, before, AMOUNT)
-    yield from _status_at_stripe(check, check.payments[step], "paid")
+    yield from _status_at_stripe(check, check.payments[step], "complete", "paid")
 
 
 def decline_card(check: LiveCheck) -> Iterator[str]:
@@ -88,7 +94,7 @@ def decline_card(check: LiveCheck) -> Iterator[str]:
         if frame.locator("#thanks").is_visible():
             yield "the donor was thanked for a declined card"
     yield from dict.fromkeys(violations)
-    yield from _status_at_stripe(check, check.stripe.sessions[-1], "unpaid")
+    yield from _status_at_stripe(check, check.stripe.sessions[-1], "open", "unpaid")
     check.synchronise()
     if check.raised() != before:
         yield f"the total moved by {check.raised() - before} after a declined card"
@@ -178,7 +184,8 @@ def _moved(check: LiveCheck, before: int, by: int) -> Iterator[str]:
     yield f"the total moved by {check.raised() - before} minor units, and not by {by}"
 
 
-def _status_at_stripe(check: LiveCheck, session: str, expected: str) -> Iterator[str]:
-    found: dict[str, Any] = check.stripe.read(f"{SESSIONS}/{session}")
-    if found["payment_status"] != expected:
-        yield f"the session is {found['payment_status']} at Stripe, and not {expected}"
+def _status_at_stripe(check: LiveCheck, session: str, *expected: str) -> Iterator[str]:
+    session_found: dict[str, Any] = check.stripe.read(f"{SESSIONS}/{session}")
+    found = session_found["status"], session_found["payment_status"]
+    if found != expected:
+        yield f"the session is {' and '.join(found)} at Stripe, and not {' and '.join(expected)}"

@@ -28,7 +28,7 @@ def _field(purpose: str, label: str) -> tuple[Find, ...]:
 NUMBER = _field("cc-number", "card number")
 OTHER_FIELDS = {
     _field("email", "e-?mail"): "ada@example.org",
-    _field("cc-exp", r"expir|mm ?/ ?yy"): "12 / 34",
+    _field("cc-exp", r"expir|mm ?/ ?yy"): "1234",
     _field("cc-csc", "cvc|cvv|security code"): "123",
     _field("cc-name", "name on card|cardholder|full name"): "Ada Example",
     _field("postal-code", "postal|zip"): "12345",

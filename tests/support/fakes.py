@@ -36,7 +36,7 @@ from donation_card.domain.publication import (
     periods_around,
 )
 from donation_card.domain.rate_limits import Bucket
-from donation_card.domain.totals import ObjectKind, ObjectState, Totals
+from donation_card.domain.totals import ObjectKind, ObjectState, Totals, campaign_of
 from donation_card.errors import IgnoredEvent, Invalid, NotFound, PaymentsUnavailable, PaymentUnknown, TotalsUnavailable
 
 ACCOUNT = Account("acct_ada", livemode=False)
@@ -282,9 +282,11 @@ class FakeTotalsStore:
         key = account, campaign
         if key not in self._totals:
             history = self._histories.get(account, SyncHistory())
+            names = {campaign_of(name) for owner, name in self._totals if owner == account}
             totals = self._totals[key] = _CampaignTotals()
             totals.current = self._new_generation(totals)
-            if history.last_rebuild_at is not None:  # a new campaign of a complete account has no payment at Stripe
+            new = campaign_of(campaign) not in names  # it has no payment at Stripe, if the account is complete
+            if new and history.last_rebuild_at is not None:
                 totals.generations[totals.current].cursor = history.last_sync_at
         return self._totals[key]
 

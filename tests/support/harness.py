@@ -140,7 +140,7 @@ class TotalsHarness:
     async def sync(self, worker: HarnessWorker | None = None) -> Totals | None:
         worker = worker or self.worker()
         await worker.reconciliation.run()
-        found = await worker.totals_store.totals(await worker.account.get(), "roof")
+        found = await worker.totals_store.totals(await worker.account.get(), "roof/EUR")
         await worker.close()
         return found
 

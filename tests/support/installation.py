@@ -118,14 +118,14 @@ class Installation:
         sums = told.get("eur", {"sum": 0, "count": 0, "refunded": 0, "disputed": 0})
         return sums["sum"] - sums["refunded"] - sums["disputed"], sums["count"]
 
-    def totals(self, campaign: str = "vitaly") -> Totals | None:
+    def totals(self, campaign: str = "vitaly", currency: str = "EUR") -> Totals | None:
         """Return the totals in Redis. The public total follows within a second or two."""
         account = httpx.get(f"{self.sandbox}/v1/account", auth=("sk_test_x", "")).json()["id"]
 
         async def read() -> Totals | None:
             store = totals_store(self.settings.redis_url)
             try:
-                return await store.totals(Account(account, livemode=False), campaign)
+                return await store.totals(Account(account, livemode=False), f"{campaign}/{currency}")
             finally:
                 await store.close()
 

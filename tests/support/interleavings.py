@@ -58,7 +58,7 @@ POLICY = {
 
 DIMENSIONS = (
     *("clocks", "not found", "settlement", "unknown values", "nulls", "empty pages"),
-    *("currencies", "accounts", "losses", "kills", "faults", "never sent"),
+    *("currencies", "new currency", "accounts", "losses", "kills", "faults", "never sent"),
 )
 """Each scenario has about a third of them."""
 
@@ -384,6 +384,8 @@ class Scenario:
             stripe.available = not stripe.available
         elif value < 0.9 and "empty pages" in self.has:
             self.pick(self.stripes).empty_pages = 1
+        elif value < 0.95 and "new currency" in self.has:
+            self.change_currency()
         else:
             outbox = self.pick(self.stripes).outbox
             del outbox[: len(outbox) // 2]  # lost on the way; Stripe still lists these events
@@ -400,6 +402,11 @@ class Scenario:
             self.actors.remove(actor)
         self.workers[number] = ModelWorker(self, worker.stripe)
         self.workers[number].ahead = worker.ahead
+
+    def change_currency(self) -> None:
+        """Edit the file of the first campaign. Its gifts so far are in the other currency."""
+        one = self.campaigns.get("one")
+        self.campaigns.put(replace(one, goal=Money(90_000, "EUR" if one.currency == "JPY" else "JPY"), needs=()))
 
     def lose_data(self) -> None:
         server, value = self.server, self.dice.random()
@@ -449,7 +456,7 @@ class Scenario:
     def check(self, worker: ModelWorker, when: str) -> None:
         expected = worker.stripe.expected(self.currencies())
         for campaign in self.campaigns.all():
-            found, wanted = self.totals(worker, campaign.id), expected[campaign.id]
+            found, wanted = self.totals(worker, campaign.totals_name), expected[campaign.id]
             assert found == wanted, f"{when}: {campaign.id} of {worker.stripe.account} has {found}, not {wanted}"
             if campaign.publication.immediate or when == "after a day":
                 self.check_public(worker, campaign, wanted, when)

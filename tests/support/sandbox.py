@@ -21,11 +21,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from stripe_sandbox import SandboxSettings, create_sandbox
 
+from tests.support.stripe_specification import PINNED_ONLY, response_errors, template_of
+
 KEY = "sk_test_ada"
 SECRET = "whsec_ada"
 NOON = 1_800_000_000.0
 
 stripe.enable_telemetry = False
+
+PINNED_ONLY_ANSWERS = (
+    "POST /v1/checkout/sessions 200 : Additional properties are not allowed ('allowed_payment_method_types'",
+)
+"""What a session contains only if a test asks for it."""
 
 
 class QuickServer(uvicorn.Server):
@@ -181,6 +188,16 @@ def amount(cents: Any, currency: str = "eur", **changes: Any) -> list[dict[str, 
     return [{"price_data": {name: value for name, value in price.items() if value is not None}, "quantity": 1}]
 
 
+def _check_answer(answer: httpx.Response) -> None:
+    """Raise AssertionError if Stripe's description does not allow an answer of the API."""
+    request = answer.request
+    template = template_of(request.url.path)
+    if template and answer.headers["content-type"] == "application/json":
+        answer.read()
+        found = response_errors(request.method, template, answer.status_code, answer.json())
+        assert [error for error in found if not error.startswith((*PINNED_ONLY, *PINNED_ONLY_ANSWERS))] == []
+
+
 @contextmanager
 def sandbox_with(**options: Any) -> Iterator[Sandbox]:
     """Run a sandbox whose clock stands still at NOON until it is advanced."""
@@ -188,7 +205,7 @@ def sandbox_with(**options: Any) -> Iterator[Sandbox]:
     settings = replace(SandboxSettings(public_url=url, clock=lambda: NOON, seed=1), **options)
     with (
         serving(create_sandbox(settings), listener),
-        httpx.Client(base_url=url, timeout=10, verify=False) as http,
+        httpx.Client(base_url=url, timeout=10, verify=False, event_hooks={"response": [_check_answer]}) as http,
         asyncio.Runner() as runner,
     ):
         yield Sandbox(url, http, runner)

@@ -11,6 +11,7 @@ from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.cli.main import cli
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.demo.launcher import environment
+from donation_card.domain.campaign import LANGUAGES
 
 from tests.support.installation import ASKS_3DS, DECLINED, PAYS, SETTLES_LATER, Installation, eventually, running
 from tests.support.stripe_traffic import Traffic
@@ -85,8 +86,10 @@ def set_up(installation: Installation) -> None:
 
 def give(installation: Installation) -> None:
     """Give by card, with 3-D Secure and by bank debit; embedded, hosted and in another language."""
-    embedded = installation.order("25", token=installation.token("roof", "de")).json()["client_secret"]
+    embedded = installation.order("25", token=installation.token("roof")).json()["client_secret"]
     installation.pay(f"{installation.sandbox}/embed/{embedded}")
+    for lang in LANGUAGES:
+        installation.submit(token=installation.token(lang=lang), amount="25", lang=lang)
     returned = installation.give("25")
     assert installation.client.get(returned.headers["location"]).status_code == 200
     installation.give("25", DECLINED)
@@ -147,7 +150,7 @@ def meet_faults(installation: Installation) -> None:
 
 def reconcile(installation: Installation) -> None:
     """List what was created and what has changed, over several pages, and rebuild the totals."""
-    installation.operate("seed", payments=90, campaign="roof")
+    installation.operate("seed", payments=100, campaign="roof")
     _command(installation, "rebuild", "--dry-run")
     asyncio.run(_list(installation))
 

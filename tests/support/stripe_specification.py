@@ -67,7 +67,12 @@ def request_errors(method: str, template: str, params: Json) -> Iterator[str]:
 
 def response_errors(method: str, template: str, status: int, body: Any) -> Iterator[str]:
     """Yield what the description does not allow in an answer: unknown and missing fields, types, values and nulls."""
-    responses = description()["paths"][template][method.lower()]["responses"]
+    operation = description()["paths"][template].get(method.lower())
+    if operation is None:
+        if status != 404:
+            yield f"{method} {template} {status}: no such operation"
+        return
+    responses = operation["responses"]
     response = responses.get(str(status)) or responses["default"]
     for error in errors(closed(response["content"]["application/json"]["schema"]), body):
         yield f"{method} {template} {status} {error}"

@@ -274,8 +274,7 @@ def _distance(past: list[float], without: _Period, with_donation: _Period, perio
     given = rng() < 0.5
     beliefs, shares = [past, past], [1.0, 1.0]
     for number in range(periods + 1):
-        first = number == 0
-        kernels = (without, with_donation if first else without)
+        kernels = (without, without if number else with_donation)
         change = kernels[given].draw(beliefs[given], rng)
         after = [kernel.after(belief, change) for kernel, belief in zip(kernels, beliefs, strict=True)]
         shares = _normal([share * sum(belief) for share, belief in zip(shares, after, strict=True)])

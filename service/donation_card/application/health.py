@@ -12,6 +12,7 @@ from donation_card.application.ports.totals import SyncHistory
 from donation_card.application.public_progress import PublicProgress
 from donation_card.application.reconciliation import Reconciliation
 from donation_card.domain.lifetimes import MAX_AHEAD, STALE_AFTER
+from donation_card.domain.totals import campaign_of
 from donation_card.observability.metrics import gauge, last_webhook_at
 
 
@@ -54,7 +55,7 @@ class Health:
         decided = {name: each.as_of.timestamp() for name, each in progress.items()}
         due = {name: each.next_update_at.timestamp() for name, each in progress.items() if each.next_update_at}
         stale = {name: each.stale for name, each in progress.items()}
-        failing = self.progress.failures.keys() | self.reconciliation.failures.keys()
+        failing = self.progress.failures.keys() | set(map(campaign_of, self.reconciliation.failures))
         failed = {name: name in failing for name in failing | {each.id for each in self.campaigns.all()}}
         history = self.reconciliation.history or SyncHistory()
         started = {"sync": history.last_sync_at, "rebuild": history.last_rebuild_at}

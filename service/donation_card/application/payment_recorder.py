@@ -16,7 +16,8 @@ from donation_card.application.ports.payments import (
 )
 from donation_card.application.ports.totals import ApplyResult, TotalsStore
 from donation_card.application.stripe_account import StripeAccount
-from donation_card.domain.totals import ObjectKind, ObjectState
+from donation_card.domain.money import MINOR_UNIT_EXPONENT
+from donation_card.domain.totals import ObjectKind, ObjectState, campaign_of, totals_name
 from donation_card.errors import IgnoredEvent, NotFound, Unavailable
 from donation_card.observability import metrics
 from donation_card.observability.log_events import LogEvent, log
@@ -43,7 +44,12 @@ class PaymentRecorder:
         Raise IgnoredEvent if the record is not about a donation of ours, and Unavailable.
         """
         state = await self.to_object_state(record, trust_recent_answers=source != "sync")
-        return ApplyResult.UNCHANGED if state is None else await self.apply(state, source)
+        if state is None:
+            return ApplyResult.UNCHANGED
+        result = await self.apply(state, source)
+        if self._hidden_because(state) == "wrong_currency":
+            raise IgnoredEvent("wrong_currency")
+        return result
 
     async def record_if_paid(self, session: CheckoutSession) -> None:
         """Apply a session that a donor asks about. The webhook or the next sync repeats what fails here."""
@@ -74,13 +80,14 @@ class PaymentRecorder:
 
     async def _to_object_state(self, record: StripeRecord, trust_recent_answers: bool) -> ObjectState | None:
         if isinstance(record, RefundOrDispute):
-            attribution, currency = await self._attribution(record, trust_recent_answers), record.currency
+            attribution = await self._attribution(record, trust_recent_answers)
+            if record.currency not in MINOR_UNIT_EXPONENT:
+                raise IgnoredEvent("wrong_currency")
             if record.unknown_status is not None:
                 log.error(LogEvent.REFUND_STATUS_UNKNOWN, refund=record.id, status=record.unknown_status)
                 metrics.not_counted.labels("status_unknown").inc()
-            state = ObjectState(
-                attribution.campaign, record.kind, record.id, record.cumulative_amounts, attribution.site
-            )
+            name = totals_name(attribution.campaign, record.currency)
+            state = ObjectState(name, record.kind, record.id, record.cumulative_amounts, attribution.site)
         elif record.campaign is None:
             raise IgnoredEvent("other_product")
         elif record.unknown_status is not None:
@@ -92,8 +99,13 @@ class PaymentRecorder:
         elif (paid := record.object_state) is None or record.amount is None:
             return None
         else:
-            state, currency = paid, record.amount.currency
-        self._check_currency(state.campaign, currency)
+            state = paid
+        if reason := self._hidden_because(state):  # it is counted under a name of its own
+            campaign, _, currency = state.campaign.partition("/")
+            differs = reason == "wrong_currency"
+            event = LogEvent.CURRENCY_DIFFERS if differs else LogEvent.CAMPAIGN_UNKNOWN
+            log.error(event, campaign=campaign, given=currency)
+            metrics.not_counted.labels(reason).inc()
         return state
 
     def check_bank_country(self, record: StripeRecord, since: int, until: int) -> None:
@@ -111,16 +123,13 @@ class PaymentRecorder:
                     log.error(LogEvent.WARNED_BANK_COUNTRY, campaign=campaign.id)
                     metrics.warned_bank_donations.labels(campaign.id).inc()
 
-    def _check_currency(self, campaign_id: str, currency: str) -> None:
+    def _hidden_because(self, state: ObjectState) -> str | None:
+        """Return why no campaign file shows the totals of this state, or None if one does."""
         try:
-            campaign = self.campaigns.get(campaign_id)
+            shown = self.campaigns.get(campaign_of(state.campaign)).totals_name
         except NotFound:
-            log.error(LogEvent.CAMPAIGN_UNKNOWN, campaign=campaign_id)  # it is counted under this name
-            metrics.not_counted.labels("campaign_unknown").inc()
-            return
-        if currency != campaign.currency:
-            log.error(LogEvent.CURRENCY_DIFFERS, campaign=campaign.id, given=currency)
-            raise IgnoredEvent("wrong_currency")
+            return "campaign_unknown"
+        return None if state.campaign == shown else "wrong_currency"
 
     async def _attribution(self, record: RefundOrDispute, trust_recent_answers: bool) -> Attribution:
         """Find the campaign of a refund or dispute, which names only its payment."""

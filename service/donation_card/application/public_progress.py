@@ -27,7 +27,10 @@ class PublicProgress:
     uptime: Callable[[], float] = time.monotonic
     failures: dict[str, str] = field(default_factory=dict, init=False)
     """Campaign → the kind of the unexpected error of its last refresh."""
-    _progress_by_campaign: dict[str, Progress] = field(default_factory=dict, init=False)
+    _progress: dict[str, Progress] = field(default_factory=dict, init=False)
+    """Name of the totals → progress. A campaign in a new currency so has none."""
+    _rebuilding: set[str] = field(default_factory=set, init=False)
+    """Names of totals for which the store had no public total."""
     _uptime_at_start: float = field(init=False)
     _own_sync_at: int | None = field(default=None, init=False)
 
@@ -36,7 +39,7 @@ class PublicProgress:
 
     def get(self, campaign: Campaign) -> Progress | None:
         """Return the progress, or None if it is unknown or the campaign is hidden."""
-        return None if campaign.hidden else self._progress_by_campaign.get(campaign.id)
+        return None if campaign.hidden else self._progress.get(campaign.totals_name)
 
     def visible(self) -> dict[str, Progress]:
         """Return the known progress of each visible campaign, by its id."""
@@ -48,19 +51,24 @@ class PublicProgress:
         return campaign.accepts_donations(self.clock(), progress.raised.amount if progress else None)
 
     def stale_campaigns(self) -> list[str]:
-        """Return the campaigns whose progress is unknown, stale or not refreshed, such as `roof: stale`."""
-        progress = [(campaign.id, self.get(campaign)) for campaign in self.campaigns.all_visible()]
+        """Return the campaigns whose progress is unknown, stale or not refreshed, such as `roof: unknown (EUR)`."""
+        progress = [(campaign, self.get(campaign)) for campaign in self.campaigns.all_visible()]
+        reasons = {each.id: "stale" if known else f"unknown ({each.currency})" for each, known in progress}
         return [
-            f"{campaign_id}: {self.failures.get(campaign_id) or ('stale' if each else 'unknown')}"
-            for campaign_id, each in progress
-            if each is None or each.stale or campaign_id in self.failures
+            f"{campaign.id}: {self.failures.get(campaign.id, reasons[campaign.id])}"
+            for campaign, each in progress
+            if each is None or each.stale or campaign.id in self.failures
         ]
 
-    def stale_ids(self) -> set[str]:
-        """Return the ids of the campaigns that a sync may help: their progress is unknown or stale."""
-        progress = {campaign.id: self.get(campaign) for campaign in self.campaigns.all_visible()}
-        stale = {campaign_id for campaign_id, each in progress.items() if each is None or each.stale}
-        return stale - self.failures.keys()
+    def stale_totals(self) -> set[str]:
+        """Return the names of the totals that a sync may help: their progress is unknown or stale."""
+        campaigns = [each for each in self.campaigns.all_visible() if each.id not in self.failures]
+        progress = {campaign.totals_name: self.get(campaign) for campaign in campaigns}
+        return {name for name, each in progress.items() if each is None or each.stale}
+
+    def is_rebuilding(self, campaign: Campaign) -> bool:
+        """Return True if the store has no public total, so that a rebuild is due: at first, or in a new currency."""
+        return self.get(campaign) is None and campaign.totals_name in self._rebuilding
 
     def sync_required_since(self) -> int:
         """Return the time (UTC seconds) from which on a sync counts for this process: after its start.
@@ -79,11 +87,11 @@ class PublicProgress:
 
     async def refresh(self, campaign: Campaign) -> None:
         """Let the store decide the public total if it is due. Mark the last one stale if the store is unavailable."""
-        now, last = self.clock(), self._progress_by_campaign.get(campaign.id)
+        now, last = self.clock(), self._progress.get(campaign.totals_name)
         try:
             published = await self.totals_store.publish_if_due(
                 await self.account.get(),
-                campaign.id,
+                campaign.totals_name,
                 campaign.publication,
                 now=now,
                 offline=campaign.offline_total.amount,
@@ -91,13 +99,15 @@ class PublicProgress:
                 ended=campaign.has_ended(now),
                 synced_since=self.sync_required_since(),
             )
+            if published is None:
+                self._rebuilding.add(campaign.totals_name)
         except Unavailable as error:
             published = None
             if last is None or not last.stale:  # log the change, not every second of it
                 log.warning(LogEvent.PROGRESS_REFRESH_FAILED, campaign=campaign.id, reason=str(error))
         progress = published and _calculate_progress(campaign, published)
         if progress and (not progress.stale or last is None or progress.as_of > last.as_of):
-            self._progress_by_campaign[campaign.id] = progress
+            self._progress[campaign.totals_name] = progress
         else:  # a restored backup of Redis can be older than the progress in memory
             self.mark_stale(campaign)
 
@@ -114,8 +124,8 @@ class PublicProgress:
 
     def mark_stale(self, campaign: Campaign) -> None:
         """Keep the last known progress and mark it stale."""
-        if (last := self._progress_by_campaign.get(campaign.id)) is not None:
-            self._progress_by_campaign[campaign.id] = replace(last, stale=True)
+        if (last := self._progress.get(campaign.totals_name)) is not None:
+            self._progress[campaign.totals_name] = replace(last, stale=True)
 
 
 def _calculate_progress(campaign: Campaign, published: PublishedTotal) -> Progress:

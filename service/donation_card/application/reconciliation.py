@@ -26,7 +26,7 @@ from donation_card.application.ports.totals import (
 from donation_card.application.public_progress import PublicProgress
 from donation_card.application.stripe_account import StripeAccount
 from donation_card.domain.lifetimes import MAX_AHEAD, SESSION_LIFETIME
-from donation_card.domain.totals import ObjectState
+from donation_card.domain.totals import ObjectState, campaign_of
 from donation_card.errors import IgnoredEvent, ListIncomplete, PaymentsUnavailable, PaymentUnknown, TotalsUnavailable
 from donation_card.observability import metrics
 from donation_card.observability.log_events import LogEvent, log
@@ -70,7 +70,7 @@ class Reconciliation:
     history: SyncHistory | None = field(default=None, init=False)
     """The history as it was read last, or None."""
     failures: dict[str, str] = field(default_factory=dict, init=False)
-    """Campaign → the reason why the last sync left it out."""
+    """Name of totals → the reason why the last sync left them out."""
     _owner: str = field(default_factory=lambda: secrets.token_hex(8), init=False)
     _failed_runs: int = field(default=0, init=False)
 
@@ -90,7 +90,7 @@ class Reconciliation:
         if (
             last is None
             or last < self.progress.sync_required_since()
-            or self.progress.stale_ids() - self.failures.keys()
+            or self.progress.stale_totals() - self.failures.keys()
         ):
             return True
         if self.failures and self._now() >= last + min(FIRST_RETRY << min(self._failed_runs, 9), MAX_SYNC_INTERVAL):
@@ -136,7 +136,7 @@ class Reconciliation:
         on its way is no mismatch. Raise Unavailable, also if another rebuild takes over.
         """
         store, account, began = self.totals_store, await self.account.get(), self._now()
-        names = {campaign.id for campaign in self.campaigns.all()} | await store.campaigns(account)
+        names = {campaign.totals_name for campaign in self.campaigns.all()} | await store.campaigns(account)
         rebuilds = await self._for_each(sorted(names), lambda name: store.begin_rebuild(account, name))
         incomplete: ListIncomplete | None = None
         try:
@@ -165,7 +165,7 @@ class Reconciliation:
 
     async def _begin_syncs(self, account: Account) -> dict[str, SyncRun]:
         store = self.totals_store
-        names = dict.fromkeys(each.id for each in self.campaigns.all())
+        names = dict.fromkeys(each.totals_name for each in self.campaigns.all())
         names |= dict.fromkeys(await store.campaigns(account))
         syncs = await self._for_each(names, lambda name: store.begin_sync(account, name))
         return {name: replace(run, since=self._known(run.since, f"cursor of {name}")) for name, run in syncs.items()}
@@ -299,7 +299,7 @@ class Reconciliation:
 
 def _log_mismatch(report: RebuildReport) -> None:
     if report.mismatch:
-        metrics.mismatches.labels(report.campaign).inc()
+        metrics.mismatches.labels(campaign_of(report.campaign)).inc()
         before, after = report.before and report.before.raised, report.after.raised
         log.error(LogEvent.TOTALS_MISMATCH, campaign=report.campaign, had=before, found=after)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from donation_card.cli.options import campaigns_option
+from donation_card.cli.environment import campaigns_option
 
 
 @click.command("disclosure-risk")

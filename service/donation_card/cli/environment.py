@@ -1,4 +1,4 @@
-"""The settings of the commands."""
+"""The settings and the options that several commands share."""
 
 import os
 from collections.abc import Mapping
@@ -10,6 +10,15 @@ from donation_card.settings import Settings, from_environment
 
 DEMO_ENVIRONMENT = Path("data/environment")
 """Written by `donation-card demo`. The other commands read it in the folder of a demo."""
+
+campaigns_option = click.option(
+    "--campaigns",
+    default="campaigns",
+    envvar="CAMPAIGNS_DIR",
+    show_default=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of campaign files.",
+)
 
 
 def environment() -> Mapping[str, str]:

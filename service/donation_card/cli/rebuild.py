@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -38,24 +38,23 @@ async def _rebuild(settings: Settings, dry_run: bool) -> bool:
 
             compared = await application.reconciliation.rebuild(dry_run=dry_run, on_progress=forward)
             failures = application.reconciliation.failures
-        currencies = {campaign.id: campaign.currency for campaign in application.campaigns.all()}
-    for line in _table(compared, currencies):
+    for line in _table(compared):
         click.echo(line)
     for name, reason in failures.items():
         click.echo(f"{name}: left out, {reason}")
     return not failures and not any(comparison.mismatch for comparison in compared)
 
 
-def _table(compared: Sequence[RebuildReport], currencies: Mapping[str, str]) -> Iterator[str]:
+def _table(compared: Sequence[RebuildReport]) -> Iterator[str]:
     yield f"{'campaign':24} {'stored':>20} {'at Stripe':>20} {'difference':>16} {'payments':>16}"
     for each in compared:
-        currency, before, after = currencies.get(each.campaign), each.before, each.after
+        (campaign, _, currency), before, after = each.campaign.partition("/"), each.before, each.after
 
-        def shown(amount: int, currency: str | None = currency) -> str:
-            return str(Money(amount, currency)) if currency else f"{amount} (no file)"
+        def shown(amount: int, currency: str = currency) -> str:
+            return str(Money(amount, currency))
 
         stored = shown(before.raised) if before else "unknown"
         difference = shown(after.raised - before.raised) if before else ""
         payments = f"{before.payments} → {after.payments}" if before and before != after else str(after.payments)
         note = "  totals of single sites differ" if each.mismatch and before == after else ""
-        yield f"{each.campaign:24} {stored:>20} {shown(after.raised):>20} {difference:>16} {payments:>16}{note}"
+        yield f"{campaign:24} {stored:>20} {shown(after.raised):>20} {difference:>16} {payments:>16}{note}"

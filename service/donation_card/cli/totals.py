@@ -7,6 +7,7 @@ import click
 
 from donation_card.cli.environment import load_settings
 from donation_card.domain.money import Money
+from donation_card.domain.totals import campaign_of
 from donation_card.settings import Settings
 
 
@@ -26,7 +27,10 @@ async def _totals(settings: Settings, campaign_id: str) -> None:
     async with open_application(settings) as application:
         campaign = application.campaigns.get(campaign_id)
         account = await application.account.get()
-        found = await application.totals_store.totals(account, campaign.id)
+        store = application.totals_store
+        found = await store.totals(account, campaign.totals_name)
+        names = {name for name in await store.campaigns(account) if campaign_of(name) == campaign.id}
+        others = {name: await store.totals(account, name) for name in sorted(names - {campaign.totals_name})}
     click.echo(f"campaign  {campaign.id} ({account.id}, {account.environment})")
     if found is None:
         click.echo("raised    unknown: the service builds the totals within seconds after it starts")
@@ -36,3 +40,7 @@ async def _totals(settings: Settings, campaign_id: str) -> None:
     click.echo(f"stripe    {via_stripe} in {found.payments} payments")
     click.echo(f"offline   {offline} in {len(campaign.offline_donations)} entries of the campaign file")
     click.echo(f"goal      {campaign.goal}")
+    for name, other in others.items():
+        if other:
+            shown = Money(other.raised, name.rpartition("/")[2])
+            click.echo(f"other     {shown} in {other.payments} payments, not shown: the file has {campaign.currency}")

@@ -7,6 +7,7 @@ from enum import Enum
 
 from donation_card.domain.money import Money
 from donation_card.domain.publication import PublicationPolicy
+from donation_card.domain.totals import totals_name
 from donation_card.errors import Invalid
 
 LANGUAGES = ("en", "be", "ru", "uk", "lt", "pl", "de")
@@ -131,6 +132,10 @@ class Campaign:
     @property
     def currency(self) -> str:
         return self.goal.currency
+
+    @property
+    def totals_name(self) -> str:
+        return totals_name(self.id, self.currency)
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -20,12 +20,24 @@ class ObjectKind(Enum):
     DISPUTE = "dispute"
 
 
+def totals_name(campaign: str, currency: str) -> str:
+    """Return the name of the totals of a campaign in one currency, such as `roof/EUR`.
+
+    Money of two currencies has two names, so it is never summed. The campaign file says which totals are shown.
+    """
+    return f"{campaign}/{currency}"
+
+
+def campaign_of(name: str) -> str:
+    return name.partition("/")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectState:
-    """One version of one Stripe object.
+    """One version of one Stripe object. `campaign` is the name of the totals to which it contributes.
 
-    `cumulative_amounts[v]` is the contribution at version v, in minor units of the campaign's currency. Version 0 is an
-    object that was never seen and contributes nothing. The version of the state is the last index.
+    `cumulative_amounts[v]` is the contribution at version v, in minor units. Version 0 is an object that was never seen
+    and contributes nothing. The version of the state is the last index.
     """
 
     campaign: str

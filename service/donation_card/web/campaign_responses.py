@@ -134,17 +134,17 @@ class CampaignResponseCache:
         self.entry(campaign)
         response = self._response_cache.get(_progress_path(campaign.id))
         if response is None:
-            raise ProgressUnknown
+            raise self._unknown(campaign)
         return response
 
     def card(self, campaign: Campaign, t: Translations, target: str) -> CachedResponse:
         """Return the card, or the neutral card of a hidden campaign. The next request of `target` needs no routing.
 
-        Raise ProgressUnknown if no public total is known.
+        A card without a total says that it is being rebuilt. Raise ProgressUnknown if not even that is known.
         """
         entry = self.entry(campaign)
-        if entry.progress is None and not campaign.hidden:
-            raise ProgressUnknown
+        if entry.progress is None and not campaign.hidden and not self._progress.is_rebuilding(campaign):
+            raise self._unknown(campaign)
 
         def make() -> CachedResponse:
             return CachedResponse(
@@ -156,6 +156,9 @@ class CampaignResponseCache:
         response = _get_or_make(entry.responses, ("card", t.language), make)
         self._put(entry, target, response)
         return response
+
+    def _unknown(self, campaign: Campaign) -> ProgressUnknown:
+        return ProgressUnknown(reason="rebuilding" if self._progress.is_rebuilding(campaign) else "unavailable")
 
     def page(self, campaign: Campaign, t: Translations) -> CachedResponse:
         entry = self.entry(campaign)

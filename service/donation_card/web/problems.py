@@ -16,6 +16,7 @@ from donation_card.errors import (
     DonationCardError,
     Invalid,
     NotFound,
+    ProgressUnknown,
     RateLimited,
     TooLarge,
     Unavailable,
@@ -25,8 +26,7 @@ from donation_card.observability.log_events import LogEvent, log
 from donation_card.web.http.headers import NO_STORE, Headers
 from donation_card.web.presentation.documents import Problem
 from donation_card.web.presentation.page_renderer import PageRenderer
-from donation_card.web.presentation.request_language import request_translations
-from donation_card.web.presentation.translations import Translations, choose_translations
+from donation_card.web.presentation.translations import Translations, choose_translations, request_translations
 
 _STATUS: dict[type[DonationCardError], int] = {
     ClientError: 400,
@@ -108,7 +108,7 @@ def problem_document(error: DonationCardError, status: int, t: Translations, req
     params = {name: value for name, value in error.params.items() if name != "warned_bank_countries"}  # for a page
     if "fallback_url" in params:
         problem["fallback_url"] = str(params.pop("fallback_url"))
-    if isinstance(error, ClientError) and params:
+    if isinstance(error, (ClientError, ProgressUnknown)) and params:
         problem["params"] = params
     return problem
 

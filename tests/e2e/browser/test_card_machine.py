@@ -181,6 +181,14 @@ def test_payment_survives_another_language_not_another_campaign(page, installati
     expect(page.locator("donation-card .notice")).to_be_visible()
 
 
+def test_donate_leads_to_the_service_that_is_named_last(page, installation, site):
+    other = installation.service.replace("localhost", "127.0.0.1")
+    page.goto(page_with(installation, site, card(installation)))
+    expect(donate(page)).to_be_visible()
+    change(page, **{"api-origin": other})
+    expect(donate(page)).to_have_attribute("href", f"{other}/c/begun/give?lang=en")
+
+
 def test_changes_of_one_task_are_one_request(page, installation, site):
     asked = []
     page.on("request", lambda request: asked.append(request.url) if "/v1/campaigns/" in request.url else None)
@@ -464,7 +472,7 @@ def test_copy_without_link_names_what_is_missing(page, installation, site, inlin
     url = site.publish(BLANK + load + BARE) + "?https://127.0.0.1:9/widget/v1/donation-card.js"
     page.goto(url)
     page.wait_for_timeout(500)
-    assert [line for line in said if line.startswith("donation-card: no service") and "api-origin" in line]
+    assert [line for line in said if line.startswith("donation-card: add the link") and "api-origin" in line]
     assert not [address for address in asked if "/v1/campaigns" in address]
 
 
@@ -496,6 +504,21 @@ def test_donate_in_a_sandbox_opens_giving_page_or_shows_address(page, context, i
         donate(inside).click()
         expect(donate(inside)).to_have_text(f"{installation.service}/c/begun/give?lang=en")
         assert [each for each in context.pages if not each.is_closed()] == [page]
+
+
+@pytest.mark.parametrize("escape", ["", " allow-popups-to-escape-sandbox"])
+def test_donate_in_a_sandboxed_frame_of_the_service(page, context, installation, site, escape):
+    source = f"{installation.service}/c/begun/frame?lang=en"
+    sandbox = f"allow-scripts allow-same-origin allow-popups{escape}"
+    page.goto(site.publish(f'{BLANK}<iframe src="{source}" sandbox="{sandbox}" width="700" height="1200"></iframe>'))
+    inside = page.frame_locator("iframe")
+    if escape:
+        with context.expect_page() as tab:
+            donate(inside).click()
+        expect(tab.value.locator("#give-title")).to_be_visible()
+    else:
+        donate(inside).click()
+        expect(donate(inside)).to_have_text(f"{installation.service}/c/begun/give?lang=en")
 
 
 def test_continue_in_a_sandbox_without_forms_says_so(page, installation, site):

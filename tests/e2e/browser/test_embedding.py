@@ -93,7 +93,7 @@ def test_hostile_article_learns_only_that_frame_opened(page, installation, site)
     for secret in ("€137", "13700", "137.00", "paid", "complete", "done", "thank", "cs_test"):
         assert secret not in told.lower(), told
     heights = [int(height) for height in re.findall(r'"height":(\d+)', " ".join(seen))]
-    assert heights == sorted(heights), "the frame's height never shrinks"
+    assert len(set(heights)) == 1, "one height for all stages"
     assert (
         page.evaluate(
             "() => document.querySelector('donation-card').shadowRoot.querySelector('iframe').contentDocument"

@@ -30,7 +30,7 @@ def harness(redis_url: str, sample_campaign: Path) -> Iterator[TotalsHarness]:
 async def looked(worker: HarnessWorker, *, gifts: int = 0) -> Progress | None:
     """Return the progress of this worker after more donations and a refresh."""
     for number in range(gifts):
-        state = payment("roof", f"pi_{time.monotonic_ns()}_{number}", 90_00, paid=True)
+        state = payment("roof/EUR", f"pi_{time.monotonic_ns()}_{number}", 90_00, paid=True)
         await worker.totals_store.apply(await worker.account.get(), state)
     campaign = worker.campaigns.get("roof")
     await worker.progress.refresh(campaign)
@@ -86,7 +86,7 @@ def test_newer_of_two_stale_totals_is_kept(harness: TotalsHarness) -> None:
         await worker.reconciliation.run()
         await looked(worker, gifts=1)
         raw = worker.totals_store
-        key = f"donation-card:{{{account.id}/test/roof}}:published"
+        key = f"donation-card:{{{account.id}/test/roof/EUR}}:published"
         await raw._redis.execute("HSET", key, "period_start", 1, "raised", 0)
         await raw._redis.execute("DEL", key.replace("published", "meta"))
         shown = await looked(worker)

@@ -16,12 +16,12 @@ from donation_card.application.ports.payments import StripeRecord
 from donation_card.application.ports.totals import SyncHistory
 from donation_card.application.reconciliation import REBUILD_INTERVAL
 from donation_card.cli.main import cli
-from donation_card.domain.totals import Totals
+from donation_card.domain.totals import Totals, payment
 from donation_card.observability import metrics
 from redis import Redis
 from structlog.testing import capture_logs
 
-from tests.support.harness import TotalsHarness
+from tests.support.harness import HarnessWorker, TotalsHarness
 from tests.support.installation import Installation, eventually, running
 from tests.support.sandbox import KEY, sandbox_with
 
@@ -221,7 +221,7 @@ def test_killed_rebuild_marks_and_leaves_nothing(harness: TotalsHarness, seen: i
         account = await worker.account.get()
         with pytest.raises(asyncio.CancelledError):
             await worker.reconciliation.run()
-        return await worker.totals_store.totals(account, "roof")
+        return await worker.totals_store.totals(account, "roof/EUR")
 
     assert harness.run(killed()) is None
     assert harness.pass_() == Totals(75_00, 3)
@@ -230,8 +230,8 @@ def test_killed_rebuild_marks_and_leaves_nothing(harness: TotalsHarness, seen: i
 # ── the command ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def rebuild(harness: TotalsHarness, *options: str) -> tuple[int, list[str]]:
-    """Gives the exit code and the campaign's line of the closing table."""
+def command(harness: TotalsHarness, *arguments: str) -> tuple[int, str]:
+    """Run a command of the service, and return its exit status and output."""
     environment = {
         "STRIPE_SECRET_KEY": KEY,
         "STRIPE_PUBLISHABLE_KEY": "pk_test_0123456789",
@@ -242,10 +242,16 @@ def rebuild(harness: TotalsHarness, *options: str) -> tuple[int, list[str]]:
         "SECRET_KEYS": "0123456789abcdef" * 2,
         "CAMPAIGNS_DIR": str(harness.campaigns),
     }
-    result = CliRunner().invoke(cli, ["rebuild", *options], env=environment)
-    lines = [line for line in result.output.splitlines() if line.startswith("roof")]
-    assert lines, result.output
-    return result.exit_code, lines[0].split()
+    result = CliRunner().invoke(cli, [*arguments], env=environment)
+    return result.exit_code, result.output
+
+
+def rebuild(harness: TotalsHarness, *options: str) -> tuple[int, list[str]]:
+    """Gives the exit code and the campaign's line of the closing table."""
+    status, output = command(harness, "rebuild", *options)
+    lines = [line for line in output.splitlines() if line.startswith("roof")]
+    assert lines, output
+    return status, lines[0].split()
 
 
 def test_rebuild_command_prints_totals_and_mismatch(harness: TotalsHarness) -> None:
@@ -256,6 +262,33 @@ def test_rebuild_command_prints_totals_and_mismatch(harness: TotalsHarness) -> N
     assert rebuild(harness, "--dry-run") == told
     assert rebuild(harness) == told, "the dry run has changed nothing"
     assert rebuild(harness) == (0, ["roof", "50.00", "EUR", "50.00", "EUR", "0.00", "EUR", "2"])
+
+
+def test_totals_command_shows_each_source_exactly(harness: TotalsHarness) -> None:
+    file = harness.campaigns / "roof.toml"
+    offline = '\n[[offline]]\ndate = 2026-01-02\namount = "37.50"\nsource = { en = "A fair", de = "Ein Markt" }\n'
+    file.write_text(file.read_text("utf-8") + offline, "utf-8")
+    harness.give()
+    assert command(harness, "totals", "roof")[0] == 1, "the total is not known yet"
+    harness.pass_()
+
+    async def give_yen() -> None:
+        worker = harness.worker()
+        account = await worker.account.get()
+        await worker.totals_store.apply(account, payment("roof/JPY", "pi_yen", 2_500, paid=True))
+        await worker.reconciliation.rebuild()
+        await worker.totals_store.apply(account, payment("roof/JPY", "pi_yen", 2_500, paid=True))
+
+    harness.run(give_yen())
+    status, output = command(harness, "totals", "roof")
+    assert status == 0
+    for line in (
+        "raised    62.50 EUR before fees",
+        "stripe    25.00 EUR in 1 payments",
+        "offline   37.50 EUR in 1 entries of the campaign file",
+        "other     2500 JPY in 1 payments, not shown: the file has EUR",
+    ):
+        assert line in output
 
 
 # ── a running service ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -315,3 +348,53 @@ def test_donation_into_an_empty_redis_is_counted(redis_url: str, tmp_path: Path)
         damage(installation, "everything is gone")
         installation.give("15")
         eventually(lambda: installation.totals() == Totals(40_00, 2), "both are counted")
+
+
+# ── a clock that was ahead ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_clock_40_days_ahead_for_8_seconds_does_no_harm(harness: TotalsHarness, *, restarted: bool) -> None:
+    """The clocks of the worker and of Redis are ahead, that of Stripe is not. `restarted`: the worker starts then."""
+    ahead, wrong_seconds = 40 * 86_400, 8
+
+    def start() -> HarnessWorker:
+        worker = harness.worker("30m")
+        jump = harness.ahead
+        # The uptime is monotonic: only `advance` moves it, and no jump of the clock.
+        worker.progress.uptime = lambda: time.monotonic() + (harness.ahead - jump) % ahead
+        worker.progress._uptime_at_start = worker.progress.uptime()
+        return worker
+
+    async def tick(worker: HarnessWorker) -> int | None:
+        """Return the public total, or None while it is unknown or stale."""
+        await worker.reconciliation.run_if_due()
+        await worker.progress.refresh(worker.campaigns.get("roof"))
+        progress = worker.progress.get(worker.campaigns.get("roof"))
+        return progress.raised.amount if progress and not progress.stale else None
+
+    async def story() -> None:
+        worker = start()
+        assert await tick(worker) == 0
+        harness.ahead += ahead
+        if restarted:
+            await worker.close()
+            worker = start()
+        for _ in range(wrong_seconds):
+            await tick(worker)
+            harness.advance(1)
+        harness.ahead -= ahead
+        for _ in range(4):
+            await asyncio.to_thread(harness.give)
+        counted = metrics.future_instants.metric._value.get()
+        await tick(worker)
+        assert metrics.future_instants.metric._value.get() > counted, "ClockWrong fires: deploy/alerts.test.yml"
+        account = await worker.account.get()
+        assert await worker.totals_store.totals(account, "roof") == Totals(100_00, 4)
+        history = await worker.totals_store.sync_history(account)
+        assert abs((history.last_sync_at or 0) - worker.clock().timestamp()) < 60
+        harness.advance(30 * 60)
+        assert await tick(worker) == 100_00
+        await worker.close()
+
+    harness.run(story())

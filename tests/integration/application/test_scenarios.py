@@ -221,7 +221,7 @@ class Story(RuleBasedStateMachine):
 
     @invariant()
     def a_ledger_that_claims_to_know_has_all_that_was_acknowledged_and_nothing_else(self) -> None:
-        held = self.harness.run(self.workers[0].totals_store.totals(self.account, "roof"))
+        held = self.harness.run(self.workers[0].totals_store.totals(self.account, "roof/EUR"))
         if held is not None:
             assert held.payments <= self.oracle().payments
             assert held.payments >= len(self.acknowledged) or self.went_back
@@ -231,7 +231,7 @@ class Story(RuleBasedStateMachine):
         for worker in self.workers:
             campaign = worker.campaigns.get("roof")
             self.harness.run(worker.progress.refresh(campaign))
-            held = self.harness.run(worker.totals_store.totals(self.account, "roof"))
+            held = self.harness.run(worker.totals_store.totals(self.account, "roof/EUR"))
             if figure := worker.progress.get(campaign):
                 assert figure.raised.amount >= 0
                 assert figure.stale or held is not None, "what nobody knows is marked stale"
@@ -242,7 +242,7 @@ class Story(RuleBasedStateMachine):
         self.clocks_are_right_again()
         self.harness.advance(REBUILD_INTERVAL)
         self.harness.run(self.workers[0].reconciliation.run())
-        held = self.harness.run(self.workers[1].totals_store.totals(self.account, "roof"))
+        held = self.harness.run(self.workers[1].totals_store.totals(self.account, "roof/EUR"))
         assert held == self.oracle()
         self.readers_never_see_less_than_nothing_nor_a_guess()
         for worker in self.workers:

@@ -141,6 +141,16 @@ async def test_new_campaign_of_a_rebuilt_account_is_zero(store: TotalsStore, acc
     assert await store.totals(account, "roof") == Totals(0, 0)
 
 
+async def test_total_in_a_new_currency_is_unknown_until_rebuilt(store: TotalsStore, account: Account) -> None:
+    now = int(time.time())
+    await store.save_sync_history(account, SyncHistory(now, now - 3600))
+    assert (await store.begin_sync(account, "roof/EUR")).since == now
+    assert (await store.begin_sync(account, "roof/JPY")).since is None
+    assert await store.totals(account, "roof/JPY") is None
+    assert (await store.begin_sync(account, "well/JPY")).since == now, "another campaign is new"
+    assert await store.campaigns(account) == {"roof/EUR", "roof/JPY", "well/JPY"}
+
+
 async def test_account_is_stored_for_its_key(store: TotalsStore, account: Account) -> None:
     await store.save_account(account.id, account)
     assert await store.load_account(account.id) == account

@@ -278,7 +278,7 @@ def test_thanks_page_confirms_only_paid_sessions(installation):
     assert installation.client.get(swap(paid.headers["location"], unpaid)).status_code == 404
 
 
-@pytest.mark.parametrize(("is_paid", "says"), [(True, "Thank you"), (False, "This payment was cancelled")])
+@pytest.mark.parametrize(("is_paid", "says"), [(True, "Thank you"), (False, "No payment was made")])
 def test_thanks_page_tells_what_stripes_ended_page_leaves_open(installation, is_paid, says):
     """Stripe's page only says that the payment is complete or that a timeout occurred."""
     page = installation.submit(token=installation.token(), amount="25").headers["location"]

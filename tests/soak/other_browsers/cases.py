@@ -140,6 +140,15 @@ def test_language_changed_before_the_answer_wins(reader: Reader) -> None:
     reader.until(f"{CARD}.querySelector('.donate').textContent === 'Spenden'")
 
 
+def test_campaign_that_cannot_be_had_shows_link(reader: Reader) -> None:
+    reader.open(reader.card('lang="en"'))
+    reader.until(f"{CARD}.querySelector('.donate')")
+    reader.run(f"({ELEMENT}.setAttribute('campaign', 'nobody'), 1)")
+    reader.until(f"!{CARD}.querySelector('.donate') && {ELEMENT}.querySelector('a').offsetHeight")
+    reader.run(f"({ELEMENT}.setAttribute('campaign', 'begun'), 1)")
+    reader.until(f"{CARD}.querySelector('.donate') && !{ELEMENT}.querySelector('a').offsetHeight")
+
+
 def test_frame_sends_no_height_before_the_card_is_drawn(reader: Reader) -> None:
     listen = "<script>var told = []; addEventListener('message', ({ data }) => told.push(data.height))</script>"
     reader.delay.part = "/v1/campaigns/begun"

@@ -119,14 +119,14 @@ class Worker:
         """Let Stripe list these sessions."""
         self.payments.sessions |= {session.id: session for session in sessions}
 
-    def applied(self, campaign: str = "roof") -> Totals:
+    def applied(self, campaign: str = "roof/EUR") -> Totals:
         """Return what was applied to a campaign, also while its totals are not complete."""
         stored = self.store._totals[ACCOUNT, campaign]
         return stored.generations[stored.current].totals()
 
     def set_cursor(self, cursor: int | None) -> None:
         """Make the totals of the roof complete up to this time, or unknown."""
-        stored = self.store._totals[ACCOUNT, "roof"]
+        stored = self.store._totals[ACCOUNT, "roof/EUR"]
         stored.generations[stored.current].cursor = cursor
 
 

@@ -54,7 +54,7 @@ async def test_errors_are_reported(worker: Worker, report: Health, errors: dict[
     assert report.reasons() == {
         "campaigns": "roof.toml: goal: wrong",
         "totals": "totals_unavailable",
-        "figures": "roof: unknown",
+        "figures": "roof: unknown (EUR)",
         "reconcile": "payments_unavailable",
         "payments": "payments_unavailable reason='expired'",
     }

@@ -90,7 +90,7 @@ async def test_session_in_another_currency_is_ignored(worker: Worker) -> None:
 
 async def test_campaign_without_file_is_counted(worker: Worker) -> None:
     await worker.recorder.record(paid_session(1, campaign="well"), "webhook")
-    assert worker.applied("well") == Totals(25_00, 1)
+    assert worker.applied("well/EUR") == Totals(25_00, 1)
 
 
 async def test_refund_is_attributed_by_its_payment(worker: Worker) -> None:
@@ -197,4 +197,4 @@ def test_bank_country_is_counted(record: object, counted: int) -> None:
 async def test_totals_are_known_after_a_sync(worker: Worker) -> None:
     worker.at_stripe(paid_session(1))
     await worker.reconciliation.run()
-    assert await worker.store.totals(ACCOUNT, "roof") == Totals(25_00, 1)
+    assert await worker.store.totals(ACCOUNT, "roof/EUR") == Totals(25_00, 1)

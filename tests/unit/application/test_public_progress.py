@@ -30,7 +30,7 @@ def raised(worker: Worker) -> tuple[int, bool] | None:
 
 async def test_progress_is_unknown_before_the_first_refresh(worker: Worker) -> None:
     assert worker.progress.get(worker.campaign) is None
-    assert worker.progress.stale_campaigns() == ["roof: unknown"]
+    assert worker.progress.stale_campaigns() == ["roof: unknown (EUR)"]
     assert worker.progress.visible() == {}
 
 
@@ -66,7 +66,7 @@ async def test_progress_needs_the_account(worker: Worker) -> None:
 
 async def test_newer_of_two_stale_totals_is_kept(worker: Worker) -> None:
     await publish(worker, 25_00)
-    stored = worker.store._totals[ACCOUNT, "roof"]
+    stored = worker.store._totals[ACCOUNT, "roof/EUR"]
     assert stored.published
     stored.published = replace(stored.published, period_start=1, raised=0)
     worker.set_cursor(None)
@@ -136,12 +136,12 @@ async def test_new_process_publishes_nothing_before_a_sync_that_began_after_its_
     worker.clock.advance(1_000)
     restarted = Worker(campaign=daily, store=worker.store, payments=worker.payments, clock=worker.clock)
     worker.set_cursor(int(worker.clock.at) - 600)
-    before = worker.store._totals[ACCOUNT, "roof"].published
+    before = worker.store._totals[ACCOUNT, "roof/EUR"].published
     for _ in range(3):
         worker.clock.advance(1)
         await restarted.progress.refresh(daily)
         assert raised(restarted) == (300_00, True)
-        assert worker.store._totals[ACCOUNT, "roof"].published == before
+        assert worker.store._totals[ACCOUNT, "roof/EUR"].published == before
     await restarted.reconciliation.run_if_due()
     await restarted.progress.refresh(daily)
     assert raised(restarted) == (500_00, False)

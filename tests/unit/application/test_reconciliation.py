@@ -12,7 +12,7 @@ from donation_card.application.ports.totals import Rebuild, SyncHistory, SyncRun
 from donation_card.application.reconciliation import MAX_SYNC_INTERVAL, OVERLAP, REBUILD_INTERVAL, SYNC_INTERVAL
 from donation_card.domain.lifetimes import MAX_AHEAD
 from donation_card.domain.publication import PublicationPolicy
-from donation_card.domain.totals import ObjectKind, ObjectState, Totals
+from donation_card.domain.totals import ObjectKind, ObjectState, Totals, campaign_of
 from donation_card.errors import ListIncomplete, PaymentsUnavailable, TotalsUnavailable
 from donation_card.observability import metrics
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 async def sync(worker: Worker) -> Totals | None:
     await worker.reconciliation.run()
-    return await worker.store.totals(ACCOUNT, "roof")
+    return await worker.store.totals(ACCOUNT, "roof/EUR")
 
 
 async def history(worker: Worker) -> SyncHistory:
@@ -99,7 +99,7 @@ async def test_sync_that_lost_its_generation_proves_nothing(worker: Worker, monk
         patch.setattr(worker.store, "begin_sync", begin_sync)
         worker.clock.advance(SYNC_INTERVAL)
         await sync(worker)
-    assert (await worker.store.begin_sync(ACCOUNT, "roof")).since == NOW
+    assert (await worker.store.begin_sync(ACCOUNT, "roof/EUR")).since == NOW
 
 
 async def test_unknown_totals_are_rebuilt(worker: Worker) -> None:
@@ -134,7 +134,7 @@ async def test_dry_run_changes_nothing(worker: Worker) -> None:
     worker.at_stripe(paid_session(1))
     (report,) = await worker.reconciliation.rebuild(dry_run=True)
     assert (report.before, report.after, report.mismatch) == (Totals(0, 0), Totals(25_00, 1), True)
-    assert await worker.store.totals(ACCOUNT, "roof") == Totals(0, 0)
+    assert await worker.store.totals(ACCOUNT, "roof/EUR") == Totals(0, 0)
 
 
 async def test_rebuild_reports_progress(worker: Worker) -> None:
@@ -148,7 +148,7 @@ async def test_rebuild_reports_progress(worker: Worker) -> None:
 async def test_campaign_that_appears_during_a_rebuild_is_kept(worker: Worker) -> None:
     worker.at_stripe(paid_session(1, campaign="well"))
     await worker.reconciliation.rebuild()
-    assert worker.applied("well") == Totals(25_00, 1)
+    assert worker.applied("well/EUR") == Totals(25_00, 1)
 
 
 @pytest.mark.parametrize("step", ["apply_to_rebuild", "promote_rebuild"])
@@ -156,7 +156,7 @@ async def test_rebuild_is_overtaken(worker: Worker, monkeypatch: pytest.MonkeyPa
     original = getattr(worker.store, step)
 
     async def overtaken(account: object, rebuild: Rebuild, last: ObjectState | int) -> object:
-        await worker.store.begin_rebuild(ACCOUNT, "roof")
+        await worker.store.begin_rebuild(ACCOUNT, "roof/EUR")
         return await original(account, rebuild, last)
 
     monkeypatch.setattr(worker.store, step, overtaken)
@@ -255,7 +255,7 @@ def break_campaign(worker: Worker, patch: pytest.MonkeyPatch, name: str, method:
     patch.setattr(worker.store, method, failing)
 
 
-@pytest.mark.parametrize("failing", ["ark", "well"])
+@pytest.mark.parametrize("failing", ["ark/EUR", "well/EUR"])
 @pytest.mark.parametrize("error", [TotalsUnavailable(reason="damaged"), ValueError("total"), OverflowError()])
 @pytest.mark.parametrize(
     "method", ["begin_sync", "apply", "advance_cursor", "begin_rebuild", "apply_to_rebuild", "promote_rebuild"]
@@ -263,12 +263,12 @@ def break_campaign(worker: Worker, patch: pytest.MonkeyPatch, name: str, method:
 async def test_sync_leaves_out_only_the_campaign_that_fails(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, failing: str, error: Exception, method: str
 ) -> None:
-    names = {"ark", "roof", "well"}
+    names = {"ark/EUR", "roof/EUR", "well/EUR"}
     for name in names:
-        worker.campaigns.put(replace(ROOF, id=name))
+        worker.campaigns.put(replace(ROOF, id=campaign_of(name)))
     await sync(worker)
     worker.clock.advance(REBUILD_INTERVAL if "rebuild" in method else SYNC_INTERVAL)
-    worker.at_stripe(*(paid_session(number, campaign=name) for number, name in enumerate(sorted(names))))
+    worker.at_stripe(*(paid_session(number, campaign=campaign_of(name)) for number, name in enumerate(sorted(names))))
     with monkeypatch.context() as patch:
         break_campaign(worker, patch, failing, method, error)
         await worker.reconciliation.run()
@@ -287,7 +287,7 @@ async def test_failing_campaign_is_tried_again_with_growing_pauses(
 ) -> None:
     await due(worker)
     await worker.progress.refresh(ROOF)
-    break_campaign(worker, monkeypatch, "roof", "advance_cursor", ValueError())
+    break_campaign(worker, monkeypatch, "roof/EUR", "advance_cursor", ValueError())
     worker.clock.advance(SYNC_INTERVAL)
     assert await due(worker)
     waits = []
@@ -326,7 +326,7 @@ async def test_stored_instant_ahead_of_now_is_unknown(worker: Worker, ahead: int
     await worker.reconciliation.run_if_due()
     assert metrics.future_instants.metric._value.get() > before
     expected = Totals(25_00, 1) if instant != "last_sync_at" else Totals(0, 0)
-    assert await worker.store.totals(ACCOUNT, "roof") == expected
+    assert await worker.store.totals(ACCOUNT, "roof/EUR") == expected
     assert (await history(worker)).last_sync_at == int(worker.clock.at)
 
 
@@ -359,7 +359,7 @@ async def test_clock_40_days_ahead_for_8_seconds_is_right_again(ahead: int, ever
     for _ in range(3):
         await tick()
         worker.clock.advance(2)
-    assert await worker.store.totals(ACCOUNT, "roof") == Totals(55_00, 2)
+    assert await worker.store.totals(ACCOUNT, "roof/EUR") == Totals(55_00, 2)
     assert metrics.future_instants.metric._value.get() > before, "the alert fires"
     seen = await history(worker)
     assert seen.last_sync_at is not None

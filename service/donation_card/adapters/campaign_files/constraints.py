@@ -39,11 +39,10 @@ def needs_add_up(file: CampaignFile) -> Iterator[Violation]:
 
 
 def need_ids_are_unique(file: CampaignFile) -> Iterator[Violation]:
-    seen: set[str] = set()
-    for at, need in enumerate(file.needs):
-        if need.id in seen:
-            yield Violation(f"needs[{at}].id", quote_value(need.id), "an id that no other need has")
-        seen.add(need.id)
+    ids = [need.id for need in file.needs]
+    for at, need_id in enumerate(ids):
+        if need_id in ids[:at]:
+            yield Violation(f"needs[{at}].id", quote_value(need_id), "an id that no other need has")
 
 
 def every_language_is_complete(file: CampaignFile) -> Iterator[Violation]:

@@ -56,6 +56,7 @@ from donation_card.errors import ConfigFault
 
 _LIST = "a list in square brackets"
 _TABLE = "a table of its own"
+_PLAIN_KEY = r"[\w-]{1,60}"
 
 
 class Section(BaseModel):
@@ -264,13 +265,11 @@ def _allowed(field: FieldInfo | None) -> str:
 
 def field_path(at: tuple[str | int, ...]) -> str:
     """Format a path as `needs[1].title.be`, counted from 0. Quote unusual keys: they could forge a log line."""
-    text = ""
-    for part in at:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += ("." if text else "") + (part if re.fullmatch(r"[\w-]{1,60}", part) else quote_value(part))
-    return text
+    parts = [
+        f"[{part}]" if isinstance(part, int) else f".{part if re.fullmatch(_PLAIN_KEY, part) else quote_value(part)}"
+        for part in at
+    ]
+    return "".join(parts).removeprefix(".")
 
 
 def quote_value(value: object) -> str:

@@ -16,7 +16,7 @@ from donation_card.adapters.redis.keys import CampaignKeys, account_key, fingerp
 from donation_card.application.ports.payments import Account
 from donation_card.application.ports.totals import ApplyResult, Rebuild, RebuildReport, SyncHistory, SyncRun
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, periods_around
-from donation_card.domain.totals import ObjectState, Totals
+from donation_card.domain.totals import ObjectState, Totals, campaign_of
 from donation_card.errors import TotalsUnavailable
 from donation_card.observability import metrics
 
@@ -127,7 +127,7 @@ class RedisTotalsStore:
     async def campaigns(self, account: Account) -> set[str]:
         async with self._redis.within_deadline():
             fields: list[str] = await self._redis.execute("HKEYS", account_key(account))
-        return {field.removeprefix("campaign:") for field in fields if field.startswith("campaign:")}
+        return {field.removeprefix("totals:") for field in fields if field.startswith("totals:")}
 
     async def begin_sync(self, account: Account, campaign: str) -> SyncRun:
         found = await self._read_snapshot(account, campaign, create=True)
@@ -270,7 +270,9 @@ class RedisTotalsStore:
     async def _register_campaign(self, keys: CampaignKeys) -> str:
         """Return the cursor from which the total of a new campaign is known, or an empty string if it is unknown."""
         script, account = _script("register_campaign"), account_key(keys.account)
-        new, last_rebuild_at, last_sync_at = await self._redis.eval(script, (account,), (keys.campaign,))
+        new, last_rebuild_at, last_sync_at = await self._redis.eval(
+            script, (account,), (keys.campaign, campaign_of(keys.campaign))
+        )
         return last_sync_at if new == "1" and last_rebuild_at else ""
 
 

@@ -1,11 +1,10 @@
 """Create the official Stripe client, limit its calls in time, and translate its errors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import wraps
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,7 +22,6 @@ from donation_card.errors import (
 )
 from donation_card.observability import metrics
 
-_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 CALL_TIMEOUT = 20.0
@@ -73,24 +71,16 @@ def create_client(secret_key: str, api_base: str | None) -> tuple[stripe.StripeC
     return client, http
 
 
-@contextmanager
-def mapped_parse_errors() -> Iterator[None]:
-    """Raise PaymentsUnavailable for a response that Stripe did not send, such as the page of a proxy."""
+@asynccontextmanager
+async def mapped_parse_errors() -> AsyncIterator[None]:
+    """Raise PaymentsUnavailable for a response that Stripe did not send, such as the page of a proxy.
+
+    It also decorates coroutine functions.
+    """
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError, Invalid, IgnoredEvent) as error:
         raise PaymentsUnavailable(reason="unreadable") from error
-
-
-def maps_parse_errors(method: Callable[_P, Awaitable[_T]]) -> Callable[_P, Awaitable[_T]]:
-    """Decorate a coroutine function with `mapped_parse_errors`."""
-
-    @wraps(method)
-    async def mapped(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        with mapped_parse_errors():
-            return await method(*args, **kwargs)
-
-    return mapped
 
 
 async def iterate_pages(request: Awaitable[Any]) -> AsyncIterator[Any]:
@@ -100,7 +90,7 @@ async def iterate_pages(request: Awaitable[Any]) -> AsyncIterator[Any]:
     """
     page = await call(request)
     while True:
-        with mapped_parse_errors():
+        async with mapped_parse_errors():
             objects, has_more = page.data, page.has_more
         for each in objects:
             yield each
@@ -114,9 +104,8 @@ async def iterate_pages(request: Awaitable[Any]) -> AsyncIterator[Any]:
 async def call(request: Awaitable[_T]) -> _T:
     """Await a response of Stripe. Raise its errors as ours: Stripe's text is the cause and never reaches donors."""
     try:
-        async with asyncio.timeout(CALL_TIMEOUT):
-            with mapped_parse_errors():
-                return await request
+        async with asyncio.timeout(CALL_TIMEOUT), mapped_parse_errors():
+            return await request
     except stripe.InvalidRequestError as error:
         if error.code == "resource_missing":
             raise NotFound("session_unknown") from error

@@ -65,6 +65,11 @@ HANDLED_EVENTS = {
 `charge.refunded` is missing. A charge contains only the sum of its refunds, so it does not show a refund that fails.
 """
 
+LISTED_EVENTS = [
+    type for type in HANDLED_EVENTS if type not in ("checkout.session.expired", "checkout.session.async_payment_failed")
+]
+"""The events that a sync lists. The others change no total, and a day of card testing makes a million of them."""
+
 DECLINE_EVENT = "payment_intent.payment_failed"
 """A signal of card testing. It changes no totals."""
 

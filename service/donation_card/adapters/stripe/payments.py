@@ -21,6 +21,7 @@ from donation_card.adapters.stripe.client import (
 from donation_card.adapters.stripe.objects import (
     DECLINE_EVENT,
     HANDLED_EVENTS,
+    LISTED_EVENTS,
     attributed,
     create_params,
     parse_attribution,
@@ -61,10 +62,8 @@ def _is_of_account(event: dict[str, Any], account_id: str) -> bool:
     `account` is that of a connected account. An event of an organisation has a `context` instead: the path to its
     account, such as `org_1/acct_1`.
     """
-    for owner in (event.get("account"), event.get("context")):
-        if owner and str(owner).rpartition("/")[2] != account_id:
-            return False
-    return True
+    owners = filter(None, (event.get("account"), event.get("context")))
+    return all(str(owner).rpartition("/")[2] == account_id for owner in owners)
 
 
 class StripePayments:
@@ -89,7 +88,7 @@ class StripePayments:
         if self._account_id:
             return Account(self._account_id, self._livemode)
         found = await call(self._client.v1.accounts.retrieve_current_async())
-        with mapped_parse_errors():
+        async with mapped_parse_errors():
             return Account(found.id, self._livemode)
 
     async def create_session(self, order: CheckoutOrder, idempotency_key: str) -> CheckoutSession:
@@ -98,7 +97,7 @@ class StripePayments:
                 create_params(order), options={"idempotency_key": idempotency_key}
             )
         )
-        with mapped_parse_errors():
+        async with mapped_parse_errors():
             replayed = (
                 created.last_response is not None and created.last_response.headers.get("idempotent-replayed") == "true"
             )
@@ -109,7 +108,7 @@ class StripePayments:
 
     async def get_session(self, session_id: str) -> CheckoutSession:
         found = await call(self._client.v1.checkout.sessions.retrieve_async(session_id))
-        with mapped_parse_errors():
+        async with mapped_parse_errors():
             return parse_session(found.to_dict())
 
     async def expire_session(self, session_id: str) -> CheckoutSession:
@@ -117,7 +116,7 @@ class StripePayments:
             found = await call(self._client.v1.checkout.sessions.expire_async(session_id))
         except StripeRejectedRequest:  # the session is not open
             return await self.get_session(session_id)
-        with mapped_parse_errors():
+        async with mapped_parse_errors():
             return parse_session(found.to_dict())
 
     async def attribution(self, payment_intent: str) -> Attribution | None:
@@ -136,7 +135,7 @@ class StripePayments:
             raise PaymentUnknown(reason="not_found") from error
         except TimeoutError as error:
             raise PaymentsUnavailable(reason="TimeoutError") from error
-        with mapped_parse_errors():
+        async with mapped_parse_errors():
             if page.data:
                 return parse_attribution(page.data[0].to_dict())
             if found.created > time.time() - _LISTING_DELAY:
@@ -177,7 +176,7 @@ class StripePayments:
             raise incomplete
 
     async def list_changed_since(self, changed: int) -> AsyncIterator[StripeRecord]:
-        params: Any = {"created": {"gte": changed}, "types": list(HANDLED_EVENTS), "limit": 100}
+        params: Any = {"created": {"gte": changed}, "types": LISTED_EVENTS, "limit": 100}
         async for event in iterate_pages(self._client.v1.events.list_async(params)):
             fields = _to_dict(event) or {}
             kind = HANDLED_EVENTS.get(str(fields.get("type")), "event")

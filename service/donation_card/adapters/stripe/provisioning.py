@@ -18,7 +18,7 @@ from donation_card.adapters.stripe.client import (
     call,
     create_client,
     iterate_pages,
-    maps_parse_errors,
+    mapped_parse_errors,
 )
 from donation_card.adapters.stripe.objects import DECLINE_EVENT, HANDLED_EVENTS
 from donation_card.domain.campaign import Campaign
@@ -26,7 +26,12 @@ from donation_card.domain.money import Money
 from donation_card.errors import NotFound, StripeKeyRejected
 
 API_VERSION = stripe.api_version
-"""The version of the events that `objects` parses. An endpoint keeps the version with which it was created."""
+"""The version of our requests, and of the endpoint that `stripe setup` creates. An endpoint keeps its version.
+
+Stripe renders the object of an event in the version that the account had when it happened. `events.list` returns such
+objects, and so does an endpoint without a version. So `objects` reads only fields that have the same meaning in every
+version since 2023-10-16. docs/stripe.md lists them.
+"""
 
 WEBHOOK_EVENTS = (*HANDLED_EVENTS, DECLINE_EVENT)
 """The events that an endpoint must send, and no others: those that change totals, and the signal of card testing."""
@@ -92,7 +97,7 @@ class StripeProvisioning:
     def __init__(self, secret_key: str, *, api_base: str | None = None) -> None:
         self._client, self._http = create_client(secret_key, api_base)
 
-    @maps_parse_errors
+    @mapped_parse_errors()
     async def account_info(self, account_id: str | None = None) -> AccountInfo:
         """Raise StripeKeyRejected or PaymentsUnavailable if the key is no key of an account.
 
@@ -129,7 +134,7 @@ class StripeProvisioning:
         if (error := await _refused(expired)) is not None:
             yield error
 
-    @maps_parse_errors
+    @mapped_parse_errors()
     async def checkout_origin(self, price: Money, return_url: str) -> str:
         """Return the origin of the page of a real session, which is expired at once."""
         item = {"currency": price.currency.lower(), "unit_amount": price.amount, "product_data": {"name": "doctor"}}
@@ -145,7 +150,7 @@ class StripeProvisioning:
         parts = urlsplit(str(created.url))
         return f"{parts.scheme}://{parts.netloc}"
 
-    @maps_parse_errors
+    @mapped_parse_errors()
     async def endpoint(self, url: str) -> Endpoint | None:
         """Return the endpoint of this URL. Prefer an enabled one."""
         found = None
@@ -154,7 +159,7 @@ class StripeProvisioning:
                 found = _endpoint(each)
         return found
 
-    @maps_parse_errors
+    @mapped_parse_errors()
     async def ensure_webhook_endpoint(self, url: str) -> tuple[str, Endpoint]:
         """Create or update the endpoint of this URL, with exactly the events in `WEBHOOK_EVENTS`."""
         v1, events = self._client.v1, list(WEBHOOK_EVENTS)
@@ -167,7 +172,7 @@ class StripeProvisioning:
         changes: Any = {"enabled_events": events, "disabled": False}
         return UPDATED, _endpoint(await call(v1.webhook_endpoints.update_async(found.id, changes)))
 
-    @maps_parse_errors
+    @mapped_parse_errors()
     async def ensure_payment_link(self, campaign: Campaign, name: str) -> tuple[str, str]:
         """Ensure a page at Stripe where donors type the amount. Return its state and its URL. `name`: of the product.
 
@@ -198,12 +203,12 @@ class StripeProvisioning:
         )
         return CREATED, created.url
 
-    @maps_parse_errors
+    @mapped_parse_errors()
     async def domain(self, name: str) -> Domain | None:
         page = await call(self._client.v1.payment_method_domains.list_async({"domain_name": name, "limit": 1}))
         return next((_domain(each.to_dict()) for each in page.data), None)
 
-    @maps_parse_errors
+    @mapped_parse_errors()
     async def ensure_domain(self, name: str) -> tuple[str, Domain]:
         v1 = self._client.v1
         page = await call(v1.payment_method_domains.list_async({"domain_name": name, "limit": 1}))

@@ -12,17 +12,14 @@ class Campaigns(Protocol):
 
     def get(self, campaign_id: str) -> Campaign:
         """Return a campaign, also a hidden one. Raise NotFound (`campaign_unknown`)."""
-        ...
 
     def all(self) -> Sequence[Campaign]: ...
 
     def reload(self) -> bool:
         """Read changed files and return True if a campaign changed. An invalid file leaves its campaign as it was."""
-        ...
 
     def load_errors(self) -> str | None:
         """Return the reason why the newest version of a file is not in use, or None if all are."""
-        ...
 
     def get_visible(self, campaign_id: str) -> Campaign:
         """Return a campaign. Raise NotFound (`campaign_unknown`, or `campaign_hidden` for a hidden one)."""

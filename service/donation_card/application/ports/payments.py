@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Protocol
 
 from donation_card.domain.money import Money
-from donation_card.domain.totals import ObjectKind, ObjectState, payment
+from donation_card.domain.totals import ObjectKind, ObjectState, payment, totals_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,12 @@ class CheckoutSession:
         if self.status is not SessionStatus.PAID or not (self.campaign and self.payment_intent and self.amount):
             return None
         return payment(
-            self.campaign, self.payment_intent, self.amount.amount, paid=True, received=self.received, site=self.site
+            totals_name(self.campaign, self.amount.currency),
+            self.payment_intent,
+            self.amount.amount,
+            paid=True,
+            received=self.received,
+            site=self.site,
         )
 
     @property

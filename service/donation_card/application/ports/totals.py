@@ -62,7 +62,10 @@ class SyncHistory:
 
 
 class TotalsStore(Protocol):
-    """Every method raises TotalsUnavailable if the server does not answer in time or refuses to write."""
+    """Store totals by their name, which contains campaign and currency (`domain.totals.totals_name`).
+
+    Every method raises TotalsUnavailable if the server does not answer in time or refuses to write.
+    """
 
     async def apply(self, account: Account, state: ObjectState) -> ApplyResult:
         """Apply one object state and return after it is stored. Applying it again changes nothing."""
@@ -103,7 +106,7 @@ class TotalsStore(Protocol):
     async def save_sync_history(self, account: Account, history: SyncHistory) -> None: ...
 
     async def campaigns(self, account: Account) -> set[str]:
-        """Return every campaign that was ever stored, also those without a file."""
+        """Return the name of all totals that were ever stored, also in another currency than the file has now."""
 
     async def begin_sync(self, account: Account, campaign: str) -> SyncRun:
         """Begin a sync. Call it before the first request to Stripe: `advance_cursor` then notices a lost generation."""

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.web.campaign_responses import CampaignResponseCache
 from donation_card.web.http.cached_response import CachedResponse, request_target
-from donation_card.web.presentation.request_language import request_translations
+from donation_card.web.presentation.translations import request_translations
 
 
 class CampaignEndpoints:

@@ -24,8 +24,7 @@ from donation_card.web.http.headers import NO_STORE
 from donation_card.web.http.return_url import validate_return_url
 from donation_card.web.presentation import card as view, documents
 from donation_card.web.presentation.page_renderer import PageRenderer
-from donation_card.web.presentation.request_language import request_translations
-from donation_card.web.presentation.translations import Translations
+from donation_card.web.presentation.translations import Translations, request_translations
 from donation_card.web.problems import http_status, localized_detail
 
 

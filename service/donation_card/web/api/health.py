@@ -14,8 +14,7 @@ from donation_card.web.presentation import documents
 
 async def liveness(_: Request) -> Response:
     """Respond while the process can."""
-    document: documents.Liveness = {"status": "ok", "version": __version__}
-    return JSONResponse(document, 200, NO_STORE)
+    return JSONResponse(documents.Liveness(status="ok", version=__version__), 200, NO_STORE)
 
 
 class Readiness:

@@ -13,9 +13,8 @@ from donation_card.web.http.headers import IMAGE_CSP, PUBLIC_CORS, cache_control
 from donation_card.web.presentation import snippet
 from donation_card.web.presentation.documents import EmbedCode, OEmbed
 from donation_card.web.presentation.page_renderer import PageRenderer
-from donation_card.web.presentation.request_language import request_translations
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
-from donation_card.web.presentation.translations import Translations, choose_translations
+from donation_card.web.presentation.translations import Translations, choose_translations, request_translations
 
 _OEMBED_SIZES = (100, 10_000)
 """Pixels that an oEmbed consumer may request."""
@@ -81,18 +80,17 @@ class EmbedEndpoints:
         room = _size(request, "maxheight", _OEMBED_SIZES, _OEMBED_SIZES[1])
         layout = next((each for each in snippet.MIN_HEIGHT if snippet.height_px(each, width) <= room), "button")
         tall = min(room, snippet.height_px(layout, width))
-        appearance = Appearance(layout=layout)
-        document: OEmbed = {
-            "version": "1.0",
-            "type": "rich",
-            "title": t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
-            "provider_name": campaign.recipient.short_name,
-            "provider_url": self.public_url,
-            "cache_age": 3600,
-            "html": snippet.oembed_frame(self.public_url, campaign, t, appearance, width, tall),
-            "width": width,
-            "height": tall,
-        }
+        document = OEmbed(
+            version="1.0",
+            type="rich",
+            title=t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
+            provider_name=campaign.recipient.short_name,
+            provider_url=self.public_url,
+            cache_age=3600,
+            html=snippet.oembed_frame(self.public_url, campaign, t, Appearance(layout=layout), width, tall),
+            width=width,
+            height=tall,
+        )
         return JSONResponse(document, 200, PUBLIC_CORS | cache_control(300, revalidate=False))
 
     def _campaign_at_url(self, address: str) -> tuple[Campaign, Translations]:

@@ -8,7 +8,7 @@ from donation_card.application.ports.tokens import Tokens
 from donation_card.application.public_progress import PublicProgress
 from donation_card.web.http.return_url import referring_host, validate_return_url
 from donation_card.web.presentation.page_renderer import PageRenderer
-from donation_card.web.presentation.request_language import request_translations
+from donation_card.web.presentation.translations import request_translations
 
 
 class GivePage:

@@ -14,7 +14,7 @@ from donation_card.web.http.headers import NO_STORE
 from donation_card.web.http.return_url import validate_return_url
 from donation_card.web.presentation import card as view
 from donation_card.web.presentation.page_renderer import PageRenderer
-from donation_card.web.presentation.request_language import request_translations
+from donation_card.web.presentation.translations import request_translations
 
 _SESSION_ID = re.compile(r"cs_(test|live)_[A-Za-z0-9]{1,240}")
 """An id of Stripe. Another text could change the path of our request to Stripe."""

@@ -20,19 +20,16 @@ from donation_card.web.presentation.documents import (
 )
 from donation_card.web.presentation.translations import Translations, translations_for
 
-_UNKNOWN_PROGRESS: CardProgress = {
+_HIDDEN_PROGRESS: CardProgress = {
     "stage": ProgressStage.JUST_STARTED.value,
     "percent": 0,
-    "raised_text": "",
+    "raised_text": "–",  # the card draws no campaign whose `raised_text` is empty
     "goal_text": "",
     "aria_text": "",
     "as_of_text": "",
     "next_update_at": None,
     "stale": False,
 }
-
-_HIDDEN_PROGRESS: CardProgress = {**_UNKNOWN_PROGRESS, "raised_text": "–"}
-"""The card draws no campaign whose `raised_text` is empty."""
 
 
 def progress_json(campaign: Campaign, progress: Progress) -> CampaignProgress:
@@ -57,7 +54,7 @@ def progress_json(campaign: Campaign, progress: Progress) -> CampaignProgress:
 def card_json(
     campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool, test: bool
 ) -> CampaignCard:
-    """Build a campaign, ready to draw. `raised_text` is empty while the total is unknown, which is not zero.
+    """Build a campaign, ready to draw. A total that is unknown, which is not zero, says so and has no `goal_text`.
 
     A hidden campaign shows its recipient and one neutral line, in the same document, so that every released card can
     draw it.
@@ -74,7 +71,7 @@ def card_json(
         "summary": text.summary,
         "story": list(text.story),
         "needs": _needs(campaign, progress, t, open_now=open_now),
-        "progress": _progress_texts(progress, t) if progress else _UNKNOWN_PROGRESS,
+        "progress": _progress_texts(progress, t) if progress else _unknown_progress(t),
         "update": next(iter(updates(campaign, t)), None),
         "labels": {
             "donate": t.translate("card.donate"),
@@ -217,6 +214,12 @@ def _status_text(need: NeedProgress, t: Translations, *, open_now: bool) -> str:
         key = "card.need_next_partly" if open_now else "card.need_partly"
         return t.translate(key, amount=t.format_money(need.funded))
     return t.translate(f"card.need_{need.status.value}") if open_now else ""
+
+
+def _unknown_progress(t: Translations) -> CardProgress:
+    said = t.translate("card.rebuilding")
+    note = t.translate("card.rebuilding_note")
+    return {**_HIDDEN_PROGRESS, "raised_text": said, "aria_text": said, "as_of_text": note, "stale": True}
 
 
 def _progress_texts(progress: Progress, t: Translations) -> CardProgress:

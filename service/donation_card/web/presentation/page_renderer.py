@@ -103,14 +103,16 @@ class PageRenderer:
             attributes=appearance.overrides,
             card_script=card,
         )
-        scripts = (*self._script_sources(*card), *self._asset_sources("frame.js"))
-        framing = ("'self'", *ours)
         headers = content_security_policy(
-            script=scripts, style=ours, connect=ours, frame=framing, ancestors=self._framers(campaign)
+            script=(*self._script_sources(*card), *self._asset_sources("frame.js")),
+            style=ours,
+            connect=ours,
+            frame=("'self'", *ours),
+            ancestors=self._framers(campaign),
         )
-        headers |= COOP_UNSAFE_NONE | permissions_policy(allow_payment=True)  # for the donation page inside the frame
-        shared = {"cross-origin-resource-policy": "cross-origin", "vary": "accept-language"}
-        return HTMLResponse(body, 200, cache_control(30, revalidate=False) | shared | headers)
+        shared = {"cross-origin-resource-policy": "cross-origin", "vary": "accept-language"} | COOP_UNSAFE_NONE
+        payment = permissions_policy(allow_payment=True)  # for the donation page inside the frame
+        return HTMLResponse(body, 200, cache_control(30, revalidate=False) | shared | payment | headers)
 
     def embed_code_page(
         self, campaign: Campaign, t: Translations, code: EmbedCode, chosen: dict[str, str | bool]

@@ -3,7 +3,7 @@
 They stay on other people's servers, where nothing can be taken back.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from urllib.parse import urlencode
 
@@ -45,8 +45,7 @@ class Appearance:
 
     @property
     def overrides(self) -> dict[str, str]:
-        named = {"theme": self.theme, "layout": self.layout}
-        return {name: value for name, value in named.items() if value != "auto"}
+        return {name: value for name, value in asdict(self).items() if value != "auto"}
 
     @property
     def effective_layout(self) -> str:

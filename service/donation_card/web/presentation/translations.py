@@ -14,6 +14,7 @@ from pathlib import Path
 from babel import Locale
 from babel.dates import format_date, get_timezone_location
 from babel.numbers import parse_pattern
+from starlette.requests import Request
 
 from donation_card.domain.campaign import LANGUAGES, Campaign
 from donation_card.domain.money import Money
@@ -112,3 +113,16 @@ def choose_translations(lang: str, campaign: Campaign | None = None, accept_lang
     preferred = parse_lang_param(lang) or parse_accept_language(accept_language)
     offered, default = (campaign.languages, campaign.default_language) if campaign else (LANGUAGES, "en")
     return translations_for(next((tag for tag in preferred if tag in offered), default))
+
+
+def request_translations(
+    request: Request, campaign: Campaign | None = None, *, accept_language: bool = True
+) -> Translations:
+    """Return the texts in the language of the form, else of the query, else of the browser.
+
+    Without `accept_language` the browser's languages are ignored: caches store JSON, pictures and feeds by their URL.
+    Raise Invalid (`language_malformed`).
+    """
+    lang = getattr(request.state, "lang", "") or request.query_params.get("lang", "")
+    header = request.headers.get("accept-language", "") if accept_language else ""
+    return choose_translations(lang, campaign, header)

@@ -119,11 +119,19 @@ let payment;
 let lastSessionToken = '';
 let pending = false;
 
-/** True if a donor who is here would miss a new stage. In a frame, the reader can have gone back to the article. */
+/** True if this page may take the focus. In a frame, the reader can have gone back to the article. */
 const hasReader = () => parent === window || document.hasFocus();
 
+/** Focus an element and scroll this page to it, but never the page around: it could see there which stage begins. @param {HTMLElement | null} element */
+const focusHere = (element) => {
+  if (!element) return;
+  element.focus({ preventScroll: true });
+  const { top, bottom } = element.getBoundingClientRect();
+  if (top < 0 || bottom > innerHeight) scrollBy(0, top - 20);
+};
+
 /** Move the focus to the heading of a stage. @param {keyof typeof stages} name */
-const focusHeading = (name) => stages[name].querySelector('h1')?.focus();
+const focusHeading = (name) => focusHere(stages[name].querySelector('h1'));
 
 /** Show one stage. Move the focus to its heading before the previous stage is hidden. @param {keyof typeof stages} name */
 const showStage = (name) => {
@@ -223,7 +231,7 @@ const showError = (text, code = '') => {
   if (!text) return;
   const radio = checkedRadio();
   const amountField = radio && radio.value !== 'custom' ? radio : customAmount;
-  (concernsAmount ? amountField : errorMessage).focus();
+  if (hasReader()) focusHere(concernsAmount ? amountField : errorMessage);
 };
 
 /** Create a checkout session. @param {string} amount @param {string} [proof] @returns {Promise<CheckoutSession | Problem>} */
@@ -315,6 +323,7 @@ form.addEventListener('submit', async (event) => {
 /** Show one of the messages above the payment, or none. @param {'preparing' | 'blocked' | 'opened-in-tab' | ''} shown */
 const showPaymentStatus = (shown) => {
   for (const id of ['preparing', 'blocked', 'opened-in-tab']) getElement(id, HTMLElement).hidden = id !== shown;
+  getElement('payment', HTMLElement).hidden = shown === 'opened-in-tab';
   newTab.classList.toggle('prominent', shown === 'blocked');
 };
 
@@ -323,16 +332,12 @@ let wantedOrder;
 /** The last attempt to mount a payment page. It never fails, and the next attempt begins after it. */
 let mounting = Promise.resolve();
 
-/** Give the order up and remove its payment page. */
-const leavePayment = () => {
-  wantedOrder = undefined;
+/**
+ * Show Stripe's payment page for a session. The page of an earlier session stays until now, hidden: the article can count frames,
+ * and may see that an amount was submitted, but not that a donor gave up. @param {CheckoutSession} session */
+const startPayment = async ({ session_token: sessionToken, amount, client_secret: clientSecret = '' }) => {
   payment?.destroy();
   payment = undefined;
-};
-
-/** Show Stripe's payment page for a session. @param {CheckoutSession} session */
-const startPayment = async ({ session_token: sessionToken, amount, client_secret: clientSecret = '' }) => {
-  leavePayment();
   const order = {};
   wantedOrder = order;
   const isWanted = () => wantedOrder === order;
@@ -363,14 +368,11 @@ const startPayment = async ({ session_token: sessionToken, amount, client_secret
   await mounting;
 };
 
-getElement('change', HTMLButtonElement).addEventListener('click', () => {
-  leavePayment();
-  showStage('choose');
-});
+getElement('change', HTMLButtonElement).addEventListener('click', () => showStage('choose'));
 
 newTab.addEventListener('submit', () => {
-  showPaymentStatus('opened-in-tab');
-  setTimeout(leavePayment); // in a later task, because the form must be sent first; the tab's session replaces this one
+  wantedOrder = undefined; // the tab's session replaces this one
+  setTimeout(() => showPaymentStatus('opened-in-tab')); // in a later task, because the form must be sent first
 });
 
 // --- Thanks -------------------------------------------------------------------------------------------------------------
@@ -422,19 +424,18 @@ document.getElementById('share')?.addEventListener('click', shareCampaign); // a
 
 /** @type {MessagePort | undefined} The channel to the card. */
 let card;
-let height = 0;
-let width = 0;
 
 /** Send a message to the card. @param {{type: 'height', height: number} | {type: 'close'} | {type: 'complete'}} message */
 const postToCard = (message) => card?.postMessage(message);
 
-/** Send the height of the page. It never shrinks at one width, so that the article does not move between payment and thanks. */
+/**
+ * Send the height for this width, in which the payment fits. It depends on nothing else: neither the stage nor the amount may
+ * show in it, even if the article changes the width. What does not fit is scrolled in the frame.
+ */
 const postHeight = () => {
   if (innerWidth < 100) return; // the hidden frame can be laid out with no width
-  if (innerWidth !== width) height = 0;
-  width = innerWidth;
-  height = Math.max(height, Math.ceil(document.body.getBoundingClientRect().height));
-  postToCard({ type: 'height', height });
+  const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+  postToCard({ type: 'height', height: Math.ceil(Math.max(72 * rem, 41 * rem + (1050 * rem * rem) / innerWidth)) });
 };
 
 /** Take the card's theme and open the channel to it. */
@@ -449,8 +450,8 @@ const connectToCard = () => {
     port.onmessage = ({ data: { type } }) => type === 'focus' && focusHeading(stages.pay.hidden ? 'choose' : 'pay');
     postHeight();
   });
-  new ResizeObserver(postHeight).observe(document.body);
-  addEventListener('keydown', (event) => event.key === 'Escape' && stages.pay.hidden && postToCard({ type: 'close' }));
+  addEventListener('resize', postHeight);
+  addEventListener('keydown', (event) => event.key === 'Escape' && postToCard({ type: 'close' }));
   for (const button of document.querySelectorAll('.close')) button.addEventListener('click', () => postToCard({ type: 'close' }));
   parent.postMessage({ type: 'donation-card:ready', v: 1 }, '*');
 };

@@ -1,0 +1,19 @@
+"""The article sees that the giving page was opened and closed, and that an amount was submitted. Nothing else."""
+
+import pytest
+
+from tests.support.silent_frame import JOURNEYS, SIZES, hostile_article, record
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_article_sees_the_same_in_every_journey(browser, installation, site, size):
+    """`python -m tests.soak.silent_frame` records all journeys twenty times."""
+    width, height = SIZES[size]
+    url = site.publish(hostile_article(installation))
+    recordings = {}
+    for name in ("paid", "declined", "given up", "changed amount", "large amount"):
+        with browser.new_context(viewport={"width": width, "height": height}) as context:
+            recordings[name] = record(context.new_page(), installation, url, JOURNEYS[name])
+    assert any(line.startswith("received") and "height" in line for line in recordings["paid"])
+    for name, recording in recordings.items():
+        assert recording == recordings["paid"], name

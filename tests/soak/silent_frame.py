@@ -1,0 +1,48 @@
+"""Record what an article sees of seven journeys in three sizes, twenty times, and compare the recordings.
+
+`python -m tests.soak.silent_frame [RUNS]`. The recordings of one size must be equal.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from donation_card.demo.embedded_valkey import EmbeddedValkey
+from playwright.sync_api import sync_playwright
+
+from tests.support.browser import CHROMIUM, with_publisher_site
+from tests.support.silent_frame import JOURNEYS, SIZES, hostile_article, record
+
+
+def main(runs: int) -> int:
+    differences = 0
+    with (
+        tempfile.TemporaryDirectory() as name,
+        EmbeddedValkey(Path(name) / "valkey") as valkey,
+        with_publisher_site(valkey.url, Path(name) / "sandbox") as (installation, site),
+        sync_playwright() as playwright,
+    ):
+        installation.until_ready()
+        browser = playwright.chromium.launch(**CHROMIUM)
+        url = site.publish(hostile_article(installation))
+        for size, (width, height) in SIZES.items():
+            expected: list[str] = []
+            for run in range(runs):
+                for journey in JOURNEYS:
+                    with browser.new_context(viewport={"width": width, "height": height}) as context:
+                        recording = record(context.new_page(), installation, url, JOURNEYS[journey])
+                    expected = expected or recording
+                    if recording != expected:
+                        differences += 1
+                        changed = [pair for pair in zip(expected, recording, strict=False) if pair[0] != pair[1]]
+                        print(f"{size}, run {run + 1}, {journey}: {changed[:3]}")
+            print(f"{size}: {runs} runs of {len(JOURNEYS)} journeys, {len(expected)} observations each")
+        browser.close()
+    print(f"{differences} recordings differ")
+    return 1 if differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 20))

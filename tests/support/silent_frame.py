@@ -1,0 +1,135 @@
+"""Record everything that an article can observe of the giving page in its frame, in several journeys of a donor.
+
+A recording is the order and the values of what the article sees, without times. The article changes the width of the
+card, counts frames at every depth, and watches messages, scroll, focus and requests. The length of the history is left
+out: a payment frame that navigates adds to it. The sandbox's does so, and of Stripe's it is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from playwright.sync_api import FrameLocator, Page, expect
+
+from tests.support.browser import article, giving_frame
+from tests.support.installation import DECLINED, PAYS, SETTLES_LATER, Installation
+
+SIZES = {"phone": (390, 844), "tablet": (768, 1024), "desktop": (1280, 900)}
+
+HOSTILE_SCRIPT = """<script>
+  const seen = window.seen = [];
+  let heard = () => {};
+  const text = (value) => typeof value === 'string' ? value : JSON.stringify(value);
+  const see = (...what) => seen.push(what.map(text).join(' '));
+  addEventListener('message', (event) => see('message', event.data), true);
+  for (const name of ['ready', 'open', 'error', 'complete'])
+    addEventListener('donation-card-' + name, ({ detail }) => see('event', name, detail), true);
+  const { postMessage } = MessagePort.prototype;
+  MessagePort.prototype.postMessage = function (...all) { see('sent', all[0]); return postMessage.apply(this, all); };
+  const { set } = Object.getOwnPropertyDescriptor(MessagePort.prototype, 'onmessage');
+  Object.defineProperty(MessagePort.prototype, 'onmessage', { set(listener) {
+    set.call(this, (event) => {
+      see('received', event.data);
+      listener.call(this, event);
+      heard();
+    });
+  }});
+  const { fetch } = window;
+  window.fetch = (...all) => { see('fetch', String(all[0])); return fetch(...all); };
+  for (const type of ['scroll', 'focus', 'blur', 'focusin', 'focusout', 'resize'])
+    addEventListener(type, () => see(type), true);
+  const frames = (view) => [...Array(view.length).keys()].map((index) => frames(view[index]));
+  /** Change the width of the card by one pixel and back, then look around. */
+  window.look = async (stage) => {
+    const card = document.querySelector('donation-card');
+    for (const width of [-1, 0]) {
+      const before = card.shadowRoot.querySelector('iframe')?.clientWidth;
+      card.style.width = `calc(100% + ${width}px)`;
+      if (card.shadowRoot.querySelector('iframe')?.clientWidth !== before) await new Promise((done) => heard = done);
+      const frame = card.shadowRoot.querySelector('iframe');
+      const [inside, around] = [frame, card].map((element) => element?.getBoundingClientRect().height);
+      see(stage, width, frame?.style.height, inside, around);
+    }
+    const requests = performance.getEntriesByType('resource').map(({ name }) => name)
+      .filter((name) => !name.startsWith(origin)); // not the article's own icon
+    const focused = [document, card.shadowRoot].map(({ activeElement }) => activeElement?.localName);
+    const inside = card.shadowRoot.querySelector('iframe')?.contentWindow;
+    see(stage, requests, inside && frames(inside), scrollX, scrollY, focused, document.title);
+  };
+</script>"""
+
+
+@dataclass(frozen=True)
+class Journey:
+    """`act` is what the donor does once the payment form is there."""
+
+    amount: str
+    act: Callable[[FrameLocator], None]
+
+
+def _press(frame: FrameLocator, selector: str) -> None:
+    """Press without scrolling the article, as Playwright would. A click that navigates its own frame never returns."""
+    frame.locator(selector).first.evaluate("element => { setTimeout(() => element.click()) }")
+
+
+def _pay(number: str, stage: str) -> Callable[[FrameLocator], None]:
+    def act(frame: FrameLocator) -> None:
+        payment = frame.frame_locator("#payment iframe")
+        for name, value in {"email": "ada@example.org", "number": number}.items():
+            payment.locator(f"[name={name}]").evaluate("(field, value) => { field.value = value }", value)
+        _press(payment, "form button")
+        if stage == "declined":
+            expect(payment.locator("#error")).to_contain_text("declined")
+        else:
+            expect(frame.locator("#thanks")).to_be_visible()
+
+    return act
+
+
+def _change(frame: FrameLocator) -> None:
+    _press(frame, "#change")
+    expect(frame.locator("#choose")).to_be_visible()
+
+
+JOURNEYS = {
+    "paid": Journey("25", _pay(PAYS, "thanks")),
+    "declined": Journey("25", _pay(DECLINED, "declined")),
+    "processing": Journey("25", _pay(SETTLES_LATER, "thanks")),
+    "given up": Journey("25", lambda frame: None),
+    "changed amount": Journey("25", _change),
+    "small amount": Journey("10", _pay(PAYS, "thanks")),
+    "large amount": Journey("50", _pay(PAYS, "thanks")),
+}
+
+
+def record(page: Page, installation: Installation, url: str, journey: Journey) -> list[str]:
+    """Return what the article at `url` saw of a journey."""
+    page.goto(url)
+    donate = page.locator("donation-card .donate")
+    donate.scroll_into_view_if_needed()
+    page.wait_for_timeout(300)  # until the article has scrolled
+    donate.click()
+    frame = giving_frame(page)
+    expect(frame.locator("#give-title")).to_be_focused()
+    look = page.evaluate
+    look("look('opened')")
+    _press(frame, f'.amount input[value="{journey.amount}"]')
+    look("look('chosen')")
+    _press(frame, "#submit")
+    expect(frame.frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()
+    look("look('submitted')")
+    journey.act(frame)
+    look("look('acted')")
+    page.locator("donation-card header button").click()
+    expect(page.locator("donation-card iframe")).to_have_count(0)
+    totals = "performance.getEntriesByType('resource').filter(({ name }) => name.includes('/v1/campaigns/')).length"
+    page.wait_for_function(
+        f"{totals} === 3"
+    )  # after the frame closes, the card reads the new total, twice if it is immediate
+    look("look('closed')")
+    return page.evaluate("seen")
+
+
+def hostile_article(installation: Installation) -> str:
+    return article(installation, head=HOSTILE_SCRIPT).replace("</html>", '<div style="height:3000px"></div></html>')
