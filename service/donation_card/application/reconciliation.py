@@ -138,13 +138,19 @@ class Reconciliation:
         store, account, began = self.totals_store, await self.account.get(), self._now()
         names = {campaign.totals_name for campaign in self.campaigns.all()} | await store.campaigns(account)
         rebuilds = await self._for_each(sorted(names), lambda name: store.begin_rebuild(account, name))
+        starts = [run.since for run in (recent or {}).values()]
+        known = [since for since in starts if since is not None]
+        lists = [self.payments.list_created_since(0)]
+        if not known or len(known) < len(starts):
+            # Only events report a session that Stripe does not list yet. Its webhook can have been answered before.
+            lists.append(self._late_changes(began - OVERLAP))
         incomplete: ListIncomplete | None = None
         try:
-            await self._fill_rebuilds(account, rebuilds, on_progress)
+            await self._fill_rebuilds(account, rebuilds, lists, on_progress)
         except ListIncomplete as error:
             incomplete = error
-        if recent and all(run.since is not None for run in recent.values()):
-            await self._apply_news(min(run.since or 0 for run in recent.values()))
+        if len(lists) == 1:
+            await self._apply_news(min(known))
         if incomplete:
             raise incomplete
 
@@ -209,16 +215,21 @@ class Reconciliation:
         self.failures[name] = str(error) if isinstance(error, TotalsUnavailable) else type(error).__name__
 
     async def _fill_rebuilds(
-        self, account: Account, rebuilds: dict[str, Rebuild], on_progress: Callable[[int], None]
+        self,
+        account: Account,
+        rebuilds: dict[str, Rebuild],
+        lists: Iterable[AsyncIterator[StripeRecord]],
+        on_progress: Callable[[int], None],
     ) -> None:
         done = 0
-        async for state in self._states(self.payments.list_created_since(0)):
-            done += 1
-            if done % 1_000 == 0:
-                on_progress(done)
-                await self.totals_store.lease(account, self._owner)
-            if state.campaign not in self.failures and not await self._fill(account, state, rebuilds):
-                raise _overtaken()
+        for records in lists:
+            async for state in self._states(records):
+                done += 1
+                if done % 1_000 == 0:
+                    on_progress(done)
+                    await self.totals_store.lease(account, self._owner)
+                if state.campaign not in self.failures and not await self._fill(account, state, rebuilds):
+                    raise _overtaken()
         on_progress(done)
 
     async def _fill(self, account: Account, state: ObjectState, rebuilds: Mapping[str, Rebuild]) -> bool:
