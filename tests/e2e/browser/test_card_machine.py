@@ -532,6 +532,16 @@ def test_continue_in_a_sandbox_without_forms_says_so(page, installation, site):
     )
 
 
+@pytest.mark.parametrize("sandbox", ["allow-scripts allow-forms", "allow-scripts allow-same-origin", "allow-scripts"])
+def test_giving_page_in_a_sandbox_of_its_own_says_so(page, installation, site, sandbox):
+    address = f"{installation.service}/c/begun/give?lang=en"
+    page.goto(site.publish(f'{BLANK}<iframe src="{address}" sandbox="{sandbox}" width="700" height="900"></iframe>'))
+    frame = page.frame_locator("iframe")
+    choose(frame, "25")
+    frame.locator("#submit").click()
+    expect(frame.locator("#error")).to_contain_text(f"Copy this address into a new tab: {address}")
+
+
 def test_policy_sandbox_around_the_article_opens_no_frame(page, installation, site):
     page.goto(page_with(installation, site, card(installation), content_security_policy="sandbox allow-scripts"))
     donate(page).click()
