@@ -1,9 +1,8 @@
 """Serve the part of Stripe's API that the product uses. `account_resources` changes what is set up once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from stripe.params import (
     DisputeListParams,
@@ -71,8 +70,7 @@ RESOURCES = (
 """Kind, path, parameters of a list and of one object, and the name of the id in an error."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApiRequest:
+class ApiRequest(NamedTuple):
     """Hold an authenticated request: the id in its path, if any, and its parameters before validation."""
 
     id: str

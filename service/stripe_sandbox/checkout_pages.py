@@ -4,9 +4,8 @@ Both are HTML forms that work without JavaScript. The state of the session decid
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from babel.numbers import format_currency
@@ -30,8 +29,7 @@ ENDED = "You did it. You have either completed the payment process, or a timeout
 templates = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
 
 
-@dataclass(frozen=True, slots=True)
-class FormState:
+class FormState(NamedTuple):
     """Hold what the form shows again after an error; never the card number."""
 
     email: str = ""

@@ -136,20 +136,20 @@ class ControlApi:
             Route("/sandbox/faults", self.get_faults, methods=["GET"]),
             Route("/sandbox/faults", self.set_faults, methods=["POST"]),
             Route("/sandbox/faults", self.clear_faults, methods=["DELETE"]),
-            Route("/sandbox/rights", self.set_rights, methods=["POST"]),
             Route("/sandbox/clock", self.get_clock, methods=["GET"]),
-            Route("/sandbox/clock", self.advance_clock, methods=["POST"]),
-            Route("/sandbox/settle", self.settle_debits, methods=["POST"]),
-            Route("/sandbox/refunds", self.create_refund, methods=["POST"]),
-            Route("/sandbox/refunds/{id}", self.update_refund, methods=["POST"]),
-            Route("/sandbox/disputes", self.create_dispute, methods=["POST"]),
-            Route("/sandbox/disputes/{id}", self.update_dispute, methods=["POST"]),
-            Route("/sandbox/disputes/{id}/balance-transactions", self.move_money, methods=["POST"]),
             Route("/sandbox/seed", self.seed_payments, methods=["POST"]),
-            Route("/sandbox/metadata", self.edit_metadata, methods=["POST"]),
-            Route("/sandbox/fields", self.overwrite_fields, methods=["POST"]),
             Route("/sandbox/deliveries", self.get_deliveries, methods=["GET"]),
             Route("/sandbox/totals", self.get_totals, methods=["GET"]),
+            _post("/sandbox/clock", AdvanceClock, self.advance_clock),
+            _post("/sandbox/settle", SettleDebits, self.settle_debits),
+            _post("/sandbox/rights", SetRights, self._rights.take),
+            _post("/sandbox/refunds", CreateRefund, self._reversals.create_refund),
+            _post("/sandbox/refunds/{id}", StatusChange, self._reversals.update_refund),
+            _post("/sandbox/disputes", CreateDispute, self._reversals.create_dispute),
+            _post("/sandbox/disputes/{id}", StatusChange, self._reversals.update_dispute),
+            _post("/sandbox/disputes/{id}/balance-transactions", MoveMoney, self._reversals.move_money),
+            _post("/sandbox/metadata", EditMetadata, self._edits.edit_metadata),
+            _post("/sandbox/fields", OverwriteFields, self._edits.overwrite),
         ]
 
     async def get_faults(self, request: Request) -> Response:
@@ -164,54 +164,17 @@ class ControlApi:
         self._faults.clear()
         return await self.get_faults(request)
 
-    async def set_rights(self, request: Request) -> Response:
-        body = await _parse_body(request, SetRights)
-        self._rights.take(body.key, body.lacks)
-        return JSONResponse(body.model_dump())
-
     async def get_clock(self, request: Request) -> Response:
         return JSONResponse({"now": self._clock.now()})
 
-    async def advance_clock(self, request: Request) -> Response:
-        body = await _parse_body(request, AdvanceClock)
-        advance(self._clock, self._sessions, self._queue, body.advance_seconds)
-        return await self.get_clock(request)
+    def advance_clock(self, advance_seconds: float) -> Json:
+        advance(self._clock, self._sessions, self._queue, advance_seconds)
+        return {"now": self._clock.now()}
 
-    async def settle_debits(self, request: Request) -> Response:
-        body = await _parse_body(request, SettleDebits)
-        succeeds = None if body.outcome is None else body.outcome == "succeeded"
-        ids = [body.payment_intent] if body.payment_intent else self._sessions.pending_debits()
-        return JSONResponse({"settled": [id for id in ids if self._sessions.settle(id, succeeds=succeeds)]})
-
-    async def create_refund(self, request: Request) -> Response:
-        body = await _parse_body(request, CreateRefund)
-        return JSONResponse(self._reversals.create_refund(body.payment_intent, body.amount, body.status))
-
-    async def create_dispute(self, request: Request) -> Response:
-        body = await _parse_body(request, CreateDispute)
-        dispute = self._reversals.create_dispute(
-            body.payment_intent, body.amount, body.status, body.settlement_currency
-        )
-        return JSONResponse(dispute)
-
-    async def update_refund(self, request: Request) -> Response:
-        return await _update_status(request, self._reversals.update_refund)
-
-    async def update_dispute(self, request: Request) -> Response:
-        return await _update_status(request, self._reversals.update_dispute)
-
-    async def move_money(self, request: Request) -> Response:
-        body = await _parse_body(request, MoveMoney)
-        dispute = request.path_params["id"]
-        return JSONResponse(self._reversals.move_money(dispute, body.amount, body.reporting_category, body.currency))
-
-    async def edit_metadata(self, request: Request) -> Response:
-        body = await _parse_body(request, EditMetadata)
-        return JSONResponse(self._edits.edit_metadata(body.id, body.metadata))
-
-    async def overwrite_fields(self, request: Request) -> Response:
-        body = await _parse_body(request, OverwriteFields)
-        return JSONResponse(self._edits.overwrite(body.id, body.fields, body.without, body.event))
+    def settle_debits(self, payment_intent: str | None, outcome: str | None) -> Json:
+        succeeds = None if outcome is None else outcome == "succeeded"
+        ids = [payment_intent] if payment_intent else self._sessions.pending_debits()
+        return {"settled": [id for id in ids if self._sessions.settle(id, succeeds=succeeds)]}
 
     async def seed_payments(self, request: Request) -> Response:
         body = await _parse_body(request, SeedPayments)
@@ -240,9 +203,14 @@ def advance(clock: Clock, sessions: SessionLifecycle, queue: DeliveryQueue, seco
     queue.wake()
 
 
-async def _update_status(request: Request, update: Callable[[str, str], Json]) -> Response:
-    body = await _parse_body(request, StatusChange)
-    return JSONResponse(update(request.path_params["id"], body.status))
+def _post(path: str, schema: type[JsonBody], action: Callable[..., Json]) -> Route:
+    """Return the route of an action. Its arguments are the fields of the body, and the id in the path."""
+
+    async def respond(request: Request) -> Response:
+        body = await _parse_body(request, schema)
+        return JSONResponse(action(**request.path_params, **body.model_dump()))
+
+    return Route(path, respond, methods=["POST"])
 
 
 async def _parse_body(request: Request, schema: type[Body]) -> Body:

@@ -2,14 +2,13 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stripe_sandbox.clock import Clock
 from stripe_sandbox.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     number: int
     event: str
     attempts: int

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stripe_sandbox.api_errors import ApiError
 from stripe_sandbox.clock import Clock
@@ -18,8 +18,7 @@ RETENTION = 24 * 3600
 MAX_KEY_LENGTH = 255
 
 
-@dataclass(frozen=True, slots=True)
-class ApiResponse:
+class ApiResponse(NamedTuple):
     status: int
     body: bytes
     request_id: str

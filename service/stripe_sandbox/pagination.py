@@ -1,5 +1,7 @@
 """List objects in pages, newest first: https://docs.stripe.com/api/pagination."""
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 from stripe_sandbox.api_errors import ApiError, invalid_integer
@@ -30,45 +32,36 @@ def paginate(store: Store, kind: str, params: dict[str, Any]) -> tuple[list[Stor
         raise ApiError(
             "You may only specify one of these parameters: ending_before, starting_after.", param="ending_before"
         )
-    where, values = _conditions(kind, params)
+    conditions = list(_conditions(kind, params))
     backwards = "ending_before" in params
     for name, operator in (("starting_after", "<"), ("ending_before", ">")):
         if name in params:
-            where.append(f"seq {operator} ?")
-            values.append(store.require(kind, params[name], name, status=400).seq)
-    order = "ASC" if backwards else "DESC"
-    found = store.find(f"{' AND '.join(where)} ORDER BY seq {order} LIMIT ?", [*values, limit + 1])
+            conditions.append((f"seq {operator} ?", store.require(kind, params[name], name, status=400).seq))
+    where, order = " AND ".join(sql for sql, _ in conditions), "ASC" if backwards else "DESC"
+    found = store.find(f"{where} ORDER BY seq {order} LIMIT ?", [*(value for _, value in conditions), limit + 1])
     shown = found[:limit]
     return (shown[::-1] if backwards else shown), len(found) > limit
 
 
-def _conditions(kind: str, params: dict[str, Any]) -> tuple[list[str], list[Any]]:
-    where: list[str] = ["kind = ?"]
-    values: list[Any] = [kind]
+def _conditions(kind: str, params: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield conditions in SQL, with the value of the `?` in each."""
+    yield "kind = ?", kind
     for name in FILTERS[kind]:
         if name in params:
-            _add_filter(where, values, name, params[name])
+            yield _filter(name, params[name])
     created = params.get("created", {})
     bounds = {"gte": created, "lte": created} if isinstance(created, int) else created
     for name, bound in bounds.items():
-        where.append(f"json_extract(body, '$.created') {COMPARISONS[name]} ?")
-        values.append(bound)
+        yield f"json_extract(body, '$.created') {COMPARISONS[name]} ?", bound
     if "customer_details" in params:
-        where.append("json_extract(body, '$.customer_details.email') = ?")
-        values.append(params["customer_details"]["email"])
+        yield "json_extract(body, '$.customer_details.email') = ?", params["customer_details"]["email"]
     if "types" in params:
-        where.append(f"json_extract(body, '$.type') IN ({', '.join('?' * len(params['types']))})")
-        values.extend(params["types"])
+        yield "json_extract(body, '$.type') IN (SELECT value FROM json_each(?))", json.dumps(params["types"])
     if "delivery_success" in params:
-        where.append("(json_extract(body, '$.pending_webhooks') = 0) = ?")
-        values.append(params["delivery_success"])
-    return where, values
+        yield "(json_extract(body, '$.pending_webhooks') = 0) = ?", params["delivery_success"]
 
 
-def _add_filter(where: list[str], values: list[Any], name: str, value: str) -> None:
+def _filter(name: str, value: str) -> tuple[str, str]:
     if name == "type" and "*" in value:
-        where.append("json_extract(body, '$.type') GLOB ?")
-        value = value.replace("[", "[[]").replace("?", "[?]")
-    else:
-        where.append(f"json_extract(body, '$.{name}') = ?")
-    values.append(value)
+        return "json_extract(body, '$.type') GLOB ?", value.replace("[", "[[]").replace("?", "[?]")
+    return f"json_extract(body, '$.{name}') = ?", value

@@ -4,14 +4,12 @@ Only the outcome and a summary leave this module. A typed number is never stored
 """
 
 import re
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Outcome = Literal["succeeds", "declined", "requires_action", "settles", "bounces"]
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentMethod:
+class PaymentMethod(NamedTuple):
     outcome: Outcome
     type: Literal["card", "sepa_debit"]
     summary: dict[str, Any]

@@ -37,11 +37,11 @@ class Reversals:
         self._store, self._clock, self._events = store, clock, events
 
     def create_refund(
-        self, payment_id: str, amount: int | None, status: str = "succeeded", reason: str | None = None
+        self, payment_intent: str, amount: int | None, status: str = "succeeded", reason: str | None = None
     ) -> Json:
         """Refund a successful payment, up to the amount not yet refunded. Raise ApiError (400, 404)."""
-        payment = self._get_paid(payment_id)
-        left = payment.body["amount_received"] - self.refunded_amount(payment_id)
+        payment = self._get_paid(payment_intent)
+        left = payment.body["amount_received"] - self.refunded_amount(payment_intent)
         amount = left if amount is None else amount
         if not 1 <= amount <= left:
             raise ApiError(f"Refund amount ({amount}) is greater than unrefunded amount ({left}).", param="amount")
@@ -63,13 +63,13 @@ class Reversals:
         return refund.body
 
     def create_dispute(
-        self, payment_id: str, amount: int | None, status: str = "needs_response", settlement_currency: str = ""
+        self, payment_intent: str, amount: int | None, status: str = "needs_response", settlement_currency: str = ""
     ) -> Json:
         """Dispute a successful payment. Raise ApiError (400, 404).
 
         `settlement_currency` is the currency of the balance transactions, if it is not the payment's.
         """
-        payment = self._get_paid(payment_id)
+        payment = self._get_paid(payment_intent)
         amount = payment.body["amount_received"] if amount is None else amount
         dispute = new_dispute(payment.body, amount, status, int(self._clock.now()))
         with self._store.transaction():
@@ -116,9 +116,9 @@ class Reversals:
         type = "charge.dispute.funds_withdrawn" if amount < 0 else "charge.dispute.funds_reinstated"
         self._events.record(type, dispute.body)
 
-    def refunded_amount(self, payment_id: str) -> int:
+    def refunded_amount(self, payment_intent: str) -> int:
         """Return the sum of all refunds of a payment that were not cancelled and did not fail."""
-        refunds = self._store.find("kind = ? AND json_extract(body, '$.payment_intent') = ?", [REFUND, payment_id])
+        refunds = self._store.find("kind = ? AND json_extract(body, '$.payment_intent') = ?", [REFUND, payment_intent])
         return sum(each.body["amount"] for each in refunds if each.body["status"] not in ("failed", "canceled"))
 
     def _get_paid(self, id: str) -> Stored:

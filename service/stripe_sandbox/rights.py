@@ -4,6 +4,7 @@ A key may do everything, until `POST /sandbox/rights` takes rights from it.
 """
 
 from stripe_sandbox.api_errors import ApiError
+from stripe_sandbox.objects import Json
 from stripe_sandbox.store import Store
 
 RIGHTS = {
@@ -29,11 +30,12 @@ class Rights:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def take(self, key: str, lacks: list[str]) -> None:
+    def take(self, key: str, lacks: list[str]) -> Json:
         """Set which rights a key lacks. Raise ApiError (400) for a right that does not exist."""
         if unknown := set(lacks) - NAMES:
             raise ApiError(f"No such right: {', '.join(sorted(unknown))}", param="lacks")
         self._store.set_setting(f"lacks {key}", " ".join(lacks))
+        return {"key": key, "lacks": lacks}
 
     def check(self, key: str, method: str, path: str) -> None:
         """Raise ApiError (403), in the words of Stripe. It comes before the resource is looked up."""

@@ -1,14 +1,13 @@
 """Choose the webhook endpoint that receives an event."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stripe_sandbox.objects import ENDPOINT
 from stripe_sandbox.sandbox_settings import SandboxSettings
 from stripe_sandbox.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookEndpoint:
+class WebhookEndpoint(NamedTuple):
     url: str
     secret: str
 

@@ -15,6 +15,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import accumulate, count
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -162,7 +163,7 @@ class Year:
         self.account = StripeAccount(payments, self.store)  # type: ignore[arg-type]
         self.activity = ActivityLog(self.clock)
         self.progress = PublicProgress(self.account, campaigns, self.store, self.clock, uptime=lambda: self.clock.at)  # type: ignore[arg-type]
-        self.recorder = PaymentRecorder(self.account, campaigns, self.store, payments)  # type: ignore[arg-type]
+        self.recorder = PaymentRecorder(self.account, campaigns, self.store, payments, lambda: self.clock.at)  # type: ignore[arg-type]
         self.reconciliation = Reconciliation(
             self.account,
             campaigns,
@@ -219,6 +220,17 @@ class Year:
         self.activity.record()
         self.payments_a_day[self._day()] += gifts
         self.payments.count("thanks", gifts)
+        reversed_gifts = 0
+        for kind, share in ((ObjectKind.REFUND, refunded), (ObjectKind.DISPUTE, disputed)):
+            for _ in range(sum(self.random.random() < share for _ in range(gifts - reversed_gifts))):
+                reversed_gifts += 1
+                session = self._complete(1)
+                self._after(DAY, partial(self._reverse, kind, session))
+        if gifts > reversed_gifts:
+            self._complete(gifts - reversed_gifts)
+
+    def _complete(self, gifts: int) -> CheckoutSession:
+        """Complete the session of a gift, or one that stands for several gifts."""
         number, now = next(self._numbers), int(self.clock.at)
         session = CheckoutSession(
             id=f"cs_{number}",
@@ -234,9 +246,7 @@ class Year:
         self.payments.lists["session"].add(now, session, gifts)
         self.payments.event("checkout.session.completed", session, gifts)
         self._webhooks.append(session)
-        for kind, share in ((ObjectKind.REFUND, refunded), (ObjectKind.DISPUTE, disputed)):
-            for _ in range(sum(self.random.random() < share for _ in range(gifts))):
-                self._after(DAY, lambda kind=kind: self._reverse(kind, session))  # type: ignore[misc]
+        return session
 
     def _reverse(self, kind: ObjectKind, session: CheckoutSession) -> None:
         self.activity.record()

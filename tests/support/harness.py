@@ -131,7 +131,7 @@ class TotalsHarness:
 
         async def eval_later(script: Script, *rest: Any, **options: Any) -> list[str]:
             now = f"({{tostring(redis.call('TIME')[1] + {int(self.ahead + self.redis_ahead)}), '0'}})"
-            later = Script.from_source(script.source.replace("redis.call('TIME')", now))
+            later = Script(script.source.replace("redis.call('TIME')", now))
             return await original(later, *rest, **options)
 
         store._redis.eval = eval_later  # type: ignore[method-assign]

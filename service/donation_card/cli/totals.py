@@ -2,10 +2,12 @@
 
 import asyncio
 import sys
+import time
 
 import click
 
 from donation_card.cli.environment import load_settings
+from donation_card.domain.lifetimes import MAX_AHEAD
 from donation_card.domain.money import Money
 from donation_card.domain.totals import campaign_of
 from donation_card.settings import Settings
@@ -29,12 +31,14 @@ async def _totals(settings: Settings, campaign_id: str) -> None:
         account = await application.account.get()
         store = application.totals_store
         found = await store.totals(account, campaign.totals_name)
+        last_sync_at = (await store.sync_history(account)).last_sync_at or 0
         names = {name for name in await store.campaigns(account) if campaign_of(name) == campaign.id}
         others = {name: await store.totals(account, name) for name in sorted(names - {campaign.totals_name})}
     click.echo(f"campaign  {campaign.id} ({account.id}, {account.environment})")
+    if last_sync_at > time.time() + MAX_AHEAD:
+        sys.exit("raised    unknown: a clock was ahead at the last sync; the service synchronises again within seconds")
     if found is None:
-        click.echo("raised    unknown: the service builds the totals within seconds after it starts")
-        sys.exit(1)
+        sys.exit("raised    unknown: the service builds the totals within seconds after it starts")
     via_stripe, offline = Money(found.raised, campaign.currency), campaign.offline_total
     click.echo(f"raised    {via_stripe + offline} before fees")
     click.echo(f"stripe    {via_stripe} in {found.payments} payments")

@@ -9,7 +9,6 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 from urllib.parse import quote
 
@@ -51,7 +50,7 @@ sys.exit(server.wait() % 256)
 """
 
 
-class EmbeddedValkey:
+class EmbeddedValkey(ExitStack):
     """Run a server with its snapshots in `directory`, on a unix socket that only this user can open.
 
     Use it as a context manager: `with EmbeddedValkey(path) as server: create_connection(server.url)`. Raises
@@ -59,8 +58,8 @@ class EmbeddedValkey:
     """
 
     def __init__(self, directory: Path | str) -> None:
+        super().__init__()
         self.directory = Path(directory).absolute()
-        self._resources = ExitStack()
 
     @property
     def url(self) -> str:
@@ -75,13 +74,8 @@ class EmbeddedValkey:
             supervisor = _start_supervised(_command(self.directory, self._socket), lock, log)
             building.callback(_end, supervisor)
             self._wait_until_ready(supervisor)
-            self._resources = building.pop_all()
+            self.push(building.pop_all())
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._resources.close()
 
     def _wait_until_ready(self, supervisor: subprocess.Popen[bytes]) -> None:
         until = time.monotonic() + START_TIMEOUT

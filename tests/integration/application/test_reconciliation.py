@@ -264,6 +264,22 @@ def test_rebuild_command_prints_totals_and_mismatch(harness: TotalsHarness) -> N
     assert rebuild(harness) == (0, ["roof", "50.00", "EUR", "50.00", "EUR", "0.00", "EUR", "2"])
 
 
+def test_totals_command_says_that_a_clock_was_ahead(harness: TotalsHarness) -> None:
+    harness.give()
+    harness.pass_()
+
+    async def synchronise(ahead: int) -> None:
+        worker = harness.worker()
+        history = SyncHistory(int(time.time()) + ahead, int(time.time()))
+        await worker.totals_store.save_sync_history(await worker.account.get(), history)
+
+    harness.run(synchronise(3 * 3_600))
+    status, output = command(harness, "totals", "roof")
+    assert (status, "a clock was ahead" in output, "25.00" in output) == (1, True, False)
+    harness.run(synchronise(0))
+    assert command(harness, "totals", "roof")[0] == 0
+
+
 def test_totals_command_shows_each_source_exactly(harness: TotalsHarness) -> None:
     file = harness.campaigns / "roof.toml"
     offline = '\n[[offline]]\ndate = 2026-01-02\namount = "37.50"\nsource = { en = "A fair", de = "Ein Markt" }\n'

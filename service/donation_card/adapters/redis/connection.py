@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, cast
@@ -43,29 +43,22 @@ class NotReplicated(RedisError):
     """Fewer replicas than configured acknowledged the write. The write happened, and it can be repeated."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Script:
     """A Lua script that returns a list of strings. Running it twice has the same effect as running it once."""
 
     source: str
-    sha1: str
 
-    @classmethod
-    def from_source(cls, source: str) -> "Script":
-        return cls(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
-
-    def evalsha_args(self, keys: Sequence[str], args: Sequence[Argument]) -> tuple[Argument, ...]:
-        return ("EVALSHA", self.sha1, len(keys), *keys, *args)
-
-    def eval_args(self, keys: Sequence[str], args: Sequence[Argument]) -> tuple[Argument, ...]:
-        return ("EVAL", self.source, len(keys), *keys, *args)
+    @cached_property
+    def sha1(self) -> str:
+        return sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 
 @cache
 def load_script(*names: str) -> Script:
     """Read files of `scripts/` and join them in this order to one script."""
     folder = files(__package__).joinpath("scripts")
-    return Script.from_source("".join(folder.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names))
+    return Script("".join(folder.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names))
 
 
 class RedisConnection(ABC):
@@ -99,10 +92,11 @@ class RedisConnection(ABC):
         `wait_for_replicas`: raise NotReplicated unless as many replicas as configured acknowledge the write.
         """
         send = self._send_and_wait if wait_for_replicas and self._replicas else self._send
+        arguments = (len(keys), *keys, *args)
         try:
-            return cast("list[str]", await send(keys[0], script.evalsha_args(keys, args)))
+            return cast("list[str]", await send(keys[0], ("EVALSHA", script.sha1, *arguments)))
         except NoScriptError:  # the server was restarted or replaced
-            return cast("list[str]", await send(keys[0], script.eval_args(keys, args)))
+            return cast("list[str]", await send(keys[0], ("EVAL", script.source, *arguments)))
 
     async def execute(self, name: str, key: str, *args: Argument) -> Any:
         """Run a command on one key."""
