@@ -189,7 +189,7 @@ class Scenario:
         self.counted: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         """Account and currency → the payments to the first campaign whose webhooks were answered with 200."""
         self.is_exact = True
-        """Nothing was set back or changed by hand, so that what was acknowledged is in the totals."""
+        """What was acknowledged is in the totals: nothing was set back or changed by hand, and no list failed."""
 
     def time(self) -> float:
         return self.now
@@ -385,9 +385,9 @@ class Scenario:
             self.lose_data()
         elif value < 0.8:
             stripe = self.pick(self.stripes)
-            stripe.available = not stripe.available
+            stripe.available, self.is_exact = not stripe.available, False
         elif value < 0.9 and "empty pages" in self.has:
-            self.pick(self.stripes).empty_pages = 1
+            self.pick(self.stripes).empty_pages, self.is_exact = 1, False
         elif value < 0.95 and "new currency" in self.has:
             self.change_currency()
         else:
