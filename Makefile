@@ -82,7 +82,7 @@ test-browser:
 
 test-browsers: .venv/dev.stamp
 	$(NEED) "make test-browsers" firefox-esr webkit2gtk-driver xvfb xauth
-	$(BIN)/python -m tests.soak.other_browsers
+	$(BIN)/python -m pytest tests/soak/other_browsers/cases.py
 
 check: install
 	$(BIN)/ruff format --check .
@@ -118,7 +118,7 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m bench
 
 stress: .venv/dev.stamp
-	$(NEED) "make stress" $(BROWSER) firefox-esr webkit2gtk-driver xvfb xauth prometheus tor
+	$(NEED) "make stress" $(BROWSER) prometheus tor
 	tor --verify-config --quiet -f deploy/contrib/torrc
 	promtool check config --syntax-only deploy/prometheus.yml
 	promtool test rules deploy/alerts.test.yml

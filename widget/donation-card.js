@@ -9,6 +9,7 @@
  * 1. `#wanted`: service, campaign and language, read from the attributes and the link when they are needed.
  * 2. `#answer`: the last good response. While another campaign is wanted, or after a failure, the link is shown instead.
  * 3. `#way`: what this page permits. Donate opens a frame here, else a tab; in a sandbox without tabs it shows the address.
+ *    Where the page around a frame follows its links (WordPress), Donate leads to the giving page in the same tab.
  * A response to a request that is no longer wanted is ignored. The card writes only into its shadow root.
  *
  * The card sets no cookie, stores nothing, defines no global and makes one request. The giving page opens in a frame of HOST
@@ -109,11 +110,12 @@
       this.#shadow.adoptedStyleSheets = [styleSheet];
     }
 
-    /** Start to watch the viewport, the attributes and the content. */
+    /** Start to watch the viewport, the attributes, the content and the language of the page. */
     connectedCallback() {
       this.#viewportObserver.observe(this);
-      const attributeFilter = ['campaign', 'lang', 'api-origin', 'auto-height', 'href'];
+      const attributeFilter = ['campaign', 'lang', 'api-origin', 'auto-height', 'same-tab', 'href'];
       this.#changeObserver.observe(this, { childList: true, subtree: true, attributeFilter });
+      this.#changeObserver.observe(document.documentElement, { attributeFilter });
       this.#update();
       this.#scheduleRefresh();
     }
@@ -153,6 +155,7 @@
     get #way() {
       const hasRoom = parent === window || this.hasAttribute('auto-height');
       const isPermitted = !crossOriginIsolated && origin !== 'null' && this.ownerDocument === document;
+      if (this.hasAttribute('same-tab')) return 'page'; // the frame sends the link to the page around it
       return this.#fallbackWay || (hasRoom && isPermitted ? 'frame' : 'tab');
     }
 
@@ -237,7 +240,7 @@
         ...answer,
         ...labels,
         as_of_text: progress.as_of_text,
-        donate: isOpen && { frame: labels.donate, tab: labels.new_tab, address: this.#donateUrl }[way],
+        donate: isOpen && { frame: labels.donate, page: labels.donate, tab: labels.new_tab, address: this.#donateUrl }[way],
         privacy_note: isOpen && way === 'frame' && labels.privacy_note,
       };
       // The style sheet hides empty elements.
@@ -372,7 +375,7 @@
       const { port1, port2 } = new MessageChannel();
       this.#port = port1;
       port1.onmessage = ({ data }) => {
-        if (data?.type === 'height') frame.style.height = `${Math.min(+data.height || 0, 5000)}px`;
+        if (data?.type === 'height') frame.style.height = `${+data.height}px`;
         if (data?.type === 'close') this.#close();
         if (data?.type === 'complete' && this.#answer?.emit_complete_event) this.#emit('complete');
       };

@@ -45,8 +45,8 @@ def totals(folder):
     printed = subprocess.run(
         command, env=environment, cwd=folder.parent, capture_output=True, text=True, check=True
     ).stdout
-    raised = re.search(r"raised +([0-9]+)\.([0-9]{2}) EUR", printed)
-    return int(raised[1] + raised[2]), int(re.search(r"payments +([0-9]+)", printed)[1])
+    units, cents, payments = re.search(r"stripe +([0-9]+)\.([0-9]{2}) EUR in ([0-9]+) payments", printed).groups()
+    return int(units + cents), int(payments)
 
 
 def three_free_ports():

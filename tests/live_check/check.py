@@ -42,7 +42,7 @@ class LiveCheck:
     timeout: float = 60
     """Seconds that a step waits for Stripe's page."""
     missing_rights: dict[str, str] = field(default_factory=dict)
-    """Right that the key lacks → its name and its row in the dashboard."""
+    """Right that the key lacks, or may lack → the reason why a step that needs it is not run."""
     installation: Installation = field(init=False)
     site: Site = field(init=False)
     browser: Browser = field(init=False)

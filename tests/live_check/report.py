@@ -66,7 +66,7 @@ def run_steps(check: LiveCheck, steps: Sequence[Step], say: Say, results: list[R
 def _blocked(step: Step, check: LiveCheck, results: list[Result], interrupted: str) -> Result | None:
     lacking = [check.missing_rights[right] for right in step.rights if right in check.missing_rights]
     failed = [each.step.name for each in results if each.step.name in step.after and each.verdict is not Outcome.OK]
-    reasons = [interrupted] if interrupted else [f"the key lacks {each}" for each in lacking]
+    reasons = [interrupted] if interrupted else list(dict.fromkeys(lacking))
     if failed and not reasons:
         reasons = [f"{', '.join(failed)} must be ok before"]
     return Result(step, Outcome.NOT_RUN, tuple(reasons)) if reasons else None

@@ -32,17 +32,19 @@ def find_missing_rights(check: LiveCheck) -> Iterator[str]:
         try:
             response = check.stripe.call(method, path, params)
         except Exception:
-            check.missing_rights |= dict.fromkeys(ALL_RIGHTS, "an answer of Stripe about its rights")
+            check.missing_rights |= dict.fromkeys(
+                ALL_RIGHTS, "Stripe did not answer, so the rights of the key are unknown"
+            )
             raise
         if response.status_code == httpx.codes.UNAUTHORIZED:
-            check.missing_rights |= dict.fromkeys(ALL_RIGHTS, "all rights: Stripe rejects it")
+            check.missing_rights |= dict.fromkeys(ALL_RIGHTS, "Stripe rejects the key")
             yield f"Stripe rejects the key: {words_of(response)}"
             return
         if response.status_code != httpx.codes.FORBIDDEN:
             continue
         named = missing_right(method, resource_of(path))
         right, row = named["right"], named["dashboard"]
-        check.missing_rights[right] = f"{right} (dashboard: {row})"
+        check.missing_rights[right] = f"the key lacks {right} (dashboard: {row})"
         instead = " (or set STRIPE_ACCOUNT)" if path == ACCOUNT[1] else ""
         yield f"add “{row}”: {right}{instead}. Stripe says: {words_of(response)}"
         if right not in words_of(response):

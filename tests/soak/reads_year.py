@@ -15,6 +15,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import accumulate, count
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -51,6 +52,8 @@ READS_A_PAYMENT, LEAST_READS = 500, 10_000
 
 ATTACK_SESSIONS_A_MINUTE = 12 * 60
 """The limit of the whole service on new sessions."""
+
+ROOF_ATTRIBUTION = Attribution("roof", "other")
 
 REFUNDED, DISPUTED = 0.01, 0.003
 """Shares of all gifts."""
@@ -108,7 +111,7 @@ class CountingPayments:
 
     async def attribution(self, payment_intent: str) -> Attribution | None:
         self.count("refunds and disputes")
-        return Attribution("roof", "other")
+        return ROOF_ATTRIBUTION
 
     async def get_session(self, session_id: str) -> CheckoutSession:
         raise NotImplementedError
@@ -118,7 +121,8 @@ class CountingPayments:
             pages, records = objects.since(created)
             self.count("syncs" if created else "rebuilds", pages)
             for record in records:
-                yield record
+                whole = created == 0 and isinstance(record, RefundOrDispute)  # the session is in the same list
+                yield replace(record, attribution=ROOF_ATTRIBUTION) if whole else record
 
     async def list_changed_since(self, changed: int) -> AsyncIterator[StripeRecord]:
         pages, records = self.events.since(changed)
@@ -159,7 +163,7 @@ class Year:
         self.account = StripeAccount(payments, self.store)  # type: ignore[arg-type]
         self.activity = ActivityLog(self.clock)
         self.progress = PublicProgress(self.account, campaigns, self.store, self.clock, uptime=lambda: self.clock.at)  # type: ignore[arg-type]
-        self.recorder = PaymentRecorder(self.account, campaigns, self.store, payments)  # type: ignore[arg-type]
+        self.recorder = PaymentRecorder(self.account, campaigns, self.store, payments, lambda: self.clock.at)  # type: ignore[arg-type]
         self.reconciliation = Reconciliation(
             self.account,
             campaigns,
@@ -216,6 +220,17 @@ class Year:
         self.activity.record()
         self.payments_a_day[self._day()] += gifts
         self.payments.count("thanks", gifts)
+        reversed_gifts = 0
+        for kind, share in ((ObjectKind.REFUND, refunded), (ObjectKind.DISPUTE, disputed)):
+            for _ in range(sum(self.random.random() < share for _ in range(gifts - reversed_gifts))):
+                reversed_gifts += 1
+                session = self._complete(1)
+                self._after(DAY, partial(self._reverse, kind, session))
+        if gifts > reversed_gifts:
+            self._complete(gifts - reversed_gifts)
+
+    def _complete(self, gifts: int) -> CheckoutSession:
+        """Complete the session of a gift, or one that stands for several gifts."""
         number, now = next(self._numbers), int(self.clock.at)
         session = CheckoutSession(
             id=f"cs_{number}",
@@ -231,17 +246,14 @@ class Year:
         self.payments.lists["session"].add(now, session, gifts)
         self.payments.event("checkout.session.completed", session, gifts)
         self._webhooks.append(session)
-        for kind, share in ((ObjectKind.REFUND, refunded), (ObjectKind.DISPUTE, disputed)):
-            for _ in range(sum(self.random.random() < share for _ in range(gifts))):
-                self._after(DAY, lambda kind=kind: self._reverse(kind, session))  # type: ignore[misc]
+        return session
 
     def _reverse(self, kind: ObjectKind, session: CheckoutSession) -> None:
         self.activity.record()
-        record = RefundOrDispute(kind, f"re_{next(self._numbers)}", session.payment_intent, "EUR", (0, -25_00))
-        listed = replace(record, attribution=Attribution("roof", "other"))  # a list contains the payment
-        self.payments.lists[kind.value].add(int(self.clock.at), listed, 1)
+        record = RefundOrDispute(kind, f"re_{next(self._numbers)}", session.payment_intent, "EUR", 1, -25_00)
+        self.payments.lists[kind.value].add(int(self.clock.at), record, 1)
         for type in ("refund.created", "charge.refund.updated") if kind is ObjectKind.REFUND else DISPUTE_EVENTS:
-            self.payments.event(type, listed, 1)
+            self.payments.event(type, record, 1)
             self._webhooks.append(record)
 
     def _attack(self) -> None:

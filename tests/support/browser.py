@@ -16,6 +16,13 @@ from tests.support.installation import Installation, listening, running, served
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 320, "height": 640}
 
+SHIFTS = """() => new Promise(resume => {
+  let total = 0
+  new PerformanceObserver(list => list.getEntries().forEach(e => { if (!e.hadRecentInput) total += e.value }))
+    .observe({type: 'layout-shift', buffered: true})
+  setTimeout(() => resume(total), 300)
+})"""
+"""Return the layout shift so far (https://web.dev/articles/cls)."""
 
 CHROMIUM = {
     "executable_path": "/usr/bin/chromium",

@@ -25,7 +25,6 @@ from zoneinfo import ZoneInfo
 import structlog
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
-from donation_card.adapters.stripe import payments as stripe_payments
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.application.activity import ActivityLog
 from donation_card.application.payment_recorder import PaymentRecorder
@@ -58,7 +57,7 @@ POLICY = {
 }
 
 DIMENSIONS = (
-    *("clocks", "not found", "settlement", "unknown values", "nulls", "empty pages"),
+    *("clocks", "not found", "metadata", "settlement", "unknown values", "nulls", "empty pages"),
     *("currencies", "new currency", "accounts", "losses", "kills", "faults", "never sent"),
 )
 """Each scenario has about a third of them."""
@@ -91,9 +90,9 @@ STEP = _Step()
 class ModelPayments(StripePayments):
     """Use the real adapter with a client of the model."""
 
-    def __init__(self, client: Any, account: str) -> None:
+    def __init__(self, client: Any, account: str, now: Callable[[], float]) -> None:
         self._account_id, self._livemode, self.key_fingerprint = account, False, account
-        self._webhook_secrets, self._client = (SECRET,), client
+        self._webhook_secrets, self._client, self._now = (SECRET,), client, now
 
 
 class ModelWorker:
@@ -102,7 +101,7 @@ class ModelWorker:
     def __init__(self, scenario: Scenario, stripe: ModelStripe) -> None:
         self.scenario, self.stripe, self.ahead, self.killed = scenario, stripe, 0.0, False
         self.store = RedisTotalsStore(MemoryConnection(scenario.server, self.pause_at_redis))
-        self.payments = ModelPayments(stripe.client(self.pause), stripe.account)
+        self.payments = ModelPayments(stripe.client(self.pause), stripe.account, lambda: self.clock().timestamp())
         self.account = StripeAccount(self.payments, self.store)
         activity = ActivityLog(self.clock)
         campaigns, store, payments = scenario.campaigns, self.store, self.payments
@@ -530,7 +529,6 @@ async def _run(seed: int, count: int, create_server: CreateServer, then: Callabl
     for number in range(seed, seed + count):
         dice.seed(number)
         scenario = Scenario(dice, create_server)
-        stripe_payments.time = scenario  # type: ignore[assignment]
         try:
             scenario.run(steps_of(number))
             then(scenario)
@@ -552,10 +550,8 @@ def run_scenarios(
     `then` is called with each scenario after its end.
     """
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    real_time = stripe_payments.time
     try:
         asyncio.run(_run(seed, count, create_server, then))
     finally:
-        stripe_payments.time = real_time
         structlog.reset_defaults()
     return count

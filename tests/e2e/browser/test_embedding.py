@@ -10,15 +10,8 @@ from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE, script_sni
 from donation_card.web.presentation.translations import translations_for
 from playwright.sync_api import expect
 
-from tests.support.browser import NARROW, WIDE, article, choose, giving_frame, open_card, pay_inline, snippet
+from tests.support.browser import NARROW, SHIFTS, WIDE, article, choose, giving_frame, open_card, pay_inline, snippet
 from tests.support.installation import PAYS, eventually
-
-SHIFTS = """() => new Promise(resume => {
-  let total = 0
-  new PerformanceObserver(list => list.getEntries().forEach(e => { if (!e.hadRecentInput) total += e.value }))
-    .observe({type: 'layout-shift', buffered: true})
-  setTimeout(() => resume(total), 300)
-})"""
 
 KEPT = """() => {
   try { return [localStorage.length, sessionStorage.length, document.cookie.length] } catch { return 'denied' }

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser import NARROW, WIDE, choose, close_thanks, pay_inline, pay_on
+from tests.support.browser import NARROW, SHIFTS, WIDE, choose, close_thanks, pay_inline, pay_on
 from tests.support.installation import PAYS, eventually
 
 JSON = {"accept": "application/json"}
@@ -130,6 +130,31 @@ def test_wordpress_sandbox_shows_teaser_with_link(page, installation, site, size
     expect(page.locator("#give-title")).to_be_visible()
     assert page.url == f"{installation.service}/c/vitaly/give?lang=be"
     assert errors == []
+
+
+def test_donate_in_wordpress_promises_no_new_tab(page, installation, site):
+    address = f"{installation.service}/c/vitaly/frame?lang=en#?secret=aB3dE5fG7h"
+    frame = (
+        f'<iframe sandbox="allow-scripts" data-secret="aB3dE5fG7h" src="{address}" width="600" height="720"></iframe>'
+    )
+    page.goto(site.publish(BLANK.format(WORDPRESS + frame)))
+    donate = page.frame_locator("iframe").locator("donation-card .donate")
+    expect(donate).to_have_text("Donate")
+    donate.click()
+    page.wait_for_url(f"{installation.service}/c/vitaly/give?lang=en")
+    assert len(page.context.pages) == 1
+
+
+@pytest.mark.parametrize("hidden", ["", "hidden"])
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1280, 1920])
+def test_documented_frame_and_listener_shift_nothing(page, installation, site, width, hidden):
+    """The frame stands in a tab panel that is hidden at first, or not."""
+    page.set_viewport_size({"width": width, "height": 900})
+    html = following(f"<section {hidden}>{printed(installation, kind='iframe')['code']}</section>")
+    page.goto(site.publish(f"{html}<style>body {{ max-width: 640px }}</style>"))
+    page.evaluate("document.querySelector('section').hidden = false")
+    expect(page.frame_locator("iframe").locator("donation-card .donate")).to_have_text("Donate")
+    assert page.evaluate(SHIFTS) <= 0.05
 
 
 @pytest.mark.parametrize("kind", ["script", "iframe", "link"])

@@ -13,16 +13,37 @@ To add a page, add a file. It begins with a comment of `key: value` lines. The r
 | --- | --- |
 | `title` | one line for the overview |
 | `situation`, `package` | the kind of page, and its npm package if it has one; no two pages have both the same |
-| `promise` | `gift` in the article, `tab` for a gift in a new tab, or `link` for the link of the snippet alone |
+| `promise` | one of the promises below |
 | `press` | the name of a button or link to press first; may be repeated |
 | `header` | a response header of the page, `Name: value`; may be repeated |
 | `console` | a regular expression of lines that the browser may write to its console; may be repeated |
 | `frame` | the selector of the frame that holds the card |
-| `reader` | `dark`, `large-text` (32 px), `no-scripts` or `save-data`; may be repeated |
+| `reader` | one of the readers below; may be repeated |
 
-Words in capitals stand for the printed code: SNIPPET, its lines SCRIPT and CARD, FRAME and LINK. `https://HOST` stands
-for the service. A line `<!-- serve as: NAME -->` begins another document of the same site. `/npm/` serves the packages
-of `tools/node_modules`.
+| promise | meaning |
+| --- | --- |
+| `gift` | the card is shown, and EUR 25 are given in the article |
+| `tab` | the card is shown, and EUR 25 are given in a new tab |
+| `page` | the card is shown, and Donate leads to the giving page in the same tab |
+| `address` | the card is shown, and Donate shows the address of the giving page |
+| `link` | the link leads to the page of the campaign |
+
+| reader | meaning |
+| --- | --- |
+| `dark`, `forced-colors`, `reduced-motion` | a preference of the system |
+| `large-text` | the default size of text is 32 pixels |
+| `no-scripts`, `save-data` | JavaScript is off; the browser asks to save data |
+| `blocks-card`, `blocks-frames` | a content blocker stops every request to the service, or its frames |
+
+Words in capitals stand for the printed code: SNIPPET and its lines SCRIPT and CARD, PINNED for a pinned release, FRAME,
+LINK and CARD_LINK. `https://HOST` stands for the service. A line `<!-- serve as: NAME -->` begins another document.
+
+| address of the site | content |
+| --- | --- |
+| `/npm/NAME/FILE` | a file of a package |
+| `/bundle/NAME,NAME.js` | a script with packages in the CommonJS format, and `require` |
+| `/copy/donation-card.js` | a copy of the card, as on a site that hosts the file itself |
+| `NAME.svelte` | a document that is served compiled |
 """
 
 from __future__ import annotations
@@ -34,14 +55,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.web.assets import current_card
 from donation_card.web.presentation import snippet
 from donation_card.web.presentation.translations import translations_for
 from starlette.responses import PlainTextResponse, Response
 
+from tests.e2e.pages.packages import bundle, compile_svelte, package_file
+
 FOLDER: Final = Path(__file__).parent
-PACKAGES: Final = Path("tools/node_modules")
-PROMISES: Final = ("gift", "tab", "link")
-READERS: Final = ("dark", "large-text", "no-scripts", "save-data")
+PROMISES: Final = ("gift", "tab", "page", "address", "link")
+READERS: Final = (
+    *("dark", "forced-colors", "reduced-motion", "large-text", "no-scripts", "save-data"),
+    *("blocks-card", "blocks-frames"),
+)
 _REPEATED: Final = ("press", "header", "console", "reader")
 _KEYS: Final = {"title", "situation", "package", "promise", "frame", *_REPEATED}
 
@@ -107,8 +133,15 @@ class PublisherSite:
             "SCRIPT": script,
             "CARD": card,
             "FRAME": snippet.iframe_snippet(service, vitaly, t),
+            "PINNED": snippet.script_snippet(service, vitaly, t, pinned=True),
             "LINK": snippet.link_snippet(service, vitaly, t),
+            "CARD_LINK": f'<a href="{service}/c/vitaly#card" referrerpolicy="strict-origin">Give to BYSOL</a>',
         }
+
+    def publish(self, page: PublisherPage) -> str:
+        """Add a page, or replace the page with the same name, and return its address."""
+        self.pages[page.name] = page
+        return self.url(page)
 
     def url(self, page: PublisherPage) -> str:
         """Return an address with a marker that the service must never receive."""
@@ -123,18 +156,30 @@ class PublisherSite:
             await self._response(scope["path"])(scope, receive, send)
 
     def _response(self, path: str) -> Response:
-        _, first, *rest = path.split("/")
-        name = "/".join(rest)
-        if first == "npm" and (PACKAGES / name).is_file() and ".." not in rest:
-            return Response((PACKAGES / name).read_bytes(), media_type=mimetypes.guess_type(name)[0])
+        first, _, name = path.removeprefix("/").partition("/")
+        if first == "npm" and (content := package_file(name)) is not None:
+            return Response(content, media_type=_media_type(name))
+        if first == "bundle":
+            return Response(bundle(*name.removesuffix(".js").split(",")), media_type="text/javascript")
+        if first == "copy":
+            return Response(current_card(), media_type="text/javascript")
         page = self.pages.get(first)
         if page is None or name not in page.documents:
             return PlainTextResponse("not found", 404)
-        text, kind = self._render(page.documents[name]), mimetypes.guess_type(name or "index.html")[0]
-        if kind == "text/html" and not re.match(r"\s*<!doctype", text, re.I) and not name.endswith(".fragment.html"):
-            text = _PROLOGUE + text
+        return self._document(page, name)
+
+    def _document(self, page: PublisherPage, name: str) -> Response:
+        text = self._render(page.documents[name])
+        if name.endswith(".svelte"):
+            return Response(compile_svelte(text), media_type="text/javascript")
+        kind = _media_type(name or "index.html")
+        is_whole = re.match(r"\s*<(!doctype|html)", text, re.I) or name.endswith(".fragment.html")
         headers = dict(self._render(line).split(": ", 1) for line in page.header)
-        return Response(text, headers=headers, media_type=kind)
+        return Response(text if is_whole or kind != "text/html" else _PROLOGUE + text, headers=headers, media_type=kind)
+
+
+def _media_type(name: str) -> str:
+    return "text/javascript" if name.endswith(("js", "mjs")) else mimetypes.guess_type(name)[0] or "text/plain"
 
 
 MARKER: Final = "reader=ada-7f3a"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.pages.collection import read_pages
 from tests.e2e.pages.overview import OUTPUT, write_overview
 from tests.e2e.pages.site import Publisher, with_collection
 from tests.support.browser import CHROMIUM
@@ -28,4 +29,4 @@ def screenshots(publisher: Publisher) -> Iterator[Path]:
     """Return the folder of the screenshots. Write the overview when all pages have been visited."""
     OUTPUT.mkdir(parents=True, exist_ok=True)
     yield OUTPUT
-    write_overview(OUTPUT, publisher.site.pages.values())
+    write_overview(OUTPUT, read_pages())

@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Browser, BrowserContext, FrameLocator, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, FrameLocator, Locator, Page, Route, expect
 
 from tests.e2e.pages.collection import MARKER, PublisherPage, PublisherSite, RequestRecorder
-from tests.support.browser import choose, close_thanks, pay_inline
+from tests.support.browser import close_thanks
 from tests.support.installation import PAYS
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 MAX_SHIFT: Final = 0.05
 MIN_CONTRAST: Final = 4.5
-MIN_CARD_WIDTH: Final = 190
+MIN_CARD_WIDTH: Final = 150
 """A narrower card shows only Donate."""
-UNSUPPORTED: Final = "Unrecognized feature: 'web-share'"
-"""Chromium on Linux writes this about each frame that could share a page on a telephone."""
+HARMLESS: Final = "Unrecognized feature: 'web-share'|document.domain mutation is ignored"
+"""Chromium on Linux cannot share a page. The other line is about the new tab, which the card tests for a sandbox."""
 
 _WATCH: Final = """
 window.shifted = 0;
@@ -95,7 +95,8 @@ class Visit:
                 self._check_page(page, viewport["width"])
                 if viewport is DESK:
                     self._keep_promise(page)
-                    self._check_shift(page, "at the end")
+                    if self.declared.promise == "gift":
+                        self._check_shift(page, "during the gift")
             finally:
                 context.close()
         self._check_console()
@@ -107,15 +108,28 @@ class Visit:
         context = self.browser.new_context(
             viewport=viewport,  # type: ignore[arg-type]
             color_scheme="dark" if "dark" in reader else scheme,  # type: ignore[arg-type]
+            forced_colors="active" if "forced-colors" in reader else None,
+            reduced_motion="reduce" if "reduced-motion" in reader else None,
             java_script_enabled="no-scripts" not in reader,
         )
         context.set_default_timeout(15_000)
         context.on("console", lambda line: self.console.append(f"{line.type}: {line.text}"))
         context.on("weberror", lambda error: self.console.append(f"error: {error.error}"))
         context.add_init_script(_WATCH)
+        if {"blocks-card", "blocks-frames"} & set(reader):
+            context.route(f"{self.site.service}/**", self._block)
         if "save-data" in reader:
             context.add_init_script("Object.defineProperty(navigator, 'connection', { value: { saveData: true } })")
         return context
+
+    def _block(self, route: Route) -> None:
+        """Stop a request as a content blocker does. Links still work."""
+        is_frame = route.request.resource_type == "document" and route.request.frame.parent_frame is not None
+        is_link = route.request.resource_type == "document" and not is_frame
+        if is_frame or ("blocks-card" in self.declared.reader and not is_link):
+            route.abort("blockedbyclient")
+        else:
+            route.continue_()
 
     def open(self, context: BrowserContext) -> Page:
         """Open the page, press what it declares, and wait for the card or the link."""
@@ -162,7 +176,7 @@ class Visit:
         if focused == "donation-card":
             self.problems.append(f"{where} the card took the focus")
         self._check_shift(page, where)
-        if self.screenshots:
+        if self.screenshots and width == DESK["width"]:
             page.screenshot(path=self.screenshots / f"{self.declared.name}-{width}.jpg", type="jpeg", quality=60)
 
     def _check_shift(self, page: Page, where: str) -> None:
@@ -173,34 +187,48 @@ class Visit:
 
     def _keep_promise(self, page: Page) -> None:
         """Give EUR 25 in the article or in a new tab, or follow the link."""
-        target = self._target(page)
-        if self.declared.promise == "link":
-            target.click()
-            expect(page.get_by_role("heading", level=1)).to_be_visible()
-            if not page.url.startswith(f"{self.site.service}/c/vitaly"):
-                self.problems.append(f"the link led to {page.url}")
-        elif self.declared.promise == "tab":
-            with page.expect_popup() as opened:
+        target, service = self._target(page), self.site.service
+        match self.declared.promise:
+            case "gift":
+                self._give_inside(page, target)
+            case "tab":
+                target.hover()  # loads the frame in advance
+                expect(target).to_have_text("Open the giving page in a new tab", timeout=10_000)
+                with page.expect_popup() as opened:
+                    target.click()
+                self._give(opened.value)
+            case "address":
                 target.click()
-            self._give(opened.value)
-        else:
-            target.focus()
-            page.keyboard.press("Enter")
-            frame = self._inside(page).frame_locator("donation-card iframe")
-            expect(frame.locator("#give-title")).to_be_focused()
-            self._give(frame)
-            close_thanks(frame)
-            expect(target).to_be_focused()
+                expect(target).to_have_text(re.compile(f"{service}/c/vitaly/give"))
+            case "page":
+                target.click()
+                page.wait_for_url(f"{service}/c/vitaly/give*")
+            case "link":
+                target.click()
+                page.wait_for_url(f"{service}/c/vitaly*")
+
+    def _give_inside(self, page: Page, target: Locator) -> None:
+        target.focus()
+        page.keyboard.press("Enter")
+        frame = self._inside(page).frame_locator("donation-card iframe")
+        expect(frame.locator("#give-title")).to_be_focused()
+        self._give(frame)
+        close_thanks(frame)
+        expect(target).to_be_focused()
 
     def _give(self, giving: Page | FrameLocator) -> None:
-        choose(giving, "25")  # type: ignore[arg-type]
+        """Give EUR 25. Scripts press the buttons, because a zoomed or scaled page moves them under the pointer."""
+        giving.locator('input[value="25"]').evaluate("input => input.click()")
         expect(giving.locator("#submit")).to_contain_text("€25")
-        giving.locator("#submit").click()
-        pay_inline(giving, PAYS)  # type: ignore[arg-type]
+        giving.locator("#submit").press("Enter")
+        payment = giving.frame_locator("#payment iframe")
+        payment.locator("[name=email]").fill("ada@example.org")
+        payment.locator("[name=number]").fill(PAYS)
+        payment.locator("[name=number]").press("Enter")
         expect(giving.locator("#thanks")).to_contain_text("€25")
 
     def _check_console(self) -> None:
-        expected = "|".join((UNSUPPORTED, *self.declared.console))
+        expected = "|".join((HARMLESS, *self.declared.console))
         for line in self.console:
             if re.match(r"(error|warning|assert)", line) and not re.search(expected, line):
                 self.problems.append(f"console: {line}")

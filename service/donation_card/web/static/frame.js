@@ -31,13 +31,17 @@ const openLinkOutside = (event) => {
   postToParent({ message: 'link', value: link.href, secret: wordPressSecret });
 };
 
+const card = document.querySelector('donation-card');
 const observer = new ResizeObserver(postHeight);
 for (const name of ['donation-card-ready', 'donation-card-error']) addEventListener(name, () => observer.observe(document.body));
-if (document.querySelector('donation-card')?.shadowRoot?.querySelector('.card')) observer.observe(document.body); // drawn before
+if (card?.shadowRoot?.querySelector('.card')) observer.observe(document.body); // drawn before
 addEventListener('message', ({ source, data }) => {
   if (source !== parent) return;
   if (data?.message === 'ready' && width) postHeight();
   // The page around resizes this frame, so the giving page can open in place.
-  if (data?.type === 'donation-card:resizable') document.querySelector('donation-card')?.setAttribute('auto-height', '');
+  if (data?.type === 'donation-card:resizable') card?.setAttribute('auto-height', '');
 });
-if (wordPressSecret) addEventListener('click', openLinkOutside, true);
+if (wordPressSecret) {
+  card?.setAttribute('same-tab', '');
+  addEventListener('click', openLinkOutside, true);
+}
