@@ -310,7 +310,7 @@
         tab?.close();
         this.#fallbackWay = 'address';
         this.#update();
-        return this.#fail('sandbox: allow-popups allow-popups-to-escape-sandbox');
+        return this.#fail('sandbox: allow-popups-to-escape-sandbox');
       }
       event.preventDefault();
       if (!this.#emit('open')) return;

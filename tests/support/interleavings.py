@@ -189,7 +189,7 @@ class Scenario:
         self.counted: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         """Account and currency → the payments to the first campaign whose webhooks were answered with 200."""
         self.is_exact = True
-        """Nothing was set back or changed by hand, so that what was acknowledged is in the totals."""
+        """What was acknowledged is in the totals: nothing was set back or changed by hand, and no list failed."""
 
     def time(self) -> float:
         return self.now
@@ -287,7 +287,6 @@ class Scenario:
         elif "metadata" in self.has:
             campaign = self.pick(["one", "two", "yen", *ODD_CAMPAIGNS])
             stripe.edit_metadata(self.pick(list(stripe.payments)), {"campaign": campaign} if campaign else None)
-            self.only_daily = True
         elif "accounts" in self.has:
             strange = [{"account": "acct_other"}, {"context": "acct_other"}, {"livemode": True}, {"type": "new.event"}]
             stripe.send_foreign(**self.pick(strange))
@@ -364,7 +363,9 @@ class Scenario:
         held = -sum(each["amount"] for each in moves if each["reporting_category"] in ("dispute", "dispute_reversal"))
         created = int(self.now) if not moves or self.dice.random() < 0.7 else max(each["created"] for each in moves)
         corrected = any(each["reporting_category"] == "other_adjustment" for each in moves)
-        if held == 0 and not corrected:
+        if moves and held == whole and not corrected and "nulls" in self.has and self.dice.random() < 0.3:
+            stripe.change_dispute(name, amount=dispute["amount"] - 1 - int(self.dice.random() * 99))
+        elif held == 0 and not corrected:
             stripe.move_money(name, -whole, currency, "dispute", created=created)
         elif held == whole and foreign and not corrected and self.dice.random() < 0.3:
             stripe.move_money(name, self.pick([7, -7]), currency, "other_adjustment", created=int(self.now))
@@ -384,9 +385,9 @@ class Scenario:
             self.lose_data()
         elif value < 0.8:
             stripe = self.pick(self.stripes)
-            stripe.available = not stripe.available
+            stripe.available, self.is_exact = not stripe.available, False
         elif value < 0.9 and "empty pages" in self.has:
-            self.pick(self.stripes).empty_pages = 1
+            self.pick(self.stripes).empty_pages, self.is_exact = 1, False
         elif value < 0.95 and "new currency" in self.has:
             self.change_currency()
         else:

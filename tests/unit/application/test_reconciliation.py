@@ -146,6 +146,13 @@ async def test_rebuild_reports_progress(worker: Worker) -> None:
     assert not await worker.store.lease(ACCOUNT, "other")
 
 
+async def test_rebuild_keeps_a_donation_that_stripe_does_not_list_yet(worker: Worker) -> None:
+    """Its webhook was answered before the rebuild. Its event exists already."""
+    await worker.recorder.record(paid_session(1), "webhook")
+    worker.payments.changed = [paid_session(1)]
+    assert await sync(worker) == Totals(25_00, 1)
+
+
 async def test_campaign_that_appears_during_a_rebuild_is_kept(worker: Worker) -> None:
     worker.at_stripe(paid_session(1, campaign="well"))
     await worker.reconciliation.rebuild()
