@@ -110,11 +110,12 @@
       this.#shadow.adoptedStyleSheets = [styleSheet];
     }
 
-    /** Start to watch the viewport, the attributes and the content. */
+    /** Start to watch the viewport, the attributes, the content and the language of the page. */
     connectedCallback() {
       this.#viewportObserver.observe(this);
       const attributeFilter = ['campaign', 'lang', 'api-origin', 'auto-height', 'same-tab', 'href'];
       this.#changeObserver.observe(this, { childList: true, subtree: true, attributeFilter });
+      this.#changeObserver.observe(document.documentElement, { attributeFilter });
       this.#update();
       this.#scheduleRefresh();
     }
@@ -309,7 +310,7 @@
         tab?.close();
         this.#fallbackWay = 'address';
         this.#update();
-        return this.#fail('sandbox: allow-popups allow-popups-to-escape-sandbox');
+        return this.#fail('sandbox: allow-popups-to-escape-sandbox');
       }
       event.preventDefault();
       if (!this.#emit('open')) return;
@@ -374,7 +375,7 @@
       const { port1, port2 } = new MessageChannel();
       this.#port = port1;
       port1.onmessage = ({ data }) => {
-        if (data?.type === 'height') frame.style.height = `${Math.min(+data.height || 0, 5000)}px`;
+        if (data?.type === 'height') frame.style.height = `${+data.height}px`;
         if (data?.type === 'close') this.#close();
         if (data?.type === 'complete' && this.#answer?.emit_complete_event) this.#emit('complete');
       };

@@ -29,7 +29,7 @@ FIELDS_READ = {
     "refund": "id amount currency status payment_intent",
     "dispute": "id amount currency payment_intent balance_transactions",
     "balance_transaction": "amount currency created reporting_category",
-    "event": "id type data livemode",
+    "event": "id type created data livemode",
     "list": "data has_more",
     "error": "type code",
 }

@@ -53,6 +53,8 @@ READS_A_PAYMENT, LEAST_READS = 500, 10_000
 ATTACK_SESSIONS_A_MINUTE = 12 * 60
 """The limit of the whole service on new sessions."""
 
+ROOF_ATTRIBUTION = Attribution("roof", "other")
+
 REFUNDED, DISPUTED = 0.01, 0.003
 """Shares of all gifts."""
 
@@ -109,7 +111,7 @@ class CountingPayments:
 
     async def attribution(self, payment_intent: str) -> Attribution | None:
         self.count("refunds and disputes")
-        return Attribution("roof", "other")
+        return ROOF_ATTRIBUTION
 
     async def get_session(self, session_id: str) -> CheckoutSession:
         raise NotImplementedError
@@ -119,7 +121,8 @@ class CountingPayments:
             pages, records = objects.since(created)
             self.count("syncs" if created else "rebuilds", pages)
             for record in records:
-                yield record
+                whole = created == 0 and isinstance(record, RefundOrDispute)  # the session is in the same list
+                yield replace(record, attribution=ROOF_ATTRIBUTION) if whole else record
 
     async def list_changed_since(self, changed: int) -> AsyncIterator[StripeRecord]:
         pages, records = self.events.since(changed)
@@ -247,11 +250,10 @@ class Year:
 
     def _reverse(self, kind: ObjectKind, session: CheckoutSession) -> None:
         self.activity.record()
-        record = RefundOrDispute(kind, f"re_{next(self._numbers)}", session.payment_intent, "EUR", (0, -25_00))
-        listed = replace(record, attribution=Attribution("roof", "other"))  # a list contains the payment
-        self.payments.lists[kind.value].add(int(self.clock.at), listed, 1)
+        record = RefundOrDispute(kind, f"re_{next(self._numbers)}", session.payment_intent, "EUR", 1, -25_00)
+        self.payments.lists[kind.value].add(int(self.clock.at), record, 1)
         for type in ("refund.created", "charge.refund.updated") if kind is ObjectKind.REFUND else DISPUTE_EVENTS:
-            self.payments.event(type, listed, 1)
+            self.payments.event(type, record, 1)
             self._webhooks.append(record)
 
     def _attack(self) -> None:

@@ -274,7 +274,7 @@ def failovers(folder: Path, dice: random.Random, count: int) -> str:
                 nonlocal number, said, asked
                 while not stopping:
                     number += 1
-                    state, made = payment("roof", f"pi_{number}", dice.randint(1, 300_00), paid=True), False
+                    state, made = payment("roof", f"pi_{number}", dice.randint(1, 300_00)), False
                     while not made and not stopping:
                         asked += 1
                         try:
@@ -345,8 +345,10 @@ def replies(folder: Path, dice: random.Random, count: int) -> str:
         with EmbeddedValkey(folder / "valkey") as valkey:
             proxy = await asyncio.start_unix_server(serve, str(folder / "lossy"))
             account, store = Account("acct_stress", livemode=False), totals_store(f"unix://{folder}/lossy")
-            states = [payment("roof", f"pi_{n}", dice.randint(1, 300_00), paid=True) for n in range(count)]
-            states += [refund("roof", f"re_{n}", 1, dice.choice(["pending", "failed"])) for n in range(count // 5)]
+            states = [payment("roof", f"pi_{n}", dice.randint(1, 300_00)) for n in range(count)]
+            states += [
+                refund("roof", f"re_{n}", f"pi_{n}", 1, dice.choice(["pending", "failed"])) for n in range(count // 5)
+            ]
             dice.shuffle(states)
             shadow = await patiently(partial(store.begin_rebuild, account, "roof"))
             compared = await patiently(partial(store.promote_rebuild, account, shadow, int(time.time())))

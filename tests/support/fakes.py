@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -89,28 +89,34 @@ class _Generation:
     """Hold the objects of one generation, and the time up to which it is complete."""
 
     objects: dict[tuple[ObjectKind, str], ObjectState] = field(default_factory=dict)
-    amounts: dict[tuple[ObjectKind, str], int] = field(default_factory=dict)
+    waiting: dict[str, int] = field(default_factory=dict)
+    """Payment that is reversed but does not count → the number of updates when its first reversal came."""
     cursor: int | None = None
 
-    def apply(self, state: ObjectState) -> bool:
+    def apply(self, state: ObjectState, updates: int = 0) -> bool:
         name = state.kind, state.object_id
         known = self.objects.get(name)
-        if known is not None and state.version <= known.version:
+        later = (state.version, -state.amount) > ((known.version, -known.amount) if known else (0, 0))
+        if state.version == 0 or not later:
             return False
         self.objects[name] = state
-        return state.version > 0
+        if state.kind is ObjectKind.PAYMENT:
+            self.waiting.pop(state.payment, None)
+        elif (ObjectKind.PAYMENT, state.payment) not in self.objects:
+            self.waiting.setdefault(state.payment, updates)
+        return known is None or (known.amount != state.amount and (ObjectKind.PAYMENT, state.payment) in self.objects)
+
+    def counted(self) -> list[ObjectState]:
+        return [each for each in self.objects.values() if (ObjectKind.PAYMENT, each.payment) in self.objects]
 
     def totals(self) -> Totals:
-        states = self.objects.values()
-        return Totals(
-            sum(state.cumulative_amounts[-1] for state in states),
-            sum(state.kind is ObjectKind.PAYMENT and state.version > 0 for state in states),
-        )
+        payments = sum(state.kind is ObjectKind.PAYMENT for state in self.objects.values())
+        return Totals(sum(state.amount for state in self.counted()), payments)
 
     def by_site(self) -> dict[str, int]:
         sums: dict[str, int] = defaultdict(int)
-        for state in self.objects.values():
-            sums[state.site] += state.cumulative_amounts[-1]
+        for state in self.counted():
+            sums[state.site] += state.amount
         return {site: total for site, total in sums.items() if total}
 
 
@@ -133,6 +139,8 @@ class FakeTotalsStore:
         self._leases: dict[Account, str] = {}
         self._histories: dict[Account, SyncHistory] = {}
         self._accounts: dict[str, Account] = {}
+        self._registered: dict[Account, dict[str, str]] = {}
+        """Account → campaign → a text that is different for each."""
 
     def wipe(self) -> None:
         """Lose everything, as a Redis that restarts empty."""
@@ -140,13 +148,14 @@ class FakeTotalsStore:
         self._leases.clear()
         self._histories.clear()
         self._accounts.clear()
+        self._registered.clear()
 
     async def apply(self, account: Account, state: ObjectState) -> ApplyResult:
         totals = self._opened(account, state.campaign)
         totals.updates += 1
         if totals.rebuild:
-            totals.generations[totals.rebuild].apply(state)
-        applied = totals.generations[totals.current].apply(state)
+            totals.generations[totals.rebuild].apply(state, totals.updates)
+        applied = totals.generations[totals.current].apply(state, totals.updates)
         return ApplyResult.APPLIED if applied else ApplyResult.UNCHANGED
 
     async def publish_if_due(
@@ -204,29 +213,37 @@ class FakeTotalsStore:
 
     async def sync_history(self, account: Account) -> SyncHistory:
         self._check_available()
-        return self._histories.get(account, SyncHistory())
+        return replace(self._histories.get(account, SyncHistory()), registry=self._registry(account))
 
-    async def save_sync_history(self, account: Account, history: SyncHistory) -> None:
+    async def save_sync_history(self, account: Account, history: SyncHistory) -> bool:
         self._check_available()
+        if history.registry != self._registry(account):
+            return False
         self._histories[account] = history
+        return True
 
     async def campaigns(self, account: Account) -> set[str]:
         self._check_available()
-        return {campaign for owner, campaign in self._totals if owner == account}
+        return set(self._registered.get(account, ()))
+
+    async def register_campaigns(self, account: Account, campaigns: Iterable[str]) -> None:
+        self._check_available()
+        for campaign in campaigns:
+            self._register(account, campaign)
 
     async def begin_sync(self, account: Account, campaign: str) -> SyncRun:
         totals = self._opened(account, campaign)
-        return SyncRun(totals.current, totals.generations[totals.current].cursor)
+        return SyncRun(totals.current, totals.generations[totals.current].cursor, totals.updates)
 
-    async def advance_cursor(self, account: Account, campaign: str, run: SyncRun, cursor: int) -> bool:
+    async def advance_cursor(self, account: Account, campaign: str, run: SyncRun, cursor: int) -> int | None:
         self._check_available()
         found = self._totals.get((account, campaign))
         if found is None or found.current != run.generation or found.generations[run.generation].cursor is None:
-            return False
+            return None
         generation = found.generations[run.generation]
         stored = generation.cursor or 0
         generation.cursor = cursor if stored > self.clock().timestamp() + MAX_AHEAD else max(stored, cursor)
-        return True
+        return sum(since <= run.updates for since in generation.waiting.values())
 
     async def begin_rebuild(self, account: Account, campaign: str) -> Rebuild:
         totals = self._opened(account, campaign)
@@ -281,14 +298,22 @@ class FakeTotalsStore:
         self._check_available()
         key = account, campaign
         if key not in self._totals:
-            history = self._histories.get(account, SyncHistory())
-            names = {campaign_of(name) for owner, name in self._totals if owner == account}
+            history, names = self._histories.get(account, SyncHistory()), self._registered.get(account, {})
+            new = campaign_of(campaign) not in map(campaign_of, names)  # then it has no payment at Stripe
+            self._register(account, campaign)
             totals = self._totals[key] = _CampaignTotals()
             totals.current = self._new_generation(totals)
-            new = campaign_of(campaign) not in names  # it has no payment at Stripe, if the account is complete
             if new and history.last_rebuild_at is not None:
                 totals.generations[totals.current].cursor = history.last_sync_at
         return self._totals[key]
+
+    def _register(self, account: Account, name: str) -> None:
+        names = self._registered.setdefault(account, {})
+        known = {campaign_of(each): number for each, number in names.items()}
+        names.setdefault(name, known.get(campaign_of(name)) or str(next(self._ids)))
+
+    def _registry(self, account: Account) -> str:
+        return " ".join(sorted({*self._registered.get(account, {}).values()}))
 
     def _new_generation(self, totals: _CampaignTotals) -> str:
         name = f"{next(self._ids):016x}"
@@ -302,10 +327,11 @@ class FakeTotalsStore:
 
     def _compared(self, found: _CampaignTotals, rebuild: Rebuild) -> RebuildReport:
         before, after = found.generations[found.current], found.generations[rebuild.generation]
+        uncounted = list(after.waiting.values()).count(0)
         if before.cursor is None:
-            return RebuildReport(rebuild.campaign, None, after.totals(), mismatch=False)
+            return RebuildReport(rebuild.campaign, None, after.totals(), mismatch=False, uncounted=uncounted)
         mismatch = (before.totals(), before.by_site()) != (after.totals(), after.by_site())
-        return RebuildReport(rebuild.campaign, before.totals(), after.totals(), mismatch)
+        return RebuildReport(rebuild.campaign, before.totals(), after.totals(), mismatch, uncounted)
 
 
 class FakeRateLimiter:

@@ -35,8 +35,8 @@ WEBHOOK_SECRET = "whsec_0123456789abcdef0123"
 class Watched(StripePayments):
     """Count the calls of the real client, and stop a listing after `stop_after` records."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(KEY, [WEBHOOK_SECRET], api_base=url)
+    def __init__(self, url: str, clock: Callable[[], datetime]) -> None:
+        super().__init__(KEY, [WEBHOOK_SECRET], api_base=url, now=lambda: clock().timestamp())
         self.listings, self.lookups, self.stop_after = 0, 0, 10**9
 
     async def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
@@ -122,7 +122,7 @@ class TotalsHarness:
             return datetime.fromtimestamp(self.now() + self.workers_ahead, UTC)
 
         files = CampaignFiles(self.campaigns, publication_interval=every)
-        return HarnessWorker(files, self.store(), Watched(self.sandbox.url), clock)
+        return HarnessWorker(files, self.store(), Watched(self.sandbox.url, clock), clock)
 
     def store(self) -> RedisTotalsStore:
         """Return a store whose scripts read the clock of the harness instead of the clock of Redis."""

@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import stripe
 from donation_card.adapters.stripe import payments as stripe_payments
-from donation_card.adapters.stripe.objects import parse_attribution, parse_object, parse_payment_of_session
+from donation_card.adapters.stripe.objects import parse_attribution, parse_object
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.application.ports.payments import Account
 from donation_card.errors import IgnoredEvent
@@ -55,8 +55,6 @@ def _parse_objects(objects: Iterable[Watched]) -> None:
     for each in objects:
         if (kind := KINDS.get(each.name)) is not None:
             parse_object(kind, each)
-        if kind == "session":
-            parse_payment_of_session(each)
         if each.name == "payment_intent":
             parse_attribution(each)
 

@@ -22,11 +22,11 @@ from donation_card.errors import IgnoredEvent, NotFound, Unavailable
 from donation_card.observability import metrics
 from donation_card.observability.log_events import LogEvent, log
 
-UNRELATED_PAYMENTS_CACHE = 10_000
-"""Payments of other products that are remembered, so that Stripe is not asked at each of their webhooks."""
+ATTRIBUTIONS_CACHE = 10_000
+"""Refunded or disputed payments that are remembered, so that Stripe is not asked at each webhook and sync."""
 
 UNRELATED_PAYMENT_LIFETIME = 300.0
-"""Seconds for which such an answer is used. Stripe's lists are late, so it can be wrong."""
+"""Seconds for which the answer is used that a payment is of another product. Stripe's lists are late."""
 
 
 @dataclass(slots=True)
@@ -36,7 +36,8 @@ class PaymentRecorder:
     totals_store: TotalsStore
     payments: Payments
     monotonic: Callable[[], float] = time.monotonic
-    _unrelated_payments: OrderedDict[str, float] = field(default_factory=OrderedDict, init=False)
+    _attributions: OrderedDict[str, tuple[Attribution | None, float]] = field(default_factory=OrderedDict, init=False)
+    """Payment → its attribution, and the end of the lifetime of a negative answer."""
 
     async def record(self, record: StripeRecord, source: str) -> ApplyResult:
         """Apply a record to the totals. `source` is a label of the metric: webhook, donor or sync.
@@ -86,8 +87,8 @@ class PaymentRecorder:
             if record.unknown_status is not None:
                 log.error(LogEvent.REFUND_STATUS_UNKNOWN, refund=record.id, status=record.unknown_status)
                 metrics.not_counted.labels("status_unknown").inc()
-            name = totals_name(attribution.campaign, record.currency)
-            state = ObjectState(name, record.kind, record.id, record.cumulative_amounts, attribution.site)
+            name, payment = totals_name(attribution.campaign, record.currency), str(record.payment_intent)
+            state = ObjectState(name, record.kind, record.id, payment, record.version, record.amount, attribution.site)
         elif record.campaign is None:
             raise IgnoredEvent("other_product")
         elif record.unknown_status is not None:
@@ -132,18 +133,16 @@ class PaymentRecorder:
         return None if state.campaign == shown else "wrong_currency"
 
     async def _attribution(self, record: RefundOrDispute, trust_recent_answers: bool) -> Attribution:
-        """Find the campaign of a refund or dispute, which names only its payment."""
+        """Find the campaign in which the payment of a refund or dispute counts: that of its checkout session."""
         payment, attribution = record.payment_intent, record.attribution
-        if attribution is None and payment and not (trust_recent_answers and self._is_unrelated(payment)):
-            attribution = await self.payments.attribution(payment)
-            if attribution is None:
-                self._unrelated_payments[payment] = self.monotonic() + UNRELATED_PAYMENT_LIFETIME
-                self._unrelated_payments.move_to_end(payment)
-                if len(self._unrelated_payments) > UNRELATED_PAYMENTS_CACHE:
-                    self._unrelated_payments.popitem(last=False)
+        if attribution is None and payment:
+            attribution, until = self._attributions.get(payment, (None, 0.0))
+            if attribution is None and not (trust_recent_answers and until > self.monotonic()):
+                attribution = await self.payments.attribution(payment)
+                self._attributions[payment] = attribution, self.monotonic() + UNRELATED_PAYMENT_LIFETIME
+                self._attributions.move_to_end(payment)
+                if len(self._attributions) > ATTRIBUTIONS_CACHE:
+                    self._attributions.popitem(last=False)
         if attribution is None:
             raise IgnoredEvent("other_product")
         return attribution
-
-    def _is_unrelated(self, payment: str) -> bool:
-        return self._unrelated_payments.get(payment, 0.0) > self.monotonic()

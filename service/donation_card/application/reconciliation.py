@@ -102,24 +102,29 @@ class Reconciliation:
     async def run(self) -> None:
         """Run an incremental sync, or a full rebuild if totals are unknown or a day is over. Raise Unavailable."""
         store, account, began = self.totals_store, await self.account.get(), self._now()
-        history = await self._read_history(account)
         self.failures.clear()
         syncs = await self._begin_syncs(account)
+        await store.register_campaigns(account, syncs.keys() | self.failures.keys())  # unless Redis has all names
+        history = await self._read_history(account)
         unknown = [name for name, run in syncs.items() if run.since is None]
         if unknown or history.last_rebuild_at is None or began >= history.last_rebuild_at + REBUILD_INTERVAL:
             log.info(LogEvent.REBUILD_STARTED, unknown=unknown)
             await self.rebuild(recent=syncs)
-            self.history = SyncHistory(began, began)
+            self.history = SyncHistory(began, began, registry=history.registry)
         else:
             since = min((run.since for run in syncs.values() if run.since is not None), default=began)
             news = await self._apply_news(since)
             advanced = await self._for_each(syncs, lambda name: store.advance_cursor(account, name, syncs[name], began))
-            for name, advance in advanced.items():
-                if not advance:
+            for name, uncounted in advanced.items():
+                if uncounted is None:
                     log.warning(LogEvent.SYNC_INVALIDATED, campaign=name)  # the next sync repairs it
+                else:
+                    _report_uncounted(name, uncounted)
             log.info(LogEvent.SYNC_FINISHED, since=since, news=news)
-            self.history = SyncHistory(began, history.last_rebuild_at, 0 if news else history.empty_syncs + 1)
-        await store.save_sync_history(account, self.history)
+            self.history = replace(history, last_sync_at=began, empty_syncs=0 if news else history.empty_syncs + 1)
+        if not await store.save_sync_history(account, self.history):
+            log.warning(LogEvent.SYNC_INVALIDATED)
+            return
         self.progress.confirm_sync(began)
         self._failed_runs = self._failed_runs + 1 if self.failures else 0
 
@@ -164,6 +169,7 @@ class Reconciliation:
         reports = [report for report in finished.values() if report]
         for report in reports:
             _log_mismatch(report)
+            _report_uncounted(report.campaign, 0 if dry_run else report.uncounted)
         if len(reports) < len(finished):
             raise _overtaken()
         log.info(LogEvent.REBUILD_FINISHED, campaigns=len(reports), dry_run=dry_run)
@@ -313,6 +319,13 @@ def _log_mismatch(report: RebuildReport) -> None:
         metrics.mismatches.labels(campaign_of(report.campaign)).inc()
         before, after = report.before and report.before.raised, report.after.raised
         log.error(LogEvent.TOTALS_MISMATCH, campaign=report.campaign, had=before, found=after)
+
+
+def _report_uncounted(campaign: str, payments: int) -> None:
+    """Report payments that are refunded or disputed, but do not count after a complete sync."""
+    if payments:
+        metrics.not_counted.labels("reversal_without_payment").inc(payments)
+        log.error(LogEvent.REVERSAL_WITHOUT_PAYMENT, campaign=campaign, payments=payments)
 
 
 def _overtaken() -> TotalsUnavailable:

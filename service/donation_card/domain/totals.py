@@ -1,15 +1,15 @@
-"""The rule of the totals: every Stripe object has a version that only grows, and each version has an amount.
+"""The rule of the totals: every Stripe object has a version that only grows, and contributes an amount.
 
-To apply a state means: if its version is higher than the known one, add the difference of their amounts. Order and
-repetition change nothing, because the result depends only on the highest version of each object.
+To apply a state means: if its version is higher than the known one, add the difference of the amounts. A refund or a
+dispute counts while its payment counts. Order and repetition change nothing, because the result depends only on the
+highest version of each object.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
-from itertools import accumulate, pairwise
 
 from donation_card.domain.money import MAX_MINOR_UNITS
 
@@ -36,38 +36,50 @@ def campaign_of(name: str) -> str:
 class ObjectState:
     """One version of one Stripe object. `campaign` is the name of the totals to which it contributes.
 
-    `cumulative_amounts[v]` is the contribution at version v, in minor units. Version 0 is an object that was never seen
-    and contributes nothing. The version of the state is the last index.
+    `payment` is the PaymentIntent that the object is or reverses. `amount` is what the object contributes, in minor
+    units. An object that was never seen has version 0 and contributes nothing.
     """
 
     campaign: str
     kind: ObjectKind
     object_id: str
-    cumulative_amounts: tuple[int, ...]
+    payment: str
+    version: int
+    amount: int
     site: str = "other"
 
     def __post_init__(self) -> None:
-        if self.cumulative_amounts[:1] != (0,):
-            raise ValueError("version 0 contributes nothing")
-        if any(type(amount) is not int or abs(amount) > MAX_MINOR_UNITS for amount in self.cumulative_amounts):
-            raise ValueError(f"amounts are whole minor units up to {MAX_MINOR_UNITS}, not {self.cumulative_amounts}")
+        if not 0 <= self.version < MAX_VERSION:
+            raise ValueError(f"versions are up to {MAX_VERSION}, not {self.version}")
+        if type(self.amount) is not int or abs(self.amount) > MAX_MINOR_UNITS:
+            raise ValueError(f"amounts are whole minor units up to {MAX_MINOR_UNITS}, not {self.amount}")
 
-    @property
-    def version(self) -> int:
-        return len(self.cumulative_amounts) - 1
+
+_INSTANTS = 10**10
+"""More than any time in UTC seconds until the year 2286."""
+
+MAX_VERSION = 10**14
+"""Exact as a number in Lua, which is a double."""
+
+
+def version(progress: int, as_of: int) -> int:
+    """Return a version. An object never goes back in its `progress`.
+
+    Within one progress its amount can change. Then the report that Stripe made last is right (`as_of`, UTC seconds).
+    Of two reports of one second, the lower amount counts.
+    """
+    return min(progress, 9_999) * _INSTANTS + as_of % _INSTANTS
 
 
 def payment(
-    campaign: str, intent_id: str, amount: int, *, paid: bool, received: int | None = None, site: str = "other"
+    campaign: str, intent_id: str, amount: int, *, received: int | None = None, as_of: int = 0, site: str = "other"
 ) -> ObjectState:
-    """Return the state of a payment. Its id is the PaymentIntent, which every event about the payment names.
+    """Return the state of a paid payment. Its id is the PaymentIntent, which every event about the payment names.
 
-    `received` is what was captured of the `amount`. Not every report contains it, so it has a version of its own.
+    `received` is what was captured of the `amount`. Not every report contains it.
     """
-    amounts: tuple[int, ...] = (0, amount) if paid else (0,)
-    if paid and received not in (None, amount):
-        amounts = (0, amount, received or 0)
-    return ObjectState(campaign, ObjectKind.PAYMENT, intent_id, amounts, site)
+    progress, counted = (1, amount) if received is None else (2, received)
+    return ObjectState(campaign, ObjectKind.PAYMENT, intent_id, intent_id, version(progress, as_of), counted, site)
 
 
 REFUND_STATUSES = ("pending", "requires_action", "succeeded", "failed", "canceled", None)
@@ -76,15 +88,19 @@ REFUND_STATUSES = ("pending", "requires_action", "succeeded", "failed", "cancele
 _REFUND_WITHOUT_EFFECT = ("failed", "canceled")
 
 
-def refund(campaign: str, refund_id: str, amount: int, status: object, *, site: str = "other") -> ObjectState:
+def refund(
+    campaign: str, refund_id: str, payment: str, amount: int, status: object, *, as_of: int = 0, site: str = "other"
+) -> ObjectState:
     """Return the state of a refund. It reduces the total until it is known to have failed or been canceled."""
-    amounts = (0, -amount, 0) if status in _REFUND_WITHOUT_EFFECT else (0, -amount)
-    return ObjectState(campaign, ObjectKind.REFUND, refund_id, amounts, site)
+    progress, counted = (2, 0) if status in _REFUND_WITHOUT_EFFECT else (1, -amount)
+    return ObjectState(campaign, ObjectKind.REFUND, refund_id, payment, version(progress, as_of), counted, site)
 
 
-def dispute(campaign: str, dispute_id: str, balance_changes: Sequence[int], *, site: str = "other") -> ObjectState:
-    """Return the state of a dispute from what its balance transactions change. Stripe only appends to them."""
-    return ObjectState(campaign, ObjectKind.DISPUTE, dispute_id, (0, *accumulate(balance_changes)), site)
+def dispute(
+    campaign: str, dispute_id: str, payment: str, taken: int, transactions: int, *, as_of: int = 0, site: str = "other"
+) -> ObjectState:
+    """Return the state of a dispute. Stripe only appends to its balance transactions, so their number is progress."""
+    return ObjectState(campaign, ObjectKind.DISPUTE, dispute_id, payment, version(transactions, as_of), -taken, site)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +115,14 @@ class BalanceTransaction:
     """True if it gives back what the dispute took. A correction of an exchange rate can be positive and is none."""
 
 
-def dispute_changes(disputed: int, currency: str, transactions: Iterable[BalanceTransaction]) -> list[int]:
-    """Return what each transaction of a dispute changes, in minor units of the disputed `currency`.
-
-    The order of transactions in one second is not known, so the result does not depend on the order of `transactions`.
-    """
-    ordered = _in_order(transactions)
-    taken = [_taken(disputed, currency, ordered[:seen]) for seen in range(len(ordered) + 1)]
-    return [before - after for before, after in pairwise(taken)]
-
-
-def _taken(disputed: int, currency: str, ordered: Sequence[BalanceTransaction]) -> int:
-    """Return what a dispute took so far: between 0 and the disputed amount.
+def dispute_taken(disputed: int, currency: str, transactions: Iterable[BalanceTransaction]) -> int:
+    """Return what a dispute took so far, in minor units of the disputed `currency`: from 0 to the disputed amount.
 
     In another currency, only the part that was given back can be known. A withdrawal after everything was given back
-    begins anew, as after a lost appeal.
+    begins anew, as after a lost appeal. The order of transactions in one second is not known, so the result does not
+    depend on the order of `transactions`.
     """
+    ordered = _in_order(transactions)
     own = [each for each in ordered if each.currency == currency]
     withdrawn = sum(-each.amount for each in own if each.amount < 0 and not each.is_reversal)
     taken = Fraction(withdrawn - sum(each.amount for each in own if each.is_reversal))
@@ -159,12 +167,9 @@ class Totals:
 
 def expected_totals(states: Iterable[ObjectState]) -> Totals:
     """Return the totals for any order and repetition of `states`. Tests compare the real store with it."""
-    highest: dict[tuple[ObjectKind, str], ObjectState] = {}
-    for state in states:
-        known = highest.get((state.kind, state.object_id))
-        if known is None or state.version > known.version:
-            highest[state.kind, state.object_id] = state
+    in_order = sorted(states, key=lambda state: (state.version, -state.amount))
+    highest = {(state.kind, state.object_id): state for state in in_order if state.version}
+    payments = {state.payment for state in highest.values() if state.kind is ObjectKind.PAYMENT}
     return Totals(
-        raised=sum(state.cumulative_amounts[-1] for state in highest.values()),
-        payments=sum(state.kind is ObjectKind.PAYMENT and state.version > 0 for state in highest.values()),
+        raised=sum(state.amount for state in highest.values() if state.payment in payments), payments=len(payments)
     )

@@ -37,6 +37,7 @@ LogEvent = StrEnum(
         "REBUILD_FINISHED",
         "REBUILD_STARTED",
         "REFUND_STATUS_UNKNOWN",
+        "REVERSAL_WITHOUT_PAYMENT",
         "SESSION_STATUS_UNKNOWN",
         "SYNC_FINISHED",
         "SYNC_INVALIDATED",

@@ -76,6 +76,7 @@ NOT_COUNTED_REASONS = (
     "other_product",
     "payment_incomplete",
     "payment_unknown",
+    "reversal_without_payment",
     "status_unknown",
     "unhandled_type",
     "wrong_currency",

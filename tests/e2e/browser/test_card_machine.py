@@ -1,10 +1,12 @@
 """Test what the card shows when a page changes it, moves it, or is not as the card expects."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.e2e.browser.test_embedding import SHIFTS
 from tests.support.browser import NARROW, choose, giving_frame, with_publisher_site
 from tests.support.campaign_states import write_states
 
@@ -90,6 +92,13 @@ def test_language_changed_before_the_answer_wins(page, installation, site, aroun
     page.wait_for_timeout(500)
     page.evaluate("document.documentElement.lang = 'de'" if around else f"{CARD}.lang = 'de'")
     held.release()
+    expect(donate(page)).to_have_text("Spenden")
+
+
+def test_language_of_the_page_is_followed(page, installation, site):
+    page.goto(page_with(installation, site, card(installation)))
+    expect(donate(page)).to_have_text("Donate")
+    page.evaluate("document.documentElement.lang = 'de'")
     expect(donate(page)).to_have_text("Spenden")
 
 
@@ -435,6 +444,19 @@ def test_card_link_that_comes_later_becomes_a_card(page, installation, site, cop
     expect(donate(page)).to_have_count(1)
     page.evaluate("document.querySelector('p > a').parentNode.replaceChildren(document.querySelector('p > a'))")
     expect(page.locator("donation-card")).to_have_count(2)
+
+
+@pytest.mark.parametrize("size", [NARROW, {"width": 1280, "height": 900}])
+def test_reserved_paragraph_of_a_card_link_does_not_move_the_article(page, installation, site, size):
+    page.set_viewport_size(size)
+    docs = Path("docs/embed.md").read_text("utf-8")
+    reserved = re.search(r"```css\n(p:has.*?)```", docs, re.S)[1]
+    style = f"<style>main{{font:18px/1.6 serif;max-width:640px;margin:auto}} {reserved}</style>"
+    words = f"<p>{'A sentence of the article. ' * 30}</p>"
+    card_link = f'<p><a href="{installation.service}/c/begun#card">{LINK}</a></p>'
+    page.goto(page_with(installation, site, style, "<main>", words, card_link, words * 4, "</main>"))
+    expect(donate(page)).to_be_visible()
+    assert page.evaluate(SHIFTS) <= 0.05
 
 
 def test_card_link_in_an_editor_or_of_a_reader_stays_a_link(page, installation, site):

@@ -30,7 +30,7 @@ def harness(redis_url: str, sample_campaign: Path) -> Iterator[TotalsHarness]:
 async def looked(worker: HarnessWorker, *, gifts: int = 0) -> Progress | None:
     """Return the progress of this worker after more donations and a refresh."""
     for number in range(gifts):
-        state = payment("roof/EUR", f"pi_{time.monotonic_ns()}_{number}", 90_00, paid=True)
+        state = payment("roof/EUR", f"pi_{time.monotonic_ns()}_{number}", 90_00)
         await worker.totals_store.apply(await worker.account.get(), state)
     campaign = worker.campaigns.get("roof")
     await worker.progress.refresh(campaign)

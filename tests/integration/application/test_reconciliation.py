@@ -291,9 +291,9 @@ def test_totals_command_shows_each_source_exactly(harness: TotalsHarness) -> Non
     async def give_yen() -> None:
         worker = harness.worker()
         account = await worker.account.get()
-        await worker.totals_store.apply(account, payment("roof/JPY", "pi_yen", 2_500, paid=True))
+        await worker.totals_store.apply(account, payment("roof/JPY", "pi_yen", 2_500))
         await worker.reconciliation.rebuild()
-        await worker.totals_store.apply(account, payment("roof/JPY", "pi_yen", 2_500, paid=True))
+        await worker.totals_store.apply(account, payment("roof/JPY", "pi_yen", 2_500))
 
     harness.run(give_yen())
     status, output = command(harness, "totals", "roof")

@@ -105,6 +105,11 @@ class Story(RuleBasedStateMachine):
     def move_a_dispute(self, dice: random.Random) -> None:
         self.move(dice, "disputes", DISPUTE_TRANSITIONS)
 
+    @rule(dice=dice, campaign=st.sampled_from(["well", "", "roof"]))
+    def somebody_edits_the_metadata_of_a_payment(self, dice: random.Random, campaign: str) -> None:
+        if paid := self.payments():
+            self.harness.sandbox.operate("metadata", id=dice.choice(paid)["id"], metadata={"campaign": campaign})
+
     @rule(seconds=st.sampled_from([60, 2 * 3_600, REBUILD_INTERVAL]))
     def time_goes_by(self, seconds: int) -> None:
         self.harness.advance(seconds)

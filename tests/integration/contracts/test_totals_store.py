@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -11,12 +12,12 @@ from donation_card.application.ports.payments import Account
 from donation_card.application.ports.totals import ApplyResult, RebuildReport, SyncHistory, TotalsStore
 from donation_card.domain.lifetimes import STALE_AFTER
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal
-from donation_card.domain.totals import ObjectState, Totals, payment, refund
+from donation_card.domain.totals import ObjectState, Totals, dispute, payment, refund
 
 pytestmark = pytest.mark.anyio
 
-ADA = payment("roof", "pi_ada", 25_00, paid=True, site="news.example")
-BORIS = payment("roof", "pi_boris", 110_00, paid=True)
+ADA = payment("roof", "pi_ada", 25_00, site="news.example")
+BORIS = payment("roof", "pi_boris", 110_00)
 VILNIUS = ZoneInfo("Europe/Vilnius")
 IMMEDIATE = PublicationPolicy(0, 1, 0, VILNIUS)
 SCHEDULED = PublicationPolicy(6 * 3600, 100_00, 2, VILNIUS)
@@ -46,10 +47,58 @@ async def test_totals_are_unknown_before_a_rebuild(store: TotalsStore, account: 
 
 async def test_state_applies_once_and_in_any_order(store: TotalsStore, account: Account) -> None:
     await build(store, account)
-    failed, pending = (refund("roof", "re_1", 5_00, status) for status in ("failed", "pending"))
+    failed, pending = (refund("roof", "re_1", "pi_ada", 5_00, status) for status in ("failed", "pending"))
     results = [await store.apply(account, state) for state in (failed, pending, ADA, ADA)]
     assert results == [ApplyResult.APPLIED, ApplyResult.UNCHANGED, ApplyResult.APPLIED, ApplyResult.UNCHANGED]
     assert await store.totals(account, "roof") == Totals(25_00, 1)
+
+
+async def test_reversal_counts_from_the_moment_its_payment_counts(store: TotalsStore, account: Account) -> None:
+    await build(store, account, BORIS)
+    reversals = [
+        refund("roof", "re_1", "pi_ada", 5_00, "pending"),
+        refund("roof", "re_2", "pi_ada", 7_00, "failed"),
+        refund("roof", "re_2", "pi_ada", 7_00, "pending"),
+        dispute("roof", "dp_1", "pi_ada", 10_00, 1),
+        dispute("roof", "dp_1", "pi_ada", 2_00, 2),
+    ]
+    for state in reversals:
+        await store.apply(account, state)
+        assert await store.totals(account, "roof") == Totals(110_00, 1)
+    await store.apply(account, ADA)
+    assert await store.totals(account, "roof") == Totals(128_00, 2)
+    for state in (*reversals, refund("roof", "re_1", "pi_ada", 5_00, "failed")):
+        await store.apply(account, state)
+    assert await store.totals(account, "roof") == Totals(133_00, 2)
+
+
+async def test_reversal_without_payment_is_found_by_the_next_sync(store: TotalsStore, account: Account) -> None:
+    await build(store, account)
+    early, now = await store.begin_sync(account, "roof"), int(time.time())
+    for number in (1, 2):
+        await store.apply(account, refund("roof", f"re_{number}", "pi_ada", 5_00, "pending"))
+    await store.apply(account, refund("roof", "re_3", "pi_boris", 5_00, "pending"))
+    assert await store.advance_cursor(account, "roof", early, now) == 0, "they came during the sync"
+    late = await store.begin_sync(account, "roof")
+    await store.apply(account, BORIS)
+    assert await store.advance_cursor(account, "roof", late, now) == 1
+    await store.apply(account, ADA)
+    assert await store.advance_cursor(account, "roof", late, now) == 0
+    assert await store.totals(account, "roof") == Totals(120_00, 2)
+
+
+async def test_reversal_that_a_rebuild_lists_without_payment_is_found(store: TotalsStore, account: Account) -> None:
+    listed = refund("roof", "re_1", "pi_ada", 5_00, "pending")
+    report = await build(store, account, listed, BORIS)
+    assert report == RebuildReport("roof", None, Totals(110_00, 1), mismatch=False, uncounted=1)
+    run = await store.begin_sync(account, "roof")
+    assert await store.advance_cursor(account, "roof", run, int(time.time())) == 1
+    rebuild = await store.begin_rebuild(account, "roof")
+    await store.apply(account, refund("roof", "re_2", "pi_clara", 5_00, "pending"))
+    for state in (ADA, listed, BORIS):
+        await store.apply_to_rebuild(account, rebuild, state)
+    report = await store.promote_rebuild(account, rebuild, int(time.time()))
+    assert report == RebuildReport("roof", Totals(110_00, 1), Totals(130_00, 2), mismatch=True, uncounted=0)
 
 
 async def test_accounts_and_modes_are_separate(store: TotalsStore, account: Account) -> None:
@@ -70,7 +119,7 @@ async def test_rebuild_reports_before_after_and_mismatch(store: TotalsStore, acc
 
 async def test_donation_on_another_site_is_a_mismatch(store: TotalsStore, account: Account) -> None:
     await build(store, account, ADA)
-    report = await build(store, account, payment("roof", "pi_ada", 25_00, paid=True, site="other"))
+    report = await build(store, account, payment("roof", "pi_ada", 25_00, site="other"))
     assert report
     assert report.mismatch
 
@@ -105,13 +154,13 @@ async def test_discarded_rebuild_changes_nothing(store: TotalsStore, account: Ac
 async def test_sync_advances_only_the_built_generation(store: TotalsStore, account: Account) -> None:
     unbuilt = await store.begin_sync(account, "roof")
     assert unbuilt.since is None
-    assert not await store.advance_cursor(account, "roof", unbuilt, 1)
+    assert await store.advance_cursor(account, "roof", unbuilt, 1) is None
     now = int(time.time())
     await build(store, account, cursor=now - 60)
-    assert not await store.advance_cursor(account, "roof", unbuilt, now), "its generation was replaced"
+    assert await store.advance_cursor(account, "roof", unbuilt, now) is None, "its generation was replaced"
     run = await store.begin_sync(account, "roof")
     assert run.since == now - 60
-    assert await store.advance_cursor(account, "roof", run, now)
+    assert await store.advance_cursor(account, "roof", run, now) == 0
     assert (await store.begin_sync(account, "roof")).since == now
 
 
@@ -128,10 +177,33 @@ async def test_lease_has_one_owner(store: TotalsStore, account: Account) -> None
 async def test_sync_history_and_campaigns_are_stored(store: TotalsStore, account: Account) -> None:
     assert await store.sync_history(account) == SyncHistory()
     assert await store.campaigns(account) == set()
-    await store.save_sync_history(account, SyncHistory(20, 10, 3))
+    assert await store.save_sync_history(account, SyncHistory(20, 10, 3))
     await store.begin_sync(account, "roof")
     assert await store.sync_history(account) == SyncHistory(20, 10, 3)
     assert await store.campaigns(account) == {"roof"}
+
+
+async def test_history_enters_only_an_account_with_the_same_campaigns(store: TotalsStore, account: Account) -> None:
+    await store.begin_sync(account, "roof/EUR")
+    roof = await store.sync_history(account)
+    await store.begin_sync(account, "roof/EUR")
+    assert await store.save_sync_history(account, replace(roof, last_sync_at=20, last_rebuild_at=10))
+    await store.begin_sync(account, "well/EUR")
+    assert not await store.save_sync_history(account, replace(roof, last_sync_at=40, last_rebuild_at=30))
+    assert await store.sync_history(account) == SyncHistory(20, 10)
+    both = await store.sync_history(account)
+    assert await store.save_sync_history(account, replace(both, last_sync_at=40))
+    assert not await store.save_sync_history(Account(account.id, livemode=True), both), "it has no campaign"
+
+
+async def test_registered_campaign_without_totals_is_unknown(store: TotalsStore, account: Account) -> None:
+    await store.register_campaigns(account, ["roof/EUR", "well/EUR"])
+    before = await store.sync_history(account)
+    await store.register_campaigns(account, ["well/EUR"])
+    await store.register_campaigns(account, [])
+    assert await store.campaigns(account) == {"roof/EUR", "well/EUR"}
+    assert await store.save_sync_history(account, replace(before, last_sync_at=20, last_rebuild_at=10))
+    assert (await store.begin_sync(account, "roof/EUR")).since is None
 
 
 async def test_new_campaign_of_a_rebuilt_account_is_zero(store: TotalsStore, account: Account) -> None:
@@ -173,7 +245,7 @@ async def test_scheduled_total_is_rounded_and_moves_once(store: TotalsStore, acc
     first = await published(store, account, SCHEDULED)
     assert first
     assert (first.raised, first.payments_at_last_change) == (100_00, 2)
-    await store.apply(account, payment("roof", "pi_cyril", 200_00, paid=True))
+    await store.apply(account, payment("roof", "pi_cyril", 200_00))
     assert await published(store, account, SCHEDULED, ended=True) == first, "the period is decided"
 
 

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 
 def refund(payment: str | None = "pi_1", attribution: Attribution | None = None) -> RefundOrDispute:
-    return RefundOrDispute(ObjectKind.REFUND, "re_1", payment, "EUR", (0, -10_00), attribution)
+    return RefundOrDispute(ObjectKind.REFUND, "re_1", payment, "EUR", 1, -10_00, attribution)
 
 
 async def test_paid_session_counts_once(worker: Worker) -> None:
@@ -96,12 +96,15 @@ async def test_campaign_without_file_is_counted(worker: Worker) -> None:
 async def test_refund_is_attributed_by_its_payment(worker: Worker) -> None:
     worker.at_stripe(session := paid_session(1, site="news.example"))
     await worker.recorder.record(session, "webhook")
-    await worker.recorder.record(refund(), "webhook")
+    for source in ("webhook", "sync"):
+        await worker.recorder.record(refund(), source)
     assert worker.applied() == Totals(15_00, 1)
+    assert worker.payments.requests.count("attribution") == 1
 
 
 async def test_refund_with_attribution_needs_no_request(worker: Worker) -> None:
     await worker.recorder.record(refund(attribution=Attribution("roof", "other")), "sync")
+    assert worker.applied() == Totals(0, 0)
     assert "attribution" not in worker.payments.requests
 
 
@@ -115,7 +118,7 @@ async def test_refund_of_another_product_is_looked_up_once(worker: Worker, payme
 
 
 async def test_unrelated_payments_are_forgotten_in_order(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("donation_card.application.payment_recorder.UNRELATED_PAYMENTS_CACHE", 1)
+    monkeypatch.setattr("donation_card.application.payment_recorder.ATTRIBUTIONS_CACHE", 1)
     worker.payments.other_payments = {"pi_a", "pi_b"}
     for payment in ("pi_a", "pi_b", "pi_b", "pi_a"):
         with pytest.raises(IgnoredEvent):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -59,7 +60,7 @@ async def test_sync_reads_the_overlap_again(worker: Worker) -> None:
 async def test_sync_applies_late_changes(worker: Worker) -> None:
     worker.at_stripe(paid_session(1, site="news.example"))
     await sync(worker)
-    worker.payments.changed = [RefundOrDispute(ObjectKind.REFUND, "re_1", None, "EUR", (0, -5_00))]
+    worker.payments.changed = [RefundOrDispute(ObjectKind.REFUND, "re_1", None, "EUR", 1, -5_00)]
     worker.payments.changed += [paid_session(2, created=1)]
     assert await sync(worker) == Totals(50_00, 2)
 
@@ -143,6 +144,13 @@ async def test_rebuild_reports_progress(worker: Worker) -> None:
     await worker.reconciliation.rebuild(on_progress=seen.append)
     assert seen == [1_000, 2_000, 2_001]
     assert not await worker.store.lease(ACCOUNT, "other")
+
+
+async def test_rebuild_keeps_a_donation_that_stripe_does_not_list_yet(worker: Worker) -> None:
+    """Its webhook was answered before the rebuild. Its event exists already."""
+    await worker.recorder.record(paid_session(1), "webhook")
+    worker.payments.changed = [paid_session(1)]
+    assert await sync(worker) == Totals(25_00, 1)
 
 
 async def test_campaign_that_appears_during_a_rebuild_is_kept(worker: Worker) -> None:
@@ -304,6 +312,72 @@ async def test_unusable_store_ends_the_sync(worker: Worker, monkeypatch: pytest.
     with pytest.raises(TotalsUnavailable):
         await worker.reconciliation.run()
     assert worker.reconciliation.failures == {}
+
+
+@pytest.mark.parametrize("daily", [True, False])
+@pytest.mark.parametrize("after", ["begin_sync", "list_created_since", "promote_rebuild", "advance_cursor"])
+async def test_flush_during_a_sync_is_never_followed_by_a_known_zero(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, after: str, *, daily: bool
+) -> None:
+    worker.at_stripe(paid_session(1), paid_session(2, created=1))
+    await sync(worker)
+    worker.clock.advance(REBUILD_INTERVAL if daily else SYNC_INTERVAL)
+    owner = worker.payments if after.startswith("list") else worker.store
+    original = getattr(owner, after)
+
+    async def then_wipe(*arguments: object) -> object:
+        result = await original(*arguments)
+        worker.store.wipe()
+        return result
+
+    async def wiped_list(created: int) -> AsyncIterator[StripeRecord]:
+        worker.store.wipe()
+        async for record in original(created):
+            yield record
+
+    with monkeypatch.context() as patch, suppress(TotalsUnavailable):
+        patch.setattr(owner, after, wiped_list if owner is worker.payments else then_wipe)
+        await worker.reconciliation.run()
+    worker.at_stripe(new := paid_session(3, created=int(worker.clock.at)))
+    await worker.recorder.record(new, "webhook")
+    assert await worker.store.totals(ACCOUNT, "roof/EUR") in (None, Totals(75_00, 3))
+    await due(worker)
+    assert await worker.store.totals(ACCOUNT, "roof/EUR") == Totals(75_00, 3)
+
+
+async def test_campaign_that_could_not_be_stored_is_never_a_known_zero(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker.campaigns.put(replace(ROOF, id="well"))
+    worker.at_stripe(paid_session(1))
+    with monkeypatch.context() as patch:
+        break_campaign(worker, patch, "roof/EUR", "begin_sync", TotalsUnavailable(reason="ConnectionError"))
+        await worker.reconciliation.run()
+    await worker.recorder.record(paid_session(2), "webhook")
+    assert await worker.store.totals(ACCOUNT, "roof/EUR") is None
+
+
+async def test_campaign_that_appears_during_a_sync_is_synchronised_again(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await due(worker)
+    original = worker.payments.list_created_since
+
+    async def list_created_since(created: int) -> AsyncIterator[StripeRecord]:
+        worker.campaigns.put(replace(ROOF, id="well"))
+        await worker.recorder.record(paid_session(1, campaign="well"), "webhook")
+        async for record in original(created):
+            yield record
+
+    worker.clock.advance(SYNC_INTERVAL)
+    before = await history(worker)
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.payments, "list_created_since", list_created_since)
+        await worker.reconciliation.run()
+    assert await history(worker) == before
+    worker.at_stripe(paid_session(1, campaign="well"))
+    assert await due(worker)
+    assert await worker.store.totals(ACCOUNT, "well/EUR") == Totals(25_00, 1)
 
 
 DAY = 86_400

@@ -7,7 +7,7 @@ All keys of a campaign share one hash slot; docs/architecture.md lists them.
 import hashlib
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,14 +16,14 @@ from donation_card.adapters.redis.keys import CampaignKeys, account_key, fingerp
 from donation_card.application.ports.payments import Account
 from donation_card.application.ports.totals import ApplyResult, Rebuild, RebuildReport, SyncHistory, SyncRun
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, periods_around
-from donation_card.domain.totals import ObjectState, Totals, campaign_of
+from donation_card.domain.totals import ObjectKind, ObjectState, Totals
 from donation_card.errors import TotalsUnavailable
 from donation_card.observability import metrics
 
 TOTALS_TIMEOUT = 1.0
 """Seconds that one operation may take, with the wait for replicas."""
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 
 MAX_ATTEMPTS = 3
 """Attempts at one operation while other workers replace the generations."""
@@ -47,10 +47,10 @@ class RedisTotalsStore:
         keys = CampaignKeys(account, state.campaign)
 
         def call(at: _Generations) -> _Call:
-            hashes = (at.current, _hash(state, at.salt), at.rebuild, _hash(state, at.rebuild_salt))
+            entries = (*_entries(state, at.salt), *_entries(state, at.rebuild_salt))
             return (
                 (keys.meta, *keys.generation(at.current), *keys.generation(at.rebuild)),
-                (state.kind.value, state.site, state.version, *hashes, *state.cumulative_amounts),
+                (*_arguments(state), at.current, at.rebuild, *entries),
             )
 
         reply = await self._run_on_generation("apply_state", keys, call, create=True, wait_for_replicas=True)
@@ -109,11 +109,11 @@ class RedisTotalsStore:
 
     async def sync_history(self, account: Account) -> SyncHistory:
         async with self._redis.within_deadline():
-            found = await self._redis.execute("HMGET", account_key(account), *_HISTORY_FIELDS)
+            *found, registry = await self._redis.execute("HMGET", account_key(account), *_HISTORY_FIELDS, "registry")
         last_sync_at, last_rebuild_at, empty_syncs = (None if text is None else _parse_int(text) for text in found)
-        return SyncHistory(last_sync_at, last_rebuild_at, empty_syncs or 0)
+        return SyncHistory(last_sync_at, last_rebuild_at, empty_syncs or 0, registry or "")
 
-    async def save_sync_history(self, account: Account, history: SyncHistory) -> None:
+    async def save_sync_history(self, account: Account, history: SyncHistory) -> bool:
         values = (history.last_sync_at, history.last_rebuild_at, history.empty_syncs)
         pairs = [
             part
@@ -122,25 +122,32 @@ class RedisTotalsStore:
             for part in (name, value)
         ]
         async with self._redis.within_deadline():
-            await self._redis.execute("HSET", account_key(account), *pairs)
+            reply = await self._redis.eval(_script("save_history"), (account_key(account),), (history.registry, *pairs))
+        return reply[0] == "ok"
 
     async def campaigns(self, account: Account) -> set[str]:
         async with self._redis.within_deadline():
             fields: list[str] = await self._redis.execute("HKEYS", account_key(account))
         return {field.removeprefix("totals:") for field in fields if field.startswith("totals:")}
 
+    async def register_campaigns(self, account: Account, campaigns: Iterable[str]) -> None:
+        async with self._redis.within_deadline():
+            await self._register(account, *campaigns)
+
     async def begin_sync(self, account: Account, campaign: str) -> SyncRun:
         found = await self._read_snapshot(account, campaign, create=True)
         assert found is not None
-        return SyncRun(found.generation, found.cursor)
+        return SyncRun(found.generation, found.cursor, found.updates)
 
-    async def advance_cursor(self, account: Account, campaign: str, run: SyncRun, cursor: int) -> bool:
+    async def advance_cursor(self, account: Account, campaign: str, run: SyncRun, cursor: int) -> int | None:
         keys = CampaignKeys(account, campaign)
         async with self._redis.within_deadline():
-            reply = await self._redis.eval(
-                _script("advance_cursor"), (keys.meta, *keys.generation(run.generation)), (run.generation, cursor)
+            answer, *uncounted = await self._redis.eval(
+                _script("advance_cursor"),
+                (keys.meta, *keys.generation(run.generation)),
+                (run.generation, cursor, run.updates),
             )
-        return reply[0] == "ok"
+        return _parse_int(uncounted[0]) if answer == "ok" else None
 
     async def begin_rebuild(self, account: Account, campaign: str) -> Rebuild:
         keys, rebuild = CampaignKeys(account, campaign), Rebuild(campaign, *_new_generation())
@@ -155,12 +162,12 @@ class RedisTotalsStore:
         return rebuild
 
     async def apply_to_rebuild(self, account: Account, rebuild: Rebuild, state: ObjectState) -> bool:
-        keys, hashed = CampaignKeys(account, rebuild.campaign), _hash(state, rebuild.salt)
+        keys = CampaignKeys(account, rebuild.campaign)
         async with self._redis.within_deadline():
             reply = await self._redis.eval(
                 _script("rebuild_apply"),
                 (keys.meta, *keys.generation(rebuild.generation)),
-                (state.kind.value, state.site, state.version, rebuild.generation, hashed, *state.cumulative_amounts),
+                (*_arguments(state), rebuild.generation, *_entries(state, rebuild.salt)),
             )
         return reply[0] == "ok"
 
@@ -182,12 +189,14 @@ class RedisTotalsStore:
         answer, *report = await self._run_on_generation("rebuild_finish", keys, call)
         if answer == "invalidated":
             return None
-        verdict, *sums = report
+        verdict, uncounted, *sums = report
         after, *before = (
             Totals(_parse_int(raised), _parse_int(payments))
             for raised, payments in zip(sums[::2], sums[1::2], strict=True)
         )
-        return RebuildReport(rebuild.campaign, before[0] if before else None, after, verdict == "mismatch")
+        return RebuildReport(
+            rebuild.campaign, before[0] if before else None, after, verdict == "mismatch", _parse_int(uncounted)
+        )
 
     # ── the server ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -254,7 +263,11 @@ class RedisTotalsStore:
         if known is not None and known is not suspected:
             return known
         # The id is random: docs/decisions/0001-each-generation-has-a-random-name.md
-        proposed, salt, cursor = (*_new_generation(), await self._register_campaign(keys)) if create else ("", "", "")
+        proposed, salt, cursor = ("", "", "")
+        if create:
+            new, last_rebuild_at, last_sync_at = await self._register(keys.account, keys.campaign)
+            proposed, salt = _new_generation()
+            cursor = last_sync_at if new == "1" and last_rebuild_at else ""
         suspect = suspected.current if suspected else ""
         reply = await self._redis.eval(
             _script("ensure_generation"),
@@ -267,13 +280,9 @@ class RedisTotalsStore:
             self._generations_by_campaign[keys] = found
         return found
 
-    async def _register_campaign(self, keys: CampaignKeys) -> str:
-        """Return the cursor from which the total of a new campaign is known, or an empty string if it is unknown."""
-        script, account = _script("register_campaign"), account_key(keys.account)
-        new, last_rebuild_at, last_sync_at = await self._redis.eval(
-            script, (account,), (keys.campaign, campaign_of(keys.campaign))
-        )
-        return last_sync_at if new == "1" and last_rebuild_at else ""
+    async def _register(self, account: Account, *campaigns: str) -> list[str]:
+        arguments = (secrets.token_hex(8), *campaigns)
+        return await self._redis.eval(_script("register_campaigns"), (account_key(account),), arguments)
 
 
 _Call = tuple[Sequence[str], Sequence[Argument]]
@@ -315,12 +324,14 @@ class _Snapshot:
     """A current generation. It has no cursor and no totals if it is not complete or contradicts itself."""
 
     generation: str
+    updates: int
     cursor: int | None = None
     totals: Totals | None = None
 
     @classmethod
-    def from_reply(cls, generation: str, cursor: str = "", *sums: str) -> "_Snapshot":
-        return cls(generation, _parse_int(cursor), Totals(*map(_parse_int, sums))) if cursor else cls(generation)
+    def from_reply(cls, generation: str, updates: str, cursor: str = "", *sums: str) -> "_Snapshot":
+        known = (_parse_int(cursor), Totals(*map(_parse_int, sums))) if cursor else ()
+        return cls(generation, _parse_int(updates), *known)
 
 
 def _parse_int(text: str) -> int:
@@ -330,12 +341,23 @@ def _parse_int(text: str) -> int:
     return int(text)
 
 
-def _hash(state: ObjectState, salt: str) -> bytes:
-    """Return 16 bytes that identify an object in one generation only. Without a salt there is no generation."""
+def _arguments(state: ObjectState) -> tuple[Argument, ...]:
+    return state.kind.value, state.site, state.version, state.amount
+
+
+def _entries(state: ObjectState, salt: str) -> tuple[bytes, bytes]:
+    """Return the keys of the entries of the object and of its payment. Without a salt there is no generation."""
+    return _entry(state.kind, state.object_id, salt), _entry(ObjectKind.PAYMENT, state.payment, salt)
+
+
+def _entry(kind: ObjectKind, object_id: str, salt: str) -> bytes:
+    """Return 28 bytes for one object in one generation: 16 to find its entry, and 12 to hide its content.
+
+    See docs/decisions/0024-amounts-and-versions-in-redis-are-hidden.md.
+    """
     if not salt:
         return b""
-    name = f"{state.kind.value}:{state.object_id}".encode()
-    return hashlib.blake2b(name, key=bytes.fromhex(salt), digest_size=16).digest()
+    return hashlib.blake2b(f"{kind.value}:{object_id}".encode(), key=bytes.fromhex(salt), digest_size=28).digest()
 
 
 def _script(name: str) -> Script:

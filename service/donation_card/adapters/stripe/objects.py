@@ -27,7 +27,7 @@ from donation_card.domain.totals import (
     ObjectKind,
     ObjectState,
     dispute,
-    dispute_changes,
+    dispute_taken,
     refund,
 )
 from donation_card.errors import IgnoredEvent, Invalid
@@ -109,12 +109,12 @@ def create_params(order: CheckoutOrder) -> Any:
     }
 
 
-def parse_object(kind: str, data: Any) -> StripeRecord:
-    """Parse an object of a kind that `HANDLED_EVENTS` names."""
-    return _PARSERS[kind](data)
+def parse_object(kind: str, data: Any, as_of: object = 0) -> StripeRecord:
+    """Parse an object of a kind that `HANDLED_EVENTS` names, as Stripe reported it at `as_of` (UTC seconds)."""
+    return _PARSERS[kind](data, as_of if type(as_of) is int else 0)
 
 
-def parse_or_skip(kind: str, data: Any, within: object = None) -> StripeRecord | None:
+def parse_or_skip(kind: str, data: Any, as_of: object = 0, within: object = None) -> StripeRecord | None:
     """Parse an object of a list. Log an unreadable one and return None, so that all others are still counted.
 
     `within` is the id of the event that contains the object, for the log.
@@ -122,7 +122,7 @@ def parse_or_skip(kind: str, data: Any, within: object = None) -> StripeRecord |
     try:
         if kind not in _PARSERS:
             raise Invalid("event_malformed")
-        return parse_object(kind, data)
+        return parse_object(kind, data, as_of)
     except (Invalid, IgnoredEvent) as error:
         reason = error.code if isinstance(error, IgnoredEvent) else "object_unreadable"
         name = data.get("id") if isinstance(data, dict) else within
@@ -131,7 +131,7 @@ def parse_or_skip(kind: str, data: Any, within: object = None) -> StripeRecord |
         return None
 
 
-def parse_session(data: Any, *, replayed: bool = False) -> CheckoutSession:
+def parse_session(data: Any, as_of: int = 0, *, replayed: bool = False) -> CheckoutSession:
     """Parse https://docs.stripe.com/api/checkout/sessions/object.
 
     Read nothing but the metadata of a session of another product: it can have any amount, status and currency. Raise
@@ -164,6 +164,7 @@ def parse_session(data: Any, *, replayed: bool = False) -> CheckoutSession:
             charge_country=parse_charge_country(data.get("payment_intent")),
             received=received,
             unknown_status=None if status else f"{data.get('status')} {data.get('payment_status')}"[:80],
+            as_of=as_of,
         )
 
 
@@ -177,6 +178,8 @@ def _amount_received(session: Any) -> int | None:
 
 
 def _session_of_another_product(data: Any) -> CheckoutSession:
+    payment = data.get("payment_intent")
+    payment = payment.get("id") if isinstance(payment, dict) else payment
     return CheckoutSession(
         id=_require_id(data),
         status=SessionStatus.PROCESSING,
@@ -184,7 +187,7 @@ def _session_of_another_product(data: Any) -> CheckoutSession:
         campaign=None,
         site="other",
         attempt_id=None,
-        payment_intent=None,
+        payment_intent=payment if isinstance(payment, str) else None,
         created=0,
         expires_at=0,
     )
@@ -208,20 +211,20 @@ def _text_at(value: Any, path: tuple[str, ...]) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def parse_refund(data: Any) -> RefundOrDispute:
+def parse_refund(data: Any, as_of: int = 0) -> RefundOrDispute:
     """Parse https://docs.stripe.com/api/refunds/object."""
     with _malformed_object():
-        if data.get("payment_intent") is None:
+        if (payment := _parse_id(data.get("payment_intent"))) is None:
             return _reversal_of_another_product(ObjectKind.REFUND, data)
         amount, status = _parse_amount(data["amount"]), data.get("status")
-        parsed = _refund_or_dispute(data, refund("-", _require_id(data), amount, status))
+        parsed = _refund_or_dispute(data, refund("-", _require_id(data), payment, amount, status, as_of=as_of))
         return parsed if status in REFUND_STATUSES else replace(parsed, unknown_status=str(status)[:40])
 
 
-def parse_dispute(data: Any) -> RefundOrDispute:
+def parse_dispute(data: Any, as_of: int = 0) -> RefundOrDispute:
     """Parse https://docs.stripe.com/api/disputes/object. Its balance transactions count, whatever its status is."""
     with _malformed_object():
-        if data.get("payment_intent") is None:
+        if (payment := _parse_id(data.get("payment_intent"))) is None:
             return _reversal_of_another_product(ObjectKind.DISPUTE, data)
         transactions = [
             BalanceTransaction(
@@ -232,9 +235,9 @@ def parse_dispute(data: Any) -> RefundOrDispute:
             )
             for each in _parse_list(data["balance_transactions"])
         ]
-        disputed = _parse_amount(data["amount"])
-        balance_changes = dispute_changes(disputed, data["currency"], transactions)
-        return _refund_or_dispute(data, dispute("-", _require_id(data), balance_changes))
+        taken = dispute_taken(_parse_amount(data["amount"]), data["currency"], transactions)
+        state = dispute("-", _require_id(data), payment, taken, len(transactions), as_of=as_of)
+        return _refund_or_dispute(data, state)
 
 
 def parse_declined(data: Any) -> PaymentDeclined:
@@ -245,20 +248,11 @@ def parse_declined(data: Any) -> PaymentDeclined:
         return PaymentDeclined()
 
 
-def parse_payment_of_session(data: Any) -> dict[str, Attribution | None]:
-    """Return the payment of a listed session with its attribution, unless the payment says it itself."""
-    payment = data.get("payment_intent")
-    if not isinstance(payment, dict) or parse_attribution(payment) or not isinstance(payment.get("id"), str):
-        return {}
-    return {payment["id"]: parse_attribution(data)}
-
-
-def attributed(record: RefundOrDispute, listed: dict[str, Attribution | None]) -> RefundOrDispute:
-    """Complete a refund or dispute with what the sessions of the same listing say, so that Stripe is not asked."""
-    if record.attribution or record.payment_intent not in listed:
-        return record
-    attribution = listed[record.payment_intent]
-    return replace(record, attribution=attribution) if attribution else replace(record, payment_intent=None)
+def attributed(record: RefundOrDispute, session: CheckoutSession) -> RefundOrDispute:
+    """Complete a refund or dispute with what the session of its payment says, so that Stripe is not asked."""
+    if session.campaign is None:
+        return replace(record, payment_intent=None)
+    return replace(record, attribution=Attribution(session.campaign, session.site))
 
 
 def parse_attribution(data: Any) -> Attribution | None:
@@ -275,7 +269,7 @@ _COMPLETE = {
 }
 _INCOMPLETE = {"open": SessionStatus.OPEN, "expired": SessionStatus.EXPIRED}
 
-_PARSERS: dict[str, Callable[[Any], StripeRecord]] = {
+_PARSERS: dict[str, Callable[[Any, int], StripeRecord]] = {
     "session": parse_session,
     "refund": parse_refund,
     "dispute": parse_dispute,
@@ -292,17 +286,12 @@ def _malformed_object() -> Iterator[None]:
 
 def _reversal_of_another_product(kind: ObjectKind, data: Any) -> RefundOrDispute:
     """Read nothing of a refund or dispute without a PaymentIntent. Every payment of a checkout session has one."""
-    return RefundOrDispute(kind, str(data.get("id")), None, str(data.get("currency")).upper(), (0,))
+    return RefundOrDispute(kind, str(data.get("id")), None, str(data.get("currency")).upper(), version=0, amount=0)
 
 
 def _refund_or_dispute(data: Any, state: ObjectState) -> RefundOrDispute:
     return RefundOrDispute(
-        state.kind,
-        state.object_id,
-        _parse_id(data.get("payment_intent")),
-        data["currency"].upper(),
-        state.cumulative_amounts,
-        parse_attribution(data["payment_intent"]) if isinstance(data.get("payment_intent"), dict) else None,
+        state.kind, state.object_id, state.payment, data["currency"].upper(), state.version, state.amount
     )
 
 

@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import json
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from stripe import StripeObject
@@ -28,7 +30,6 @@ from donation_card.adapters.stripe.objects import (
     parse_declined,
     parse_object,
     parse_or_skip,
-    parse_payment_of_session,
     parse_session,
 )
 from donation_card.application.ports.payments import (
@@ -49,6 +50,9 @@ _LOOKUP_TIMEOUT = 3.0
 
 _LISTING_DELAY = 600
 """Seconds after which Stripe lists the session of a payment. A payment that is older has no session."""
+
+
+_List = Callable[[Any], Awaitable[Any]]
 
 
 def _to_dict(found: Any) -> dict[str, Any] | None:
@@ -76,9 +80,10 @@ class StripePayments:
         *,
         api_base: str | None = None,
         account_id: str | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """`account_id`: the account of the key. Without it the account is read, which needs a right of its own."""
-        self._account_id = account_id
+        self._account_id, self._now = account_id, now
         self._livemode = "_live_" in secret_key
         self.key_fingerprint = hashlib.sha256(b"donation-card:" + secret_key.encode()).hexdigest()[:32]
         self._webhook_secrets = tuple(webhook_secrets)
@@ -124,56 +129,65 @@ class StripePayments:
         v1 = self._client.v1
         try:
             async with asyncio.timeout(_LOOKUP_TIMEOUT):
-                found = await call(v1.payment_intents.retrieve_async(payment_intent, options=no_retry))
-                if attribution := parse_attribution(found.to_dict()):
-                    return attribution
-                # the payment of a Payment Link from the dashboard has no metadata, but its session does
                 page = await call(
                     v1.checkout.sessions.list_async({"payment_intent": payment_intent, "limit": 1}, options=no_retry)
                 )
+                async with mapped_parse_errors():
+                    if page.data:
+                        return parse_attribution(page.data[0].to_dict())
+                found = await call(v1.payment_intents.retrieve_async(payment_intent, options=no_retry))
         except NotFound as error:
             raise PaymentUnknown(reason="not_found") from error
         except TimeoutError as error:
             raise PaymentsUnavailable(reason="TimeoutError") from error
         async with mapped_parse_errors():
-            if page.data:
-                return parse_attribution(page.data[0].to_dict())
-            if found.created > time.time() - _LISTING_DELAY:
+            if found.created > self._now() - _LISTING_DELAY:
                 raise PaymentUnknown(reason="not_listed")
             return None
 
     async def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
         v1, filter_by = self._client.v1, {"created": {"gte": created}, "limit": 100}
-        # The metadata and the captured amount of a payment, without a request for each.
-        with_payment = filter_by | {"expand": ["data.payment_intent"]}
-        # A sync reads the country of the bank. A rebuild lists every session and does not.
-        with_charge = filter_by | {"expand": ["data.payment_intent.latest_charge"]} if created else with_payment
-        # An open or expired session is no money. An account that was tested by card thieves has thousands of them.
-        complete = with_charge | {"status": "complete"}
-        lists: list[tuple[str, Callable[[Any], Awaitable[Any]], Any]] = [
-            ("session", v1.checkout.sessions.list_async, complete),
-            ("refund", v1.refunds.list_async, with_payment),
-            ("dispute", v1.disputes.list_async, with_payment),
-        ]
-        listed: dict[str, Attribution | None] = {}
-        incomplete: ListIncomplete | None = None
-        for kind, list_async, params in lists:
-            try:
-                async for found in iterate_pages(list_async(params)):
-                    fields = _to_dict(found)
-                    if (record := parse_or_skip(kind, fields)) is None or fields is None:
-                        continue
-                    if isinstance(record, RefundOrDispute):
-                        yield attributed(record, listed)
-                        continue
-                    listed |= parse_payment_of_session(fields)
+        # The captured amount of a payment, without a request for each. A sync also reads the country of the bank; a
+        # rebuild lists every session and does not. An open or expired session is no money. An account that was tested
+        # by card thieves has thousands of them.
+        expanded = "data.payment_intent.latest_charge" if created else "data.payment_intent"
+        complete = filter_by | {"expand": [expanded], "status": "complete"}
+        incomplete: list[ListIncomplete] = []
+        # There are few reversals, so they are kept until their sessions come.
+        reversals: defaultdict[str, list[RefundOrDispute]] = defaultdict(list)
+        reversal_lists: tuple[tuple[str, _List], ...] = (
+            ("refund", v1.refunds.list_async),
+            ("dispute", v1.disputes.list_async),
+        )
+        for kind, list_async in reversal_lists:
+            async for record in self._list(kind, list_async, filter_by, incomplete):
+                if isinstance(record, RefundOrDispute) and record.payment_intent:
+                    reversals[record.payment_intent].append(record)
+                else:
                     yield record
-            except ListIncomplete as error:
-                log.error(LogEvent.LIST_INCOMPLETE, kind=kind, reason=str(error))
-                metrics.not_counted.labels("list_incomplete").inc()
-                incomplete = error
+        async for record in self._list("session", v1.checkout.sessions.list_async, complete, incomplete):
+            yield record
+            if isinstance(record, CheckoutSession) and record.payment_intent:
+                for reversal in reversals.pop(record.payment_intent, ()):
+                    yield attributed(reversal, record)
+        for reversal in chain.from_iterable(reversals.values()):
+            yield reversal
         if incomplete:
-            raise incomplete
+            raise incomplete[0]
+
+    async def _list(
+        self, kind: str, list_async: "_List", params: Any, incomplete: list[ListIncomplete]
+    ) -> AsyncIterator[StripeRecord]:
+        """List objects. Add a ListIncomplete to `incomplete` instead of raising it, so that all else is read."""
+        as_of = int(self._now())
+        try:
+            async for found in iterate_pages(list_async(params)):
+                if (record := parse_or_skip(kind, _to_dict(found), as_of)) is not None:
+                    yield record
+        except ListIncomplete as error:
+            log.error(LogEvent.LIST_INCOMPLETE, kind=kind, reason=str(error))
+            metrics.not_counted.labels("list_incomplete").inc()
+            incomplete.append(error)
 
     async def list_changed_since(self, changed: int) -> AsyncIterator[StripeRecord]:
         params: Any = {"created": {"gte": changed}, "types": LISTED_EVENTS, "limit": 100}
@@ -182,7 +196,8 @@ class StripePayments:
             kind = HANDLED_EVENTS.get(str(fields.get("type")), "event")
             data = fields.get("data")
             subject = data.get("object") if isinstance(data, dict) else None
-            if (record := parse_or_skip(kind, subject, within=fields.get("id"))) is not None:
+            record = parse_or_skip(kind, subject, fields.get("created"), within=fields.get("id"))
+            if record is not None:
                 yield record
 
     def parse_event(
@@ -204,7 +219,7 @@ class StripePayments:
             raise IgnoredEvent("other_account")
         data = event.get("data")
         subject = data.get("object") if isinstance(data, dict) else None
-        return parse_object(kind, subject) if kind else parse_declined(subject)
+        return parse_object(kind, subject, event.get("created")) if kind else parse_declined(subject)
 
     async def close(self) -> None:
         await self._http.close_async()  # type: ignore[no-untyped-call]

@@ -95,6 +95,8 @@ class CheckoutSession:
     """Minor units that were captured, which can be a part of the amount. None if the report does not contain it."""
     unknown_status: str | None = None
     """Both statuses, if this release does not know them together. It is not known to be money, so nothing counts."""
+    as_of: int = 0
+    """UTC seconds at which Stripe reported it, if that can matter."""
 
     @property
     def object_state(self) -> ObjectState | None:
@@ -102,11 +104,9 @@ class CheckoutSession:
         if self.status is not SessionStatus.PAID or not (self.campaign and self.payment_intent and self.amount):
             return None
         return payment(
-            totals_name(self.campaign, self.amount.currency),
-            self.payment_intent,
-            self.amount.amount,
-            paid=True,
+            *(totals_name(self.campaign, self.amount.currency), self.payment_intent, self.amount.amount),
             received=self.received,
+            as_of=self.as_of,
             site=self.site,
         )
 
@@ -133,15 +133,16 @@ class Attribution:
 class RefundOrDispute:
     """A refund or a dispute as Stripe reported it last.
 
-    `cumulative_amounts` as in `domain.totals.ObjectState`, in minor units of `currency`. `attribution` is None if the
-    report does not contain it.
+    `version` and `amount` as in `domain.totals.ObjectState`, in minor units of `currency`. `attribution` is that of the
+    payment, or None if the report does not contain it.
     """
 
     kind: ObjectKind
     id: str
     payment_intent: str | None
     currency: str
-    cumulative_amounts: tuple[int, ...]
+    version: int
+    amount: int
     attribution: Attribution | None = None
     unknown_status: str | None = None
     """The status of a refund, if this release does not know it. The refund reduces the total all the same."""
@@ -173,14 +174,18 @@ class Payments(Protocol):
         """Expire an open session. Return a session that is already paid or expired unchanged."""
 
     async def attribution(self, payment_intent: str) -> Attribution | None:
-        """Read the metadata of the payment, else of its session. Return None if it is not our donation.
+        """Read the metadata of the payment's session. Return None if it is not our donation.
 
-        Raise PaymentUnknown if Stripe does not know the payment, or may not list its session yet. Try once, for at most
-        3 s.
+        The service wrote that metadata, and the payment counts by it. People edit the metadata of the payment itself in
+        Stripe's dashboard. Raise PaymentUnknown if Stripe does not know the payment, or may not list its session yet.
+        Try once, for at most 3 s.
         """
 
     def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
-        """List every complete session, refund and dispute created at or after `created` (UTC seconds), in any order."""
+        """List every complete session, refund and dispute created at or after `created` (UTC seconds), in any order.
+
+        A refund or dispute whose session is in the list has the attribution of that session.
+        """
 
     def list_changed_since(self, changed: int) -> AsyncIterator[StripeRecord]:
         """List objects that changed since `changed`, as far as Stripe has events about them.

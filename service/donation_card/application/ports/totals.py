@@ -1,6 +1,7 @@
 """The port to the stored totals, and the values that it exchanges with the use cases."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
@@ -11,7 +12,7 @@ from donation_card.domain.totals import ObjectState, Totals
 
 
 class ApplyResult(Enum):
-    """`UNCHANGED` means that this version of the object or a later one was applied before."""
+    """`UNCHANGED` means that no total depends on the state: this version or a later one was applied before."""
 
     APPLIED = "applied"
     UNCHANGED = "unchanged"
@@ -22,11 +23,13 @@ class SyncRun:
     """One incremental sync of a campaign: the generation that it updates, and its start.
 
     `since` is the time (UTC seconds) at which the last complete sync began. None means that the totals are unknown: the
-    generation was never built, lost data or contradicts itself. Then only a full rebuild helps.
+    generation was never built, lost data or contradicts itself. Then only a full rebuild helps. `updates` were applied
+    before this run.
     """
 
     generation: str
     since: int | None
+    updates: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +46,27 @@ class RebuildReport:
     """The result of a full rebuild.
 
     `before` is None if the totals were unknown. `mismatch` is true if complete totals differed from Stripe, even for
-    one site only.
+    one site only. `uncounted` is the number of payments that Stripe lists as reversed, but not as paid.
     """
 
     campaign: str
     before: Totals | None
     after: Totals
     mismatch: bool
+    uncounted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class SyncHistory:
-    """The start of the last complete sync and rebuild (UTC seconds, None: never), and the syncs without news since."""
+    """The start of the last complete sync and rebuild (UTC seconds, None: never), and the syncs without news since.
+
+    `registry` changes whenever a campaign is stored for the first time. Without a campaign it is empty.
+    """
 
     last_sync_at: int | None = None
     last_rebuild_at: int | None = None
     empty_syncs: int = 0
+    registry: str = field(default="", compare=False)
 
 
 class TotalsStore(Protocol):
@@ -68,7 +76,10 @@ class TotalsStore(Protocol):
     """
 
     async def apply(self, account: Account, state: ObjectState) -> ApplyResult:
-        """Apply one object state and return after it is stored. Applying it again changes nothing."""
+        """Apply one object state and return after it is stored. Applying it again changes nothing.
+
+        A refund or dispute waits while its payment does not count, and counts from the moment its payment does.
+        """
 
     async def publish_if_due(
         self,
@@ -103,18 +114,27 @@ class TotalsStore(Protocol):
 
     async def sync_history(self, account: Account) -> SyncHistory: ...
 
-    async def save_sync_history(self, account: Account, history: SyncHistory) -> None: ...
+    async def save_sync_history(self, account: Account, history: SyncHistory) -> bool:
+        """Store the history of a sync. Return False and store nothing if another `registry` is stored.
+
+        A campaign that is stored for the first time after a rebuild starts at zero. So the history must not enter an
+        account that lost its campaigns.
+        """
 
     async def campaigns(self, account: Account) -> set[str]:
         """Return the name of all totals that were ever stored, also in another currency than the file has now."""
 
+    async def register_campaigns(self, account: Account, campaigns: Iterable[str]) -> None:
+        """Store that these campaigns exist. Their totals are unknown until they have a generation."""
+
     async def begin_sync(self, account: Account, campaign: str) -> SyncRun:
         """Begin a sync. Call it before the first request to Stripe: `advance_cursor` then notices a lost generation."""
 
-    async def advance_cursor(self, account: Account, campaign: str, run: SyncRun, cursor: int) -> bool:
+    async def advance_cursor(self, account: Account, campaign: str, run: SyncRun, cursor: int) -> int | None:
         """Store that the generation is complete up to `cursor`, the start of a complete sync.
 
-        Return False and store nothing if the generation of the sync no longer exists.
+        Return the number of payments that were reversed before this run began and still do not count. Return None and
+        store nothing if the generation of the sync no longer exists.
         """
 
     async def begin_rebuild(self, account: Account, campaign: str) -> Rebuild:

@@ -40,13 +40,14 @@ AT_ONCE = 40
 
 def truth(dice: Random) -> list[list[ObjectState]]:
     """A few objects at Stripe, each with the states it went through."""
-    objects = [[payment("roof", "pi_1", dice.randint(1, 99_00), paid=True, site=dice.choice(["a.example", "other"]))]]
+    objects = [[payment("roof", "pi_1", dice.randint(1, 99_00), site=dice.choice(["a.example", "other"]))]]
     if dice.random() < 0.6:
         statuses = dice.choice([["pending"], ["pending", "failed"], ["succeeded"], ["succeeded", "failed"]])
-        objects.append([refund("roof", "re_1", 7, status) for status in statuses])
+        objects.append([refund("roof", "re_1", "pi_1", 7, status) for status in statuses])
     if dice.random() < 0.6:
-        moves = [-50, 50, -50][: dice.randint(1, 3)]
-        objects.append([dispute("roof", "dp_1", moves[:seen]) for seen in range(1, len(moves) + 1)])
+        taken = [50, 0, 50][: dice.randint(1, 3)]
+        states = [dispute("roof", "dp_1", "pi_1", each, seen) for seen, each in enumerate(taken, 1)]
+        objects.append(states)
     return objects
 
 

@@ -34,7 +34,7 @@ LAST_WEEK = datetime.now(UTC) - timedelta(days=7)
 
 
 def gift(number: int, amount: int = 50_00) -> ObjectState:
-    return payment("roof", f"pi_{number}", amount, paid=True)
+    return payment("roof", f"pi_{number}", amount)
 
 
 async def roll(
@@ -73,7 +73,8 @@ def test_scheduled_publication_equals_the_domain_rule(
         now = datetime.now(UTC) - timedelta(days=60)
         for objects, hours, offline, ended in story:
             for paid, number, amount in objects:
-                states.append(gift(number, amount) if paid else refund("roof", f"re_{number}", amount, "pending"))
+                reversal = refund("roof", f"re_{number}", f"pi_{number}", amount, "pending")
+                states.append(gift(number, amount) if paid else reversal)
                 await store.apply(account, states[-1])
             now += timedelta(hours=hours)
             epoch = periods_around(rule, now)[-1]
@@ -97,7 +98,8 @@ def test_immediate_publication_equals_the_domain_rule(connect: Connect, story: l
         states: list[ObjectState] = []
         expected: PublishedTotal | None = None
         for number, (amount, offline) in enumerate(story):
-            states.append(gift(number, amount) if amount > 0 else refund("roof", f"re_{number}", -amount, "pending"))
+            reversal = refund("roof", f"re_{number}", f"pi_{number // 2}", abs(amount), "pending")
+            states.append(gift(number, amount) if amount > 0 else reversal)
             await store.apply(account, states[-1])
             found = await roll(store, account, LIVE, offline=offline)
             assert found is not None

@@ -78,8 +78,11 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.mark.parametrize("ours", [True, False])
-def test_reversal_is_attributed_by_the_sessions_of_the_same_listing(provider: Provider, *, ours: bool) -> None:
-    expanded = {"id": "pi_1", "object": "payment_intent", "metadata": {}, "currency": "eur", "amount_received": 2500}
+@pytest.mark.parametrize("metadata", [{}, {"campaign": "bells", "site": "b.example"}])
+def test_reversal_is_attributed_by_the_sessions_of_the_same_listing(
+    provider: Provider, metadata: dict[str, str], *, ours: bool
+) -> None:
+    expanded = {"id": "pi_1", "object": "payment_intent", "metadata": metadata, "currency": "eur", "amount_received": 5}
     session = SESSION | {"payment_intent": expanded, "metadata": SESSION["metadata"] if ours else {"order": "7"}}
     provider.stripe.pages = {
         SESSIONS: [([session], False)],
@@ -96,6 +99,7 @@ def test_reversal_is_attributed_by_the_sessions_of_the_same_listing(provider: Pr
     assert (refund.attribution, refund.payment_intent) == expected
     assert isinstance(dispute, RefundOrDispute)
     assert (dispute.attribution, dispute.payment_intent) == (None, "pi_elsewhere")
+    assert "payment_intents" not in "".join(provider.stripe.requests)
 
 
 @pytest.mark.parametrize(
@@ -109,11 +113,12 @@ def test_reversal_is_attributed_by_the_sessions_of_the_same_listing(provider: Pr
         (5, [SESSION | {"metadata": {}}], None),
     ],
 )
-def test_payment_without_metadata_is_unknown_until_its_session_must_be_listed(
+def test_payment_without_a_session_is_unknown_until_it_must_be_listed(
     provider: Provider, age: int | None, sessions: list[Any], expected: Any
 ) -> None:
     if age is not None:
-        payment = {"id": "pi_1", "object": "payment_intent", "metadata": {}, "created": int(time.time()) - age}
+        metadata = {"campaign": "bells"}  # of the dashboard, or of somebody who uses PaymentIntents
+        payment = {"id": "pi_1", "object": "payment_intent", "metadata": metadata, "created": int(time.time()) - age}
         provider.stripe.objects = {"/v1/payment_intents/pi_1": payment}
     provider.stripe.pages = {SESSIONS: [(sessions, False)]}
     lookup = provider.payments.attribution("pi_1")

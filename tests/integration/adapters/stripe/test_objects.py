@@ -22,6 +22,7 @@ from donation_card.application.ports.payments import (
     UiMode,
 )
 from donation_card.domain.money import MAX_MINOR_UNITS, Money
+from donation_card.domain.totals import version
 from donation_card.errors import IgnoredEvent, Invalid
 from donation_card.settings import STRIPE_ORIGINS
 from hypothesis import given, strategies as st
@@ -105,7 +106,18 @@ def test_only_a_dispute_reversal_gives_back(category: str | None, taken: int) ->
     for transactions in ([withdrawn, later], [later, withdrawn]):
         found = told(event("charge.dispute.updated", DISPUTE | {"balance_transactions": transactions}))
         assert isinstance(found, RefundOrDispute)
-        assert found.cumulative_amounts == (0, -500, -taken)
+        assert (found.amount, found.version) == (-taken, version(2, 0))
+
+
+@pytest.mark.parametrize(
+    ("created", "as_of"), [(1_800_000_000, 1_800_000_000), (None, 0), ("1", 0), (True, 0), (1.5, 0)]
+)
+def test_version_grows_with_the_time_of_the_event(created: Any, as_of: int) -> None:
+    for kind, thing in (("refund.updated", REFUND), ("charge.dispute.updated", DISPUTE)):
+        body = json.dumps(json.loads(event(kind, thing)) | {"created": created}).encode()
+        found = told(body)
+        assert isinstance(found, RefundOrDispute)
+        assert found.version == version(1, as_of)
 
 
 STRANGE: list[dict[str, Any]] = [
@@ -142,22 +154,22 @@ def test_negative_amount_of_a_session_is_refused(amount: int, payment_status: st
 
 
 @pytest.mark.parametrize(
-    ("payment_intent", "amounts"),
+    ("payment_intent", "counted"),
     [
-        ({"amount_received": 1500, "currency": "eur"}, (0, 2500, 1500)),
-        ({"amount_received": 2500, "currency": "eur"}, (0, 2500)),
+        ({"amount_received": 1500, "currency": "eur"}, 1500),
+        ({"amount_received": 2500, "currency": "eur"}, 2500),
         ({"amount_received": 0, "currency": "eur"}, None),
-        ({"amount_received": 1500, "currency": "usd"}, (0, 2500)),
-        ({"amount_received": None, "currency": "eur"}, (0, 2500)),
-        ({"currency": "eur"}, (0, 2500)),
-        ({}, (0, 2500)),
+        ({"amount_received": 1500, "currency": "usd"}, 2500),
+        ({"amount_received": None, "currency": "eur"}, 2500),
+        ({"currency": "eur"}, 2500),
+        ({}, 2500),
     ],
 )
-def test_partial_capture_counts_what_was_received(payment_intent: Any, amounts: tuple[int, ...] | None) -> None:
+def test_partial_capture_counts_what_was_received(payment_intent: Any, counted: int | None) -> None:
     expanded = {"id": "pi_1", "object": "payment_intent"} | payment_intent
     found = told(event("checkout.session.completed", SESSION | {"payment_intent": expanded}))
     assert isinstance(found, CheckoutSession)
-    assert (found.object_state and found.object_state.cumulative_amounts) == amounts
+    assert (found.object_state and found.object_state.amount) == counted
 
 
 @pytest.mark.parametrize(
@@ -182,7 +194,7 @@ def test_session_without_a_payment_or_amount_is_incomplete(change: dict[str, Any
 def test_reversal_without_a_payment_intent_has_any_shape(kind: str) -> None:
     found = told(event(kind, {"id": "x_1", "object": "x", "payment_intent": None, "amount": None, "currency": "xdr"}))
     assert isinstance(found, RefundOrDispute)
-    assert (found.payment_intent, found.cumulative_amounts) == (None, (0,))
+    assert (found.payment_intent, found.version, found.amount) == (None, 0, 0)
 
 
 @pytest.mark.parametrize("status", ["complete", "open", "expired", None, "archived", 5])
@@ -202,7 +214,7 @@ def test_only_a_status_known_to_be_money_counts(status: Any, payment_status: Any
 def test_refund_with_an_unknown_status_is_subtracted(status: Any, unknown: str | None) -> None:
     found = told(event("refund.updated", REFUND | {"status": status}))
     assert isinstance(found, RefundOrDispute)
-    assert (found.cumulative_amounts, found.unknown_status) == ((0, -500), unknown)
+    assert (found.version, found.amount, found.unknown_status) == (version(1, 0), -500, unknown)
 
 
 anything = st.recursive(
@@ -231,11 +243,12 @@ def test_field_of_any_type_never_yields_a_wrong_amount(kind: str, data: st.DataO
     if found is None:
         return
     if isinstance(found, CheckoutSession):
-        amounts = found.object_state.cumulative_amounts if found.object_state else (0,)
+        amount = found.object_state.amount if found.object_state else 0
     else:
-        amounts = found.cumulative_amounts
-    assert all(type(amount) is int and abs(amount) <= MAX_MINOR_UNITS for amount in amounts)
-    if amounts[-1] and not isinstance(found, CheckoutSession):
+        amount = found.amount
+    assert type(amount) is int
+    assert abs(amount) <= MAX_MINOR_UNITS
+    if amount and not isinstance(found, CheckoutSession):
         assert isinstance(thing["amount"], int)
 
 

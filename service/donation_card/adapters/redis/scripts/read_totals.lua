@@ -4,8 +4,8 @@
 -- ARGV     current id, or '' if the worker knows none
 -- Returns  {stale_generation}  the current generation is another one
 --          {missing}           there is no generation, or it lost a key
---          {ok, current id}    the totals contradict themselves
---          {ok, current id, cursor or '', raised, payments}
+--          {ok, current id, updates}  the totals contradict themselves
+--          {ok, current id, updates, cursor or '', raised, payments}
 
 local current = redis.call('HGET', KEYS[1], 'current') or ''
 if current ~= ARGV[1] then
@@ -14,9 +14,10 @@ end
 if current == '' or redis.call('EXISTS', KEYS[2], KEYS[3]) < 2 then
   return {'missing'}
 end
+local updates = redis.call('HGET', KEYS[1], 'updates') or '0'
 local sums = read_totals(KEYS[2], KEYS[3])
 if not sums then
-  return {'ok', current}
+  return {'ok', current, updates}
 end
 local cursor = redis.call('HGET', KEYS[1], 'cursor:' .. current) or ''
-return {'ok', current, cursor, string.format('%.0f', sums.raised), string.format('%.0f', sums.payments)}
+return {'ok', current, updates, cursor, string.format('%.0f', sums.raised), string.format('%.0f', sums.payments)}

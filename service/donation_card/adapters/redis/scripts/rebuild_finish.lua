@@ -4,10 +4,10 @@
 -- ARGV     current id · rebuild id · cursor of the promoted generation (UTC seconds), or '' to discard the rebuild
 -- Returns  {stale_generation}  the current generation is another one
 --          {invalidated}       another rebuild began, or this one lost a key
---          {ok, verdict, raised and payments after, raised and payments before}
+--          {ok, verdict, uncounted, raised and payments after, raised and payments before}
 --
--- The verdict is `match`, `mismatch`, or `unknown` if the current generation was not complete. The last two values are
--- missing where they cannot be read.
+-- The verdict is `match`, `mismatch`, or `unknown` if the current generation was not complete. `uncounted` is the number
+-- of payments that Stripe lists as reversed, but not as paid. The last two values are missing where they cannot be read.
 
 -- A site whose sums are zero may be missing.
 local function is_subset(one, other)
@@ -27,11 +27,15 @@ end
 if meta[1] ~= ARGV[1] then
   return {'stale_generation'}
 end
-local after = meta[2] == ARGV[2] and read_totals(KEYS[4], KEYS[5])
-if not after then
+local after, waiting = read_totals(KEYS[4], KEYS[5])
+if meta[2] ~= ARGV[2] or not after then
   return {'invalidated'}
 end
-local reply = {'ok', 'unknown', string.format('%.0f', after.raised), string.format('%.0f', after.payments)}
+local uncounted = 0
+for _, since in ipairs(waiting) do -- rebuild_apply writes 0; a reversal that came as a webhook meanwhile may be early
+  uncounted = uncounted + (since == 0 and 1 or 0)
+end
+local reply = {'ok', 'unknown', tostring(uncounted), string.format('%.0f', after.raised), string.format('%.0f', after.payments)}
 if redis.call('HEXISTS', KEYS[1], 'cursor:' .. ARGV[1]) == 1 then
   local before = read_totals(KEYS[2], KEYS[3])
   reply[2] = before and is_subset(before, after) and is_subset(after, before) and 'match' or 'mismatch'
