@@ -20,7 +20,7 @@ help:
 	@echo "make check           check format, lint, types, import order, lock files and deploy files"
 	@echo "make check-deploy    check the deploy files only"
 	@echo "make bench           measure the speed, as ratios"
-	@echo "make stress          run the long tests: killed processes, fuzzing, mutants, card testing"
+	@echo "make stress          run the long tests: killed processes, random orders, fuzzing, mutants, card testing"
 	@echo "make live-check      prove the product at Stripe, step by step; needs a Stripe test key"
 	@echo "make screenshots     make the pictures in docs/images again"
 	@echo "make format          rewrite the format of the code"

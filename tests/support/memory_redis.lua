@@ -39,12 +39,12 @@ function commands.HMGET(key, ...)
 end
 
 function commands.HGETALL(key)
-  local pairs_of = {}
-  for _, name in ipairs(fields_of(key)) do
-    pairs_of[#pairs_of + 1] = name
-    pairs_of[#pairs_of + 1] = hash(key)[name]
+  local flat, length = {}, 0
+  for name, value in pairs(hash(key) or {}) do
+    flat[length + 1], flat[length + 2] = name, value
+    length = length + 2
   end
-  return pairs_of
+  return flat
 end
 
 function commands.HKEYS(key)
@@ -60,7 +60,11 @@ function commands.HVALS(key)
 end
 
 function commands.HLEN(key)
-  return #fields_of(key)
+  local length = 0
+  for _ in pairs(hash(key) or {}) do
+    length = length + 1
+  end
+  return length
 end
 
 function commands.HEXISTS(key, field)
@@ -215,14 +219,9 @@ return {
   end,
   eval = function(given, now, script, number_of_keys, ...)
     server, given.now = given, now
-    local keys, args = {}, {}
-    for index = 1, select('#', ...) do
-      local value = select(index, ...)
-      if index <= number_of_keys then
-        keys[index] = value
-      else
-        args[index - number_of_keys] = value
-      end
+    local args, keys = {...}, {}
+    for index = 1, number_of_keys do
+      keys[index] = table.remove(args, 1)
     end
     return reply(script(keys, args))
   end,

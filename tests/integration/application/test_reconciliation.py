@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -270,8 +271,9 @@ def test_totals_command_says_that_a_clock_was_ahead(harness: TotalsHarness) -> N
 
     async def synchronise(ahead: int) -> None:
         worker = harness.worker()
-        history = SyncHistory(int(time.time()) + ahead, int(time.time()))
-        await worker.totals_store.save_sync_history(await worker.account.get(), history)
+        store, account = worker.totals_store, await worker.account.get()
+        history = replace(await store.sync_history(account), last_sync_at=int(time.time()) + ahead)
+        assert await store.save_sync_history(account, history)
 
     harness.run(synchronise(3 * 3_600))
     status, output = command(harness, "totals", "roof")

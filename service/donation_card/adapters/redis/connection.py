@@ -64,7 +64,7 @@ def load_script(*names: str) -> Script:
 class RedisConnection(ABC):
     """A pool of connections that several adapters can share.
 
-    Apart from `within_deadline` and `close`, every method raises the errors of redis-py and OSError.
+    `eval` and `info_of_primaries` raise the errors of redis-py and OSError: call them `within_deadline`.
     """
 
     def __init__(self, *, connections: int, deadline: float, replicas: int) -> None:
@@ -98,9 +98,15 @@ class RedisConnection(ABC):
         except NoScriptError:  # the server was restarted or replaced
             return cast("list[str]", await send(keys[0], ("EVAL", script.source, *arguments)))
 
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> list[str]:
+        """Run a script within the deadline."""
+        async with self.within_deadline():
+            return await self.eval(script, keys, args)
+
     async def execute(self, name: str, key: str, *args: Argument) -> Any:
-        """Run a command on one key."""
-        return await self._send(key, (name, key, *args))
+        """Run a command on one key within the deadline."""
+        async with self.within_deadline():
+            return await self._send(key, (name, key, *args))
 
     @abstractmethod
     async def info_of_primaries(self) -> list[dict[str, Any]]:

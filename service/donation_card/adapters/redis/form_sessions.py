@@ -27,5 +27,4 @@ class RedisFormSessionStore:
         self, account: Account, form_hash: str, *, order_key: str = "", max_orders: int = 0, encrypted_session: str = ""
     ) -> list[str]:
         keys, args = (form_key(account, form_hash),), (order_key, max_orders, encrypted_session)
-        async with self._redis.within_deadline():
-            return await self._redis.eval(load_script("form_session"), keys, (*args, FORM_SESSION_TTL_MS))
+        return await self._redis.run(load_script("form_session"), keys, (*args, FORM_SESSION_TTL_MS))

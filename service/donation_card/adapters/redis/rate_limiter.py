@@ -56,8 +56,7 @@ class RedisRateLimiter:
             return LimitResult(LimitDecision(decision), int(retry_after_ms), AttackStatus(int(level), override))
 
     async def set_override(self, account: Account, override: str) -> None:
-        async with self._redis.within_deadline():
-            await self._redis.execute("HSET", limits_key(account), "override", override)
+        await self._redis.execute("HSET", limits_key(account), "override", override)
 
     async def close(self) -> None:
         """Close the connection, which the store of form sessions uses too."""

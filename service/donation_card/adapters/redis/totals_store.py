@@ -103,13 +103,11 @@ class RedisTotalsStore:
         await self._lease(account, owner, 0)
 
     async def _lease(self, account: Account, owner: str, seconds: int) -> bool:
-        async with self._redis.within_deadline():
-            reply = await self._redis.eval(_script("lease"), (lease_key(account),), (owner, seconds))
+        reply = await self._redis.run(_script("lease"), (lease_key(account),), (owner, seconds))
         return reply[0] == "acquired"
 
     async def sync_history(self, account: Account) -> SyncHistory:
-        async with self._redis.within_deadline():
-            *found, registry = await self._redis.execute("HMGET", account_key(account), *_HISTORY_FIELDS, "registry")
+        *found, registry = await self._redis.execute("HMGET", account_key(account), *_HISTORY_FIELDS, "registry")
         last_sync_at, last_rebuild_at, empty_syncs = (None if text is None else _parse_int(text) for text in found)
         return SyncHistory(last_sync_at, last_rebuild_at, empty_syncs or 0, registry or "")
 
@@ -121,13 +119,11 @@ class RedisTotalsStore:
             if value is not None
             for part in (name, value)
         ]
-        async with self._redis.within_deadline():
-            reply = await self._redis.eval(_script("save_history"), (account_key(account),), (history.registry, *pairs))
+        reply = await self._redis.run(_script("save_history"), (account_key(account),), (history.registry, *pairs))
         return reply[0] == "ok"
 
     async def campaigns(self, account: Account) -> set[str]:
-        async with self._redis.within_deadline():
-            fields: list[str] = await self._redis.execute("HKEYS", account_key(account))
+        fields: list[str] = await self._redis.execute("HKEYS", account_key(account))
         return {field.removeprefix("totals:") for field in fields if field.startswith("totals:")}
 
     async def register_campaigns(self, account: Account, campaigns: Iterable[str]) -> None:
@@ -141,12 +137,11 @@ class RedisTotalsStore:
 
     async def advance_cursor(self, account: Account, campaign: str, run: SyncRun, cursor: int) -> int | None:
         keys = CampaignKeys(account, campaign)
-        async with self._redis.within_deadline():
-            answer, *uncounted = await self._redis.eval(
-                _script("advance_cursor"),
-                (keys.meta, *keys.generation(run.generation)),
-                (run.generation, cursor, run.updates),
-            )
+        answer, *uncounted = await self._redis.run(
+            _script("advance_cursor"),
+            (keys.meta, *keys.generation(run.generation)),
+            (run.generation, cursor, run.updates),
+        )
         return _parse_int(uncounted[0]) if answer == "ok" else None
 
     async def begin_rebuild(self, account: Account, campaign: str) -> Rebuild:
@@ -163,12 +158,11 @@ class RedisTotalsStore:
 
     async def apply_to_rebuild(self, account: Account, rebuild: Rebuild, state: ObjectState) -> bool:
         keys = CampaignKeys(account, rebuild.campaign)
-        async with self._redis.within_deadline():
-            reply = await self._redis.eval(
-                _script("rebuild_apply"),
-                (keys.meta, *keys.generation(rebuild.generation)),
-                (*_arguments(state), rebuild.generation, *_entries(state, rebuild.salt)),
-            )
+        reply = await self._redis.run(
+            _script("rebuild_apply"),
+            (keys.meta, *keys.generation(rebuild.generation)),
+            (*_arguments(state), rebuild.generation, *_entries(state, rebuild.salt)),
+        )
         return reply[0] == "ok"
 
     async def promote_rebuild(self, account: Account, rebuild: Rebuild, cursor: int) -> RebuildReport | None:
@@ -201,12 +195,10 @@ class RedisTotalsStore:
     # ── the server ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def save_account(self, fingerprint: str, account: Account) -> None:
-        async with self._redis.within_deadline():
-            await self._redis.execute("SET", fingerprint_key(fingerprint), f"{account.environment}/{account.id}")
+        await self._redis.execute("SET", fingerprint_key(fingerprint), f"{account.environment}/{account.id}")
 
     async def load_account(self, fingerprint: str) -> Account | None:
-        async with self._redis.within_deadline():
-            found = await self._redis.execute("GET", fingerprint_key(fingerprint))
+        found = await self._redis.execute("GET", fingerprint_key(fingerprint))
         match = re.fullmatch("(live|test)/(acct_[A-Za-z0-9_]+)", str(found))
         return Account(match[2], livemode=match[1] == "live") if match else None
 
