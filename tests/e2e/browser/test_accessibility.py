@@ -60,3 +60,29 @@ def test_pages_pass_axe(page, installation, scheme, lang, path):
     page.goto(f"{installation.service}{path}?lang={lang}")
     assert_clean(page, only_wcag=path.endswith("/frame"))  # the article around it has the headings
     assert page.evaluate("() => document.documentElement.scrollWidth") <= NARROW["width"], "nothing is cut off"
+
+
+@pytest.mark.parametrize("body", ["18px serif", "1rem serif", "medium serif"])
+@pytest.mark.parametrize("size", [16, 24, 32])
+def test_text_of_the_card_follows_the_size_of_the_reader(page, context, installation, site, size, body):
+    """The reader sets the default size of text in the browser. The card follows it, whatever the article does."""
+    page.set_viewport_size(NARROW)
+    sizes = {"standard": size, "fixed": size}
+    context.new_cdp_session(page).send("Page.setFontSizes", {"fontSizes": sizes})
+    page.goto(site.publish(article(installation, head=f"<style>body {{ font: {body} !important }}</style>")))
+    card = page.locator("donation-card .card")
+    expect(card).to_be_visible()
+    assert card.evaluate("card => parseFloat(getComputedStyle(card).fontSize)") == size
+    assert (
+        page.locator("donation-card li").first.evaluate("li => parseFloat(getComputedStyle(li).fontSize)") >= size * 0.9
+    )
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("percent", ["62.5%", "125%", "20px", "39px"])
+def test_text_of_the_card_is_readable_for_any_root_size(page, installation, site, percent):
+    """Themes set the size of the root: to count in tenths of it, for larger text, or as a share of the window."""
+    page.goto(site.publish(article(installation, head=f"<style>html {{ font-size: {percent} }}</style>")))
+    card = page.locator("donation-card .card")
+    expect(card).to_be_visible()
+    assert 16 <= card.evaluate("card => parseFloat(getComputedStyle(card).fontSize)") <= 24

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.pages.collection import read_pages
 from tests.e2e.pages.overview import OUTPUT, write_overview
 from tests.e2e.pages.site import Publisher, with_collection
+from tests.e2e.pages.walk import Walk
 from tests.support.browser import CHROMIUM
 
 
@@ -25,8 +25,10 @@ def publisher(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="session")
-def screenshots(publisher: Publisher) -> Iterator[Path]:
-    """Return the folder of the screenshots. Write the overview when all pages have been visited."""
+def walk(request: pytest.FixtureRequest, publisher: Publisher) -> Iterator[Walk]:
+    """Visit the pages of the selected tests. Write the overview when all have been visited."""
+    selected = [item.callspec.params["declared"] for item in request.session.items if "walk" in item.fixturenames]
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    yield OUTPUT
+    with Walk(publisher, selected, OUTPUT) as started:
+        yield started
     write_overview(OUTPUT, read_pages())

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
 
 from tests.e2e.pages.collection import PublisherPage, read_pages
-from tests.e2e.pages.site import Publisher
-from tests.e2e.pages.walk import Visit
+from tests.e2e.pages.walk import Walk
 
 PAGES = read_pages()
 
 
 @pytest.mark.parametrize("declared", PAGES, ids=lambda page: page.name)
-def test_page_keeps_its_promise(declared: PublisherPage, publisher: Publisher, browser: Browser, screenshots: Path):
-    problems = Visit(declared, publisher.site, publisher.recorder, browser, screenshots).walk()
+def test_page_keeps_its_promise(declared: PublisherPage, walk: Walk):
+    problems = walk.problems[declared.name].result()
     assert not problems, "\n".join(problems)
 
 

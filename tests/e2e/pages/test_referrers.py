@@ -18,7 +18,13 @@ BADGE = re.search(r"^<a .*badge\.svg.*$", Path("docs/embed.md").read_text("utf-8
 @pytest.mark.parametrize("policy", POLICIES)
 def test_no_printed_tag_sends_the_address_of_the_article(publisher: Publisher, browser: Browser, policy: str):
     """The page is open to scripts, frames, links and badges; each of them is loaded or pressed."""
-    kinds = {"script": "SNIPPET", "frame": "FRAME", "link": "<p>LINK</p>", "badge": f"<p>{BADGE}</p>"}
+    kinds = {
+        "script": "SNIPPET",
+        "tab": """<meta http-equiv="Content-Security-Policy" content="frame-src 'none'">SNIPPET""",
+        "frame": "FRAME",
+        "link": "<p>LINK</p>",
+        "badge": f"<p>{BADGE}</p>",
+    }
     header = (f"Referrer-Policy: {policy}",) if policy else ()
     meta = f'<meta name="referrer" content="{policy}">' if policy else ""
     for kind, tag in kinds.items():
@@ -29,6 +35,13 @@ def test_no_printed_tag_sends_the_address_of_the_article(publisher: Publisher, b
         if kind == "script":
             page.locator("donation-card .donate").click()
             expect(page.frame_locator("donation-card iframe").locator("#give-title")).to_be_focused()
+        elif kind == "tab":
+            page.locator("donation-card .donate").hover()
+            expect(page.locator("donation-card .donate")).to_have_text(re.compile("new tab"))
+            with page.expect_popup() as opened:
+                page.locator("donation-card .donate").click()
+            expect(opened.value.locator("#give-title")).to_be_visible()
+            opened.value.close()
         elif kind == "frame":
             expect(page.frame_locator("iframe").locator("donation-card .donate")).to_be_visible()
         else:

@@ -107,7 +107,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(dice=dice, campaign=st.sampled_from(["well", "", "roof"]))
     def somebody_edits_the_metadata_of_a_payment(self, dice: random.Random, campaign: str) -> None:
-        if paid := self.payments():
+        if paid := self.listed("payment_intents"):
             self.harness.sandbox.operate("metadata", id=dice.choice(paid)["id"], metadata={"campaign": campaign})
 
     @rule(seconds=st.sampled_from([60, 2 * 3_600, REBUILD_INTERVAL]))

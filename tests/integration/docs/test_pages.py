@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 from random import Random
 
@@ -34,7 +35,9 @@ def test_names() -> set[str]:
 test_names.__test__ = False  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("page", ["docs/privacy.md", "docs/failure-model.md", "docs/threat-model.md", "docs/asvs.md"])
+@pytest.mark.parametrize(
+    "page", ["docs/privacy.md", "docs/failure-model.md", "docs/threat-model.md", "docs/asvs.md", "docs/embed.md"]
+)
 def test_every_named_test_exists(page: str) -> None:
     named = set(re.findall(r"`(test_\w+)`", PAGES[page]))
     assert len(named) > 10
@@ -125,3 +128,11 @@ def test_no_tracked_file_is_a_symbolic_link() -> None:
     """A tracked link with the name of an ignored folder replaces that folder in every checkout."""
     listed = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True)  # empty in a copy
     assert [line for line in listed.stdout.splitlines() if line.startswith("120000")] == []
+
+
+def test_embed_names_every_publishers_page() -> None:
+    proof = PAGES["docs/embed.md"].partition("## Proof")[2]
+    named = [name for row in re.findall(r"^\|[^|]*\|([^|]*)\|", proof, re.M) for name in re.findall(r"`([^`]+)`", row)]
+    pages = [path.stem for path in (ROOT / "tests/e2e/pages").glob("*.html")]
+    assert [page for page in pages if not any(fnmatch(page, name) for name in named)] == []
+    assert [name for name in named if not any(fnmatch(page, name) for page in pages)] == []

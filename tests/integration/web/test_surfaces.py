@@ -383,3 +383,16 @@ def personal(answer, lang):
     return [
         each for each in (text.title, text.summary, text.purpose, *text.story, *needs) if each in unescape(answer.text)
     ]
+
+
+@pytest.mark.parametrize("kind", ["script", "iframe", "link"])
+@pytest.mark.parametrize("pinned", ["", "1"])
+def test_every_printed_tag_has_a_referrer_policy(installation, kind, pinned):
+    params = {"kind": kind, "pinned": pinned}
+    code = installation.client.get("/c/vitaly/embed", params=params, headers=JSON).json()["code"]
+    address = f"{installation.service}/c/vitaly"
+    oembed = installation.client.get("/oembed", params={"url": address}).json()["html"]
+    for html in (code, oembed):
+        tags = [tag for name in ("script", "iframe", "a", "img") for tag in attributes(html, name)]
+        assert tags
+        assert {tag.get("referrerpolicy") for tag in tags} <= {"strict-origin", "no-referrer"}

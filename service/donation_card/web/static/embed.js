@@ -28,6 +28,7 @@ form.addEventListener('change', async () => {
   getElement('csp', HTMLElement).textContent = embed.policy;
   getElement('csp-section', HTMLElement).hidden = !embed.policy;
   copyResult.textContent = '';
+  preview.height = '300'; // the frame keeps at least the height that it has when it loads
   preview.src = embed.preview;
 });
 
