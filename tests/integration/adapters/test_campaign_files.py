@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
+from donation_card.adapters.campaign_files import loader
 from donation_card.adapters.campaign_files.fields import STRIPE_LOCALES
 from donation_card.adapters.campaign_files.loader import MAX_FILE_BYTES, CampaignFiles, read_campaign
 from donation_card.domain.campaign import LANGUAGES, Campaign, Status, SurplusPolicy
@@ -412,8 +414,11 @@ def test_edited_file_is_reloaded_and_others_kept(write: Callable[..., Path]) -> 
     assert not files.reload()
 
 
-def test_bad_edit_keeps_the_campaign_and_is_logged_once(write: Callable[..., Path]) -> None:
-    configure_logs("info")  # an installation of another test leaves "error"
+def test_bad_edit_keeps_the_campaign_and_is_logged_once(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure_logs("info")
+    monkeypatch.setattr(loader, "log", structlog.get_logger())  # a logger keeps the level of its first use
     files = CampaignFiles(write(ROOF).parent)
     before = files.get("roof")
     write(ROOF.replace("goal = 200", "goal = 20"))
