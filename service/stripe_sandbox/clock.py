@@ -9,8 +9,7 @@ class Clock:
     """Return the virtual time. The offset is stored, so that a restart does not go back in time."""
 
     def __init__(self, source: Callable[[], float], store: Store) -> None:
-        self._source = source
-        self._store = store
+        self._source, self._store = source, store
         self._offset = float(store.setting("clock_offset", "0"))
 
     def now(self) -> float:

@@ -3,8 +3,6 @@
 import secrets
 import string
 
-ALPHABET = string.ascii_letters + string.digits
-
 
 def new_id(prefix: str, length: int = 24) -> str:
-    return prefix + "".join(secrets.choice(ALPHABET) for _ in range(length))
+    return prefix + "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))

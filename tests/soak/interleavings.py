@@ -16,7 +16,7 @@ from collections.abc import Callable
 from tests.integration.adapters.redis.test_interleavings import repeated_scenarios
 from tests.support.interleavings import DIMENSIONS, run_scenarios
 
-SHARE = 5_000
+SHARE = 1_000
 """Scenarios between two lines of output."""
 
 

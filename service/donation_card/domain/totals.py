@@ -143,14 +143,14 @@ def dispute_taken(disputed: int, currency: str, transactions: Iterable[BalanceTr
 
 
 def _in_order(transactions: Iterable[BalanceTransaction]) -> list[BalanceTransaction]:
-    """Sort by time. Within one second, money is given back as soon as so much was taken, but not before."""
+    """Sort by time. Within one second, as much as possible is given back as soon as it was taken, but not before."""
     waiting = sorted(transactions, key=lambda each: (each.created, each.amount, each.currency, each.is_reversal))
     ordered: list[BalanceTransaction] = []
     outstanding: Counter[str] = Counter()
     while waiting:
         now = [each for each in waiting if each.created == waiting[0].created]
         given_back = [each for each in now if 0 < each.amount <= outstanding[each.currency]]
-        found = (given_back or now)[0]
+        found = given_back[-1] if given_back else now[0]
         waiting.remove(found)
         ordered.append(found)
         outstanding[found.currency] -= found.amount

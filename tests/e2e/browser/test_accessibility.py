@@ -66,6 +66,7 @@ def test_pages_pass_axe(page, installation, scheme, lang, path):
 @pytest.mark.parametrize("size", [16, 24, 32])
 def test_text_of_the_card_follows_the_size_of_the_reader(page, context, installation, site, size, body):
     """The reader sets the default size of text in the browser. The card follows it, whatever the article does."""
+    page.set_viewport_size(NARROW)
     sizes = {"standard": size, "fixed": size}
     context.new_cdp_session(page).send("Page.setFontSizes", {"fontSizes": sizes})
     page.goto(site.publish(article(installation, head=f"<style>body {{ font: {body} !important }}</style>")))

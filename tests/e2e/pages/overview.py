@@ -69,7 +69,8 @@ def main(wanted: list[str]) -> None:
                     visit = Visit(declared, publisher.site, publisher.recorder, browser)
                     context = visit.context(viewport, scheme)
                     try:
-                        visit.open(context).screenshot(path=picture, type="jpeg", quality=70, full_page=True)
+                        whole = "large-text" not in declared.reader  # a picture of the whole page resets its text size
+                        visit.open(context).screenshot(path=picture, type="jpeg", quality=70, full_page=whole)
                     except (Error, AssertionError) as error:
                         print(f"{declared.name}: {str(error).splitlines()[0]}")
                     context.close()

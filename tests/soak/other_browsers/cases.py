@@ -179,6 +179,7 @@ def test_reader_who_types_elsewhere_keeps_focus_and_scroll(reader: Reader) -> No
     reader.until(f"{CARD}.querySelector('.card .donate').href")
     reader.run(f"({CARD}.querySelector('.donate').click(), 1)")
     reader.run("(document.querySelector('textarea').focus(), 1)")
+    reader.until("scrollY > 0")
     before = reader.run("scrollY")
     reader.until(f"!{CARD}.querySelector('iframe')")  # after 8 s
     reader.delay.part = ""
@@ -208,6 +209,6 @@ def test_gift_in_the_article_is_thanked_for_and_counted(reader: Reader) -> None:
     reader.run("(document.querySelector('form button').click(), 1)", 2)
     reader.until("!document.getElementById('thanks').hidden", 1)
     assert "€25 is counted" in reader.run("document.getElementById('thanks').innerText", 1)
-    reader.run("(setTimeout(() => document.querySelector('#thanks .close').click()), 1)", 1)
+    reader.run("(setTimeout(() => document.querySelector('.close').click()), 1)", 1)
     reader.until(f"!{CARD}.querySelector('iframe') && {CARD}.activeElement === {CARD}.querySelector('.donate')")
     assert reader.installation.paid("begun") == (before[0] + 2500, before[1] + 1)

@@ -249,6 +249,15 @@ def test_three_transactions_in_one_second_have_one_result(currency: str, order: 
         assert totals_of(arrival).raised == 0
 
 
+@pytest.mark.parametrize("currency", ["eur", "usd"])
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_half_given_back_in_the_second_of_all_before_is_a_half(currency: str, order: tuple[int, ...]) -> None:
+    """Stripe withdraws again only after it gave everything back."""
+    amounts = (-100_00, 100_00, -100_00, 50_00)
+    history = [BalanceTransaction(amounts[index], currency, 7, is_reversal=amounts[index] > 0) for index in order]
+    assert dispute_taken(100_00, "eur", history) == 50_00
+
+
 movements = st.lists(
     st.builds(
         BalanceTransaction,

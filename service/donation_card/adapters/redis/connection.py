@@ -69,8 +69,7 @@ class RedisConnection(ABC):
 
     def __init__(self, *, connections: int, deadline: float, replicas: int) -> None:
         self._free = asyncio.Semaphore(connections)
-        self._deadline = deadline
-        self._replicas = replicas
+        self._deadline, self._replicas = deadline, replicas
 
     @asynccontextmanager
     async def within_deadline(self) -> AsyncIterator[None]:
