@@ -208,14 +208,6 @@ def _origin(text: str) -> str:
     return _checked(valid, text).rstrip("/")
 
 
-def _otlp_endpoint(text: str) -> str:
-    return _checked(tracing.is_installed(), _origin(text))
-
-
-def _folder(text: str) -> Path:
-    return Path(_checked(Path(text).is_dir(), text))
-
-
 def _proxies(text: str) -> str:
     for part in text.split(",") if text not in {"*", "none"} else ():
         ipaddress.ip_network(part.strip(), strict=False)
@@ -280,7 +272,7 @@ SETTINGS = (
         "campaigns_dir",
         "folder of campaign files",
         "a folder of campaign files",
-        _folder,
+        lambda text: Path(_checked(Path(text).is_dir(), text)),
         default="campaigns",
     ),
     Setting("HOST", "host", "address to listen on", "an address", str, default="127.0.0.1"),
@@ -349,7 +341,7 @@ SETTINGS = (
         "otlp_endpoint",
         "OpenTelemetry collector",
         "the address of a collector (HTTP) without a path, and the extra otel installed: donation-card[otel]",
-        _otlp_endpoint,
+        lambda text: _checked(tracing.is_installed(), _origin(text)),
         optional=True,
     ),
     Setting(
