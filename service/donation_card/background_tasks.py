@@ -74,8 +74,8 @@ class BackgroundTasks:
             self._totals_error = None
         except TotalsUnavailable as error:
             self._totals_error = str(error)
-        await self._responses.refresh(query=self._totals_error is None)
-        self._refreshed.set()
+        if await self._responses.refresh(query=self._totals_error is None):
+            self._refreshed.set()
 
     async def _sync_attack_status(self) -> None:
         with contextlib.suppress(PaymentsUnavailable):  # `_synchronise` logs it

@@ -67,3 +67,18 @@ async def test_failing_sync_backs_off(error: Exception, monkeypatch: pytest.Monk
 async def test_sync_without_redis_is_repeated_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     sync = FailingSync(TotalsUnavailable())
     assert await runs_in(20, sync, tasks_with(sync), monkeypatch) == 10
+
+
+async def test_new_worker_begins_once_every_total_was_answered() -> None:
+    answers = iter([False, True])
+
+    async def refresh(*, query: bool) -> bool:
+        return next(answers)
+
+    worker = Worker()
+    responses = SimpleNamespace(refresh=refresh, evict_hidden=lambda: None)
+    tasks = BackgroundTasks(worker.campaigns, worker.store, FailingSync(None), worker.limits, responses)  # type: ignore[arg-type]
+    await tasks._refresh_progress()
+    assert not tasks._refreshed.is_set()
+    await tasks._refresh_progress()
+    assert tasks._refreshed.is_set()

@@ -85,8 +85,12 @@ class PublicProgress:
         """Record that a sync of this process is complete, so that it may publish."""
         self._own_sync_at = began
 
-    async def refresh(self, campaign: Campaign) -> None:
-        """Let the store decide the public total if it is due. Mark the last one stale if the store is unavailable."""
+    async def refresh(self, campaign: Campaign) -> bool:
+        """Let the store decide the public total if it is due. Mark the last one stale if the store is unavailable.
+
+        Return False if the store is unavailable.
+        """
+        answered = True
         now, last = self.clock(), self._progress.get(campaign.totals_name)
         try:
             published = await self.totals_store.publish_if_due(
@@ -102,7 +106,7 @@ class PublicProgress:
             if published is None:
                 self._rebuilding.add(campaign.totals_name)
         except Unavailable as error:
-            published = None
+            published, answered = None, False
             if last is None or not last.stale:  # log the change, not every second of it
                 log.warning(LogEvent.PROGRESS_REFRESH_FAILED, campaign=campaign.id, reason=str(error))
         progress = published and _calculate_progress(campaign, published)
@@ -110,6 +114,7 @@ class PublicProgress:
             self._progress[campaign.totals_name] = progress
         else:  # a restored backup of Redis can be older than the progress in memory
             self.mark_stale(campaign)
+        return answered
 
     def mark_failed(self, campaign: Campaign, error: Exception) -> None:
         """Mark the progress stale after an unexpected error, and log the error once."""

@@ -75,17 +75,18 @@ class CampaignResponseCache:
         self._lists: dict[tuple[str, str], CachedResponse] = {}
         self._drawing = asyncio.Lock()
 
-    async def refresh(self, *, query: bool = True) -> None:
+    async def refresh(self, *, query: bool = True) -> bool:
         """Publish each total that is due, update the responses, and report their use to the metrics.
 
         The background task calls it every second. Without `query`, mark all totals stale instead: Redis is known to be
-        unavailable, and each query would wait.
+        unavailable, and each query would wait. Return True if every query was answered.
         """
+        answered = query
         cached_reads.metric.inc(self._response_cache.take_hits())
         for campaign in self._campaigns.all_visible():
             try:
                 if query:
-                    await self._progress.refresh(campaign)
+                    answered &= await self._progress.refresh(campaign)
                 else:
                     self._progress.mark_stale(campaign)
                 self.entry(campaign)
@@ -93,6 +94,7 @@ class CampaignResponseCache:
                 self._progress.mark_failed(campaign, error)
             else:
                 self._progress.mark_refreshed(campaign)
+        return answered
 
     def evict_hidden(self) -> None:
         """Remove the responses of hidden and removed campaigns at once, without a query to Redis."""
