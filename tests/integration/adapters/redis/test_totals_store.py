@@ -267,6 +267,15 @@ async def test_sync_interrupted_by_wipe_is_discarded(
     assert await fragile.totals(account, "roof") is None
 
 
+async def test_damaged_rebuild_stops_no_update(store: RedisTotalsStore, account: Account, raw: Redis) -> None:
+    await build(store, account)
+    rebuild = await store.begin_rebuild(account, "roof")
+    raw.hset(key(account, f"totals:{rebuild.generation}"), "raised", "1e9")
+    assert await store.apply(account, ADA) is ApplyResult.APPLIED
+    assert await store.totals(account, "roof") == Totals(25_00, 1)
+    assert await store.promote_rebuild(account, rebuild, int(time.time())) is None
+
+
 @pytest.mark.parametrize("lost", ["versions", "totals"])
 async def test_generation_with_lost_key_is_unknown_and_rebuilt(
     store: RedisTotalsStore, account: Account, raw: Redis, lost: str

@@ -13,9 +13,9 @@ if meta[1] ~= ARGV[5] or (meta[2] or '') ~= ARGV[6] or redis.call('EXISTS', KEYS
   return {'stale_generation'}
 end
 local current = plan_update(state, KEYS[2], KEYS[3], ARGV[7], ARGV[8])
-local rebuild = nil
+local planned, rebuild = true, nil
 if ARGV[6] ~= '' and redis.call('EXISTS', KEYS[4], KEYS[5]) == 2 then -- rebuild_finish notices a rebuild that lost a key
-  rebuild = plan_update(state, KEYS[4], KEYS[5], ARGV[9], ARGV[10])
+  planned, rebuild = pcall(plan_update, state, KEYS[4], KEYS[5], ARGV[9], ARGV[10])
 end
 
 -- Write in every case. WAIT then covers the first write of this state too, although this call may only repeat it.
@@ -23,7 +23,9 @@ local updates = redis.call('HINCRBY', KEYS[1], 'updates', 1)
 if current then
   apply_update(current, updates)
 end
-if rebuild then
+if not planned then -- a damaged rebuild must not stop the campaign
+  redis.call('DEL', KEYS[5])
+elseif rebuild then
   apply_update(rebuild, updates)
 end
 return {current and current.changed and 'applied' or 'unchanged'}
