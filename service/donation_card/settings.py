@@ -138,7 +138,7 @@ def from_environment(environment: Mapping[str, str], *, required: Collection[str
 
 def _key_mode_faults(environment: Mapping[str, str], faults: Collection[ConfigFault]) -> list[ConfigFault]:
     """Check that both Stripe keys have the same mode, test or live."""
-    publishable = next(setting for setting in SETTINGS if setting.name == "STRIPE_PUBLISHABLE_KEY")
+    publishable = _setting("STRIPE_PUBLISHABLE_KEY")
     key, secret_key = publishable.text(environment), environment.get("STRIPE_SECRET_KEY", "")
     known = secret_key and publishable.name not in [fault.field for fault in faults]
     return [publishable.fault(key)] if known and ("_live_" in key) != ("_live_" in secret_key) else []
@@ -155,12 +155,15 @@ def _live_faults(environment: Mapping[str, str]) -> list[ConfigFault]:
             "an address on https:// with a live key",
         ),
     }
-    named = {setting.name: setting for setting in SETTINGS}
     return [
-        replace(named[name].fault(text), allowed=help)
+        replace(_setting(name).fault(text), allowed=help)
         for name, (pattern, help) in allowed.items()
-        if (text := named[name].text(environment)) and not re.fullmatch(pattern, text)
+        if (text := _setting(name).text(environment)) and not re.fullmatch(pattern, text)
     ]
+
+
+def _setting(name: str) -> Setting:
+    return next(setting for setting in SETTINGS if setting.name == name)
 
 
 _PLACEHOLDER = re.compile(

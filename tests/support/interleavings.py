@@ -189,7 +189,7 @@ class Scenario:
         self.counted: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         """Account and currency → the payments to the first campaign whose webhooks were answered with 200."""
         self.is_exact = True
-        """What was acknowledged is in the totals: nothing was set back or changed by hand, and no list failed."""
+        """True while nothing was set back or changed by hand, and no list failed. Answered gifts then count."""
 
     def time(self) -> float:
         return self.now

@@ -32,7 +32,7 @@ stripe.enable_telemetry = False
 PINNED_ONLY_ANSWERS = (
     "POST /v1/checkout/sessions 200 : Additional properties are not allowed ('allowed_payment_method_types'",
 )
-"""What a session contains only if a test asks for it."""
+"""Errors for fields that a session contains only if a test adds them."""
 
 
 class QuickServer(uvicorn.Server):

@@ -75,7 +75,7 @@ class Checkout:
         order_key = self.tokens.idempotency_key(attempt_id, order)[:16]
         try:
             await self._admit(campaign, command.client, command.token, command.replaces)
-            obsolete = await self.form_sessions.begin(attempt_id, order_key)  # writes, so only what was admitted
+            obsolete = await self.form_sessions.begin(attempt_id, order_key)  # it stores, so after admission
             obsolete |= {command.replaces.session_id} if command.replaces else set()
             for session_id in obsolete:
                 await self._expire(session_id)

@@ -54,7 +54,7 @@ steps = st.one_of(
 def test_money_of_two_currencies_is_never_summed(
     connect: Connect, story: list[tuple[str, str, int]], last: str
 ) -> None:
-    """Whatever the file said before, the public total is the sum of the gifts in its currency now."""
+    """Change the currency at any time: the public total is the sum of the gifts in the currency of the file."""
 
     async def run() -> None:
         clock, gifts = FakeClock(time.time()), Counter[str]()
