@@ -259,6 +259,8 @@ class Scenario:
         elif self.dice.random() < 0.5:
             self.look(self.pick(self.workers), refresh=self.dice.random() < 0.4)
         self.now += seconds
+        if not self.clocks_were_right:  # else a cursor could be ahead, and no longer when the clock is set right
+            self.look_everywhere()
 
     def look(self, worker: ModelWorker, *, refresh: bool = True) -> None:
         self.complete(worker, worker.look(refresh=refresh))
