@@ -167,6 +167,7 @@ interface OEmbed {
 interface WebhookResult {
   outcome: 'applied' | 'unchanged' | 'ignored';
   reason?: string;
+  client_network?: 'known' | 'unknown';
 }
 
 /** GET /healthz */

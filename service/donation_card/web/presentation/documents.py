@@ -164,10 +164,11 @@ class OEmbed(TypedDict):
 
 
 class WebhookResult(TypedDict):
-    """`POST /v1/stripe/webhook`: `reason` if the event was ignored."""
+    """`POST /v1/stripe/webhook`: `reason` and `client_network` if the event was ignored."""
 
     outcome: str
     reason: NotRequired[str]
+    client_network: NotRequired[str]
 
 
 class Liveness(TypedDict):
