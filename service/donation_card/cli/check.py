@@ -19,12 +19,15 @@ def check(campaigns: Path | None) -> None:
 
     Each mistake is named with its place and the values that are allowed.
     """
+    from donation_card.adapters.campaign_files.bank_file import reference_faults
     from donation_card.adapters.campaign_files.loader import CampaignFiles
 
     if campaigns is None:
         _, found = checked_configuration()
     else:
         found = CampaignFiles(campaigns).all()
+    if faults := reference_faults(found):
+        raise ConfigurationError(faults)
     for warning in bank_warnings(found):
         click.echo(f"warning: {warning}", err=True)
     for campaign in found:
