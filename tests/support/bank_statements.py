@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -62,7 +62,6 @@ class Sheet:
     """`both`, or `first`, `last` and `none` for pages."""
     closing: int | None = None
     period: bool = False
-    extra: dict[str, str] = field(default_factory=dict)
 
     @property
     def closes(self) -> int:

@@ -53,15 +53,14 @@ def import_statements(
         given = ", ".join(sorted({each.record.account for each in statements})) or "no statement"
         files = ", ".join(dict.fromkeys(each.source for each in statements))
         raise ConfigurationError([ConfigFault(files, "Acct", given, ", ".join(sorted(accounts)) or _NO_ACCOUNT)])
-    sources = {each.record.full_name: each.source for each in ours}
-    faults = [*_repeated(ours, state.statements), *_apart(ours, state, sources, state_file)]
+    faults = [*_repeated(ours, state.statements), *_apart(ours, state, state_file)]
     positions, mistakes = _resolve(assigned, ours, campaigns)
     faults += mistakes
     if faults:
         raise ConfigurationError(list(dict.fromkeys(faults)))
     references = {transfer.reference: campaign for campaign, transfer in transfers.items()}
     counts = [
-        (each, count_transfers(each, references, positions.get(each.record.full_name, {})))
+        (each, count_transfers(each, references, positions.get(each.record.order, {})))
         for each in sorted(ours, key=lambda each: each.record.order)
     ]
     records = [replace(statement.record, imported=count.imported) for statement, count in counts]
@@ -81,40 +80,39 @@ def _repeated(statements: Sequence[Statement], known: Sequence[StatementRecord])
             yield ConfigFault(each.source, name, "a statement that another file holds too", "each statement once")
 
 
-def _apart(
-    statements: Sequence[Statement], state: ImportState, sources: Mapping[str, str], state_file: str
-) -> Iterator[ConfigFault]:
+def _apart(statements: Sequence[Statement], state: ImportState, state_file: str) -> Iterator[ConfigFault]:
+    sources = {each.record.order: each.source for each in statements}
     for each in breaks([*state.statements, *(statement.record for statement in statements)]):
-        named = each.after if each.after.full_name in sources else each.before
-        source = sources.get(named.full_name, state_file)
+        source = sources.get(each.after.order) or sources.get(each.before.order, state_file)
         yield ConfigFault(source, f"statement {each.after.name}", each.given, each.allowed)
 
 
 def _resolve(
     assigned: Mapping[str, str], statements: Sequence[Statement], campaigns: Sequence[Campaign]
-) -> tuple[dict[str, dict[int, str]], list[ConfigFault]]:
+) -> tuple[dict[tuple[object, ...], dict[int, str]], list[ConfigFault]]:
     """Return the campaign of each assigned entry by statement and position, and the mistakes."""
     names = [campaign.id for campaign in campaigns]
-    resolved: dict[str, dict[int, str]] = {}
+    resolved: dict[tuple[object, ...], dict[int, str]] = {}
     faults = []
     for place, campaign in assigned.items():
         name, _, position = place.rpartition(":")
-        found = [each for each in statements if name in (each.record.name, each.record.full_name)]
+        found = [each for each in statements if each.record.is_called(name)]
         if len(found) != 1 or position not in map(str, range(1, len(found[0].entries) + 1)):
             faults.append(ConfigFault("--assign", place, "no entry of these files", "a place that --dry-run prints"))
         elif campaign not in names:
             faults.append(ConfigFault("--assign", place, campaign, f"one of {', '.join(names)}"))
         else:
-            resolved.setdefault(found[0].record.full_name, {})[int(position)] = campaign
+            resolved.setdefault(found[0].record.order, {})[int(position)] = campaign
     return resolved, faults
 
 
 def forget_statement(state: ImportState, state_file: str, name: str) -> ImportState:
     """Take one statement back. Raise ConfigurationError if the name is unknown or that of several."""
-    found = [record for record in state.statements if name in (record.name, record.full_name)]
+    found = [record for record in state.statements if record.is_called(name)]
     if len(found) != 1:
-        given = "an unknown statement" if not found else "statements of several accounts"
-        allowed = ", ".join(record.full_name for record in (found or state.statements)) or "nothing: it is empty"
+        given = "the name of several statements" if found else "an unknown statement"
+        names = (f"{record.full_name} ({record.id})" for record in (found or state.statements))
+        allowed = ", ".join(names) or "nothing: it is empty"
         raise ConfigurationError([ConfigFault(state_file, name, given, allowed)])
     return ImportState([record for record in state.statements if record is not found[0]])
 

@@ -68,7 +68,7 @@ def import_command(
         result = import_statements(state, str(state_file), statements, found, _assignments(assign))
         for line in _report(result):
             click.echo(line)
-        _show_notices(result)
+        _show_notices(result, dry_run=dry_run)
         _write(result.state, campaigns, state_file, found, print_files=print_files, dry_run=dry_run)
 
 
@@ -150,17 +150,19 @@ def _report(result: ImportResult) -> Iterator[str]:
         yield f"{statement.source}: skipped: {statement.record.account} is the account of no campaign"
 
 
-def _show_notices(result: ImportResult) -> None:
+def _show_notices(result: ImportResult, *, dry_run: bool) -> None:
     """Show entries on the terminal. Elsewhere, show how many there are: a file would keep days and amounts."""
-    notices = [(statement, notice) for statement, count in result.counts for notice in count.notices]
-    if notices and not sys.stderr.isatty():
-        click.echo(f"{len(notices)} entries need your attention. Run it in a terminal, with --dry-run, to see them.")
+    notices = [notice for _, count in result.counts for notice in count.notices]
+    if not notices:
         return
-    for statement, each in notices:
-        place = f"{statement.record.name}:{each.position}"
+    again = "" if dry_run else "take their statement back (donation-card bank forget), and "
+    if not sys.stderr.isatty():
+        click.echo(f"{len(notices)} entries need your attention. To see them, {again}import in a terminal.")
+        return
+    for each in notices:
+        place = f"{each.statement}:{each.position}"
         click.echo(f"  {place}  {each.day}  {Money(each.amount, 'EUR')}  {each.kind.value}", err=True)
-    if notices:
-        click.echo("  To count one of them: --assign ENTRY=CAMPAIGN, in the same import.", err=True)
+    click.echo(f"  To count one of them, {again}import with --assign ENTRY=CAMPAIGN.", err=True)
 
 
 def _write(

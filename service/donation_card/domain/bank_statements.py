@@ -43,20 +43,25 @@ class StatementRecord:
 
     @property
     def number(self) -> int | None:
-        return self.electronic_number if self.legal_number is None else self.legal_number
+        return self.legal_number if self.electronic_number is None else self.electronic_number
 
     @property
     def name(self) -> str:
         """Return the short name, such as `2026-117`, or the bank's id of a statement without number."""
-        return self.id if self.number is None else f"{self.last_day.year}-{self.number}"
+        return (self.id or str(self.last_day)) if self.number is None else f"{self.last_day.year}-{self.number}"
 
     @property
     def full_name(self) -> str:
         return f"{self.account}/{self.name}"
 
     @property
-    def order(self) -> tuple[str, date, int, datetime, str]:
-        return self.account, self.last_day, self.number or 0, self.begins or datetime.min, self.id
+    def order(self) -> tuple[str, date, int, int, datetime, str]:
+        numbers = self.electronic_number or 0, self.legal_number or 0
+        return self.account, self.last_day, *numbers, self.begins or datetime.min, self.id
+
+    def is_called(self, name: str) -> bool:
+        """Return True for the short name, the name with the account, and the bank's id."""
+        return name in (self.name, self.full_name, self.id)
 
     def repeats(self, other: "StatementRecord") -> bool:
         """Return True if both are the same statement."""
@@ -111,12 +116,12 @@ def _break(before: StatementRecord, after: StatementRecord) -> tuple[str, str] |
 
 
 def _numbers(before: StatementRecord, after: StatementRecord) -> list[tuple[int, int]]:
-    """Return the numbers that both have, if they count statements."""
-    pairs = (before.legal_number, after.legal_number), (before.electronic_number, after.electronic_number)
+    """Return the numbers that both have, if they count statements. Some banks send the same number every day."""
+    pairs = (before.electronic_number, after.electronic_number), (before.legal_number, after.legal_number)
     return [
         (earlier, later)
         for earlier, later in pairs
-        if earlier is not None and later is not None and max(earlier, later) <= _LARGEST_COUNTER
+        if earlier is not None and later is not None and earlier != later and max(earlier, later) <= _LARGEST_COUNTER
     ]
 
 

@@ -172,7 +172,7 @@ def test_two_accounts_are_two_chains(desk: Desk) -> None:
     theirs = desk.file("b.xml", sheet(1, 7_00, Transfer(10_00, BOAT), account=OTHER_ACCOUNT))
     desk.imports(ours, theirs)
     assert (desk.total("roof"), desk.total("boat")) == ((25_00, 1), (10_00, 1))
-    assert "statements of several accounts" in desk.refused("forget", "2026-1")
+    assert "the name of several statements" in desk.refused("forget", "2026-1")
     assert desk.run("forget", f"{OTHER_ACCOUNT}/2026-1").exit_code == 0
     assert (desk.total("roof"), desk.total("boat")) == ((25_00, 1), None)
 
@@ -232,6 +232,17 @@ def test_numbers_that_are_dates_need_no_order(desk: Desk) -> None:
     second = sheet(5, 25_00, Transfer(5_00, ROOF), number=20261107)
     desk.imports(desk.file("a.xml", first), desk.file("b.xml", second))
     assert desk.total() == (30_00, 2)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_number_that_never_changes_is_no_counter(number: int, desk: Desk) -> None:
+    first = sheet(1, 0, Transfer(25_00, ROOF), number=number)
+    second = sheet(5, 25_00, Transfer(5_00, ROOF), number=number)
+    desk.imports(desk.file("a.xml", first), desk.file("b.xml", second))
+    assert desk.total() == (30_00, 2)
+    assert "the name of several statements" in desk.refused("forget", f"2026-{number}")
+    assert desk.run("forget", f"C53-{number}-2026-11-07").exit_code == 0
+    assert desk.total() == (25_00, 1)
 
 
 def test_overlapping_statement_is_named(desk: Desk) -> None:
@@ -298,7 +309,9 @@ def test_last_forgotten_statement_removes_the_bank_file(desk: Desk) -> None:
 def test_unknown_statement_is_named(desk: Desk) -> None:
     assert "allowed: nothing: it is empty" in desk.refused("forget", "2026-7")
     chain(desk, 1)
-    assert f"2026-7: given an unknown statement; allowed: {ACCOUNT}/2026-1" in desk.refused("forget", "2026-7")
+    assert f"2026-7: given an unknown statement; allowed: {ACCOUNT}/2026-1 (C53-1-2026-11-03)" in desk.refused(
+        "forget", "2026-7"
+    )
 
 
 # ── mistyped references ────────────────────────────────────────────────────────────────────────────────────────────

@@ -161,7 +161,9 @@ class _Reader:
                 yield BankEntry(day, part or 0, _remittance(detail), _is_return(entry, detail))
             return
         text = "|".join(filter(None, [*map(_remittance, details), compact(_text(entry, "AddtlNtryInf"))]))
-        yield BankEntry(day, total, text, _is_return(entry, *details), max(batch, len(details)), itemised=False)
+        yield BankEntry(
+            day, total, text, _is_return(entry, *details), max(min(batch, 99_999), len(details)), itemised=False
+        )
 
 
 def _text(element: Element | None, *path: str) -> str:
@@ -177,6 +179,7 @@ def _page_number(pagination: Element | None) -> tuple[int, bool] | None:
 
 
 def _number(text: str) -> int | None:
+    """Return the number, or None if there is none, or one of more digits than ISO 20022 allows."""
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
@@ -198,7 +201,7 @@ def _instant(text: str) -> datetime | None:
 def _amount(element: Element | None) -> tuple[int, str]:
     """Return cents and currency."""
     text = _text(element)
-    cents = Decimal(text) * 100 if re.fullmatch(r"\+?[0-9]{1,13}(\.[0-9]{0,5})?", text) else Decimal("NaN")
+    cents = Decimal(text) * 100 if re.fullmatch(r"\+?[0-9]{1,10}(\.[0-9]{0,5})?", text) else Decimal("NaN")
     if element is None or cents != cents.to_integral_value():
         raise _Unreadable("Amt", "no amount in cents", "an amount such as 25.00")
     return int(cents), element.get("Ccy", "")

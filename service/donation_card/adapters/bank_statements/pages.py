@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from donation_card.domain.bank_statements import BankEntry, Statement, StatementRecord
-from donation_card.domain.money import Money
+from donation_card.domain.money import MAX_SUM, Money
 from donation_card.errors import ConfigFault, ConfigurationError
 
 
@@ -49,7 +49,7 @@ class Page:
 
     @property
     def label(self) -> str:
-        number = self.electronic_number if self.legal_number is None else self.legal_number
+        number = self.legal_number if self.electronic_number is None else self.electronic_number
         return self.id if number is None else str(number)
 
     def balance(self, *kinds: str, first: bool) -> Balance | None:
@@ -103,9 +103,9 @@ def _join(pages: Sequence[Page]) -> Statement:
     entries = [entry for page in pages for entry in page.entries]
     total = opening.amount + sum(entry.amount for entry in entries)
     if total != closing.amount:
-        given = f"entries that lead to a balance of {Money(total, 'EUR')}"
-        allowed = f"{Money(closing.amount, 'EUR')}, the closing balance: an entry or a page is missing"
-        raise _Incomplete(given, allowed)
+        difference = Money(min(abs(total - closing.amount), MAX_SUM), "EUR")
+        given = f"entries that lead to another balance than {Money(closing.amount, 'EUR')}, by {difference}"
+        raise _Incomplete(given, "all entries: ask the bank for the complete statement, with all pages")
     record = StatementRecord(
         first.account,
         first.id,

@@ -60,7 +60,7 @@ def write_all(state_file: Path, state: ImportState, bank_files: Mapping[Path, st
             raise
         _publish(state_file)
         for path in bank_files:
-            _publish(path) if path in texts else path.unlink(missing_ok=True)
+            _publish(path) if path in texts else _remove(path)
         _stage(state_file, _STATE.dump_json(ImportState(state.statements), indent=1), 0o600)
         _publish(state_file)
 
@@ -88,6 +88,15 @@ def _stage(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 def _publish(path: Path) -> None:
     os.replace(_staged(path), path)
+    _sync_folder(path)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    _sync_folder(path)
+
+
+def _sync_folder(path: Path) -> None:
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
