@@ -76,7 +76,7 @@ def create_app(settings: Settings) -> ASGIApp:
     budgets, workers = Budgets.from_stripe_limit(settings.stripe_rate_limit), settings.workers
     activity = ActivityLog(utc_now)
     account = StripeAccount(payments, totals_store)
-    progress = PublicProgress(account, campaigns, totals_store, utc_now)
+    progress = PublicProgress(account, campaigns, totals_store, utc_now, settings.publication_key)
     session_limits = SessionLimits(account, limiter, MemoryRateLimiter(), challenges, budgets, workers)
     form_sessions = FormSessions(account, form_store, tokens)
     recorder = PaymentRecorder(account, campaigns, totals_store, payments)
@@ -160,7 +160,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
     payments, totals_store = stripe_payments(settings), redis_totals_store(settings)
     account = StripeAccount(payments, totals_store)
     recorder = PaymentRecorder(account, campaigns, totals_store, payments)
-    progress = PublicProgress(account, campaigns, totals_store, utc_now)
+    progress = PublicProgress(account, campaigns, totals_store, utc_now, settings.publication_key)
     activity = ActivityLog(utc_now)
     reconciliation = Reconciliation(account, campaigns, totals_store, payments, recorder, progress, activity, utc_now)
     try:
