@@ -367,6 +367,7 @@ class Scenario:
         created = int(self.now) if not moves or self.dice.random() < 0.7 else max(each["created"] for each in moves)
         corrected = any(each["reporting_category"] == "other_adjustment" for each in moves)
         if moves and held == whole and not corrected and "nulls" in self.has and self.dice.random() < 0.3:
+            self.now += 1  # of two reports of one second, the lower amount counts until the next rebuild
             stripe.change_dispute(name, amount=dispute["amount"] - 1 - int(self.dice.random() * 99))
         elif held == 0 and not corrected:
             stripe.move_money(name, -whole, currency, "dispute", created=created)
