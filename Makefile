@@ -128,6 +128,7 @@ stress: .venv/dev.stamp
 	@$(MAKE) --no-print-directory test-browsers
 	$(BIN)/python -m tests.soak.silent_frame
 	$(BIN)/python -m tests.soak.card_testing
+	$(BIN)/python -m tests.soak.refused_orders
 	$(BIN)/python -m tests.soak.reads_year
 	$(BIN)/python -m tests.soak.stress
 	$(BIN)/python -m tests.soak.live_check
