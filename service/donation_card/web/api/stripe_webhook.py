@@ -11,7 +11,6 @@ from starlette.responses import JSONResponse, Response
 
 from donation_card.application.webhook_handler import WebhookHandler
 from donation_card.errors import DonationCardError, IgnoredEvent, Invalid, Unavailable
-from donation_card.observability.log_events import LogEvent, log
 from donation_card.observability.metrics import webhooks
 from donation_card.web.http.headers import NO_STORE
 from donation_card.web.http.request_body import MAX_EVENT_BYTES, USUAL_EVENT_BYTES, declared_length, read_body
@@ -46,7 +45,6 @@ class WebhookEndpoint:
                 result = await self.handler.handle(body, signature)
         except IgnoredEvent as reason:
             webhooks.labels("ignored", reason.code).inc()
-            log.info(LogEvent.EVENT_IGNORED, reason=reason.code)
             return JSONResponse(WebhookResult(outcome="ignored", reason=reason.code), 200, NO_STORE)
         except DonationCardError as error:
             webhooks.labels("unavailable" if isinstance(error, Unavailable) else "rejected", error.code).inc()
