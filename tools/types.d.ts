@@ -116,6 +116,8 @@ interface CheckoutStatus {
   status: 'open' | 'processing' | 'paid' | 'expired';
   title: string;
   paragraphs: string[];
+  records_title: string;
+  records: string[];
 }
 
 /** GET /v1/challenge: a proof of work in ALTCHA's format, version 2, whose names are camel case. */
@@ -165,6 +167,7 @@ interface OEmbed {
 interface WebhookResult {
   outcome: 'applied' | 'unchanged' | 'ignored';
   reason?: string;
+  client_network?: 'known' | 'unknown';
 }
 
 /** GET /healthz */
@@ -211,8 +214,9 @@ interface GivingPage {
   minor_per_major: number;
   allow_minor_units: boolean;
   emit_complete_event: boolean;
-  needs: GivingPageNeed[];
   fundable_needs: FundableNeed[];
+  card_fee_percent: number;
+  card_fee_fixed: number;
   challenge_solver_url: string;
   texts: GivingPageTexts;
 }
@@ -230,21 +234,21 @@ interface AmountFormat {
   decimal: string;
 }
 
-interface GivingPageNeed {
-  goal_fraction: number;
-  funded_fraction: number;
-}
-
-/** A need that is not funded yet; `remaining` in minor units. */
+/** A need that is not funded yet; amounts in minor units. */
 interface FundableNeed {
-  id: string;
   title: string;
+  amount: number;
   remaining: number;
-  text: string;
 }
 
 interface GivingPageTexts {
-  allocated_surplus: string;
+  effect_now: string;
+  effect: string;
+  effect_covers: string;
+  effect_surplus: string;
+  all_funded: string;
+  fees: string;
+  fee_of_gift: string;
   continue: string;
   continue_with: string;
   paying: string;

@@ -1,12 +1,13 @@
 """Record what an article sees of seven journeys in three sizes, twenty times, and compare the recordings.
 
-`python -m tests.soak.silent_frame [RUNS]`. The recordings of one size must be equal.
+`python -m tests.soak.silent_frame [RUNS [SIZE…]]`. The recordings of one size must be equal.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from donation_card.demo.embedded_valkey import EmbeddedValkey
@@ -16,7 +17,7 @@ from tests.support.browser import CHROMIUM, with_publisher_site
 from tests.support.silent_frame import JOURNEYS, SIZES, hostile_article, record
 
 
-def main(runs: int) -> int:
+def main(runs: int, sizes: Iterable[str]) -> int:
     differences = 0
     with (
         tempfile.TemporaryDirectory() as name,
@@ -27,7 +28,8 @@ def main(runs: int) -> int:
         installation.until_ready()
         browser = playwright.chromium.launch(**CHROMIUM)
         url = site.publish(hostile_article(installation))
-        for size, (width, height) in SIZES.items():
+        for size in sizes:
+            width, height = SIZES[size]
             expected: list[str] = []
             for run in range(runs):
                 for journey in JOURNEYS:
@@ -45,4 +47,4 @@ def main(runs: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 20))
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 20, sys.argv[2:] or SIZES))

@@ -98,6 +98,12 @@ def choose(frame: FrameLocator, amount: str) -> None:
     frame.locator(f'.amount:has(input[value="{amount}"])').click()
 
 
+def type_amount(frame: Page | FrameLocator, amount: str) -> None:
+    """Choose another amount and type it."""
+    frame.locator("#choose-custom-amount").check(force=True)
+    frame.locator("#custom-amount").fill(amount)
+
+
 def pay_inline(frame: FrameLocator, number: str) -> None:
     """Pay on the page that the sandbox's script embeds in the giving page."""
     pay_on(frame.frame_locator("#payment iframe"), number)

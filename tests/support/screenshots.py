@@ -16,7 +16,7 @@ from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.campaign import LANGUAGES
 from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
 
-from tests.support.browser import CHROMIUM, Site, choose, open_card, pay_inline, with_publisher_site
+from tests.support.browser import CHROMIUM, Site, choose, open_card, pay_inline, type_amount, with_publisher_site
 from tests.support.campaign_states import STATES, THEMES, cards, write_states
 from tests.support.installation import DECLINED, PAYS, SETTLES_LATER, Installation
 
@@ -119,9 +119,9 @@ def giving_stages(
 
 
 def giving_ends(page: Page, frame: FrameLocator, theme: str) -> Iterator[Picture]:
-    frame.locator("#custom-amount").fill("2")
+    type_amount(frame, "2")
     frame.locator("#submit").click()
-    expect(frame.locator("#error")).not_to_be_empty()
+    expect(frame.locator("#amount-error")).not_to_be_empty()
     yield "a mistake", shot(page, theme)
     choose(frame, "25")
     frame.locator("#submit").click()

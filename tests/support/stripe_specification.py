@@ -5,7 +5,7 @@ pinned version knows. `stripe_types` validates the same messages against the typ
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import module_from_spec, spec_from_file_location
@@ -18,18 +18,23 @@ from referencing import Registry, Resource
 Json = dict[str, Any]
 
 PINNED_ONLY: Final = {
-    "POST /v1/webhook_endpoints api_version: '2026-10-28.endive' is not one of": (
+    r"POST /v1/webhook_endpoints api_version: '2026-10-28.endive' is not one of": (
         "the product asks for events in the version that it parses, and the description is older than that version"
     ),
-    "event charge.dispute.updated dispute status: 'appeal_under_review' is not one of": (
+    r".*\bstatus: 'appeal_under_review' is not one of": (
         "a lost dispute can be appealed since a later version; the product counts balance transactions, not statuses"
     ),
 }
-"""Begin of an error → why only the pinned version knows this parameter or value, and why it is used."""
+"""Pattern of an error → why only the pinned version knows this parameter or value, and why it is used."""
 
 KEYWORDS: Final = frozenset(
     ["type", "enum", "anyOf", "oneOf", "allOf", "properties", "required", "additionalProperties", "items"]
 ).union(["maxLength", "minLength", "pattern", "maximum", "minimum", "maxItems", "minItems"])
+
+
+def unknown_errors(found: Iterable[str]) -> list[str]:
+    """Return the errors that the pinned version does not explain."""
+    return [error for error in found if not any(re.match(known, error) for known in PINNED_ONLY)]
 
 
 @cache

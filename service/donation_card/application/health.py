@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 
 from prometheus_client.core import Metric
 
@@ -54,11 +54,18 @@ class Health:
         failed = {name: name in failing for name in failing | {each.id for each in self.campaigns.all()}}
         history = self.reconciliation.history or SyncHistory()
         started = {"sync": history.last_sync_at, "rebuild": history.last_rebuild_at}
+        covered = {
+            each.id: datetime.combine(imported.last_day + timedelta(days=1), time(), each.publication.timezone)
+            for each in self.campaigns.all_visible()
+            if each.bank_transfer and (imported := each.imported_transfers)
+        }
+        statements = {name: at.timestamp() for name, at in covered.items()}
         yield gauge("component_ready", "1 while the component is ready, else 0.", "component", ready)
         yield gauge("publication_timestamp_seconds", "Start of the last publication period.", "campaign", decided)
         yield gauge("publication_next_timestamp_seconds", "Start of the next publication period.", "campaign", due)
         yield gauge("publication_stale", "1 while the public total cannot be confirmed.", "campaign", stale)
         yield gauge("campaign_failed", "1 while the refresh or the sync of the campaign fails.", "campaign", failed)
+        yield gauge("bank_statement_timestamp_seconds", "End of the newest bank statement.", "campaign", statements)
         yield gauge(
             "reconciliation_timestamp_seconds",
             "Start of the last complete sync with Stripe and of the last full rebuild.",

@@ -98,7 +98,7 @@ class PublicProgress:
                 campaign.totals_name,
                 campaign.publication,
                 now=now,
-                offline=campaign.offline_total.amount,
+                offline=campaign.outside_stripe.amount,
                 listed=sum(each.amount.amount for each in campaign.listed_donations),
                 ended=campaign.has_ended(now),
                 synced_since=self.sync_required_since(),

@@ -1,7 +1,8 @@
 """`donation-card check`: check the settings and the campaign files."""
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -24,8 +25,25 @@ def check(campaigns: Path | None) -> None:
         _, found = checked_configuration()
     else:
         found = CampaignFiles(campaigns).all()
+    for warning in bank_warnings(found):
+        click.echo(f"warning: {warning}", err=True)
     for campaign in found:
         click.echo(f"{campaign.id}: {campaign.goal}, {len(campaign.needs)} needs, {', '.join(campaign.languages)}")
+
+
+_BANK_TRANSFER = re.compile("bank transfer|überweis|перевод|перавод|переказ|pavedim|przelew", re.IGNORECASE)
+"""The words for it in the languages of a campaign, without their endings."""
+
+
+def bank_warnings(campaigns: Sequence[Campaign]) -> Iterator[str]:
+    """Yield what may be a mistake with bank transfers."""
+    for campaign in campaigns:
+        name, transfer = f"{campaign.id}.toml", campaign.bank_transfer
+        for at, donation in enumerate(campaign.offline_donations):
+            if campaign.imported_transfers and any(map(_BANK_TRANSFER.search, donation.source.values())):
+                yield f"{name}: offline[{at}] may count a bank transfer that {campaign.id}.bank.toml counts too"
+        if transfer and campaign.warned_bank_countries and not transfer.accept_named_statement:
+            yield f"{name}: bank_transfer is not shown: the campaign warns, and accept_named_statement is false"
 
 
 def checked_configuration() -> tuple[Settings, Sequence[Campaign]]:

@@ -35,6 +35,11 @@ RADAR_RULE = (
     "without it, nothing blocks such a card"
 )
 
+UNKNOWN_CLIENT = (
+    "this command has no public address there. Donors without one share a limit. Run doctor from another network: if "
+    "this line comes again, FORWARDED_ALLOW_IPS must name the proxy, and the proxy must send X-Forwarded-For"
+)
+
 OK, FAIL, MANUAL = "ok", "FAIL", "MANUAL"
 
 
@@ -245,7 +250,7 @@ async def _public_checks(settings: Settings) -> AsyncIterator[Check]:
         async with httpx.AsyncClient(base_url=settings.public_url, timeout=10) as client:
             version = (await client.get("/healthz")).raise_for_status().json()["version"]
             metrics_closed = (await client.get("/metrics")).status_code == 404
-            body, headers = _signed_event(settings)
+            body, headers = signed_event(settings)
             webhook = await client.post(PATH, content=body, headers=headers)
     except (httpx.HTTPError, ValueError, KeyError) as error:
         yield Check("public address", FAIL, f"the service does not answer at {settings.public_url} ({error})")
@@ -258,6 +263,8 @@ async def _public_checks(settings: Settings) -> AsyncIterator[Check]:
         yield Check("/metrics", FAIL, "anybody can see each donation when it arrives: close it in the proxy")
     if webhook.status_code == 200:
         yield Check("test webhook arrives, its signature is valid", OK)
+        if webhook.json().get("client_network") != "known":
+            yield Check("addresses of clients", MANUAL, UNKNOWN_CLIENT)
     else:
         fix = f"{webhook.status_code} {webhook.text[:80]!r}: does the service have this STRIPE_WEBHOOK_SECRET?"
         yield Check("test webhook", FAIL, fix)
@@ -266,7 +273,7 @@ async def _public_checks(settings: Settings) -> AsyncIterator[Check]:
         yield Check("certificate", FAIL, f"it expires in {days:.0f} days: renew it")
 
 
-def _signed_event(settings: Settings) -> tuple[bytes, dict[str, str]]:
+def signed_event(settings: Settings) -> tuple[bytes, dict[str, str]]:
     """Sign an event of a type that does not exist: a service with the same secret answers 200 and ignores it."""
     import hmac
 

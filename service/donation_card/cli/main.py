@@ -11,6 +11,7 @@ from donation_card.cli.demo import demo
 from donation_card.cli.disclosure_risk import disclosure_risk
 from donation_card.cli.doctor import doctor
 from donation_card.cli.rebuild import rebuild
+from donation_card.cli.reference import reference
 from donation_card.cli.serve import serve
 from donation_card.cli.snippet import snippet
 from donation_card.cli.stripe_setup import stripe_commands
@@ -20,7 +21,19 @@ from donation_card.errors import DonationCardError
 PROGRAM = "donation-card"
 
 
-COMMANDS = [attack_mode, check, demo, disclosure_risk, doctor, rebuild, serve, snippet, stripe_commands, totals]
+COMMANDS = [
+    attack_mode,
+    check,
+    demo,
+    disclosure_risk,
+    doctor,
+    rebuild,
+    reference,
+    serve,
+    snippet,
+    stripe_commands,
+    totals,
+]
 
 
 @click.group(PROGRAM, commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})

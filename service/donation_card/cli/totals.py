@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from datetime import datetime
 
 import click
 
@@ -40,9 +41,13 @@ async def _totals(settings: Settings, campaign_id: str) -> None:
     if found is None:
         sys.exit("raised    unknown: the service builds the totals within seconds after it starts")
     via_stripe, offline = Money(found.raised, campaign.currency), campaign.offline_total
-    click.echo(f"raised    {via_stripe + offline} before fees")
+    click.echo(f"raised    {via_stripe + campaign.outside_stripe} before fees")
     click.echo(f"stripe    {via_stripe} in {found.payments} payments")
     click.echo(f"offline   {offline} in {len(campaign.offline_donations)} entries of the campaign file")
+    if imported := campaign.imported_transfers:
+        age = (datetime.now(campaign.publication.timezone).date() - imported.last_day).days
+        covered = f"statements until {imported.last_day}, {age} days ago"
+        click.echo(f"transfer  {imported.total} in {imported.donations} bank transfers; {covered}")
     click.echo(f"goal      {campaign.goal}")
     for name, other in others.items():
         if other:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
 
+from donation_card.domain.bank_transfer import BankTransfer, ImportedTransfers
 from donation_card.domain.money import Money
 from donation_card.domain.publication import PublicationPolicy
 from donation_card.domain.totals import totals_name
@@ -121,6 +122,8 @@ class Campaign:
     emit_complete_event: bool = False
     ends_at: datetime | None = None
     offline_donations: tuple[OfflineDonation, ...] = ()
+    bank_transfer: BankTransfer | None = None
+    imported_transfers: ImportedTransfers | None = None
     updates: tuple[Update, ...] = ()
     """Newest first."""
 
@@ -144,6 +147,12 @@ class Campaign:
     @property
     def offline_total(self) -> Money:
         return Money(sum(donation.amount.amount for donation in self.offline_donations), self.currency)
+
+    @property
+    def outside_stripe(self) -> Money:
+        """Return all money that did not come through Stripe: offline donations and imported transfers."""
+        imported = self.imported_transfers
+        return self.offline_total + (imported.total if imported else Money(0, self.currency))
 
     @property
     def listed_donations(self) -> tuple[OfflineDonation, ...]:

@@ -1,6 +1,6 @@
 """Serve the card, every released card, and the assets of our own pages.
 
-The card is written in two readable files, which are joined and minified when a worker starts.
+The card is written in three readable files, which are joined and minified when a worker starts.
 """
 
 import base64
@@ -27,7 +27,10 @@ _TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=ut
 
 CARD_PATH = "/widget/v1/donation-card.js"
 
-CARD_SOURCES = ("donation-card.js", "donation-card.css")
+PALETTE = "palette.css"
+"""The colours of the card and of the pages. It begins the card's style sheet and site.css."""
+
+CARD_SOURCES = ("donation-card.js", PALETTE, "donation-card.css")
 SOURCE_PATH = "/widget/v1/source"
 """The first line of the joined card names it."""
 
@@ -65,8 +68,8 @@ def _shorten_names(script: str) -> str:
 @cache
 def current_card() -> bytes:
     """Return the joined card. It is made once, so that an upgrade cannot change it under a running worker."""
-    script, style_sheet = ((_WIDGET / name).read_text("utf-8") for name in CARD_SOURCES)
-    return join_card(script, style_sheet).encode()
+    script, *style_sheets = ((_WIDGET / name).read_text("utf-8") for name in CARD_SOURCES)
+    return join_card(script, "".join(style_sheets)).encode()
 
 
 @cache
@@ -95,6 +98,8 @@ class Assets:
         self.integrity: dict[str, str] = {}
         for path in sorted(_STATIC.iterdir()):
             body = path.read_bytes()
+            if path.name == "site.css":
+                body = (_WIDGET / PALETTE).read_bytes() + body
             self.urls[path.name] = f"/static/{content_hash(body)}/{path.name}"
             self.integrity[path.name] = _integrity(body)
             self._add(self.urls[path.name], body, PUBLIC_CORS | IMMUTABLE)  # a sandboxed frame is of no origin

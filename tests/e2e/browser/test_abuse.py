@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.integration.web.test_abuse import easy as easy, force
-from tests.support.browser import article, choose, open_card, pay_inline, pay_on, with_publisher_site
+from tests.support.browser import article, choose, open_card, pay_inline, pay_on, type_amount, with_publisher_site
 from tests.support.installation import PAYS
 
 
@@ -93,8 +93,7 @@ def test_donor_without_javascript_uses_reserved_quota(browser: Browser, installa
     try:
         page = context.new_page()
         page.goto(f"{installation.service}/c/vitaly/give")
-        page.locator(".custom-amount input[name=custom_amount]").fill("25")
-        page.locator("#choose-custom-amount").check(force=True)
+        type_amount(page, "25")
         page.locator("#submit").click()
         assert page.url.startswith(installation.sandbox)
         pay_on(page, PAYS)

@@ -5,7 +5,7 @@ from donation_card.domain.campaign import LANGUAGES
 from playwright.sync_api import expect
 
 from tests.e2e.browser.test_accessibility import assert_clean
-from tests.support.browser import NARROW, choose, open_card, pay_inline, with_publisher_site
+from tests.support.browser import NARROW, choose, open_card, pay_inline, type_amount, with_publisher_site
 from tests.support.campaign_states import STATES, THEMES, cards, write_states
 from tests.support.installation import PAYS, SETTLES_LATER
 
@@ -48,9 +48,9 @@ def test_giving_page_is_accessible_with_error_and_when_closed(page, installation
     page.set_viewport_size(NARROW)
     page.goto(f"{installation.service}/c/safe/give?lang={lang}")
     assert_clean(page)
-    page.locator("#custom-amount").fill("4,999,9")
+    type_amount(page, "4,999,9")
     page.locator("#submit").click()
-    expect(page.locator("#error")).not_to_be_empty()
+    expect(page.locator("#amount-error")).not_to_be_empty()
     assert_clean(page)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= NARROW["width"]
     page.goto(f"{installation.service}/c/paused/give?lang={lang}")

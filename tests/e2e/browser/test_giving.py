@@ -16,6 +16,7 @@ from tests.support.browser import (
     open_card,
     pay_inline,
     pay_on,
+    type_amount,
 )
 from tests.support.installation import ASKS_3DS, DECLINED, PAYS, eventually
 
@@ -25,7 +26,7 @@ def test_inline_donation_shows_thanks_and_moves_total(page, installation, site, 
     before = installation.progress()["raised"]
     page.set_viewport_size(size)
     frame = open_card(page, site.publish(article(installation, lang)))
-    frame.locator(".custom-amount input[name=custom_amount]").fill("25")
+    type_amount(frame, "25")
     expect(frame.locator("#submit")).to_contain_text("25")
     frame.locator("#submit").click()
     pay_inline(frame, PAYS)
@@ -246,8 +247,7 @@ def test_donation_without_javascript_reaches_thanks(browser: Browser, installati
         page.goto(f"{installation.service}/c/vitaly")
         assert page.locator("html").get_attribute("lang") == "be"
         page.locator('a[href*="/give"]').first.click()
-        page.locator(".custom-amount input[name=custom_amount]").fill("25")
-        page.locator("#choose-custom-amount").check(force=True)
+        type_amount(page, "25")
         page.locator("#submit").click()
         assert page.url.startswith(installation.sandbox)
         pay_on(page, PAYS)
@@ -275,10 +275,13 @@ def test_submit_before_script_loads_opens_new_tab(page, context, installation, s
 def test_amount_error_is_shown_and_announced(page, installation, site):
     frame = open_card(page, site.publish(article(installation)))
     frame.locator("#submit").click()
-    expect(frame.locator("#error")).to_contain_text("choose an amount")
-    frame.locator(".custom-amount input[name=custom_amount]").fill("4")
+    expect(frame.locator("#amount-error")).to_contain_text("choose an amount")
+    expect(frame.locator("#amount-error")).to_be_focused()  # a field would open a phone's keyboard
+    assert frame.locator("#amount-error").bounding_box()["y"] < frame.locator(".amounts").bounding_box()["y"]
+    type_amount(frame, "4")
     frame.locator("#submit").click()
-    expect(frame.locator("#error")).to_contain_text("€5")
+    expect(frame.locator("#amount-error")).to_contain_text("€5")
+    expect(frame.locator("#custom-amount-hint")).to_be_hidden()
     expect(frame.locator("#custom-amount")).to_be_focused()
     expect(frame.locator("#custom-amount")).to_have_attribute("aria-invalid", "true")
 

@@ -47,5 +47,5 @@ def test_unreachable_service_shows_fallback_link(form):
 def test_invalid_amount_shows_no_fallback_link(form):
     form.locator("#custom-amount").fill("1")
     form.locator("#submit").click()
-    expect(form.locator("#error")).to_contain_text("smallest")
+    expect(form.locator("#amount-error")).to_contain_text("smallest")
     expect(form.locator("#fallback")).to_be_hidden()

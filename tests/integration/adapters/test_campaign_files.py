@@ -272,6 +272,13 @@ def test_error_names_file_field_given_and_allowed(what: str, write: Callable[...
     assert all("\n" not in str(each) and "\x00" not in str(each) for each in found)
 
 
+def test_transfer_in_another_currency_is_refused(write: Callable[..., Path]) -> None:
+    transfer = "[bank_transfer]\nholder = 'Roofers'\niban = 'DE89370400440532013000'\nreference = 'RF18539007547034'\n"
+    (fault,) = faults(write(ROOF.replace('"EUR"', '"PLN"').replace('"0.50"', "5") + transfer))
+    assert (fault.field, fault.given) == ("bank_transfer", "a campaign in PLN")
+    assert "EUR" in fault.allowed
+
+
 def test_every_error_of_every_file_is_reported(write: Callable[..., Path]) -> None:
     write(ROOF.replace('"open"', '"shut"').replace("goal = 200", "goal = 250").replace("tiles", "gutter"), "a.toml")
     folder = write(ROOF.replace('"EUR"', '"XXX"').replace("[10, 25]", "[25, 10]"), "b.toml").parent

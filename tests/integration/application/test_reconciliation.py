@@ -273,6 +273,8 @@ def test_totals_command_shows_each_source_exactly(harness: TotalsHarness) -> Non
     offline = '\n[[offline]]\ndate = 2026-01-02\namount = "37.50"\nsource = { en = "A fair", de = "Ein Markt" }\n'
     file.write_text(file.read_text("utf-8") + offline, "utf-8")
     harness.give()
+    bank_file = 'sum = "1000.00"\ndonations = 4\nlast_day = 2026-11-20\n'
+    (harness.campaigns / "roof.bank.toml").write_text(bank_file, "utf-8")
     assert command(harness, "totals", "roof")[0] == 1, "the total is not known yet"
     harness.pass_()
 
@@ -287,9 +289,10 @@ def test_totals_command_shows_each_source_exactly(harness: TotalsHarness) -> Non
     status, output = command(harness, "totals", "roof")
     assert status == 0
     for line in (
-        "raised    62.50 EUR before fees",
+        "raised    1062.50 EUR before fees",
         "stripe    25.00 EUR in 1 payments",
         "offline   37.50 EUR in 1 entries of the campaign file",
+        "transfer  1000.00 EUR in 4 bank transfers; statements until 2026-11-20, ",
         "other     2500 JPY in 1 payments, not shown: the file has EUR",
     ):
         assert line in output

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 from donation_card.adapters.stripe.provisioning import AccountInfo
-from donation_card.cli.doctor import account_checks
+from donation_card.cli.doctor import account_checks, signed_event
 from donation_card.cli.main import cli
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from redis import Redis
@@ -66,6 +66,23 @@ def test_doctor_lists_radar_rules_as_manual_and_names_the_plan(patient):
     installation, _ = patient
     by_hand = examine(installation)[2].partition("To check by hand")[2]
     assert "Only a Radar plan that supports rules has them" in by_hand
+
+
+def test_doctor_reports_that_the_service_sees_no_public_address(patient):
+    installation, _ = patient
+    assert "FORWARDED_ALLOW_IPS must name the proxy" in examine(installation)[2].partition("To check by hand")[2]
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "network"),
+    [("203.0.113.9", "unknown"), ("8.8.8.8", "known"), ("2001:4860:4860::8888", "known"), ("garbage", "unknown")],
+)
+def test_signed_test_event_tells_if_the_network_is_known(patient, forwarded, network):
+    installation, _ = patient
+    body, headers = signed_event(installation.settings)
+    url = f"{installation.service}/v1/stripe/webhook"
+    answer = httpx.post(url, content=body, headers=headers | {"x-forwarded-for": forwarded})
+    assert answer.json() == {"outcome": "ignored", "reason": "unhandled_type", "client_network": network}
 
 
 def test_doctor_reports_an_expiring_certificate(patient, tmp_path):

@@ -113,11 +113,12 @@ def test_every_row_of_the_failure_model_names_a_test() -> None:
 
 
 def test_embed_lists_every_attribute_event_property_and_part() -> None:
-    script, style = ((ROOT / "widget" / f"donation-card.{suffix}").read_text("utf-8") for suffix in ("js", "css"))
+    names = ("donation-card.js", "palette.css", "donation-card.css")
+    script, *style_sheets = ((ROOT / "widget" / name).read_text("utf-8") for name in names)
     named = {
         *re.findall(r"[gh][ea][ts]Attribute\('([a-z-]+)'", script),
         *(f"donation-card-{event}" for event in re.findall(r"#emit\('([a-z]+)'\)", script)),
-        *re.findall(r"var\((--donation-card-[a-z-]+)", style),
+        *re.findall(r"var\((--donation-card-[a-z-]+)", "".join(style_sheets)),
         *re.findall(r"part: '([a-z]+)'", script),
     }
     assert {"campaign", "api-origin", "debug", "donation-card-open", "--donation-card-accent", "title"} <= named

@@ -70,6 +70,7 @@ def test_dispute_appends_balance_transactions(sandbox: Sandbox) -> None:
     path, seen = f"disputes/{dispute['id']}", [moved(dispute)]
     for status in ("needs_response", "lost", "appeal_under_review", "won"):
         seen.append(moved(sandbox.operate(path, status=status)))
+        assert [each["status"] for each in sandbox.call("GET", "/v1/disputes").json()["data"]] == [status]
     assert seen == [[], [-1500], [-1500], [-1500], [-1500, 1500]]
     [listed] = sandbox.run(sandbox.client.v1.disputes.list_async({})).data
     assert (listed.id, listed.status) == (dispute["id"], "won")

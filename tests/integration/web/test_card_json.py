@@ -10,7 +10,7 @@ from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.domain.campaign import LANGUAGES, OfflineDonation, Status, SurplusPolicy
 from donation_card.domain.money import Money
 from donation_card.domain.progress import calculate_progress
-from donation_card.web.presentation import card as view
+from donation_card.web.presentation import card as view, giving
 from donation_card.web.presentation.translations import translations_for
 
 from tests.support import contract
@@ -124,40 +124,48 @@ def test_card_json_matches_openapi_in_every_state(lang, raised, how):
 @pytest.mark.parametrize("beyond", SurplusPolicy)
 def test_surplus_policies_are_shown_in_every_language(lang, beyond):
     campaign = replace(VITALY, on_surplus=beyond, on_shortfall=beyond)
-    assert all(view.donation_details(campaign, translations_for(lang)))
+    details = giving.donation_details(campaign, translations_for(lang), as_of="As of noon.")
+    assert [each.id for each in details] == ["recipient", "fee", "total", "surplus", "shortfall", "donor"]
+    assert all(each.term and each.text for each in details)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("status", ["open", "processing", "paid", "expired"])
 def test_thanks_state_only_what_is_known(lang, status):
-    said = view.checkout_status_json(VITALY, figure(100_000), translations_for(lang), status, Money(2_500, "EUR"))
+    said = giving.checkout_status_json(VITALY, figure(100_000), translations_for(lang), status, Money(2_500, "EUR"))
     text = " ".join(said["paragraphs"])
     assert ("25" in text) == (status in {"paid", "processing"})
     assert ("18:00" in text) == (status == "paid")
 
 
 def test_thanks_name_next_update_step_and_records():
-    said = view.checkout_status_json(VITALY, figure(100_000), translations_for("en"), "paid", Money(2_500, "EUR"))
+    said = giving.checkout_status_json(VITALY, figure(100_000), translations_for("en"), "paid", Money(2_500, "EUR"))
     assert said["paragraphs"] == [
-        "Your gift of €25 is counted.",
-        "The public total is next updated around 18:00 (Vilnius), in steps of €100.",
-        "These records remain: Stripe’s receipt, if you gave an e-mail address; the line on your bank statement;"
-        " this browser’s history.",
+        "Your gift of €25 has arrived.",
+        "The public total follows around 18:00 (Vilnius), in steps of €100, so that nobody can tell your gift from it.",
     ]
+    assert said["records_title"] == "What can still be seen"
+    assert len(said["records"]) == 3
 
 
 def test_thanks_without_warning_list_no_records():
     calm = replace(VITALY, warned_bank_countries=())
-    said = view.checkout_status_json(calm, figure(0), translations_for("en"), "paid", Money(2_500, "EUR"))
+    said = giving.checkout_status_json(calm, figure(0), translations_for("en"), "paid", Money(2_500, "EUR"))
     assert len(said["paragraphs"]) == 2
-    assert view.bank_warning(calm.warned_bank_countries, translations_for("en")) is None
+    assert (said["records_title"], said["records"]) == ("", [])
+    assert giving.bank_warning(calm.warned_bank_countries, translations_for("en")) is None
 
 
 def test_donation_can_reach_only_unfunded_needs():
-    reached = view.fundable_needs(VITALY, figure(140_000), translations_for("en"))
+    reached = giving.fundable_needs(VITALY, figure(140_000), translations_for("en"))
     assert [need["remaining"] for need in reached] == [50_000, 60_000, 50_000]
-    assert reached[0]["text"].startswith("Your gift goes to: Restoring his driving licence (€500")
-    assert view.fundable_needs(VITALY, figure(300_000), translations_for("en")) == []
+    assert reached[0]["title"] == "Restoring his driving licence"
+    now = giving.effect_now(VITALY, figure(140_000), translations_for("en"))
+    assert now[:3] == ("Gifts now go to: ", "Restoring his driving licence", ". €500 is still needed.")
+    assert now.funded_fraction == pytest.approx(200 / 700)
+    assert giving.fundable_needs(VITALY, figure(300_000), translations_for("en")) == []
+    assert giving.effect_now(VITALY, figure(300_000), translations_for("en")) is None
+    assert giving.effect_now(VITALY, None, translations_for("en")) is None
 
 
 def test_times_are_in_the_campaigns_time_zone():

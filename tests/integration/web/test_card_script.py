@@ -1,12 +1,14 @@
-"""The card is written in two readable files and served as one."""
+"""The card is written in three readable files and served as one."""
 
+import re
 from pathlib import Path
 
 import pytest
 import rcssmin
-from donation_card.web.assets import CARD_PATH, CARD_SOURCES, SOURCE_PATH, current_card, join_card
+from donation_card.web.assets import CARD_PATH, CARD_SOURCES, PALETTE, SOURCE_PATH, current_card, join_card
 
-SCRIPT, STYLE_SHEET = (Path("widget", name).read_text("utf-8") for name in CARD_SOURCES)
+SCRIPT, *STYLE_SHEETS = (Path("widget", name).read_text("utf-8") for name in CARD_SOURCES)
+STYLE_SHEET = "".join(STYLE_SHEETS)
 
 
 def test_joined_card_has_styles_and_one_comment():
@@ -21,8 +23,18 @@ def test_joined_card_has_styles_and_one_comment():
 def test_first_line_names_the_served_source(installation):
     address = f"{SOURCE_PATH}/donation-card.js"
     assert address in installation.client.get(CARD_PATH).text.partition("*/")[0]
-    for name, text in zip(CARD_SOURCES, (SCRIPT, STYLE_SHEET), strict=True):
+    for name, text in zip(CARD_SOURCES, (SCRIPT, *STYLE_SHEETS), strict=True):
         assert installation.client.get(f"{SOURCE_PATH}/{name}").text == text
+
+
+def test_card_and_pages_begin_with_one_palette(installation):
+    palette = Path("widget", PALETTE).read_text("utf-8")
+    page = installation.client.get("/c/vitaly").text
+    style_sheet = installation.client.get(re.search(r'href="(/static/\w+/site\.css)"', page)[1]).text
+    assert style_sheet.startswith(palette)
+    assert rcssmin.cssmin(palette) in current_card().decode()
+    for sheet in (style_sheet.removeprefix(palette), STYLE_SHEETS[-1]):
+        assert not set(re.findall(r"^  (--[\w-]+):", palette, re.M)) & set(re.findall(r"^  (--[\w-]+):", sheet, re.M))
 
 
 def test_current_card_is_made_once():

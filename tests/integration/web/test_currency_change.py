@@ -113,7 +113,7 @@ def test_webhook_in_the_old_currency_is_ignored_with_an_alarm(roof):
     eventually(lambda: roof.client.get("/v1/campaigns/roof/progress").json().get("currency") == "JPY", "it is read")
     before = roof.metrics()['not_counted_total{reason="wrong_currency"}']
     event = session_event(roof, amount=25_00, metadata={"campaign": "roof", "site": "other", "nonce": "n"})
-    assert post(roof, event).json() == {"outcome": "ignored", "reason": "wrong_currency"}
+    assert post(roof, event).json()["reason"] == "wrong_currency"
     assert roof.metrics()['not_counted_total{reason="wrong_currency"}'] == before + 1
     assert roof.progress("roof")["raised"] == 0
     write(roof, EUR)

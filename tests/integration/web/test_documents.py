@@ -14,7 +14,7 @@ from tests.support.contract import CONTRACT
 JSON = ("application/json", "application/problem+json")
 SCHEMAS = CONTRACT["components"]["schemas"]
 
-PAGE_DATA = {"GivingPage", "GivingPageStripe", "AmountFormat", "GivingPageNeed", "FundableNeed", "GivingPageTexts"}
+PAGE_DATA = {"GivingPage", "GivingPageStripe", "AmountFormat", "FundableNeed", "GivingPageTexts"}
 """Data that a page holds for its own script; it is no answer of the API."""
 
 

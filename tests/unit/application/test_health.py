@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date, datetime
 
 import pytest
 from donation_card.application.health import Health
+from donation_card.domain.bank_transfer import BankTransfer, ImportedTransfers
 from donation_card.domain.lifetimes import STALE_AFTER
+from donation_card.domain.money import Money
 
 from tests.unit.application.conftest import NOW, ROOF, Worker
 
@@ -43,6 +46,17 @@ async def test_everything_is_ready_after_a_sync(worker: Worker, report: Health) 
     await synchronise(worker)
     assert report.reasons() == dict.fromkeys(("campaigns", "totals", "figures", "reconcile", "payments"))
     assert report.ages() == {"reconcile": 0}
+
+
+async def test_age_of_the_newest_bank_statement_is_a_metric(worker: Worker, report: Health) -> None:
+    assert gauges(report)["bank_statement_timestamp_seconds"] == {}
+    transfer = BankTransfer("Roofers", "LT601010012345678901", "", "RF18539007547034", False)
+    imported = ImportedTransfers(Money(25_00, "EUR"), 1, date(2026, 11, 20))
+    worker.campaigns.put(replace(ROOF, bank_transfer=transfer, imported_transfers=imported))
+    midnight = datetime(2026, 11, 21, tzinfo=ROOF.publication.timezone).timestamp()
+    assert gauges(report)["bank_statement_timestamp_seconds"] == {"roof": midnight}
+    worker.campaigns.put(replace(ROOF, imported_transfers=imported))
+    assert gauges(report)["bank_statement_timestamp_seconds"] == {}, "the campaign takes no transfers any more"
 
 
 async def test_errors_are_reported(worker: Worker, report: Health, errors: dict[str, str | None]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from donation_card.adapters.campaign_files.schema import CampaignFile, quote_value
+from donation_card.domain.bank_transfer import MAX_EPC_BYTES, BankTransfer
 from donation_card.domain.money import Money
 from donation_card.errors import ConfigFault
 
@@ -95,6 +96,18 @@ def amounts_are_whole_without_decimals(file: CampaignFile) -> Iterator[Violation
             yield Violation(field, str(amount), "a whole amount, because giving.decimals is false")
 
 
+def transfers_are_in_euro(file: CampaignFile) -> Iterator[Violation]:
+    if file.bank_transfer and file.currency != "EUR":
+        yield Violation("bank_transfer", f"a campaign in {file.currency}", "only in a campaign in EUR")
+
+
+def epc_text_fits(file: CampaignFile) -> Iterator[Violation]:
+    if file.bank_transfer:
+        length = len(BankTransfer(**dict(file.bank_transfer)).epc_text(Money(MAX_CHARGE, "EUR")).encode())
+        if length > MAX_EPC_BYTES:
+            yield Violation("bank_transfer", f"a QR code of {length} bytes", f"at most {MAX_EPC_BYTES} bytes")
+
+
 def duplicates(field: str, values: list[str]) -> Iterator[Violation]:
     for at, value in enumerate(values):
         if value in values[:at]:
@@ -123,6 +136,8 @@ CONSTRAINTS: tuple[tuple[Constraint, set[str]], ...] = (
     (need_ids_are_unique, {"needs"}),
     (every_language_is_complete, {"needs", "text", "default_language", "offline", "updates"}),
     (offline_donations_are_positive, {"offline"}),
+    (transfers_are_in_euro, {"bank_transfer", "currency"}),
+    (epc_text_fits, {"bank_transfer"}),
     (limits_are_chargeable, {"giving"}),
     (suggested_amounts_are_in_order_and_in_limits, {"giving"}),
     (amounts_are_whole_without_decimals, {"giving"}),

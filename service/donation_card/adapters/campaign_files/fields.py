@@ -14,6 +14,7 @@ from babel import Locale
 from pydantic import GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from donation_card.domain.bank_transfer import compact, is_iban, is_reference
 from donation_card.domain.campaign import LANGUAGES
 from donation_card.domain.money import MAX_GOAL, MAX_MINOR_UNITS, MINOR_UNIT_EXPONENT, Money, parse_amount
 from donation_card.errors import Invalid
@@ -190,6 +191,27 @@ def _descriptor(value: object, _: ValidationInfo) -> str:
     return _valid(fits and not set(text) & set("<>\\'\"*"), text)
 
 
+def _holder(value: object, _: ValidationInfo) -> str:
+    text = _text(value)
+    return _valid(re.fullmatch(r"(?! )[A-Za-z0-9/?:().,'+ -]{1,70}(?<! )", text) is not None, text)
+
+
+def _bic(value: object, _: ValidationInfo) -> str:
+    """ISO 9362"""
+    text = compact(_text(value))
+    return _valid(re.fullmatch(r"[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?", text) is not None, text)
+
+
+def _iban(value: object, _: ValidationInfo) -> str:
+    text = compact(_text(value))
+    return _valid(is_iban(text), text)
+
+
+def _reference(value: object, _: ValidationInfo) -> str:
+    text = compact(_text(value))
+    return _valid(is_reference(text), text)
+
+
 def _need_id(value: object, _: ValidationInfo) -> object:
     return _valid(re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", _text(value)) is not None, value)
 
@@ -227,6 +249,14 @@ StatementDescriptor = Annotated[
         "5 to 22 Latin letters, digits or punctuation characters, at least one letter, none of < > \\ ' \" *",
         _descriptor,
     ),
+]
+AccountHolder = Annotated[
+    str, FieldCheck("1 to 70 of a-z, A-Z, 0-9, space and / - ? : ( ) . , ' +, the name as the bank knows it", _holder)
+]
+Iban = Annotated[str, FieldCheck("an IBAN of a SEPA country, with right check digits", _iban)]
+Bic = Annotated[str, FieldCheck("a BIC of 8 or 11 letters and digits, such as COBADEFFXXX", _bic)]
+Reference = Annotated[
+    str, FieldCheck("a reference with right check digits (ISO 11649): donation-card reference makes one", _reference)
 ]
 StripeLocale = Annotated[str, choice(STRIPE_LOCALES, "a locale of Stripe: " + ", ".join(sorted(STRIPE_LOCALES)))]
 NeedId = Annotated[str, FieldCheck("1 to 32 of a-z, 0-9 and -, a letter or digit first", _need_id)]

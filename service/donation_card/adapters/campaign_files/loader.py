@@ -13,10 +13,12 @@ from typing import Any
 
 import tomli
 
+from donation_card.adapters.campaign_files.bank_file import SUFFIX, BankFile, bank_file_of
 from donation_card.adapters.campaign_files.constraints import violations
 from donation_card.adapters.campaign_files.fields import seconds
-from donation_card.adapters.campaign_files.schema import build_campaign, quote_value, validate_sections
+from donation_card.adapters.campaign_files.schema import CampaignFile, build_campaign, quote_value, validate_sections
 from donation_card.application.ports.campaigns import Campaigns
+from donation_card.domain.bank_transfer import ImportedTransfers
 from donation_card.domain.campaign import Campaign
 from donation_card.errors import ConfigFault, ConfigurationError, NotFound
 from donation_card.observability.log_events import LogEvent, log
@@ -29,6 +31,7 @@ _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 class CampaignFiles(Campaigns):
     """Implement `ports.Campaigns` with each `*.toml` of a folder that is not hidden, or with single files.
 
+    A `*.bank.toml` belongs to the campaign file beside it, and is loaded again with it.
     `publication_interval` overrides the interval of every campaign. The demo sets "0" for exact totals at once.
     The constructor raises ConfigurationError; `reload` never does.
     """
@@ -36,7 +39,7 @@ class CampaignFiles(Campaigns):
     def __init__(self, *sources: Path | str, publication_interval: str | None = None) -> None:
         self._sources = [Path(source) for source in sources]
         self._publication_interval = publication_interval
-        self._stamps: dict[Path, FileStamp | None] = {}
+        self._stamps: dict[Path, tuple[FileStamp | None, ...]] = {}
         self._loaded: dict[Path, Campaign] = {}
         self._by_id: dict[str, Campaign] = {}
         self._faults: dict[Path, Sequence[ConfigFault]] = {}
@@ -83,7 +86,7 @@ class CampaignFiles(Campaigns):
         self._faults = {path: each for path, each in self._faults.items() if path in listed}
         path_of_id = {each.id: path for path, each in loaded.items()}
         for path in paths:
-            stamp = _file_stamp(path)
+            stamp = _file_stamp(path), _file_stamp(bank_file_of(path))
             if path in self._stamps and self._stamps[path] == stamp:
                 continue
             self._stamps[path] = stamp
@@ -114,8 +117,12 @@ class CampaignFiles(Campaigns):
                 paths.append(source)  # a file, or a missing path; reading it reports the fault
             else:
                 folders.add(source)
-                paths += sorted(source / name for name in names if name.endswith(".toml") and name[0] != ".")
+                paths += sorted(source / name for name in names if _is_campaign_file(name))
         return paths, folders
+
+
+def _is_campaign_file(name: str) -> bool:
+    return name.endswith(".toml") and not name.endswith(SUFFIX) and name[0] != "."
 
 
 FileStamp = tuple[int, int, int]
@@ -131,7 +138,7 @@ def _file_stamp(path: Path) -> FileStamp | None:
 
 
 def read_campaign(path: Path, *, publication_interval: str | None = None) -> Campaign:
-    """Read the campaign of one file. Raise ConfigurationError with every mistake in it."""
+    """Read the campaign of one file, and its bank file. Raise ConfigurationError with every mistake in both."""
     name = _name(path)
     interval = None if publication_interval is None else seconds(publication_interval)
     faults: list[ConfigFault] = []
@@ -139,17 +146,38 @@ def read_campaign(path: Path, *, publication_interval: str | None = None) -> Cam
         allowed = "1 to 64 of a-z, 0-9 and -, a letter or digit first, then .toml: the name is the campaign's id"
         faults.append(ConfigFault(name, "the file's name", quote_value(path.name), allowed))
     try:
-        file, invalid, mistakes = validate_sections(_parse_toml(path), name)
+        file, invalid, mistakes = validate_sections(_parse_toml(path), name, CampaignFile)
     except _UnreadableFile as error:
         raise ConfigurationError([*faults, ConfigFault(name, *error.args)]) from error.__cause__
     wanted = file.publication.every if interval is None and "publication" not in invalid else interval
     faults += mistakes + violations(file, invalid, immediate=wanted == 0, source=name)
+    imported = None
+    try:
+        imported = _read_bank_file(bank_file_of(path), currency=getattr(file, "currency", "EUR"))
+    except ConfigurationError as error:
+        faults += error.faults
     if len(faults) > _MAX_FAULTS:
         more = ConfigFault(name, "…", f"{len(faults) - _MAX_FAULTS} more mistakes", "none")
         faults = [*faults[:_MAX_FAULTS], more]
     if faults:
         raise ConfigurationError(faults)
-    return build_campaign(file, path.stem, interval=interval)
+    return build_campaign(file, path.stem, interval=interval, imported=imported)
+
+
+def _read_bank_file(path: Path, *, currency: str) -> ImportedTransfers | None:
+    """Read the bank file of a campaign, or return None if there is none. Raise ConfigurationError."""
+    if not os.path.lexists(path):
+        return None
+    name = _name(path)
+    try:
+        file, _, faults = validate_sections(_parse_toml(path), name, BankFile)
+    except _UnreadableFile as error:
+        raise ConfigurationError([ConfigFault(name, *error.args)]) from error.__cause__
+    if currency != "EUR":
+        faults.append(ConfigFault(name, "the file", f"beside a campaign in {currency}", "beside a campaign in EUR"))
+    if faults:
+        raise ConfigurationError(faults)
+    return file.imported()
 
 
 class _UnreadableFile(Exception):

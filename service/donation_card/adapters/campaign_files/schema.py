@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from difflib import get_close_matches
 from functools import cache
-from typing import Annotated, Any, get_args
+from types import NoneType
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -17,7 +18,9 @@ from pydantic_core import ErrorDetails
 
 from donation_card.adapters.campaign_files.fields import (
     STRIPE_LOCALES,
+    AccountHolder,
     Amount,
+    Bic,
     Boolean,
     Contact,
     CountryCode,
@@ -28,9 +31,11 @@ from donation_card.adapters.campaign_files.fields import (
     GoalAmount,
     Host,
     HttpsUrl,
+    Iban,
     Interval,
     Language,
     NeedId,
+    Reference,
     SmallInt,
     StatementDescriptor,
     StripeLocale,
@@ -38,6 +43,7 @@ from donation_card.adapters.campaign_files.fields import (
     bounded_text,
     enum_value,
 )
+from donation_card.domain.bank_transfer import BankTransfer, ImportedTransfers
 from donation_card.domain.campaign import (
     Campaign,
     CampaignText,
@@ -68,6 +74,14 @@ class RecipientSection(Section):
     legal_name: Annotated[str, bounded_text(120)]
     contact: Contact
     statement_descriptor: StatementDescriptor
+
+
+class BankTransferSection(Section):
+    holder: AccountHolder
+    iban: Iban
+    bic: Bic = ""
+    reference: Reference
+    accept_named_statement: Boolean = False
 
 
 class GivingSection(Section):
@@ -131,6 +145,7 @@ class CampaignFile(Section):
     ends: DateOrDateTime | None = None
     recipient: RecipientSection = Field(description=f"{_TABLE}, [recipient]")
     giving: GivingSection = Field(description=f"{_TABLE}, [giving]")
+    bank_transfer: BankTransferSection | None = Field(None, description=f"{_TABLE}, [bank_transfer]")
     publication: PublicationSection = Field(description=f"{_TABLE}, [publication]")
     stripe_locales: dict[Language, StripeLocale] = Field({}, description=f"{_TABLE}: language = a locale of Stripe")
     needs: list[NeedSection] = Field(min_length=1, max_length=12, description="1 to 12 tables, [[needs]] each")
@@ -139,7 +154,12 @@ class CampaignFile(Section):
     text: dict[Language, TextSection] = Field(min_length=1, description=f"{_TABLE} for each language, [text.en]")
 
 
-def build_campaign(file: CampaignFile, campaign_id: str, *, interval: int | None) -> Campaign:
+_File = TypeVar("_File", bound=Section)
+
+
+def build_campaign(
+    file: CampaignFile, campaign_id: str, *, interval: int | None, imported: ImportedTransfers | None = None
+) -> Campaign:
     """Build the campaign of a valid file. `interval` (seconds) overrides `publication.every`."""
     publication = file.publication
     ends = file.ends
@@ -184,6 +204,8 @@ def build_campaign(file: CampaignFile, campaign_id: str, *, interval: int | None
         fallback_url=file.fallback_url,
         emit_complete_event=file.emit_complete_event,
         ends_at=ends,
+        bank_transfer=BankTransfer(**dict(file.bank_transfer)) if file.bank_transfer else None,
+        imported_transfers=imported,
         offline_donations=tuple(
             OfflineDonation(each.date, each.amount, each.source, each.list) for each in file.offline
         ),
@@ -193,18 +215,21 @@ def build_campaign(file: CampaignFile, campaign_id: str, *, interval: int | None
     )
 
 
-def validate_sections(raw: Mapping[str, Any], source: str) -> tuple[CampaignFile, frozenset[str], list[ConfigFault]]:
+def validate_sections(
+    raw: Mapping[str, Any], source: str, kind: type[_File]
+) -> tuple[_File, frozenset[str], list[ConfigFault]]:
     """Return the valid sections, the names of the invalid ones, and every mistake in them.
 
     The returned object has no attribute for an invalid section. Only `constraints.violations` may use it then.
     """
+    fields = kind.model_fields
     currency = raw.get("currency")
     known = isinstance(currency, str) and currency in MINOR_UNIT_EXPONENT
     # With an unknown currency, amounts are checked as euro, so that their own mistakes are reported too.
     context = {"currency": currency if known else "EUR"}
     valid: dict[str, Any] = {}
-    faults = [_unknown_key((key,), CampaignFile, source) for key in raw if key not in CampaignFile.model_fields]
-    for name, field in CampaignFile.model_fields.items():
+    faults = [_unknown_key((key,), kind, source) for key in raw if key not in fields]
+    for name, field in fields.items():
         if name not in raw:
             if field.is_required():
                 faults.append(ConfigFault(source, name, "nothing", _allowed(field)))
@@ -212,22 +237,22 @@ def validate_sections(raw: Mapping[str, Any], source: str) -> tuple[CampaignFile
                 valid[name] = field.get_default(call_default_factory=True)
             continue
         try:
-            valid[name] = _adapter(name).validate_python(raw[name], context=context)
+            valid[name] = _adapter(kind, name).validate_python(raw[name], context=context)
         except ValidationError as error:
-            faults += [_fault((name, *each["loc"]), each, source) for each in error.errors(include_url=False)]
-    return CampaignFile.model_construct(**valid), frozenset(CampaignFile.model_fields.keys() - valid.keys()), faults
+            faults += [_fault((name, *each["loc"]), each, source, kind) for each in error.errors(include_url=False)]
+    return kind.model_construct(**valid), frozenset(fields.keys() - valid.keys()), faults
 
 
 @cache
-def _adapter(name: str) -> TypeAdapter[Any]:
-    field = CampaignFile.model_fields[name]
+def _adapter(model: type[Section], name: str) -> TypeAdapter[Any]:
+    field = model.model_fields[name]
     kind: Any = field.annotation
     return TypeAdapter(Annotated[kind, *field.metadata] if field.metadata else kind)
 
 
-def _fault(at: tuple[str | int, ...], error: ErrorDetails, source: str) -> ConfigFault:
+def _fault(at: tuple[str | int, ...], error: ErrorDetails, source: str, kind: type[Section]) -> ConfigFault:
     at = tuple(part for part in at if part != "[key]")
-    model, field = _field(at)
+    model, field = _field(at, kind)
     if error["type"] == "extra_forbidden":
         return _unknown_key(at, model, source)
     missing = error["type"] == "missing"
@@ -242,12 +267,14 @@ def _unknown_key(at: tuple[str | int, ...], model: type[BaseModel], source: str)
     return ConfigFault(source, field_path(at), "an unknown field", f"{meant}known here: {', '.join(known)}")
 
 
-def _field(at: tuple[str | int, ...]) -> tuple[type[BaseModel], FieldInfo | None]:
+def _field(at: tuple[str | int, ...], kind: type[Section]) -> tuple[type[BaseModel], FieldInfo | None]:
     """Follow a path from the top of the file. Return the last model on it and the last field with a name."""
-    model: type[BaseModel] = CampaignFile
+    model: type[BaseModel] = kind
     field: FieldInfo | None = None
-    inside: Any = CampaignFile
+    inside: Any = kind
     for part in at:
+        if NoneType in get_args(inside):  # an optional table
+            inside = get_args(inside)[0]
         if isinstance(inside, type) and issubclass(inside, BaseModel):
             model = inside
             field = model.model_fields.get(str(part))

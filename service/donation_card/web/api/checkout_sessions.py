@@ -22,7 +22,7 @@ from donation_card.observability.log_events import LogEvent, log
 from donation_card.web.api.checkout_request import CheckoutForm, CheckoutRequest, read_checkout_request
 from donation_card.web.http.headers import NO_STORE
 from donation_card.web.http.return_url import validate_return_url
-from donation_card.web.presentation import card as view, documents
+from donation_card.web.presentation import documents, giving
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.translations import Translations, request_translations
 from donation_card.web.problems import http_status, localized_detail
@@ -122,7 +122,7 @@ class CheckoutEndpoints:
         session = await self.session_reader.get_status(handle.session_id, handle.campaign, handle.attempt_id)
         progress = self.progress.get(campaign)
         return JSONResponse(
-            view.checkout_status_json(campaign, progress, t, session.status.value, session.amount), 200, NO_STORE
+            giving.checkout_status_json(campaign, progress, t, session.status.value, session.amount), 200, NO_STORE
         )
 
 
@@ -138,7 +138,7 @@ def client_address(request: Request) -> str | None:
 
 def _submit_message(campaign: Campaign, t: Translations) -> str | None:
     """Return the bank warning for Stripe's page, which has no Belarusian and no Ukrainian."""
-    warning = view.bank_warning(campaign.warned_bank_countries, t)
+    warning = giving.bank_warning(campaign.warned_bank_countries, t)
     return f"{warning['title']} {warning['text']}" if warning else None
 
 

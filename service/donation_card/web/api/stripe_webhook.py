@@ -10,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from donation_card.application.webhook_handler import WebhookHandler
+from donation_card.domain.rate_limits import network_prefix
 from donation_card.errors import DonationCardError, IgnoredEvent, Invalid, Unavailable
 from donation_card.observability.metrics import webhooks
+from donation_card.web.api.checkout_sessions import client_address
 from donation_card.web.http.headers import NO_STORE
 from donation_card.web.http.request_body import MAX_EVENT_BYTES, USUAL_EVENT_BYTES, declared_length, read_body
 from donation_card.web.presentation.documents import WebhookResult
@@ -42,12 +44,14 @@ class WebhookEndpoint:
             is_usual = length is not None and length <= USUAL_EVENT_BYTES
             async with nullcontext() if is_usual else self._large_events:
                 body = await read_body(request.scope, request.receive, MAX_EVENT_BYTES)
-                result = await self.handler.handle(body, signature)
+                applied = await self.handler.handle(body, signature)
         except IgnoredEvent as reason:
             webhooks.labels("ignored", reason.code).inc()
-            return JSONResponse(WebhookResult(outcome="ignored", reason=reason.code), 200, NO_STORE)
+            network = "unknown" if network_prefix(client_address(request)) is None else "known"
+            result = WebhookResult(outcome="ignored", reason=reason.code, client_network=network)
+            return JSONResponse(result, 200, NO_STORE)
         except DonationCardError as error:
             webhooks.labels("unavailable" if isinstance(error, Unavailable) else "rejected", error.code).inc()
             raise
-        webhooks.labels(result.value, "").inc()
-        return JSONResponse(WebhookResult(outcome=result.value), 200, NO_STORE)
+        webhooks.labels(applied.value, "").inc()
+        return JSONResponse(WebhookResult(outcome=applied.value), 200, NO_STORE)

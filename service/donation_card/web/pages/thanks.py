@@ -12,7 +12,7 @@ from donation_card.application.session_reader import SessionReader
 from donation_card.errors import Invalid, NotFound
 from donation_card.web.http.headers import NO_STORE
 from donation_card.web.http.return_url import validate_return_url
-from donation_card.web.presentation import card as view
+from donation_card.web.presentation import giving
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.translations import request_translations
 
@@ -52,5 +52,5 @@ class ThanksPage:
             raise NotFound("session_unknown")
         session = await self.session_reader.get_status(session_id, named, nonce)
         progress = self.progress.get(campaign)
-        checkout = view.checkout_status_json(campaign, progress, t, session.status.value, session.amount)
+        checkout = giving.checkout_status_json(campaign, progress, t, session.status.value, session.amount)
         return self.pages.thanks(campaign, t, checkout, validate_return_url(campaign, return_url))

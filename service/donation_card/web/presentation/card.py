@@ -8,15 +8,12 @@ from datetime import UTC, datetime
 from itertools import accumulate
 
 from donation_card.domain.campaign import Campaign, Status
-from donation_card.domain.money import Money
 from donation_card.domain.progress import NeedProgress, NeedStatus, Progress, ProgressStage
 from donation_card.web.presentation.documents import (
     CampaignCard,
     CampaignProgress,
     CardNeed,
     CardProgress,
-    CheckoutStatus,
-    FundableNeed,
 )
 from donation_card.web.presentation.translations import Translations, translations_for
 
@@ -113,77 +110,6 @@ def notice(campaign: Campaign, progress: Progress | None, t: Translations, *, op
     if not open_now:
         return t.translate("status.paused" if campaign.status is Status.PAUSED else "status.closed")
     return t.translate("status.funded_open") if funded else None
-
-
-def bank_warning(countries: tuple[str, ...], t: Translations) -> dict[str, str] | None:
-    """Warn against paying from a bank of these countries. Show it wherever there is a way to pay, before it."""
-    if not countries:
-        return None
-    return {
-        "title": t.translate("bank_warning.title", countries=t.country_list(countries)),
-        "text": t.translate("bank_warning.text"),
-    }
-
-
-def surplus_texts(campaign: Campaign, t: Translations) -> tuple[str, str]:
-    """Return the texts for money above the goal, and for a goal that is missed."""
-    recipient = campaign.recipient.short_name
-    return (
-        t.translate(f"give.surplus.{campaign.on_surplus.value}", recipient=recipient),
-        t.translate(f"give.shortfall.{campaign.on_shortfall.value}", recipient=recipient),
-    )
-
-
-def donation_details(campaign: Campaign, t: Translations) -> list[str]:
-    """Return what a donor must know about the money before paying, one sentence each."""
-    recipient = campaign.recipient
-    return [
-        t.translate("give.receives", legal_name=recipient.legal_name),
-        t.translate("give.contact", contact=recipient.contact),
-        t.translate("give.statement_descriptor", descriptor=recipient.statement_descriptor),
-        t.translate("give.fees"),
-        *surplus_texts(campaign, t),
-    ]
-
-
-def fundable_needs(campaign: Campaign, progress: Progress | None, t: Translations) -> list[FundableNeed]:
-    """List the needs that are not funded yet, in order."""
-    found: list[FundableNeed] = []
-    for need, need_progress in zip(campaign.needs, progress.needs if progress else (), strict=False):
-        remaining = need_progress.amount - need_progress.funded
-        if remaining.amount:
-            title = need.text[t.language].title
-            text = t.translate("give.allocated", need=title, missing=t.format_money(remaining))
-            found.append({"id": need.id, "title": title, "remaining": remaining.amount, "text": text})
-    return found
-
-
-def checkout_status_json(
-    campaign: Campaign, progress: Progress | None, t: Translations, status: str, amount: Money | None
-) -> CheckoutStatus:
-    """Describe a checkout session. `status` is open, processing, paid or expired."""
-    given = t.format_money(amount) if amount else ""
-    paragraphs = {
-        "paid": [t.translate("thanks.paid.counted", amount=given), *_review(campaign, progress, t)],
-        "processing": [t.translate("thanks.processing.text", amount=given)],
-        "open": [t.translate("thanks.open.text")],
-        "expired": [t.translate("thanks.expired.text")],
-    }[status]
-    if status in {"paid", "processing"} and campaign.warned_bank_countries:
-        paragraphs.append(t.translate("thanks.paid.records"))
-    return {"status": status, "title": t.translate(f"thanks.{status}.title"), "paragraphs": paragraphs}
-
-
-def _review(campaign: Campaign, progress: Progress | None, t: Translations) -> list[str]:
-    """Return when the public total is updated next. Return nothing while that is unknown."""
-    rule = campaign.publication
-    if rule.immediate:
-        return [t.translate("thanks.paid.immediate")]
-    if progress is None or progress.next_update_at is None:
-        return []
-    time = t.format_time(progress.next_update_at.astimezone(rule.timezone))
-    step = t.format_money(Money(rule.step, campaign.currency))
-    return [t.translate("thanks.paid.next_update", time=time, city=t.city_name(rule.timezone.key), step=step)]
 
 
 def _status(campaign: Campaign, open_now: bool) -> str:

@@ -8,17 +8,12 @@ in the reader's language.
 from typing import NotRequired, TypedDict
 
 
-class GivingPageNeed(TypedDict):
-    """The part of a need that the script of the giving page draws."""
-
-    goal_fraction: float
-    funded_fraction: float
-
-
-class CardNeed(GivingPageNeed):
+class CardNeed(TypedDict):
     id: str
     title: str
     amount: str
+    goal_fraction: float
+    funded_fraction: float
     status: str
     status_text: str
 
@@ -118,6 +113,8 @@ class CheckoutStatus(TypedDict):
     status: str
     title: str
     paragraphs: list[str]
+    records_title: str
+    records: list[str]
 
 
 class ChallengeData(TypedDict):
@@ -167,10 +164,11 @@ class OEmbed(TypedDict):
 
 
 class WebhookResult(TypedDict):
-    """`POST /v1/stripe/webhook`: `reason` if the event was ignored."""
+    """`POST /v1/stripe/webhook`: `reason` and `client_network` if the event was ignored."""
 
     outcome: str
     reason: NotRequired[str]
+    client_network: NotRequired[str]
 
 
 class Liveness(TypedDict):
@@ -231,18 +229,23 @@ class AmountFormat(TypedDict):
 
 
 class FundableNeed(TypedDict):
-    """A need that is not funded yet; `remaining` in minor units."""
+    """A need that is not funded yet; amounts in minor units."""
 
-    id: str
     title: str
+    amount: int
     remaining: int
-    text: str
 
 
 GivingPageTexts = TypedDict(  # `continue` is a keyword
     "GivingPageTexts",
     {
-        "allocated_surplus": str,
+        "effect_now": str,
+        "effect": str,
+        "effect_covers": str,
+        "effect_surplus": str,
+        "all_funded": str,
+        "fees": str,
+        "fee_of_gift": str,
         "continue": str,
         "continue_with": str,
         "paying": str,
@@ -263,7 +266,8 @@ class GivingPage(TypedDict):
     minor_per_major: int
     allow_minor_units: bool
     emit_complete_event: bool
-    needs: list[GivingPageNeed]
     fundable_needs: list[FundableNeed]
+    card_fee_percent: float
+    card_fee_fixed: int
     challenge_solver_url: str
     texts: GivingPageTexts

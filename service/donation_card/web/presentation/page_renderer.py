@@ -1,6 +1,7 @@
 """Render the HTML templates of the pages."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from donation_card.web.http.headers import (
     content_security_policy,
     permissions_policy,
 )
-from donation_card.web.presentation import card as view
+from donation_card.web.presentation import card as view, giving
 from donation_card.web.presentation.documents import (
     CampaignCard,
     CheckoutStatus,
@@ -60,7 +61,6 @@ class PageRenderer:
 
     def campaign(self, campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool) -> str:
         card = self.card_json(campaign, progress, t, open_now=open_now)
-        surplus, shortfall = view.surplus_texts(campaign, t)
         return self._render(
             "campaign.html",
             t,
@@ -68,10 +68,9 @@ class PageRenderer:
             card=card,
             recipient=campaign.recipient,
             give_url=f"/c/{campaign.id}/give?lang={t.language}",
-            warning=view.bank_warning(campaign.warned_bank_countries, t),
+            warning=giving.bank_warning(campaign.warned_bank_countries, t),
             need_details={need.id: need.text[t.language].detail for need in campaign.needs},
-            surplus=surplus,
-            shortfall=shortfall,
+            details=giving.donation_details(campaign, t, as_of=card["progress"]["as_of_text"]),
             offline_donations=view.offline_donations(campaign, progress, t),
             languages=_languages(campaign.languages, t, f"/c/{campaign.id}"),
             updates=view.updates(campaign, t),
@@ -152,8 +151,8 @@ class PageRenderer:
     ) -> Response:
         """Render the giving page. `given` is what the donor chose and typed before an `error`."""
         card = self.card_json(campaign, progress, t, open_now=open_now)
-        giving, given = campaign.giving, given or {}
-        hint = "give.custom_amount_hint_decimals" if giving.allow_minor_units else "give.custom_amount_hint"
+        rules, given = campaign.giving, given or {}
+        hint = "give.custom_amount_hint_decimals" if rules.allow_minor_units else "give.custom_amount_hint"
         body = self._render(
             "give.html",
             t,
@@ -164,19 +163,21 @@ class PageRenderer:
                 recipient=campaign.recipient.short_name,
                 purpose=campaign.text[t.language].purpose,
             ),
-            warning=view.bank_warning(campaign.warned_bank_countries, t),
+            warning=giving.bank_warning(campaign.warned_bank_countries, t),
             token=token,
             action="/v1/checkout-sessions",
             framed=framed,
             campaign_url=f"/c/{campaign.id}?lang={t.language}",
             return_url=return_url,
             return_site=_host(return_url),
-            suggested=[{"value": _plain(money), "label": t.format_money(money)} for money in giving.suggested],
+            suggested=[{"value": _plain(money), "label": t.format_money(money)} for money in rules.suggested],
             custom_amount_hint=t.translate(
-                hint, minimum=t.format_money(giving.minimum), maximum=t.format_money(giving.maximum)
+                hint, minimum=t.format_money(rules.minimum), maximum=t.format_money(rules.maximum)
             ),
-            script_data=self._script_data(campaign, card, progress, t),
-            details=view.donation_details(campaign, t),
+            script_data=self._script_data(campaign, progress, t),
+            details=giving.donation_details(campaign, t, as_of=card["progress"]["as_of_text"]),
+            statement=t.translate("give.statement_descriptor", descriptor=campaign.recipient.statement_descriptor),
+            effect=giving.effect_now(campaign, progress, t),
             error=error,
             chosen=given.get("amount", ""),
             typed=given.get("custom_amount", ""),
@@ -195,7 +196,7 @@ class PageRenderer:
             t,
             page_title=t.translate("give.title"),
             payment_url=url,
-            warning=view.bank_warning(campaign.warned_bank_countries, t),
+            warning=giving.bank_warning(campaign.warned_bank_countries, t),
             robots="noindex",
         )
         return HTMLResponse(body, 200, {**NO_STORE, **content_security_policy()})
@@ -227,18 +228,16 @@ class PageRenderer:
         body = self._render(
             "problem.html",
             t,
-            page_title=t.translate("problem.title"),
+            page_title=t.translate(_problem_title(problem)),
             problem=problem,
             retry_url=retry_url,
             fallback_url=problem.get("fallback_url"),
-            warning=view.bank_warning(warned, t),
+            warning=giving.bank_warning(warned, t),
             robots="noindex",
         )
         return HTMLResponse(body, problem["status"], {**headers, **content_security_policy()})
 
-    def _script_data(
-        self, campaign: Campaign, card: CampaignCard, progress: Progress | None, t: Translations
-    ) -> GivingPage:
+    def _script_data(self, campaign: Campaign, progress: Progress | None, t: Translations) -> GivingPage:
         return {
             "stripe": {
                 "publishable_key": self.settings.stripe_publishable_key,
@@ -249,23 +248,11 @@ class PageRenderer:
             "minor_per_major": campaign.giving.minimum.minor_per_major,
             "allow_minor_units": campaign.giving.allow_minor_units,
             "emit_complete_event": campaign.emit_complete_event,
-            "needs": [
-                {"goal_fraction": need["goal_fraction"], "funded_fraction": need["funded_fraction"]}
-                for need in card["needs"]
-            ],
-            "fundable_needs": view.fundable_needs(campaign, progress, t),
+            "fundable_needs": giving.fundable_needs(campaign, progress, t),
+            "card_fee_percent": giving.CARD_FEE_PERCENT,
+            "card_fee_fixed": giving.CARD_FEE_FIXED,
             "challenge_solver_url": self.assets.urls["solve.js"],
-            "texts": {
-                "allocated_surplus": t.translate("give.allocated_surplus") if progress else "",  # unknown is not funded
-                "continue": t.translate("give.continue"),
-                "continue_with": t.translate("give.continue_with", amount="{amount}"),
-                "paying": t.translate("give.paying", amount="{amount}"),
-                "amount_missing": t.translate("problem.amount_missing"),
-                "failed": t.translate("problem.payments_unavailable"),
-                "challenge_running": t.translate("give.challenge_running"),
-                "challenge_failed": t.translate("give.challenge_failed"),
-                "sandboxed": t.translate("give.sandboxed"),
-            },
+            "texts": giving.script_texts(campaign, progress, t),
         }
 
     def _give_headers(self, campaign: Campaign) -> Headers:
@@ -328,6 +315,13 @@ def _languages(offered: Sequence[str], t: Translations, path: str) -> list[dict[
         }
         for other in offered
     ]
+
+
+def _problem_title(problem: Problem) -> str:
+    """Return the key of a page's heading. A missing page is no failure."""
+    if problem["status"] != HTTPStatus.NOT_FOUND:
+        return "problem.title"
+    return "problem.title_campaign" if problem["code"].startswith("campaign_") else "problem.title_page"
 
 
 def _plain(money: Money) -> str:

@@ -1,7 +1,7 @@
 /**
  * Enhance the giving page: the same form, answered in place. Without this file the form is posted and redirected.
  *
- * Four parts: the amount (text of the button, allocation to needs), the payment (Stripe's page, mounted here), the thanks,
+ * Four parts: the amount (text of the button, effect on the needs), the payment (Stripe's page, mounted here), the thanks,
  * and the card's frame. The card receives only `ready`, a height, `close` and `complete`; never an amount.
  */
 
@@ -98,8 +98,12 @@ const mountPayment = async ({ publishableKey, scriptUrl, clientSecret, container
 const form = getElement('form', HTMLFormElement);
 const customAmount = getElement('custom-amount', HTMLInputElement);
 const submitButton = getElement('submit', HTMLButtonElement);
-const errorMessage = getElement('error', HTMLElement);
-const allocation = getElement('allocation', HTMLElement);
+/** The messages about the amount, and about everything else: each stands above what it is about. */
+const amountError = getElement('amount-error', HTMLElement);
+const otherError = getElement('error', HTMLElement);
+const effect = getElement('effect', HTMLElement);
+/** The sentence and the bar of one need. Absent if no need can be funded. */
+const needTemplate = effect.querySelector('.effect');
 const newTab = getElement('new-tab', HTMLFormElement);
 const stages = {
   choose: getElement('choose', HTMLElement),
@@ -138,8 +142,6 @@ const showStage = (name) => {
   stages[name].hidden = false;
   if (hasReader()) focusHeading(name);
   for (const [other, element] of Object.entries(stages)) element.hidden = other !== name;
-  const warning = getElement('bank-warning', HTMLElement);
-  warning.hidden = name === 'thanks' || !warning.childElementCount;
 };
 
 // --- The amount ---------------------------------------------------------------------------------------------------------
@@ -169,33 +171,64 @@ const formatAmount = (minor) => {
   return pattern.replace('{n}', grouped + (cents && decimal + cents));
 };
 
-/** Set the width of a part of the bar. @param {Element | undefined} rect @param {number} fraction of its segment */
-const setWidth = (rect, fraction) => rect?.setAttribute('width', `${fraction * 100}%`);
-
-/** Show which needs an amount would fund: those not yet funded, in their order. @param {number} amount in minor units */
-const showAllocation = (amount) => {
-  const segments = document.querySelectorAll('#bar .donation');
-  const unfunded = page.needs.map((need, index) => ({ ...need, index })).filter((need) => need.funded_fraction < 1);
-  segments.forEach((rect) => setWidth(rect, 0));
-  let left = amount;
-  const texts = [];
-  for (const [n, { remaining, text }] of page.fundable_needs.entries()) {
-    const part = Math.min(left, remaining);
-    if (n && !part) break;
-    const need = unfunded[n];
-    if (need) setWidth(segments[need.index], need.funded_fraction + (part / remaining) * (1 - need.funded_fraction));
-    texts.push(text);
-    left -= part;
+/**
+ * Create the sentence about a need, with its title in bold, and its bar with the gift, hatched after a gap.
+ * @param {FundableNeed} need @param {number} part of the amount, in minor units @param {string} text
+ */
+const createEffect = ({ title, amount, remaining }, part, text) => {
+  const copy = /** @type {HTMLElement} */ (needTemplate?.cloneNode(true));
+  const [before = '', after = ''] = text.split('{need}');
+  const [bold, rest] = copy.querySelectorAll('b, span');
+  bold?.previousSibling?.replaceWith(before);
+  bold?.replaceChildren(title);
+  rest?.replaceChildren(after);
+  const percent = (/** @type {number} */ minor) => `${(100 * minor) / amount}%`;
+  const visible = part && Math.max(part, (8 * amount) / effect.clientWidth); // a small gift must be seen, too
+  const start = Math.min(amount - remaining, amount - visible);
+  /** @type {Record<string, Record<string, string>>} */
+  const parts = {
+    fill: { width: percent(start) },
+    gift: { x: percent(start), width: percent(visible) },
+    gap: { x: percent(start), width: part && start ? '2' : '0' },
+  };
+  for (const [name, attributes] of Object.entries(parts)) {
+    for (const [key, value] of Object.entries(attributes)) copy.querySelector(`.${name}`)?.setAttribute(key, value);
   }
-  if (left || !texts.length) texts.push(page.texts.allocated_surplus);
-  allocation.replaceChildren(...texts.map(createParagraph));
+  return copy;
 };
 
-/** Update the button and the allocation. */
+/** Show what an amount does: each need that it reaches, in their order, and what is then still needed. @param {number} amount in minor units */
+const showEffect = (amount) => {
+  const { texts, fundable_needs: needs } = page;
+  let left = amount;
+  const shown = [];
+  for (const need of needs) {
+    const part = Math.min(left, need.remaining);
+    if (!part && shown.length) break;
+    left -= part;
+    const rest = need.remaining - part;
+    const text = !part ? texts.effect_now : rest ? texts.effect : texts.effect_covers;
+    shown.push(createEffect(need, part, text.replace('{amount}', formatAmount(part)).replace('{remaining}', formatAmount(rest))));
+  }
+  if (!shown.length) shown.push(createParagraph(texts.all_funded));
+  else if (left) shown.push(createParagraph(texts.effect_surplus.replace('{amount}', formatAmount(left))));
+  effect.replaceChildren(...shown);
+};
+
+/** Show Stripe’s fee for an amount, or the rule. @param {number} amount in minor units */
+const showFee = (amount) => {
+  const { texts, card_fee_percent: percent, card_fee_fixed: fixed } = page;
+  const fee = Math.round((amount * percent) / 100) + fixed;
+  getElement('detail-fee', HTMLElement).textContent =
+    (amount && texts.fee_of_gift.replace('{fee}', formatAmount(fee)).replace('{amount}', formatAmount(amount))) || texts.fees;
+};
+
+/** Update everything that depends on the amount. */
 const updateAmount = () => {
-  const amount = minorUnits(chosenAmount());
+  const amount = minorUnits(chosenAmount()) || 0;
   submitButton.textContent = amount ? page.texts.continue_with.replace('{amount}', formatAmount(amount)) : page.texts.continue;
-  showAllocation(amount || 0);
+  showEffect(amount);
+  showFee(amount);
 };
 
 customAmount.addEventListener('input', () => {
@@ -217,21 +250,23 @@ for (const type of ['input', 'change']) {
 // --- Submitting ---------------------------------------------------------------------------------------------------------
 
 /**
- * Show an error in the live region, or clear it. The region exists from the start, so that screen readers announce it.
+ * Show an error in its live region, or clear both. They exist from the start, so that screen readers announce them.
  * @param {string} text @param {string} [code] of a problem document
  */
 const showError = (text, code = '') => {
-  errorMessage.textContent = text;
   const concernsAmount = code.startsWith('amount');
-  if (concernsAmount) customAmount.setAttribute('aria-invalid', 'true');
+  amountError.textContent = concernsAmount ? text : '';
+  otherError.textContent = concernsAmount ? '' : text;
+  const isTyped = concernsAmount && !!customAmount.value.trim();
+  if (isTyped) customAmount.setAttribute('aria-invalid', 'true');
   else customAmount.removeAttribute('aria-invalid');
   getElement('retry', HTMLElement).hidden = !/^token|^too_many/.test(code);
   const fallback = document.getElementById('fallback'); // only if the campaign names another way to give
   if (fallback) fallback.hidden = !/^(payments_unavailable|unreachable|internal|rate_limited|challenge_required)$/.test(code);
-  if (!text) return;
-  const radio = checkedRadio();
-  const amountField = radio && radio.value !== 'custom' ? radio : customAmount;
-  if (hasReader()) focusHere(concernsAmount ? amountField : errorMessage);
+  if (!text || !hasReader()) return;
+  // A field that is empty takes no focus, because that would open a phone's keyboard.
+  if (isTyped) focusHere(customAmount);
+  else focusHere(concernsAmount ? amountError : otherError);
 };
 
 /** Create a checkout session. @param {string} amount @param {string} [proof] @returns {Promise<CheckoutSession | Problem>} */
@@ -387,6 +422,28 @@ const readStatus = async (sessionToken) => {
   }
 };
 
+/** Create the list of records that remain, if there are any. @param {CheckoutStatus} checkout */
+const createRecords = ({ records_title: title, records }) => {
+  if (!records.length) return [];
+  const list = Object.assign(document.createElement('ul'), { className: 'records' });
+  list.append(...records.map((text) => Object.assign(document.createElement('li'), { textContent: text })));
+  return [Object.assign(document.createElement('h2'), { textContent: title }), list];
+};
+
+/**
+ * Move the thanks to the part of this frame that the donor sees. The frame is as high as for the payment, and must not scroll the
+ * article. An observer knows the visible part, also in a frame of another origin.
+ */
+const moveThanksIntoView = () => {
+  const { thanks } = stages;
+  const observer = new IntersectionObserver(([entry]) => {
+    observer.disconnect();
+    const room = innerHeight - document.body.scrollHeight;
+    if (entry && room > 0) thanks.style.marginTop = `${Math.min(entry.intersectionRect.top, room)}px`;
+  });
+  observer.observe(document.documentElement);
+};
+
 /** Show the thanks once Stripe reports completion, with the status that the service has read. @param {string} sessionToken */
 const showThanks = async (sessionToken) => {
   let checkout = await readStatus(sessionToken);
@@ -398,11 +455,12 @@ const showThanks = async (sessionToken) => {
   // Stripe's frame stays, hidden: the article can count frames, and must not see when a payment ends.
   if (checkout) {
     const outcome = getElement('outcome', HTMLElement);
-    outcome.replaceChildren(...checkout.paragraphs.map(createParagraph));
+    outcome.replaceChildren(...checkout.paragraphs.map(createParagraph), ...createRecords(checkout));
     stages.thanks.querySelector('h1')?.replaceChildren(checkout.title);
-    if (isPaid) outcome.firstElementChild?.after(...document.querySelectorAll('#bar, #allocation'));
+    if (isPaid) outcome.firstElementChild?.after(effect);
   }
   showStage('thanks');
+  if (parent !== window) moveThanksIntoView();
   if (page.emit_complete_event && isPaid) postToCard({ type: 'complete' });
 };
 
