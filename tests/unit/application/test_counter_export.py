@@ -12,7 +12,7 @@ from donation_card.application import counter_export
 from donation_card.application.counter_export import CounterExport
 from donation_card.domain.publication import PublicationPolicy
 from donation_card.observability.snapshots import MemorySnapshots, renew
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from prometheus_client.core import CounterMetricFamily, Metric
 
 from tests.support.fakes import FakeCampaigns, FakeClock
@@ -51,6 +51,7 @@ def period_start(at: float, interval: int, hours: int) -> float:
     return local - local % interval - hours * HOUR
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(intervals, offsets), min_size=1, max_size=4),
     st.lists(st.integers(1, DAY), min_size=1, max_size=25),
