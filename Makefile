@@ -128,6 +128,7 @@ stress: .venv/dev.stamp
 	@$(MAKE) --no-print-directory test-browsers
 	$(BIN)/python -m tests.soak.silent_frame
 	$(BIN)/python -m tests.soak.card_testing
+	$(BIN)/python -m tests.soak.refused_orders
 	$(BIN)/python -m tests.soak.reads_year
 	$(BIN)/python -m tests.soak.stress
 	$(BIN)/python -m tests.soak.live_check
@@ -139,7 +140,7 @@ live-check: .venv/dev.stamp
 	@$(BIN)/python -m tests.live_check
 
 screenshots: .venv/dev.stamp
-	$(NEED) "make screenshots" $(BROWSER)
+	$(NEED) "make screenshots" $(BROWSER) fonts-inter fonts-goudybookletter
 	$(BIN)/python -m tests.support.screenshots
 
 format: .venv/dev.stamp

@@ -4,7 +4,7 @@
 
 Targets are compared in interleaved rounds of one run. The table shows the median of the ratios, the lowest and the
 highest. Rates are requests for each second of CPU that the server used, unless a row says otherwise. All servers listen
-on loopback only. The parts apply, rebuild, campaigns and card print tables of their own.
+on loopback only. The parts apply, rebuild, campaigns, card and import print tables of their own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from bench import campaigns, card, reads, scale, sessions, totals, webhooks
+from bench import bank_import, campaigns, card, reads, scale, sessions, totals, webhooks
 from bench.running import Row
 
 TABLE: dict[str, Callable[[], Iterator[Row]]] = {
@@ -31,6 +31,7 @@ OWN_TABLE: dict[str, Callable[[], None]] = {
     "rebuild": totals.rebuild,
     "campaigns": campaigns.main,
     "card": card.main,
+    "import": bank_import.main,
 }
 
 

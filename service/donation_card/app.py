@@ -75,7 +75,7 @@ def create_app(settings: Settings) -> ASGIApp:
     # use cases
     budgets, workers = Budgets.from_stripe_limit(settings.stripe_rate_limit), settings.workers
     account = StripeAccount(payments, totals_store)
-    progress = PublicProgress(account, campaigns, totals_store, utc_now)
+    progress = PublicProgress(account, campaigns, totals_store, utc_now, settings.publication_key)
     session_limits = SessionLimits(account, limiter, MemoryRateLimiter(), challenges, budgets, workers)
     form_sessions = FormSessions(account, form_store, tokens)
     recorder = PaymentRecorder(account, campaigns, totals_store, payments)
@@ -161,7 +161,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
     payments, totals_store = stripe_payments(settings), redis_totals_store(settings)
     account = StripeAccount(payments, totals_store)
     recorder = PaymentRecorder(account, campaigns, totals_store, payments)
-    progress = PublicProgress(account, campaigns, totals_store, utc_now)
+    progress = PublicProgress(account, campaigns, totals_store, utc_now, settings.publication_key)
     reconciliation = Reconciliation(account, campaigns, totals_store, payments, recorder, progress, utc_now)
     try:
         yield Application(campaigns, totals_store, account, reconciliation)

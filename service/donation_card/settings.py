@@ -41,6 +41,7 @@ class Settings:
     redis_url: str
     public_url: str
     secret_keys: tuple[str, ...]
+    publication_key: str = ""
     campaigns_dir: Path = Path("campaigns")
     redis_min_replicas_ack: int = 0
     stripe_rate_limit: int = 25
@@ -151,14 +152,15 @@ def _live_faults(environment: Mapping[str, str]) -> list[ConfigFault]:
     allowed = {
         "STRIPE_API_BASE": ("", "nothing with a live key: payments go to Stripe itself"),
         "PUBLIC_URL": (
-            r"https://(?!localhost\b|127\.|\[).*|http://\w+\.onion",
+            r"(https://(?!localhost\b|127\.|\[).*|http://\w+\.onion)?",
             "an address on https:// with a live key",
         ),
+        "PUBLICATION_KEY": (".+", "a random text that never changes, required with a live key: openssl rand -hex 32"),
     }
     return [
         replace(_setting(name).fault(text), allowed=help)
         for name, (pattern, help) in allowed.items()
-        if (text := _setting(name).text(environment)) and not re.fullmatch(pattern, text)
+        if not re.fullmatch(pattern, text := _setting(name).text(environment))
     ]
 
 
@@ -268,6 +270,15 @@ SETTINGS = (
         "keys of form and session tokens",
         "random text of 32 characters or more, newest first, comma-separated: openssl rand -hex 32",
         _several(_random_text),
+        secret=True,
+    ),
+    Setting(
+        "PUBLICATION_KEY",
+        "publication_key",
+        "key of the secret thresholds of the public total",
+        "random text of 32 characters or more that never changes: openssl rand -hex 32",
+        _random_text,
+        optional=True,
         secret=True,
     ),
     Setting(

@@ -1,5 +1,7 @@
 """Test the HTTP protocol on a socket: limits of the head, lost connections, other protocols."""
 
+import contextlib
+import re
 import socket
 from pathlib import Path
 
@@ -10,11 +12,23 @@ from tests.support.installation import processes
 
 
 @pytest.fixture(scope="module")
-def served(redis_url, tmp_path_factory):
-    """Run the service as an operator does, and yield its log too."""
+def process(redis_url, tmp_path_factory):
+    """Run the service as an operator does, and yield the process, its port and its log."""
     folder = tmp_path_factory.mktemp("served")
-    with processes(redis_url, folder, Path("campaigns"), workers=1) as (installation, _):
-        yield int(installation.service.rpartition(":")[2]), folder / "log"
+    with processes(redis_url, folder, Path("campaigns"), workers=1) as (installation, process):
+        yield process, int(installation.service.rpartition(":")[2]), folder / "log"
+
+
+@pytest.fixture
+def served(process):
+    return process[1:]
+
+
+def memory(process, name):
+    """Return the megabytes of a process and its children: `VmRSS` now, `VmHWM` at most."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    statuses = [Path(f"/proc/{pid}/status").read_text() for pid in (process.pid, *children)]
+    return sum(int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) for status in statuses) / 1024
 
 
 def told(port, *pieces):
@@ -81,6 +95,31 @@ def test_2000_pipelined_requests_are_all_answered(served):
     request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
     assert told(port, request * 2_000).count(b"HTTP/1.1 200 ") == 2_000
     assert "RecursionError" not in log.read_text()
+
+
+def send_until_closed(port, head, piece, most):
+    """Send a piece again and again until the server closes the connection. Return the bytes sent."""
+    sent = 0
+    place = "127.0.0.1", port
+    with socket.create_connection(place, timeout=10) as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(head)
+        while sent < most:
+            sent += connection.send(piece)
+    return sent
+
+
+def test_60_mb_of_trailers_and_2000_requests_need_20_mb(process):
+    serving, port, _ = process
+    request = b"GET /v1/campaigns/vitaly HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    trailers, piece = CHUNKED + b"2\r\n{}\r\n0\r\n", b"x: " + b"a" * 1_000 + b"\r\n"
+    told(port, request * 20)
+    send_until_closed(port, trailers, piece, 1_000_000)
+    before = {name: memory(serving, name) for name in ("VmRSS", "VmHWM")}
+    sent = 0
+    while sent < 60_000_000:
+        sent += send_until_closed(port, trailers, piece * 60, 60_000_000)
+    assert told(port, request * 2_000).count(b"HTTP/1.1 200 ") == 2_000
+    assert {name: memory(serving, name) - before[name] < 20 for name in before} == {"VmRSS": True, "VmHWM": True}
 
 
 def test_lost_connection_logs_no_error(served):

@@ -4,6 +4,7 @@ import signal
 
 import httpx
 import pytest
+from redis import Redis
 
 from tests.support.installation import WEBHOOK_SECRET, eventually, processes, running
 
@@ -111,6 +112,23 @@ amount = "437.50"
 list = true
 source = { en = "Concert in Vilnius", de = "Konzert in Vilnius" }
 """
+
+
+def test_bank_file_is_counted_and_stays_when_redis_is_emptied(redis_url, tmp_path, sample_campaign):
+    with running(redis_url, tmp_path / "sandbox", campaigns=sample_campaign) as installation:
+        installation.until_ready()
+        location = installation.submit(token=installation.token("roof"), amount="custom", custom_amount="20").headers[
+            "location"
+        ]
+        installation.pay(location)
+        eventually(lambda: installation.progress("roof")["raised"] == 20_00, "the payment is counted")
+        bank_file = 'sum = "125.00"\ndonations = 5\nlast_day = 2026-11-20\n'
+        (sample_campaign / "roof.bank.toml").write_text(bank_file, "utf-8")
+        eventually(lambda: installation.progress("roof")["raised"] == 145_00, "the transfers are counted")
+        account = httpx.get(f"{installation.sandbox}/v1/account", auth=("sk_test_x", "")).json()["id"]
+        with Redis.from_url(redis_url) as raw:
+            raw.delete(*raw.scan_iter(f"donation-card:{{{account}/*"))
+        eventually(lambda: installation.progress("roof")["raised"] == 145_00, "all sources come back")
 
 
 def test_offline_donation_is_shown_without_restart(redis_url, tmp_path, sample_campaign):

@@ -64,3 +64,21 @@ def test_threat_model_names_limits_and_standards():
     assert len(said) >= 7
     assert adversaries.count("*Standard:*") >= 6
     assert all("Stopped by" in each or "opens" in each or "warned" in each for each in said)
+
+
+def test_each_measure_of_the_threat_model_names_a_test():
+    measures = re.findall(r"^- Stopped by: .*(?:\n  .*)*", Path("docs/threat-model.md").read_text("utf-8"), re.M)
+    assert len(measures) > 25
+    assert [each for each in measures if not re.search(r"`test_\w+`", each)] == []
+
+
+WITHOUT_TEST = """
+V1.2.9 V3.7.1 V8.1.1–2 V11.1.1–2 V11.4.1, V11.4.3 V12.3.2 V13.1.1 V13.2.4–5 V14.1.1–2 V15.1.1, V15.2.1 V15.1.2 V15.1.3
+V16.1.1
+"""
+"""Requirements of documents, and of what the code lacks."""
+
+
+def test_each_met_requirement_names_a_test_or_is_listed():
+    without = [cell for cell, standing, where in rows() if standing == "yes" and not re.search(r"`test_\w+`", where)]
+    assert list(numbers(" ".join(without))) == list(numbers(WITHOUT_TEST))

@@ -13,6 +13,7 @@ from redis import Redis
 
 from tests.integration.web.test_stripe_webhook import outcome, post, session_event
 from tests.support.installation import METRICS_TOKEN, Installation, eventually, listening, running, served
+from tests.support.oracle import public_total
 
 OLD, NEW = "o0123456789abcdef" * 2, "n0123456789abcdef" * 2
 
@@ -69,6 +70,38 @@ def test_removed_key_reads_no_token(installation):
         begun = begin(one)
         assert not finishes(other, begun)
         assert other.order("30", token=begun.token).json()["code"] == "token_invalid"
+
+
+def test_secret_keys_never_move_the_public_total(sample_campaign, tmp_path):
+    """A sum whose last full step is hidden with the publication key, and would be shown with either secret key."""
+    key = "p0123456789abcdef" * 2
+    roof = (sample_campaign / "roof.toml").read_text("utf-8")
+    entry = '\n[[offline]]\ndate = 2026-11-20\namount = "{}"\nsource = {{ en = "A fair", de = "Ein Fest" }}\n'
+
+    def expected(sum_given, key):
+        return public_total(sum_given, 100_00, campaign="roof", goal=900_00, key=key)
+
+    sum_given = next(
+        each for each in range(100_00, 900_00, 1_00) if expected(each, key) < expected(each, OLD) == expected(each, NEW)
+    )
+    (sample_campaign / "roof.toml").write_text(roof + entry.format(sum_given / 100), "utf-8")
+    shown = []
+    for secret_keys in ((OLD,), (NEW, OLD), (NEW,)):
+        folder = tmp_path / str(len(shown))
+        options = {"secret_keys": secret_keys, "publication_key": key}
+        with (
+            EmbeddedValkey(folder / "valkey") as valkey,
+            running(
+                valkey.url,
+                folder / "sandbox",
+                campaigns=sample_campaign,
+                demo_publication_interval=None,
+                settings_options=options,
+            ) as installation,
+        ):
+            installation.until_ready()
+            shown.append(installation.progress("roof")["raised"])
+    assert shown == [expected(sum_given, key)] * 3
 
 
 def test_webhook_signed_with_either_secret_is_applied(installation):

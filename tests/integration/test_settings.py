@@ -110,6 +110,7 @@ def test_wrong_secret_is_not_shown():
         ("REDIS_URL", "http://card:misplaced@127.0.0.1"),
         ("SECRET_KEYS", "misplaced"),
         ("METRICS_TOKEN", "misplaced"),
+        ("PUBLICATION_KEY", "misplaced"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_0123456789abcdef,misplaced"),
         ("PORT", "sk_live_51Hmisplaced"),
         ("LOG_LEVEL", "whsec_misplaced"),
@@ -129,7 +130,11 @@ def test_proxies_are_addresses_or_networks(text):
     assert from_environment(GOOD | {"FORWARDED_ALLOW_IPS": text}).forwarded_allow_ips == text
 
 
-LIVE = {"STRIPE_SECRET_KEY": "rk_live_51Habcdefghijk", "STRIPE_PUBLISHABLE_KEY": "pk_live_51Habcdefghijk"}
+LIVE = {
+    "STRIPE_SECRET_KEY": "rk_live_51Habcdefghijk",
+    "STRIPE_PUBLISHABLE_KEY": "pk_live_51Habcdefghijk",
+    "PUBLICATION_KEY": "p0123456789abcdef" * 2,
+}
 
 
 @pytest.mark.parametrize(
@@ -145,6 +150,13 @@ LIVE = {"STRIPE_SECRET_KEY": "rk_live_51Habcdefghijk", "STRIPE_PUBLISHABLE_KEY":
 def test_live_key_refuses_settings_for_tests(name, value):
     assert faults(**LIVE, **{name: value}).keys() == {name}
     assert from_environment(GOOD | {name: value})
+
+
+def test_live_key_requires_a_publication_key():
+    (fault,) = faults(**LIVE | {"PUBLICATION_KEY": ""}).values()
+    assert "given nothing" in fault
+    assert "openssl rand -hex 32" in fault
+    assert from_environment(GOOD).publication_key == "", "a test key needs none"
 
 
 def test_live_key_is_accepted_with_https_and_on_an_onion_service():

@@ -5,6 +5,9 @@ The functions take JSON objects as Stripe returns them, for example those of the
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -49,6 +52,20 @@ def expected_totals(
                 raised[campaign_of[payment]] -= amount_of(each)
     counted = Counter(campaign_of.values())
     return {campaign: Sums(raised[campaign], counted[campaign]) for campaign in currencies}
+
+
+def public_total(exact: int, step: int, *, campaign: str, goal: int, key: str = "") -> int:
+    """Return the public total of an exact sum: the highest step whose secret threshold the sum has reached.
+
+    The threshold of a step is a share of the next step. The share is a hash of the key, the campaign and the step.
+    """
+    for number in range(max(0, exact) // step, 0, -1):
+        at_campaign = hmac.new(key.encode(), campaign.encode(), hashlib.sha256).digest()
+        digest = hmac.new(at_campaign, str(number).encode(), hashlib.sha256).hexdigest()
+        share = Fraction(int(digest[:16], 16), 2**64) if number * step != goal else Fraction(0)
+        if number * step + math.floor(share * step) <= exact:
+            return number * step
+    return 0
 
 
 def id_of(reference: Any) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -25,13 +26,40 @@ PHONE, COLUMN = 320, 680
 Picture = tuple[str, bytes]
 
 
+FONTS = {
+    "system-ui": "Inter",
+    "sans-serif": "Inter",
+    "Georgia": "Goudy Bookletter 1911",
+    "serif": "Goudy Bookletter 1911",
+}
+"""A modern sans and a serif with old-style digits, as most readers have, beside the fonts of this machine."""
+
+
 def main(wanted: list[str]) -> None:
-    with started_installation() as (installation, site), sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**CHROMIUM)
-        for sheet in (card_states, card_layouts, card_languages, giving, giving_languages):
-            if not wanted or sheet.__name__ in wanted:
-                save(browser, sheet.__name__, sheet(browser, installation, site))
-        browser.close()
+    with (
+        started_installation() as (installation, site),
+        sync_playwright() as playwright,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        sheets = (card_states, card_layouts, card_languages, giving, giving_languages)
+        fonts = {"FONTCONFIG_FILE": str(write_fonts(Path(folder)))}
+        for suffix, env, chosen in (("", {}, sheets), ("-fonts", fonts, (card_states, giving))):
+            browser = playwright.chromium.launch(**CHROMIUM, env={**os.environ, **env})
+            for sheet in chosen:
+                if not wanted or sheet.__name__ in wanted:
+                    save(browser, sheet.__name__ + suffix, sheet(browser, installation, site))
+            browser.close()
+
+
+def write_fonts(folder: Path) -> Path:
+    """Write a configuration of fontconfig that prefers `FONTS`."""
+    aliases = "".join(
+        f'<alias binding="strong"><family>{name}</family><prefer><family>{font}</family></prefer></alias>'
+        for name, font in FONTS.items()
+    )
+    file = folder / "fonts.conf"
+    file.write_text(f"<fontconfig><include>/etc/fonts/fonts.conf</include>{aliases}</fontconfig>", "utf-8")
+    return file
 
 
 @contextlib.contextmanager

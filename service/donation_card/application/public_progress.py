@@ -1,5 +1,6 @@
 """The public progress of each campaign, as this worker shows it."""
 
+import hmac
 import math
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from donation_card.application.ports.totals import TotalsStore
 from donation_card.application.stripe_account import StripeAccount
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.progress import Progress, calculate_progress
-from donation_card.domain.publication import PublishedTotal, next_period_start
+from donation_card.domain.publication import PublicationPolicy, PublishedTotal, next_period_start
 from donation_card.errors import Unavailable
 from donation_card.observability.log_events import LogEvent, log
 
@@ -24,6 +25,8 @@ class PublicProgress:
     campaigns: Campaigns
     totals_store: TotalsStore
     clock: Callable[[], datetime]
+    publication_key: str = ""
+    """The setting `PUBLICATION_KEY`."""
     uptime: Callable[[], float] = time.monotonic
     failures: dict[str, str] = field(default_factory=dict, init=False)
     """Campaign → the kind of the unexpected error of its last refresh."""
@@ -96,7 +99,7 @@ class PublicProgress:
             published = await self.totals_store.publish_if_due(
                 await self.account.get(),
                 campaign.totals_name,
-                campaign.publication,
+                self._policy(campaign),
                 now=now,
                 offline=campaign.outside_stripe.amount,
                 listed=sum(each.amount.amount for each in campaign.listed_donations),
@@ -115,6 +118,11 @@ class PublicProgress:
         else:  # a restored backup of Redis can be older than the progress in memory
             self.mark_stale(campaign)
         return answered
+
+    def _policy(self, campaign: Campaign) -> PublicationPolicy:
+        """Return the publication policy with the secret thresholds of the campaign."""
+        key = hmac.digest(self.publication_key.encode(), campaign.id.encode(), "sha256")
+        return replace(campaign.publication, threshold_key=key, goal=campaign.goal.amount)
 
     def mark_failed(self, campaign: Campaign, error: Exception) -> None:
         """Mark the progress stale after an unexpected error, and log the error once."""

@@ -19,12 +19,19 @@ def check(campaigns: Path | None) -> None:
 
     Each mistake is named with its place and the values that are allowed.
     """
+    from donation_card.adapters.campaign_files.bank_file import SUFFIX, reference_faults
     from donation_card.adapters.campaign_files.loader import CampaignFiles
 
     if campaigns is None:
-        _, found = checked_configuration()
+        settings, found = checked_configuration()
+        campaigns = settings.campaigns_dir
     else:
         found = CampaignFiles(campaigns).all()
+    if faults := reference_faults(found):
+        raise ConfigurationError(faults)
+    for path in campaigns.glob("*" + SUFFIX):
+        if path.name.removesuffix(SUFFIX) not in [campaign.id for campaign in found]:
+            click.echo(f"warning: {path.name}: there is no campaign file beside it, so it does not count", err=True)
     for warning in bank_warnings(found):
         click.echo(f"warning: {warning}", err=True)
     for campaign in found:

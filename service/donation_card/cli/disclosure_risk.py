@@ -13,6 +13,8 @@ from donation_card.cli.environment import campaigns_option
 @click.option("--every", help='Another period, such as "6h" or "1d".')
 @click.option("--step", type=click.IntRange(1), help="Another step, in whole units.")
 @click.option("--min-donations", type=click.IntRange(0), help="Another minimum of donations.")
+@click.option("--budget", default=500, show_default=True, type=click.IntRange(0), help="Of an observer who gives.")
+@click.option("--days", default=12, show_default=True, type=click.IntRange(1), help="Of an observer who gives.")
 @click.option("--samples", default=400, show_default=True, type=click.IntRange(2), help="More are slower, more exact.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the random numbers.")
 def disclosure_risk(
@@ -21,13 +23,16 @@ def disclosure_risk(
     every: str | None,
     step: int | None,
     min_donations: int | None,
+    budget: int,
+    days: int,
     samples: int,
     seed: int,
 ) -> None:
     """Estimate what the public total reveals.
 
     The table shows the advantage of an observer who knows amount and time of one donation to CAMPAIGN. It has a row for
-    the largest offline donation that is not listed, because offline money is a part of the public total.
+    the largest offline donation that is not listed, because offline money is a part of the public total. The last two
+    tables are for an observer who also gives, in whole units. `--budget 0` leaves them out.
     docs/privacy.md explains how to choose `every`, `step` and `min_donations` with it.
     """
     from dataclasses import replace
@@ -35,7 +40,8 @@ def disclosure_risk(
 
     from donation_card.adapters.campaign_files.fields import seconds
     from donation_card.adapters.campaign_files.loader import CampaignFiles
-    from donation_card.analysis.disclosure_risk import report_lines
+    from donation_card.analysis.disclosure_risk import giving_report_lines, report_lines
+    from donation_card.analysis.giving_observer import GivingObserver
 
     found = CampaignFiles(campaigns).get(campaign)
     policy = found.publication
@@ -45,6 +51,7 @@ def disclosure_risk(
             interval_seconds=seconds(every, None) if every is not None else policy.interval_seconds,
             step=step * found.giving.minimum.minor_per_major if step is not None else policy.step,
             min_donations=min_donations if min_donations is not None else policy.min_donations,
+            threshold_key=b"any",  # the result is for secret thresholds, whatever they are
         )
         suggested = [money.amount for money in found.giving.suggested]
         rng = Random(seed).random  # noqa: S311
@@ -53,3 +60,7 @@ def disclosure_risk(
     except ValueError as error:
         raise click.UsageError(str(error) or f"--every {every}: equal parts of a day, such as 6h") from error
     click.echo("\n".join(lines))
+    if budget:
+        observer = GivingObserver(budget * found.giving.minimum.minor_per_major, days)
+        for line in giving_report_lines(policy, suggested, found.currency, observer, rng, samples=samples):
+            click.echo(line)

@@ -81,6 +81,10 @@ async def _all_checks() -> list[Check]:
     except ConfigurationError as error:
         return [Check(fault.field, FAIL, str(fault)) for fault in error.faults]
     found = [Check("settings", OK)]
+    if not settings.publication_key:
+        found.append(
+            Check("PUBLICATION_KEY", MANUAL, "set it before you go live, and never change it: openssl rand -hex 32")
+        )
     campaigns: Sequence[Campaign] = []
     try:
         campaigns = CampaignFiles(settings.campaigns_dir).all()

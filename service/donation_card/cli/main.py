@@ -6,6 +6,7 @@ import click
 
 from donation_card import __version__
 from donation_card.cli.attack_mode import attack_mode
+from donation_card.cli.bank import bank_commands
 from donation_card.cli.check import check
 from donation_card.cli.demo import demo
 from donation_card.cli.disclosure_risk import disclosure_risk
@@ -23,6 +24,7 @@ PROGRAM = "donation-card"
 
 COMMANDS = [
     attack_mode,
+    bank_commands,
     check,
     demo,
     disclosure_risk,

@@ -1,14 +1,16 @@
 """Decide when the public total moves, and to which value.
 
 An observer who knows one line of a bank statement must not recognise it as a change of the public total. Therefore the
-total moves only at the start of a period, after enough donations, and in whole steps. `publish_if_due.lua` applies
+total moves only at the start of a period, after enough donations, and in whole steps. Each step has a secret threshold,
+so that an observer who gives cannot bring the sum to just below it. `publish_if_due.lua` applies
 `next_published_total` inside Redis, for all workers together.
 """
 
+import hmac
 import math
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -22,13 +24,16 @@ DAY = 86_400
 class PublicationPolicy:
     """Periods start at local midnight and last `interval_seconds`. 0 publishes the exact total immediately.
 
-    `step` is in minor units. `min_donations` counts payments since the total moved last.
+    `step` and `goal` are in minor units. `min_donations` counts payments since the total moved last. Without a
+    `threshold_key` each step is published as soon as the sum reaches it, and so is always the goal.
     """
 
     interval_seconds: int
     step: int
     min_donations: int
     timezone: ZoneInfo
+    threshold_key: bytes = field(default=b"", repr=False)
+    goal: int = 0
 
     def __post_init__(self) -> None:
         if self.interval_seconds < 0 or (self.interval_seconds and DAY % self.interval_seconds):
@@ -39,6 +44,23 @@ class PublicationPolicy:
     @property
     def immediate(self) -> bool:
         return self.interval_seconds == 0
+
+    def threshold(self, number: int) -> int:
+        """Return how far the sum must be above step `number` until that step is published: 0 to below `step`.
+
+        See docs/decisions/0025-each-step-has-a-secret-threshold.md.
+        """
+        if not self.threshold_key or number * self.step in (0, self.goal):
+            return 0
+        digest = hmac.digest(self.threshold_key, str(number).encode(), "sha256")
+        return int.from_bytes(digest[:8]) * self.step >> 64
+
+    def public_sum(self, exact: int) -> int:
+        """Return the last step whose threshold the sum has reached."""
+        if self.immediate:
+            return max(0, exact)
+        number, above = divmod(max(0, exact), self.step)
+        return (number - (above < self.threshold(number))) * self.step
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +127,7 @@ def next_published_total(
 
     A published period that is ahead of `now` (UTC seconds) is unknown, so the total is due at once.
     """
-    step = 1 if policy.immediate else policy.step
-    raised = max(0, totals.raised + offline) // step * step
+    raised = policy.public_sum(totals.raised + offline)
     if published is None:
         return PublishedTotal(period_start, raised, listed, totals.payments)
     ahead = published.period_start > now + MAX_AHEAD

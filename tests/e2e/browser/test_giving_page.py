@@ -2,6 +2,7 @@
 
 import pytest
 from donation_card.domain.campaign import LANGUAGES
+from hypothesis import example, given, settings, strategies as st
 from playwright.sync_api import expect
 
 from tests.support.browser import NARROW, article, choose, giving_frame, open_card, pay_inline, type_amount
@@ -51,35 +52,38 @@ def test_no_amount_is_preselected(page, installation):
     expect(page.locator("#effect .gift")).to_have_attribute("width", "0%")
 
 
-@pytest.mark.parametrize(
-    ("amount", "parts"),
-    [
-        (5, [(RENT, 5)]),
-        (25, [(RENT, 25)]),
-        (1000, [(RENT, 1000)]),
-        (1200, [(RENT, 1200)]),
-        (1300, [(RENT, 1200), (LICENCE, 100)]),
-        (2500, [(RENT, 1200), (LICENCE, 700), (MEDICAL, 600)]),
-        (3100, [(RENT, 1200), (LICENCE, 700), (MEDICAL, 600), (FOOD, 500)]),
-    ],
-)
-def test_effect_of_a_gift_on_each_need_that_it_reaches(page, installation, amount, parts):
+def test_effect_of_any_gift_on_each_need_that_it_reaches(page, installation):
     """Nothing is given yet. The bar of a need is hatched by the part of the gift, of 8 pixels or more."""
     page.goto(f"{installation.service}/c/vitaly/give?lang=en")
-    type_amount(page, str(amount))
-    rows = page.locator("#effect .effect")
-    expect(rows).to_have_count(len(parts))
-    for row, (need, part) in zip(rows.all(), parts, strict=True):
-        rest = need - part
-        expect(row).to_contain_text(f"Your €{part:,} goes to: ")
-        expect(row).to_contain_text(f"After it, €{rest:,} is still needed." if rest else "That covers it.")
-        width, whole = (row.locator(each).bounding_box()["width"] for each in (".gift", "svg"))
-        assert width == pytest.approx(max(8, whole * part / need), abs=1)
-    surplus = amount - sum(part for _, part in parts)
-    sentences = page.locator("#effect > p")
-    expect(sentences).to_have_count(1 if surplus else 0)
-    if surplus:
-        expect(sentences).to_contain_text(f"Your €{surplus} is above the goal.")
+    whole = page.locator("#effect").bounding_box()["width"]
+
+    @settings(max_examples=40, deadline=None, derandomize=True)
+    @example(5)
+    @example(RENT)
+    @example(RENT + 1)
+    @example(RENT + LICENCE + MEDICAL + FOOD)
+    @given(st.integers(1, 4_000))
+    def effect_is_the_amount_divided(amount):
+        left, sentences, widths = amount, [], []
+        for need in (RENT, LICENCE, MEDICAL, FOOD):
+            part = min(left, need)
+            left -= part
+            if part:
+                rest = f"After it, €{need - part:,} is still needed." if part < need else "That covers it."
+                sentences.append((f"Your €{part:,} goes to: ", rest))
+                widths.append(pytest.approx(max(8, whole * part / need), abs=1))
+        if left:
+            sentences.append((f"Your €{left:,} is above the goal.", ""))
+        type_amount(page, str(amount))
+        shown = page.locator("#effect p").all_text_contents()
+        assert len(shown) == len(sentences)
+        for text, (begin, end) in zip(shown, sentences, strict=True):
+            assert text.startswith(begin)
+            assert text.endswith(end)
+        bars = page.locator("#effect .gift").evaluate_all("all => all.map(each => each.getBoundingClientRect().width)")
+        assert bars == widths
+
+    effect_is_the_amount_divided()
 
 
 @pytest.mark.parametrize(("amount", "fee"), [("10", "€0.40"), ("25", "€0.63"), ("50", "€1")])

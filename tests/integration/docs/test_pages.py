@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
+import statistics
 import subprocess
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 from random import Random
 
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.analysis.disclosure_risk import DonationProcess, advantages
+from donation_card.analysis.disclosure_risk import advantages
+from donation_card.analysis.giving_observer import GivingObserver, giving_advantages
+from donation_card.analysis.hidden_total import DonationProcess
 from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME, SESSION_HANDLE_LIFETIME
 from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE, script_snippet
 from donation_card.web.presentation.translations import translations_for
@@ -68,17 +72,22 @@ def test_every_picture_and_example_is_shown() -> None:
 
 
 def test_the_advantage_table_is_what_the_command_prints() -> None:
-    page = PAGES["docs/privacy.md"]
+    page, _, giving = PAGES["docs/privacy.md"].partition("### An observer who gives")
     suggested = {money.amount: 1 / len(VITALY.giving.suggested) for money in VITALY.giving.suggested}
     rows = re.findall(r"^\| EUR (\d+) \| ([\d.]+) \| ([\d.]+) \|", page, re.M)
     amounts = [int(amount) * 100 for amount, _, _ in rows]
     process = DonationProcess(0.25, suggested)
-    found = advantages(VITALY.publication, process, amounts, Random(2).random, samples=150)
+    policy = replace(VITALY.publication, threshold_key=b"any")
+    found = advantages(policy, process, amounts, Random(2).random, samples=150)
     for (_, bound, documented), advantage in zip(rows, found, strict=True):
         assert float(bound) == advantage.bound
         assert abs(float(documented) - advantage.value) < 3 * advantage.error + 0.02
     assert len(rows) == 4
-    policy = VITALY.publication
+    tabled = [float(found) for found in re.findall(r"^\| EUR 25[^|]*\| [\d.]+ \| ([\d.]+) \|", giving, re.M)]
+    observer = GivingObserver(500_00, 12)
+    series = giving_advantages(policy, process, 25_00, observer, Random(2).random, samples=30)
+    for expected, certainties in zip(tabled, series, strict=True):
+        assert abs(statistics.fmean(certainties) - expected) < 0.02 + 3 * statistics.stdev(certainties) / 30**0.5
     assert f'every = "{policy.interval_seconds // 86_400}d"' in page
     assert f"`step = {policy.step // 100}`, `min_donations = {policy.min_donations}`" in page
 

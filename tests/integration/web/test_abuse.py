@@ -20,11 +20,13 @@ from donation_card.application.session_limits import CHALLENGES_PER_NETWORK, PER
 from donation_card.cli.attack_mode import set_attack_mode
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.attack_detection import DECLINE_THRESHOLD
+from redis import Redis
 
 from tests.integration.web.test_stripe_webhook import outcome, post, session_event
 from tests.support import contract
 from tests.support.installation import DECLINED, eventually, listening, processes, running, served
 from tests.support.redis_stores import rate_limiter
+from tests.support.refused_orders import refuse
 
 networks = (f"11.{n // 250}.{n % 250}.7" for n in range(60_000))
 
@@ -363,3 +365,23 @@ def test_limits_use_the_account_of_the_payments(installation):
 
     with ThreadPoolExecutor(1) as thread:
         assert str(thread.submit(lambda: asyncio.run(taken())).result()) == mode(installation)
+
+
+def test_refused_orders_leave_no_keys_in_redis(tmp_path):
+    """`python -m tests.soak.refused_orders` sends 100,000."""
+    with (
+        EmbeddedValkey(tmp_path / "valkey") as valkey,
+        running(valkey.url, tmp_path / "sandbox") as installation,
+        Redis.from_url(valkey.url) as redis,
+    ):
+        installation.until_ready()
+        force(installation, "on")
+        refuse(installation, 50)
+        before = redis.dbsize()
+        codes = refuse(installation, 1_000)
+        assert redis.dbsize() <= before + 5
+        assert codes.keys() == {"challenge_required", "campaign_unknown", "amount_above_maximum", "token_invalid"}
+        assert installation.paid() == (0, 0)
+        force(installation, "auto")
+        order(installation).raise_for_status()
+        assert redis.dbsize() > before, "an order that is admitted leaves a key"

@@ -1,6 +1,7 @@
 """Test badge, preview and QR code."""
 
 import io
+import re
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -89,9 +90,19 @@ def test_long_title_shrinks_or_gets_an_ellipsis(title):
 
 
 def test_organiser_text_is_escaped_in_svg():
-    made = drawn("en") | {"eyebrow": '<script>&"'}
-    badge = ElementTree.fromstring(pictures.badge_svg(made))
-    assert '<script>&"' in [text.text for text in badge.iter(f"{SVG}text")]
+    evil = '<script>&"'
+    made = drawn("en")
+    badge = ElementTree.fromstring(pictures.badge_svg(made | {"labels": made["labels"] | {"dialog_title": evil}}))
+    assert f"{evil} ›" in [text.text for text in badge.iter(f"{SVG}text")]
+    hidden = ElementTree.fromstring(pictures.badge_svg(drawn("en", "hidden") | {"eyebrow": evil}))
+    assert evil in [text.text for text in hidden.iter(f"{SVG}text")]
+
+
+def test_badge_has_an_edge_a_verb_and_sans_figures():
+    badge = pictures.badge_svg(drawn("en")).decode()
+    assert ">Give to BYSOL ›<" in badge
+    assert re.findall(r"\.paper\{stroke:(#\w+)\}", badge) == ["#766a4f", "#968a6f"]
+    assert set(re.findall(r'font-family="([^"]+)"', badge)) == {"system-ui,sans-serif"}
 
 
 @pytest.mark.parametrize("size", [64, 256, 2048])

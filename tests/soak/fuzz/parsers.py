@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from donation_card.adapters.bank_statements.camt053 import read_statement_file
+from donation_card.adapters.bank_statements.pages import join_pages
+from donation_card.adapters.campaign_files.bank_file import bank_file_of
 from donation_card.adapters.campaign_files.loader import CampaignFiles, read_campaign
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.adapters.stripe.webhook_signature import verify
@@ -29,6 +32,8 @@ from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.page_renderer import PageRenderer
 from starlette.requests import Request
 from stripe import WebhookSignature
+
+from tests.support.bank_statements import VERSIONS, Batch, Sheet, Transfer, camt053
 
 SECRET, KEY, OURS = "whsec_0123456789abcdef0123", "0123456789abcdef" * 2, "https://give.example.org"
 BODY = b'{"id": "evt_1"}'
@@ -102,6 +107,23 @@ def campaign_file(data: bytes) -> None:
         assert read_campaign(file).needs
 
 
+def bank_file(data: bytes) -> None:
+    file = Path(FOLDER.name, "saved.toml")
+    file.write_bytes(Path("tests/support/roof.toml").read_bytes())
+    bank_file_of(file).write_bytes(data)
+    with contextlib.suppress(ConfigurationError):
+        assert read_campaign(file).imported_transfers
+
+
+def bank_statement(data: bytes) -> None:
+    file = Path(FOLDER.name, "statement.xml")
+    file.write_bytes(data)
+    with contextlib.suppress(ConfigurationError):
+        for statement in join_pages(read_statement_file(file)):
+            booked = sum(entry.amount for entry in statement.entries)
+            assert statement.record.opening + booked == statement.record.closing
+
+
 def lang(data: bytes) -> None:
     with contextlib.suppress(Invalid):
         assert all(tag.isascii() and tag.isalpha() for tag in texts.parse_lang_param(text(data)))
@@ -146,7 +168,7 @@ def choices(data: bytes) -> None:
 PARSERS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
     for each in (
-        *(signature, event, form_fields, order, token, campaign_file, lang, accept_language),
+        *(signature, event, form_fields, order, token, campaign_file, bank_file, bank_statement, lang, accept_language),
         *(amount, referer, oembed, back, choices),
     )
 }
@@ -172,6 +194,11 @@ SEEDS: dict[str, list[bytes]] = {
         TOKENS.issue_return_token("roof", "n", "").encode()[:-4],
     ],
     "campaign_file": [Path("tests/support/roof.toml").read_bytes(), b'status = "open"\n'],
+    "bank_file": [b'sum = "125.00"\ndonations = 5\nlast_day = 2026-11-20\n'],
+    "bank_statement": [
+        camt053(Sheet(1, 0, [Transfer(25_00, "RF565390075470"), Batch([Transfer(1), Transfer(2)])]), version=version)
+        for version in VERSIONS
+    ],
     "lang": [b"be,ru-RU,en", b"uk-UA-x-private"],
     "accept_language": [b"be, ru-RU;q=0.8, en;q=0.5, *;q=0.1"],
     "amount": [b"25", b"1 250,50", b"1.234", "1\u00a0000".encode()],

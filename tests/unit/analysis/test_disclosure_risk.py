@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import product
+import re
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise, product
 from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
@@ -10,14 +15,21 @@ from zoneinfo import ZoneInfo
 import pytest
 from click.testing import CliRunner
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.analysis import disclosure_risk
-from donation_card.analysis.disclosure_risk import Advantage, DonationProcess, HiddenState, advantages
+from donation_card.analysis import disclosure_risk, hidden_total
+from donation_card.analysis.disclosure_risk import Advantage, advantages
+from donation_card.analysis.giving_observer import GivingObserver, giving_advantages
+from donation_card.analysis.hidden_total import QUANTA, DonationProcess, HiddenState
 from donation_card.cli.main import cli
 from donation_card.domain.publication import PublicationPolicy
+from hypothesis import given, settings, strategies as st
 
 VILNIUS = ZoneInfo("Europe/Vilnius")
 VITALY = read_campaign(Path("campaigns/vitaly.toml"))
 SUGGESTED = {money.amount: 1 / len(VITALY.giving.suggested) for money in VITALY.giving.suggested}
+
+
+SECRET = replace(VITALY.publication, threshold_key=b"any")
+"""The policy of the first campaign as the service applies it."""
 
 
 def rule(*, min_donations: int = 0, hours: int = 6, step: int = 100_00) -> PublicationPolicy:
@@ -27,7 +39,7 @@ def rule(*, min_donations: int = 0, hours: int = 6, step: int = 100_00) -> Publi
 @pytest.mark.parametrize("per_day", [0.3, 1, 4, 16])
 def test_shipped_campaign_stays_within_its_risk_bound(per_day: float) -> None:
     found = advantages(
-        VITALY.publication,
+        SECRET,
         DonationProcess(per_day, SUGGESTED),
         [5_00, 25_00, 50_00, 100_00],
         Random(1).random,
@@ -79,7 +91,7 @@ def test_immediate_total_discloses_everything() -> None:
 
 def test_command_prints_a_reproducible_table() -> None:
     def printed(*options: str) -> str:
-        result = CliRunner().invoke(cli, ["disclosure-risk", "vitaly", "--samples", "3", *options])
+        result = CliRunner().invoke(cli, ["disclosure-risk", "vitaly", "--samples", "3", "--budget", "0", *options])
         assert result.exit_code == 0, result.output
         return result.output
 
@@ -99,7 +111,7 @@ def test_table_has_a_row_for_an_offline_donation(tmp_path: Path, amount: object,
     (tmp_path / "vitaly.toml").write_text(
         text + entry.format(shown, "false", source) + entry.format(900, "true", source), "utf-8"
     )
-    command = ["disclosure-risk", "vitaly", "--campaigns", str(tmp_path), "--samples", "2"]
+    command = ["disclosure-risk", "vitaly", "--campaigns", str(tmp_path), "--samples", "2", "--budget", "0"]
     output = CliRunner().invoke(cli, command).output
     assert f"largest offline donation that is not listed: {float(amount):.2f} EUR" in output
     assert sum(line.lstrip().startswith(row) for line in output.splitlines()) == 2, "once in each table"
@@ -120,11 +132,11 @@ def test_tolerance_allows_only_the_estimation_error() -> None:
 @pytest.mark.parametrize("min_donations", [0, 2])
 def test_estimate_equals_exact_distance_of_three_periods(min_donations: int) -> None:
     found = rule(min_donations=min_donations)
-    plain = disclosure_risk._arrivals(found, 0.8, {25_00: 0.6, 60_00: 0.4})
-    once_more = disclosure_risk._with_donation(found, plain, 40_00)
-    decided = disclosure_risk._transitions_of(found)
-    states = disclosure_risk._reachable(decided, [plain, once_more])
-    usual, with_gift = (disclosure_risk._Period(decided, arrivals, states) for arrivals in (plain, once_more))
+    plain = hidden_total.arrivals_of(found, 0.8, {25_00: 0.6, 60_00: 0.4})
+    once_more = hidden_total.with_donation(found, plain, 40_00)
+    decided = hidden_total.transitions_of(found)
+    states = hidden_total.reachable_states(decided, [plain, once_more])
+    usual, with_gift = (hidden_total.Period(decided, arrivals, states) for arrivals in (plain, once_more))
     start = [0.0] * len(states)
     start[states[HiddenState(0, 0)]] = 1.0
     distance = 0.0
@@ -140,3 +152,69 @@ def test_estimate_equals_exact_distance_of_three_periods(min_donations: int) -> 
     told = [disclosure_risk._distance(start, usual, with_gift, 2, chance) for _ in range(1_500)]
     assert sum(told) / len(told) == pytest.approx(distance, abs=0.03)
     assert distance > 0.2
+
+
+# ── secret thresholds, and an observer who gives ──────────────────────────────────────────────────────────────────
+
+
+@settings(max_examples=25, deadline=None)
+@given(arrived=st.lists(st.integers(0, 25), min_size=1, max_size=3))
+def test_hidden_chain_equals_all_possible_thresholds(arrived: list[int]) -> None:
+    """Count the series of public totals over all thresholds of the first three steps, each equally likely."""
+    sums = [sum(arrived[: number + 1]) for number in range(len(arrived))]
+    counted: Counter[tuple[int, ...]] = Counter()
+    for thresholds in product(range(QUANTA), repeat=3):
+        at = [0, *(number * QUANTA + above for number, above in enumerate(thresholds, 1))]
+        shown = [max(number for number, threshold in enumerate(at) if threshold <= each) for each in sums]
+        counted[tuple(QUANTA * (after - before) for before, after in pairwise([0, *shown]))] += 1
+    transitions = hidden_total.transitions_of(replace(rule(), threshold_key=b"any"))
+    series = {((), HiddenState(0, 0)): 1.0}
+    for amount in arrived:
+        then: Counter[tuple[tuple[int, ...], HiddenState]] = Counter()
+        for (changes, state), share in series.items():
+            for likely, change, following in transitions(state, HiddenState(amount, 0)):
+                then[(*changes, change), following] += share * likely
+        series = dict(then)
+    found: Counter[tuple[int, ...]] = Counter()
+    for (changes, _), share in series.items():
+        found[changes] += share
+    assert found == pytest.approx({changes: number / QUANTA**3 for changes, number in counted.items()})
+
+
+QUIET = DonationProcess(0.25, SUGGESTED)
+"""One donation in four days."""
+
+
+def mean(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and its standard error."""
+    return statistics.fmean(values), statistics.pstdev(values) / len(values) ** 0.5
+
+
+def test_secret_thresholds_protect_from_an_observer_who_gives() -> None:
+    known, secret = (
+        giving_advantages(policy, QUIET, 25_00, GivingObserver(500_00, 12), Random(1).random, samples=40)
+        for policy in (VITALY.publication, SECRET)
+    )
+    (before, error), (now, error_now) = mean(known[0]), mean(secret[0])
+    assert before + 2 * error > 0.71, "EUR 25 with steps that are published at a known sum"
+    assert now - 2 * error_now < 0.45
+    assert now + 4 * error_now < before
+    assert mean(secret[1])[0] < 0.5, "at the goal too"
+
+
+def test_observer_without_a_budget_sees_less() -> None:
+    watches, gives = (
+        mean(giving_advantages(SECRET, QUIET, 25_00, GivingObserver(budget, 12), Random(2).random, samples=20)[0])[0]
+        for budget in (0, 500_00)
+    )
+    assert watches < gives
+
+
+def test_command_has_tables_for_an_observer_who_gives() -> None:
+    command = ["disclosure-risk", "vitaly", "--samples", "2", "--budget", "100", "--days", "2"]
+    output = CliRunner().invoke(cli, command).output
+    assert "an observer who gives when it helps, with 100.00 EUR and 2 days" in output
+    assert "the same, where the next step is the goal" in output
+    tables = output.partition("an observer who gives")[2]
+    assert re.findall(r"(?m)^ +([\d.]+) EUR ", tables) == ["5.00", "25.00", "50.00"] * 2
+    assert tables.count("1 a day") == tables.count("1 in 4 days") == tables.count("1 in 16 days") == 2

@@ -8,8 +8,10 @@ import pytest
 from donation_card.domain.campaign import Status
 from donation_card.domain.publication import PublicationPolicy
 from donation_card.errors import NotFound, PaymentsUnavailable
+from hypothesis import given, settings, strategies as st
 
 from tests.support.fakes import ACCOUNT, FakeClock
+from tests.support.oracle import public_total
 from tests.unit.application.conftest import NOW, ROOF, Worker, paid_session
 
 pytestmark = pytest.mark.anyio
@@ -128,7 +130,7 @@ async def test_new_process_publishes_nothing_before_a_sync_that_began_after_its_
     """Redis lost a donation with the power. The first period after the restart has the whole total."""
     daily = replace(ROOF, publication=PublicationPolicy(86_400, 100_00, 0, ROOF.publication.timezone))
     worker = Worker(campaign=daily)
-    worker.at_stripe(paid_session(1, 300_00))
+    worker.at_stripe(paid_session(1, 399_99))
     await publish(worker)
     assert raised(worker) == (300_00, False)
     worker.clock.advance(86_000)
@@ -145,6 +147,28 @@ async def test_new_process_publishes_nothing_before_a_sync_that_began_after_its_
     await restarted.reconciliation.run_if_due()
     await restarted.progress.refresh(daily)
     assert raised(restarted) == (500_00, False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sums=st.lists(st.integers(1, 1_200_00), min_size=1, max_size=8),
+    step=st.sampled_from([7, 100_00]),
+    key=st.sampled_from(["", "k0123456789abcdef", "another key"]),
+)
+async def test_public_total_has_the_thresholds_of_key_and_campaign(sums: list[int], step: int, key: str) -> None:
+    policy = PublicationPolicy(86_400, step, 0, ROOF.publication.timezone)
+    worker = Worker(campaign=replace(ROOF, publication=policy))
+    worker.progress.publication_key = key
+    await publish(worker)
+    exact = 0
+    for number, amount in enumerate(sums):
+        exact += amount
+        await worker.recorder.record(paid_session(number, amount), "webhook")
+        worker.clock.advance(86_400)
+        worker.set_cursor(int(worker.clock.at))
+        await worker.progress.refresh(worker.campaign)
+        expected = public_total(exact, step, campaign="roof", goal=900_00, key=key)
+        assert raised(worker) == (expected, False)
 
 
 @pytest.mark.parametrize("started", [0.0, 0.2, 0.999])

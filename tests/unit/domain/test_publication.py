@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -108,6 +109,51 @@ def test_immediate_total_has_no_next_boundary() -> None:
 def test_impossible_rule_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"divides a day|step is at least"):
         replace(RULE, **wrong)
+
+
+# ── secret thresholds ─────────────────────────────────────────────────────────────────────────────────────────────
+
+keys = st.binary(min_size=1, max_size=40)
+sums = st.integers(-900_00, 9_000_00) | st.integers(0, 900).map(lambda number: number * 100_00)
+
+
+@given(rule=rules, key=keys, exact=sums, goal=st.integers(1, 30))
+def test_public_sum_is_the_full_steps_or_one_less(rule: PublicationPolicy, key: bytes, exact: int, goal: int) -> None:
+    shown = replace(rule, threshold_key=key, goal=goal * rule.step).public_sum(exact)
+    full = exact - exact % rule.step if exact > 0 else 0
+    assert shown in (full, max(0, full - rule.step))
+
+
+@given(rule=rules, key=keys, exact=sums, more=st.integers(0, 500_00), goal=st.integers(1, 30))
+def test_public_sum_never_falls_when_the_sum_grows(
+    rule: PublicationPolicy, key: bytes, exact: int, more: int, goal: int
+) -> None:
+    keyed = replace(rule, threshold_key=key, goal=goal * rule.step)
+    assert keyed.public_sum(exact) <= keyed.public_sum(exact + more)
+
+
+@given(rule=rules, key=keys, goal=st.integers(1, 30), above=st.integers(0, 500_00))
+def test_goal_is_published_as_soon_as_it_is_reached(rule: PublicationPolicy, key: bytes, goal: int, above: int) -> None:
+    keyed = replace(rule, threshold_key=key, goal=goal * rule.step)
+    assert keyed.public_sum(keyed.goal) == keyed.goal
+    assert keyed.public_sum(keyed.goal + above) >= keyed.goal
+    assert keyed.public_sum(keyed.goal - 1) == keyed.goal - rule.step
+
+
+def test_thresholds_are_spread_evenly_over_a_step() -> None:
+    keyed = replace(RULE, threshold_key=b"roof")
+    thresholds = [keyed.threshold(number) for number in range(1, 4_001)]
+    tenths = [sum(each * 10 // RULE.step == tenth for each in thresholds) for tenth in range(10)]
+    assert min(thresholds) >= 0
+    assert all(300 < count < 500 for count in tenths), "about 400 each"
+    rises = sum(one < other for one, other in pairwise(thresholds))
+    assert 1_850 < rises < 2_150, "a threshold says nothing about the next one"
+
+
+def test_other_key_has_other_thresholds() -> None:
+    one, other = (replace(RULE, threshold_key=key) for key in (b"roof", b"well"))
+    assert sum(one.threshold(number) == other.threshold(number) for number in range(1, 400)) < 5
+    assert repr(one) == repr(other), "no key in a log"
 
 
 # ── the decision ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,9 @@ from pydantic import Field, ValidationInfo
 from donation_card.adapters.campaign_files.fields import Date, FieldCheck
 from donation_card.adapters.campaign_files.schema import Section
 from donation_card.domain.bank_transfer import ImportedTransfers
+from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import MAX_GOAL, Money
+from donation_card.errors import ConfigFault
 
 SUFFIX = ".bank.toml"
 
@@ -52,3 +55,19 @@ def format_bank_file(imported: ImportedTransfers) -> str:
         f"donations = {imported.donations}\n"
         f"last_day = {imported.last_day}\n"
     )
+
+
+def reference_faults(campaigns: Sequence[Campaign]) -> list[ConfigFault]:
+    """Return a fault for each campaign with the reference of another one."""
+    owners: dict[str, str] = {}
+    faults = []
+    for campaign in campaigns:
+        if campaign.bank_transfer:
+            owner = owners.setdefault(campaign.bank_transfer.reference, campaign.id)
+            if owner != campaign.id:
+                given, allowed = (
+                    f"the reference of {owner}",
+                    "a reference of its own: donation-card reference makes one",
+                )
+                faults.append(ConfigFault(f"{campaign.id}.toml", "bank_transfer.reference", given, allowed))
+    return faults

@@ -10,6 +10,9 @@ from donation_card.errors import ConfigFault
 _RESERVED_HOST = re.compile(r"([^/]*[@.]|https://([^/]*\.)?)(example(\.(com|net|org))?|test|invalid|localhost)(/.*)?")
 """An e-mail or web address on a domain for examples and tests (RFC 2606, RFC 6761)."""
 
+_EXAMPLE_ACCOUNTS = {"LT601010012345678901", "DE89370400440532013000"}
+"""The accounts in our documentation and in that of many others."""
+
 _DESCRIPTOR = "DONATION CARD"
 """The text in the shipped campaign file."""
 
@@ -24,6 +27,8 @@ def _faults(campaign: Campaign) -> Iterator[ConfigFault]:
     for field, value in ("recipient.contact", recipient.contact), ("fallback_url", campaign.fallback_url or ""):
         if _RESERVED_HOST.fullmatch(value):
             yield _fault(campaign, field, value, "an address of your own with a live key, not an example")
+    if campaign.bank_transfer and campaign.bank_transfer.iban in _EXAMPLE_ACCOUNTS:
+        yield _fault(campaign, "bank_transfer.iban", campaign.bank_transfer.iban, "your account, not an example")
     if recipient.statement_descriptor.upper() == _DESCRIPTOR:
         allowed = "with a live key, the text that Stripe prints on bank statements for your account"
         yield _fault(campaign, "recipient.statement_descriptor", recipient.statement_descriptor, allowed)

@@ -35,6 +35,10 @@ LEASE_SECONDS = 300
 """Seconds after which the lease of a worker expires unless the worker renews it."""
 
 
+NO_STEP = -1
+"""The number of no step. The script answers with the number of the step whose threshold a decision needs."""
+
+
 class RedisTotalsStore:
     """Implement `ports.TotalsStore`."""
 
@@ -71,15 +75,17 @@ class RedisTotalsStore:
         keys = CampaignKeys(account, campaign)
         periods: tuple[int, ...] = () if policy.immediate else periods_around(policy, now)
         seen = self._last_seen.get(keys, (0, 0))
-        terms: Sequence[int] = (
-            *(policy.step, policy.min_donations, offline, listed, int(ended)),
-            *(*seen, STALE_AFTER, synced_since, *periods),
-        )
+        rule = (policy.step, policy.min_donations, offline, listed, int(ended))
+        step = NO_STEP
 
         def call(at: _Generations) -> _Call:
+            terms = (*rule, step, policy.threshold(step), *seen, STALE_AFTER, synced_since, *periods)
             return (keys.meta, *keys.generation(at.current), keys.published), (at.current, *terms)
 
         reply = await self._run_on_generation("publish_if_due", keys, call)
+        while reply[0] == "other_step":  # once at most, unless the sum reaches another step meanwhile
+            step = _parse_int(reply[1])
+            reply = await self._run_on_generation("publish_if_due", keys, call)
         fresh, cursor, updates, unknown_instants, server_time, *published = reply
         metrics.future_instants.metric.inc(_parse_int(unknown_instants))
         metrics.clock_difference.metric.set(round(abs(now.timestamp() - _parse_int(server_time)), -1))

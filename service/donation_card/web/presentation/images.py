@@ -19,14 +19,14 @@ from donation_card.web.presentation.documents import CampaignCard
 _FONTS = Path(__file__).parent.parent / "fonts"
 _SERIF, _SANS = "PTSerif-Bold.ttf", "PTSans-Regular.ttf"
 
-# The card's colours, mixed (widget/donation-card.css): light, dark.
+# The card's colours, mixed (widget/palette.css): light, dark.
 _INK = ("#16130e", "#ece9e5")
 _SOFT = ("#655b44", "#a69a82")
 _PAPER = ("#ffffff", "#121212")
-_LINE = ("#e2dfd8", "#2e2b25")
+_EDGE = ("#766a4f", "#968a6f")
+_TRACK = ("#dbd7cd", "#353128")
 _ACCENT = ("#0a6654", "#6ac7b5")
-_NOTE = ("#faf2e0", "#312916")
-_BADGE_COLOURS = {".paper": _PAPER, "text": _INK, ".soft": _SOFT, ".line": _LINE, ".full": _ACCENT}
+_BADGE_COLOURS = {".paper": _PAPER, "text": _INK, ".soft": _SOFT, ".line": _TRACK, ".full": _ACCENT}
 
 _TEST_MODE_SHIFT = 5
 """Pixels by which a badge moves up, so that the test-mode text has room below it."""
@@ -34,23 +34,27 @@ _TEST_MODE_SHIFT = 5
 FONT_WIDTH_MARGIN = 1.15
 """The factor by which the font of a reader may be wider than ours."""
 
+_BOLD = 1.1
+"""The factor by which a bold text is wider than a regular one."""
+
 
 def badge_svg(card: CampaignCard) -> bytes:
     """Draw the badge, 360 × 96 pixels. Its texts are text, and its description says what the bar shows."""
     progress, goal = _amount_texts(card)
     said = ", ".join(filter(None, (card["eyebrow"], f"{progress} {goal}".strip(), card["test_mode_text"])))
-    size = _fit_size(_SANS, 15, 328, FONT_WIDTH_MARGIN, card["eyebrow"])
+    heading, kind = _heading(card)
+    size = _fit_size(_SANS, 15, 328, FONT_WIDTH_MARGIN * _BOLD, heading)
     up = _TEST_MODE_SHIFT if card["test_mode_text"] else 0
-    lines = [f'<text class="soft" x="16" y="{26 - up}" font-size="{size}">{escape(card["eyebrow"])}</text>']
+    lines = [f'<text class="{kind}" x="16" y="{26 - up}" font-size="{size}" font-weight="650">{escape(heading)}</text>']
     if card["test_mode_text"]:
         small = _fit_size(_SANS, 10, 328, FONT_WIDTH_MARGIN, card["test_mode_text"])
         lines.append(f'<text class="soft" x="16" y="88" font-size="{small}">{escape(card["test_mode_text"])}</text>')
     if progress:
-        big = _fit_size(_SERIF, 22, 328 - _width(_SANS, 15, goal) * FONT_WIDTH_MARGIN - 8, FONT_WIDTH_MARGIN, progress)
+        room = 328 - _width(_SANS, 15, goal) * FONT_WIDTH_MARGIN - 8
+        big = _fit_size(_SANS, 22, room, FONT_WIDTH_MARGIN * _BOLD, progress)
         lines.append(
-            f'<text x="16" y="{54 - up}" font-size="{big}" font-weight="600" font-family="ui-serif,Georgia,serif">'
-            f'{escape(progress)}<tspan class="soft" dx="8" font-size="15" font-weight="400"'
-            f' font-family="system-ui,sans-serif">{escape(goal)}</tspan></text>'
+            f'<text x="16" y="{54 - up}" font-size="{big}" font-weight="650">{escape(progress)}'
+            f'<tspan class="soft" dx="8" font-size="15" font-weight="400">{escape(goal)}</tspan></text>'
         )
     if card["notice"] and not progress:
         size = _fit_size(_SANS, 15, 328, FONT_WIDTH_MARGIN, card["notice"])
@@ -60,15 +64,18 @@ def badge_svg(card: CampaignCard) -> bytes:
         for kind, x, width in _segments(card, 16, 328, 2)
     )
     light, dark = (
-        "".join(f"{name}{{fill:{colours[mode]}}}" for name, colours in _BADGE_COLOURS.items()) for mode in (0, 1)
+        "".join(f"{name}{{fill:{colours[mode]}}}" for name, colours in _BADGE_COLOURS.items())
+        + f".paper{{stroke:{_EDGE[mode]}}}"
+        for mode in (0, 1)
     )
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" width="360" height="96" viewBox="0 0 360 96" role="img"'
         f' lang="{card["lang"]}" font-family="system-ui,sans-serif" aria-labelledby="title desc">'
         f'<title id="title">{escape(card["labels"]["dialog_title"])}</title><desc id="desc">{escape(said)}</desc>'
-        f"<style>{light}@media(prefers-color-scheme:dark){{{dark}}}</style>"
+        f"<style>text{{font-variant-numeric:lining-nums tabular-nums}}"
+        f"{light}@media(prefers-color-scheme:dark){{{dark}}}</style>"
         f'<clipPath id="round"><rect x="16" y="{68 - up}" width="328" height="10" rx="5"/></clipPath>'
-        f'<rect class="paper" width="360" height="96" rx="12"/>{"".join(lines)}'
+        f'<rect class="paper" x=".5" y=".5" width="359" height="95" rx="11.5"/>{"".join(lines)}'
         f'<g clip-path="url(#round)">{bar}</g></svg>'
     ).encode()
 
@@ -76,13 +83,16 @@ def badge_svg(card: CampaignCard) -> bytes:
 def badge_png(card: CampaignCard) -> bytes:
     """Draw the badge at twice its size, for pages that accept no SVG."""
     picture, draw = _paper(720, 192)
+    draw.rounded_rectangle((4, 4, 715, 187), 22, outline=_EDGE[0], width=2)
+    heading, kind = _heading(card)
     progress, goal = _amount_texts(card)
     up = 2 * _TEST_MODE_SHIFT if card["test_mode_text"] else 0
-    _text(draw, (32, 52 - up), _SANS, _fit_size(_SANS, 30, 656, 1, card["eyebrow"]), _SOFT[0], card["eyebrow"])
+    colour = (_ACCENT if kind == "full" else _SOFT)[0]
+    _text(draw, (32, 52 - up), _SANS, _fit_size(_SANS, 30, 656, 1, heading), colour, heading)
     if progress:
-        size = _fit_size(_SERIF, 44, 656 - _width(_SANS, 30, goal) - 16, 1, progress)
-        _text(draw, (32, 108 - up), _SERIF, size, _INK[0], progress)
-        _text(draw, (32 + _width(_SERIF, size, progress) + 16, 108 - up), _SANS, 30, _SOFT[0], goal)
+        size = _fit_size(_SANS, 44, 656 - _width(_SANS, 30, goal) - 16, _BOLD, progress)
+        _bold(draw, (32, 108 - up), size, progress)
+        _text(draw, (32 + _width(_SANS, size, progress) + 20, 108 - up), _SANS, 30, _SOFT[0], goal)
     elif card["notice"]:
         _text(draw, (32, 112 - up), _SANS, _fit_size(_SANS, 30, 656, 1, card["notice"]), _INK[0], card["notice"])
     _bar(picture, card, (32, 136 - up, 656, 20))
@@ -115,8 +125,9 @@ def open_graph_png(card: CampaignCard) -> bytes:
         if at < 300:
             _needs(draw, card, left, at + 72, wide)
         if progress:
-            _text(draw, (left, 478), _SERIF, 68, _INK[0], progress)
-            _text(draw, (left + _width(_SERIF, 68, progress) + 20, 478), _SANS, 38, _SOFT[0], goal)
+            _bold(draw, (left, 478), 68, progress)
+            end = left + _width(_SANS, 68, progress) + 24
+            _text(draw, (end, 478), _SANS, 38, _SOFT[0], goal)
         _bar(picture, card, (left, 506, wide, 28))
         as_of = card["progress"]["as_of_text"]
         _text(draw, (left, 582), _SANS, _fit_size(_SANS, 28, wide, 1, as_of), _SOFT[0], as_of)
@@ -145,6 +156,11 @@ def _amount_texts(card: CampaignCard) -> tuple[str, str]:
     return card["progress"]["raised_text"], card["progress"]["goal_text"]
 
 
+def _heading(card: CampaignCard) -> tuple[str, str]:
+    """Return the first line of a badge with its kind. A badge is a link, so it says what it does."""
+    return (f"{card['labels']['dialog_title']} ›", "full") if card["status"] == "open" else (card["eyebrow"], "soft")
+
+
 def _segments(card: CampaignCard, left: float, wide: float, gap: float) -> list[tuple[str, float, float]]:
     """Return (kind, x, width) of the parts of the bar: one track and one filling for each need."""
     found, room = [], wide - gap * (len(card["needs"]) - 1)
@@ -164,7 +180,7 @@ def _bar(picture: Image.Image, card: CampaignCard, box: tuple[int, int, int, int
     bar, mask = Image.new("RGB", (wide * fine, tall * fine), _PAPER[0]), Image.new("L", (wide * fine, tall * fine))
     draw = ImageDraw.Draw(bar)
     for kind, x, width in _segments(card, 0, wide * fine, tall * fine / 6):
-        draw.rectangle((x, 0, x + width - 1, tall * fine), fill=(_LINE if kind == "line" else _ACCENT)[0])
+        draw.rectangle((x, 0, x + width - 1, tall * fine), fill=(_TRACK if kind == "line" else _ACCENT)[0])
     ImageDraw.Draw(mask).rounded_rectangle((0, 0, wide * fine - 1, tall * fine - 1), tall * fine // 2, fill=255)
     small = (wide, tall)
     picture.paste(
@@ -187,9 +203,7 @@ def _needs(draw: ImageDraw.ImageDraw, card: CampaignCard, left: int, top: int, w
 
 
 def _test_mode(draw: ImageDraw.ImageDraw, text: str) -> None:
-    width = _width(_SANS, 22, text)
-    draw.rounded_rectangle((1200 - width - 64, 24, 1200 - 24, 64), 8, fill=_NOTE[0])
-    _text(draw, (1200 - width - 44, 52), _SANS, 22, _INK[0], text)
+    _text(draw, (1200 - 80 - _width(_SANS, 22, text), 52), _SANS, 22, _SOFT[0], text)
 
 
 # ── letters ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -249,6 +263,11 @@ def _truncate(name: str, size: int, wide: int, line: str) -> str:
 def _text(draw: ImageDraw.ImageDraw, at: tuple[float, float], name: str, size: int, colour: str, text: str) -> None:
     """Draw a text. Its baseline begins at `at`."""
     draw.text(at, text, font=_font(name, size), fill=colour, anchor="ls")
+
+
+def _bold(draw: ImageDraw.ImageDraw, at: tuple[float, float], size: int, text: str) -> None:
+    """Draw an amount in bold: the sans is shipped in its regular weight only."""
+    draw.text(at, text, font=_font(_SANS, size), fill=_INK[0], anchor="ls", stroke_width=1, stroke_fill=_INK[0])
 
 
 def _paper(wide: int, tall: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:

@@ -194,7 +194,7 @@ class PageRenderer:
         body = self._render(
             "payment_link.html",
             t,
-            page_title=t.translate("give.title"),
+            page_title=t.translate("thanks.open.title"),
             payment_url=url,
             warning=giving.bank_warning(campaign.warned_bank_countries, t),
             robots="noindex",

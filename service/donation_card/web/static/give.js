@@ -493,7 +493,7 @@ const postToCard = (message) => card?.postMessage(message);
 const postHeight = () => {
   if (innerWidth < 100) return; // the hidden frame can be laid out with no width
   const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-  postToCard({ type: 'height', height: Math.ceil(Math.max(72 * rem, 41 * rem + (1050 * rem * rem) / innerWidth)) });
+  postToCard({ type: 'height', height: Math.ceil(Math.max(67 * rem, 36 * rem + (1050 * rem * rem) / innerWidth)) });
 };
 
 /** Take the card's theme and open the channel to it. */

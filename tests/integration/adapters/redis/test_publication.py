@@ -59,11 +59,21 @@ moves = st.tuples(
 
 
 @settings(max_examples=short_or_long(40, 1_000))
-@given(story=st.lists(moves, max_size=8), step=st.sampled_from([1, 7, 100_00]), min_donations=st.integers(0, 4))
+@given(
+    story=st.lists(moves, max_size=8),
+    step=st.sampled_from([1, 7, 100_00]),
+    min_donations=st.integers(0, 4),
+    key=st.sampled_from([b"", b"roof", b"well"]),
+)
 def test_scheduled_publication_equals_the_domain_rule(
-    connect: Connect, story: list[tuple[list[tuple[bool, int, int]], int, int, bool]], step: int, min_donations: int
+    connect: Connect,
+    story: list[tuple[list[tuple[bool, int, int]], int, int, bool]],
+    step: int,
+    min_donations: int,
+    key: bytes,
 ) -> None:
     account, rule = new_account(), replace(GRID, interval_seconds=3_600, step=step, min_donations=min_donations)
+    rule = replace(rule, threshold_key=key, goal=3 * step)
 
     async def run() -> None:
         store = connect()
@@ -147,6 +157,19 @@ def test_public_total_is_the_stepped_sum_of_all_sources(
         await store.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("above", [0, 1, 25_00, 50_00, 75_00, 99_99])
+async def test_step_is_published_at_its_secret_threshold(store: RedisTotalsStore, account: Account, above: int) -> None:
+    """Every sum between two steps, with the threshold of the lower one."""
+    rule = replace(GRID, min_donations=0, threshold_key=b"roof")
+    await build(store, account)
+    for day, number in enumerate(range(1, 13)):
+        sum_so_far = number * 100_00 + above
+        found = await roll(store, account, rule, now=LAST_WEEK + timedelta(hours=6 * day), offline=sum_so_far)
+        hidden = above < rule.threshold(number)
+        assert found is not None
+        assert found.raised == (number - hidden) * 100_00
 
 
 async def test_largest_sum_of_all_sources_is_published(store: RedisTotalsStore, account: Account, raw: Redis) -> None:

@@ -3,10 +3,12 @@
 -- KEYS     meta · versions and totals of the current generation · published
 -- ARGV     1    current id or ''
 --          2-6  rounding in minor units · min_donations · offline total · listed part of it · has the campaign ended (1, 0)
---          7-9  cursor and updates that this worker saw last · maximum age of a cursor in seconds
---          10   earliest start of a sync (UTC seconds) that counts for this worker
---          11-  starts of publication periods (UTC seconds, ascending); none: publish exactly and at once
+--          7-8  number of a step · its threshold: how far the sum must be above it until it is published
+--          9-11 cursor and updates that this worker saw last · maximum age of a cursor in seconds
+--          12   earliest start of a sync (UTC seconds) that counts for this worker
+--          13-  starts of publication periods (UTC seconds, ascending); none: publish exactly and at once
 -- Returns  {stale_generation}      the current generation is another one
+--          {other_step, number}    the decision needs the threshold of this step
 --          {fresh (1, 0), cursor or '', updates, unknown instants, now}  nothing was ever published
 --          {fresh, cursor, updates, unknown instants, now, period_start, raised, listed, payments_at_last_change}
 --
@@ -20,14 +22,15 @@ local function argument(index)
 end
 
 local step, min_donations, offline, listed, ended = argument(2), argument(3), argument(4), argument(5), ARGV[6] == '1'
-local seen_cursor, seen_updates, stale_after, synced_since = argument(7), argument(8), argument(9), argument(10)
-local immediate = #ARGV == 10
+local known_step, threshold = argument(7), argument(8)
+local seen_cursor, seen_updates, stale_after, synced_since = argument(9), argument(10), argument(11), argument(12)
+local immediate = #ARGV == 12
 assert(step >= 1 and min_donations >= 0, 'policy')
 
 local now = tonumber(redis.call('TIME')[1])
 local latest = now + MAX_AHEAD -- a stored instant after it is unknown
 local period_start = immediate and now or nil
-for index = 11, #ARGV do
+for index = 13, #ARGV do
   local start = argument(index)
   if start <= now then
     period_start = start
@@ -66,15 +69,23 @@ if ahead then
 end
 
 local function next_published_total(via_stripe, payments)
+  if not immediate and published and not ahead and period_start <= published.period_start then
+    return published
+  end
   local raised = math.max(0, via_stripe + offline)
-  raised = raised - raised % (immediate and 1 or step)
+  if not immediate then
+    local above = raised % step
+    raised = raised - above
+    if raised / step ~= known_step then
+      return nil, raised / step
+    end
+    raised = above < threshold and raised - step or raised
+  end
   if not published then
     return {period_start = period_start, raised = raised, listed = listed, payments_at_last_change = payments}
   end
   local differs = raised ~= published.raised
-  local same = immediate and not differs and listed == published.listed
-    or not immediate and period_start <= published.period_start
-  if same and not ahead then
+  if immediate and not ahead and not differs and listed == published.listed then
     return published
   end
   -- a total that once counted a payment too many must not wait for that payment for ever
@@ -89,7 +100,10 @@ local function next_published_total(via_stripe, payments)
 end
 
 if totals and period_start then
-  local decided = next_published_total(totals.raised, totals.payments)
+  local decided, other_step = next_published_total(totals.raised, totals.payments)
+  if not decided then
+    return {'other_step', string.format('%.0f', other_step)}
+  end
   if decided ~= published then
     local pairs_to_write = {}
     for _, name in ipairs(fields) do
