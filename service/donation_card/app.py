@@ -83,10 +83,10 @@ def create_app(settings: Settings) -> ASGIApp:
     session_reader = SessionReader(payments, recorder, budgets.reads, workers)
     checkout = Checkout(campaigns, progress, payments, tokens, session_limits, form_sessions, recorder)
     reconciliation = Reconciliation(account, campaigns, totals_store, payments, recorder, progress, utc_now)
-
-    # responses
     export = CounterExport(campaigns, utc_now)
     metrics.on_count(export.renew_if_due)
+
+    # responses
     response_cache = ResponseCache()
     assets = Assets(response_cache)
     pages = PageRenderer(settings, assets)
