@@ -73,4 +73,4 @@ async def test_every_event_is_a_signal(worker: Worker) -> None:
         except IgnoredEvent as error:
             assert error.code in {"payment_declined", "other_product"}  # noqa: PT017
     await worker.limits.sync_attack_status()
-    assert worker.limiter._of(ACCOUNT).attack_state.signals == Signals(declined=1, expired=1, paid=1)
+    assert worker.limiter._of(ACCOUNT).attack_state.signals == Signals(declined=1, expired=1)

@@ -44,7 +44,7 @@ class RedisRateLimiter:
         limits = limits_key(account)
         consumed = consumed_key(account, consume_once) if consume_once else limits
         args = (
-            *(signals.declined, signals.expired, signals.paid, signals.proofs_rejected),
+            *(signals.declined, signals.expired, signals.proofs_rejected),
             *_THRESHOLDS,
             *(secrets.token_hex(8), USED_PROOF_TTL_MS if consume_once else 0),
             *(part for bucket in buckets for part in (bucket.name, bucket.rate.interval_ms, bucket.rate.burst)),
