@@ -24,10 +24,10 @@ REJECTED_PROOFS_THRESHOLD = 10
 MAX_LEVEL = 5
 """The highest level. Its work is 16 times that of level 1, about 12 s on a laptop."""
 
-DECLINE_THRESHOLD = 10
-"""Declined cards in a window that start an attack. A campaign has as many in a week."""
+DECLINE_THRESHOLD = 20
+"""Declined cards in a window that start an attack. A campaign with one donation in two seconds has fewer."""
 
-EXPIRY_THRESHOLD = 60
+EXPIRY_THRESHOLD = 120
 """Expired sessions in a window that start an attack. Many donors only look."""
 
 QUIET_WINDOWS_TO_END = 6

@@ -149,7 +149,7 @@ async def test_attack_is_detected_and_shared(worker: Worker) -> None:
 @pytest.mark.parametrize("own", [0, DECLINE_THRESHOLD - 1, DECLINE_THRESHOLD + 1])
 @pytest.mark.parametrize("declined", [DECLINE_THRESHOLD - 1, DECLINE_THRESHOLD])
 async def test_attack_status_does_not_tell_if_others_gave(worker: Worker, declined: int, own: int, others: int) -> None:
-    """A card tester gives nine times and has ten declines. The status must be the same without other donors."""
+    """A card tester gives as often as cards are declined. The status must be the same without other donors."""
     for number in range(own + others):
         worker.limits.record_signal(paid_session(number))
     for _ in range(declined):
