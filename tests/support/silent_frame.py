@@ -35,6 +35,9 @@ HOSTILE_SCRIPT = """<script>
       heights += 1;
     });
   }});
+  // The card reads the total again after 10 seconds. That follows the clock, and not the donor.
+  const { setTimeout: later } = window;
+  window.setTimeout = (action, delay, ...all) => (delay >= 10_000 ? 0 : later(action, delay, ...all));
   const { fetch } = window;
   window.fetch = (...all) => { see('fetch', String(all[0])); return fetch(...all); };
   for (const type of ['scroll', 'focus', 'blur', 'focusin', 'focusout', 'resize'])

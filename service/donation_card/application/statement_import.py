@@ -53,11 +53,9 @@ def import_statements(
         given = ", ".join(sorted({each.record.account for each in statements})) or "no statement"
         files = ", ".join(dict.fromkeys(each.source for each in statements))
         raise ConfigurationError([ConfigFault(files, "Acct", given, ", ".join(sorted(accounts)) or _NO_ACCOUNT)])
-    faults = [*_repeated(ours, state.statements), *_apart(ours, state, state_file)]
     positions, mistakes = _resolve(assigned, ours, campaigns)
-    faults += mistakes
-    if faults:
-        raise ConfigurationError(list(dict.fromkeys(faults)))
+    if faults := (list(_repeated(ours, state.statements)) or list(_apart(ours, state, state_file))) + mistakes:
+        raise ConfigurationError(faults)
     references = {transfer.reference: campaign for campaign, transfer in transfers.items()}
     counts = [
         (each, count_transfers(each, references, positions.get(each.record.order, {})))

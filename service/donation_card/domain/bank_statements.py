@@ -100,8 +100,6 @@ def breaks(records: Iterable[StatementRecord]) -> Iterator[Break]:
 
 def _break(before: StatementRecord, after: StatementRecord) -> tuple[str, str] | None:
     """Return what is given and what is allowed, or None if `after` continues `before`."""
-    if after.repeats(before):
-        return "a repeated statement", "each statement once"
     if after.opening != before.closing:
         given = f"an opening balance of {Money(after.opening, 'EUR')}"
         closing = f"{Money(before.closing, 'EUR')}, the closing balance of {before.name}"

@@ -540,7 +540,7 @@ def interrupted(desk: Desk, arguments: list[str | Path], at: int) -> None:
     ),
     data=st.data(),
 )
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings.default.max_examples // 3, suppress_health_check=[HealthCheck.too_slow])
 def test_sum_is_the_sum_of_the_entries_or_a_file_is_named(
     chain: list[Sheet], calls: list[tuple[list[int], int | None]], data: st.DataObject
 ) -> None:

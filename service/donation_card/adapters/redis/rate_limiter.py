@@ -18,7 +18,7 @@ LIMITS_TIMEOUT = 0.3
 """Seconds that one operation may take. A donor waits for it, and a payment is possible without Redis."""
 
 USED_PROOF_TTL_MS = 65 * 60_000
-"""Milliseconds for which a consumed value is stored: longer than a challenge and a form token are valid."""
+"""Milliseconds for which a consumed value is stored at least: longer than a challenge and a form token are valid."""
 
 _THRESHOLDS = (
     attack.WINDOW_MS,

@@ -184,7 +184,19 @@ async def test_limit_keys_hold_only_numbers_and_expire(limits, account, raw):
         b"bucket:b",
     }
     assert all(value.isdigit() for value in held.values())
-    assert 0 < raw.pttl(f"{prefix}consumed:proof") <= USED_PROOF_TTL_MS
+    name = f"{prefix}consumed:proof"
+    assert USED_PROOF_TTL_MS - 60_000 < raw.pttl(name) <= USED_PROOF_TTL_MS + HOUR
+    assert raw.pexpiretime(name) % HOUR == 0, "it tells no time of a donation"
+
+
+async def test_time_of_a_session_is_forgotten_when_its_buckets_are_full(limits, account, raw):
+    key = f"donation-card:{{{account.id}/test}}:limits"
+    await limits.acquire(account, [Bucket("quick", Rate(1, 1)), *slow])
+    assert {b"bucket:quick", b"bucket:b"} <= raw.hgetall(key).keys()
+    await asyncio.sleep(0.01)
+    await limits.acquire(account, (), signals=NO_SIGNALS)
+    assert b"bucket:quick" not in raw.hgetall(key)
+    assert b"bucket:b" in raw.hgetall(key), "this one still counts"
 
 
 async def test_unreachable_server_is_reported_in_time(tmp_path, account):

@@ -4,7 +4,7 @@
 -- ARGV     1-4    signals: declined · expired · paid · proofs_rejected
 --          5-8    WINDOW_MS · DEESCALATE_AFTER_MS · ESCALATE_AFTER_MS · REJECTED_PROOFS_THRESHOLD
 --          9-12   MAX_LEVEL · DECLINE_THRESHOLD · EXPIRY_THRESHOLD · QUIET_WINDOWS_TO_END
---          13-14  id of this call · ms for which a consumed value is stored, 0: nothing to consume
+--          13-14  id of this call · ms for which a consumed value is stored at least, 0: nothing to consume
 --          15-    for each bucket: name · interval_ms · burst
 -- Returns  {allowed | limited | replayed, ms until every bucket has room, attack level, override or ''}
 --
@@ -83,12 +83,21 @@ end
 redis.call('HSET', KEYS[1], 'level', level, 'window_start', string.format('%d', window_start),
   'quiet_windows', quiet_windows, 'declined', declined, 'expired', expired, 'paid', paid,
   'proofs_rejected', proofs_rejected)
+if #buckets == 0 then -- a worker calls once a second; forget the times of buckets that are full again
+  local fields = redis.call('HGETALL', KEYS[1])
+  for index = 1, #fields, 2 do
+    if string.sub(fields[index], 1, 7) == 'bucket:' and (tonumber(fields[index + 1]) or 0) <= now then
+      redis.call('HDEL', KEYS[1], fields[index])
+    end
+  end
+end
 if decision == 'allowed' then
   for index, bucket in ipairs(buckets) do
     redis.call('HSET', KEYS[1], bucket, string.format('%d', full_at[index]))
   end
   if ttl_ms > 0 then
-    redis.call('SET', KEYS[2], call_id, 'PX', ARGV[14])
+    redis.call('SET', KEYS[2], call_id)
+    redis.call('EXPIREAT', KEYS[2], math.ceil((now + ttl_ms) / 3600000) * 3600) -- a full hour tells no time of a donation
   end
 end
 return {decision, string.format('%d', math.max(longest_wait, 0)), string.format('%d', level), stored[8] or ''}
