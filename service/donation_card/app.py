@@ -22,8 +22,8 @@ from donation_card.adapters.redis.rate_limiter import LIMITS_TIMEOUT, RedisRateL
 from donation_card.adapters.redis.totals_store import TOTALS_TIMEOUT, RedisTotalsStore
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.adapters.tokens import SignedTokens
-from donation_card.application.activity import ActivityLog
 from donation_card.application.checkout import Checkout
+from donation_card.application.counter_export import CounterExport
 from donation_card.application.form_sessions import FormSessions
 from donation_card.application.health import Health
 from donation_card.application.payment_recorder import PaymentRecorder
@@ -74,16 +74,17 @@ def create_app(settings: Settings) -> ASGIApp:
 
     # use cases
     budgets, workers = Budgets.from_stripe_limit(settings.stripe_rate_limit), settings.workers
-    activity = ActivityLog(utc_now)
     account = StripeAccount(payments, totals_store)
     progress = PublicProgress(account, campaigns, totals_store, utc_now, settings.publication_key)
     session_limits = SessionLimits(account, limiter, MemoryRateLimiter(), challenges, budgets, workers)
     form_sessions = FormSessions(account, form_store, tokens)
     recorder = PaymentRecorder(account, campaigns, totals_store, payments)
-    webhook_handler = WebhookHandler(account, payments, recorder, session_limits, activity, utc_now)
+    webhook_handler = WebhookHandler(account, payments, recorder, session_limits, utc_now)
     session_reader = SessionReader(payments, recorder, budgets.reads, workers)
-    checkout = Checkout(campaigns, progress, payments, tokens, session_limits, form_sessions, recorder, activity)
-    reconciliation = Reconciliation(account, campaigns, totals_store, payments, recorder, progress, activity, utc_now)
+    checkout = Checkout(campaigns, progress, payments, tokens, session_limits, form_sessions, recorder)
+    reconciliation = Reconciliation(account, campaigns, totals_store, payments, recorder, progress, utc_now)
+    export = CounterExport(campaigns, utc_now)
+    metrics.on_count(export.renew_if_due)
 
     # responses
     response_cache = ResponseCache()
@@ -93,7 +94,7 @@ def create_app(settings: Settings) -> ASGIApp:
     problems = Problems(pages)
 
     # the worker itself
-    background_tasks = BackgroundTasks(campaigns, totals_store, reconciliation, session_limits, responses)
+    background_tasks = BackgroundTasks(campaigns, totals_store, reconciliation, session_limits, responses, export)
     health = Health(campaigns, progress, reconciliation, checkout, background_tasks.errors, utc_now)
     operator = BearerAuth(settings.metrics_tokens)
 
@@ -119,7 +120,7 @@ def create_app(settings: Settings) -> ASGIApp:
             ThanksPage(session_reader, campaigns, progress, tokens, pages),
             EmbedEndpoints(campaigns, pages),
             Readiness(health, session_limits, operator),
-            MetricsEndpoint(operator, health.gauges),
+            MetricsEndpoint(operator, health.gauges, export),
             assets,
             record_span,
         ),
@@ -161,8 +162,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
     account = StripeAccount(payments, totals_store)
     recorder = PaymentRecorder(account, campaigns, totals_store, payments)
     progress = PublicProgress(account, campaigns, totals_store, utc_now, settings.publication_key)
-    activity = ActivityLog(utc_now)
-    reconciliation = Reconciliation(account, campaigns, totals_store, payments, recorder, progress, activity, utc_now)
+    reconciliation = Reconciliation(account, campaigns, totals_store, payments, recorder, progress, utc_now)
     try:
         yield Application(campaigns, totals_store, account, reconciliation)
     finally:

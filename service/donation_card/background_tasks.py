@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+from donation_card.application.counter_export import CounterExport
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.totals import TotalsStore
 from donation_card.application.reconciliation import Reconciliation
@@ -36,9 +37,11 @@ class BackgroundTasks:
         reconciliation: Reconciliation,
         session_limits: SessionLimits,
         responses: CampaignResponseCache,
+        export: CounterExport,
     ) -> None:
         self._campaigns, self._totals_store = campaigns, totals_store
         self._reconciliation, self._session_limits, self._responses = reconciliation, session_limits, responses
+        self._export = export
         self._sync_error: str | None = "not synchronised with Stripe yet"
         self._totals_error: str | None = "not queried yet"
         self._refreshed = asyncio.Event()
@@ -68,6 +71,7 @@ class BackgroundTasks:
 
     async def _refresh_progress(self) -> None:
         self._campaigns.reload()
+        self._export.renew()
         self._responses.evict_hidden()
         try:
             await self._totals_store.ping()

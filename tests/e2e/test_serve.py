@@ -79,7 +79,7 @@ def test_donation_within_period_keeps_public_total(redis_url, tmp_path, sample_c
         for _ in range(3):
             started = installation.submit(token=installation.token("roof"), amount="custom", custom_amount="150")
             thanks = installation.client.get(installation.pay(started.headers["location"]).headers["location"]).text
-        assert "next updated around" in thanks
+        assert "follows around" in thanks
         assert "€100" in thanks
         eventually(lambda: installation.totals("roof").raised == 45_000, "all three are counted")
         after = installation.client.get("/v1/campaigns/roof/progress")

@@ -22,7 +22,6 @@ from zoneinfo import ZoneInfo
 
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.adapters.stripe.objects import LISTED_EVENTS
-from donation_card.application.activity import ActivityLog
 from donation_card.application.payment_recorder import PaymentRecorder
 from donation_card.application.ports.payments import (
     Account,
@@ -161,7 +160,6 @@ class Year:
         """Start the service anew: its memory is empty, its store is not."""
         campaigns, payments = FakeCampaigns(ROOF), self.payments
         self.account = StripeAccount(payments, self.store)  # type: ignore[arg-type]
-        self.activity = ActivityLog(self.clock)
         self.progress = PublicProgress(self.account, campaigns, self.store, self.clock, uptime=lambda: self.clock.at)  # type: ignore[arg-type]
         self.recorder = PaymentRecorder(self.account, campaigns, self.store, payments, lambda: self.clock.at)  # type: ignore[arg-type]
         self.reconciliation = Reconciliation(
@@ -171,7 +169,6 @@ class Year:
             payments,  # type: ignore[arg-type]
             self.recorder,
             self.progress,
-            self.activity,
             self.clock,
         )
 
@@ -213,11 +210,9 @@ class Year:
 
     def _open(self, gifts: int) -> None:
         """Open sessions, which are paid some minutes later. Each donor's page reads the session once."""
-        self.activity.record()
         self._after(5 * MINUTE, lambda: self._pay(gifts))
 
     def _pay(self, gifts: int, refunded: float = REFUNDED, disputed: float = DISPUTED) -> None:
-        self.activity.record()
         self.payments_a_day[self._day()] += gifts
         self.payments.count("thanks", gifts)
         reversed_gifts = 0
@@ -249,7 +244,6 @@ class Year:
         return session
 
     def _reverse(self, kind: ObjectKind, session: CheckoutSession) -> None:
-        self.activity.record()
         record = RefundOrDispute(kind, f"re_{next(self._numbers)}", session.payment_intent, "EUR", 1, -25_00)
         self.payments.lists[kind.value].add(int(self.clock.at), record, 1)
         for type in ("refund.created", "charge.refund.updated") if kind is ObjectKind.REFUND else DISPUTE_EVENTS:
@@ -258,14 +252,12 @@ class Year:
 
     def _attack(self) -> None:
         """Open the sessions of a minute. A few are paid and later refunded, all others expire."""
-        self.activity.record()
         paid = sum(self.random.random() < (self.attack_paid or 0) for _ in range(ATTACK_SESSIONS_A_MINUTE))
         if paid:
             self._after(MINUTE, lambda: self._pay(paid, refunded=1, disputed=0))
         self._after(SESSION_LIFETIME, lambda: self._expire(ATTACK_SESSIONS_A_MINUTE - paid))
 
     def _expire(self, sessions: int) -> None:
-        self.activity.record()
         self.payments.event("checkout.session.expired", None, sessions)
 
     # results

@@ -15,7 +15,6 @@ from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
 from donation_card.adapters.redis.connection import Script
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.adapters.stripe.payments import StripePayments
-from donation_card.application.activity import ActivityLog
 from donation_card.application.payment_recorder import PaymentRecorder
 from donation_card.application.ports.payments import Attribution, StripeRecord
 from donation_card.application.public_progress import PublicProgress
@@ -64,7 +63,6 @@ class HarnessWorker:
 
     def __post_init__(self) -> None:
         self.account = StripeAccount(self.payments, self.totals_store)
-        self.activity = ActivityLog(self.clock)
         self.progress = PublicProgress(
             self.account,
             self.campaigns,
@@ -80,12 +78,11 @@ class HarnessWorker:
             self.payments,
             self.recorder,
             self.progress,
-            self.activity,
             self.clock,
         )
         limiter, budgets = MemoryRateLimiter(), Budgets.from_stripe_limit(25)
         limits = SessionLimits(self.account, limiter, limiter, FakeChallenges(), budgets)
-        self.webhooks = WebhookHandler(self.account, self.payments, self.recorder, limits, self.activity, self.clock)
+        self.webhooks = WebhookHandler(self.account, self.payments, self.recorder, limits, self.clock)
 
     async def close(self) -> None:
         await self.totals_store.close()

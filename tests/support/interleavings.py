@@ -26,11 +26,10 @@ import structlog
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.adapters.redis.totals_store import RedisTotalsStore
 from donation_card.adapters.stripe.payments import StripePayments
-from donation_card.application.activity import ActivityLog
 from donation_card.application.payment_recorder import PaymentRecorder
 from donation_card.application.ports.payments import Account
 from donation_card.application.public_progress import PublicProgress
-from donation_card.application.reconciliation import MAX_SYNC_INTERVAL, REBUILD_INTERVAL, Reconciliation
+from donation_card.application.reconciliation import REBUILD_INTERVAL, SYNC_INTERVAL, Reconciliation
 from donation_card.application.session_limits import SessionLimits
 from donation_card.application.stripe_account import StripeAccount
 from donation_card.application.webhook_handler import WebhookHandler
@@ -103,15 +102,14 @@ class ModelWorker:
         self.store = RedisTotalsStore(MemoryConnection(scenario.server, self.pause_at_redis))
         self.payments = ModelPayments(stripe.client(self.pause), stripe.account, lambda: self.clock().timestamp())
         self.account = StripeAccount(self.payments, self.store)
-        activity = ActivityLog(self.clock)
         campaigns, store, payments = scenario.campaigns, self.store, self.payments
         self.progress = PublicProgress(self.account, campaigns, store, self.clock, uptime=scenario.time)
         self.recorder = PaymentRecorder(self.account, campaigns, store, payments, scenario.time)
         self.reconciliation = Reconciliation(
-            self.account, campaigns, store, payments, self.recorder, self.progress, activity, self.clock
+            self.account, campaigns, store, payments, self.recorder, self.progress, self.clock
         )
         limits = cast(SessionLimits, SimpleNamespace(record_signal=lambda record: None))
-        self.webhooks = WebhookHandler(self.account, payments, self.recorder, limits, activity, self.clock)
+        self.webhooks = WebhookHandler(self.account, payments, self.recorder, limits, self.clock)
 
     def clock(self) -> datetime:
         return datetime.fromtimestamp(self.scenario.now + self.ahead, UTC)
@@ -465,7 +463,7 @@ class Scenario:
         if self.dice.random() < 0.3:
             self.deliver_all()
         sync_suffices = not self.only_daily and self.dice.random() < 0.6
-        self.now += LEASE + (MAX_SYNC_INTERVAL if sync_suffices else REBUILD_INTERVAL)
+        self.now += LEASE + (SYNC_INTERVAL if sync_suffices else REBUILD_INTERVAL)
         for worker in self.workers[: len(self.stripes)]:
             self.look(worker)
             if any(not campaign.publication.immediate for campaign in self.campaigns.all()):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from donation_card import background_tasks
+from donation_card.application.counter_export import CounterExport
 from donation_card.background_tasks import MAX_SYNC_RETRY, BackgroundTasks
 from donation_card.errors import PaymentsUnavailable, TotalsUnavailable
 
@@ -50,7 +51,7 @@ def anyio_backend() -> str:
 def tasks_with(sync: Any) -> BackgroundTasks:
     worker = Worker()
     runs_in.now = 1_000.0  # type: ignore[attr-defined]
-    return BackgroundTasks(worker.campaigns, worker.store, sync, worker.limits, None)  # type: ignore[arg-type]
+    return BackgroundTasks(worker.campaigns, worker.store, sync, worker.limits, None, None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("error", [PaymentsUnavailable(reason="empty_page"), IndexError("list index out of range")])
@@ -77,7 +78,9 @@ async def test_new_worker_begins_once_every_total_was_answered() -> None:
 
     worker = Worker()
     responses = SimpleNamespace(refresh=refresh, evict_hidden=lambda: None)
-    tasks = BackgroundTasks(worker.campaigns, worker.store, FailingSync(None), worker.limits, responses)  # type: ignore[arg-type]
+    export = CounterExport(worker.campaigns, worker.clock)
+    sync: Any = FailingSync(None)
+    tasks = BackgroundTasks(worker.campaigns, worker.store, sync, worker.limits, responses, export)  # type: ignore[arg-type]
     await tasks._refresh_progress()
     assert not tasks._refreshed.is_set()
     await tasks._refresh_progress()

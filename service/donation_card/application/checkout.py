@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from donation_card.application.activity import ActivityLog
 from donation_card.application.form_sessions import MAX_ORDERS_PER_TOKEN, FormSessions
 from donation_card.application.payment_recorder import PaymentRecorder
 from donation_card.application.ports.campaigns import Campaigns
@@ -56,7 +55,6 @@ class Checkout:
     session_limits: SessionLimits
     form_sessions: FormSessions
     recorder: PaymentRecorder
-    activity: ActivityLog
     key_error: str | None = field(default=None, init=False)
     """The reason why Stripe rejected our key at the last attempt, or None."""
 
@@ -70,7 +68,6 @@ class Checkout:
         if not self.progress.accepts_donations(campaign):
             raise Conflict("campaign_closed")
         campaign.check_amount(command.amount)
-        self.activity.record()
         order, attempt_id = command.order, command.token.attempt_id
         order_key = self.tokens.idempotency_key(attempt_id, order)[:16]
         try:

@@ -17,9 +17,21 @@ MAX_NETWORKS = 100_000
 """Networks that are counted at a time. They need about 20 MB."""
 
 
+CHARGED_ONE_IN = 10
+"""One request of so many is charged, by chance, and then for all of them. A network has its rate on average.
+
+If each were charged, a neighbour who uses up the rate would learn when somebody in the network gives. This way, a
+request changes an answer to a neighbour in at most one of ten cases.
+"""
+
 UNKNOWN_NETWORK_FACTOR = 12
 """Networks for which all clients without a public address count together: visitors of an onion service, or everybody
 behind a proxy that `FORWARDED_ALLOW_IPS` does not name."""
+
+
+def charged_rate(rate: Rate) -> Rate:
+    """Return the rate of the requests that are charged."""
+    return Rate(rate.interval_ms * CHARGED_ONE_IN, -(-rate.burst // CHARGED_ONE_IN))
 
 
 @dataclass(slots=True)
@@ -37,4 +49,5 @@ class PerNetworkLimiter:
             self._since, self._salt = now, secrets.token_bytes(32)
             self._counts = BucketStore(MAX_NETWORKS)
         name = hmac.digest(self._salt, action.encode() + prefix, "sha256").hex()[:32]
-        return not self._counts.retry_after([Bucket(name, rate)], now)
+        is_charged = secrets.randbelow(CHARGED_ONE_IN) == 0
+        return not self._counts.retry_after([Bucket(name, charged_rate(rate))], now, charge=is_charged)

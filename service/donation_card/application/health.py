@@ -11,9 +11,9 @@ from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.totals import SyncHistory
 from donation_card.application.public_progress import PublicProgress
 from donation_card.application.reconciliation import Reconciliation
-from donation_card.domain.lifetimes import MAX_AHEAD, STALE_AFTER
+from donation_card.domain.lifetimes import STALE_AFTER
 from donation_card.domain.totals import campaign_of
-from donation_card.observability.metrics import gauge, last_webhook_at
+from donation_card.observability.metrics import gauge
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,8 @@ class Health:
         }
 
     def ages(self) -> dict[str, int | None]:
-        """Return the seconds since the last complete sync began and since any worker received a webhook.
-
-        Both reveal when donations are made, so only the operator may see them.
-        """
-        webhook_at = last_webhook_at()
-        known = 0 < webhook_at <= self.clock().timestamp() + MAX_AHEAD
-        return {"reconcile": self._sync_age(), "webhook": self._since(webhook_at) if known else None}
+        """Return the seconds since the last complete sync began."""
+        return {"reconcile": self._sync_age()}
 
     def gauges(self) -> Iterator[Metric]:
         """Yield what this worker knows at this moment. Times are in UTC seconds."""
@@ -80,11 +75,10 @@ class Health:
 
     def _sync_age(self) -> int | None:
         history = self.reconciliation.history
-        return None if history is None or history.last_sync_at is None else self._since(history.last_sync_at)
+        if history is None or history.last_sync_at is None:
+            return None
+        return max(0, round(self.clock().timestamp() - history.last_sync_at))
 
     def _overdue(self) -> str | None:
         age = self._sync_age()
         return f"the last sync began {age} s ago" if age is not None and age > STALE_AFTER else None
-
-    def _since(self, at: float) -> int:
-        return max(0, round(self.clock().timestamp() - at))

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from donation_card.application.client_limits import PerNetworkLimiter
+from donation_card.application.client_limits import PerNetworkLimiter, charged_rate
 from donation_card.application.ports.limits import Challenges, LimitDecision, LimitResult, RateLimiter
 from donation_card.application.ports.payments import CheckoutSession, PaymentDeclined, SessionStatus, StripeRecord
 from donation_card.application.stripe_account import StripeAccount
@@ -127,16 +127,16 @@ class SessionLimits:
     def issue_challenge(self, address: str | None, form_hash: str) -> dict[str, object]:
         """Return a challenge for a form, as difficult as the attack status requires. Raise RateLimited."""
         if not self._is_network_allowed(address, "challenge", CHALLENGES_PER_NETWORK):
-            raise RateLimited(retry_after=_to_whole_seconds(CHALLENGES_PER_NETWORK.split(self.workers).interval_ms))
+            rate = charged_rate(CHALLENGES_PER_NETWORK.split(self.workers))
+            raise RateLimited(retry_after=_to_whole_seconds(rate.interval_ms))
         return self.challenges.issue(form_hash, self.attack_status.effective_level)
 
     def record_signal(self, record: StripeRecord | PaymentDeclined) -> None:
-        """Count a declined, expired or paid session. `sync_attack_status` shares the count with all workers."""
+        """Count a declined or expired session. `sync_attack_status` shares the count with all workers."""
         if isinstance(record, PaymentDeclined):
             self._pending_signals += Signals(declined=1)
-        elif isinstance(record, CheckoutSession) and record.campaign:
-            expired, paid = record.status is SessionStatus.EXPIRED, record.status is SessionStatus.PAID
-            self._pending_signals += Signals(expired=int(expired), paid=int(paid))
+        elif isinstance(record, CheckoutSession) and record.campaign and record.status is SessionStatus.EXPIRED:
+            self._pending_signals += Signals(expired=1)
 
     async def sync_attack_status(self) -> None:
         """Share the signals of this worker and read the attack status. Call it once a second."""

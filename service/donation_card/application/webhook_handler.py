@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from donation_card.application.activity import ActivityLog
 from donation_card.application.payment_recorder import PaymentRecorder
 from donation_card.application.ports.payments import (
     CheckoutSession,
@@ -26,7 +25,6 @@ class WebhookHandler:
     payments: Payments
     recorder: PaymentRecorder
     session_limits: SessionLimits
-    activity: ActivityLog
     clock: Callable[[], datetime]
 
     async def handle(self, body: bytes, signature: bytes) -> ApplyResult:
@@ -51,7 +49,6 @@ class WebhookHandler:
         self.session_limits.record_signal(record)
         if isinstance(record, PaymentDeclined):
             raise IgnoredEvent("payment_declined")
-        metrics.last_webhook.metric.set(self.activity.record())
         if isinstance(record, CheckoutSession) and record.campaign and record.status is SessionStatus.EXPIRED:
             metrics.sessions.labels("expired").inc()
         return await self.recorder.record(record, "webhook")

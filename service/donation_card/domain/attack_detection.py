@@ -24,11 +24,11 @@ REJECTED_PROOFS_THRESHOLD = 10
 MAX_LEVEL = 5
 """The highest level. Its work is 16 times that of level 1, about 12 s on a laptop."""
 
-DECLINE_THRESHOLD = 10
-"""Declined cards in a window that start an attack, if there are fewer payments. A campaign has as many in a week."""
+DECLINE_THRESHOLD = 20
+"""Declined cards in a window that start an attack. A campaign with one donation in two seconds has fewer."""
 
-EXPIRY_THRESHOLD = 60
-"""Expired sessions in a window that start an attack, if there are ten times fewer payments. Many donors only look."""
+EXPIRY_THRESHOLD = 120
+"""Expired sessions in a window that start an attack. Many donors only look."""
 
 QUIET_WINDOWS_TO_END = 6
 """Quiet windows at level 1 until the attack is over. Card testers return as soon as they are let in."""
@@ -36,26 +36,25 @@ QUIET_WINDOWS_TO_END = 6
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """Counts of declined cards, expired sessions and payments at Stripe, and of proofs that the limits rejected."""
+    """Counts of declined cards and expired sessions at Stripe, and of proofs that the limits rejected.
+
+    Donations do not count. Otherwise a card tester who also gives would learn from the attack status if others gave.
+    """
 
     declined: int = 0
     expired: int = 0
-    paid: int = 0
     proofs_rejected: int = 0
 
     def __add__(self, more: "Signals") -> "Signals":
         return Signals(
             self.declined + more.declined,
             self.expired + more.expired,
-            self.paid + more.paid,
             self.proofs_rejected + more.proofs_rejected,
         )
 
     def exceeds(self, share: int) -> bool:
-        """Return True if the signals reach the thresholds divided by `share`, in relation to the payments."""
-        declined = self.declined * share >= DECLINE_THRESHOLD and self.declined > self.paid
-        expired = self.expired * share >= EXPIRY_THRESHOLD and self.expired > 10 * self.paid
-        return declined or expired
+        """Return True if the signals reach the thresholds divided by `share`."""
+        return self.declined * share >= DECLINE_THRESHOLD or self.expired * share >= EXPIRY_THRESHOLD
 
 
 NO_SIGNALS = Signals()

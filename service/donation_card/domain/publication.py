@@ -97,11 +97,17 @@ def periods_around(policy: PublicationPolicy, now: datetime) -> tuple[int, ...]:
     return tuple(instants[max(0, here - 2) : here + 2])
 
 
+def current_period(policy: PublicationPolicy, now: datetime) -> tuple[int, int]:
+    """Return the start of the current period and of the next one, in UTC seconds."""
+    starts = periods_around(policy, now)
+    next_one = bisect_right(starts, now.timestamp())
+    return starts[next_one - 1], starts[next_one]
+
+
 def next_period_start(policy: PublicationPolicy, now: datetime) -> datetime | None:
     if policy.immediate:
         return None
-    stamp = now.timestamp()
-    return next(datetime.fromtimestamp(at, UTC) for at in periods_around(policy, now) if at > stamp)
+    return datetime.fromtimestamp(current_period(policy, now)[1], UTC)
 
 
 def next_published_total(

@@ -65,10 +65,11 @@ class BucketStore:
     capacity: int
     tat_ms: OrderedDict[str, int] = field(default_factory=OrderedDict)
 
-    def retry_after(self, buckets: Sequence[Bucket], now: int) -> int:
-        """Charge all buckets and return 0, or return the milliseconds to wait."""
+    def retry_after(self, buckets: Sequence[Bucket], now: int, *, charge: bool = True) -> int:
+        """Charge all buckets, unless told not to, and return 0. Or return the milliseconds to wait."""
         longest, then = acquire_all(buckets, self.tat_ms, now)
-        self.tat_ms.update(then)
+        if charge:
+            self.tat_ms.update(then)
         for bucket in buckets:
             if bucket.name in self.tat_ms:
                 self.tat_ms.move_to_end(bucket.name)

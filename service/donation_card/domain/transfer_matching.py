@@ -10,6 +10,8 @@ from donation_card.domain.bank_statements import BankEntry, Statement
 from donation_card.domain.bank_transfer import is_reference
 
 _MAX_TYPING_ERRORS = 2
+_LONG = 12
+"""Characters of a reference that is still recognised without RF and check digits."""
 
 
 class NoticeKind(Enum):
@@ -89,11 +91,13 @@ def find_references(text: str, references: Mapping[str, str]) -> set[str]:
 
 
 def is_mistyped(text: str, references: Mapping[str, str]) -> bool:
-    """Return True if a compact text holds one of the references with up to two errors, or one with wrong digits."""
+    """Return True if a compact text holds a reference with up to two errors, without its beginning, or another one."""
     if any(not is_reference(match[0]) for match in re.finditer(r"RF[0-9]{12}(?![0-9])", text)):
         return True
     return any(
-        _has_exact_third(reference, text) and _errors(reference, text) <= _MAX_TYPING_ERRORS for reference in references
+        (len(reference) >= _LONG and reference[4:] in text)
+        or (_has_exact_third(reference, text) and _errors(reference, text) <= _MAX_TYPING_ERRORS)
+        for reference in references
     )
 
 

@@ -23,7 +23,6 @@ LogEvent = StrEnum(
         "CLOCK_WAS_AHEAD",
         "CURRENCY_DIFFERS",
         "DEPENDENCY_UNAVAILABLE",
-        "EVENT_IGNORED",
         "EVENT_LIST_FAILED",
         "EVENT_MALFORMED",
         "LIST_INCOMPLETE",

@@ -1,7 +1,8 @@
 """Metrics for Prometheus, counted by all workers together.
 
-No metric is about one donation or one donor: there is no amount, no address and no path. But frequent readings show
-each donation when it arrives, so `GET /metrics` needs a token (docs/monitor.md).
+No metric is about one donation or one donor: there is no amount, no address and no path. Frequent readings of a counter
+would show each donation when it arrives. So `render` shows a counter as it was when the current publication period
+began, except counters of failures (`_FAILURES`).
 
 Nothing happens on import. `configure_metrics()` joins a worker to the others; without it a process counts alone.
 """
@@ -9,12 +10,12 @@ Nothing happens on import. `configure_metrics()` joins a worker to the others; w
 import fcntl
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property, partial
-from itertools import count
+from itertools import count, product
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -30,19 +31,39 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from donation_card import __version__
+from donation_card.observability.snapshots import FileSnapshots, MemorySnapshots, Snapshots, renew
 
 MULTIPROC_DIR_VAR = "PROMETHEUS_MULTIPROC_DIR"
 """The library's variable: the folder in which each worker keeps a file of its values."""
 
 _PREFIX = "donation_card_"
-_LAST_WEBHOOK = "last_webhook_timestamp_seconds"
 _REGISTRY = CollectorRegistry()
 
 _Metric = TypeVar("_Metric", Counter, Gauge)
 
+_period_hooks: list[Callable[[], None]] = []
+"""The hook of the application, called before anything is counted (`on_count`)."""
+
+
+class _Counter(Counter):
+    def labels(self, *values: str) -> Self:  # type: ignore[override]
+        _renew_snapshot()
+        return super().labels(*values)
+
+
+class _Histogram(Histogram):
+    def labels(self, *values: str) -> Self:  # type: ignore[override]
+        _renew_snapshot()
+        return super().labels(*values)
+
+
+def _renew_snapshot() -> None:
+    for hook in _period_hooks:
+        hook()
+
 
 def _counter(name: str, description: str, *labels: str) -> Counter:
-    return Counter(_PREFIX + name, description, labels, registry=_REGISTRY)
+    return _Counter(_PREFIX + name, description, labels, registry=_REGISTRY)
 
 
 class Unlabelled(Generic[_Metric]):
@@ -81,6 +102,8 @@ NOT_COUNTED_REASONS = (
     "unhandled_type",
     "wrong_currency",
 )
+NOT_OURS = frozenset({"other_account", "other_mode", "other_product", "unhandled_type"})
+"""Reasons that are no failure of ours. An endpoint that receives too many events has one with each donation."""
 mismatches = _counter("reconciliation_mismatches", "Wrong totals that a daily rebuild found.", "campaign")
 warned_bank_donations = _counter(
     "warned_bank_donations", "Donations from a bank in a country that the campaign warns about.", "campaign"
@@ -88,7 +111,7 @@ warned_bank_donations = _counter(
 sessions = _counter("checkout_sessions", "Checkout sessions by event: created, failed, paid, expired.", "event")
 limiter_decisions = _counter("limiter_decisions", "Decisions of the limits on new sessions.", "decision")
 stripe_reads = _counter("stripe_reads", "Requests that read from Stripe, retries included.", "resource")
-durations = Histogram(
+durations = _Histogram(
     _PREFIX + "request_duration_seconds",
     "From the head of a request to the end of its response, by route. Cached responses are not measured.",
     ("route", "status"),
@@ -98,13 +121,10 @@ durations = Histogram(
 attack_mode = Unlabelled(
     Gauge, "attack_mode", "1 while new sessions need a proof of work.", multiprocess_mode="livemax"
 )
-last_webhook = Unlabelled(
-    Gauge, _LAST_WEBHOOK, "When an event of Stripe last arrived; 0: none yet.", multiprocess_mode="max"
-)
 clock_difference = Unlabelled(
     Gauge,
     "clock_difference_seconds",
-    "Difference between the clocks of a worker and of Redis.",
+    "Difference between the clocks of a worker and of Redis, in steps of ten seconds.",
     multiprocess_mode="livemax",
 )
 future_instants = Unlabelled(
@@ -119,6 +139,27 @@ _build_info = Gauge(
     multiprocess_mode="max",
 )
 
+_FAILURES: Mapping[str, Callable[[Mapping[str, str]], bool]] = {
+    "webhooks": lambda labels: labels["outcome"] in {"rejected", "unavailable"},
+    "totals_updates": lambda labels: labels["source"] == "sync",
+    "not_counted": lambda labels: labels["reason"] not in NOT_OURS,
+    "reconciliation_mismatches": lambda _: True,
+    "warned_bank_donations": lambda _: True,
+    "checkout_sessions": lambda labels: labels["event"] == "failed",
+    "limiter_decisions": lambda labels: labels["decision"] == "rejected",
+    "request_duration_seconds": lambda labels: labels["status"].startswith("5"),
+    "future_instants": lambda _: True,
+}
+"""Counters that are exported at once, by their labels. All others wait for the next period: a donation raises them."""
+
+_FROM_THE_START: Sequence[tuple[Counter, Iterable[tuple[str, ...]]]] = (
+    (not_counted, ((reason,) for reason in NOT_COUNTED_REASONS)),
+    (updates, product(("webhook", "donor", "sync"), ("payment", "refund", "dispute"))),
+    (sessions, (("created",), ("failed",), ("paid",), ("expired",))),
+    (webhooks, (("applied", ""), ("unchanged", ""))),
+)
+"""Labels that are exported from the start. Prometheus sees an increase only if the counter was there before."""
+
 
 @cache
 def configure_metrics() -> None:
@@ -130,10 +171,11 @@ def configure_metrics() -> None:
         number = _claim_number()
         values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
     disable_created_metrics()  # type: ignore[no-untyped-call]  # they would show when the first donation came
-    for each in (attack_mode, last_webhook, clock_difference, future_instants, cached_reads):
+    for each in (attack_mode, clock_difference, future_instants, cached_reads):
         _ = each.metric
-    for reason in NOT_COUNTED_REASONS:  # an increase is seen only if the counter was there before
-        not_counted.labels(reason)
+    for counter, labels in _FROM_THE_START:
+        for values_of_labels in labels:
+            counter.labels(*values_of_labels)
     _build_info.labels(__version__).set(1)
 
 
@@ -150,16 +192,42 @@ def multiprocess_dir(workers: int) -> Iterator[None]:
         yield
 
 
-def render(gauges: Iterable[Metric]) -> bytes:
-    """Return the values of all workers, and the gauges of this one, in the text format of Prometheus."""
+def on_count(renew: Callable[[], None]) -> None:
+    """Call `renew` before anything is counted. It calls `renew_snapshot` when a period has begun."""
+    _period_hooks[:] = [renew]
+
+
+def renew_snapshot(at: int, settled: int) -> None:
+    """Keep the values of this process as they are now, at the start of a period. See `snapshots.renew`."""
+    renew(_snapshots(), at, settled)
+
+
+def render(gauges: Iterable[Metric], settled: int | None = None) -> bytes:
+    """Return the values of all workers, and the gauges of this one, in the text format of Prometheus.
+
+    `settled` (UTC seconds): show counters as they were then, except those of failures. None: show all as they are.
+    """
     configure_metrics()
-    return generate_latest(_all_workers()) + generate_latest(_Families(gauges))
+    counted: Iterable[Metric] = _all_workers().collect()
+    if settled is not None:
+        counted = _exported(counted, _snapshots().read(settled))
+    return generate_latest(_Families([*counted, *gauges]))
 
 
-def last_webhook_at() -> float:
-    """Return when a webhook last arrived at any worker, in seconds since 1970, or 0."""
-    families = (family for family in _all_workers().collect() if family.name == _PREFIX + _LAST_WEBHOOK)
-    return next((family.samples[0].value for family in families), 0.0)
+def _exported(families: Iterable[Metric], snapshot: Iterable[Metric]) -> Iterator[Metric]:
+    """Yield the families with the current values of failures, and all other values of the snapshot."""
+    withheld = {family.name: family.samples for family in snapshot}
+    for family in families:
+        if family.type != "gauge":
+            is_failure = _FAILURES.get(family.name.removeprefix(_PREFIX), _waits)
+            failures = [sample for sample in family.samples if is_failure(sample.labels)]
+            others = [sample for sample in withheld.get(family.name, ()) if not is_failure(sample.labels)]
+            family.samples = failures + others
+        yield family
+
+
+def _waits(_: Mapping[str, str]) -> bool:
+    return False
 
 
 def gauge(name: str, description: str, label: str, values_by_label: Mapping[str, float]) -> Metric:
@@ -170,6 +238,14 @@ def gauge(name: str, description: str, label: str, values_by_label: Mapping[str,
     return family
 
 
+@cache
+def _snapshots() -> Snapshots:
+    if MULTIPROC_DIR_VAR in os.environ:
+        return FileSnapshots(Path(os.environ[MULTIPROC_DIR_VAR]), _claim_number())
+    return MemorySnapshots(_REGISTRY.collect)
+
+
+@cache
 def _claim_number() -> str:
     """Return the lowest number that no living worker holds. The kernel releases it when the worker ends.
 

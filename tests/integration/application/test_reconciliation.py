@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.application.ports.payments import StripeRecord
 from donation_card.application.ports.totals import SyncHistory
-from donation_card.application.reconciliation import REBUILD_INTERVAL
+from donation_card.application.reconciliation import REBUILD_INTERVAL, SYNC_INTERVAL
 from donation_card.cli.main import cli
 from donation_card.domain.totals import Totals, payment, totals_name
 from donation_card.observability import metrics
@@ -157,30 +157,16 @@ def test_refund_of_another_product_is_looked_up_once_in_a_run(harness: TotalsHar
 # ── when it is due ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    ("rounds", "active", "due"),
-    [
-        (SyncHistory(), None, 0),
-        (SyncHistory(1_000, 1_000, 0), None, 600),
-        (SyncHistory(1_000, 1_000, 1), None, 1_200),
-        (SyncHistory(1_000, 1_000, 2), None, 2_400),
-        (SyncHistory(1_000, 1_000, 3), None, 3_600),
-        (SyncHistory(1_000, 1_000, 10**6), None, 3_600),
-        (SyncHistory(1_000, 1_000, 3), 1_100, 600),
-    ],
-)
-def test_quiet_account_is_synchronised_less_often(
-    harness: TotalsHarness, rounds: SyncHistory, active: int | None, due: int
-) -> None:
+@pytest.mark.parametrize(("history", "due"), [(SyncHistory(), 0), (SyncHistory(1_000, 1_000), SYNC_INTERVAL)])
+def test_account_is_synchronised_in_regular_intervals(harness: TotalsHarness, history: SyncHistory, due: int) -> None:
     harness.ahead = -time.time()
     worker = harness.worker()
-    worker.activity.last_activity_at = active or -(10**9)
     for campaign in worker.campaigns.all():
         worker.progress._progress[campaign.totals_name] = SETTLED
 
     def is_due(at: float) -> bool:
         harness.ahead = at - time.time()
-        return worker.reconciliation._is_due(rounds)
+        return worker.reconciliation._is_due(history)
 
     assert [is_due(1_000 + due - 5), is_due(1_000 + due + 5)] == [due == 0, True]
 

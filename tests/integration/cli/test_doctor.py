@@ -167,6 +167,12 @@ def test_doctor_reports_missing_webhook_events(patient):
     assert "webhook endpoint" not in examine(installation)[1]
 
 
+def test_doctor_asks_for_a_publication_key(patient):
+    installation, _ = patient
+    assert "PUBLICATION_KEY: set it before you go live, and never change it: openssl rand" in examine(installation)[2]
+    assert "PUBLICATION_KEY" not in examine(installation, PUBLICATION_KEY="p0123456789abcdef" * 2)[2]
+
+
 def test_doctor_reports_redis_slowlog_and_eviction(patient):
     installation, valkey = patient
     with Redis.from_url(valkey.url) as redis:

@@ -28,6 +28,10 @@ def pipe():
         yield unread, written
 
 
+MALFORMED = []
+"""A signed event that cannot be read. Each leaves a line."""
+
+
 def logger_for(writer):
     """A logger of its own whose records are written as they are."""
     writer.handler.setFormatter(logging.Formatter())
@@ -141,10 +145,9 @@ def test_error_log_has_type_and_place_but_no_message():
 
 def test_service_with_unread_log_keeps_serving(redis_url, tmp_path, sample_campaign, pipe):
     unread, written = pipe
-    ignored = {"id": "evt_1", "type": "invoice.paid", "livemode": False, "data": {}}
     with processes(redis_url, tmp_path, sample_campaign, workers=1, output=written.fileno()) as (installation, _):
-        for _ in range(2_500):  # each leaves a line
-            assert post(installation, ignored).status_code == 200
+        for _ in range(2_500):
+            assert post(installation, MALFORMED).status_code == 400
         assert installation.progress("roof")["raised"] == 0
         lines = read_until(unread, b"log_lines_dropped")
         reading = threading.Thread(target=lambda: [None for _ in iter(lambda: unread.read(65_536), b"")])
@@ -158,10 +161,9 @@ def test_service_with_unread_log_keeps_serving(redis_url, tmp_path, sample_campa
 
 def test_service_with_unread_log_stops_on_sigterm(redis_url, tmp_path, sample_campaign, pipe):
     _, written = pipe
-    ignored = {"id": "evt_1", "type": "invoice.paid", "livemode": False, "data": {}}
     with processes(redis_url, tmp_path, sample_campaign, output=written.fileno()) as (installation, process):
         for _ in range(200):
-            post(installation, ignored)
+            post(installation, MALFORMED)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
 

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.application.activity import ActivityLog
 from donation_card.application.checkout import Checkout
 from donation_card.application.form_sessions import FormSessions
 from donation_card.application.payment_recorder import PaymentRecorder
@@ -79,7 +78,6 @@ class Worker:
         self.payments = self.payments or FakePayments(clock)
         self.campaigns = FakeCampaigns(self.campaign)
         self.limiter, self.fallback_limiter = FakeRateLimiter(now_ms), FakeRateLimiter(now_ms)
-        self.activity = ActivityLog(clock)
         self.account = StripeAccount(self.payments, self.store)
         self.progress = PublicProgress(self.account, self.campaigns, self.store, clock, uptime=lambda: self.clock.at)
         self.limits = SessionLimits(
@@ -91,7 +89,7 @@ class Worker:
             now_ms=now_ms,
         )
         self.recorder = PaymentRecorder(self.account, self.campaigns, self.store, self.payments)
-        self.webhooks = WebhookHandler(self.account, self.payments, self.recorder, self.limits, self.activity, clock)
+        self.webhooks = WebhookHandler(self.account, self.payments, self.recorder, self.limits, clock)
         self.reader = SessionReader(self.payments, self.recorder, self.limits.budgets.reads)
         self.form_sessions = FormSessions(self.account, self.form_store, self.tokens)
         self.checkout = Checkout(
@@ -102,7 +100,6 @@ class Worker:
             self.limits,
             self.form_sessions,
             self.recorder,
-            self.activity,
         )
         self.reconciliation = Reconciliation(
             self.account,
@@ -111,7 +108,6 @@ class Worker:
             self.payments,
             self.recorder,
             self.progress,
-            self.activity,
             clock,
         )
 

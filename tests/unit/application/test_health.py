@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import date, datetime
 
 import pytest
-from donation_card.application import health
 from donation_card.application.health import Health
 from donation_card.domain.bank_transfer import BankTransfer, ImportedTransfers
 from donation_card.domain.lifetimes import STALE_AFTER
@@ -23,8 +22,7 @@ def errors() -> dict[str, str | None]:
 
 
 @pytest.fixture
-def report(worker: Worker, errors: dict[str, str | None], monkeypatch: pytest.MonkeyPatch) -> Health:
-    monkeypatch.setattr(health, "last_webhook_at", lambda: 0.0)
+def report(worker: Worker, errors: dict[str, str | None]) -> Health:
     return Health(
         worker.campaigns, worker.progress, worker.reconciliation, worker.checkout, lambda: errors, worker.clock
     )
@@ -47,7 +45,7 @@ def gauges(report: Health) -> dict[str, dict[str, float]]:
 async def test_everything_is_ready_after_a_sync(worker: Worker, report: Health) -> None:
     await synchronise(worker)
     assert report.reasons() == dict.fromkeys(("campaigns", "totals", "figures", "reconcile", "payments"))
-    assert report.ages() == {"reconcile": 0, "webhook": None}
+    assert report.ages() == {"reconcile": 0}
 
 
 async def test_age_of_the_newest_bank_statement_is_a_metric(worker: Worker, report: Health) -> None:
@@ -72,17 +70,16 @@ async def test_errors_are_reported(worker: Worker, report: Health, errors: dict[
         "reconcile": "payments_unavailable",
         "payments": "payments_unavailable reason='expired'",
     }
-    assert report.ages() == {"reconcile": None, "webhook": None}
+    assert report.ages() == {"reconcile": None}
 
 
-async def test_old_sync_is_not_ready(worker: Worker, report: Health, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_old_sync_is_not_ready(worker: Worker, report: Health) -> None:
     await synchronise(worker)
     worker.clock.advance(STALE_AFTER)
     assert report.reasons()["reconcile"] is None
     worker.clock.advance(1)
     assert report.reasons()["reconcile"] == "the last sync began 7201 s ago"
-    monkeypatch.setattr(health, "last_webhook_at", lambda: NOW + 1.0)
-    assert report.ages() == {"reconcile": 7201, "webhook": 7200}
+    assert report.ages() == {"reconcile": 7201}
 
 
 async def test_gauges_before_the_first_sync(report: Health) -> None:

@@ -10,7 +10,7 @@ import pytest
 from donation_card.application import reconciliation
 from donation_card.application.ports.payments import ChargeCountry, RefundOrDispute, StripeRecord
 from donation_card.application.ports.totals import Rebuild, SyncHistory, SyncRun
-from donation_card.application.reconciliation import MAX_SYNC_INTERVAL, OVERLAP, REBUILD_INTERVAL, SYNC_INTERVAL
+from donation_card.application.reconciliation import OVERLAP, REBUILD_INTERVAL, SYNC_INTERVAL
 from donation_card.domain.lifetimes import MAX_AHEAD
 from donation_card.domain.publication import PublicationPolicy
 from donation_card.domain.totals import ObjectKind, ObjectState, Totals, campaign_of
@@ -44,9 +44,6 @@ async def test_sync_applies_what_webhooks_missed(worker: Worker) -> None:
     worker.at_stripe(paid_session(1), paid_session(2))
     assert await sync(worker) == Totals(50_00, 2)
     assert await history(worker) == SyncHistory(int(worker.clock.at), NOW)
-    worker.clock.advance(SYNC_INTERVAL)
-    await sync(worker)
-    assert (await history(worker)).empty_syncs == 1
 
 
 async def test_sync_reads_the_overlap_again(worker: Worker) -> None:
@@ -201,28 +198,21 @@ async def test_new_worker_synchronises(worker: Worker) -> None:
     assert worker.reconciliation.history == SyncHistory(NOW, NOW)
 
 
-async def test_interval_grows_without_activity(worker: Worker) -> None:
+@pytest.mark.parametrize("gifts", [0, 20])
+async def test_gifts_change_no_time_of_a_sync(worker: Worker, gifts: int) -> None:
     await due(worker)
     await worker.progress.refresh(ROOF)
-    waits = []
-    for _ in range(4):
-        started = worker.clock.at
+    began = []
+    for number in range(4):
+        if gifts:
+            body = worker.payments.event(paid_session(number))
+            await worker.webhooks.handle(body, b"valid")
         while not await due(worker):
             worker.clock.advance(60)
             worker.set_cursor(int(worker.clock.at))
             await worker.progress.refresh(ROOF)
-        waits.append(worker.clock.at - started)
-    assert waits == [SYNC_INTERVAL, 2 * SYNC_INTERVAL, 4 * SYNC_INTERVAL, MAX_SYNC_INTERVAL]
-
-
-async def test_activity_keeps_the_interval_short(worker: Worker) -> None:
-    await due(worker)
-    await worker.progress.refresh(ROOF)
-    await worker.store.save_sync_history(ACCOUNT, replace(await history(worker), empty_syncs=5))
-    worker.clock.advance(SYNC_INTERVAL)
-    assert not await due(worker)
-    worker.activity.record()
-    assert await due(worker)
+        began.append(worker.clock.at - NOW)
+    assert began == [SYNC_INTERVAL, 2 * SYNC_INTERVAL, 3 * SYNC_INTERVAL, 4 * SYNC_INTERVAL]
 
 
 async def test_stale_progress_is_synchronised_at_once(worker: Worker) -> None:

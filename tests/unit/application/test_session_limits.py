@@ -145,11 +145,17 @@ async def test_attack_is_detected_and_shared(worker: Worker) -> None:
     assert other.limits.attack_status.effective_level == 1
 
 
-async def test_payments_outweigh_declined_cards(worker: Worker) -> None:
-    for number in range(DECLINE_THRESHOLD + 1):
+@pytest.mark.parametrize("others", [0, 1, 500])
+@pytest.mark.parametrize("own", [0, DECLINE_THRESHOLD - 1, DECLINE_THRESHOLD + 1])
+@pytest.mark.parametrize("declined", [DECLINE_THRESHOLD - 1, DECLINE_THRESHOLD])
+async def test_attack_status_does_not_tell_if_others_gave(worker: Worker, declined: int, own: int, others: int) -> None:
+    """A card tester gives as often as cards are declined. The status must be the same without other donors."""
+    for number in range(own + others):
         worker.limits.record_signal(paid_session(number))
-    await start_attack(worker)
-    assert worker.limits.attack_status.effective_level == 0
+    for _ in range(declined):
+        worker.limits.record_signal(PaymentDeclined())
+    await worker.limits.sync_attack_status()
+    assert worker.limits.attack_status.effective_level == int(declined == DECLINE_THRESHOLD)
 
 
 async def test_signals_wait_for_the_account(worker: Worker) -> None:

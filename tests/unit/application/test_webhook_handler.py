@@ -10,7 +10,7 @@ from donation_card.errors import IgnoredEvent, Invalid, TotalsUnavailable
 from donation_card.observability import metrics
 
 from tests.support.fakes import ACCOUNT
-from tests.unit.application.conftest import NOW, Worker, paid_session
+from tests.unit.application.conftest import Worker, paid_session
 
 pytestmark = pytest.mark.anyio
 
@@ -19,13 +19,11 @@ async def test_paid_session_is_recorded(worker: Worker) -> None:
     body = worker.payments.event(paid_session(1))
     assert await worker.webhooks.handle(body, b"valid") is ApplyResult.APPLIED
     assert await worker.webhooks.handle(body, b"valid") is ApplyResult.UNCHANGED
-    assert worker.activity.last_activity_at == NOW
 
 
 async def test_forged_webhook_is_rejected(worker: Worker) -> None:
     with pytest.raises(Invalid, match="signature_invalid"):
         await worker.webhooks.handle(b"{}", b"forged")
-    assert worker.activity.last_activity_at == 0
 
 
 async def test_signed_webhook_that_cannot_be_read_is_reported(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,4 +73,4 @@ async def test_every_event_is_a_signal(worker: Worker) -> None:
         except IgnoredEvent as error:
             assert error.code in {"payment_declined", "other_product"}  # noqa: PT017
     await worker.limits.sync_attack_status()
-    assert worker.limiter._of(ACCOUNT).attack_state.signals == Signals(declined=1, expired=1, paid=1)
+    assert worker.limiter._of(ACCOUNT).attack_state.signals == Signals(declined=1, expired=1)

@@ -54,6 +54,11 @@ def test_up_to_two_typing_errors_are_noticed(before: str, after: str, typed: str
     assert is_mistyped(text, OURS)
 
 
+def test_ten_digits_without_the_beginning_are_noticed() -> None:
+    assert is_mistyped("SPENDE5390075470DANKE", OURS)
+    assert not is_mistyped("SPENDE5390075471DANKE", {"RF18": "short"})
+
+
 @given(digits=st.lists(st.integers(0, 9), min_size=10, max_size=10))
 def test_reference_of_others_is_not_mistyped(digits: list[int]) -> None:
     other = make_reference(digits)

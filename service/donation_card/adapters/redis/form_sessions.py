@@ -5,9 +5,6 @@ from donation_card.adapters.redis.keys import form_key
 from donation_card.application.ports.payments import Account
 from donation_card.domain.lifetimes import SESSION_LIFETIME
 
-FORM_SESSION_TTL_MS = SESSION_LIFETIME * 1_000
-"""Milliseconds for which a form is stored: as long as its latest checkout session can be paid."""
-
 
 class RedisFormSessionStore:
     """Implement `ports.FormSessionStore`."""
@@ -27,4 +24,5 @@ class RedisFormSessionStore:
         self, account: Account, form_hash: str, *, order_key: str = "", max_orders: int = 0, encrypted_session: str = ""
     ) -> list[str]:
         keys, args = (form_key(account, form_hash),), (order_key, max_orders, encrypted_session)
-        return await self._redis.run(load_script("form_session"), keys, (*args, FORM_SESSION_TTL_MS))
+        # as long as the latest checkout session can be paid
+        return await self._redis.run(load_script("form_session"), keys, (*args, SESSION_LIFETIME))

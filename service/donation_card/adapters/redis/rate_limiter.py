@@ -18,7 +18,7 @@ LIMITS_TIMEOUT = 0.3
 """Seconds that one operation may take. A donor waits for it, and a payment is possible without Redis."""
 
 USED_PROOF_TTL_MS = 65 * 60_000
-"""Milliseconds for which a consumed value is stored: longer than a challenge and a form token are valid."""
+"""Milliseconds for which a consumed value is stored at least: longer than a challenge and a form token are valid."""
 
 _THRESHOLDS = (
     attack.WINDOW_MS,
@@ -44,7 +44,7 @@ class RedisRateLimiter:
         limits = limits_key(account)
         consumed = consumed_key(account, consume_once) if consume_once else limits
         args = (
-            *(signals.declined, signals.expired, signals.paid, signals.proofs_rejected),
+            *(signals.declined, signals.expired, signals.proofs_rejected),
             *_THRESHOLDS,
             *(secrets.token_hex(8), USED_PROOF_TTL_MS if consume_once else 0),
             *(part for bucket in buckets for part in (bucket.name, bucket.rate.interval_ms, bucket.rate.burst)),

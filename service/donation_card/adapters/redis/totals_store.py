@@ -88,7 +88,7 @@ class RedisTotalsStore:
             reply = await self._run_on_generation("publish_if_due", keys, call)
         fresh, cursor, updates, unknown_instants, server_time, *published = reply
         metrics.future_instants.metric.inc(_parse_int(unknown_instants))
-        metrics.clock_difference.metric.set(abs(now.timestamp() - _parse_int(server_time)))
+        metrics.clock_difference.metric.set(round(abs(now.timestamp() - _parse_int(server_time)), -1))
         if fresh == "1":
             self._last_seen[keys] = (_parse_int(cursor), _parse_int(updates))
         if not published:
@@ -114,11 +114,11 @@ class RedisTotalsStore:
 
     async def sync_history(self, account: Account) -> SyncHistory:
         *found, registry = await self._redis.execute("HMGET", account_key(account), *_HISTORY_FIELDS, "registry")
-        last_sync_at, last_rebuild_at, empty_syncs = (None if text is None else _parse_int(text) for text in found)
-        return SyncHistory(last_sync_at, last_rebuild_at, empty_syncs or 0, registry or "")
+        last_sync_at, last_rebuild_at = (None if text is None else _parse_int(text) for text in found)
+        return SyncHistory(last_sync_at, last_rebuild_at, registry or "")
 
     async def save_sync_history(self, account: Account, history: SyncHistory) -> bool:
-        values = (history.last_sync_at, history.last_rebuild_at, history.empty_syncs)
+        values = (history.last_sync_at, history.last_rebuild_at)
         pairs = [
             part
             for name, value in zip(_HISTORY_FIELDS, values, strict=True)
@@ -286,7 +286,7 @@ class RedisTotalsStore:
 _Call = tuple[Sequence[str], Sequence[Argument]]
 """The keys and the arguments of a script."""
 
-_HISTORY_FIELDS = ("last_sync_at", "last_rebuild_at", "empty_syncs")
+_HISTORY_FIELDS = ("last_sync_at", "last_rebuild_at")
 
 
 def _new_generation() -> tuple[str, str]:

@@ -58,14 +58,13 @@ class RebuildReport:
 
 @dataclass(frozen=True, slots=True)
 class SyncHistory:
-    """The start of the last complete sync and rebuild (UTC seconds, None: never), and the syncs without news since.
+    """The start of the last complete sync and rebuild (UTC seconds, None: never).
 
     `registry` changes whenever a campaign is stored for the first time. Without a campaign it is empty.
     """
 
     last_sync_at: int | None = None
     last_rebuild_at: int | None = None
-    empty_syncs: int = 0
     registry: str = field(default="", compare=False)
 
 

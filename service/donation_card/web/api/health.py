@@ -27,8 +27,7 @@ class Readiness:
         """Respond with 200 if every component is ready, else with 503."""
         reasons, ages = self.health.reasons(), self.health.ages() if self.operator.is_authorized(request) else {}
         components: dict[str, documents.ReadinessComponent] = {}
-        for name in reasons | ages:
-            reason = reasons.get(name)
+        for name, reason in reasons.items():
             components[name] = {"ready": not reason}
             if reason:
                 components[name]["reason"] = reason

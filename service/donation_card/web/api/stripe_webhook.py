@@ -12,7 +12,6 @@ from starlette.responses import JSONResponse, Response
 from donation_card.application.webhook_handler import WebhookHandler
 from donation_card.domain.rate_limits import network_prefix
 from donation_card.errors import DonationCardError, IgnoredEvent, Invalid, Unavailable
-from donation_card.observability.log_events import LogEvent, log
 from donation_card.observability.metrics import webhooks
 from donation_card.web.api.checkout_sessions import client_address
 from donation_card.web.http.headers import NO_STORE
@@ -48,7 +47,6 @@ class WebhookEndpoint:
                 applied = await self.handler.handle(body, signature)
         except IgnoredEvent as reason:
             webhooks.labels("ignored", reason.code).inc()
-            log.info(LogEvent.EVENT_IGNORED, reason=reason.code)
             network = "unknown" if network_prefix(client_address(request)) is None else "known"
             result = WebhookResult(outcome="ignored", reason=reason.code, client_network=network)
             return JSONResponse(result, 200, NO_STORE)

@@ -6,6 +6,7 @@ from donation_card.adapters.redis.form_sessions import RedisFormSessionStore
 from donation_card.domain.lifetimes import SESSION_LIFETIME
 
 pytestmark = pytest.mark.anyio
+HOUR = 3_600_000
 
 
 @pytest.fixture
@@ -37,8 +38,10 @@ async def test_workers_share_orders_and_last_session_of_a_form(forms, forms_of_a
     assert await other.begin_order(account, "another", "35", 2) == ""
 
 
-async def test_form_session_expires_with_its_checkout_session(forms, account, raw):
+async def test_form_expires_at_the_full_hour_after_its_session(forms, account, raw):
     await forms.begin_order(account, "form", "25", 5)
     await forms.record_session(account, "form", "encrypted")
-    remaining = raw.pttl(f"donation-card:{{{account.id}/test}}:form:form")
-    assert (SESSION_LIFETIME - 60) * 1_000 < remaining <= SESSION_LIFETIME * 1_000
+    name = f"donation-card:{{{account.id}/test}}:form:form"
+    expires_at = raw.pexpiretime(name)
+    assert expires_at % HOUR == 0
+    assert SESSION_LIFETIME * 1_000 - 60_000 < raw.pttl(name) <= SESSION_LIFETIME * 1_000 + HOUR

@@ -31,7 +31,7 @@ from tests.support.redis_stores import rate_limiter
 
 pytestmark = pytest.mark.anyio
 HOUR = 3_600_000
-signals = st.builds(Signals, st.integers(0, 30), st.integers(0, 200), st.integers(0, 30), st.integers(0, 300))
+signals = st.builds(Signals, st.integers(0, 30), st.integers(0, 200), st.integers(0, 300))
 slow = [Bucket("b", Rate(HOUR, 3))]
 
 
@@ -125,11 +125,11 @@ def test_attack_script_equals_the_domain_rule(redis_url, level, age, calm, befor
         limits, account = rate_limiter(redis_url, deadline=10), new_account()
         key, now = f"donation-card:{{{account.id}/test}}:limits", time.time_ns() // 1_000_000
         fields = {"level": level, "window_start": now - age, "quiet_windows": calm}
-        fields |= {name: getattr(before, name) for name in ("declined", "expired", "paid")}
+        fields |= {name: getattr(before, name) for name in ("declined", "expired")}
         fields["proofs_rejected"] = before.proofs_rejected
         await limits._redis.execute("HSET", key, *(word for pair in fields.items() for word in pair))
         await limits.acquire(account, (), signals=news)
-        names = ("level", "window_start", "quiet_windows", "declined", "expired", "paid", "proofs_rejected")
+        names = ("level", "window_start", "quiet_windows", "declined", "expired", "proofs_rejected")
         held = [int(value) for value in await limits._redis.execute("HMGET", key, *names)]
         await limits.close()
         return now, AttackState(*held[:3], Signals(*held[3:]))
@@ -170,7 +170,7 @@ def test_limit_script_equals_the_domain_rule(redis_url, wanted):
 
 
 async def test_limit_keys_hold_only_numbers_and_expire(limits, account, raw):
-    await limits.acquire(account, slow, consume_once="proof", signals=Signals(paid=1))
+    await limits.acquire(account, slow, consume_once="proof", signals=Signals(expired=1))
     prefix = f"donation-card:{{{account.id}/test}}:"
     held = raw.hgetall(f"{prefix}limits")
     assert set(held) <= {
@@ -179,12 +179,23 @@ async def test_limit_keys_hold_only_numbers_and_expire(limits, account, raw):
         b"quiet_windows",
         b"declined",
         b"expired",
-        b"paid",
         b"proofs_rejected",
         b"bucket:b",
     }
     assert all(value.isdigit() for value in held.values())
-    assert 0 < raw.pttl(f"{prefix}consumed:proof") <= USED_PROOF_TTL_MS
+    name = f"{prefix}consumed:proof"
+    assert USED_PROOF_TTL_MS - 60_000 < raw.pttl(name) <= USED_PROOF_TTL_MS + HOUR
+    assert raw.pexpiretime(name) % HOUR == 0, "it tells no time of a donation"
+
+
+async def test_time_of_a_session_is_forgotten_when_its_buckets_are_full(limits, account, raw):
+    key = f"donation-card:{{{account.id}/test}}:limits"
+    await limits.acquire(account, [Bucket("quick", Rate(1, 1)), *slow])
+    assert {b"bucket:quick", b"bucket:b"} <= raw.hgetall(key).keys()
+    await asyncio.sleep(0.01)
+    await limits.acquire(account, (), signals=NO_SIGNALS)
+    assert b"bucket:quick" not in raw.hgetall(key)
+    assert b"bucket:b" in raw.hgetall(key), "this one still counts"
 
 
 async def test_unreachable_server_is_reported_in_time(tmp_path, account):

@@ -1,7 +1,8 @@
 -- Count the different orders of one form, and store the checkout session that it opened last. The session is encrypted.
+-- The form expires at a full hour, so that its expiry does not tell when a donor pressed the button.
 --
 -- KEYS     form
--- ARGV     key of the order, or '' · maximum number of orders · encrypted session to store, or '' · lifetime in ms
+-- ARGV     key of the order, or '' · maximum number of orders · encrypted session to store, or '' · lifetime in s
 -- Returns  {ok, stored session or ''}
 --          {too_many, stored session or ''}
 
@@ -16,5 +17,6 @@ end
 if ARGV[3] ~= '' then
   redis.call('HSET', KEYS[1], 'latest_session', ARGV[3])
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
+local expires_at = tonumber(redis.call('TIME')[1]) + assert(tonumber(ARGV[4]), 'lifetime')
+redis.call('EXPIREAT', KEYS[1], math.ceil(expires_at / 3600) * 3600)
 return {'ok', before}

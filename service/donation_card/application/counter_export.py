@@ -1,0 +1,41 @@
+"""Export the counters without the time of a donation: those of a period when the next one begins."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from donation_card.application.ports.campaigns import Campaigns
+from donation_card.domain.publication import current_period
+from donation_card.observability.metrics import renew_snapshot
+
+
+@dataclass(slots=True)
+class CounterExport:
+    """Decide which values of the counters `/metrics` may show.
+
+    A counter has no campaign. So a donation is shown when the next period of every campaign has begun. Campaigns that
+    publish at once have no period. If all of them do, each donation is shown at once.
+    """
+
+    campaigns: Campaigns
+    clock: Callable[[], datetime]
+    settled: int | None = field(default=None, init=False)
+    """Donations until then (UTC seconds) may be shown. None: all."""
+    _ends_at: float = field(default=0, init=False)
+
+    def renew_if_due(self) -> None:
+        """Begin the new period before anything of it is counted."""
+        if self.clock().timestamp() >= self._ends_at:
+            self.renew()
+
+    def renew(self) -> None:
+        """Find the current periods. Keep the values of the counters if a longest one has just begun."""
+        policies = {each.publication for each in self.campaigns.all() if not each.publication.immediate}
+        now = self.clock()
+        periods = {policy: current_period(policy, now) for policy in policies}
+        self._ends_at = min((end for _, end in periods.values()), default=float("inf"))
+        self.settled = min((start for start, _ in periods.values()), default=None)
+        if self.settled is not None:
+            longest = max(policy.interval_seconds for policy in policies)
+            begun = max(start for policy, (start, _) in periods.items() if policy.interval_seconds == longest)
+            renew_snapshot(begun, self.settled)
