@@ -7,12 +7,14 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from donation_card.app import create_app
 from donation_card.domain.campaign import LANGUAGES
 from donation_card.errors import ConfigurationError
 from donation_card.observability.metrics import NOT_COUNTED_REASONS
 from donation_card.server.http_protocol import KEEP_ALIVE
 from donation_card.settings import SETTINGS, from_environment
 
+from tests.support.application import starlette_app
 from tests.support.installation import METRICS_TOKEN
 
 
@@ -142,3 +144,31 @@ def test_stop_timeouts_exceed_the_drain_time():
         - 4,
     ]
     assert min(seconds) > SHUTDOWN_TIMEOUT
+
+
+def test_kubernetes_shows_public_routes_and_no_readiness(installation):
+    manifests = {each["kind"]: each for each in yaml.safe_load_all(Path("deploy/contrib/kubernetes.yaml").read_text())}
+    paths = manifests["Ingress"]["spec"]["rules"][0]["http"]["paths"]
+
+    def is_public(path):
+        return any(
+            path == each["path"] or (each["pathType"] == "Prefix" and path.startswith(each["path"] + "/"))
+            for each in paths
+        )
+
+    routes = {route.path for route in starlette_app(create_app(installation.settings)).routes}
+    assert {path for path in routes if not is_public(path)} == {"/readyz", "/metrics"}
+
+
+def test_kubernetes_pods_reach_no_private_address_but_redis():
+    manifests = {each["kind"]: each for each in yaml.safe_load_all(Path("deploy/contrib/kubernetes.yaml").read_text())}
+    _, tls, redis = manifests["NetworkPolicy"]["spec"]["egress"]
+    assert [each["port"] for each in tls["ports"] + redis["ports"]] == [443, 6379]
+    private = {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"}
+    assert private < set(tls["to"][0]["ipBlock"]["except"])
+    assert {each["ipBlock"]["cidr"] for each in redis["to"]} == private
+
+
+def test_proxy_file_says_how_to_trust_a_cdn():
+    assert re.search(r"# set_real_ip_from \S+;.*\n +# real_ip_header \S+;", Path("deploy/nginx.conf").read_text())
+    assert "set_real_ip_from" in Path("docs/monitor.md").read_text()

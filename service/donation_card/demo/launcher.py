@@ -57,7 +57,7 @@ async def run_demo(port: int, data: Path, campaigns: Path) -> None:
                 allow_private_webhooks=True,  # unlike Stripe, so that `stripe setup` works in the folder of the demo
             )
         )
-        (data / "environment").write_text(environment(settings))
+        _write_secret(data / "environment", environment(settings))
         apps: list[ASGIApp] = [create_app(settings), create_article(service), sandbox]
         async with _served(apps, sockets):
             print(_welcome(article, sandbox_url), flush=True)  # noqa: T201
@@ -101,11 +101,17 @@ def _listen(port: int) -> socket.socket:
 
 def _stored_secret(path: Path, make: Callable[[], str]) -> str:
     """Return the secret in `path`; create it on the first start."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(make())
+        _write_secret(path, make())
     return path.read_text()
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, also if it was there before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text)
 
 
 class _Server(uvicorn.Server):

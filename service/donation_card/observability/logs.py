@@ -58,9 +58,15 @@ def configure_logs(level: str) -> None:
         logger_factory=lambda *_: own,
         cache_logger_on_first_use=True,
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_no_malformed_request)
     root = logging.getLogger()
     root.addHandler(_standard_output().handler)  # no effect if it is there already
     root.setLevel(logging.WARNING)  # at INFO, httpx logs URLs with session ids
+
+
+def _is_no_malformed_request(record: logging.LogRecord) -> bool:
+    """Return False for uvicorn's line about a malformed request: a stranger could fill the log with it."""
+    return record.msg != "Invalid HTTP request received."
 
 
 def flush_logs() -> None:

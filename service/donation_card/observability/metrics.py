@@ -130,6 +130,7 @@ clock_difference = Unlabelled(
 future_instants = Unlabelled(
     Counter, "future_instants", "Stored instants more than five minutes ahead of now, which count as unknown."
 )
+malformed_requests = Unlabelled(Counter, "malformed_requests", "Requests that are no HTTP/1.1. They are not logged.")
 cached_reads = Unlabelled(Counter, "cached_responses", "Responses from prepared bytes, before routing.")
 _build_info = Gauge(
     _PREFIX + "build_info",
@@ -149,6 +150,7 @@ _FAILURES: Mapping[str, Callable[[Mapping[str, str]], bool]] = {
     "limiter_decisions": lambda labels: labels["decision"] == "rejected",
     "request_duration_seconds": lambda labels: labels["status"].startswith("5"),
     "future_instants": lambda _: True,
+    "malformed_requests": lambda _: True,
 }
 """Counters that are exported at once, by their labels. All others wait for the next period: a donation raises them."""
 
@@ -171,7 +173,7 @@ def configure_metrics() -> None:
         number = _claim_number()
         values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
     disable_created_metrics()  # type: ignore[no-untyped-call]  # they would show when the first donation came
-    for each in (attack_mode, clock_difference, future_instants, cached_reads):
+    for each in (attack_mode, clock_difference, future_instants, malformed_requests, cached_reads):
         _ = each.metric
     for counter, labels in _FROM_THE_START:
         for values_of_labels in labels:

@@ -11,6 +11,8 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from donation_card.observability.metrics import malformed_requests
+
 REQUEST_TIMEOUT = 9.0
 """Seconds from the first to the last byte of a request, and seconds that a client may stop reading."""
 
@@ -149,6 +151,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         HttpToolsProtocol.on_message_complete(self)
 
     def send_400_response(self, msg: str) -> None:
+        malformed_requests.metric.inc()
         self._notify_disconnect()
         super().send_400_response(msg)
 

@@ -37,3 +37,12 @@ def test_demo_without_sandbox_says_what_is_missing(started, monkeypatch):
     assert "needs the package stripe_sandbox" in done.output
     assert "donation-card[demo]" in done.output
     assert started == []
+
+
+def test_only_the_owner_reads_the_environment_of_the_demo(tmp_path):
+    path = tmp_path / "data" / "environment"
+    path.parent.mkdir()
+    path.write_text("STRIPE_SECRET_KEY=old")
+    path.chmod(0o644)
+    launcher._write_secret(path, "STRIPE_SECRET_KEY=new")
+    assert (path.stat().st_mode & 0o777, path.read_text()) == (0o600, "STRIPE_SECRET_KEY=new")

@@ -353,3 +353,17 @@ def test_repeated_form_field_is_refused(installation):
     page = installation.client.post("/v1/checkout-sessions", content=fields, headers=kind)
     assert page.status_code == 400
     assert 'data-code="request_malformed"' in page.text
+
+
+def test_script_of_another_site_cannot_start_a_session(installation):
+    """Its JSON needs a preflight, which nothing answers. Other types are no JSON. So Sec-Fetch-Site adds nothing."""
+    asked = {
+        "origin": "https://elsewhere.example",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "content-type",
+    }
+    preflight = installation.client.options("/v1/checkout-sessions", headers=asked)
+    assert [name for name in preflight.headers if name.startswith("access-control-")] == []
+    body = f'{{"form_token": "{installation.token()}", "amount": "25"}}'
+    simple = installation.client.post("/v1/checkout-sessions", content=body, headers={"content-type": "text/plain"})
+    assert simple.status_code == 415

@@ -113,3 +113,13 @@ def test_qr_code_has_size_and_quiet_zone(size):
     modules, _ = segno.make(url, error="m", micro=False).symbol_size(border=4)
     assert code.get("viewBox") == f"0 0 {modules} {modules}"
     assert code.findtext(f"{SVG}title") == "QR · give.example.org"
+
+
+def test_qr_code_of_an_address_is_drawn_once_for_all_sizes(monkeypatch):
+    drawn_codes, make = [], segno.make
+    monkeypatch.setattr(
+        pictures.segno, "make", lambda *args, **options: drawn_codes.append(args) or make(*args, **options)
+    )
+    codes = {pictures.qr_svg("https://give.example.org/c/drawn-once", size) for size in range(64, 264)}
+    assert len(codes) == 200
+    assert len(drawn_codes) == 1

@@ -1,8 +1,11 @@
 """Test that only recent signatures of Stripe are accepted."""
 
+import hmac
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
+from donation_card.adapters.stripe import webhook_signature
 from donation_card.adapters.stripe.webhook_signature import TOLERANCE, verify
 from donation_card.errors import Invalid
 from hypothesis import given, strategies as st
@@ -77,3 +80,16 @@ def test_one_changed_byte_is_refused(data):
     changed[position] = data.draw(st.integers(0, 255).filter(lambda byte: byte != changed[position]))
     if bytes(header).replace(b" ", b"") != signed():
         assert refused(bytes(body), bytes(header))
+
+
+def test_many_candidates_cost_one_digest_for_each_secret(monkeypatch):
+    made = []
+
+    def new(*args):
+        made.append(args)
+        return hmac.HMAC(*args)
+
+    monkeypatch.setattr(webhook_signature, "hmac", SimpleNamespace(new=new, compare_digest=hmac.compare_digest))
+    forged = b"t=%d" % int(NOW.timestamp()) + b"".join(b",v1=%064x" % number for number in range(16))
+    assert refused(BODY.encode(), forged, (SECRET, OTHER))
+    assert len(made) == 2
