@@ -60,6 +60,8 @@ class HarnessWorker:
     totals_store: RedisTotalsStore
     payments: Watched
     clock: Callable[[], datetime]
+    uptime: Callable[[], float]
+    """It is monotonic, as the time since a process began: no jump of `clock` moves it."""
 
     def __post_init__(self) -> None:
         self.account = StripeAccount(self.payments, self.totals_store)
@@ -68,7 +70,7 @@ class HarnessWorker:
             self.campaigns,
             self.totals_store,
             self.clock,
-            uptime=lambda: self.clock().timestamp(),
+            uptime=self.uptime,
         )
         self.recorder = PaymentRecorder(self.account, self.campaigns, self.totals_store, self.payments)
         self.reconciliation = Reconciliation(
@@ -119,7 +121,7 @@ class TotalsHarness:
             return datetime.fromtimestamp(self.now() + self.workers_ahead, UTC)
 
         files = CampaignFiles(self.campaigns, publication_interval=every)
-        return HarnessWorker(files, self.store(), Watched(self.sandbox.url, clock), clock)
+        return HarnessWorker(files, self.store(), Watched(self.sandbox.url, clock), clock, self.now)
 
     def store(self) -> RedisTotalsStore:
         """Return a store whose scripts read the clock of the harness instead of the clock of Redis."""
