@@ -140,7 +140,7 @@ live-check: .venv/dev.stamp
 	@$(BIN)/python -m tests.live_check
 
 screenshots: .venv/dev.stamp
-	$(NEED) "make screenshots" $(BROWSER) fonts-inter fonts-goudybookletter
+	$(NEED) "make screenshots" $(BROWSER) fonts-inter fonts-vollkorn
 	$(BIN)/python -m tests.support.screenshots
 
 format: .venv/dev.stamp

@@ -44,6 +44,9 @@ interface CardProgress {
   raised_text: string;
   goal_text: string;
   aria_text: string;
+  current_label: string;
+  current_need: string;
+  missing_text: string;
   as_of_text: string;
   next_update_at: string | null;
   stale: boolean;
@@ -52,7 +55,7 @@ interface CardProgress {
 interface CardLabels {
   donate: string;
   story: string;
-  privacy_note: string;
+  assurance: string;
   close: string;
   dialog_title: string;
   language: string;
@@ -147,7 +150,7 @@ interface EmbedCode {
   code: string;
   policy: string;
   preview: string;
-  min_height: string;
+  reserved_height: string;
 }
 
 /** GET /oembed, https://oembed.com */

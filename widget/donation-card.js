@@ -32,58 +32,54 @@
     #chosenLanguage = '';
     /** @type {'' | 'tab' | 'address'} Where Donate leads after something was blocked. */ #fallbackWay = '';
     /** All that was drawn last. */ #drawn = '';
+    /** Styles that replace the room which the page reserved. */ #room = '';
     #isNearViewport = false;
     #refreshTimer = 0;
     #frameTimer = 0;
     /** @type {HTMLIFrameElement | undefined} */ #iframe;
     /** @type {MessagePort | undefined} */ #port;
-    #viewportObserver = new IntersectionObserver(([entry]) => {
-      this.#isNearViewport = !!entry?.isIntersecting;
-      if (this.#isNearViewport && !this.#root.parentNode) this.#load();
+    #viewportObserver = new IntersectionObserver((/** @type {any} */ [{ isIntersecting }]) => {
+      this.#isNearViewport = isIntersecting;
+      if (!this.#root.parentNode) isIntersecting && this.#load();
+      else if (!isIntersecting) this.#releaseRoom();
     }, { rootMargin: '600px' });
     #changeObserver = new MutationObserver(() => this.#update()); // once for all changes of a task
 
-    // Each key is a field of the card's JSON or of its `labels`.
-    #texts = {
-      test_mode_text: createElement('small', { class: 'test-mode' }),
-      eyebrow: createElement('small'),
-      title: createElement('h2', { id: 'title', part: 'title' }),
-      summary: createElement('p', { class: 'full-only' }),
-      update: createElement('small', { class: 'full-only' }),
-      story: createElement('summary'),
-      as_of_text: createElement('small'),
-      notice: createElement('p', { class: 'notice' }),
-      donate: createElement('a', { class: 'donate', part: 'donate', target: 'donation-card', referrerpolicy: 'strict-origin' }),
-      privacy_note: createElement('span'),
-      dialog_title: createElement('small', { id: 'dialog-title' }),
-    };
-    #donateLink = this.#texts.donate;
-    #story = createElement('details');
-    #total = createElement('p', { class: 'total' });
+    /** @type {Record<string, HTMLElement>} Each key is a field of the card's JSON, of its `progress` or of its `labels`. */ #texts = {};
+    #donateLink;
+    #story = createElement('div');
     #bar = createElement('div', { class: 'bar', part: 'bar', role: 'progressbar', 'aria-labelledby': 'title' });
-    #needs = createElement('ul', { role: 'list' }); // Safari drops the role from a list without bullets
+    #needs = createElement('ol', { role: 'list' }); // Safari drops the role from a list without numbers
     #languageSelect = createElement('select');
     #closeButton = createElement('button', { type: 'button' }, '×');
-    #dialog = createElement('dialog', { 'aria-labelledby': 'dialog-title' },
-      createElement('header', {}, this.#texts.dialog_title, this.#closeButton));
-    #card = createElement('section', { class: 'card', part: 'card', 'aria-labelledby': 'title' },
-      this.#dialog,
-      createElement('div', { class: 'content' },
-        this.#texts.test_mode_text,
-        createElement('div', { class: 'columns' },
-          createElement('div', { class: 'column' },
-            this.#texts.eyebrow, this.#texts.title, this.#texts.summary, this.#texts.update, this.#story,
-            createElement('div', {}, this.#total, this.#bar, this.#texts.as_of_text)),
-          createElement('div', { class: 'column' }, this.#needs, this.#texts.notice, this.#donateLink)),
-        createElement('small', { class: 'footer' }, this.#texts.privacy_note, this.#languageSelect)));
+    #dialog = createElement('dialog', { 'aria-labelledby': 'dialog_title' });
+    #card = createElement('section', { part: 'card', 'aria-labelledby': 'title' }, this.#dialog);
     #root = createElement('div', { class: 'root' }, this.#card);
     #slot = createElement('slot');
     // In a manual slot the link of the article can be hidden without an attribute on it.
     #shadow = this.attachShadow({ mode: 'open', slotAssignment: 'manual' });
 
-    /** Prepare the shadow root, which shows the link of the article until the first response. */
+    /** Build the card. The shadow root shows the link of the article until the first response. */
     constructor() {
       super();
+      /** @param {keyof HTMLElementTagNameMap} tag @param {string} name of the text in the response @param {Record<string, string>} [more] */
+      const text = (tag, name, more) => (this.#texts[name] = createElement(tag, { id: name, class: name, ...more }));
+      this.#dialog.append(createElement('header', {}, text('small', 'dialog_title'), this.#closeButton));
+      this.#card.append(createElement('div', { class: 'content' },
+        text('small', 'test_mode_text'),
+        createElement('div', { class: 'top' }, text('small', 'eyebrow'), this.#languageSelect),
+        createElement('div', { class: 'ask' },
+          text('h2', 'title', { part: 'title' }), text('p', 'summary'),
+          createElement('p', { class: 'total' }, text('b', 'raised_text'), ' ', text('span', 'goal_text')), this.#bar,
+          text('p', 'notice'),
+          createElement('div', { class: 'act' },
+            createElement('p', {}, text('strong', 'current_label'), ' ', text('b', 'current_need'), text('small', 'missing_text')),
+            this.#donateLink = /** @type {HTMLAnchorElement} */ (
+              text('a', 'donate', { part: 'donate', target: 'donation-card', referrerpolicy: 'strict-origin' }))),
+          text('small', 'assurance')),
+        createElement('div', { class: 'list' },
+          text('h3', 'needs'), this.#needs, text('small', 'update'),
+          createElement('details', {}, text('summary', 'story'), this.#story), text('small', 'as_of_text'))));
       this.#shadow.append(this.#slot);
       this.adoptedCallback();
       this.#donateLink.onclick = (event) => this.#open(event);
@@ -106,7 +102,7 @@
       const view = this.ownerDocument.defaultView;
       if (!view) return;
       const styleSheet = new view.CSSStyleSheet();
-      styleSheet.replaceSync(CSS);
+      styleSheet.replaceSync(CSS + this.#room);
       this.#shadow.adoptedStyleSheets = [styleSheet];
     }
 
@@ -177,13 +173,27 @@
         const state = this.#way + this.#donateUrl + JSON.stringify(answer);
         if (state !== this.#drawn) this.#draw(answer);
         this.#drawn = state;
-        if (!this.#root.parentNode) this.#shadow.prepend(this.#root);
+        if (!this.#root.parentNode) {
+          this.#releaseRoom();
+          this.#shadow.prepend(this.#root);
+        }
       } else {
         this.#removeFrame();
         this.#root.remove();
       }
       // What follows an unclosed tag stays too.
       this.#slot.assign(.../** @type {Element[]} */ ([...this.childNodes].filter((node) => node !== link)));
+    }
+
+    /**
+     * Release the room that the page reserved, if it is below the window. Otherwise the article would move before the reader's
+     * eyes. The card then keeps the height until the window becomes wider.
+     */
+    #releaseRoom() {
+      const { top, height } = this.getBoundingClientRect();
+      const kept = top < innerHeight ? `calc(${height}px - 99*max(0px,100vw - ${innerWidth + 1}px))` : 0;
+      this.#room = `:host{padding-bottom:0!important;min-height:${kept}!important}`;
+      this.adoptedCallback();
     }
 
     /** Request what is wanted now. Accept the answer unless something else is wanted meanwhile. @param {RequestCache} cache */
@@ -228,20 +238,18 @@
       const { progress, labels, languages, lang, dir, status, story } = answer;
       if (!this.#dialog.open) this.#removeFrame(); // it can be preloaded in another language
       Object.assign(this.#root, { lang, dir });
-      this.#card.className = `card ${status}`;
+      this.#card.className = `card ${status} ${progress.stage}`;
       this.#story.replaceChildren(...story.map((text) => createElement('p', {}, text)));
-      if (story.length) this.#story.prepend(this.#texts.story);
-      this.#total.replaceChildren(createElement('b', {}, progress.raised_text), progress.goal_text);
       this.#drawNeeds(answer);
       const isOpen = status === 'open';
       const way = this.#way;
       /** @type {Record<string, any>} */
       const texts = {
         ...answer,
+        ...progress,
         ...labels,
-        as_of_text: progress.as_of_text,
-        donate: isOpen && { frame: labels.donate, page: labels.donate, tab: labels.new_tab, address: this.#donateUrl }[way],
-        privacy_note: isOpen && way === 'frame' && labels.privacy_note,
+        donate: isOpen && (way === 'address' ? this.#donateUrl : way === 'tab' ? labels.new_tab : labels.donate),
+        assurance: isOpen && way === 'frame' && labels.assurance,
       };
       // The style sheet hides empty elements.
       for (const [name, element] of Object.entries(this.#texts)) element.textContent = texts[name] || '';
@@ -250,28 +258,23 @@
       this.#languageSelect.value = lang;
       this.#languageSelect.hidden = languages.length < 2;
       this.#languageSelect.ariaLabel = labels.language;
-      this.#closeButton.title = this.#closeButton.ariaLabel = labels.close;
+      this.#closeButton.ariaLabel = labels.close;
     }
 
     /** Draw the list of needs and the segments of the bar. @param {CampaignCard} campaign */
-    #drawNeeds({ needs, progress, labels }) {
+    #drawNeeds({ needs, progress }) {
       this.#bar.ariaValueNow = `${progress.percent}`;
       this.#bar.ariaValueText = progress.aria_text;
-      this.#needs.ariaLabel = labels.needs;
+      this.#bar.replaceChildren();
       this.#needs.replaceChildren(...needs.map((need, index) => {
-        const item = createElement('li', { class: need.status },
-          createElement('i'),
-          createElement('b', {}, need.title),
-          createElement('span', {}, need.amount),
-          createElement('small', {}, need.status_text));
-        // A segment stays in place, so that its width can change with a transition.
-        const segment = /** @type {HTMLElement} */ (
-          this.#bar.children[index] ?? this.#bar.appendChild(createElement('i', {}, createElement('b'))));
-        segment.style.cssText = item.style.cssText =
-          `--goal-percent:${need.goal_fraction * 100};--funded-percent:${need.funded_fraction * 100}%`;
-        return item;
+        // The style sheet shows the mark, so that list and bar have the same.
+        const marked = { class: need.status, 'data-mark': need.status === 'funded' ? '✓' : `${index + 1}` };
+        const segment = createElement('i', marked, createElement('b'));
+        segment.style.cssText = `--share:${need.goal_fraction * 100};--funded:${need.funded_fraction * 100}%`;
+        this.#bar.append(segment);
+        return createElement('li', marked,
+          createElement('b', {}, need.title), ' ', createElement('span', {}, need.amount), createElement('small', {}, need.status_text));
       }));
-      [...this.#bar.children].slice(needs.length).forEach((segment) => segment.remove());
     }
 
     /** Load the giving page into the closed dialog. */
@@ -385,6 +388,7 @@
 
     /** Report an error: an event, and a console line with the attribute `debug`. @param {string} reason */
     #fail(reason) {
+      this.#releaseRoom();
       if (this.hasAttribute('debug')) console.warn('donation-card:', reason);
       this.#emit('error');
     }
@@ -440,10 +444,8 @@
 
   /** Check that a response can be drawn: a captive portal may send any JSON. @param {CampaignCard} card */
   const isValidCard = ({ title, progress, needs, story, languages, urls }) =>
-    [title, progress.raised_text, ...story, ...languages].every(Boolean) &&
-    progress.percent >= 0 &&
-    urls.donate.startsWith('/c/') &&
-    needs.every((need) => need.goal_fraction > 0 && need.funded_fraction >= 0);
+    [title, progress.raised_text, progress.percent >= 0, urls.donate.startsWith('/c/'), ...story, ...languages,
+      ...needs.map((need) => need.goal_fraction > 0 && need.funded_fraction >= 0)].every(Boolean);
 
   /**
    * Return the nearest `lang` around an element, through shadow roots, else the languages of the browser.

@@ -1,6 +1,7 @@
 """Make the pictures of docs/images: every state, theme, width and language.
 
-A real installation and a real browser; nothing is drawn by hand. To be looked at, and corrected until it is good.
+A real installation and a real browser; nothing is drawn by hand. To be looked at, and corrected until it is good. Two
+sheets are made a second time with other fonts, because readers have other fonts than this machine.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from donation_card.demo.article import render_article
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.campaign import LANGUAGES
 from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwright
@@ -22,15 +24,15 @@ from tests.support.campaign_states import STATES, THEMES, cards, write_states
 from tests.support.installation import DECLINED, PAYS, SETTLES_LATER, Installation
 
 IMAGES = Path("docs/images")
-PHONE, COLUMN = 320, 680
+PHONE, COLUMN = 390, 640
 Picture = tuple[str, bytes]
 
 
 FONTS = {
     "system-ui": "Inter",
     "sans-serif": "Inter",
-    "Georgia": "Goudy Bookletter 1911",
-    "serif": "Goudy Bookletter 1911",
+    "Georgia": "Vollkorn",
+    "serif": "Vollkorn",
 }
 """A modern sans and a serif with old-style digits, as most readers have, beside the fonts of this machine."""
 
@@ -41,7 +43,7 @@ def main(wanted: list[str]) -> None:
         sync_playwright() as playwright,
         tempfile.TemporaryDirectory() as folder,
     ):
-        sheets = (card_states, card_layouts, card_languages, giving, giving_languages)
+        sheets = (card_in_article, card_states, card_layouts, card_languages, giving, giving_languages)
         fonts = {"FONTCONFIG_FILE": str(write_fonts(Path(folder)))}
         for suffix, env, chosen in (("", {}, sheets), ("-fonts", fonts, (card_states, giving))):
             browser = playwright.chromium.launch(**CHROMIUM, env={**os.environ, **env})
@@ -75,6 +77,26 @@ def started_installation() -> Iterator[tuple[Installation, Site]]:
             valkey.url, Path(sandbox), campaigns=campaigns, demo_publication_interval=None
         ) as found:
             yield found
+
+
+def card_in_article(browser: Browser, installation: Installation, site: Site) -> list[list[Picture]]:
+    """The picture of the README: an article with the card, and the giving page on a phone."""
+    page = opened(browser, installation, site, "begun", "be", PHONE, "dark")
+    page.set_viewport_size({"width": PHONE, "height": 1050})
+    frame = open_card(page, page.url)
+    choose(frame, "25")
+    phone = shot(page, "dark")
+    page.close()
+    page = browser.new_page(viewport={"width": 760, "height": 1050}, reduced_motion="reduce")
+    article = render_article(installation.service, Path("campaigns"), "en")
+    page.goto(site.publish(article.replace('campaign="vitaly"', 'campaign="begun"')))
+    card = page.locator("donation-card")
+    for above in (1200, 130):  # first below the window, where readers do not see it yet
+        card.evaluate("(card, above) => { scrollTo(0, card.getBoundingClientRect().top + scrollY - above) }", above)
+        expect(card.locator(".donate")).to_be_visible()
+    wide = page.screenshot()
+    page.close()
+    return [[("in an article", wide), ("the giving page, in Belarusian", phone)]]
 
 
 def card_states(browser: Browser, installation: Installation, site: Site) -> list[list[Picture]]:

@@ -58,7 +58,7 @@ async def run_demo(port: int, data: Path, campaigns: Path) -> None:
             )
         )
         _write_secret(data / "environment", environment(settings))
-        apps: list[ASGIApp] = [create_app(settings), create_article(service), sandbox]
+        apps: list[ASGIApp] = [create_app(settings), create_article(service, campaigns), sandbox]
         async with _served(apps, sockets):
             print(_welcome(article, sandbox_url), flush=True)  # noqa: T201
             await _wait_for_stop_signal()

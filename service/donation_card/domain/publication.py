@@ -45,6 +45,10 @@ class PublicationPolicy:
     def immediate(self) -> bool:
         return self.interval_seconds == 0
 
+    @property
+    def is_daily(self) -> bool:
+        return self.interval_seconds == DAY
+
     def threshold(self, number: int) -> int:
         """Return how far the sum must be above step `number` until that step is published: 0 to below `step`.
 

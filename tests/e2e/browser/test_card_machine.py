@@ -183,7 +183,7 @@ def test_payment_survives_another_language_not_another_campaign(page, installati
     expect(number).to_be_visible()
     number.fill("4242")
     change(page, lang="de")
-    expect(page.locator("donation-card #dialog-title")).to_have_text("Spende an BYSOL")
+    expect(page.locator("donation-card #dialog_title")).to_have_text("Spende an BYSOL")
     expect(number).to_have_value("4242")
     change(page, campaign="paused")
     expect(page.locator("donation-card iframe")).to_have_count(0)

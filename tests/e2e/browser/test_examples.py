@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
-from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.web.presentation.card_height import reserved_height
+from donation_card.web.presentation.translations import translations_for
 from playwright.sync_api import expect
 
 from tests.support.browser import giving_frame
@@ -36,13 +38,14 @@ def test_card_dispatches_events_and_open_is_cancelable(example):
 
 def test_every_layout_has_documented_height(example):
     page = example("layouts.html")
-    text = (FOLDER / "layouts.html").read_text("utf-8").replace("min-height: ", "min-height:")
-    for layout, reserved in PLACEHOLDER_STYLE.items():
-        assert reserved.rpartition(";")[2].replace(",", ", ") in text.replace(",  ", ", "), layout
+    text = (FOLDER / "layouts.html").read_text("utf-8").replace(", ", ",")
+    campaign, t = read_campaign(Path("campaigns/vitaly.toml")), translations_for("en")
+    for layout in ("card", "compact", "button"):
+        assert f"padding-bottom: {reserved_height(campaign, t, layout)}" in text, layout
         card = page.locator(f"donation-card[layout={layout}]")
         card.scroll_into_view_if_needed()
         expect(card.locator(".donate")).to_be_visible()
-        assert card.locator("p.full-only").is_visible() == (layout == "card")
+        assert card.locator("p.summary").is_visible() == (layout == "card")
         assert card.locator(".bar").is_visible() == (layout != "button")
 
 

@@ -52,7 +52,7 @@ def test_card_focus_order_and_visibility(page, installation, site, size):
     expect(page.locator("donation-card .donate")).to_be_visible()
     page.locator("#before").focus()
     stops = walk(page, page, "behind")
-    assert [stop["what"] for stop in stops] == ["summary", "donate", "select"]
+    assert [stop["what"] for stop in stops] == ["select", "donate", "story"]
     assert_orderly(stops)
     if size is NARROW:
         assert [stop["y"] for stop in stops] == sorted(stop["y"] for stop in stops)

@@ -69,9 +69,14 @@ _OVERFLOW: Final = "() => document.scrollingElement.scrollWidth - document.docum
 
 _TRUNCATED: Final = """(card) => {
   const box = card.getBoundingClientRect();
+  const rectangleOf = (e) => {
+    const range = document.createRange();
+    range.selectNodeContents(e);
+    return (e.localName === 'select' ? e : range).getBoundingClientRect();
+  };
   const isOutside = ({ left, right }) => left < box.left - 1 || right > box.right + 1;
-  return [...card.querySelectorAll('.content *')]
-    .filter((e) => e.checkVisibility() && e.textContent.trim() && isOutside(e.getBoundingClientRect()))
+  return [...card.querySelectorAll('.content :not(option, .content > div)')]
+    .filter((e) => e.checkVisibility() && e.textContent.trim() && isOutside(rectangleOf(e)))
     .map((e) => e.textContent.trim().slice(0, 40));
 }"""
 """Return the texts of a card that stand outside it."""

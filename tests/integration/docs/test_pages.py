@@ -17,7 +17,7 @@ from donation_card.analysis.disclosure_risk import advantages
 from donation_card.analysis.giving_observer import GivingObserver, giving_advantages
 from donation_card.analysis.hidden_total import DonationProcess
 from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME, SESSION_HANDLE_LIFETIME
-from donation_card.web.presentation.snippet import PLACEHOLDER_STYLE, script_snippet
+from donation_card.web.presentation.snippet import LAYOUTS, iframe_snippet, placeholder_style, script_snippet
 from donation_card.web.presentation.translations import translations_for
 
 ROOT = Path(__file__).parents[3]
@@ -59,10 +59,12 @@ def test_every_link_leads_to_a_file_and_a_heading(page: str) -> None:
 
 
 def test_the_snippet_is_the_printed_one() -> None:
-    printed = script_snippet("https://HOST", VITALY, translations_for("en"))
+    t = translations_for("en")
+    printed = script_snippet("https://HOST", VITALY, t)
     assert printed in PAGES["README.md"]
     assert printed in PAGES["docs/embed.md"]
-    assert all(style in PAGES["docs/embed.md"] for style in PLACEHOLDER_STYLE.values())
+    assert iframe_snippet("https://HOST", VITALY, t) in PAGES["docs/embed.md"]
+    assert all(placeholder_style(VITALY, t, layout) in PAGES["docs/embed.md"] for layout in LAYOUTS[1:])
 
 
 def test_every_picture_and_example_is_shown() -> None:

@@ -38,10 +38,11 @@ def test_total_below_one_step_is_shown_as_just_started():
 def test_needs_are_funded_in_order_and_described():
     drawn = card(140_000)
     assert [need["status"] for need in drawn["needs"]] == ["funded", "next", "to_come", "to_come"]
-    assert [need["status_text"] for need in drawn["needs"]] == ["✓ funded", "€200 funded · next", "to come", "to come"]
+    assert [need["status_text"] for need in drawn["needs"]] == ["funded", "now", "", ""]
+    assert [need["amount"] for need in drawn["needs"]] == ["€1,200", "€200 of €700", "€600", "€500"]
     assert drawn["needs"][1]["funded_fraction"] == pytest.approx(200 / 700, abs=1e-5)
     assert drawn["progress"]["aria_text"] == "€1,400 of €3,000 raised; 1 of 4 needs funded"
-    assert drawn["progress"]["as_of_text"] == "As of 12:00. Next update 18:00."
+    assert drawn["progress"]["as_of_text"].startswith("As of November 23. Updated once a day")
     assert drawn["progress"]["percent"] == 46
 
 
@@ -49,7 +50,7 @@ def test_above_goal_bar_is_full_and_donations_continue():
     drawn = card(350_000)
     assert drawn["progress"]["raised_text"] == "€3,500"
     assert drawn["progress"]["percent"] == 100
-    assert drawn["notice"] == "The goal is reached. Gifts are still welcome."
+    assert drawn["notice"] == "The goal is reached. Thank you. Gifts are still welcome."
 
 
 CONCERT = OfflineDonation(
@@ -168,6 +169,38 @@ def test_donation_can_reach_only_unfunded_needs():
     assert giving.effect_now(VITALY, None, translations_for("en")) is None
 
 
-def test_times_are_in_the_campaigns_time_zone():
-    utc = calculate_progress(VITALY, 0, as_of=NOON, next_update_at=(NOON + timedelta(hours=6)).astimezone(UTC))
-    assert view.as_of_text(utc, translations_for("en")) == "As of 12:00. Next update 18:00."
+def test_line_below_the_card_says_why_the_total_waits():
+    following = (NOON + timedelta(hours=6)).astimezone(UTC)
+    progress = calculate_progress(VITALY, 0, as_of=NOON, next_update_at=following)
+    daily = view.as_of_text(VITALY, progress, translations_for("en"))
+    assert daily == "As of November 23. Updated once a day and rounded, to protect donors."
+    often = replace(VITALY, publication=replace(VITALY.publication, interval_seconds=6 * 3600))
+    said = view.as_of_text(often, progress, translations_for("en"))
+    assert said == "As of 23 Nov 12:00. Updated at fixed times and rounded, to protect donors."
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("raised", [0, 100, 120_000, 140_000, 299_999, 300_000, 10**9])
+def test_card_names_the_need_that_gifts_go_to_now(lang, raised):
+    """The oracle fills the needs in order, without the code that distributes the total."""
+    t, left, wanted = translations_for(lang), raised, ("", "", "")
+    for need in VITALY.needs:
+        if left < need.amount.amount:
+            amount = t.format_money(Money(need.amount.amount - left, "EUR"))
+            label = t.translate("card.now" if raised else "card.first")
+            wanted = (label, need.text[lang].title, t.translate("card.missing", amount=amount))
+            break
+        left -= need.amount.amount
+    fields = ("current_label", "current_need", "missing_text")
+    assert tuple(card(raised, lang)["progress"][name] for name in fields) == wanted
+    paused = card(raised, lang, replace(VITALY, status=Status.PAUSED), open_now=False)
+    assert [paused["progress"][name] for name in fields] == ["", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("legal", "shown"),
+    [("Solidarity Foundation", "Solidarity Foundation (BYSOL)"), ("BYSOL Foundation", "BYSOL Foundation")],
+)
+def test_card_shows_the_legal_name_of_the_recipient(legal, shown):
+    campaign = replace(VITALY, recipient=replace(VITALY.recipient, legal_name=legal))
+    assert card(0, campaign=campaign)["eyebrow"] == shown

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import brotli
 import pytest
 import rcssmin
 from donation_card.web.assets import CARD_PATH, CARD_SOURCES, PALETTE, SOURCE_PATH, current_card, join_card
@@ -35,6 +36,10 @@ def test_card_and_pages_begin_with_one_palette(installation):
     assert rcssmin.cssmin(palette) in current_card().decode()
     for sheet in (style_sheet.removeprefix(palette), STYLE_SHEETS[-1]):
         assert not set(re.findall(r"^  (--[\w-]+):", palette, re.M)) & set(re.findall(r"^  (--[\w-]+):", sheet, re.M))
+
+
+def test_card_is_small_on_the_wire():
+    assert len(brotli.compress(current_card(), quality=11)) <= 5_900
 
 
 def test_current_card_is_made_once():

@@ -23,7 +23,7 @@ CYRILLIC = ("be", "ru", "uk")
 WHOLE_NUMBERS = range(201)
 QUOTES = {"be": "«»", "ru": "«»", "uk": "«»", "lt": "„“", "pl": "„”", "de": "„“"}
 LIMITS = {
-    "card.donate": 14, "card.close": 10, "card.need_funded": 14, "card.need_next": 14, "card.need_to_come": 14,
+    "card.donate": 14, "card.close": 10, "card.now": 12, "card.first": 12, "card.missing": 34,
     "card.just_started": 22, "give.continue": 24, "give.change_amount": 20, "give.again": 24,
 }  # fmt: skip
 ONE_LETTER = {"pl": "aiouwz"} | dict.fromkeys(CYRILLIC, "авезійкоусўяюэ")

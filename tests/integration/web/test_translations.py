@@ -51,10 +51,11 @@ def test_countries_and_cities_are_translated():
     assert translations_for("pl").city_name("Europe/Vilnius") == "Wilno"
 
 
-def test_time_shows_its_day_only_when_not_today():
+def test_days_are_written_as_the_language_does():
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
-    assert translations_for("en").format_datetime(noon, today=noon.date()) == "12:00"
     assert translations_for("en").format_datetime(noon) == "23 Nov 12:00"
+    days = {lang: translations_for(lang).format_day(noon) for lang in ("en", "be", "lt", "de")}
+    assert days == {"en": "November 23", "be": "23 лістапада", "lt": "lapkričio 23 d.", "de": "23. November"}
 
 
 @pytest.mark.parametrize(("n", "form"), [(1, "one"), (2, "few"), (5, "many"), (21, "one"), (0, "many")])

@@ -11,6 +11,7 @@ from donation_card.domain.campaign import Campaign
 from donation_card.errors import Invalid, NotFound, UnsupportedFormat
 from donation_card.web.http.headers import IMAGE_CSP, PUBLIC_CORS, cache_control
 from donation_card.web.presentation import snippet
+from donation_card.web.presentation.card_height import reserved_height
 from donation_card.web.presentation.documents import EmbedCode, OEmbed
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
@@ -68,7 +69,7 @@ class EmbedEndpoints:
             "code": code,
             "policy": snippet.csp_directives(kind, self.public_url),
             "preview": snippet.frame_url("", campaign, t, appearance),
-            "min_height": snippet.MIN_HEIGHT[appearance.effective_layout],
+            "reserved_height": reserved_height(campaign, t, appearance.effective_layout),
         }
 
     async def oembed(self, request: Request) -> Response:
@@ -78,8 +79,9 @@ class EmbedEndpoints:
         campaign, t = self._campaign_at_url(request.query_params.get("url", ""))
         width = min(_WIDTH, _size(request, "maxwidth", _OEMBED_SIZES, _WIDTH))
         room = _size(request, "maxheight", _OEMBED_SIZES, _OEMBED_SIZES[1])
-        layout = next((each for each in snippet.MIN_HEIGHT if snippet.height_px(each, width) <= room), "button")
-        tall = min(room, snippet.height_px(layout, width))
+        heights = {layout: snippet.height_px(campaign, t, layout, width) for layout in LAYOUTS[1:]}
+        layout = next((each for each, height in heights.items() if height <= room), "button")
+        tall = min(room, heights[layout])
         document = OEmbed(
             version="1.0",
             type="rich",

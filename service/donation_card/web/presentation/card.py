@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import accumulate
 
 from donation_card.domain.campaign import Campaign, Status
+from donation_card.domain.money import Money
 from donation_card.domain.progress import NeedProgress, NeedStatus, Progress, ProgressStage
 from donation_card.web.presentation.documents import (
     CampaignCard,
@@ -23,6 +24,9 @@ _HIDDEN_PROGRESS: CardProgress = {
     "raised_text": "–",  # the card draws no campaign whose `raised_text` is empty
     "goal_text": "",
     "aria_text": "",
+    "current_label": "",
+    "current_need": "",
+    "missing_text": "",
     "as_of_text": "",
     "next_update_at": None,
     "stale": False,
@@ -63,17 +67,17 @@ def card_json(
         "lang": t.language,
         "dir": t.dir,
         "status": _status(campaign, open_now),
-        "eyebrow": t.translate("card.eyebrow", recipient=recipient),
+        "eyebrow": recipient_name(campaign),
         "title": text.title,
         "summary": text.summary,
         "story": list(text.story),
         "needs": _needs(campaign, progress, t, open_now=open_now),
-        "progress": _progress_texts(progress, t) if progress else _unknown_progress(t),
+        "progress": _progress_texts(campaign, progress, t, open_now=open_now) if progress else _unknown_progress(t),
         "update": next(iter(updates(campaign, t)), None),
         "labels": {
             "donate": t.translate("card.donate"),
             "story": t.translate("card.story"),
-            "privacy_note": t.translate("card.privacy_note"),
+            "assurance": t.translate("card.assurance"),
             "close": t.translate("card.close"),
             "dialog_title": t.translate("card.dialog_title", recipient=recipient),
             "language": t.translate("card.language"),
@@ -100,6 +104,14 @@ def card_json(
     return card
 
 
+def recipient_name(campaign: Campaign) -> str:
+    """Return the legal name with the short one: “Belarus Solidarity Foundation (BYSOL)”."""
+    recipient = campaign.recipient
+    if recipient.short_name in recipient.legal_name:
+        return recipient.legal_name
+    return f"{recipient.legal_name} ({recipient.short_name})"
+
+
 def notice(campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool) -> str | None:
     """Return the notice of a campaign that is paused, closed or funded, else None."""
     funded = progress is not None and progress.stage is ProgressStage.FUNDED
@@ -122,7 +134,7 @@ def _needs(campaign: Campaign, progress: Progress | None, t: Translations, *, op
         {
             "id": need.id,
             "title": need.text[t.language].title,
-            "amount": t.format_money(need.amount),
+            "amount": _amount_text(need.amount, each, t),
             "goal_fraction": round(need.amount.amount / campaign.goal.amount, 6),
             "funded_fraction": round(each.funded.amount / each.amount.amount, 6) if each else 0,
             "status": each.status.value if each else NeedStatus.TO_COME.value,
@@ -132,14 +144,18 @@ def _needs(campaign: Campaign, progress: Progress | None, t: Translations, *, op
     ]
 
 
+def _amount_text(amount: Money, need: NeedProgress | None, t: Translations) -> str:
+    """Return “€700”, or “€150 of €700” for a need that is partly funded."""
+    if need is None or need.funded.amount in (0, amount.amount):
+        return t.format_money(amount)
+    return f"{t.format_money(need.funded)} {t.translate('card.goal', goal=t.format_money(amount))}"
+
+
 def _status_text(need: NeedProgress, t: Translations, *, open_now: bool) -> str:
-    """Return the status of a need in words. A campaign that takes no gifts says only what was given."""
+    """Return the status of a need in one word, for screen readers. Others see a tick, or the line “Now: …”."""
     if need.status is NeedStatus.FUNDED:
         return t.translate("card.need_funded")
-    if need.funded.amount:
-        key = "card.need_next_partly" if open_now else "card.need_partly"
-        return t.translate(key, amount=t.format_money(need.funded))
-    return t.translate(f"card.need_{need.status.value}") if open_now else ""
+    return t.translate("card.need_now") if need.status is NeedStatus.NEXT and open_now else ""
 
 
 def _unknown_progress(t: Translations) -> CardProgress:
@@ -148,11 +164,12 @@ def _unknown_progress(t: Translations) -> CardProgress:
     return {**_HIDDEN_PROGRESS, "raised_text": said, "aria_text": said, "as_of_text": note, "stale": True}
 
 
-def _progress_texts(progress: Progress, t: Translations) -> CardProgress:
+def _progress_texts(campaign: Campaign, progress: Progress, t: Translations, *, open_now: bool) -> CardProgress:
     goal, raised = t.format_money(progress.goal), t.format_money(progress.raised)
     started = progress.stage is not ProgressStage.JUST_STARTED
     funded = sum(need.status is NeedStatus.FUNDED for need in progress.needs)
     count = t.translate("card.needs_count", n=funded, of=len(progress.needs))
+    current_label, current_need, missing = _current_texts(campaign, progress, t) if open_now else ("", "", "")
     return {
         "stage": progress.stage.value,
         "percent": progress.percent,
@@ -163,10 +180,23 @@ def _progress_texts(progress: Progress, t: Translations) -> CardProgress:
             if started
             else t.translate("card.progress_aria_just_started", goal=goal)
         ),
-        "as_of_text": as_of_text(progress, t),
+        "current_label": current_label,
+        "current_need": current_need,
+        "missing_text": missing,
+        "as_of_text": as_of_text(campaign, progress, t),
         "next_update_at": _instant(progress.next_update_at) if progress.next_update_at else None,
         "stale": progress.stale,
     }
+
+
+def _current_texts(campaign: Campaign, progress: Progress, t: Translations) -> tuple[str, str, str]:
+    """Return “Now:”, the need that gifts go to, and what it still lacks. Return nothing if all needs are funded."""
+    for need, each in zip(campaign.needs, progress.needs, strict=True):
+        if each.status is NeedStatus.NEXT:
+            label = t.translate("card.now" if progress.raised.amount else "card.first")
+            missing = t.translate("card.missing", amount=t.format_money(each.amount - each.funded))
+            return label, need.text[t.language].title, missing
+    return "", "", ""
 
 
 def offline_donations(campaign: Campaign, progress: Progress | None, t: Translations) -> list[dict[str, str]]:
@@ -192,15 +222,15 @@ def updates(campaign: Campaign, t: Translations) -> list[str]:
     return [f"{t.format_date(update.date)}\u00a0· {update.text[t.language]}" for update in campaign.updates]
 
 
-def as_of_text(progress: Progress, t: Translations) -> str:
-    """Return the time of the public total and of its next update, in the campaign's time zone."""
+def as_of_text(campaign: Campaign, progress: Progress, t: Translations) -> str:
+    """Return the time of the public total in the campaign's time zone, and why a newer one waits."""
     if progress.stale:
         return t.translate("card.as_of_stale", as_of=t.format_datetime(progress.as_of))
     if progress.next_update_at is None:
         return t.translate("card.as_of_immediate")
-    following = progress.next_update_at.astimezone(progress.as_of.tzinfo)
-    as_of = t.format_datetime(progress.as_of, today=progress.as_of.date())
-    return t.translate("card.as_of", as_of=as_of, next=t.format_datetime(following, today=progress.as_of.date()))
+    if campaign.publication.is_daily:
+        return t.translate("card.as_of_daily", as_of=t.format_day(progress.as_of))
+    return t.translate("card.as_of", as_of=t.format_datetime(progress.as_of))
 
 
 def _instant(instant: datetime) -> str:

@@ -31,13 +31,16 @@ class CardProgress(_PublicTotal):
     raised_text: str
     goal_text: str
     aria_text: str
+    current_label: str
+    current_need: str
+    missing_text: str
     as_of_text: str
 
 
 class CardLabels(TypedDict):
     donate: str
     story: str
-    privacy_note: str
+    assurance: str
     close: str
     dialog_title: str
     language: str
@@ -146,7 +149,7 @@ class EmbedCode(TypedDict):
     code: str
     policy: str
     preview: str
-    min_height: str
+    reserved_height: str
 
 
 class OEmbed(TypedDict):

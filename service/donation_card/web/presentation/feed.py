@@ -4,6 +4,7 @@ from datetime import date
 from xml.etree import ElementTree
 
 from donation_card.domain.campaign import Campaign
+from donation_card.web.presentation.card import recipient_name
 from donation_card.web.presentation.translations import Translations
 
 _NOTHING_YET = date(1970, 1, 1)
@@ -14,7 +15,7 @@ def atom(campaign: Campaign, t: Translations, public_url: str) -> bytes:
     page = f"{public_url}/c/{campaign.id}?lang={t.language}"
     feed = ElementTree.Element("feed", {"xmlns": "http://www.w3.org/2005/Atom", "xml:lang": t.language})
     newest = campaign.updates[0].date if campaign.updates else _NOTHING_YET
-    _head(feed, page, t.translate("card.eyebrow", recipient=campaign.recipient.short_name), newest)
+    _head(feed, page, recipient_name(campaign), newest)
     _link(feed, "self", f"{public_url}/c/{campaign.id}/updates.atom?lang={t.language}")
     _link(feed, "alternate", page)
     ElementTree.SubElement(ElementTree.SubElement(feed, "author"), "name").text = campaign.recipient.legal_name

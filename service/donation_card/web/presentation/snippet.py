@@ -9,23 +9,13 @@ from urllib.parse import urlencode
 
 from donation_card.domain.campaign import Campaign
 from donation_card.web.assets import CARD_PATH, current_release
+from donation_card.web.presentation.card_height import (
+    TEST_MODE_HEIGHT,
+    estimate_height,
+    frame_height,
+    reserved_height,
+)
 from donation_card.web.presentation.translations import Translations
-
-MIN_HEIGHT = {
-    "card": "max(45em,106em - 150vw)",
-    "compact": "max(27.5em,49.5em - 70vw)",
-    "button": "18em",
-}
-"""The height that a card of each layout needs, on a phone and in a column of text."""
-
-PLACEHOLDER_STYLE = {
-    layout: f"display:grid;grid:auto/minmax(0,38em);align-content:start;min-height:{room}"
-    for layout, room in MIN_HEIGHT.items()
-}
-"""The style that reserves room for the card, so that the article does not move.
-
-In a box that takes its width from its content, the grid has the width of the card. It becomes narrower if necessary.
-"""
 
 _SEND_HOST_NAME = 'referrerpolicy="strict-origin"'
 """The service counts donations by site. It must not receive the article's address, whatever the page's policy is."""
@@ -33,7 +23,7 @@ _SEND_NOTHING = 'referrerpolicy="no-referrer"'
 
 EMBED_KINDS = ("script", "iframe", "link")
 THEMES = ("auto", "light", "dark")
-LAYOUTS = ("auto", *MIN_HEIGHT)
+LAYOUTS = ("auto", "card", "compact", "button")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +52,22 @@ def script_snippet(
     src, integrity = current_release() if pinned else (CARD_PATH, "")
     held = f' integrity="{integrity}" crossorigin="anonymous"' if integrity else ""
     looks = "".join(f' {name}="{value}"' for name, value in appearance.overrides.items())
-    style = PLACEHOLDER_STYLE[appearance.effective_layout]
+    style = placeholder_style(campaign, t, appearance.effective_layout)
     return (
         f'<script async src="{escape(public_url)}{src}" {_SEND_NOTHING}{held}></script>\n'
         f'<donation-card campaign="{campaign.id}" lang="{t.language}"{looks} style="{style}">'
         f"{_link(f'{public_url}/c/{campaign.id}', campaign, t)}</donation-card>"
     )
+
+
+def placeholder_style(campaign: Campaign, t: Translations, layout: str) -> str:
+    """Return the style that reserves room for the card, so that the article does not move.
+
+    In a box that takes its width from its content, the grid has the width of the card, or less if necessary. The link
+    has the size of the card's text, so that `em` means the same.
+    """
+    room = reserved_height(campaign, t, layout)
+    return f"display:grid;grid:auto/minmax(0,38em);font-size:medium;line-height:1.5;padding-bottom:{room}"
 
 
 def link_snippet(public_url: str, campaign: Campaign, t: Translations) -> str:
@@ -77,9 +77,11 @@ def link_snippet(public_url: str, campaign: Campaign, t: Translations) -> str:
 def iframe_snippet(public_url: str, campaign: Campaign, t: Translations, appearance: Appearance = Appearance()) -> str:
     """Return a frame. Its height as a style follows the width; the attribute serves pages that forbid styles."""
     layout = appearance.effective_layout
+    height = frame_height(campaign, t, layout)
     return (
         f'<iframe src="{escape(frame_url(public_url, campaign, t, appearance))}" title="{escape(_name(campaign, t))}"'
-        f' loading="lazy" width="100%" height="{height_px(layout, 400)}" style="border:0;height:{MIN_HEIGHT[layout]}"'
+        f' loading="lazy" width="100%" height="{height_px(campaign, t, layout, 400)}"'
+        f' style="border:0;font-size:medium;height:{height}"'
         f' {_SEND_HOST_NAME} allow="payment *; publickey-credentials-get *; web-share; clipboard-write"></iframe>'
     )
 
@@ -99,13 +101,9 @@ def frame_url(public_url: str, campaign: Campaign, t: Translations, appearance: 
     return f"{public_url}/c/{campaign.id}/frame?{urlencode({'lang': t.language, **appearance.overrides})}"
 
 
-def height_px(layout: str, width: int) -> int:
-    """Return the pixels that a card of this layout and width needs, at 16 pixels an em: `MIN_HEIGHT`, computed."""
-    return {
-        "card": max(720, 1696 - round(1.5 * width)),
-        "compact": max(440, 792 - round(0.7 * width)),
-        "button": 288,
-    }[layout]
+def height_px(campaign: Campaign, t: Translations, layout: str, width: int) -> int:
+    """Return the pixels that a card of this layout and width needs, at 16 pixels an em, also in test mode."""
+    return round(16 * (TEST_MODE_HEIGHT + estimate_height(campaign, t, layout, width / 16)))
 
 
 def csp_directives(kind: str, public_url: str) -> str:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from babel import Locale
-from babel.dates import format_date, get_timezone_location
+from babel.dates import format_date, format_skeleton, get_timezone_location
 from babel.numbers import parse_pattern
 from starlette.requests import Request
 
@@ -83,11 +83,12 @@ class Translations:
     def format_time(self, instant: dt.datetime) -> str:
         return instant.strftime("%H:%M")
 
-    def format_datetime(self, instant: dt.datetime, *, today: dt.date | None = None) -> str:
-        """Return the time alone on the day itself, else the day and the time."""
-        if today == instant.date():
-            return self.format_time(instant)
+    def format_datetime(self, instant: dt.datetime) -> str:
         return f"{format_date(instant.date(), 'd MMM', locale=self.locale)} {self.format_time(instant)}"
+
+    def format_day(self, instant: dt.datetime) -> str:
+        """Return the day without the year: “November 26”, “26 лістапада”."""
+        return str(format_skeleton("MMMMd", instant, locale=self.locale))
 
     def format_date(self, date: dt.date) -> str:
         return str(format_date(date, locale=self.locale))

@@ -1,0 +1,64 @@
+"""Test the estimate of the card's height, and the CSS length that reserves it."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.domain.campaign import LANGUAGES
+from donation_card.web.presentation.card_height import estimate_height, frame_height, reserved_height
+from donation_card.web.presentation.translations import translations_for
+from hypothesis import given, strategies as st
+
+VITALY = read_campaign(Path("campaigns/vitaly.toml"))
+LAYOUTS = ("card", "compact", "button")
+
+
+def length(css: str, width: float) -> float:
+    """Compute a printed length in em for a column of this width. A part is `a em`, or `a em` less a percentage."""
+    parts = css.removeprefix("max(").removesuffix(")").split(",")
+    found = [re.fullmatch(r"([\d.]+)em(?: - (\d+)(?:%|vw))?", part) for part in parts]
+    return max(float(part[1]) - float(part[2] or 0) / 100 * width for part in found if part)
+
+
+@given(
+    lang=st.sampled_from(LANGUAGES),
+    layout=st.sampled_from(LAYOUTS),
+    words=st.integers(3, 150),
+    width=st.floats(17.5, 47.5),
+)
+def test_reserved_height_follows_the_estimate(lang, layout, words, width):
+    """A longer or shorter summary than the shipped one, in any column: the lines are never far from the estimate."""
+    text = replace(VITALY.text[lang], summary="wordy " * words)
+    campaign = replace(VITALY, text={**VITALY.text, lang: text})
+    wanted = estimate_height(campaign, translations_for(lang), layout, width)
+    printed = length(reserved_height(campaign, translations_for(lang), layout), width) + 1.5
+    assert 0.91 * wanted <= printed <= 1.2 * wanted
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_every_part_of_a_printed_height_can_be_read(lang, layout):
+    for css in (
+        reserved_height(VITALY, translations_for(lang), layout),
+        frame_height(VITALY, translations_for(lang), layout),
+    ):
+        assert re.fullmatch(r"max\(([\d.]+em - \d+(%|vw),)*[\d.]+em\)", css), css
+
+
+def test_longer_texts_reserve_more():
+    t = translations_for("en")
+    text = VITALY.text["en"]
+    longer = replace(VITALY, text={**VITALY.text, "en": replace(text, summary=text.summary * 2)})
+    assert estimate_height(longer, t, "card", 25) > estimate_height(VITALY, t, "card", 25) + 8
+    assert estimate_height(longer, t, "compact", 25) == estimate_height(VITALY, t, "compact", 25)
+
+
+def test_narrow_columns_and_small_layouts_are_told_apart():
+    t = translations_for("be")
+    heights = [estimate_height(VITALY, t, "card", width) for width in (18, 24, 30, 40)]
+    assert heights == sorted(heights, reverse=True)
+    assert [estimate_height(VITALY, t, layout, 24) for layout in LAYOUTS] == sorted(
+        (estimate_height(VITALY, t, layout, 24) for layout in LAYOUTS), reverse=True
+    )
