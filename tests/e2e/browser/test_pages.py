@@ -17,7 +17,7 @@ def top(locator):
 def test_campaign_page_asks_before_it_lists_the_needs(page, installation, lang):
     page.set_viewport_size(PHONE)
     page.goto(f"{installation.service}/c/vitaly?lang={lang}")
-    order = [".total", ".bar", ".bank-warning", "a.button", ".needs"]
+    order = [".total", ".bar", ".now", ".bank-warning", "a.button", ".needs"]
     places = [top(page.locator(f".panel {selector}").first) for selector in order]
     assert places == sorted(places)
 
@@ -26,6 +26,7 @@ def test_segments_of_the_bar_carry_the_numbers_of_the_list(page, installation):
     page.goto(f"{installation.service}/c/vitaly?lang=en")
     numbers = page.locator(".bar text").all_text_contents()
     assert numbers == page.locator(".needs i").all_text_contents() == ["1", "2", "3", "4"]
+    expect(page.locator(".now")).to_contain_text("First: Rent of a flat")
 
 
 @pytest.mark.parametrize("path", ["/", "/c/vitaly"])

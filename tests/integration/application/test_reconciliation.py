@@ -391,17 +391,17 @@ def test_clock_40_days_ahead_for_8_seconds_does_no_harm(harness: TotalsHarness, 
             await tick(worker)
             harness.advance(1)
         harness.ahead -= ahead
-        for _ in range(4):
+        for _ in range(8):
             await asyncio.to_thread(harness.give)
         counted = metrics.future_instants.metric._value.get()
         await tick(worker)
         assert metrics.future_instants.metric._value.get() > counted, "ClockWrong fires: deploy/alerts.test.yml"
         account = await worker.account.get()
-        assert await worker.totals_store.totals(account, totals_name("roof", "EUR")) == Totals(100_00, 4)
+        assert await worker.totals_store.totals(account, totals_name("roof", "EUR")) == Totals(200_00, 8)
         history = await worker.totals_store.sync_history(account)
         assert abs((history.last_sync_at or 0) - worker.clock().timestamp()) < 60
         harness.advance(30 * 60)
-        assert await tick(worker) == 100_00
+        assert await tick(worker) == 100_00, "the first step is published below 200"
         await worker.close()
 
     harness.run(story())

@@ -128,6 +128,7 @@ def open_graph_png(card: CampaignCard) -> bytes:
             _bold(draw, (left, 478), 68, progress)
             end = left + _width(_SANS, 68, progress) + 24
             _text(draw, (end, 478), _SANS, 38, _SOFT[0], goal)
+            _current_need(draw, card, left + wide, wide - (end - left) - _width(_SANS, 38, goal) - 48)
         _bar(picture, card, (left, 506, wide, 28))
         as_of = card["progress"]["as_of_text"]
         _text(draw, (left, 582), _SANS, _fit_size(_SANS, 28, wide, 1, as_of), _SOFT[0], as_of)
@@ -205,6 +206,16 @@ def _needs(draw: ImageDraw.ImageDraw, card: CampaignCard, left: int, top: int, w
         colour = _SOFT[0] if need["status"] == "funded" else _INK[0]
         _text(draw, (x, y), _SANS, 28, colour, title)
         _text(draw, (x + column - amount, y), _SANS, 28, _SOFT[0], need["amount"])
+
+
+def _current_need(draw: ImageDraw.ImageDraw, card: CampaignCard, right: float, wide: float) -> None:
+    """Draw what gifts go to now and what it still lacks. Both lines end at `right`. Leave out what does not fit."""
+    progress = card["progress"]
+    lines = (f"{progress['current_label']} {progress['current_need']}", progress["missing_text"])
+    if not progress["current_need"] or _width(_SANS, 28, lines[0]) > wide:
+        return
+    for text, at, colour in zip(lines, (440, 478), (_INK[0], _SOFT[0]), strict=True):
+        _text(draw, (right - _width(_SANS, 28, text), at), _SANS, 28, colour, text)
 
 
 def _test_mode(draw: ImageDraw.ImageDraw, text: str) -> None:
