@@ -234,7 +234,7 @@ def test_paid_donor_never_reads_that_nothing_was_taken(alone):
         assert "went to Stripe" in text
         assert "taken" not in text
     eventually(lambda: alone.client.get(path).status_code == 200, "it is read again")
-    assert "is counted" in alone.client.get(back).text
+    assert "has arrived" in alone.client.get(back).text
 
 
 def test_start_during_stripe_outage_shows_total_and_reason(redis_url, tmp_path):

@@ -208,7 +208,7 @@ def test_gift_in_the_article_is_thanked_for_and_counted(reader: Reader) -> None:
     reader.run(f"(document.querySelector('[name=number]').value = '{PAYS}') && 1", 2)
     reader.run("(document.querySelector('form button').click(), 1)", 2)
     reader.until("!document.getElementById('thanks').hidden", 1)
-    assert "€25 is counted" in reader.run("document.getElementById('thanks').innerText", 1)
+    assert "€25 has arrived" in reader.run("document.getElementById('thanks').innerText", 1)
     reader.run("(setTimeout(() => document.querySelector('.close').click()), 1)", 1)
     reader.until(f"!{CARD}.querySelector('iframe') && {CARD}.activeElement === {CARD}.querySelector('.donate')")
     assert reader.installation.paid("begun") == (before[0] + 2500, before[1] + 1)
