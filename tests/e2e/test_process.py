@@ -98,8 +98,17 @@ def test_replacing_workers_under_load_fails_no_request(redis_url, tmp_path, samp
 
 @contextlib.contextmanager
 def asking(*urls):
-    """Read on kept connections and yield the list of statuses, 0 where no address answers."""
+    """Read on kept connections and yield the list of statuses, 0 where no address answers.
+
+    Begin once every worker knows the total: each new connection can meet another one.
+    """
     answers, stopping = [], threading.Event()
+    for url in urls:
+        eventually(
+            lambda url=url: {httpx.get(url + PROGRESS).status_code for _ in range(20)} == {200},
+            "every worker knows",
+            60,
+        )
 
     def ask():
         with contextlib.ExitStack() as kept:
