@@ -22,7 +22,8 @@ def main(runs: int, sizes: Iterable[str]) -> int:
     with (
         tempfile.TemporaryDirectory() as name,
         EmbeddedValkey(Path(name) / "valkey") as valkey,
-        with_publisher_site(valkey.url, Path(name) / "sandbox") as (installation, site),
+        # The public total must not move: anybody may see it, and at another step other words break into other lines.
+        with_publisher_site(valkey.url, Path(name) / "sandbox", demo_publication_interval=None) as (installation, site),
         sync_playwright() as playwright,
     ):
         installation.until_ready()

@@ -2,7 +2,15 @@
 
 import pytest
 
+from tests.support.browser import with_publisher_site
 from tests.support.silent_frame import JOURNEYS, SIZES, hostile_article, record
+
+
+@pytest.fixture(scope="module")
+def installed(redis_url, tmp_path_factory):
+    """Run an installation whose public total stays: anybody may see it move, and a longer figure takes another line."""
+    with with_publisher_site(redis_url, tmp_path_factory.mktemp("sandbox"), demo_publication_interval=None) as found:
+        yield found
 
 
 @pytest.mark.parametrize("size", SIZES)
