@@ -36,7 +36,7 @@ UNMEASURED = 5
 """Requests before each poll."""
 
 reader_client: httpx.Client
-"""Of the reader's process."""
+"""The client of the reader. Only the process of the reader has it."""
 
 Turn = tuple[bool, list[float]]
 """If the giving page was opened, and the logarithm of each response time."""

@@ -517,10 +517,9 @@ class Scenario:
         shown = worker.progress.get(campaign)
         assert shown is not None, f"{when}: {campaign.id} is unknown"
         assert not shown.stale, f"{when}: {campaign.id} is stale"
-        step = 1 if campaign.publication.immediate else campaign.publication.step
-        public = max(0, wanted.raised)
-        if step > 1:
-            public = public_total(public, step, campaign=campaign.id, goal=campaign.goal.amount)
+        public, rule = max(0, wanted.raised), campaign.publication
+        if not rule.immediate:
+            public = public_total(public, rule.step, campaign=campaign.id, goal=campaign.goal.amount)
         assert shown.raised.amount == public, f"{when}: {campaign.id} shows {shown.raised}, not {public}"
         assert shown.raised.currency == campaign.currency
 

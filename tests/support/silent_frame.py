@@ -90,7 +90,7 @@ class Journey:
     act: Callable[[FrameLocator], None]
 
 
-def _press(frame: FrameLocator, selector: str) -> None:
+def _press(frame: FrameLocator | Page, selector: str) -> None:
     """Press without scrolling the article, as Playwright would. A click that navigates its own frame never returns."""
     frame.locator(selector).first.evaluate("element => { setTimeout(() => element.click()) }")
 
@@ -145,10 +145,9 @@ def record(page: Page, installation: Installation, url: str, journey: Journey) -
     journey.act(frame)
     look("look('acted')")
     before = look("seen.length")
-    # Not with the mouse: the browser then moves the focus to the article while the card does, and the order varies.
-    page.locator("donation-card header button").evaluate("button => button.click()")
+    _press(page, "donation-card header button")
     expect(page.locator("donation-card iframe")).to_have_count(0)
-    page.wait_for_timeout(3_000)  # the card reads the new total, and again, because it is immediate
+    page.wait_for_timeout(3_000)  # the card reads the total again
     look(f"forgetFocus({before})")
     look("look('closed')")
     return page.evaluate("seen")

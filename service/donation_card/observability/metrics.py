@@ -27,6 +27,7 @@ from prometheus_client import (
     values,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
@@ -45,21 +46,19 @@ _period_hooks: list[Callable[[], None]] = []
 """The hook of the application, called before anything is counted (`on_count`)."""
 
 
-class _Counter(Counter):
-    def labels(self, *values: str) -> Self:  # type: ignore[override]
-        _renew_snapshot()
+class _RenewsSnapshot(MetricWrapperBase):
+    def labels(self, *values: str) -> Self:  # type: ignore[override]  # the library takes any value, and names too
+        for hook in _period_hooks:
+            hook()
         return super().labels(*values)
 
 
-class _Histogram(Histogram):
-    def labels(self, *values: str) -> Self:  # type: ignore[override]
-        _renew_snapshot()
-        return super().labels(*values)
+class _Counter(_RenewsSnapshot, Counter):
+    """A counter that begins a new period before it counts."""
 
 
-def _renew_snapshot() -> None:
-    for hook in _period_hooks:
-        hook()
+class _Histogram(_RenewsSnapshot, Histogram):
+    """A histogram that begins a new period before it counts."""
 
 
 def _counter(name: str, description: str, *labels: str) -> Counter:

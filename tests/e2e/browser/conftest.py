@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from tests.support.browser import CHROMIUM, Site, with_publisher_site
+from tests.support.campaign_states import write_states
 from tests.support.installation import Installation
 
 
@@ -19,6 +20,16 @@ def browser_type_launch_args(browser_type_launch_args: dict) -> dict:
 @pytest.fixture(scope="module")
 def installed(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, Site]]:
     with with_publisher_site(redis_url, tmp_path_factory.mktemp("sandbox")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def installed_with_states(
+    redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Installation, Site]]:
+    """Run an installation with a campaign in each state. Their public totals follow their files."""
+    campaigns, sandbox = write_states(tmp_path_factory.mktemp("campaigns")), tmp_path_factory.mktemp("sandbox")
+    with with_publisher_site(redis_url, sandbox, campaigns=campaigns, demo_publication_interval=None) as found:
         yield found
 
 

@@ -7,8 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.browser.test_embedding import SHIFTS
-from tests.support.browser import NARROW, choose, giving_frame, with_publisher_site
-from tests.support.campaign_states import write_states
+from tests.support.browser import NARROW, choose, giving_frame
 
 ALLOWED = {"access-control-allow-origin": "*"}
 CARD = "document.querySelector('donation-card')"
@@ -19,11 +18,8 @@ LINK = "Give to BYSOL"
 
 
 @pytest.fixture(scope="module")
-def installed(redis_url, tmp_path_factory):
-    campaigns = write_states(tmp_path_factory.mktemp("campaigns"))
-    sandbox = tmp_path_factory.mktemp("sandbox")
-    with with_publisher_site(redis_url, sandbox, campaigns=campaigns, demo_publication_interval=None) as found:
-        yield found
+def installed(installed_with_states):
+    return installed_with_states
 
 
 def script(installation):

@@ -8,8 +8,8 @@ from donation_card.web.presentation.translations import translations_for
 from playwright.sync_api import expect
 
 from tests.e2e.browser.test_embedding import answer_live
-from tests.support.browser import SHIFTS, with_publisher_site
-from tests.support.campaign_states import STATES, VITALY, write_states
+from tests.support.browser import SHIFTS
+from tests.support.campaign_states import STATES, VITALY
 
 COLUMNS = range(280, 761, 40)
 TEXT_SIZES = (14, 18, 24, 36)
@@ -27,11 +27,8 @@ MEASURE = """() => Object.fromEntries([...document.querySelectorAll('donation-ca
 
 
 @pytest.fixture(scope="module")
-def installed(redis_url, tmp_path_factory):
-    campaigns = write_states(tmp_path_factory.mktemp("campaigns"))
-    sandbox = tmp_path_factory.mktemp("sandbox")
-    with with_publisher_site(redis_url, sandbox, campaigns=campaigns, demo_publication_interval=None) as found:
-        yield found
+def installed(installed_with_states):
+    return installed_with_states
 
 
 def card(installation, lang, state="begun", style=None):

@@ -5,17 +5,14 @@ from donation_card.domain.campaign import LANGUAGES
 from playwright.sync_api import expect
 
 from tests.e2e.browser.test_accessibility import assert_clean
-from tests.support.browser import NARROW, choose, open_card, pay_inline, type_amount, with_publisher_site
-from tests.support.campaign_states import STATES, THEMES, cards, write_states
+from tests.support.browser import NARROW, choose, open_card, pay_inline, type_amount
+from tests.support.campaign_states import STATES, THEMES, cards
 from tests.support.installation import PAYS, SETTLES_LATER
 
 
 @pytest.fixture(scope="module")
-def installed(redis_url, tmp_path_factory):
-    campaigns = write_states(tmp_path_factory.mktemp("campaigns"))
-    sandbox = tmp_path_factory.mktemp("sandbox")
-    with with_publisher_site(redis_url, sandbox, campaigns=campaigns, demo_publication_interval=None) as found:
-        yield found
+def installed(installed_with_states):
+    return installed_with_states
 
 
 def all_drawn(page, number):

@@ -151,19 +151,17 @@ class _Reader:
         details = entry.findall("NtryDtls/TxDtls")
         day = _day(_text(entry, "BookgDt", "Dt") or _text(entry, "BookgDt", "DtTm") or _text(entry, "ValDt", "Dt"))
         batch = sum(_number(_text(each, "NbOfTxs")) or 0 for each in entry.iterfind("NtryDtls/Btch"))
+        text = "|".join(filter(None, [*map(_remittance, details), compact(_text(entry, "AddtlNtryInf"))]))
+        whole = BankEntry(day, total, text, _is_return(entry, *details))
         if len(details) <= 1 and batch <= 1:
-            text = "|".join(filter(None, [*map(_remittance, details), compact(_text(entry, "AddtlNtryInf"))]))
-            yield BankEntry(day, total, text, _is_return(entry, *details))
+            yield whole
             return
         amounts = [_detail_amount(each, currency, _sign(entry)) for each in details]
         if None not in amounts and sum(filter(None, amounts)) == total and len(details) >= batch:
             for detail, part in zip(details, amounts, strict=True):
                 yield BankEntry(day, part or 0, _remittance(detail), _is_return(entry, detail))
             return
-        text = "|".join(filter(None, [*map(_remittance, details), compact(_text(entry, "AddtlNtryInf"))]))
-        yield BankEntry(
-            day, total, text, _is_return(entry, *details), max(min(batch, 99_999), len(details)), itemised=False
-        )
+        yield replace(whole, transfers=max(min(batch, 99_999), len(details)), itemised=False)
 
 
 def _text(element: Element | None, *path: str) -> str:

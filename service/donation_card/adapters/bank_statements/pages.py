@@ -88,11 +88,7 @@ class _Incomplete(Exception):
 def _join(pages: Sequence[Page]) -> Statement:
     first, last = pages[0], pages[-1]
     numbers = [page.number for page in pages]
-    if (
-        numbers != list(range(1, len(pages) + 1))
-        or [page.is_last for page in pages[:-1]].count(True)
-        or not last.is_last
-    ):
+    if numbers != list(range(1, len(pages) + 1)) or any(page.is_last for page in pages[:-1]) or not last.is_last:
         given = f"pages {', '.join(map(str, numbers))}" + ("" if last.is_last else ", and more follow")
         raise _Incomplete(given, "all pages, each once")
     opening = first.balance("OPBD", "PRCD", first=True)

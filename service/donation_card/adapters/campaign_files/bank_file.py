@@ -65,9 +65,7 @@ def reference_faults(campaigns: Sequence[Campaign]) -> list[ConfigFault]:
         if campaign.bank_transfer:
             owner = owners.setdefault(campaign.bank_transfer.reference, campaign.id)
             if owner != campaign.id:
-                given, allowed = (
-                    f"the reference of {owner}",
-                    "a reference of its own: donation-card reference makes one",
-                )
-                faults.append(ConfigFault(f"{campaign.id}.toml", "bank_transfer.reference", given, allowed))
+                allowed = "a reference of its own: donation-card reference makes one"
+                place = f"{campaign.id}.toml", "bank_transfer.reference"
+                faults.append(ConfigFault(*place, f"the reference of {owner}", allowed))
     return faults

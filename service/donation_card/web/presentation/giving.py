@@ -104,11 +104,11 @@ def script_texts(campaign: Campaign, progress: Progress | None, t: Translations)
 
 def effect_now(campaign: Campaign, progress: Progress | None, t: Translations) -> Effect | None:
     """Return the need that gifts go to now, or None if there is none or the total is unknown."""
-    for need, each in zip(campaign.needs, progress.needs if progress else (), strict=False):
-        if (remaining := each.amount.amount - each.funded.amount) > 0:
-            missing = t.format_money(Money(remaining, campaign.currency))
-            before, after = t.translate("give.effect_now", need="{need}", remaining=missing).split("{need}")
-            return Effect(before, need.text[t.language].title, after, each.funded.amount / each.amount.amount)
+    for need in fundable_needs(campaign, progress, t)[:1]:
+        amount, remaining = need["amount"], need["remaining"]
+        missing = t.format_money(Money(remaining, campaign.currency))
+        before, after = t.translate("give.effect_now", need="{need}", remaining=missing).split("{need}")
+        return Effect(before, need["title"], after, (amount - remaining) / amount)
     return None
 
 
