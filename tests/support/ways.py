@@ -12,12 +12,8 @@ from donation_card.domain.campaign import LANGUAGES
 
 from tests.support.installation import Installation, running
 
-HOLDER, IBAN, BIC, REFERENCE = (
-    "Belarus Solidarity Foundation",
-    "LT601010012345678901",
-    "AGBLLT2XXXX",
-    "RF56539007547034",
-)
+HOLDER, BIC = "Belarus Solidarity Foundation", "AGBLLT2XXXX"
+IBAN, REFERENCE = "LT601010012345678901", "RF565390075470"
 LINKS = ("https://tribe.example.org/vitaly", "https://coins.example.org/vitaly")
 
 ACCOUNT = f"""
@@ -25,7 +21,7 @@ ACCOUNT = f"""
 holder = "{HOLDER}"
 iban = "LT60 1010 0123 4567 8901"
 bic = "{BIC}"
-reference = "RF56 5390 0754 7034"
+reference = "RF56 5390 0754 70"
 accept_named_statement = true
 """
 
