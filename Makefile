@@ -122,7 +122,7 @@ stress: .venv/dev.stamp
 	tor --verify-config --quiet -f deploy/contrib/torrc
 	promtool check config --syntax-only deploy/prometheus.yml
 	promtool test rules deploy/alerts.test.yml
-	HYPOTHESIS_PROFILE=stress $(BIN)/python -m pytest tests/unit tests/integration/adapters tests/integration/sandbox \
+	HYPOTHESIS_PROFILE=stress $(BIN)/python -m pytest --override-ini=faulthandler_timeout=7200 tests/unit tests/integration/adapters tests/integration/sandbox \
 		tests/integration/application/test_scenarios.py tests/integration/web/test_openapi.py tests/integration/cli/test_bank.py
 	$(BIN)/python -m tests.soak.mutants
 	@$(MAKE) --no-print-directory test-browsers

@@ -58,11 +58,12 @@ def test_reserved_height_is_the_drawn_one_in_every_column(page, installation, si
         held = []
         page.unroute_all()
         page.route("**/v1/campaigns/**", keep_in(held))
-        page.goto(site.publish(news(installation, columns, text)))
+        with page.expect_request("**/v1/campaigns/**"):
+            page.goto(site.publish(news(installation, columns, text)))
         reserved = {width: heights[0] for width, heights in page.evaluate(MEASURE).items()}
         page.wait_for_function("() => document.querySelector('donation-card').shadowRoot")
-        while not held:
-            page.wait_for_timeout(50)
+        page.wait_for_timeout(100)  # the handler is told after the test
+        assert held
         for route in held:
             answer_live(route)
         expect(page.locator("donation-card .card")).to_have_count(len(COLUMNS))

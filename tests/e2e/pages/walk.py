@@ -262,7 +262,7 @@ class Walk:
         self.problems: dict[str, Future[list[str]]] = {page.name: Future() for page in pages}
         self._publisher, self._screenshots = publisher, screenshots
         self._waiting = list(self.problems)[::-1]
-        self._threads = [Thread(target=self._visit) for _ in range(2)]
+        self._threads = [Thread(target=self._run) for _ in range(2)]
 
     def __enter__(self) -> Walk:
         for thread in self._threads:
@@ -273,6 +273,13 @@ class Walk:
         self._waiting.clear()
         for thread in self._threads:
             thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._visit()
+        except Exception as error:  # no page waits for a browser that does not start
+            while self._waiting:
+                self.problems[self._waiting.pop()].set_exception(error)
 
     def _visit(self) -> None:
         site, recorder = self._publisher.site, self._publisher.recorder
