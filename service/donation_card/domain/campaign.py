@@ -6,6 +6,7 @@ from datetime import date, datetime
 from enum import Enum
 
 from donation_card.domain.bank_transfer import BankTransfer, ImportedTransfers
+from donation_card.domain.card_fee import EUROPEAN_CARD_FEE, CardFee
 from donation_card.domain.money import Money
 from donation_card.domain.publication import PublicationPolicy
 from donation_card.domain.totals import totals_name
@@ -76,6 +77,8 @@ class DonationTerms:
     allow_minor_units: bool
     accept_above_goal: bool
     """Accept donations after the goal is reached."""
+    offered_fee: CardFee | None = None
+    """The fee that donors are offered to add to a gift by card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,8 @@ class Campaign:
     on_shortfall: SurplusPolicy
     warned_bank_countries: tuple[str, ...] = ()
     """ISO 3166 codes of countries whose banks endanger donors. The donation page warns about them."""
+    redirect_methods: tuple[str, ...] = ()
+    """The types in `redirect_methods.REDIRECT_METHODS` that donors can choose on Stripe's page."""
     publisher_hosts: tuple[str, ...] = ()
     """Hosts that may embed the giving page and are counted by name. Empty: any https site, counted as `other`."""
     stripe_locales: Mapping[str, str] | None = None
@@ -153,6 +158,11 @@ class Campaign:
     @property
     def currency(self) -> str:
         return self.goal.currency
+
+    @property
+    def card_fee(self) -> CardFee | None:
+        """Return the fee that the giving page shows, or None if nobody knows it in this currency."""
+        return self.giving.offered_fee or (EUROPEAN_CARD_FEE if self.currency == "EUR" else None)
 
     @property
     def totals_name(self) -> str:
@@ -201,6 +211,12 @@ class Campaign:
             raise Invalid("amount_above_maximum", maximum=giving.maximum.amount, contact=contact, **given)
         if not amount.is_chargeable:
             raise Invalid("amount_not_chargeable", **given)
+
+    def fee_to_add(self, gift: Money) -> Money:
+        """Return what covers the fee of a gift. Raise Invalid if this campaign does not offer it."""
+        if self.giving.offered_fee is None:
+            raise Invalid(field="cover_fee", reason="this campaign does not offer it")
+        return self.giving.offered_fee.to_add(gift)
 
     def has_ended(self, now: datetime) -> bool:
         return self.ends_at is not None and now >= self.ends_at

@@ -30,6 +30,7 @@ class CheckoutRequest(BaseModel):
     ui_mode: Literal["embedded", "hosted"] = "embedded"
     replaces_session: str = Field(default="", max_length=600)
     lang: str = Field(default="", max_length=100)
+    cover_fee: bool = False
     proof: str = Field(default="", max_length=2_000)
 
     def parsed_amount(self, campaign: Campaign, t: Translations) -> Money:
@@ -50,6 +51,7 @@ class CheckoutForm(BaseModel):
     custom_amount: str = ""
     way: str = ""
     replaces_session: str = ""
+    cover_fee: bool = False
     lang: str = ""
     return_url: str = ""
 
@@ -71,7 +73,7 @@ async def read_checkout_request(request: Request) -> CheckoutRequest | CheckoutF
         return parse_json(await read_body(request.scope, request.receive, MAX_FORM_BYTES))
     if media_type == "application/x-www-form-urlencoded":
         fields = parse_form(await read_body(request.scope, request.receive, MAX_FORM_BYTES))
-        return CheckoutForm.model_validate(fields)
+        return CheckoutForm.model_validate({**fields, "cover_fee": fields.get("cover_fee") == "on"})
     raise HTTPException(415)
 
 

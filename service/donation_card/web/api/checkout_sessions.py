@@ -63,6 +63,7 @@ class CheckoutEndpoints:
                 self._payment_page(campaign, t, token, UiMode(form.ui_mode), return_url),
                 Client(client_address(request), form.has_javascript, form.proof, form_hash(form.form_token)),
                 self.tokens.read_handle(form.replaces_session) if form.replaces_session else None,
+                form.cover_fee,
             )
             session = await self.checkout.start(command)
         except Invalid as error:
@@ -72,7 +73,8 @@ class CheckoutEndpoints:
         if not form.has_javascript:
             return self._to_payment(campaign, t, session.url or "")
         session_token = self.tokens.issue_handle(SessionHandle(session.id, campaign.id, token.attempt_id))
-        return JSONResponse(_session_json(session, command.amount, session_token, form.ui_mode), 201, NO_STORE)
+        total = command.order(campaign).total
+        return JSONResponse(_session_json(session, total, session_token, form.ui_mode), 201, NO_STORE)
 
     def _beside_stripe(
         self, form: CheckoutRequest | CheckoutForm, campaign: Campaign, t: Translations, return_url: str
@@ -100,6 +102,7 @@ class CheckoutEndpoints:
         page = PaymentPage(
             ui_mode=ui_mode,
             description=t.translate("give.product"),
+            fee_description=t.translate("give.fee_product"),
             locale=(campaign.stripe_locales or {}).get(t.language, t.language),
             submit_message=_submit_message(campaign, t),
         )

@@ -257,6 +257,7 @@ class PageRenderer:
         return HTMLResponse(body, problem["status"], {**headers, **content_security_policy()})
 
     def _script_data(self, campaign: Campaign, progress: Progress | None, t: Translations) -> GivingPage:
+        fee = campaign.card_fee
         return {
             "stripe": {
                 "publishable_key": self.settings.stripe_publishable_key,
@@ -268,8 +269,8 @@ class PageRenderer:
             "allow_minor_units": campaign.giving.allow_minor_units,
             "emit_complete_event": campaign.emit_complete_event,
             "fundable_needs": giving.fundable_needs(campaign, progress, t),
-            "card_fee_percent": giving.CARD_FEE_PERCENT,
-            "card_fee_fixed": giving.CARD_FEE_FIXED,
+            "card_fee_basis_points": fee.basis_points if fee else 0,
+            "card_fee_fixed": fee.fixed.amount if fee else 0,
             "challenge_solver_url": self.assets.urls["solve.js"],
             "texts": giving.script_texts(campaign, progress, t),
         }

@@ -215,10 +215,13 @@ const showEffect = (amount) => {
   effect.replaceChildren(...shown);
 };
 
+/** Return the fee of a card payment. The service has the same rule. @param {number} payment in minor units */
+const feeOf = (payment) => Math.round((payment * page.card_fee_basis_points) / 10_000) + page.card_fee_fixed;
+
 /** Show Stripe’s fee for an amount, or the rule. @param {number} amount in minor units */
 const showFee = (amount) => {
-  const { texts, card_fee_percent: percent, card_fee_fixed: fixed } = page;
-  const fee = Math.round((amount * percent) / 100) + fixed;
+  const { texts } = page;
+  const fee = feeOf(amount);
   getElement('detail-fee', HTMLElement).textContent =
     (amount && texts.fee_of_gift.replace('{fee}', formatAmount(fee)).replace('{amount}', formatAmount(amount))) || texts.fees;
 };
