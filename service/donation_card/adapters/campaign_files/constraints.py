@@ -52,6 +52,9 @@ def every_language_is_complete(file: CampaignFile) -> Iterator[Violation]:
     for at, need in enumerate(file.needs):
         tables += [(f"needs[{at}].title", need.title), *([(f"needs[{at}].detail", need.detail)] if need.detail else [])]
     tables += [(f"offline[{at}].source", donation.source) for at, donation in enumerate(file.offline)]
+    for at, way in enumerate(file.other_ways):
+        texts = {"title": way.title, "text": way.text, "traces": way.traces}
+        tables += [(f"other_ways[{at}].{name}", table) for name, table in texts.items()]
     tables += [(f"updates[{at}].text", update.text) for at, update in enumerate(file.updates)]
     languages = dict.fromkeys([file.default_language, *(language for _, table in tables for language in table)])
     because = f"a text in each language of this campaign: {', '.join(languages)}"
@@ -147,7 +150,7 @@ Constraint = Callable[[CampaignFile], Iterator[Violation]]
 CONSTRAINTS: tuple[tuple[Constraint, set[str]], ...] = (
     (needs_add_up, {"goal", "needs"}),
     (need_ids_are_unique, {"needs"}),
-    (every_language_is_complete, {"needs", "text", "default_language", "offline", "updates"}),
+    (every_language_is_complete, {"needs", "text", "default_language", "offline", "other_ways", "updates"}),
     (offline_donations_are_positive, {"offline"}),
     (transfers_are_in_euro, {"bank_transfer", "currency"}),
     (epc_text_fits, {"bank_transfer"}),

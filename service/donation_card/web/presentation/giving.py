@@ -39,11 +39,15 @@ def bank_warning(countries: tuple[str, ...], t: Translations) -> dict[str, str] 
     return {
         "title": t.translate("bank_warning.title", countries=t.country_list(countries)),
         "text": t.translate("bank_warning.text"),
+        "any_way": t.translate("bank_warning.any_way"),
     }
 
 
-def donation_details(campaign: Campaign, t: Translations, *, as_of: str) -> list[Detail]:
-    """Return what a donor must know about the money before paying. `as_of` says why the public total waits."""
+def donation_details(campaign: Campaign, t: Translations, *, as_of: str, ways: int = 1) -> list[Detail]:
+    """Return what a donor must know about the money before paying.
+
+    `as_of` says why the public total waits. Each of several `ways` says itself who sees the payment.
+    """
     recipient = campaign.recipient
     contact = recipient.contact
     policies = {
@@ -54,7 +58,7 @@ def donation_details(campaign: Campaign, t: Translations, *, as_of: str) -> list
         "fee": _fee_rule(campaign, t),
         "total": f"{as_of} {t.translate('page.before_fees')}",
         **{name: t.translate(key, recipient=recipient.short_name) for name, key in policies.items()},
-        "donor": t.translate("give.donor_data"),
+        "donor": t.translate("give.donor_data" if ways == 1 else "give.donor_data_by_way"),
     }
     url = contact if contact.startswith("https://") else f"mailto:{contact}"
     return [
