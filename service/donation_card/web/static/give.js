@@ -121,6 +121,7 @@ installTrustedTypesPolicy(page.stripe.script_origins);
 let payment;
 /** The token of the newest checkout session of this page; the next session replaces it. */
 const lastSession = getField(form, 'replaces_session');
+lastSession.value = ''; // a browser can restore it when the page is loaded again
 let pending = false;
 
 /** True if this page may take the focus. In a frame, the reader can have gone back to the article. */
