@@ -101,6 +101,7 @@ interface CheckoutRequest {
   ui_mode?: 'embedded' | 'hosted';
   replaces_session?: string;
   lang?: string;
+  cover_fee?: boolean;
   proof?: string;
 }
 
@@ -218,7 +219,7 @@ interface GivingPage {
   allow_minor_units: boolean;
   emit_complete_event: boolean;
   fundable_needs: FundableNeed[];
-  card_fee_percent: number;
+  card_fee_basis_points: number;
   card_fee_fixed: number;
   challenge_solver_url: string;
   texts: GivingPageTexts;
@@ -252,6 +253,7 @@ interface GivingPageTexts {
   all_funded: string;
   fees: string;
   fee_of_gift: string;
+  cover_fee: string;
   continue: string;
   continue_with: string;
   paying: string;

@@ -1,4 +1,7 @@
-"""Create and change what is set up once: webhook endpoints, prices, payment links, payment method domains."""
+"""Create and change what is set up once.
+
+Webhook endpoints, prices, payment links, payment method domains, and which payment methods are on.
+"""
 
 import ipaddress
 import re
@@ -7,6 +10,7 @@ from urllib.parse import urlsplit
 from stripe.params import (
     PaymentLinkCreateParams,
     PaymentLinkUpdateParams,
+    PaymentMethodConfigurationUpdateParams,
     PaymentMethodDomainCreateParams,
     PaymentMethodDomainUpdateParams,
     PriceCreateParams,
@@ -22,6 +26,7 @@ from stripe_sandbox.clock import Clock
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.objects import DOMAIN, ENDPOINT, LINK, PRICE, Json, new_domain, new_endpoint, new_link, new_price
 from stripe_sandbox.param_validation import validate
+from stripe_sandbox.payment_method_configurations import PaymentMethodConfigurations
 from stripe_sandbox.sandbox_settings import SandboxSettings
 from stripe_sandbox.session_rules import check_minimum, is_web_url
 from stripe_sandbox.store import Store, Stored
@@ -36,8 +41,10 @@ PRICE_PARAMS = {"currency", "custom_unit_amount", "metadata", "nickname", "produ
 
 
 class AccountResources:
-    def __init__(self, store: Store, clock: Clock, settings: SandboxSettings) -> None:
-        self._store, self._clock, self._settings = store, clock, settings
+    def __init__(
+        self, store: Store, clock: Clock, settings: SandboxSettings, methods: PaymentMethodConfigurations
+    ) -> None:
+        self._store, self._clock, self._settings, self._methods = store, clock, settings, methods
         self.routes: dict[tuple[str, str], Endpoint] = {
             ("POST", "/v1/webhook_endpoints"): self.create_endpoint,
             ("POST", "/v1/webhook_endpoints/{id}"): self.update_endpoint,
@@ -48,6 +55,7 @@ class AccountResources:
             ("POST", "/v1/payment_links/{id}"): self.update_link,
             ("POST", "/v1/payment_method_domains"): self.create_domain,
             ("POST", "/v1/payment_method_domains/{id}"): self.update_domain,
+            ("POST", "/v1/payment_method_configurations/{id}"): self.update_configuration,
         }
 
     def create_endpoint(self, request: ApiRequest) -> Json:
@@ -134,6 +142,9 @@ class AccountResources:
     def update_domain(self, request: ApiRequest) -> Json:
         params = validate(request.params, PaymentMethodDomainUpdateParams)
         return self._update(self._store.require(DOMAIN, request.id, DOMAIN), params)
+
+    def update_configuration(self, request: ApiRequest) -> Json:
+        return self._methods.update(request.id, validate(request.params, PaymentMethodConfigurationUpdateParams))
 
     def _check_endpoint(self, params: Json) -> None:
         if "url" in params and not is_web_url(params["url"]):

@@ -13,6 +13,8 @@ from stripe.params import (
     PaymentIntentRetrieveParams,
     PaymentLinkListParams,
     PaymentLinkRetrieveParams,
+    PaymentMethodConfigurationListParams,
+    PaymentMethodConfigurationRetrieveParams,
     PaymentMethodDomainListParams,
     PaymentMethodDomainRetrieveParams,
     RefundCreateParams,
@@ -28,6 +30,7 @@ from stripe_sandbox.clock import Clock
 from stripe_sandbox.form_encoding import ParamTree
 from stripe_sandbox.ids import new_id
 from stripe_sandbox.objects import (
+    CONFIGURATION,
     DISPUTE,
     DOMAIN,
     ENDPOINT,
@@ -66,6 +69,10 @@ RESOURCES = (
     (ENDPOINT, "/v1/webhook_endpoints", WebhookEndpointListParams, WebhookEndpointRetrieveParams, ENDPOINT),
     (LINK, "/v1/payment_links", PaymentLinkListParams, PaymentLinkRetrieveParams, LINK),
     (DOMAIN, "/v1/payment_method_domains", PaymentMethodDomainListParams, PaymentMethodDomainRetrieveParams, DOMAIN),
+    (
+        *(CONFIGURATION, "/v1/payment_method_configurations"),
+        *(PaymentMethodConfigurationListParams, PaymentMethodConfigurationRetrieveParams, "configuration"),
+    ),
 )
 """Kind, path, parameters of a list and of one object, and the name of the id in an error."""
 

@@ -25,6 +25,7 @@ from stripe_sandbox.idempotency import Idempotency
 from stripe_sandbox.object_edits import ObjectEdits
 from stripe_sandbox.objects import Json
 from stripe_sandbox.payment_link_page import PaymentLinkPage
+from stripe_sandbox.payment_method_configurations import PaymentMethodConfigurations
 from stripe_sandbox.request_pipeline import RequestPipeline
 from stripe_sandbox.reversals import Reversals
 from stripe_sandbox.rights import Rights
@@ -48,8 +49,9 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
     endpoints = WebhookEndpoints(store, settings)
     events = Events(store, clock, faults, endpoints, queue)
     sender = WebhookSender(store, clock, queue, events, faults, endpoints, settings)
+    payment_methods = PaymentMethodConfigurations(store)
     sessions = SessionLifecycle(
-        store, clock, events, settings.checkout_url or settings.public_url, settings.settle_after
+        store, clock, events, payment_methods, settings.checkout_url or settings.public_url, settings.settle_after
     )
     reversals = Reversals(store, clock, events)
     rights, edits = Rights(store), ObjectEdits(store, events)
@@ -86,7 +88,8 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
                 await task
         store.close()
 
-    api = Api(store, clock, sessions, reversals).routes | AccountResources(store, clock, settings).routes
+    resources = AccountResources(store, clock, settings, payment_methods)
+    api = Api(store, clock, sessions, reversals).routes | resources.routes
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     return Starlette(
         routes=[
@@ -94,6 +97,7 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
             Route("/v1/{rest:path}", handle_unknown, methods=methods),
             Route("/link/{link}", link_page.respond, methods=["GET", "POST"]),
             Route("/pay/{session}", pages.hosted, methods=["GET", "POST"]),
+            Route("/bank/{session}", pages.bank, methods=["GET", "POST"]),
             Route("/embed/{secret}", pages.embedded, methods=["GET", "POST"]),
             *[Route(path, _serve_asset("stripe.js")) for path in ("/stripe.js", f"/{RELEASE_TRAIN}/stripe.js")],
             *[Route(f"/assets/{name}", _serve_asset(name)) for name in ("checkout.css", "control.css", "embed.js")],

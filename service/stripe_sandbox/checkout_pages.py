@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 from babel.numbers import format_currency
 from jinja2 import Environment, FileSystemLoader
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from stripe_sandbox import currencies
+from stripe_sandbox.api_errors import ApiError
 from stripe_sandbox.bounded_body import read_form
 from stripe_sandbox.page_texts import language_of, texts_for
-from stripe_sandbox.payment_methods import find_method
+from stripe_sandbox.payment_methods import REDIRECTS, find_method, redirect_method
 from stripe_sandbox.session_lifecycle import SessionLifecycle
 from stripe_sandbox.session_rules import is_email
 from stripe_sandbox.store import Stored
@@ -25,6 +26,9 @@ BASE_CSP = "default-src 'none'; base-uri 'none'; style-src 'self'; "
 
 ENDED = "You did it. You have either completed the payment process, or a timeout occurred."
 """Stripe's hosted page says this when a session has expired. It does not say which of the two happened."""
+
+CHALLENGE, REDIRECT = "use_stripe_sdk", "redirect_to_url"
+"""Types of `next_action`: 3-D Secure on this page, or the page of a bank."""
 
 templates = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
 
@@ -45,6 +49,18 @@ class CheckoutPages:
             request, lambda: self._sessions.find_for_page(request.path_params["session"], "hosted_page")
         )
 
+    async def bank(self, request: Request) -> Response:
+        """Show the page of the bank or wallet that a donor chose. The donor authorises or refuses the payment there."""
+        form = await read_form(request)
+        session = self._sessions.find_for_page(request.path_params["session"], "hosted_page")
+        if session and "answer" in form and self._sessions.awaits(session) == REDIRECT:
+            self._sessions.answer(session, approved=form["answer"] == "approve")
+        if session and self._sessions.awaits(session) != REDIRECT:
+            next_url = _next_url(session) or f"/pay/{session.id}"
+            return RedirectResponse(next_url, 303, {"Cache-Control": "no-store"})
+        page = self._render(request, session, FormState(), at_bank=True)
+        return HTMLResponse(page, 200 if session else 404, _headers(session, embedded=False))
+
     async def embedded(self, request: Request) -> Response:
         secret = request.path_params["secret"]
         id, _, _ = secret.partition("_secret_")
@@ -63,24 +79,34 @@ class CheckoutPages:
         session = find()
         state, status = FormState(), 200 if session else 404
         if session and request.method == "POST":
-            refused = self._submit(session, form)
+            try:
+                refused = self._submit(session, form)
+            except ApiError as error:
+                return JSONResponse(error.body(), error.status)
             if refused is None:
                 # In a frame, stripe.js redirects the whole page.
-                next_url = request.url.path if embedded else _next_url(session) or request.url.path
+                at_bank = self._sessions.awaits(session) == REDIRECT
+                own_url = f"/bank/{session.id}" if at_bank else request.url.path
+                next_url = own_url if embedded else _next_url(session) or own_url
                 return RedirectResponse(next_url, 303, {"Cache-Control": "no-store"})
             state, status = refused, 422
         page = self._render(request, session, state, embedded=embedded)
         return HTMLResponse(page, status, _headers(session, embedded=embedded))
 
     def _submit(self, session: Stored, form: dict[str, str]) -> FormState | None:
-        """Apply the form; return its error, if any. Submitting a finished session again is no error."""
+        """Apply the form; return its error, if any. Submitting a finished session again is no error.
+
+        Raise ApiError (400) for a payment method that the session does not allow.
+        """
         if session.body["status"] != "open":
             return None
         if "answer" in form:
-            if self._sessions.awaits_approval(session):
-                self._sessions.complete_challenge(session, approved=form["answer"] == "approve")
+            if self._sessions.awaits(session) == CHALLENGE:
+                self._sessions.answer(session, approved=form["answer"] == "approve")
             return None
         email, method = form.get("email", "").strip(), find_method(form.get("number", ""))
+        if "method" in form:
+            method = redirect_method(_require_allowed(form["method"], session))
         if not is_email(email):
             return FormState(email, "email_refused")
         if not method or method.type not in session.body["payment_method_types"]:
@@ -88,7 +114,15 @@ class CheckoutPages:
         self._sessions.pay(session, method, email)
         return None
 
-    def _render(self, request: Request, session: Stored | None, form: FormState, *, embedded: bool) -> str:
+    def _render(
+        self,
+        request: Request,
+        session: Stored | None,
+        form: FormState,
+        *,
+        embedded: bool = False,
+        at_bank: bool = False,
+    ) -> str:
         body: dict[str, Any] = session.body if session else {}
         language = language_of(body.get("locale"), request.headers.get("accept-language", ""))
         texts = texts_for(language)
@@ -98,13 +132,24 @@ class CheckoutPages:
         button = texts["donate" if body["submit_type"] == "donate" else "pay"].format(amount=amount)
         common = {"texts": texts, "language": language, "session": body, "amount": amount, "embedded": embedded}
         common["title"] = session.internal["line_items"][0]["description"]
-        if body["status"] == "open" and self._sessions.awaits_approval(session):
+        common["lines"] = [
+            (item["description"], format_amount(item["amount_total"], body["currency"], language))
+            for item in session.internal["line_items"]
+        ]
+        if at_bank:
+            name = REDIRECTS[self._sessions.last_method(session, "requires_action")].name
+            return templates.get_template("bank.html").render(common, name=name)
+        if self._sessions.awaits(session) == CHALLENGE:
             return templates.get_template("challenge.html").render(common)
         if body["status"] == "open":
-            error = form.error or ("was_declined" if self._sessions.was_declined(session) else "")
+            failed = self._sessions.last_method(session, "requires_payment_method")
+            error = form.error or (failed and ("was_refused" if failed in REDIRECTS else "was_declined"))
             earlier = session.internal.get("customer_details", {}).get("email")
             email = form.email or earlier or body["customer_email"] or ""
-            return templates.get_template("form.html").render(common, button=button, error=error, email=email)
+            redirects = [(type, REDIRECTS[type].name) for type in body["payment_method_types"] if type in REDIRECTS]
+            return templates.get_template("form.html").render(
+                common, button=button, error=error, email=email, redirects=redirects
+            )
         state = (
             "expired" if body["status"] == "expired" else "paid" if body["payment_status"] == "paid" else "processing"
         )
@@ -114,6 +159,18 @@ class CheckoutPages:
 
 def format_amount(amount: int, currency: str, language: str) -> str:
     return format_currency(currencies.to_major_units(amount, currency), currency.upper(), locale=language)
+
+
+def _require_allowed(method: str, session: Stored) -> str:
+    """Return the method. Raise ApiError (400) if the session does not allow it, or if it does not redirect."""
+    allowed = session.body["payment_method_types"]
+    if method in allowed and method in REDIRECTS:
+        return method
+    raise ApiError(
+        f"The payment method type `{method[:40]}` is not allowed here. This Checkout Session allows: "
+        f"{', '.join(allowed)}.",
+        param="payment_method_data[type]",
+    )
 
 
 def _next_url(session: Stored) -> str:

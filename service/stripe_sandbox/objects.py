@@ -5,6 +5,7 @@ from typing import Any
 import stripe
 
 from stripe_sandbox.ids import new_id
+from stripe_sandbox.payment_methods import REDIRECTS
 
 SESSION = "checkout.session"
 PAYMENT = "payment_intent"
@@ -15,6 +16,7 @@ ENDPOINT = "webhook_endpoint"
 PRICE = "price"
 LINK = "payment_link"
 DOMAIN = "payment_method_domain"
+CONFIGURATION = "payment_method_configuration"
 
 Json = dict[str, Any]
 
@@ -31,8 +33,13 @@ NULL_FIELDS = """after_expiration allow_promotion_codes collected_information co
     shipping_address_collection shipping_cost subscription""".split()  # noqa: SIM905
 
 
-def new_session(params: Json, amount: int, currency: str, now: int, public_url: str) -> tuple[Json, str]:
-    """Return a session and its client secret, which stays valid when the object no longer shows it."""
+def new_session(
+    params: Json, methods: list[str], amount: int, currency: str, now: int, public_url: str
+) -> tuple[Json, str]:
+    """Return a session and its client secret, which stays valid when the object no longer shows it.
+
+    `methods`: the types of payment methods that the session offers.
+    """
     ui_mode = params.get("ui_mode", "hosted_page")
     id = new_id("cs_test_", 58)
     secret = f"{id}_secret_{new_id('', 50)}"
@@ -59,7 +66,7 @@ def new_session(params: Json, amount: int, currency: str, now: int, public_url: 
         "mode": params["mode"],
         "payment_intent": None,
         "payment_method_collection": "if_required",
-        "payment_method_types": _payment_method_types(params, currency),
+        "payment_method_types": methods,
         "payment_status": "unpaid",
         "phone_number_collection": params.get("phone_number_collection", {"enabled": False}),
         "shipping_options": [],
@@ -69,13 +76,6 @@ def new_session(params: Json, amount: int, currency: str, now: int, public_url: 
         "url": f"{public_url}/pay/{id}" if ui_mode == "hosted_page" else None,
     }
     return session, secret
-
-
-def _payment_method_types(params: Json, currency: str) -> list[str]:
-    """Return the payment methods of the account that the session allows."""
-    on = ["card", "sepa_debit"] if currency == "eur" else ["card"]
-    allowed, excluded = params.get("allowed_payment_method_types", on), params.get("excluded_payment_method_types", [])
-    return [type for type in on if type in allowed and type not in excluded]
 
 
 def new_payment(data: Json, amount: int, currency: str, now: int) -> Json:
@@ -113,9 +113,12 @@ def new_billing_details(email: str) -> Json:
 
 
 def new_payment_method(id: str, method: Json, billing_details: Json, now: int) -> Json:
-    card_fields = "checks display_brand generated_from networks regulated_status three_d_secure_usage wallet".split()  # noqa: SIM905
-    account_fields = ["bank_code", "branch_code", "fingerprint", "generated_from"]
-    return _method_details(method, card_fields, account_fields) | {
+    fields = {
+        "card": "checks display_brand generated_from networks regulated_status three_d_secure_usage wallet",
+        "sepa_debit": "bank_code branch_code fingerprint generated_from",
+    }
+    fields |= {type: each.method_fields for type, each in REDIRECTS.items()}
+    return _method_details(method, fields) | {
         "id": id,
         "object": "payment_method",
         "billing_details": billing_details,
@@ -127,11 +130,10 @@ def new_payment_method(id: str, method: Json, billing_details: Json, now: int) -
     }
 
 
-def _method_details(method: Json, card_fields: list[str], account_fields: list[str]) -> Json:
-    """Complete the details of a payment method with the fields that are null here."""
+def _method_details(method: Json, fields: dict[str, str]) -> Json:
+    """Complete the details of a payment method with the fields of its type that are null here."""
     type = method["type"]
-    nothing = dict.fromkeys(card_fields if type == "card" else account_fields)
-    return {"type": type, type: nothing | method[type]}
+    return {"type": type, type: dict.fromkeys(fields[type].split()) | method[type]}
 
 
 def charge_facts(metadata: Json, now: int) -> Json:
@@ -145,9 +147,12 @@ def new_charge(payment: Json, internal: Json, refunded: int, *, disputed: bool) 
         failure_balance_transaction failure_code failure_message fraud_details on_behalf_of outcome receipt_email
         receipt_number receipt_url review shipping source_transfer statement_descriptor
         statement_descriptor_suffix transfer_data transfer_group""".split()  # noqa: SIM905
-    card_fields = """amount_authorized authorization_code checks installments mandate network network_transaction_id
-        regulated_status three_d_secure wallet""".split()  # noqa: SIM905
-    account_fields = ["bank_code", "branch_code", "fingerprint", "mandate"]
+    fields = {
+        "card": """amount_authorized authorization_code checks installments mandate network network_transaction_id
+            regulated_status three_d_secure wallet""",
+        "sepa_debit": "bank_code branch_code fingerprint mandate",
+    }
+    fields |= {type: each.charge_fields for type, each in REDIRECTS.items()}
     return dict.fromkeys(null_fields) | {
         "id": payment["latest_charge"],
         "object": "charge",
@@ -166,7 +171,7 @@ def new_charge(payment: Json, internal: Json, refunded: int, *, disputed: bool) 
         "paid": True,
         "payment_intent": payment["id"],
         "payment_method": payment["payment_method"],
-        "payment_method_details": _method_details(internal["method"], card_fields, account_fields),
+        "payment_method_details": _method_details(internal["method"], fields),
         "refunded": refunded == payment["amount_received"],
         "status": "succeeded",
     }

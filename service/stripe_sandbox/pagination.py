@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stripe_sandbox.api_errors import ApiError, invalid_integer
-from stripe_sandbox.objects import DISPUTE, DOMAIN, ENDPOINT, EVENT, LINK, PAYMENT, REFUND, SESSION
+from stripe_sandbox.objects import CONFIGURATION, DISPUTE, DOMAIN, ENDPOINT, EVENT, LINK, PAYMENT, REFUND, SESSION
 from stripe_sandbox.store import Store, Stored
 
 COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -19,6 +19,7 @@ FILTERS = {
     DISPUTE: ("charge", "payment_intent"),
     ENDPOINT: (),
     LINK: ("active",),
+    CONFIGURATION: ("active",),
     DOMAIN: ("domain_name", "enabled"),
 }
 

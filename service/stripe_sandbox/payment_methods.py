@@ -1,4 +1,4 @@
-"""Recognise Stripe's test numbers: https://docs.stripe.com/testing.
+"""Recognise Stripe's test numbers: https://docs.stripe.com/testing. List the methods that redirect.
 
 Only the outcome and a summary leave this module. A typed number is never stored, logged or shown again.
 """
@@ -6,12 +6,12 @@ Only the outcome and a summary leave this module. A typed number is never stored
 import re
 from typing import Any, Literal, NamedTuple
 
-Outcome = Literal["succeeds", "declined", "requires_action", "settles", "bounces"]
+Outcome = Literal["succeeds", "declined", "requires_action", "settles", "bounces", "redirects"]
 
 
 class PaymentMethod(NamedTuple):
     outcome: Outcome
-    type: Literal["card", "sepa_debit"]
+    type: str
     summary: dict[str, Any]
 
 
@@ -33,6 +33,41 @@ NUMBERS = {
     "AT861904300235473202": _debit("bounces", "3202", "AT"),
     "DE89370400440532013000": _debit("settles", "3000", "DE"),
 }
+
+
+class Redirect(NamedTuple):
+    """A method whose bank or wallet asks the payer on a page of its own, with the fields of its two objects."""
+
+    name: str
+    currencies: tuple[str, ...]
+    charge_fields: str
+    method_fields: str
+
+
+REDIRECTS = {
+    "bancontact": Redirect(
+        *("Bancontact", ("eur",)),
+        "bank_code bank_name bic generated_sepa_debit generated_sepa_debit_mandate iban_last4 preferred_language "
+        "verified_name",
+        "",
+    ),
+    "ideal": Redirect(
+        *("iDEAL", ("eur",)),
+        "bank bic generated_sepa_debit generated_sepa_debit_mandate iban_last4 transaction_id verified_name",
+        "bank bic",
+    ),
+    "p24": Redirect("Przelewy24", ("eur", "pln"), "bank reference verified_name", "bank"),
+    "paypal": Redirect(
+        *("PayPal", ("chf", "czk", "dkk", "eur", "gbp", "nok", "pln", "sek", "usd")),
+        "country payer_email payer_id payer_name seller_protection transaction_id",
+        "country payer_email payer_id",
+    ),
+    "twint": Redirect("TWINT", ("chf",), "", ""),
+}
+
+
+def redirect_method(type: str) -> PaymentMethod:
+    return PaymentMethod("redirects", type, {})
 
 
 def find_method(typed: str) -> PaymentMethod | None:

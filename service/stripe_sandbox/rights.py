@@ -18,6 +18,7 @@ RIGHTS = {
     "prices": "rak_plan",
     "payment_links": "rak_payment_link",
     "payment_method_domains": "rak_payment_method_domain",
+    "payment_method_configurations": "rak_payment_method_configuration",
 }
 """The first part of a path of the API → the right without `_read` or `_write`."""
 

@@ -31,7 +31,7 @@ def seed_payments(store: Store, request: SeedPayments, now: int, public_url: str
             created = now - request.payments + number
             payment = new_payment({"metadata": metadata}, request.amount, request.currency, created)
             payment |= {"status": "succeeded", "amount_received": request.amount, "latest_charge": new_id("ch_")}
-            session, secret = new_session(params, request.amount, request.currency, created, public_url)
+            session, secret = new_session(params, ["card"], request.amount, request.currency, created, public_url)
             session |= {"status": "complete", "payment_status": "paid", "payment_intent": payment["id"], "url": None}
             facts = charge_facts(metadata, created)
             store.add(payment, facts | {"method": CARD, "billing_details": BILLING})

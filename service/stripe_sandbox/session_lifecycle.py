@@ -18,7 +18,8 @@ from stripe_sandbox.objects import (
     new_payment_method,
     new_session,
 )
-from stripe_sandbox.payment_methods import PaymentMethod
+from stripe_sandbox.payment_method_configurations import PaymentMethodConfigurations
+from stripe_sandbox.payment_methods import REDIRECTS, PaymentMethod
 from stripe_sandbox.session_rules import check_session
 from stripe_sandbox.store import Store, Stored
 
@@ -27,12 +28,21 @@ NOT_AUTHENTICATED = {
     "code": "payment_intent_authentication_failure",
     "message": "The provided payment method has failed authentication.",
 }
+NOT_AUTHORISED = NOT_AUTHENTICATED | {"type": "invalid_request_error"}
 DEBIT_FAILED = {"code": "payment_intent_payment_attempt_failed", "message": "The bank account could not be debited."}
 
 
 class SessionLifecycle:
-    def __init__(self, store: Store, clock: Clock, events: Events, public_url: str, settle_after: float) -> None:
-        self._store, self._clock, self._events = store, clock, events
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        events: Events,
+        methods: PaymentMethodConfigurations,
+        public_url: str,
+        settle_after: float,
+    ) -> None:
+        self._store, self._clock, self._events, self._methods = store, clock, events, methods
         self._public_url, self._settle_after = public_url, settle_after
 
     def create(self, params: Json) -> Stored:
@@ -55,7 +65,8 @@ class SessionLifecycle:
     def _open(self, params: Json, link: str | None = None) -> Stored:
         now = int(self._clock.now())
         items, amount, currency = price_line_items(params["line_items"], now)
-        session, secret = new_session(params, amount, currency, now, self._public_url)
+        methods = self._methods.offered(params, currency)
+        session, secret = new_session(params, methods, amount, currency, now, self._public_url)
         session["payment_link"] = link
         internal = {"client_secret": secret, "line_items": items, "payment_data": params.get("payment_intent_data", {})}
         with self._store.transaction():
@@ -87,7 +98,7 @@ class SessionLifecycle:
         return session
 
     def pay(self, session: Stored, method: PaymentMethod, email: str) -> None:
-        """Try to pay an open session. Afterwards it is complete, still open, or `awaits_approval`."""
+        """Try to pay an open session. Afterwards it is complete, still open, or it `awaits` an answer."""
         assert session.body["status"] == "open"
         nothing = dict.fromkeys(["address", "business_name", "individual_name", "name", "phone", "tax_ids"])
         session.internal["customer_details"] = nothing | {"email": email, "tax_exempt": "none"}
@@ -101,6 +112,11 @@ class SessionLifecycle:
             elif method.outcome == "requires_action":
                 action = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}
                 payment.body.update(status="requires_action", next_action=action)
+            elif method.outcome == "redirects":
+                urls = {"url": f"{self._public_url}/bank/{session.id}", "return_url": session.body["url"]}
+                payment.body.update(
+                    status="requires_action", next_action={"type": "redirect_to_url", "redirect_to_url": urls}
+                )
             elif method.outcome == "succeeds":
                 self._succeed(payment)
                 self._complete(session, payment, "paid")
@@ -112,23 +128,28 @@ class SessionLifecycle:
             self._store.save(payment)
             self._store.save(session)
 
-    def awaits_approval(self, session: Stored) -> bool:
-        return self._is_open_with(session, "requires_action")
+    def awaits(self, session: Stored) -> str:
+        """Return the type of the action that an open session awaits: `use_stripe_sdk` is 3-D Secure. Empty: none."""
+        payment = self._find_payment(session, "requires_action")
+        return str(payment.body["next_action"]["type"]) if payment else ""
 
-    def was_declined(self, session: Stored) -> bool:
-        return self._is_open_with(session, "requires_payment_method")
+    def last_method(self, session: Stored, status: str) -> str:
+        """Return the type of the last payment method of an open session, if the payment has this status."""
+        payment = self._find_payment(session, status)
+        return str(payment.internal["method"]["type"]) if payment else ""
 
-    def complete_challenge(self, session: Stored, *, approved: bool) -> None:
-        """Complete 3-D Secure with the decision of the donor's bank."""
-        assert self.awaits_approval(session)
+    def answer(self, session: Stored, *, approved: bool) -> None:
+        """Complete 3-D Secure or a redirect with the decision of the donor's bank."""
+        assert self.awaits(session)
         with self._store.transaction():
             payment = self._payment_for(session)
             payment.body["next_action"] = None
+            redirected = payment.internal["method"]["type"] in REDIRECTS
             if approved:
                 self._succeed(payment)
                 self._complete(session, payment, "paid")
             else:
-                self._fail(payment, NOT_AUTHENTICATED)
+                self._fail(payment, NOT_AUTHORISED if redirected else NOT_AUTHENTICATED)
             self._store.save(payment)
             self._store.save(session)
 
@@ -172,12 +193,14 @@ class SessionLifecycle:
             self._store.add(body)
         return self._store.require(PAYMENT, id, "payment_intent")
 
-    def _is_open_with(self, session: Stored, payment_status: str) -> bool:
+    def _find_payment(self, session: Stored, status: str) -> Stored | None:
+        """Return the payment of an open session if it has this status."""
         payment = self._store.get(PAYMENT, session.internal.get("payment", ""))
-        return session.body["status"] == "open" and payment is not None and payment.body["status"] == payment_status
+        found = session.body["status"] == "open" and payment is not None and payment.body["status"] == status
+        return payment if found else None
 
     def _succeed(self, payment: Stored) -> None:
-        charge = new_id("py_" if payment.body["payment_method_types"] == ["sepa_debit"] else "ch_")
+        charge = new_id("ch_" if payment.body["payment_method_types"] == ["card"] else "py_")
         payment.body.update(
             status="succeeded",
             amount_received=payment.body["amount"],

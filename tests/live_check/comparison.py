@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from donation_card.application.ports.payments import UiMode
+from donation_card.domain.money import Money
 
 from tests.live_check.report import Step
 from tests.live_check.stripe_api import SESSIONS, Side, order
@@ -97,6 +98,7 @@ def compare(check: LiveCheck, request: Request, *, values: bool = True) -> Itera
 def api_steps() -> list[Step]:
     """Return the steps that compare the API. They share sessions, so they run in this order."""
     embedded, hosted = order(UiMode.EMBEDDED), order(UiMode.HOSTED)
+    both = order(UiMode.HOSTED, fee=Money(100, "EUR"), allowed_methods=("card", "ideal"))
     key = f"donation-card-live-check-{uuid.uuid4().hex}"
     old, early = {"payment_method_types": ["card"]}, {"expires_at": int(time.time()) + 60}
     success_url = {"success_url": "https://give.example.org/"}
@@ -105,6 +107,7 @@ def api_steps() -> list[Step]:
         _write("api-repeat", "the same press again returns the same session", _create(embedded, key)),
         _write("api-key-reuse", "another order with the same key", _create(embedded | {"locale": "de"}, key)),
         _write("api-create-hosted", "create a session for the hosted page", _create(hosted)),
+        _write("api-allowed-methods", "create a session for cards and iDEAL, with two line items", _create(both)),
         _read("api-read", "read a session", _of_first("GET"), after=CREATED),
         _read("api-list", "list sessions", _get(SESSIONS, {"limit": 1}), values=False),
         _write("api-expire", "expire a session", _of_first("POST", "/expire"), after=CREATED),

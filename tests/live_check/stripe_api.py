@@ -56,9 +56,13 @@ class Side:
         return expired
 
 
-def order(ui_mode: UiMode) -> Any:
+def order(ui_mode: UiMode, **more: Any) -> Any:
     """Return the parameters that the service sends."""
-    hosted = {"success_url": "https://give.example.org/thanks", "cancel_url": "https://give.example.org/"}
+    hosted = {
+        "fee_description": "For the card fee",
+        "success_url": "https://give.example.org/thanks",
+        "cancel_url": "https://give.example.org/",
+    }
     return create_params(
         CheckoutOrder(
             campaign="live-check",
@@ -67,5 +71,6 @@ def order(ui_mode: UiMode) -> Any:
             amount=Money(2500, "EUR"),
             expires_at=int(time.time()) + 93 * 60,
             page=PaymentPage(ui_mode, "Donation", "en", **(hosted if ui_mode is UiMode.HOSTED else {})),
+            **more,
         )
     )

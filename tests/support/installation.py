@@ -70,7 +70,7 @@ class Installation:
         page = self.client.get(f"/c/{campaign}/give", params={"lang": lang}).text
         return re.search(r'name="form_token"[^>]*value="([^"]+)"', page)[1]
 
-    def order(self, amount: str = "25", *, token: str | None = None, **more: str) -> httpx.Response:
+    def order(self, amount: str = "25", *, token: str | None = None, **more: object) -> httpx.Response:
         body = {"form_token": token or self.token(), "amount": amount, **more}
         return self.client.post("/v1/checkout-sessions", json=body, headers=from_another_network())
 
@@ -94,6 +94,14 @@ class Installation:
         started = self.submit(token=self.token(), amount="custom", custom_amount=amount)
         assert started.status_code == 303, started.text
         return self.pay(started.headers["location"], number)
+
+    def give_at_bank(self, method: str, answer: str, campaign: str = "roof") -> httpx.Response:
+        """Give by a method that redirects. Return the response to the answer that the donor gives at the bank."""
+        page = self.submit(token=self.token(campaign), amount="25").headers["location"]
+        with httpx.Client(timeout=10) as browser:
+            chosen = browser.post(page, data={"method": method, "email": "ada@example.org"})
+            assert chosen.status_code == 303, chosen.text
+            return browser.post(httpx.URL(page).join(chosen.headers["location"]), data={"answer": answer})
 
     def progress(self, campaign: str = "vitaly") -> dict:
         return self.client.get(f"/v1/campaigns/{campaign}/progress").raise_for_status().json()

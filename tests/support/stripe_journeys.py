@@ -45,7 +45,9 @@ def recorded() -> Traffic:
 def _campaigns(folder: Path) -> Path:
     folder.mkdir()
     roof = Path("tests/support/roof.toml").read_text("utf-8").replace("_countries = []", '_countries = ["BY"]')
-    (folder / "roof.toml").write_text(f'sites = ["news.example.org"]\n{roof}', "utf-8")
+    roof = roof.replace("[giving]", '[giving]\nfee = { percent = "1.5", fixed = "0.25" }')
+    head = 'sites = ["news.example.org"]\nredirect_methods = ["ideal", "paypal"]\n'
+    (folder / "roof.toml").write_text(head + roof, "utf-8")
     (folder / "vitaly.toml").write_text(Path("campaigns/vitaly.toml").read_text("utf-8"), "utf-8")
     return folder
 
@@ -100,6 +102,9 @@ def give(installation: Installation) -> None:
         page = f"{installation.sandbox}/embed/{secret}"
         installation.pay(page, ASKS_3DS)
         httpx.post(page, data={"answer": answer})
+    for method, answer in (("ideal", "approve"), ("ideal", "decline"), ("paypal", "approve")):
+        installation.give_at_bank(method, answer)
+    installation.order("25", token=installation.token("roof"), cover_fee=True)
     for outcome in ("succeeded", "failed"):
         installation.give("40", SETTLES_LATER)
         installation.operate("settle", outcome=outcome)

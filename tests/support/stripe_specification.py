@@ -21,6 +21,9 @@ PINNED_ONLY: Final = {
     r"POST /v1/webhook_endpoints api_version: '2026-10-28.endive' is not one of": (
         "the product asks for events in the version that it parses, and the description is older than that version"
     ),
+    r".*: Additional properties are not allowed \('allowed_payment_method_types' was unexpected\)": (
+        "it replaced payment_method_types in 2026-09-30.endive; the product names the methods of a campaign with it"
+    ),
     r".*\bstatus: 'appeal_under_review' is not one of": (
         "a lost dispute can be appealed since a later version; the product counts balance transactions, not statuses"
     ),

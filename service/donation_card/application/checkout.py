@@ -11,6 +11,7 @@ from donation_card.application.ports.payments import (
     PaymentPage,
     Payments,
     SessionStatus,
+    UiMode,
 )
 from donation_card.application.ports.tokens import FormToken, SessionHandle, Tokens
 from donation_card.application.public_progress import PublicProgress
@@ -28,6 +29,9 @@ from donation_card.errors import (
 )
 from donation_card.observability import metrics
 
+CARD = "card"
+"""The payment method of cards and of the wallets that hold them."""
+
 
 @dataclass(frozen=True, slots=True)
 class StartCheckout:
@@ -39,11 +43,27 @@ class StartCheckout:
     client: Client
     replaces: SessionHandle | None = None
     """The session of an earlier amount, as the donor's browser knows it."""
+    cover_fee: bool = False
+    """The donor adds the fee of a card payment to the gift."""
 
-    @property
-    def order(self) -> CheckoutOrder:
-        token, expires_at = self.token, self.token.issued_at + SESSION_LIFETIME
-        return CheckoutOrder(token.campaign, token.site, token.attempt_id, self.amount, expires_at, self.page)
+    def order(self, campaign: Campaign) -> CheckoutOrder:
+        """Return the order that this command makes in its campaign. Raise Invalid (`amount_*`, `request_malformed`)."""
+        campaign.check_amount(self.amount)
+        return CheckoutOrder(
+            *(self.token.campaign, self.token.site, self.token.attempt_id),
+            amount=self.amount,
+            expires_at=self.token.issued_at + SESSION_LIFETIME,
+            page=self.page,
+            fee=campaign.fee_to_add(self.amount) if self.cover_fee else None,
+            allowed_methods=self._allowed_methods(campaign),
+        )
+
+    def _allowed_methods(self, campaign: Campaign) -> tuple[str, ...]:
+        """Return the payment methods to choose from. The fee is that of a card; an embedded page cannot redirect."""
+        if self.cover_fee:
+            return (CARD,)
+        hosted = self.page.ui_mode is UiMode.HOSTED
+        return (CARD, *campaign.redirect_methods) if hosted and campaign.redirect_methods else ()
 
 
 @dataclass(slots=True)
@@ -67,8 +87,7 @@ class Checkout:
         campaign = self.campaigns.get_visible(command.token.campaign)
         if not self.progress.accepts_donations(campaign):
             raise Conflict("campaign_closed")
-        campaign.check_amount(command.amount)
-        order, attempt_id = command.order, command.token.attempt_id
+        order, attempt_id = command.order(campaign), command.token.attempt_id
         order_key = self.tokens.idempotency_key(attempt_id, order)[:16]
         try:
             await self._admit(campaign, command.client, command.token, command.replaces)

@@ -132,8 +132,8 @@ class SessionLimits:
         return self.challenges.issue(form_hash, self.attack_status.effective_level)
 
     def record_signal(self, record: StripeRecord | PaymentDeclined) -> None:
-        """Count a declined or expired session. `sync_attack_status` shares the count with all workers."""
-        if isinstance(record, PaymentDeclined):
+        """Count a declined card or an expired session. `sync_attack_status` shares the count with all workers."""
+        if isinstance(record, PaymentDeclined) and record.by_card:
             self._pending_signals += Signals(declined=1)
         elif isinstance(record, CheckoutSession) and record.campaign and record.status is SessionStatus.EXPIRED:
             self._pending_signals += Signals(expired=1)

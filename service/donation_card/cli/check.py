@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from donation_card.domain.campaign import Campaign
+from donation_card.domain.redirect_methods import takes_currency
 from donation_card.errors import ConfigFault, ConfigurationError
 from donation_card.settings import Settings, from_environment
 
@@ -32,7 +33,7 @@ def check(campaigns: Path | None) -> None:
     for path in campaigns.glob("*" + SUFFIX):
         if path.name.removesuffix(SUFFIX) not in [campaign.id for campaign in found]:
             click.echo(f"warning: {path.name}: there is no campaign file beside it, so it does not count", err=True)
-    for warning in bank_warnings(found):
+    for warning in (*bank_warnings(found), *redirect_warnings(found)):
         click.echo(f"warning: {warning}", err=True)
     for campaign in found:
         click.echo(f"{campaign.id}: {campaign.goal}, {len(campaign.needs)} needs, {', '.join(campaign.languages)}")
@@ -49,8 +50,16 @@ def bank_warnings(campaigns: Sequence[Campaign]) -> Iterator[str]:
         for at, donation in enumerate(campaign.offline_donations):
             if campaign.imported_transfers and any(map(_BANK_TRANSFER.search, donation.source.values())):
                 yield f"{name}: offline[{at}] may count a bank transfer that {campaign.id}.bank.toml counts too"
-        if transfer and campaign.warned_bank_countries and not transfer.accept_named_statement:
+        if transfer and not campaign.shown_transfer:
             yield f"{name}: bank_transfer is not shown: the campaign warns, and accept_named_statement is false"
+
+
+def redirect_warnings(campaigns: Sequence[Campaign]) -> Iterator[str]:
+    """Yield each method that Stripe does not offer in the currency of its campaign."""
+    for campaign in campaigns:
+        for method in campaign.redirect_methods:
+            if not takes_currency(method, campaign.currency):
+                yield f"{campaign.id}.toml: redirect_methods: {method} is never offered in {campaign.currency}"
 
 
 def checked_configuration() -> tuple[Settings, Sequence[Campaign]]:

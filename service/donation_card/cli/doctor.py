@@ -18,6 +18,7 @@ import click
 from donation_card import __version__
 from donation_card.cli.environment import load_settings
 from donation_card.cli.stripe_setup import wallet_domains
+from donation_card.domain.redirect_methods import REDIRECT_METHODS
 from donation_card.errors import ConfigurationError, DonationCardError, StripeKeyRejected
 from donation_card.settings import Settings
 
@@ -40,7 +41,7 @@ UNKNOWN_CLIENT = (
     "this line comes again, FORWARDED_ALLOW_IPS must name the proxy, and the proxy must send X-Forwarded-For"
 )
 
-OK, FAIL, MANUAL = "ok", "FAIL", "MANUAL"
+OK, INFO, FAIL, MANUAL = "ok", "info", "FAIL", "MANUAL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,11 @@ async def _stripe_checks(
         yield each
     if campaigns and not missing:
         yield await _checkout_origin_check(settings, at, campaigns[0])
-    named = {"webhook endpoint": _endpoint_checks(settings, at), "wallets": _domain_checks(settings, at, campaigns)}
+    named = {
+        "webhook endpoint": _endpoint_checks(settings, at),
+        "wallets": _domain_checks(settings, at, campaigns),
+        "redirect_methods": _redirect_method_checks(at, campaigns),
+    }
     for name, checks in named.items():
         try:
             async for each in checks:
@@ -209,6 +214,21 @@ async def _domain_checks(
             yield Check(f"wallets on {name}", MANUAL, problems)
         else:
             yield Check(f"wallets on {name}", OK)
+
+
+async def _redirect_method_checks(at: StripeProvisioning, campaigns: Sequence[Campaign]) -> AsyncIterator[Check]:
+    """Compare the methods that each campaign lists with those that are on in the account."""
+    listing = [campaign for campaign in campaigns if campaign.redirect_methods]
+    on = await at.payment_methods() if listing else set()
+    for campaign in listing:
+        name, listed = f"redirect_methods of {campaign.id}", campaign.redirect_methods
+        if off := [method for method in listed if method not in on]:
+            fix = f"off in the account: {', '.join(off)}. Settings → Payment methods, or correct the campaign file"
+            yield Check(name, FAIL, fix)
+        else:
+            yield Check(f"{name}: {', '.join(listed)}", OK)
+        if more := [method for method in REDIRECT_METHODS if method in on and method not in listed]:
+            yield Check(f"{name}: on in the account and not listed: {', '.join(more)}", INFO)
 
 
 async def _redis_checks(settings: Settings) -> AsyncIterator[Check]:

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from enum import Enum
 
 from donation_card.domain.bank_transfer import BankTransfer, ImportedTransfers
+from donation_card.domain.card_fee import EUROPEAN_CARD_FEE, CardFee
 from donation_card.domain.money import Money
 from donation_card.domain.publication import PublicationPolicy
 from donation_card.domain.totals import totals_name
@@ -76,6 +77,8 @@ class DonationTerms:
     allow_minor_units: bool
     accept_above_goal: bool
     """Accept donations after the goal is reached."""
+    offered_fee: CardFee | None = None
+    """The fee that donors are offered to add to a gift by card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,23 @@ class OfflineDonation:
     amount: Money
     source: Mapping[str, str]
     listed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OtherWayText:
+    """`traces` says what remains of such a gift, for example a line on a statement."""
+
+    title: str
+    text: str
+    traces: str
+
+
+@dataclass(frozen=True, slots=True)
+class OtherWay:
+    """A way to give outside this service. Such a gift counts when the organiser enters it."""
+
+    url: str
+    text: Mapping[str, OtherWayText]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +134,8 @@ class Campaign:
     on_shortfall: SurplusPolicy
     warned_bank_countries: tuple[str, ...] = ()
     """ISO 3166 codes of countries whose banks endanger donors. The donation page warns about them."""
+    redirect_methods: tuple[str, ...] = ()
+    """The types in `redirect_methods.REDIRECT_METHODS` that donors can choose on Stripe's page."""
     publisher_hosts: tuple[str, ...] = ()
     """Hosts that may embed the giving page and are counted by name. Empty: any https site, counted as `other`."""
     stripe_locales: Mapping[str, str] | None = None
@@ -124,6 +146,7 @@ class Campaign:
     offline_donations: tuple[OfflineDonation, ...] = ()
     bank_transfer: BankTransfer | None = None
     imported_transfers: ImportedTransfers | None = None
+    other_ways: tuple[OtherWay, ...] = ()
     updates: tuple[Update, ...] = ()
     """Newest first."""
 
@@ -135,6 +158,11 @@ class Campaign:
     @property
     def currency(self) -> str:
         return self.goal.currency
+
+    @property
+    def card_fee(self) -> CardFee | None:
+        """Return the fee that the giving page shows, or None if nobody knows it in this currency."""
+        return self.giving.offered_fee or (EUROPEAN_CARD_FEE if self.currency == "EUR" else None)
 
     @property
     def totals_name(self) -> str:
@@ -159,12 +187,16 @@ class Campaign:
         return tuple(donation for donation in self.offline_donations if donation.listed)
 
     @property
+    def shown_transfer(self) -> BankTransfer | None:
+        """Return the account that donors may see. A statement names it, so a campaign that warns must accept that."""
+        transfer = self.bank_transfer
+        return transfer if transfer and (transfer.accept_named_statement or not self.warned_bank_countries) else None
+
+    @property
     def fallback_params(self) -> dict[str, str | int]:
         """Parameters of an error that lead a donor back to the form, or to another way to give."""
-        if not self.fallback_url:
-            return {"campaign": self.id}
-        warned = ",".join(self.warned_bank_countries)
-        return {"campaign": self.id, "fallback_url": self.fallback_url, "warned_bank_countries": warned}
+        params: dict[str, str | int] = {"campaign": self.id}
+        return params | {"fallback_url": self.fallback_url} if self.fallback_url else params
 
     def check_amount(self, amount: Money) -> None:
         """Raise Invalid (`amount_*`) if one donation of this amount is not possible."""
@@ -179,6 +211,12 @@ class Campaign:
             raise Invalid("amount_above_maximum", maximum=giving.maximum.amount, contact=contact, **given)
         if not amount.is_chargeable:
             raise Invalid("amount_not_chargeable", **given)
+
+    def fee_to_add(self, gift: Money) -> Money:
+        """Return what covers the fee of a gift. Raise Invalid if this campaign does not offer it."""
+        if self.giving.offered_fee is None:
+            raise Invalid(field="cover_fee", reason="this campaign does not offer it")
+        return self.giving.offered_fee.to_add(gift)
 
     def has_ended(self, now: datetime) -> bool:
         return self.ends_at is not None and now >= self.ends_at

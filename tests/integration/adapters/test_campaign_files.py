@@ -10,12 +10,16 @@ from pathlib import Path
 
 import pytest
 import structlog
+from click.testing import CliRunner
 from donation_card.adapters.campaign_files import loader
 from donation_card.adapters.campaign_files.fields import STRIPE_LOCALES
 from donation_card.adapters.campaign_files.loader import MAX_FILE_BYTES, CampaignFiles, read_campaign
+from donation_card.cli.main import cli
 from donation_card.domain.campaign import LANGUAGES, Campaign, Status, SurplusPolicy
+from donation_card.domain.card_fee import EUROPEAN_CARD_FEE, CardFee
 from donation_card.domain.money import Money
 from donation_card.domain.progress import calculate_progress
+from donation_card.domain.redirect_methods import REDIRECT_METHODS, names
 from donation_card.errors import ConfigFault, ConfigurationError, NotFound
 from donation_card.observability.logs import configure_logs
 from hypothesis import HealthCheck, example, given, settings, strategies as st
@@ -203,6 +207,23 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
     "site with a path": ("on_surplus", 'sites = ["https://a.example"]\non_surplus', "sites[0]", "https", "a host name"),
     "site twice": ("on_surplus", 'sites = ["a.b", "A.B"]\non_surplus', "sites[1]", '"a.b"', "each one once"),
     "fallback": ("on_surplus", 'fallback_url = "javascript:x"\non_surplus', "fallback_url", "javascript", "https://"),
+    "a method": ("on_surplus", "redirect_methods = ['ideel']\non_surplus", "redirect_methods[0]", '"ideel"', "ideal"),
+    "card": ("on_surplus", "redirect_methods = ['card']\non_surplus", "redirect_methods[0]", '"card"', "one of alipay"),
+    "method twice": ("on_surplus", "redirect_methods = ['eps', 'eps']\non_surplus", "redirect_methods[1]", "", "once"),
+    "one method": ("on_surplus", "redirect_methods = 'eps'\non_surplus", "redirect_methods", '"eps"', "a list in"),
+    "fee in floats": ("decimals =", "fee = {percent = 1.5, fixed = 0}\ndecimals =", "giving.fee.percent", "", '"1.5"'),
+    "fee of 21 %": ("decimals =", "fee = {percent = 21, fixed = 0}\ndecimals =", "giving.fee.percent", "", '"20"'),
+    "fee below 0": ("decimals =", "fee = {percent = 1, fixed = -1}\ndecimals =", "giving.fee.fixed", "-1", "0 or more"),
+    "fee without fixed": ("decimals =", "fee = {percent = 1}\ndecimals =", "giving.fee.fixed", "nothing", ""),
+    "no fee": ("decimals =", "fee = {percent = 0, fixed = 0}\ndecimals =", "giving.fee", "no fee", "above 0"),
+    "fee as a text": ("decimals =", "fee = '1.5'\ndecimals =", "giving.fee", '"1.5"', "a table: { percent ="),
+    "fee above the largest charge": (
+        "maximum = 1000",
+        "maximum = 999999\nfee = {percent = 1, fixed = 0}",
+        "giving.maximum",
+        "with its fee 1010100.00 EUR",
+        "999999.99 EUR with the fee",
+    ),
     "ends in text": ("on_surplus", 'ends = "2027-06-30"\non_surplus', "ends", '"2027-06-30"', "without quotes"),
     "ends nowhere": ("on_surplus", "ends = 2027-06-30T18:00:00\non_surplus", "ends", "18:00", "a date and time"),
     "ends in year 9999": ("on_surplus", "ends = 9999-12-31\non_surplus", "ends", "9999-12-31", "a day such as"),
@@ -401,6 +422,21 @@ def test_demo_publishes_every_campaign_at_once(write: Callable[..., Path]) -> No
     assert read_campaign(write(ROOF.replace('"1d"', '"0"').replace("step = 50", "step = 70"))).publication.immediate
 
 
+def test_fee_and_redirect_methods_are_read(write: Callable[..., Path]) -> None:
+    text = ROOF.replace("[giving]", '[giving]\nfee = { percent = "2.9", fixed = "0.30" }')
+    campaign = read_campaign(write('redirect_methods = ["paypal", "twint"]\n' + text))
+    assert campaign.giving.offered_fee == campaign.card_fee == CardFee(290, Money(30, "EUR"))
+    assert campaign.redirect_methods == ("paypal", "twint")
+    assert read_campaign(write(ROOF)).card_fee == EUROPEAN_CARD_FEE
+
+
+def test_redirect_methods_match_the_stripe_package() -> None:
+    types = re.findall(r"'([a-z0-9_]+)'", str(SessionCreateParams.__annotations__["allowed_payment_method_types"]))
+    assert types
+    assert REDIRECT_METHODS.keys() <= set(types) - {"card", "link", "sepa_debit", "klarna"}
+    assert [name for name in names(tuple(REDIRECT_METHODS), "CHF") if name in ("TWINT", "iDEAL")] == ["TWINT"]
+
+
 def test_stripe_locales_match_the_stripe_package() -> None:
     hint = str(SessionCreateParams.__annotations__["locale"])
     assert set(re.findall(r"'([A-Za-z0-9-]+)'", hint.partition("Literal[")[2].partition("]")[0])) == STRIPE_LOCALES
@@ -586,3 +622,10 @@ def test_needs_that_add_up_to_far_more_than_the_goal_are_a_mistake(tmp_path: Pat
     path.write_text(ROOF.replace("amount = 150", f"amount = {10**12}").replace("amount = 50", f"amount = {10**12}"))
     with pytest.raises(ConfigurationError, match="more than the goal"):
         read_campaign(path)
+
+
+def test_check_warns_of_a_method_in_another_currency(write: Callable[..., Path]) -> None:
+    path = write('redirect_methods = ["ideal", "twint"]\n' + ROOF)
+    done = CliRunner().invoke(cli, ["check", "--campaigns", str(path.parent)], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert done.stderr == "warning: roof.toml: redirect_methods: twint is never offered in EUR\n"

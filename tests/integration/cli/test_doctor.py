@@ -32,7 +32,8 @@ def patient(tmp_path_factory):
     campaigns = here / "campaigns"
     campaigns.mkdir()
     text = Path("tests/support/roof.toml").read_text("utf-8").replace("ROOFERS AID", "SANDBOX")
-    (campaigns / "roof.toml").write_text(text.replace("_countries = []", '_countries = ["BY"]'), "utf-8")
+    text = text.replace("_countries = []", '_countries = ["BY"]\nredirect_methods = ["ideal"]')
+    (campaigns / "roof.toml").write_text(text, "utf-8")
     with listening() as probe:
         port = probe.getsockname()[1]
     public = {"public_url": f"https://localhost:{port}"}
@@ -145,6 +146,43 @@ def test_doctor_reports_clock_skew_and_unready_account():
     assert [each.level for each in account_checks(AccountInfo("acct_1", now, True, None), [])] == ["ok"]
     late = account_checks(AccountInfo("acct_1", now + timedelta(hours=1), False, None), [])
     assert [each.name for each in late if each.level == "FAIL"] == ["clock", "account"]
+
+
+@contextlib.contextmanager
+def methods(installation, **preferences):
+    """Switch payment methods on or off, as a person does in Stripe's dashboard."""
+    [found] = there(installation, "payment_method_configurations")
+    url = f"{installation.sandbox}/v1/payment_method_configurations/{found['id']}"
+
+    def switch(values):
+        fields = {f"{name}[display_preference][preference]": value for name, value in values.items()}
+        httpx.post(url, data=fields, auth=("sk_test_x", "")).raise_for_status()
+
+    switch(preferences)
+    try:
+        yield
+    finally:
+        switch({name: "off" if value == "on" else "on" for name, value in preferences.items()})
+
+
+def test_doctor_compares_redirect_methods_with_the_account(patient):
+    installation, _ = patient
+    printed = examine(installation)[2]
+    assert "ok  redirect_methods of roof: ideal" in printed
+    assert "info  redirect_methods of roof: on in the account and not listed: paypal" in printed
+    with methods(installation, ideal="off", p24="on"):
+        code, todo, printed = examine(installation)
+    assert (code, todo.count("\n")) == (1, 2), todo
+    assert "redirect_methods of roof: off in the account: ideal." in todo
+    assert "not listed: p24, paypal" in printed
+
+
+def test_doctor_reports_payment_methods_that_the_key_may_not_read(patient):
+    installation, _ = patient
+    with lacking(installation, "rak_payment_method_configuration_read"):
+        code, _, printed = examine(installation)
+    assert code == 0
+    assert "redirect_methods: this key may not read them" in printed
 
 
 @contextlib.contextmanager

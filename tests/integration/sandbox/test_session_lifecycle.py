@@ -37,9 +37,9 @@ def test_only_open_session_has_url_and_secret(sandbox: Sandbox) -> None:
 
 def test_excluded_payment_method_is_not_offered(sandbox: Sandbox) -> None:
     session = sandbox.create(excluded_payment_method_types=["sepa_debit"])
-    assert session.payment_method_types == ["card"]
+    assert session.payment_method_types == ["card", "ideal", "paypal"]
     assert sandbox.pay(session, "AT611904300234573201").status_code == 422
-    assert sandbox.create(line_items=amount(2500, "usd")).payment_method_types == ["card"]
+    assert sandbox.create(line_items=amount(2500, "usd")).payment_method_types == ["card", "paypal"]
 
 
 def test_line_items_add_up(sandbox: Sandbox) -> None:

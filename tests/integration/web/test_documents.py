@@ -108,5 +108,8 @@ def test_giving_page_fields_are_the_same(name):
 
 
 def test_checkout_request_fields_are_the_same():
-    parsed = {field: ("string", False, each.is_required()) for field, each in CheckoutRequest.model_fields.items()}
+    parsed = {
+        field: ("boolean" if each.annotation is bool else "string", False, each.is_required())
+        for field, each in CheckoutRequest.model_fields.items()
+    }
     assert parsed == of_contract("CheckoutRequest") == TYPESCRIPT["CheckoutRequest"]

@@ -59,7 +59,7 @@ class FakePayments:
         session = CheckoutSession(
             id=f"cs_test_{number}",
             status=SessionStatus.OPEN,
-            amount=order.amount,
+            amount=order.total,
             campaign=order.campaign,
             site=order.site,
             attempt_id=order.attempt_id,

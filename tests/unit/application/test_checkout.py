@@ -13,6 +13,7 @@ from donation_card.application.ports.tokens import FormToken, SessionHandle
 from donation_card.application.session_limits import Client
 from donation_card.cli.doctor import MAX_CLOCK_SKEW
 from donation_card.domain.campaign import Status
+from donation_card.domain.card_fee import CardFee
 from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME, SESSION_LIFETIME
 from donation_card.domain.money import Money
 from donation_card.errors import (
@@ -187,7 +188,6 @@ async def test_failure_names_another_way_to_give() -> None:
             "reason": reason,
             "campaign": "roof",
             "fallback_url": "https://give.example",
-            "warned_bank_countries": "BY,RU",
         }
         assert worker.checkout.key_error == "payments_unavailable reason='expired'"
     await worker.checkout.start(command())
@@ -232,3 +232,46 @@ async def test_limited_request_creates_no_session(worker: Worker) -> None:
     with pytest.raises(RateLimited, match="challenge_required"):
         await worker.checkout.start(command())
     assert worker.payments.sessions == {}
+
+
+FEE = replace(ROOF, giving=replace(ROOF.giving, offered_fee=CardFee(150, Money(25, "EUR"))))
+REDIRECTS = replace(FEE, redirect_methods=("paypal", "ideal"))
+HOSTED = PaymentPage(UiMode.HOSTED, "Donation", "en", "https://x.example", "https://x.example")
+
+
+def test_covered_fee_is_a_part_of_the_order() -> None:
+    order = command(cover_fee=True).order(FEE)
+    assert (order.amount, order.fee, order.total) == (Money(25_00, "EUR"), Money(1_00, "EUR"), Money(26_00, "EUR"))
+
+
+def test_maximum_applies_to_the_gift_alone() -> None:
+    most = FEE.giving.maximum
+    assert FEE.giving.maximum < command(most.amount, cover_fee=True).order(FEE).total
+
+
+@pytest.mark.parametrize("page", [HOSTED, command().page], ids=["hosted", "embedded"])
+def test_covered_fee_is_for_cards_only(page: PaymentPage) -> None:
+    assert command(cover_fee=True, page=page).order(REDIRECTS).allowed_methods == ("card",)
+
+
+def test_hosted_page_allows_the_listed_methods_and_cards() -> None:
+    assert command(page=HOSTED).order(REDIRECTS).allowed_methods == ("card", "paypal", "ideal")
+    assert command(page=HOSTED).order(FEE).allowed_methods == ()
+    assert command().order(REDIRECTS).allowed_methods == ()
+
+
+def test_fee_that_is_not_offered_is_refused() -> None:
+    with pytest.raises(Invalid) as refused:
+        command(cover_fee=True).order(ROOF)
+    assert (refused.value.code, refused.value.params["field"]) == ("request_malformed", "cover_fee")
+
+
+async def test_changed_tick_is_another_order(worker: Worker) -> None:
+    worker.campaigns.put(FEE)
+    first = await worker.checkout.start(command())
+    second = await worker.checkout.start(command(cover_fee=True))
+    assert second.amount == Money(26_00, "EUR")
+    assert open_sessions(worker) == [second.id]
+    third = await worker.checkout.start(command())
+    assert open_sessions(worker) == [third.id]
+    assert first.id != third.id

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from donation_card.adapters.campaign_files.schema import CampaignFile, quote_value
 from donation_card.domain.bank_transfer import MAX_EPC_BYTES, BankTransfer
+from donation_card.domain.card_fee import CardFee
 from donation_card.domain.money import Money
 from donation_card.errors import ConfigFault
 
@@ -51,6 +52,9 @@ def every_language_is_complete(file: CampaignFile) -> Iterator[Violation]:
     for at, need in enumerate(file.needs):
         tables += [(f"needs[{at}].title", need.title), *([(f"needs[{at}].detail", need.detail)] if need.detail else [])]
     tables += [(f"offline[{at}].source", donation.source) for at, donation in enumerate(file.offline)]
+    for at, way in enumerate(file.other_ways):
+        texts = {"title": way.title, "text": way.text, "traces": way.traces}
+        tables += [(f"other_ways[{at}].{name}", table) for name, table in texts.items()]
     tables += [(f"updates[{at}].text", update.text) for at, update in enumerate(file.updates)]
     languages = dict.fromkeys([file.default_language, *(language for _, table in tables for language in table)])
     because = f"a text in each language of this campaign: {', '.join(languages)}"
@@ -75,6 +79,18 @@ def limits_are_chargeable(file: CampaignFile) -> Iterator[Violation]:
         yield Violation("giving.maximum", str(high), f"at most {Money(MAX_CHARGE, high.currency)}")
     if high < low:
         yield Violation("giving.maximum", str(high), f"at least the minimum, {low}")
+
+
+def fee_is_chargeable(file: CampaignFile) -> Iterator[Violation]:
+    fee, high = file.giving.fee, file.giving.maximum
+    if fee is None:
+        return
+    if not fee.percent and not fee.fixed.amount:
+        yield Violation("giving.fee", "no fee", "a percentage or a fixed amount above 0")
+    whole = high + CardFee(fee.percent, fee.fixed).to_add(high)
+    if high.amount <= MAX_CHARGE < whole.amount:
+        most = Money(MAX_CHARGE, high.currency)
+        yield Violation("giving.maximum", f"{high}, with its fee {whole}", f"at most {most} with the fee")
 
 
 def suggested_amounts_are_in_order_and_in_limits(file: CampaignFile) -> Iterator[Violation]:
@@ -134,14 +150,16 @@ Constraint = Callable[[CampaignFile], Iterator[Violation]]
 CONSTRAINTS: tuple[tuple[Constraint, set[str]], ...] = (
     (needs_add_up, {"goal", "needs"}),
     (need_ids_are_unique, {"needs"}),
-    (every_language_is_complete, {"needs", "text", "default_language", "offline", "updates"}),
+    (every_language_is_complete, {"needs", "text", "default_language", "offline", "other_ways", "updates"}),
     (offline_donations_are_positive, {"offline"}),
     (transfers_are_in_euro, {"bank_transfer", "currency"}),
     (epc_text_fits, {"bank_transfer"}),
     (limits_are_chargeable, {"giving"}),
+    (fee_is_chargeable, {"giving"}),
     (suggested_amounts_are_in_order_and_in_limits, {"giving"}),
     (amounts_are_whole_without_decimals, {"giving"}),
     (lambda file: duplicates("warned_bank_countries", file.warned_bank_countries), {"warned_bank_countries"}),
+    (lambda file: duplicates("redirect_methods", file.redirect_methods), {"redirect_methods"}),
     (lambda file: duplicates("sites", file.sites), {"sites"}),
 )
 """Each rule, with the sections that it reads. It is checked only if all of them are valid."""

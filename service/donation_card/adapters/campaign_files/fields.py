@@ -16,7 +16,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from donation_card.domain.bank_transfer import compact, is_iban, is_reference
 from donation_card.domain.campaign import LANGUAGES
+from donation_card.domain.card_fee import MAX_BASIS_POINTS
 from donation_card.domain.money import MAX_GOAL, MAX_MINOR_UNITS, MINOR_UNIT_EXPONENT, Money, parse_amount
+from donation_card.domain.redirect_methods import REDIRECT_METHODS
 from donation_card.errors import Invalid
 
 # fmt: off
@@ -84,8 +86,9 @@ def bounded_text(max_length: int) -> FieldCheck:
     return FieldCheck(f"a text of 1 to {max_length} characters", check)
 
 
-def bounded_amount(most_minor: int) -> FieldCheck:
-    """Return a check for an amount above 0 that can be charged, of at most `most_minor` minor units."""
+def bounded_amount(most_minor: int, *, is_charge: bool = True) -> FieldCheck:
+    """Return a check for an amount of at most `most_minor` minor units. A charge is above 0 and can be charged."""
+    least = "an amount above 0" if is_charge else "0 or more"
 
     def check(value: object, info: ValidationInfo) -> Money:
         currency: str = info.context["currency"] if info.context else "EUR"
@@ -96,8 +99,8 @@ def bounded_amount(most_minor: int) -> FieldCheck:
         most = most_minor // Money(0, currency).minor_per_major
         if isinstance(value, int) and value > most:
             raise invalid(f"at most {most} {currency}")
-        if (isinstance(value, int) and value <= 0) or str(value).lstrip().startswith(("-", "\u2212")):
-            raise invalid("an amount above 0")
+        if (isinstance(value, int) and value < is_charge) or str(value).lstrip().startswith(("-", "\u2212")):
+            raise invalid(least)
         try:
             money = parse_amount(str(value), currency, allow_minor_units=True, most=most_minor)
         except Invalid as error:
@@ -108,9 +111,9 @@ def bounded_amount(most_minor: int) -> FieldCheck:
                     "amount_whole_units": f"a whole amount: {currency} has no smaller unit",
                 }.get(error.code, _AMOUNT)
             ) from error
-        if money.amount == 0:
-            raise invalid("an amount above 0")
-        if not money.is_chargeable:
+        if is_charge and money.amount == 0:
+            raise invalid(least)
+        if is_charge and not money.is_chargeable:
             raise invalid(f"a rounder amount: {currency} cannot be charged as finely as {money}")
         return money
 
@@ -221,6 +224,15 @@ def _date_or_datetime(value: object, _: ValidationInfo) -> object:
     return _valid(isinstance(value, date) and 2020 <= value.year <= 2100 and has_zone, value)
 
 
+def _percent(value: object, _: ValidationInfo) -> int:
+    """Return hundredths of a percent."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError
+    match = re.fullmatch(r"([0-9]{1,2})(?:\.([0-9]{1,2}))?", str(value))
+    points = int(match[1] + (match[2] or "").ljust(2, "0")) if match else MAX_BASIS_POINTS + 1
+    return int(_valid(points <= MAX_BASIS_POINTS, points))
+
+
 def _day(value: object, info: ValidationInfo) -> object:
     return _valid(not isinstance(value, datetime), _date_or_datetime(value, info))
 
@@ -229,6 +241,9 @@ _AMOUNT = 'whole units such as 1200, or a text such as "0.50" where cents are ne
 
 Amount = Annotated[Money, bounded_amount(MAX_MINOR_UNITS)]
 GoalAmount = Annotated[Money, bounded_amount(MAX_GOAL)]
+FixedFee = Annotated[Money, bounded_amount(MAX_MINOR_UNITS, is_charge=False)]
+Percent = Annotated[int, FieldCheck('a text such as "1.5", from "0" to "20", with at most two decimals', _percent)]
+RedirectMethod = Annotated[str, choice(REDIRECT_METHODS, _one_of(REDIRECT_METHODS))]
 Boolean = Annotated[bool, FieldCheck("true or false", _boolean)]
 SmallInt = Annotated[int, FieldCheck("a whole number from 0 to 1000", _count)]
 Currency = Annotated[

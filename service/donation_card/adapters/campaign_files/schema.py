@@ -28,6 +28,7 @@ from donation_card.adapters.campaign_files.fields import (
     Date,
     DateOrDateTime,
     FieldCheck,
+    FixedFee,
     GoalAmount,
     Host,
     HttpsUrl,
@@ -35,6 +36,8 @@ from donation_card.adapters.campaign_files.fields import (
     Interval,
     Language,
     NeedId,
+    Percent,
+    RedirectMethod,
     Reference,
     SmallInt,
     StatementDescriptor,
@@ -51,13 +54,17 @@ from donation_card.domain.campaign import (
     Need,
     NeedText,
     OfflineDonation,
+    OtherWay,
+    OtherWayText,
     Recipient,
     Status,
     SurplusPolicy,
     Update,
 )
+from donation_card.domain.card_fee import CardFee
 from donation_card.domain.money import MINOR_UNIT_EXPONENT
 from donation_card.domain.publication import PublicationPolicy
+from donation_card.domain.redirect_methods import REDIRECT_METHODS
 from donation_card.errors import ConfigFault
 
 _LIST = "a list in square brackets"
@@ -84,12 +91,18 @@ class BankTransferSection(Section):
     accept_named_statement: Boolean = False
 
 
+class FeeSection(Section):
+    percent: Percent
+    fixed: FixedFee
+
+
 class GivingSection(Section):
     suggested: list[Amount] = Field(min_length=1, max_length=6, description=f"{_LIST} of 1 to 6 amounts, ascending")
     minimum: Amount
     maximum: Amount
     decimals: Boolean = False
     accept_above_goal: Boolean
+    fee: FeeSection | None = Field(None, description='a table: { percent = "1.5", fixed = "0.25" }')
 
 
 class PublicationSection(Section):
@@ -113,6 +126,15 @@ class OfflineSection(Section):
     amount: Amount
     source: dict[Language, Annotated[str, bounded_text(60)]] = Field(description=f"{_TABLE}: language = a short text")
     list: Boolean = False
+
+
+class OtherWaySection(Section):
+    url: HttpsUrl
+    title: dict[Language, Annotated[str, bounded_text(60)]] = Field(description=f"{_TABLE}: language = a short text")
+    text: dict[Language, Annotated[str, bounded_text(240)]] = Field(description=f"{_TABLE}: language = a sentence")
+    traces: dict[Language, Annotated[str, bounded_text(240)]] = Field(
+        description=f"{_TABLE}: language = what remains of such a gift"
+    )
 
 
 class UpdateSection(Section):
@@ -139,6 +161,9 @@ class CampaignFile(Section):
     warned_bank_countries: list[CountryCode] = Field(
         max_length=50, description=f"{_LIST} of country codes; [] for no warning"
     )
+    redirect_methods: list[RedirectMethod] = Field(
+        [], max_length=len(REDIRECT_METHODS), description=f"{_LIST} of payment methods, such as paypal"
+    )
     sites: list[Host] = Field([], max_length=200, description=f"{_LIST} of at most 200 host names")
     fallback_url: HttpsUrl | None = None
     emit_complete_event: Boolean = False
@@ -150,6 +175,7 @@ class CampaignFile(Section):
     stripe_locales: dict[Language, StripeLocale] = Field({}, description=f"{_TABLE}: language = a locale of Stripe")
     needs: list[NeedSection] = Field(min_length=1, max_length=12, description="1 to 12 tables, [[needs]] each")
     offline: list[OfflineSection] = Field([], max_length=500, description="at most 500 tables, [[offline]] each")
+    other_ways: list[OtherWaySection] = Field([], max_length=6, description="at most 6 tables, [[other_ways]] each")
     updates: list[UpdateSection] = Field([], max_length=200, description="at most 200 tables, [[updates]] each")
     text: dict[Language, TextSection] = Field(min_length=1, description=f"{_TABLE} for each language, [text.en]")
 
@@ -189,6 +215,7 @@ def build_campaign(
             file.giving.maximum,
             file.giving.decimals,
             file.giving.accept_above_goal,
+            CardFee(file.giving.fee.percent, file.giving.fee.fixed) if file.giving.fee else None,
         ),
         publication=PublicationPolicy(
             publication.every if interval is None else interval,
@@ -199,6 +226,7 @@ def build_campaign(
         on_surplus=file.on_surplus,
         on_shortfall=file.on_shortfall,
         warned_bank_countries=tuple(file.warned_bank_countries),
+        redirect_methods=tuple(file.redirect_methods),
         publisher_hosts=tuple(file.sites),
         stripe_locales={tag: "en" for tag in file.text if tag not in STRIPE_LOCALES} | file.stripe_locales,
         fallback_url=file.fallback_url,
@@ -208,6 +236,16 @@ def build_campaign(
         imported_transfers=imported,
         offline_donations=tuple(
             OfflineDonation(each.date, each.amount, each.source, each.list) for each in file.offline
+        ),
+        other_ways=tuple(
+            OtherWay(
+                way.url,
+                {
+                    language: OtherWayText(title, way.text[language], way.traces[language])
+                    for language, title in way.title.items()
+                },
+            )
+            for way in file.other_ways
         ),
         updates=tuple(
             Update(each.date, each.text) for each in sorted(file.updates, key=lambda update: update.date, reverse=True)

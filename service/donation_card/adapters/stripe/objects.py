@@ -21,6 +21,7 @@ from donation_card.application.ports.payments import (
     UiMode,
 )
 from donation_card.domain.money import MAX_MINOR_UNITS, MINOR_UNIT_EXPONENT, Money
+from donation_card.domain.redirect_methods import REDIRECT_METHODS
 from donation_card.domain.totals import (
     REFUND_STATUSES,
     BalanceTransaction,
@@ -80,16 +81,7 @@ def create_params(order: CheckoutOrder) -> Any:
     params: dict[str, Any] = {
         "mode": "payment",
         "submit_type": "donate",
-        "line_items": [
-            {
-                "quantity": 1,
-                "price_data": {
-                    "currency": order.amount.currency.lower(),
-                    "unit_amount": order.amount.amount,
-                    "product_data": {"name": order.page.description},
-                },
-            }
-        ],
+        "line_items": [_line_item(order.amount, order.page.description)],
         "metadata": {**attribution, "nonce": order.attempt_id},
         "payment_intent_data": {"metadata": attribution},  # Stripe does not copy the metadata of a session
         "customer_creation": "if_required",
@@ -98,6 +90,10 @@ def create_params(order: CheckoutOrder) -> Any:
         "locale": order.page.locale,
         "expires_at": order.expires_at,
     }
+    if order.fee:
+        params["line_items"].append(_line_item(order.fee, order.page.fee_description))
+    if order.allowed_methods:
+        params["allowed_payment_method_types"] = list(order.allowed_methods)
     if order.page.submit_message:
         params["custom_text"] = {"submit": {"message": order.page.submit_message}}
     if order.page.ui_mode is UiMode.EMBEDDED:
@@ -107,6 +103,11 @@ def create_params(order: CheckoutOrder) -> Any:
         "success_url": order.page.success_url,
         "cancel_url": order.page.cancel_url,
     }
+
+
+def _line_item(amount: Money, name: str) -> dict[str, Any]:
+    price = {"currency": amount.currency.lower(), "unit_amount": amount.amount, "product_data": {"name": name}}
+    return {"quantity": 1, "price_data": price}
 
 
 def parse_object(kind: str, data: Any, as_of: object = 0) -> StripeRecord:
@@ -245,6 +246,8 @@ def parse_declined(data: Any) -> PaymentDeclined:
     with _malformed_object():
         if parse_attribution(data) is None:
             raise IgnoredEvent("other_product")
+        with suppress(AttributeError, KeyError, TypeError):
+            return PaymentDeclined(by_card=data["last_payment_error"]["payment_method"]["type"] not in REDIRECT_METHODS)
         return PaymentDeclined()
 
 

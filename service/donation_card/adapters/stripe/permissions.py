@@ -14,6 +14,7 @@ RIGHTS = {
     "prices": ("rak_plan", "Prices"),
     "payment_links": ("rak_payment_link", "Payment Links"),
     "payment_method_domains": ("rak_payment_method_domain", "Payment method domains"),
+    "payment_method_configurations": ("rak_payment_method_configuration", "Payment method configurations"),
 }
 """Resource of an address → its right without `_read` or `_write`, and its row in the dashboard."""
 

@@ -204,6 +204,15 @@ class StripeProvisioning:
         return CREATED, created.url
 
     @mapped_parse_errors()
+    async def payment_methods(self) -> set[str]:
+        """Return the types of payment methods that the account offers: those of its default configuration."""
+        async for each in iterate_pages(self._client.v1.payment_method_configurations.list_async({"limit": 100})):
+            fields = each.to_dict()
+            if fields["is_default"] and fields["active"] and not fields["application"]:
+                return {name for name, value in fields.items() if isinstance(value, dict) and value.get("available")}
+        return set()
+
+    @mapped_parse_errors()
     async def domain(self, name: str) -> Domain | None:
         page = await call(self._client.v1.payment_method_domains.list_async({"domain_name": name, "limit": 1}))
         return next((_domain(each.to_dict()) for each in page.data), None)

@@ -42,11 +42,14 @@ class PaymentPage:
 
     ui_mode: UiMode
     description: str
+    """Of the gift."""
     locale: str
     success_url: str | None = None
     cancel_url: str | None = None
     submit_message: str | None = None
     """A text that Stripe shows above its button."""
+    fee_description: str = ""
+    """Of what the donor adds for the fee."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,19 @@ class CheckoutOrder:
     site: str
     attempt_id: str
     amount: Money
+    """The gift."""
     expires_at: int
     """UTC seconds."""
     page: PaymentPage
+    fee: Money | None = None
+    """What the donor adds to the gift, so that the whole gift arrives after the fee. It is counted, too."""
+    allowed_methods: tuple[str, ...] = ()
+    """The only payment methods of the session. Empty: those that the account offers."""
+
+    @property
+    def total(self) -> Money:
+        """Return what is charged."""
+        return self.amount + self.fee if self.fee else self.amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +167,10 @@ StripeRecord = CheckoutSession | RefundOrDispute
 
 @dataclass(frozen=True, slots=True)
 class PaymentDeclined:
-    """A card was declined in one of our sessions. No money moved, but it is a signal of card testing."""
+    """A payment failed in one of our sessions. No money moved. A declined card is a signal of card testing."""
+
+    by_card: bool = True
+    """False if the donor turned back at a bank or wallet."""
 
 
 class Payments(Protocol):

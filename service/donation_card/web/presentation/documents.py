@@ -249,6 +249,7 @@ GivingPageTexts = TypedDict(  # `continue` is a keyword
         "all_funded": str,
         "fees": str,
         "fee_of_gift": str,
+        "cover_fee": str,
         "continue": str,
         "continue_with": str,
         "paying": str,
@@ -270,7 +271,8 @@ class GivingPage(TypedDict):
     allow_minor_units: bool
     emit_complete_event: bool
     fundable_needs: list[FundableNeed]
-    card_fee_percent: float
+    card_fee_basis_points: int
+    """Hundredths of a percent."""
     card_fee_fixed: int
     challenge_solver_url: str
     texts: GivingPageTexts

@@ -6,14 +6,11 @@ Pure, like `card.py`: a campaign, its public progress and a catalogue in, finish
 from typing import NamedTuple
 
 from donation_card.domain.campaign import Campaign
+from donation_card.domain.card_fee import EUROPEAN_CARD_FEE
 from donation_card.domain.money import Money
 from donation_card.domain.progress import Progress
 from donation_card.web.presentation.documents import CheckoutStatus, FundableNeed, GivingPageTexts
 from donation_card.web.presentation.translations import Translations
-
-CARD_FEE_CURRENCY = "EUR"
-CARD_FEE_PERCENT, CARD_FEE_FIXED = 1.5, 25
-"""Stripe's fee for European cards, in percent and in cents: https://stripe.com/pricing. `give.fees` says the same."""
 
 
 class Detail(NamedTuple):
@@ -42,11 +39,15 @@ def bank_warning(countries: tuple[str, ...], t: Translations) -> dict[str, str] 
     return {
         "title": t.translate("bank_warning.title", countries=t.country_list(countries)),
         "text": t.translate("bank_warning.text"),
+        "any_way": t.translate("bank_warning.any_way"),
     }
 
 
-def donation_details(campaign: Campaign, t: Translations, *, as_of: str) -> list[Detail]:
-    """Return what a donor must know about the money before paying. `as_of` says why the public total waits."""
+def donation_details(campaign: Campaign, t: Translations, *, as_of: str, ways: int = 1) -> list[Detail]:
+    """Return what a donor must know about the money before paying.
+
+    `as_of` says why the public total waits. Each of several `ways` says itself who sees the payment.
+    """
     recipient = campaign.recipient
     contact = recipient.contact
     policies = {
@@ -54,16 +55,20 @@ def donation_details(campaign: Campaign, t: Translations, *, as_of: str) -> list
         "shortfall": f"give.policy.{campaign.on_shortfall.value}",
     }
     rows = {
-        "fee": t.translate("give.fees"),
+        "fee": _fee_rule(campaign, t),
         "total": f"{as_of} {t.translate('page.before_fees')}",
         **{name: t.translate(key, recipient=recipient.short_name) for name, key in policies.items()},
-        "donor": t.translate("give.donor_data"),
+        "donor": t.translate("give.donor_data" if ways == 1 else "give.donor_data_by_way"),
     }
     url = contact if contact.startswith("https://") else f"mailto:{contact}"
     return [
         Detail("recipient", t.translate("give.detail.recipient"), recipient.legal_name, contact, url),
         *(Detail(name, t.translate(f"give.detail.{name}"), text) for name, text in rows.items()),
     ]
+
+
+def _fee_rule(campaign: Campaign, t: Translations) -> str:
+    return t.translate("give.fees", fee=t.format_fee(campaign.card_fee or EUROPEAN_CARD_FEE))
 
 
 def fundable_needs(campaign: Campaign, progress: Progress | None, t: Translations) -> list[FundableNeed]:
@@ -82,15 +87,15 @@ def fundable_needs(campaign: Campaign, progress: Progress | None, t: Translation
 def script_texts(campaign: Campaign, progress: Progress | None, t: Translations) -> GivingPageTexts:
     """Return the texts that the script of the giving page fills in. Amounts and needs stay in braces."""
     amounts = {"amount": "{amount}", "need": "{need}", "remaining": "{remaining}"}
-    has_fee = campaign.currency == CARD_FEE_CURRENCY
     return {
         "effect_now": t.translate("give.effect_now", **amounts),
         "effect": t.translate("give.effect", **amounts),
         "effect_covers": t.translate("give.effect_covers", **amounts),
         "effect_surplus": t.translate("give.effect_surplus", **amounts),
         "all_funded": t.translate("give.all_funded") if progress else "",  # unknown is not funded
-        "fees": t.translate("give.fees"),
-        "fee_of_gift": t.translate("give.fee_of_gift", amount="{amount}", fee="{fee}") if has_fee else "",
+        "fees": _fee_rule(campaign, t),
+        "fee_of_gift": t.translate("give.fee_of_gift", amount="{amount}", fee="{fee}") if campaign.card_fee else "",
+        "cover_fee": t.translate("give.cover_fee", amount="{amount}", fee="{fee}"),
         "continue": t.translate("give.continue"),
         "continue_with": t.translate("give.continue_with", amount="{amount}"),
         "paying": t.translate("give.paying", amount="{amount}", recipient=campaign.recipient.short_name),

@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 import jinja2
 from starlette.responses import HTMLResponse, Response
 
+from donation_card.domain.bank_transfer import BankTransfer
 from donation_card.domain.campaign import LANGUAGES, Campaign
 from donation_card.domain.money import Money
 from donation_card.domain.progress import Progress
+from donation_card.domain.ways_to_give import WayToGive
 from donation_card.settings import Settings
 from donation_card.web.assets import Assets, current_release
 from donation_card.web.http.headers import (
@@ -32,6 +34,7 @@ from donation_card.web.presentation.documents import (
 )
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
 from donation_card.web.presentation.translations import Translations, translations_for
+from donation_card.web.presentation.ways import describe_ways, plain_amount, transfer_view
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
 
@@ -142,7 +145,7 @@ class PageRenderer:
         t: Translations,
         token: str,
         *,
-        open_now: bool,
+        ways: Sequence[WayToGive],
         framed: bool = False,
         given: dict[str, str] | None = None,
         return_url: str = "",
@@ -150,7 +153,7 @@ class PageRenderer:
         status: int = 200,
     ) -> Response:
         """Render the giving page. `given` is what the donor chose and typed before an `error`."""
-        card = self.card_json(campaign, progress, t, open_now=open_now)
+        card = self.card_json(campaign, progress, t, open_now=bool(ways))
         rules, given = campaign.giving, given or {}
         hint = "give.custom_amount_hint_decimals" if rules.allow_minor_units else "give.custom_amount_hint"
         body = self._render(
@@ -158,11 +161,7 @@ class PageRenderer:
             t,
             page_title=t.translate("give.title"),
             card=card,
-            purpose_line=t.translate(
-                "give.recipient_and_purpose",
-                recipient=campaign.recipient.short_name,
-                purpose=campaign.text[t.language].purpose,
-            ),
+            purpose_line=_purpose_line(campaign, t),
             warning=giving.bank_warning(campaign.warned_bank_countries, t),
             token=token,
             action="/v1/checkout-sessions",
@@ -170,24 +169,44 @@ class PageRenderer:
             campaign_url=f"/c/{campaign.id}?lang={t.language}",
             return_url=return_url,
             return_site=_host(return_url),
-            suggested=[{"value": _plain(money), "label": t.format_money(money)} for money in rules.suggested],
+            suggested=[{"value": plain_amount(money), "label": t.format_money(money)} for money in rules.suggested],
             custom_amount_hint=t.translate(
                 hint, minimum=t.format_money(rules.minimum), maximum=t.format_money(rules.maximum)
             ),
             script_data=self._script_data(campaign, progress, t),
-            details=giving.donation_details(campaign, t, as_of=card["progress"]["as_of_text"]),
+            details=giving.donation_details(campaign, t, as_of=card["progress"]["as_of_text"], ways=len(ways)),
+            ways=describe_ways(campaign, ways, t, test=not self.settings.livemode),
+            way=given.get("way", ""),
             statement=t.translate("give.statement_descriptor", descriptor=campaign.recipient.statement_descriptor),
             effect=giving.effect_now(campaign, progress, t),
             error=error,
             chosen=given.get("amount", ""),
             typed=given.get("custom_amount", ""),
-            closed=None if open_now else card["notice"],
+            closed=None if ways else card["notice"],
             fallback_url=campaign.fallback_url,
             share_url=f"{self.settings.public_url}/c/{campaign.id}",
             languages=_languages(campaign.languages, t, f"/c/{campaign.id}/give"),
             robots="noindex",
         )
         return HTMLResponse(body, status, {**NO_STORE, **self._give_headers(campaign)})
+
+    def transfer(self, campaign: Campaign, transfer: BankTransfer, amount: Money | None, t: Translations) -> Response:
+        """Render one bank transfer. Its warning leaves out Stripe, which does not see it."""
+        path, query = f"/c/{campaign.id}/transfer", f"&amount={plain_amount(amount)}" if amount else ""
+        body = self._render(
+            "transfer.html",
+            t,
+            page_title=t.translate("give.way.bank_transfer"),
+            purpose_line=_purpose_line(campaign, t),
+            warning=giving.bank_warning(campaign.warned_bank_countries, t),
+            transfer=transfer_view(campaign, transfer, amount, t, test=not self.settings.livemode),
+            give_url=f"/c/{campaign.id}/give?lang={t.language}",
+            campaign_url=f"/c/{campaign.id}?lang={t.language}",
+            languages=_languages(campaign.languages, t, path, query),
+            robots="noindex",
+        )
+        policy = content_security_policy(script=self._asset_sources("copy.js"))
+        return HTMLResponse(body, 200, {**NO_STORE, **policy})
 
     def payment_link(self, campaign: Campaign, t: Translations, url: str) -> Response:
         """Render a link to Stripe's page, for an origin to which no form may lead."""
@@ -219,25 +238,26 @@ class PageRenderer:
         self,
         problem: Problem,
         t: Translations,
-        *,
-        retry_url: str | None,
-        warned: tuple[str, ...] = (),
+        campaign: Campaign | None,
+        ways: Sequence[WayToGive],
         headers: Headers,
     ) -> Response:
-        """Render a problem. `warned`: countries whose banks a donor must not pay from."""
+        """Render a problem. If it concerns a campaign, the page leads back to the form, and to other ways to give."""
         body = self._render(
             "problem.html",
             t,
             page_title=t.translate(_problem_title(problem)),
             problem=problem,
-            retry_url=retry_url,
+            retry_url=f"/c/{campaign.id}/give?lang={t.language}" if campaign else None,
             fallback_url=problem.get("fallback_url"),
-            warning=giving.bank_warning(warned, t),
+            ways=describe_ways(campaign, ways, t, test=not self.settings.livemode) if campaign else [],
+            warning=giving.bank_warning(campaign.warned_bank_countries, t) if campaign else None,
             robots="noindex",
         )
         return HTMLResponse(body, problem["status"], {**headers, **content_security_policy()})
 
     def _script_data(self, campaign: Campaign, progress: Progress | None, t: Translations) -> GivingPage:
+        fee = campaign.card_fee
         return {
             "stripe": {
                 "publishable_key": self.settings.stripe_publishable_key,
@@ -249,8 +269,8 @@ class PageRenderer:
             "allow_minor_units": campaign.giving.allow_minor_units,
             "emit_complete_event": campaign.emit_complete_event,
             "fundable_needs": giving.fundable_needs(campaign, progress, t),
-            "card_fee_percent": giving.CARD_FEE_PERCENT,
-            "card_fee_fixed": giving.CARD_FEE_FIXED,
+            "card_fee_basis_points": fee.basis_points if fee else 0,
+            "card_fee_fixed": fee.fixed.amount if fee else 0,
             "challenge_solver_url": self.assets.urls["solve.js"],
             "texts": giving.script_texts(campaign, progress, t),
         }
@@ -265,6 +285,7 @@ class PageRenderer:
             script=(
                 *self._asset_sources("give.js"),
                 *self._asset_sources("solve.js"),
+                *self._asset_sources("copy.js"),
                 *settings.stripe_origins("script"),
             ),
             connect=settings.stripe_origins("connect"),
@@ -305,12 +326,17 @@ def _host(address: str) -> str:
     return urlsplit(address).netloc
 
 
-def _languages(offered: Sequence[str], t: Translations, path: str) -> list[dict[str, str | bool]]:
+def _purpose_line(campaign: Campaign, t: Translations) -> str:
+    names = {"recipient": campaign.recipient.short_name, "purpose": campaign.text[t.language].purpose}
+    return t.translate("give.recipient_and_purpose", **names)
+
+
+def _languages(offered: Sequence[str], t: Translations, path: str, query: str = "") -> list[dict[str, str | bool]]:
     return [
         {
             "lang": other,
             "name": translations_for(other).translate("language"),
-            "url": f"{path}?lang={other}",
+            "url": f"{path}?lang={other}{query}",
             "current": other == t.language,
         }
         for other in offered
@@ -322,9 +348,3 @@ def _problem_title(problem: Problem) -> str:
     if problem["status"] != HTTPStatus.NOT_FOUND:
         return "problem.title"
     return "problem.title_campaign" if problem["code"].startswith("campaign_") else "problem.title_page"
-
-
-def _plain(money: Money) -> str:
-    """Format an amount for a form field: `25`, `2.50`."""
-    digits = str(money).partition(" ")[0]
-    return digits.partition(".")[0] if money.is_whole else digits

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton, get_timezone_location
-from babel.numbers import parse_pattern
+from babel.numbers import format_percent, parse_pattern
 from starlette.requests import Request
 
 from donation_card.domain.campaign import LANGUAGES, Campaign
+from donation_card.domain.card_fee import CardFee
 from donation_card.domain.money import Money
 from donation_card.errors import Invalid
 from donation_card.web.presentation.documents import AmountFormat
@@ -73,6 +74,11 @@ class Translations:
         )
         # CLDR writes "EUR" in Ukrainian; a sign that everybody knows is calmer
         return text.replace(money.currency, _ENGLISH.currency_symbols.get(money.currency, money.currency))
+
+    def format_fee(self, fee: CardFee) -> str:
+        """Format a rule: `1.5% + €0.25`."""
+        part = format_percent(Decimal(fee.basis_points).scaleb(-4), locale=self.locale, decimal_quantization=False)
+        return f"{part} + {self.format_money(fee.fixed)}" if fee.fixed.amount else part
 
     def amount_format(self, currency: str) -> AmountFormat:
         """Return how a browser writes a whole amount while a donor types it. `{n}` stands for the digits."""

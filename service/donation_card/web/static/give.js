@@ -1,8 +1,8 @@
 /**
  * Enhance the giving page: the same form, answered in place. Without this file the form is posted and redirected.
  *
- * Four parts: the amount (text of the button, effect on the needs), the payment (Stripe's page, mounted here), the thanks,
- * and the card's frame. The card receives only `ready`, a height, `close` and `complete`; never an amount.
+ * Five parts: the amount (text of the button, effect on the needs), the transfer (its amount and its code), the payment
+ * (Stripe's page, mounted here), the thanks, and the card's frame. The card receives only `ready`, a height, `close` and `complete`; never an amount.
  */
 
 /**
@@ -215,13 +215,48 @@ const showEffect = (amount) => {
   effect.replaceChildren(...shown);
 };
 
+/** Return the fee of a card payment. The service has the same rule. @param {number} payment in minor units */
+const feeOf = (payment) => Math.round((payment * page.card_fee_basis_points) / 10_000) + page.card_fee_fixed;
+
 /** Show Stripe’s fee for an amount, or the rule. @param {number} amount in minor units */
 const showFee = (amount) => {
-  const { texts, card_fee_percent: percent, card_fee_fixed: fixed } = page;
-  const fee = Math.round((amount * percent) / 100) + fixed;
+  const { texts } = page;
+  const fee = feeOf(amount);
   getElement('detail-fee', HTMLElement).textContent =
     (amount && texts.fee_of_gift.replace('{fee}', formatAmount(fee)).replace('{amount}', formatAmount(amount))) || texts.fees;
 };
+
+// --- The way to give ----------------------------------------------------------------------------------------------------
+
+/** The box of the bank transfer. Absent if the campaign shows none. */
+const transfer = document.getElementById('transfer');
+
+/** Return the way that is chosen: “card”, “bank_transfer”, “link-2”. A campaign with one way has no list. */
+const chosenWay = () => /** @type {HTMLInputElement | null} */ (form.querySelector('[name=way]:checked'))?.value ?? 'card';
+
+/**
+ * Show an amount among the fields of the transfer, and in its QR code.
+ * @param {HTMLElement} box @param {number} amount in minor units
+ */
+const showTransfer = (box, amount) => {
+  const field = getElement('transfer-amount', HTMLElement);
+  const row = /** @type {HTMLElement} */ (field.parentElement);
+  const plain = (amount / page.minor_per_major).toFixed(amount % page.minor_per_major ? 2 : 0);
+  row.hidden = !amount;
+  field.textContent = formatAmount(amount);
+  for (const button of row.querySelectorAll('button')) button.value = plain.replace('.', page.amount_format.decimal);
+  for (const code of box.querySelectorAll('img')) {
+    const address = `${code.src.split('?')[0]}${amount ? `?amount=${plain}` : ''}`;
+    if (code.src === address) continue;
+    code.style.opacity = '0'; // so that nobody scans the code of another amount
+    code.onload = () => (code.style.opacity = '');
+    code.src = address;
+  }
+  if (chosenWay() === 'bank_transfer') import(box.dataset['copyScript'] ?? '').catch(() => {});
+};
+
+// On a phone the code is of little use: it must be scanned with another one.
+for (const fold of transfer?.querySelectorAll('details') ?? []) fold.open = innerWidth >= 640;
 
 /** Update everything that depends on the amount. */
 const updateAmount = () => {
@@ -229,6 +264,7 @@ const updateAmount = () => {
   submitButton.textContent = amount ? page.texts.continue_with.replace('{amount}', formatAmount(amount)) : page.texts.continue;
   showEffect(amount);
   showFee(amount);
+  if (transfer) showTransfer(transfer, amount);
 };
 
 customAmount.addEventListener('input', () => {
@@ -340,11 +376,10 @@ submitButton.addEventListener('click', () => {
 });
 
 form.addEventListener('submit', async (event) => {
-  if (submitWithoutScript) return;
-  if (origin === 'null') return event.preventDefault();
-  event.preventDefault();
-  if (pending) return;
   const amount = chosenAmount();
+  if (amount && (submitWithoutScript || chosenWay() !== 'card')) return;
+  event.preventDefault();
+  if (pending || origin === 'null') return;
   if (!amount) return showError(page.texts.amount_missing, 'amount_missing');
   setPending(true);
   const session = await createSessionWithProof(amount);

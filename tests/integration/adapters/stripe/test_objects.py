@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from donation_card.adapters.stripe.objects import HANDLED_EVENTS, create_params
+from donation_card.adapters.stripe.objects import HANDLED_EVENTS, create_params, parse_declined
 from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.adapters.stripe.provisioning import WALLETS
 from donation_card.application.ports.payments import (
     Account,
     CheckoutOrder,
     CheckoutSession,
+    PaymentDeclined,
     PaymentPage,
     RefundOrDispute,
     StripeRecord,
@@ -273,6 +274,24 @@ def test_link_is_off_in_each_session(ui_mode: UiMode, warning: str | None) -> No
         )
     )
     assert params["wallet_options"] == {"link": {"display": "never"}}
+
+
+def test_covered_fee_is_a_second_line_item() -> None:
+    page = PaymentPage(UiMode.EMBEDDED, "Donation", "en", fee_description="For the card fee")
+    order = CheckoutOrder("roof", "other", "n", Money(2500, "EUR"), 0, page, Money(100, "EUR"), ("card",))
+    params = create_params(order)
+    items = [each["price_data"] for each in params["line_items"]]
+    assert [(each["unit_amount"], each["product_data"]["name"]) for each in items] == [
+        (2500, "Donation"),
+        (100, "For the card fee"),
+    ]
+    assert params["allowed_payment_method_types"] == ["card"]
+
+
+@pytest.mark.parametrize(("method", "by_card"), [("card", True), ("ideal", False), ("paypal", False), (None, True)])
+def test_refusal_at_a_bank_is_no_signal_of_card_testing(method: str | None, by_card: bool) -> None:
+    error = {"last_payment_error": {"payment_method": {"type": method}} if method else {}}
+    assert parse_declined({"metadata": {"campaign": "roof"}, **error}) == PaymentDeclined(by_card=by_card)
 
 
 def test_link_is_in_no_policy_and_no_list_of_wallets() -> None:
