@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import FrameLocator, Page, expect
 
-from tests.support.browser import article, giving_frame
+from tests.support.browser import article, giving_frame, press_later
 from tests.support.installation import DECLINED, PAYS, SETTLES_LATER, Installation
 
 SIZES = {"phone": (390, 844), "tablet": (768, 1024), "desktop": (1280, 900)}
@@ -91,8 +91,8 @@ class Journey:
 
 
 def _press(frame: FrameLocator | Page, selector: str) -> None:
-    """Press without scrolling the article, as Playwright would. A click that navigates its own frame never returns."""
-    frame.locator(selector).first.evaluate("element => { setTimeout(() => element.click()) }")
+    """Press without scrolling the article, as Playwright would."""
+    press_later(frame.locator(selector).first)
 
 
 def _pay(number: str, stage: str) -> Callable[[FrameLocator], None]:
