@@ -88,6 +88,8 @@ class Journey:
 
     amount: str
     act: Callable[[FrameLocator], None]
+    before: tuple[str, ...] = ()
+    """What the donor presses before the amount is submitted."""
 
 
 def _press(frame: FrameLocator | Page, selector: str) -> None:
@@ -122,6 +124,8 @@ JOURNEYS = {
     "changed amount": Journey("25", _change),
     "small amount": Journey("10", _pay(PAYS, "thanks")),
     "large amount": Journey("50", _pay(PAYS, "thanks")),
+    "covered fee": Journey("25", _pay(PAYS, "thanks"), ("#cover-fee",)),
+    "changed way": Journey("25", _pay(PAYS, "thanks"), ('[value="redirect"]', '[value="card"]')),
 }
 
 
@@ -138,6 +142,8 @@ def record(page: Page, installation: Installation, url: str, journey: Journey) -
     look("begin()")
     look("look('opened')")
     _press(frame, f'.amount input[value="{journey.amount}"]')
+    for selector in journey.before:
+        _press(frame, selector)
     look("look('chosen')")
     _press(frame, "#submit")
     expect(frame.frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()

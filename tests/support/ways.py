@@ -53,6 +53,15 @@ def write_campaigns(folder: Path, **more: str) -> Path:
     return folder
 
 
+def write_campaign_with_fee(folder: Path) -> Path:
+    """Write the first campaign with methods that redirect and a fee that donors can cover."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = Path("campaigns/vitaly.toml").read_text("utf-8")
+    text = text.replace("[giving]", '[giving]\nfee = { percent = "1.5", fixed = "0.25" }', 1)
+    (folder / "vitaly.toml").write_text(f'redirect_methods = ["paypal", "ideal", "twint"]\n{text}', "utf-8")
+    return folder
+
+
 @contextmanager
 def running_with_ways(redis_url: str, folder: Path, **options: Any) -> Iterator[Installation]:
     campaigns = folder / "campaigns"

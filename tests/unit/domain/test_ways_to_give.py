@@ -60,9 +60,10 @@ def test_campaign_that_warns_shows_the_account_if_it_accepts_that(changes, shown
     accepts_statement=st.booleans(),
     has_transfer=st.booleans(),
     links=st.integers(0, 3),
+    methods=st.lists(st.sampled_from(["paypal", "ideal", "twint"]), unique=True),
 )
 def test_ways_follow_the_state_of_the_campaign(
-    status, raised, ends_in, accepts_more, warns, accepts_statement, has_transfer, links
+    status, raised, ends_in, accepts_more, warns, accepts_statement, has_transfer, links, methods
 ):
     """A campaign that takes no gifts has no way at all, so no account of it leaves the service."""
     campaign = replace(
@@ -73,10 +74,17 @@ def test_ways_follow_the_state_of_the_campaign(
         warned_bank_countries=("BY", "RU") if warns else (),
         bank_transfer=replace(TRANSFER, accept_named_statement=accepts_statement) if has_transfer else None,
         other_ways=(TRIBE,) * links,
+        redirect_methods=tuple(methods),
     )
     expected = []
     is_full = raised is not None and raised >= 90_000 and not accepts_more
     if status is Status.OPEN and not is_full and not (ends_in is not None and ends_in <= 0):
         transfer = ["bank_transfer"] if has_transfer and not (warns and not accepts_statement) else []
-        expected = ["card", *transfer, *["link"] * links]
+        redirect = ["redirect"] if {"paypal", "ideal"} & set(methods) else []  # TWINT takes no euro
+        expected = ["card", *redirect, *transfer, *["link"] * links]
     assert kinds(campaign, raised) == expected
+
+
+def test_redirect_names_the_methods_that_take_the_currency():
+    ways = ways_to_give(replace(ROOF, redirect_methods=("twint", "paypal", "ideal")), NOW, 0)
+    assert [(way.kind.value, way.methods) for way in ways] == [("card", ()), ("redirect", ("PayPal", "iDEAL"))]

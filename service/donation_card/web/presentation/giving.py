@@ -86,6 +86,7 @@ def fundable_needs(campaign: Campaign, progress: Progress | None, t: Translation
 
 def script_texts(campaign: Campaign, progress: Progress | None, t: Translations) -> GivingPageTexts:
     """Return the texts that the script of the giving page fills in. Amounts and needs stay in braces."""
+    giving, redirects = campaign.giving, campaign.redirect_methods
     amounts = {"amount": "{amount}", "need": "{need}", "remaining": "{remaining}"}
     return {
         "effect_now": t.translate("give.effect_now", **amounts),
@@ -95,7 +96,9 @@ def script_texts(campaign: Campaign, progress: Progress | None, t: Translations)
         "all_funded": t.translate("give.all_funded") if progress else "",  # unknown is not funded
         "fees": _fee_rule(campaign, t),
         "fee_of_gift": t.translate("give.fee_of_gift", amount="{amount}", fee="{fee}") if campaign.card_fee else "",
-        "cover_fee": t.translate("give.cover_fee", amount="{amount}", fee="{fee}"),
+        "cover_fee": t.translate("give.cover_fee", amount="{amount}", fee="{fee}") if giving.offered_fee else "",
+        "open": t.translate("give.redirect.open") if redirects else "",
+        "open_with": t.translate("give.redirect.open_with", amount="{amount}") if redirects else "",
         "continue": t.translate("give.continue"),
         "continue_with": t.translate("give.continue_with", amount="{amount}"),
         "paying": t.translate("give.paying", amount="{amount}", recipient=campaign.recipient.short_name),

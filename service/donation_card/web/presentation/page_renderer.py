@@ -177,6 +177,7 @@ class PageRenderer:
             details=giving.donation_details(campaign, t, as_of=card["progress"]["as_of_text"], ways=len(ways)),
             ways=describe_ways(campaign, ways, t, test=not self.settings.livemode),
             way=given.get("way", ""),
+            covers_fee=bool(given.get("cover_fee")),
             statement=t.translate("give.statement_descriptor", descriptor=campaign.recipient.statement_descriptor),
             effect=giving.effect_now(campaign, progress, t),
             error=error,

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from donation_card.domain.bank_transfer import BankTransfer
 from donation_card.domain.campaign import Campaign, OtherWay
 from donation_card.domain.money import Money
-from donation_card.domain.ways_to_give import WayToGive
+from donation_card.domain.ways_to_give import WayKind, WayToGive
 from donation_card.web.presentation.translations import Translations
 
 
@@ -39,12 +39,13 @@ class LinkView(NamedTuple):
 
 
 class WayView(NamedTuple):
-    """`id` is the value of the form field `way`. `kind` decides which of the last two fields there is."""
+    """`id` is the value of the form field `way`. `kind` decides which of the last fields there is."""
 
     id: str
     kind: str
     title: str
     note: str
+    cover_fee: str = ""
     transfer: TransferView | None = None
     link: LinkView | None = None
 
@@ -59,8 +60,18 @@ def _describe(campaign: Campaign, way: WayToGive, at: int, t: Translations, *, t
     if way.link:
         link = _link(campaign, way.link, t, test=test)
         return WayView(f"{kind}-{at}", kind, way.link.text[t.language].title, f"{link.host} ↗", link=link)
+    note = t.translate(f"give.way.{kind}_note")
+    if way.methods:
+        return WayView(kind, kind, ", ".join(way.methods), f"{note} ↗")
     transfer = transfer_view(campaign, way.transfer, None, t, test=test) if way.transfer else None
-    return WayView(kind, kind, t.translate(f"give.way.{kind}"), t.translate(f"give.way.{kind}_note"), transfer)
+    cover_fee = _cover_fee(campaign, t) if way.kind is WayKind.CARD else ""
+    return WayView(kind, kind, t.translate(f"give.way.{kind}"), note, cover_fee, transfer)
+
+
+def _cover_fee(campaign: Campaign, t: Translations) -> str:
+    """Return the offer to cover the fee of any amount. Empty: the campaign makes none."""
+    fee = campaign.giving.offered_fee
+    return t.translate("give.cover_fee_rule", fee=t.format_fee(fee)) if fee else ""
 
 
 def _link(campaign: Campaign, link: OtherWay, t: Translations, *, test: bool) -> LinkView:
