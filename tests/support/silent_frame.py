@@ -116,6 +116,9 @@ def _change(frame: FrameLocator) -> None:
     expect(frame.locator("#choose")).to_be_visible()
 
 
+_COPIES_THE_TRANSFER = ('[value="bank_transfer"]', ".copy:not([hidden])", "#transfer summary", '[value="card"]')
+"""The buttons are there once their script is."""
+
 JOURNEYS = {
     "paid": Journey("25", _pay(PAYS, "thanks")),
     "declined": Journey("25", _pay(DECLINED, "declined")),
@@ -126,6 +129,7 @@ JOURNEYS = {
     "large amount": Journey("50", _pay(PAYS, "thanks")),
     "covered fee": Journey("25", _pay(PAYS, "thanks"), ("#cover-fee",)),
     "changed way": Journey("25", _pay(PAYS, "thanks"), ('[value="redirect"]', '[value="card"]')),
+    "copied transfer": Journey("25", _pay(PAYS, "thanks"), _COPIES_THE_TRANSFER),
 }
 
 
