@@ -15,7 +15,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.support.browser import CHROMIUM, with_publisher_site
 from tests.support.silent_frame import JOURNEYS, SIZES, hostile_article, record
-from tests.support.ways import write_campaign_with_fee
+from tests.support.ways import ACCOUNT, write_campaign_with_fee
 
 
 def main(runs: int, sizes: Iterable[str]) -> int:
@@ -27,7 +27,7 @@ def main(runs: int, sizes: Iterable[str]) -> int:
         with_publisher_site(
             valkey.url,
             Path(name) / "sandbox",
-            campaigns=write_campaign_with_fee(Path(name) / "campaigns"),
+            campaigns=write_campaign_with_fee(Path(name) / "campaigns", account=ACCOUNT),
             demo_publication_interval=None,
         ) as (installation, site),
         sync_playwright() as playwright,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import FrameLocator, Page, expect
 
-from tests.support.browser import article, giving_frame
+from tests.support.browser import article, giving_frame, press_later
 from tests.support.installation import DECLINED, PAYS, SETTLES_LATER, Installation
 
 SIZES = {"phone": (390, 844), "tablet": (768, 1024), "desktop": (1280, 900)}
@@ -93,8 +93,8 @@ class Journey:
 
 
 def _press(frame: FrameLocator | Page, selector: str) -> None:
-    """Press without scrolling the article, as Playwright would. A click that navigates its own frame never returns."""
-    frame.locator(selector).first.evaluate("element => { setTimeout(() => element.click()) }")
+    """Press without scrolling the article, as Playwright would."""
+    press_later(frame.locator(selector).first)
 
 
 def _pay(number: str, stage: str) -> Callable[[FrameLocator], None]:
@@ -116,6 +116,9 @@ def _change(frame: FrameLocator) -> None:
     expect(frame.locator("#choose")).to_be_visible()
 
 
+_COPIES_THE_TRANSFER = ('[value="bank_transfer"]', ".copy:not([hidden])", "#transfer summary", '[value="card"]')
+"""The buttons are there once their script is."""
+
 JOURNEYS = {
     "paid": Journey("25", _pay(PAYS, "thanks")),
     "declined": Journey("25", _pay(DECLINED, "declined")),
@@ -126,6 +129,7 @@ JOURNEYS = {
     "large amount": Journey("50", _pay(PAYS, "thanks")),
     "covered fee": Journey("25", _pay(PAYS, "thanks"), ("#cover-fee",)),
     "changed way": Journey("25", _pay(PAYS, "thanks"), ('[value="redirect"]', '[value="card"]')),
+    "copied transfer": Journey("25", _pay(PAYS, "thanks"), _COPIES_THE_TRANSFER),
 }
 
 

@@ -53,12 +53,12 @@ def write_campaigns(folder: Path, **more: str) -> Path:
     return folder
 
 
-def write_campaign_with_fee(folder: Path) -> Path:
-    """Write the first campaign with methods that redirect and a fee that donors can cover."""
+def write_campaign_with_fee(folder: Path, *, account: str = "") -> Path:
+    """Write the first campaign with methods that redirect and a fee that donors can cover. `account`: its table."""
     folder.mkdir(parents=True, exist_ok=True)
     text = Path("campaigns/vitaly.toml").read_text("utf-8")
     text = text.replace("[giving]", '[giving]\nfee = { percent = "1.5", fixed = "0.25" }', 1)
-    (folder / "vitaly.toml").write_text(f'redirect_methods = ["paypal", "ideal", "twint"]\n{text}', "utf-8")
+    (folder / "vitaly.toml").write_text(f'redirect_methods = ["paypal", "ideal", "twint"]\n{text}{account}', "utf-8")
     return folder
 
 

@@ -204,6 +204,17 @@ def test_ways_at_stripe_can_be_chosen_with_the_keyboard(page: Page, installation
     expect(page.locator("#cover-fee")).to_be_hidden()
 
 
+def test_way_at_stripe_in_a_sandbox_without_forms_says_so(page: Page, installation: Installation, site: Site) -> None:
+    address = f"{installation.service}/c/vitaly/give?lang=en"
+    sandbox = "allow-scripts allow-same-origin allow-popups"
+    page.goto(site.publish(f'<iframe src="{address}" sandbox="{sandbox}" width="700" height="900"></iframe>'))
+    frame = page.frame_locator("iframe")
+    choose(frame, "25")
+    choose_way(frame, "redirect")
+    frame.locator("button:has(#open-stripe)").click()
+    expect(frame.locator("#error")).to_contain_text(f"Copy this address into a new tab: {address}")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_ways_at_stripe_pass_axe_on_a_narrow_screen(

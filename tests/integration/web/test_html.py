@@ -9,7 +9,7 @@ import pytest
 from donation_card.web.campaign_responses import IMAGES
 
 from tests.support.installation import running
-from tests.support.ways import write_campaign_with_fee
+from tests.support.ways import running_with_ways, write_campaign_with_fee
 
 TOOLS = Path("tools/node_modules/.bin/html-validate").absolute()
 PATHS = {
@@ -19,7 +19,15 @@ PATHS = {
     "frame": "/c/vitaly/frame?theme=dark",
     "embed": "/c/vitaly/embed",
     "problem": "/c/nobody",
+    "give-ways": "/c/ways/give",
+    "transfer": "/c/ways/transfer",
 }
+
+
+@pytest.fixture(scope="module")
+def installation(redis_url, tmp_path_factory):
+    with running_with_ways(redis_url, tmp_path_factory.mktemp("ways")) as found:
+        yield found
 
 
 @pytest.mark.parametrize("lang", ["en", "be", "de"])

@@ -52,6 +52,7 @@ class PageRenderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
         self._environment.globals |= {"asset": assets.urls.__getitem__, "integrity": assets.integrity.__getitem__}
         for name in self._environment.list_templates():
             self._environment.get_template(name)
