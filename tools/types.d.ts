@@ -284,6 +284,8 @@ interface GivingPageTexts {
   fees: string;
   fee_of_gift: string;
   cover_fee: string;
+  open: string;
+  open_with: string;
   continue: string;
   continue_with: string;
   paying: string;

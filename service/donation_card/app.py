@@ -55,6 +55,7 @@ from donation_card.web.pages.campaign import CampaignPages
 from donation_card.web.pages.embed import EmbedEndpoints
 from donation_card.web.pages.give import GivePage
 from donation_card.web.pages.thanks import ThanksPage
+from donation_card.web.pages.transfer import TransferPage
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.problems import Problems
 from donation_card.web.routes import routes
@@ -91,7 +92,7 @@ def create_app(settings: Settings) -> ASGIApp:
     assets = Assets(response_cache)
     pages = PageRenderer(settings, assets)
     responses = CampaignResponseCache(campaigns, progress, pages, response_cache)
-    problems = Problems(pages)
+    problems = Problems(pages, campaigns, progress)
 
     # the worker itself
     background_tasks = BackgroundTasks(campaigns, totals_store, reconciliation, session_limits, responses, export)
@@ -117,6 +118,7 @@ def create_app(settings: Settings) -> ASGIApp:
             WebhookEndpoint(webhook_handler),
             CampaignPages(campaigns, responses),
             GivePage(campaigns, progress, tokens, pages),
+            TransferPage(campaigns, progress, pages),
             ThanksPage(session_reader, campaigns, progress, tokens, pages),
             EmbedEndpoints(campaigns, pages),
             Readiness(health, session_limits, operator),

@@ -62,7 +62,14 @@ class ClientError(DonationCardError):
 class NotFound(ClientError):
     """No such page, campaign or session."""
 
-    codes = ("not_found", "campaign_unknown", "campaign_hidden", "session_unknown", "url_not_recognized")
+    codes = (
+        "not_found",
+        "campaign_unknown",
+        "campaign_hidden",
+        "session_unknown",
+        "transfer_not_offered",
+        "url_not_recognized",
+    )
 
 
 class Invalid(ClientError):

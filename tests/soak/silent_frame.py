@@ -1,4 +1,4 @@
-"""Record what an article sees of seven journeys in three sizes, twenty times, and compare the recordings.
+"""Record what an article sees of nine journeys in three sizes, twenty times, and compare the recordings.
 
 `python -m tests.soak.silent_frame [RUNS [SIZE…]]`. The recordings of one size must be equal.
 """
@@ -15,6 +15,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.support.browser import CHROMIUM, with_publisher_site
 from tests.support.silent_frame import JOURNEYS, SIZES, hostile_article, record
+from tests.support.ways import ACCOUNT, write_campaign_with_fee
 
 
 def main(runs: int, sizes: Iterable[str]) -> int:
@@ -23,7 +24,12 @@ def main(runs: int, sizes: Iterable[str]) -> int:
         tempfile.TemporaryDirectory() as name,
         EmbeddedValkey(Path(name) / "valkey") as valkey,
         # The public total must not move: anybody may see it, and at another step other words break into other lines.
-        with_publisher_site(valkey.url, Path(name) / "sandbox", demo_publication_interval=None) as (installation, site),
+        with_publisher_site(
+            valkey.url,
+            Path(name) / "sandbox",
+            campaigns=write_campaign_with_fee(Path(name) / "campaigns", account=ACCOUNT),
+            demo_publication_interval=None,
+        ) as (installation, site),
         sync_playwright() as playwright,
     ):
         installation.until_ready()

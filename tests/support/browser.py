@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import FrameLocator, Locator, Page, expect
 from starlette.responses import HTMLResponse
 
 from tests.support.installation import Installation, listening, running, served
@@ -105,17 +105,34 @@ def type_amount(frame: Page | FrameLocator, amount: str) -> None:
 
 
 def pay_inline(frame: FrameLocator, number: str) -> None:
-    """Pay on the page that the sandbox's script embeds in the giving page."""
-    pay_on(frame.frame_locator("#payment iframe"), number)
+    """Pay on the page that the sandbox's script embeds in the giving page. That page goes when it is paid."""
+    payment = frame.frame_locator("#payment iframe")
+    _fill_in(payment, number)
+    press_later(payment.locator("form button").first)
 
 
-def pay_on(payment: Page | FrameLocator, number: str) -> None:
-    """Fill in and submit a payment page of the sandbox, hosted or embedded."""
-    payment.locator("[name=email]").fill("ada@example.org")
-    payment.locator("[name=number]").fill(number)
+def pay_on(payment: Page, number: str) -> None:
+    """Fill in and submit a hosted payment page of the sandbox."""
+    _fill_in(payment, number)
     payment.locator("form button").first.click()
 
 
+def _fill_in(payment: Page | FrameLocator, number: str) -> None:
+    payment.locator("[name=email]").fill("ada@example.org")
+    payment.locator("[name=number]").fill(number)
+
+
 def close_thanks(frame: FrameLocator) -> None:
-    """Press Close after the call returned: a click that removes its own frame never ends."""
-    frame.locator(".close").evaluate("button => { setTimeout(() => button.click()) }")
+    press_later(frame.locator(".close"))
+
+
+def press_later(button: Locator) -> None:
+    """Press a button after the call returned: a click that removes its own frame never ends."""
+    button.evaluate("button => { setTimeout(() => button.click()) }")
+
+
+def press_escape_inside(page: Page) -> None:
+    """Press Escape, and release it when the frame is gone. In a removed frame that call never ends."""
+    page.keyboard.down("Escape")
+    expect(page.locator("donation-card iframe")).to_have_count(0)
+    page.keyboard.up("Escape")

@@ -254,6 +254,8 @@ class Scenario:
         """Let time pass. The workers look every two seconds, unless they are down while all clocks are right."""
         if not self.clocks_were_right:
             self.look_everywhere()
+            if not all(stripe.available and not stripe.empty_pages for stripe in self.stripes):
+                self.only_daily = True  # no look could correct a cursor that is ahead
         elif self.dice.random() < 0.5:
             self.look(self.pick(self.workers), refresh=self.dice.random() < 0.4)
         self.now += seconds

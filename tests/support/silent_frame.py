@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import FrameLocator, Page, expect
 
-from tests.support.browser import article, giving_frame
+from tests.support.browser import article, giving_frame, press_later
 from tests.support.installation import DECLINED, PAYS, SETTLES_LATER, Installation
 
 SIZES = {"phone": (390, 844), "tablet": (768, 1024), "desktop": (1280, 900)}
@@ -88,11 +88,13 @@ class Journey:
 
     amount: str
     act: Callable[[FrameLocator], None]
+    before: tuple[str, ...] = ()
+    """What the donor presses before the amount is submitted."""
 
 
 def _press(frame: FrameLocator | Page, selector: str) -> None:
-    """Press without scrolling the article, as Playwright would. A click that navigates its own frame never returns."""
-    frame.locator(selector).first.evaluate("element => { setTimeout(() => element.click()) }")
+    """Press without scrolling the article, as Playwright would."""
+    press_later(frame.locator(selector).first)
 
 
 def _pay(number: str, stage: str) -> Callable[[FrameLocator], None]:
@@ -114,6 +116,9 @@ def _change(frame: FrameLocator) -> None:
     expect(frame.locator("#choose")).to_be_visible()
 
 
+_COPIES_THE_TRANSFER = ('[value="bank_transfer"]', ".copy:not([hidden])", "#transfer summary", '[value="card"]')
+"""The buttons are there once their script is."""
+
 JOURNEYS = {
     "paid": Journey("25", _pay(PAYS, "thanks")),
     "declined": Journey("25", _pay(DECLINED, "declined")),
@@ -122,6 +127,9 @@ JOURNEYS = {
     "changed amount": Journey("25", _change),
     "small amount": Journey("10", _pay(PAYS, "thanks")),
     "large amount": Journey("50", _pay(PAYS, "thanks")),
+    "covered fee": Journey("25", _pay(PAYS, "thanks"), ("#cover-fee",)),
+    "changed way": Journey("25", _pay(PAYS, "thanks"), ('[value="redirect"]', '[value="card"]')),
+    "copied transfer": Journey("25", _pay(PAYS, "thanks"), _COPIES_THE_TRANSFER),
 }
 
 
@@ -138,6 +146,8 @@ def record(page: Page, installation: Installation, url: str, journey: Journey) -
     look("begin()")
     look("look('opened')")
     _press(frame, f'.amount input[value="{journey.amount}"]')
+    for selector in journey.before:
+        _press(frame, selector)
     look("look('chosen')")
     _press(frame, "#submit")
     expect(frame.frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()

@@ -13,6 +13,7 @@ from donation_card.application.stripe_account import StripeAccount
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.progress import Progress, calculate_progress
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, next_period_start
+from donation_card.domain.ways_to_give import WayToGive, ways_to_give
 from donation_card.errors import Unavailable
 from donation_card.observability.log_events import LogEvent, log
 
@@ -49,9 +50,13 @@ class PublicProgress:
         progress = {campaign.id: self.get(campaign) for campaign in self.campaigns.all_visible()}
         return {campaign_id: each for campaign_id, each in progress.items() if each}
 
-    def accepts_donations(self, campaign: Campaign) -> bool:
+    def ways_to_give(self, campaign: Campaign) -> tuple[WayToGive, ...]:
+        """Return the ways to give to the campaign now."""
         progress = self.get(campaign)
-        return campaign.accepts_donations(self.clock(), progress.raised.amount if progress else None)
+        return ways_to_give(campaign, self.clock(), progress.raised.amount if progress else None)
+
+    def accepts_donations(self, campaign: Campaign) -> bool:
+        return bool(self.ways_to_give(campaign))
 
     def stale_campaigns(self) -> list[str]:
         """Return the campaigns whose progress is unknown, stale or not refreshed, such as `roof: unknown (EUR)`."""

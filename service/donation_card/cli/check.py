@@ -50,7 +50,7 @@ def bank_warnings(campaigns: Sequence[Campaign]) -> Iterator[str]:
         for at, donation in enumerate(campaign.offline_donations):
             if campaign.imported_transfers and any(map(_BANK_TRANSFER.search, donation.source.values())):
                 yield f"{name}: offline[{at}] may count a bank transfer that {campaign.id}.bank.toml counts too"
-        if transfer and campaign.warned_bank_countries and not transfer.accept_named_statement:
+        if transfer and not campaign.shown_transfer:
             yield f"{name}: bank_transfer is not shown: the campaign warns, and accept_named_statement is false"
 
 

@@ -34,9 +34,12 @@ class BankTransfer:
     accept_named_statement: bool
     """The organiser accepts that the donor's statement names the holder, in a campaign that warns about banks."""
 
-    def epc_text(self, amount: Money) -> str:
-        """Return the text of the QR code: version 002, UTF-8, structured reference (EPC069-12)."""
-        units = f"EUR{amount.amount // 100}.{amount.amount % 100:02}"
+    def epc_text(self, amount: Money | None) -> str:
+        """Return the text of the QR code: version 002, UTF-8, structured reference (EPC069-12).
+
+        Without an amount, the donor types it into the banking app.
+        """
+        units = f"EUR{amount.amount // 100}.{amount.amount % 100:02}" if amount else ""
         return "\n".join(["BCD", "002", "1", "SCT", self.bic, self.holder, self.iban, units, "", self.reference])
 
 

@@ -96,6 +96,23 @@ class OfflineDonation:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherWayText:
+    """`traces` says what remains of such a gift, for example a line on a statement."""
+
+    title: str
+    text: str
+    traces: str
+
+
+@dataclass(frozen=True, slots=True)
+class OtherWay:
+    """A way to give outside this service. Such a gift counts when the organiser enters it."""
+
+    url: str
+    text: Mapping[str, OtherWayText]
+
+
+@dataclass(frozen=True, slots=True)
 class Update:
     """One line of news, for example "March rent paid". `text` by language."""
 
@@ -130,6 +147,7 @@ class Campaign:
     offline_donations: tuple[OfflineDonation, ...] = ()
     bank_transfer: BankTransfer | None = None
     imported_transfers: ImportedTransfers | None = None
+    other_ways: tuple[OtherWay, ...] = ()
     updates: tuple[Update, ...] = ()
     """Newest first."""
     spendings: tuple[Spending, ...] = ()
@@ -182,12 +200,16 @@ class Campaign:
         return f"{self.spent()} spent, {more} more than the public total" if more.amount > 0 else None
 
     @property
+    def shown_transfer(self) -> BankTransfer | None:
+        """Return the account that donors may see. A statement names it, so a campaign that warns must accept that."""
+        transfer = self.bank_transfer
+        return transfer if transfer and (transfer.accept_named_statement or not self.warned_bank_countries) else None
+
+    @property
     def fallback_params(self) -> dict[str, str | int]:
         """Parameters of an error that lead a donor back to the form, or to another way to give."""
-        if not self.fallback_url:
-            return {"campaign": self.id}
-        warned = ",".join(self.warned_bank_countries)
-        return {"campaign": self.id, "fallback_url": self.fallback_url, "warned_bank_countries": warned}
+        params: dict[str, str | int] = {"campaign": self.id}
+        return params | {"fallback_url": self.fallback_url} if self.fallback_url else params
 
     def check_amount(self, amount: Money) -> None:
         """Raise Invalid (`amount_*`) if one donation of this amount is not possible."""

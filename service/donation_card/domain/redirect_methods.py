@@ -55,6 +55,6 @@ def takes_currency(method: str, currency: str) -> bool:
     return currency in _CURRENCIES.get(method, (currency,))
 
 
-def names(methods: Sequence[str], currency: str) -> list[str]:
+def names(methods: Sequence[str], currency: str) -> tuple[str, ...]:
     """Return the names of the methods that Stripe can offer in a currency."""
-    return [REDIRECT_METHODS[method] for method in methods if takes_currency(method, currency)]
+    return tuple(REDIRECT_METHODS[method] for method in methods if takes_currency(method, currency))

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import string
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path, PurePosixPath
 
@@ -36,6 +37,8 @@ SOURCE_PATH = "/widget/v1/source"
 
 _STYLE_PLACEHOLDER = "'@import \"donation-card.css\"'"
 """A string in donation-card.js. It is valid CSS, so that the file runs before it is joined."""
+
+_MINIFIERS: dict[str, Callable[[bytes], bytes]] = {".js": rjsmin.jsmin, ".css": rcssmin.cssmin}
 
 _SHORT_CACHE = {"cache-control": "public, max-age=600, stale-while-revalidate=86400"}
 
@@ -97,9 +100,9 @@ class Assets:
         self.urls: dict[str, str] = {}
         self.integrity: dict[str, str] = {}
         for path in sorted(_STATIC.iterdir()):
-            body = path.read_bytes()
+            body = _MINIFIERS.get(path.suffix, bytes)(path.read_bytes())
             if path.name == "site.css":
-                body = (_WIDGET / PALETTE).read_bytes() + body
+                body = rcssmin.cssmin((_WIDGET / PALETTE).read_bytes()) + body
             self.urls[path.name] = f"/static/{content_hash(body)}/{path.name}"
             self.integrity[path.name] = _integrity(body)
             self._add(self.urls[path.name], body, PUBLIC_CORS | IMMUTABLE)  # a sandboxed frame is of no origin

@@ -9,6 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from donation_card.application.ports.campaigns import Campaigns
+from donation_card.application.public_progress import PublicProgress
+from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import MINOR_UNIT_EXPONENT, Money
 from donation_card.errors import (
     ClientError,
@@ -60,8 +63,8 @@ def http_status(error: DonationCardError) -> int:
 class Problems:
     """Exception handlers for Starlette."""
 
-    def __init__(self, pages: PageRenderer) -> None:
-        self.pages = pages
+    def __init__(self, pages: PageRenderer, campaigns: Campaigns, progress: PublicProgress) -> None:
+        self.pages, self.campaigns, self.progress = pages, campaigns, progress
 
     async def expected(self, request: Request, error: Exception) -> Response:
         """Respond to a DonationCardError."""
@@ -84,15 +87,25 @@ class Problems:
     def _response(
         self, request: Request, error: DonationCardError, status: int, headers: Headers | None = None
     ) -> Response:
-        t = _language(request)
+        t, campaign = _language(request), self._campaign(error)
+        if campaign:
+            t = choose_translations(t.language, campaign)
         problem = problem_document(error, status, t, request.scope["request_id"])
         retry_after = str(error.params.get("retry_after", _DEFAULT_RETRY_AFTER))
         headers = {**NO_STORE, **({"retry-after": retry_after} if status in {429, 503} else {}), **(headers or {})}
         if _wants_page(request):
-            return self.pages.problem(problem, t, retry_url=_retry(error, t), warned=_warned(error), headers=headers)
+            ways = self.progress.ways_to_give(campaign) if campaign else ()
+            return self.pages.problem(problem, t, campaign, ways, headers)
         if request.url.path.startswith(("/v1/campaigns/", "/oembed")):
             headers["access-control-allow-origin"] = "*"
         return JSONResponse(problem, status, headers, media_type="application/problem+json")
+
+    def _campaign(self, error: DonationCardError) -> Campaign | None:
+        """Return the campaign that an error names. Its page leads back to the form, and to other ways to give."""
+        try:
+            return self.campaigns.get(str(error.params.get("campaign", "")))
+        except NotFound:
+            return None
 
 
 def problem_document(error: DonationCardError, status: int, t: Translations, request_id: str) -> Problem:
@@ -105,7 +118,7 @@ def problem_document(error: DonationCardError, status: int, t: Translations, req
         "detail": localized_detail(error, t),
         "request_id": request_id,
     }
-    params = {name: value for name, value in error.params.items() if name != "warned_bank_countries"}  # for a page
+    params = dict(error.params)
     if "fallback_url" in params:
         problem["fallback_url"] = str(params.pop("fallback_url"))
     if isinstance(error, (ClientError, ProgressUnknown)) and params:
@@ -142,13 +155,3 @@ def _wants_page(request: Request) -> bool:
 def _endpoint(request: Request) -> str:
     """Return the endpoint's name for the log. The path can contain a session token, so it is never logged."""
     return getattr(request.scope.get("endpoint"), "__qualname__", "")
-
-
-def _retry(error: DonationCardError, t: Translations) -> str | None:
-    campaign = error.params.get("campaign")
-    return f"/c/{campaign}/give?lang={t.language}" if campaign else None
-
-
-def _warned(error: DonationCardError) -> tuple[str, ...]:
-    """Return the countries of the bank warning, which the page shows with another way to donate."""
-    return tuple(filter(None, str(error.params.get("warned_bank_countries", "")).split(",")))

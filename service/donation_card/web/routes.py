@@ -23,6 +23,7 @@ from donation_card.web.pages.campaign import CampaignPages
 from donation_card.web.pages.embed import EmbedEndpoints
 from donation_card.web.pages.give import GivePage
 from donation_card.web.pages.thanks import ThanksPage
+from donation_card.web.pages.transfer import TransferPage
 
 
 def routes(
@@ -32,6 +33,7 @@ def routes(
     webhook: WebhookEndpoint,
     pages: CampaignPages,
     give: GivePage,
+    transfer: TransferPage,
     thanks: ThanksPage,
     embed: EmbedEndpoints,
     readiness: Readiness,
@@ -57,6 +59,8 @@ def routes(
         ("GET", "/", pages.list_all),
         ("GET", "/c/{id}", pages.show),
         ("GET", "/c/{id}/give", give.show),
+        ("GET", "/c/{id}/transfer", transfer.show),
+        ("GET", "/c/{id}/transfer.svg", transfer.code),
         ("GET", "/c/{id}/thanks", thanks.show),
         ("GET", "/c/{id}/frame", embed.frame),
         ("GET", "/c/{id}/embed", embed.embed_code),

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.browser.test_embedding import SHIFTS
-from tests.support.browser import NARROW, choose, giving_frame
+from tests.support.browser import NARROW, choose, giving_frame, press_escape_inside
 
 ALLOWED = {"access-control-allow-origin": "*"}
 CARD = "document.querySelector('donation-card')"
@@ -275,7 +275,7 @@ def test_closed_frame_gives_focus_back_without_scrolling(page, installation, sit
     tall = '<p style="height:200px">Above</p>'
     opened(page, page_with(installation, site, tall, card(installation), COMMENTS))
     page.evaluate("scrollTo(0, 150)")
-    page.keyboard.press("Escape")
+    press_escape_inside(page)
     expect(donate(page)).to_be_focused()
     assert page.evaluate("scrollY") == 150
 
@@ -403,7 +403,7 @@ def test_nothing_is_written_into_the_publishers_nodes(page, installation, site):
         .observe(document, {subtree: true, childList: true, attributes: true, characterData: true}))
     </script>"""
     opened(page, page_with(installation, site, watch, card(installation)))
-    page.keyboard.press("Escape")
+    press_escape_inside(page)
     expect(donate(page)).to_be_focused()
     change(page, lang="de")
     expect(donate(page)).to_have_text("Spenden")

@@ -10,7 +10,18 @@ from donation_card.web.presentation.snippet import placeholder_style, script_sni
 from donation_card.web.presentation.translations import translations_for
 from playwright.sync_api import expect
 
-from tests.support.browser import NARROW, SHIFTS, WIDE, article, choose, giving_frame, open_card, pay_inline, snippet
+from tests.support.browser import (
+    NARROW,
+    SHIFTS,
+    WIDE,
+    article,
+    choose,
+    giving_frame,
+    open_card,
+    pay_inline,
+    press_escape_inside,
+    snippet,
+)
 from tests.support.installation import PAYS, eventually
 
 VITALY = read_campaign(Path("campaigns/vitaly.toml"))
@@ -513,7 +524,7 @@ def test_progress_bar_has_aria_text(page, installation, site):
 def test_escape_closes_frame_and_restores_focus(page, installation, site):
     open_card(page, site.publish(article(installation)))
     expect(giving_frame(page).locator("#give-title")).to_be_focused()
-    page.keyboard.press("Escape")
+    press_escape_inside(page)
     expect(page.locator("donation-card .donate")).to_be_focused()
     expect(page.locator("donation-card dialog[open]")).to_have_count(0)
 

@@ -91,7 +91,7 @@ def test_fee_of_the_chosen_gift_is_shown_in_money(page, installation, amount, fe
     page.goto(f"{installation.service}/c/vitaly/give?lang=en")
     expect(page.locator("#detail-fee")).to_contain_text("1.5% + €0.25")
     choose(page, amount)
-    shown = f"Stripe keeps about {fee} of €{amount}, more of some foreign cards."
+    shown = f"Stripe keeps about {fee} of €{amount} by card, more of some foreign cards."
     expect(page.locator("#detail-fee")).to_have_text(shown)
 
 

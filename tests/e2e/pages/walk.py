@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, FrameLocator, Locator, 
 
 from tests.e2e.pages.collection import MARKER, PublisherPage, PublisherSite, ReceivedRequest, RequestRecorder
 from tests.e2e.pages.site import Publisher
-from tests.support.browser import CHROMIUM, close_thanks
+from tests.support.browser import CHROMIUM, close_thanks, press_later
 from tests.support.installation import PAYS
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
@@ -233,7 +233,7 @@ class Visit:
         payment = giving.frame_locator("#payment iframe")
         payment.locator("[name=email]").fill("ada@example.org")
         payment.locator("[name=number]").fill(PAYS)
-        payment.locator("[name=number]").press("Enter")
+        press_later(payment.locator("form button").first)
         expect(giving.locator("#thanks")).to_contain_text("€25")
 
     def _check_console(self) -> None:

@@ -396,6 +396,50 @@ def test_transfer_in_another_currency_is_refused(write: Callable[..., Path]) -> 
     assert "EUR" in fault.allowed
 
 
+OTHER_WAY = """
+[[other_ways]]
+url = "https://coins.example/roof"
+title = { en = "Coins" }
+text = { en = "Addresses for coins." }
+traces = { en = "The transfer stays public." }
+"""
+
+
+def test_other_ways_are_read_in_their_order(write: Callable[..., Path]) -> None:
+    campaign = read_campaign(write(ROOF + OTHER_WAY + OTHER_WAY.replace("coins.", "tribe.")))
+    assert [way.url for way in campaign.other_ways] == ["https://coins.example/roof", "https://tribe.example/roof"]
+    assert campaign.other_ways[0].text["en"].traces == "The transfer stays public."
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "given", "allowed"),
+    [
+        ("https://", "http://", "other_ways[0].url", "http://coins", "https://"),
+        ("https://coins.example", "javascript:", "other_ways[0].url", "javascript", "https://"),
+        ('url = "https://coins.example/roof"', "", "other_ways[0].url", "nothing", "https://"),
+        ('traces = { en = "The transfer stays public." }', "", "other_ways[0].traces", "nothing", "what remains"),
+        ('{ en = "Coins" }', "{}", "other_ways[0].title.en", "nothing", "each language of this campaign: en"),
+        ('{ en = "Addresses for coins." }', '{ de = "Adressen" }', "other_ways[0].text.en", "nothing", "en"),
+        ('{ en = "The transfer stays public." }', '{ fr = "?" }', "other_ways[0].traces.fr", '"fr"', "one of en"),
+        ("Addresses for coins.", "x" * 241, "other_ways[0].text.en", "(241 characters)", "240"),
+        ("traces", "trace", "other_ways[0].trace", "an unknown field", "did you mean “traces”?"),
+    ],
+)
+def test_bad_other_way_is_refused_with_its_place(
+    write: Callable[..., Path], old: str, new: str, field: str, given: str, allowed: str
+) -> None:
+    found = {fault.field: fault for fault in faults(write(ROOF + OTHER_WAY.replace(old, new)))}
+    assert given in found[field].given
+    assert allowed in found[field].allowed
+
+
+def test_seven_other_ways_are_too_many(write: Callable[..., Path]) -> None:
+    (fault,) = faults(write(ROOF + 7 * OTHER_WAY))
+    assert (fault.field, fault.given, fault.allowed) == (
+        "other_ways", "a list of 7", "at most 6 tables, [[other_ways]] each",
+    )  # fmt: skip
+
+
 def test_every_error_of_every_file_is_reported(write: Callable[..., Path]) -> None:
     write(ROOF.replace('"open"', '"shut"').replace("goal = 200", "goal = 250").replace("tiles", "gutter"), "a.toml")
     folder = write(ROOF.replace('"EUR"', '"XXX"').replace("[10, 25]", "[25, 10]"), "b.toml").parent

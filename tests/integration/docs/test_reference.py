@@ -50,7 +50,7 @@ def commands(group: click.Group = cli, path: str = PROGRAM) -> Iterator[tuple[st
 
 
 COMMANDS = dict(commands())
-HEADINGS = {"title", "title_page", "title_campaign", "retry", "fallback"}
+HEADINGS = {"title", "title_page", "title_campaign", "retry", "fallback", "other_ways"}
 """The texts of an error page that belong to no code."""
 STRIPE_IDS = {"object", "refund", "session", "payment", "dispute", "charge"}
 """The fields of a log line that hold an id of Stripe."""

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from donation_card.web.campaign_responses import IMAGES
 
+from tests.support.ways import running_with_ways
+
 TOOLS = Path("tools/node_modules/.bin/html-validate").absolute()
 PATHS = {
     "list": "/",
@@ -16,7 +18,15 @@ PATHS = {
     "frame": "/c/vitaly/frame?theme=dark",
     "embed": "/c/vitaly/embed",
     "problem": "/c/nobody",
+    "give-ways": "/c/ways/give",
+    "transfer": "/c/ways/transfer",
 }
+
+
+@pytest.fixture(scope="module")
+def installation(redis_url, tmp_path_factory):
+    with running_with_ways(redis_url, tmp_path_factory.mktemp("ways")) as found:
+        yield found
 
 
 @pytest.mark.parametrize("lang", ["en", "be", "de"])

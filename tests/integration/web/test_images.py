@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 import segno
 from donation_card.domain.campaign import LANGUAGES, Status
-from donation_card.web.presentation import card as view, images as pictures
+from donation_card.web.presentation import card as view, images as pictures, qr_code
 from donation_card.web.presentation.translations import translations_for
 from PIL import Image, ImageChops
 
@@ -108,7 +108,7 @@ def test_badge_has_an_edge_a_verb_and_sans_figures():
 @pytest.mark.parametrize("size", [64, 256, 2048])
 def test_qr_code_has_size_and_quiet_zone(size):
     url = "https://give.example.org/c/vitaly"
-    code = ElementTree.fromstring(pictures.qr_svg(url, size))
+    code = ElementTree.fromstring(qr_code.qr_svg(url, size))
     assert (code.get("width"), code.get("height")) == (str(size), str(size))
     modules, _ = segno.make(url, error="m", micro=False).symbol_size(border=4)
     assert code.get("viewBox") == f"0 0 {modules} {modules}"
@@ -118,8 +118,8 @@ def test_qr_code_has_size_and_quiet_zone(size):
 def test_qr_code_of_an_address_is_drawn_once_for_all_sizes(monkeypatch):
     drawn_codes, make = [], segno.make
     monkeypatch.setattr(
-        pictures.segno, "make", lambda *args, **options: drawn_codes.append(args) or make(*args, **options)
+        qr_code.segno, "make", lambda *args, **options: drawn_codes.append(args) or make(*args, **options)
     )
-    codes = {pictures.qr_svg("https://give.example.org/c/drawn-once", size) for size in range(64, 264)}
+    codes = {qr_code.qr_svg("https://give.example.org/c/drawn-once", size) for size in range(64, 264)}
     assert len(codes) == 200
     assert len(drawn_codes) == 1

@@ -26,8 +26,16 @@ from tests.integration.web.test_stripe_webhook import post, session_event
 from tests.support import contract
 from tests.support.application import starlette_app
 from tests.support.scale import short_or_long
+from tests.support.ways import running_with_ways
 
 schema = schemathesis.openapi.from_path("openapi.yaml")
+
+
+@pytest.fixture(scope="module")
+def installation(redis_url, tmp_path_factory):
+    with running_with_ways(redis_url, tmp_path_factory.mktemp("ways")) as found:
+        found.client.event_hooks["response"] = [lambda response: (response.read(), contract.check(response))]
+        yield found
 
 
 def test_openapi_is_valid():
@@ -112,6 +120,11 @@ def test_every_documented_response_was_seen(installation):
         *(f"/c/vitaly/{name}?lang=!" for name in (*IMAGES, "frame", "embed", "updates.atom")),
         "/c/vitaly/frame",
         "/c/vitaly/embed",
+        *(
+            f"/c/{campaign}/transfer{kind}?amount={amount}"
+            for kind in ("", ".svg")
+            for campaign, amount in (("ways", "25"), ("ways", "x"), ("vitaly", "25"))
+        ),
     ):
         client.get(path, headers=page)
     client.get(re.search(r"/static/[0-9a-f]{16}/site\.css", client.get("/c/vitaly").text)[0])
@@ -126,6 +139,7 @@ def test_every_documented_response_was_seen(installation):
     installation.order("25", token=token)
     installation.order("25", token=token, ui_mode="hosted")  # 409: it is paid
     installation.submit(token=installation.token(), amount="25")
+    installation.submit(token=installation.token("ways"), way="link-2")
     crowded = installation.token()
     for amount in range(10, 16):
         installation.order(str(amount), token=crowded)

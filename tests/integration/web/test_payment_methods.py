@@ -103,6 +103,13 @@ def test_form_without_script_covers_the_fee(roof: Installation) -> None:
     assert latest_session(roof)["amount_total"] == 11_00
 
 
+def test_other_way_than_a_card_covers_no_fee(roof: Installation) -> None:
+    answer = roof.submit(token=roof.token("roof"), amount="10", way="redirect", cover_fee="on")
+    assert answer.status_code == 303
+    session = latest_session(roof)
+    assert (session["amount_total"], session["payment_method_types"]) == (10_00, ["card", "ideal"])
+
+
 def test_largest_gift_can_cover_its_fee(roof: Installation) -> None:
     assert roof.order("300", token=roof.token("roof"), cover_fee=True).json()["amount"] == 305_00
     assert roof.order("301", token=roof.token("roof"), cover_fee=True).json()["code"] == "amount_above_maximum"

@@ -188,7 +188,6 @@ async def test_failure_names_another_way_to_give() -> None:
             "reason": reason,
             "campaign": "roof",
             "fallback_url": "https://give.example",
-            "warned_bank_countries": "BY,RU",
         }
         assert worker.checkout.key_error == "payments_unavailable reason='expired'"
     await worker.checkout.start(command())

@@ -54,6 +54,9 @@ def every_language_is_complete(file: CampaignFile) -> Iterator[Violation]:
     for at, need in enumerate(file.needs):
         tables += [(f"needs[{at}].title", need.title), *([(f"needs[{at}].detail", need.detail)] if need.detail else [])]
     tables += [(f"offline[{at}].source", donation.source) for at, donation in enumerate(file.offline)]
+    for at, way in enumerate(file.other_ways):
+        texts = {"title": way.title, "text": way.text, "traces": way.traces}
+        tables += [(f"other_ways[{at}].{name}", table) for name, table in texts.items()]
     tables += [(f"updates[{at}].text", update.text) for at, update in enumerate(file.updates)]
     for at, spending in enumerate(file.spent):
         over = [(f"spent[{at}].over", spending.over)] if spending.over is not None else []
@@ -179,7 +182,7 @@ Constraint = Callable[[CampaignFile], Iterator[Violation]]
 CONSTRAINTS: tuple[tuple[Constraint, set[str]], ...] = (
     (needs_add_up, {"goal", "needs"}),
     (need_ids_are_unique, {"needs"}),
-    (every_language_is_complete, {"needs", "text", "default_language", "offline", "updates", "spent"}),
+    (every_language_is_complete, {"needs", "text", "default_language", "offline", "other_ways", "updates", "spent"}),
     (offline_donations_are_positive, {"offline"}),
     (spendings_name_a_need, {"needs", "spent"}),
     (spending_above_a_need_is_explained, {"needs", "spent"}),

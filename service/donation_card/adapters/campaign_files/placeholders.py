@@ -24,7 +24,9 @@ def live_faults(campaigns: Sequence[Campaign]) -> list[ConfigFault]:
 
 def _faults(campaign: Campaign) -> Iterator[ConfigFault]:
     recipient = campaign.recipient
-    for field, value in ("recipient.contact", recipient.contact), ("fallback_url", campaign.fallback_url or ""):
+    addresses = {"recipient.contact": recipient.contact, "fallback_url": campaign.fallback_url or ""}
+    addresses |= {f"other_ways[{at}].url": way.url for at, way in enumerate(campaign.other_ways)}
+    for field, value in addresses.items():
         if _RESERVED_HOST.fullmatch(value):
             yield _fault(campaign, field, value, "an address of your own with a live key, not an example")
     if campaign.bank_transfer and campaign.bank_transfer.iban in _EXAMPLE_ACCOUNTS:

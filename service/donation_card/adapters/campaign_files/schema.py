@@ -56,6 +56,8 @@ from donation_card.domain.campaign import (
     Need,
     NeedText,
     OfflineDonation,
+    OtherWay,
+    OtherWayText,
     Recipient,
     Status,
     SurplusPolicy,
@@ -129,6 +131,15 @@ class OfflineSection(Section):
     list: Boolean = False
 
 
+class OtherWaySection(Section):
+    url: HttpsUrl
+    title: dict[Language, Annotated[str, bounded_text(60)]] = Field(description=f"{_TABLE}: language = a short text")
+    text: dict[Language, Annotated[str, bounded_text(240)]] = Field(description=f"{_TABLE}: language = a sentence")
+    traces: dict[Language, Annotated[str, bounded_text(240)]] = Field(
+        description=f"{_TABLE}: language = what remains of such a gift"
+    )
+
+
 class UpdateSection(Section):
     date: Date
     text: dict[Language, Annotated[str, bounded_text(160)]] = Field(description=f"{_TABLE}: language = a sentence")
@@ -177,6 +188,7 @@ class CampaignFile(Section):
     stripe_locales: dict[Language, StripeLocale] = Field({}, description=f"{_TABLE}: language = a locale of Stripe")
     needs: list[NeedSection] = Field(min_length=1, max_length=12, description="1 to 12 tables, [[needs]] each")
     offline: list[OfflineSection] = Field([], max_length=500, description="at most 500 tables, [[offline]] each")
+    other_ways: list[OtherWaySection] = Field([], max_length=6, description="at most 6 tables, [[other_ways]] each")
     updates: list[UpdateSection] = Field([], max_length=200, description="at most 200 tables, [[updates]] each")
     spent: list[SpentSection] = Field([], max_length=500, description="at most 500 tables, [[spent]] each")
     text: dict[Language, TextSection] = Field(min_length=1, description=f"{_TABLE} for each language, [text.en]")
@@ -238,6 +250,16 @@ def build_campaign(
         imported_transfers=imported,
         offline_donations=tuple(
             OfflineDonation(each.date, each.amount, each.source, each.list) for each in file.offline
+        ),
+        other_ways=tuple(
+            OtherWay(
+                way.url,
+                {
+                    language: OtherWayText(title, way.text[language], way.traces[language])
+                    for language, title in way.title.items()
+                },
+            )
+            for way in file.other_ways
         ),
         updates=tuple(
             Update(each.date, each.text) for each in sorted(file.updates, key=lambda update: update.date, reverse=True)

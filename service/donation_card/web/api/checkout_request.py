@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import Money, parse_amount
+from donation_card.domain.ways_to_give import WayKind
 from donation_card.errors import Invalid
 from donation_card.web.http.request_body import MAX_FORM_BYTES, parse_form, read_body
 from donation_card.web.presentation.translations import Translations
@@ -22,6 +23,7 @@ class CheckoutRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     has_javascript: ClassVar = True
     return_url: ClassVar = ""
+    way: ClassVar = WayKind.CARD.value
 
     form_token: str = Field(min_length=1, max_length=600)
     amount: str = Field(min_length=1, max_length=40)
@@ -47,6 +49,7 @@ class CheckoutForm(BaseModel):
     form_token: str = ""
     amount: str = ""
     custom_amount: str = ""
+    way: str = ""
     replaces_session: str = ""
     cover_fee: bool = False
     lang: str = ""
@@ -70,7 +73,11 @@ async def read_checkout_request(request: Request) -> CheckoutRequest | CheckoutF
         return parse_json(await read_body(request.scope, request.receive, MAX_FORM_BYTES))
     if media_type == "application/x-www-form-urlencoded":
         fields = parse_form(await read_body(request.scope, request.receive, MAX_FORM_BYTES))
-        return CheckoutForm.model_validate({**fields, "cover_fee": fields.get("cover_fee") == "on"})
+        by_card = fields.get("way", "") in {
+            "",
+            WayKind.CARD.value,
+        }  # other ways send the box of the card, too
+        return CheckoutForm.model_validate({**fields, "cover_fee": by_card and fields.get("cover_fee") == "on"})
     raise HTTPException(415)
 
 

@@ -17,6 +17,7 @@ from donation_card.application.session_limits import Client
 from donation_card.application.session_reader import SessionReader
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import Money
+from donation_card.domain.ways_to_give import WayKind
 from donation_card.errors import Invalid
 from donation_card.observability.log_events import LogEvent, log
 from donation_card.web.api.checkout_request import CheckoutForm, CheckoutRequest, read_checkout_request
@@ -25,6 +26,7 @@ from donation_card.web.http.return_url import validate_return_url
 from donation_card.web.presentation import documents, giving
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.translations import Translations, request_translations
+from donation_card.web.presentation.ways import transfer_url
 from donation_card.web.problems import http_status, localized_detail
 
 
@@ -45,7 +47,7 @@ class CheckoutEndpoints:
         self.progress, self.tokens, self.pages, self.public_url = progress, tokens, pages, public_url
 
     async def create(self, request: Request) -> Response:
-        """Start a checkout. JSON gets the session; a form is redirected to the hosted page, or shown again."""
+        """Start a checkout. JSON gets the session; a form is redirected to its way to give, or shown again."""
         form = await read_checkout_request(request)
         request.state.lang = form.lang  # it comes before the language of the query, also in errors
         token = self.tokens.read_form_token(form.form_token)
@@ -53,6 +55,8 @@ class CheckoutEndpoints:
         t = request_translations(request, campaign, accept_language=False)
         return_url = validate_return_url(campaign, form.return_url)
         try:
+            if response := self._beside_stripe(form, campaign, t, return_url):
+                return response
             command = StartCheckout(
                 token,
                 form.parsed_amount(campaign, t),
@@ -71,6 +75,18 @@ class CheckoutEndpoints:
         session_token = self.tokens.issue_handle(SessionHandle(session.id, campaign.id, token.attempt_id))
         total = command.order(campaign).total
         return JSONResponse(_session_json(session, total, session_token, form.ui_mode), 201, NO_STORE)
+
+    def _beside_stripe(
+        self, form: CheckoutRequest | CheckoutForm, campaign: Campaign, t: Translations, return_url: str
+    ) -> Response | None:
+        """Respond to a form whose way to give needs no checkout session: with the transfer, or again with the link."""
+        if form.way == WayKind.BANK_TRANSFER.value:
+            amount = form.parsed_amount(campaign, t)
+            campaign.check_amount(amount)
+            return RedirectResponse(self.public_url + transfer_url(campaign, amount, t), 303, NO_STORE)
+        if form.way.startswith(WayKind.LINK.value):
+            return self._show_again(form, campaign, t, return_url)
+        return None
 
     def _to_payment(self, campaign: Campaign, t: Translations, url: str) -> Response:
         """Redirect to Stripe's page. Browsers block that if form-action lacks its origin: then show a link instead."""
@@ -103,19 +119,24 @@ class CheckoutEndpoints:
         )
 
     def _show_again(
-        self, form: CheckoutForm, campaign: Campaign, t: Translations, return_url: str, error: Invalid
+        self,
+        form: CheckoutRequest | CheckoutForm,
+        campaign: Campaign,
+        t: Translations,
+        return_url: str,
+        error: Invalid | None = None,
     ) -> Response:
-        """Show the form with the error and everything that the donor typed."""
+        """Show the form with the error and everything that the donor chose and typed."""
         return self.pages.give(
             campaign,
             self.progress.get(campaign),
             t,
             form.form_token,
-            open_now=self.progress.accepts_donations(campaign),
+            ways=self.progress.ways_to_give(campaign),
             given=form.model_dump(),
             return_url=return_url,
-            error=localized_detail(error, t),
-            status=http_status(error),
+            error=localized_detail(error, t) if error else "",
+            status=http_status(error) if error else 200,
         )
 
     async def status(self, request: Request) -> Response:

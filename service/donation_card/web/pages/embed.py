@@ -14,6 +14,7 @@ from donation_card.web.presentation import snippet
 from donation_card.web.presentation.card_height import reserved_height
 from donation_card.web.presentation.documents import EmbedCode, OEmbed
 from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.qr_code import qr_svg
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
 from donation_card.web.presentation.translations import Translations, choose_translations, request_translations
 
@@ -110,8 +111,6 @@ class EmbedEndpoints:
 
     async def qr(self, request: Request) -> Response:
         """Return a QR code with the URL of the campaign's page, also of a hidden campaign."""
-        from donation_card.web.presentation.images import qr_svg
-
         campaign = self.campaigns.get(request.path_params["id"])
         size = _size(request, "size", _QR_SIZES, 256)
         body = qr_svg(f"{self.public_url}/c/{campaign.id}", size)

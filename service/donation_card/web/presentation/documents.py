@@ -283,6 +283,8 @@ GivingPageTexts = TypedDict(  # `continue` is a keyword
         "fees": str,
         "fee_of_gift": str,
         "cover_fee": str,
+        "open": str,
+        "open_with": str,
         "continue": str,
         "continue_with": str,
         "paying": str,

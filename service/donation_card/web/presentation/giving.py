@@ -39,11 +39,15 @@ def bank_warning(countries: tuple[str, ...], t: Translations) -> dict[str, str] 
     return {
         "title": t.translate("bank_warning.title", countries=t.country_list(countries)),
         "text": t.translate("bank_warning.text"),
+        "any_way": t.translate("bank_warning.any_way"),
     }
 
 
-def donation_details(campaign: Campaign, t: Translations, *, as_of: str) -> list[Detail]:
-    """Return what a donor must know about the money before paying. `as_of` says why the public total waits."""
+def donation_details(campaign: Campaign, t: Translations, *, as_of: str, ways: int = 1) -> list[Detail]:
+    """Return what a donor must know about the money before paying.
+
+    `as_of` says why the public total waits. Each of several `ways` says itself who sees the payment.
+    """
     recipient = campaign.recipient
     contact = recipient.contact
     rows = {
@@ -51,7 +55,7 @@ def donation_details(campaign: Campaign, t: Translations, *, as_of: str) -> list
         "total": f"{as_of} {t.translate('page.before_fees')}",
         "surplus": policy_text(campaign.on_surplus, campaign, t),
         "shortfall": policy_text(campaign.on_shortfall, campaign, t),
-        "donor": t.translate("give.donor_data"),
+        "donor": t.translate("give.donor_data" if ways == 1 else "give.donor_data_by_way"),
     }
     url = contact if contact.startswith("https://") else f"mailto:{contact}"
     return [
@@ -83,6 +87,7 @@ def fundable_needs(campaign: Campaign, progress: Progress | None, t: Translation
 
 def script_texts(campaign: Campaign, progress: Progress | None, t: Translations) -> GivingPageTexts:
     """Return the texts that the script of the giving page fills in. Amounts and needs stay in braces."""
+    giving, redirects = campaign.giving, campaign.redirect_methods
     amounts = {"amount": "{amount}", "need": "{need}", "remaining": "{remaining}"}
     return {
         "effect_now": t.translate("give.effect_now", **amounts),
@@ -92,7 +97,9 @@ def script_texts(campaign: Campaign, progress: Progress | None, t: Translations)
         "all_funded": t.translate("give.all_funded") if progress else "",  # unknown is not funded
         "fees": _fee_rule(campaign, t),
         "fee_of_gift": t.translate("give.fee_of_gift", amount="{amount}", fee="{fee}") if campaign.card_fee else "",
-        "cover_fee": t.translate("give.cover_fee", amount="{amount}", fee="{fee}"),
+        "cover_fee": t.translate("give.cover_fee", amount="{amount}", fee="{fee}") if giving.offered_fee else "",
+        "open": t.translate("give.redirect.open") if redirects else "",
+        "open_with": t.translate("give.redirect.open_with", amount="{amount}") if redirects else "",
         "continue": t.translate("give.continue"),
         "continue_with": t.translate("give.continue_with", amount="{amount}"),
         "paying": t.translate("give.paying", amount="{amount}", recipient=campaign.recipient.short_name),

@@ -1,4 +1,4 @@
-"""Draw the images of a campaign: badge, Open Graph image and QR code.
+"""Draw the images of a campaign: badge and Open Graph image.
 
 Pure: the card's finished text in, bytes out; the same text, the same bytes. The badge lives on other people's pages and
 names the foundation alone. The module is imported for the first picture: most workers never draw one.
@@ -6,12 +6,10 @@ names the foundation alone. The module is imported for the first picture: most w
 
 import io
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
-import segno
 from PIL import Image, ImageDraw, ImageFont
 
 from donation_card.web.presentation.documents import CampaignCard
@@ -135,21 +133,6 @@ def open_graph_png(card: CampaignCard) -> bytes:
     if card["test_mode_text"]:
         _test_mode(draw, card["test_mode_text"])
     return _png(picture)
-
-
-def qr_svg(url: str, size: int) -> bytes:
-    """Draw a QR code `size` pixels wide: error level M, quiet zone of four modules (ISO/IEC 18004), dark on white."""
-    return _qr_svg(url).replace(b"<svg ", f'<svg width="{size}" height="{size}" '.encode(), 1)
-
-
-@lru_cache(maxsize=1_000)  # about 1 KB each; the code of an address is the same in each size
-def _qr_svg(url: str) -> bytes:
-    out = io.BytesIO()
-    code = segno.make(url, error="m", micro=False)
-    code.save(
-        out, kind="svg", border=4, light="#fff", title=f"QR · {urlsplit(url).netloc}", xmldecl=False, omitsize=True
-    )
-    return out.getvalue()
 
 
 # ── what is drawn ─────────────────────────────────────────────────────────────────────────────────────────────────

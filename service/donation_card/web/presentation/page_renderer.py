@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 import jinja2
 from starlette.responses import HTMLResponse, Response
 
+from donation_card.domain.bank_transfer import BankTransfer
 from donation_card.domain.campaign import LANGUAGES, Campaign, Status
 from donation_card.domain.money import Money
 from donation_card.domain.progress import Progress
+from donation_card.domain.ways_to_give import WayToGive
 from donation_card.settings import Settings
 from donation_card.web.assets import Assets, current_release
 from donation_card.web.http.headers import (
@@ -32,6 +34,7 @@ from donation_card.web.presentation.documents import (
 )
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
 from donation_card.web.presentation.translations import Translations, translations_for
+from donation_card.web.presentation.ways import describe_ways, plain_amount, transfer_view
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
 
@@ -49,6 +52,7 @@ class PageRenderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
         self._environment.globals |= {"asset": assets.urls.__getitem__, "integrity": assets.integrity.__getitem__}
         for name in self._environment.list_templates():
             self._environment.get_template(name)
@@ -145,7 +149,7 @@ class PageRenderer:
         t: Translations,
         token: str,
         *,
-        open_now: bool,
+        ways: Sequence[WayToGive],
         framed: bool = False,
         given: dict[str, str] | None = None,
         return_url: str = "",
@@ -153,7 +157,7 @@ class PageRenderer:
         status: int = 200,
     ) -> Response:
         """Render the giving page. `given` is what the donor chose and typed before an `error`."""
-        card = self.card_json(campaign, progress, t, open_now=open_now)
+        card = self.card_json(campaign, progress, t, open_now=bool(ways))
         rules, given = campaign.giving, given or {}
         hint = "give.custom_amount_hint_decimals" if rules.allow_minor_units else "give.custom_amount_hint"
         body = self._render(
@@ -161,11 +165,7 @@ class PageRenderer:
             t,
             page_title=t.translate("give.title"),
             card=card,
-            purpose_line=t.translate(
-                "give.recipient_and_purpose",
-                recipient=campaign.recipient.short_name,
-                purpose=campaign.text[t.language].purpose,
-            ),
+            purpose_line=_purpose_line(campaign, t),
             warning=giving.bank_warning(campaign.warned_bank_countries, t),
             token=token,
             action="/v1/checkout-sessions",
@@ -173,24 +173,45 @@ class PageRenderer:
             campaign_url=f"/c/{campaign.id}?lang={t.language}",
             return_url=return_url,
             return_site=_host(return_url),
-            suggested=[{"value": _plain(money), "label": t.format_money(money)} for money in rules.suggested],
+            suggested=[{"value": plain_amount(money), "label": t.format_money(money)} for money in rules.suggested],
             custom_amount_hint=t.translate(
                 hint, minimum=t.format_money(rules.minimum), maximum=t.format_money(rules.maximum)
             ),
             script_data=self._script_data(campaign, progress, t),
-            details=giving.donation_details(campaign, t, as_of=card["progress"]["as_of_text"]),
+            details=giving.donation_details(campaign, t, as_of=card["progress"]["as_of_text"], ways=len(ways)),
+            ways=describe_ways(campaign, ways, t, test=not self.settings.livemode),
+            way=given.get("way", ""),
+            covers_fee=bool(given.get("cover_fee")),
             statement=t.translate("give.statement_descriptor", descriptor=campaign.recipient.statement_descriptor),
             effect=giving.effect_now(campaign, progress, t),
             error=error,
             chosen=given.get("amount", ""),
             typed=given.get("custom_amount", ""),
-            closed=None if open_now else card["notice"],
+            closed=None if ways else card["notice"],
             fallback_url=campaign.fallback_url,
             share_url=f"{self.settings.public_url}/c/{campaign.id}",
             languages=_languages(campaign.languages, t, f"/c/{campaign.id}/give"),
             robots="noindex",
         )
         return HTMLResponse(body, status, {**NO_STORE, **self._give_headers(campaign)})
+
+    def transfer(self, campaign: Campaign, transfer: BankTransfer, amount: Money | None, t: Translations) -> Response:
+        """Render one bank transfer. Its warning leaves out Stripe, which does not see it."""
+        path, query = f"/c/{campaign.id}/transfer", f"&amount={plain_amount(amount)}" if amount else ""
+        body = self._render(
+            "transfer.html",
+            t,
+            page_title=t.translate("give.way.bank_transfer"),
+            purpose_line=_purpose_line(campaign, t),
+            warning=giving.bank_warning(campaign.warned_bank_countries, t),
+            transfer=transfer_view(campaign, transfer, amount, t, test=not self.settings.livemode),
+            give_url=f"/c/{campaign.id}/give?lang={t.language}",
+            campaign_url=f"/c/{campaign.id}?lang={t.language}",
+            languages=_languages(campaign.languages, t, path, query),
+            robots="noindex",
+        )
+        policy = content_security_policy(script=self._asset_sources("copy.js"))
+        return HTMLResponse(body, 200, {**NO_STORE, **policy})
 
     def payment_link(self, campaign: Campaign, t: Translations, url: str) -> Response:
         """Render a link to Stripe's page, for an origin to which no form may lead."""
@@ -222,20 +243,20 @@ class PageRenderer:
         self,
         problem: Problem,
         t: Translations,
-        *,
-        retry_url: str | None,
-        warned: tuple[str, ...] = (),
+        campaign: Campaign | None,
+        ways: Sequence[WayToGive],
         headers: Headers,
     ) -> Response:
-        """Render a problem. `warned`: countries whose banks a donor must not pay from."""
+        """Render a problem. If it concerns a campaign, the page leads back to the form, and to other ways to give."""
         body = self._render(
             "problem.html",
             t,
             page_title=t.translate(_problem_title(problem)),
             problem=problem,
-            retry_url=retry_url,
+            retry_url=f"/c/{campaign.id}/give?lang={t.language}" if campaign else None,
             fallback_url=problem.get("fallback_url"),
-            warning=giving.bank_warning(warned, t),
+            ways=describe_ways(campaign, ways, t, test=not self.settings.livemode) if campaign else [],
+            warning=giving.bank_warning(campaign.warned_bank_countries, t) if campaign else None,
             robots="noindex",
         )
         return HTMLResponse(body, problem["status"], {**headers, **content_security_policy()})
@@ -269,6 +290,7 @@ class PageRenderer:
             script=(
                 *self._asset_sources("give.js"),
                 *self._asset_sources("solve.js"),
+                *self._asset_sources("copy.js"),
                 *settings.stripe_origins("script"),
             ),
             connect=settings.stripe_origins("connect"),
@@ -309,12 +331,17 @@ def _host(address: str) -> str:
     return urlsplit(address).netloc
 
 
-def _languages(offered: Sequence[str], t: Translations, path: str) -> list[dict[str, str | bool]]:
+def _purpose_line(campaign: Campaign, t: Translations) -> str:
+    names = {"recipient": campaign.recipient.short_name, "purpose": campaign.text[t.language].purpose}
+    return t.translate("give.recipient_and_purpose", **names)
+
+
+def _languages(offered: Sequence[str], t: Translations, path: str, query: str = "") -> list[dict[str, str | bool]]:
     return [
         {
             "lang": other,
             "name": translations_for(other).translate("language"),
-            "url": f"{path}?lang={other}",
+            "url": f"{path}?lang={other}{query}",
             "current": other == t.language,
         }
         for other in offered
@@ -326,9 +353,3 @@ def _problem_title(problem: Problem) -> str:
     if problem["status"] != HTTPStatus.NOT_FOUND:
         return "problem.title"
     return "problem.title_campaign" if problem["code"].startswith("campaign_") else "problem.title_page"
-
-
-def _plain(money: Money) -> str:
-    """Format an amount for a form field: `25`, `2.50`."""
-    digits = str(money).partition(" ")[0]
-    return digits.partition(".")[0] if money.is_whole else digits

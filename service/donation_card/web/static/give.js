@@ -1,8 +1,8 @@
 /**
  * Enhance the giving page: the same form, answered in place. Without this file the form is posted and redirected.
  *
- * Four parts: the amount (text of the button, effect on the needs), the payment (Stripe's page, mounted here), the thanks,
- * and the card's frame. The card receives only `ready`, a height, `close` and `complete`; never an amount.
+ * Five parts: the amount (text of the button, effect on the needs), the transfer (its amount and its code), the payment
+ * (Stripe's page, mounted here), the thanks, and the card's frame. The card receives only `ready`, a height, `close` and `complete`; never an amount.
  */
 
 /**
@@ -119,8 +119,9 @@ installTrustedTypesPolicy(page.stripe.script_origins);
 
 /** @type {{destroy(): void} | undefined} The payment page that is mounted now. */
 let payment;
-/** @type {string} Token of the newest checkout session of this page; the next session replaces it. */
-let lastSessionToken = '';
+/** The token of the newest checkout session of this page; the next session replaces it. */
+const lastSession = getField(form, 'replaces_session');
+lastSession.value = ''; // a browser can restore it when the page is loaded again
 let pending = false;
 
 /** True if this page may take the focus. In a frame, the reader can have gone back to the article. */
@@ -218,6 +219,17 @@ const showEffect = (amount) => {
 /** Return the fee of a card payment. The service has the same rule. @param {number} payment in minor units */
 const feeOf = (payment) => Math.round((payment * page.card_fee_basis_points) / 10_000) + page.card_fee_fixed;
 
+/** Return the fewest whole units that cover the fee of a gift and of themselves. @param {number} gift in minor units */
+const feeToAdd = (gift) => {
+  let added = 0;
+  while (added < feeOf(gift + added)) added = Math.ceil(feeOf(gift + added) / page.minor_per_major) * page.minor_per_major;
+  return added;
+};
+
+/** The box to cover the fee, and what stands beside it while there is no amount. Absent if the campaign does not offer it. */
+const coverFee = /** @type {HTMLInputElement | null} */ (document.getElementById('cover-fee'));
+const coverFeeRule = coverFee?.nextElementSibling?.textContent ?? '';
+
 /** Show Stripe’s fee for an amount, or the rule. @param {number} amount in minor units */
 const showFee = (amount) => {
   const { texts } = page;
@@ -226,12 +238,52 @@ const showFee = (amount) => {
     (amount && texts.fee_of_gift.replace('{fee}', formatAmount(fee)).replace('{amount}', formatAmount(amount))) || texts.fees;
 };
 
+// --- The way to give ----------------------------------------------------------------------------------------------------
+
+/** The box of the bank transfer. Absent if the campaign shows none. */
+const transfer = document.getElementById('transfer');
+
+/** Return the way that is chosen: “card”, “bank_transfer”, “link-2”. A campaign with one way has no list. */
+const chosenWay = () => /** @type {HTMLInputElement | null} */ (form.querySelector('[name=way]:checked'))?.value ?? 'card';
+
+/**
+ * Show an amount among the fields of the transfer, and in its QR code.
+ * @param {HTMLElement} box @param {number} amount in minor units
+ */
+const showTransfer = (box, amount) => {
+  const field = getElement('transfer-amount', HTMLElement);
+  const row = /** @type {HTMLElement} */ (field.parentElement);
+  const plain = (amount / page.minor_per_major).toFixed(amount % page.minor_per_major ? 2 : 0);
+  row.hidden = !amount;
+  field.textContent = formatAmount(amount);
+  for (const button of row.querySelectorAll('button')) button.value = plain.replace('.', page.amount_format.decimal);
+  for (const code of box.querySelectorAll('img')) {
+    const address = `${code.src.split('?')[0]}${amount ? `?amount=${plain}` : ''}`;
+    if (code.src === address) continue;
+    code.style.opacity = '0'; // so that nobody scans the code of another amount
+    code.onload = () => (code.style.opacity = '');
+    code.src = address;
+  }
+  if (chosenWay() === 'bank_transfer') import(box.dataset['copyScript'] ?? '').catch(() => {});
+};
+
+// On a phone the code is of little use: it must be scanned with another one.
+for (const fold of transfer?.querySelectorAll('details') ?? []) fold.open = innerWidth >= 640;
+
 /** Update everything that depends on the amount. */
 const updateAmount = () => {
   const amount = minorUnits(chosenAmount()) || 0;
-  submitButton.textContent = amount ? page.texts.continue_with.replace('{amount}', formatAmount(amount)) : page.texts.continue;
+  const { texts } = page;
+  const added = coverFee && amount ? feeToAdd(amount) : 0;
+  const charged = amount + (coverFee?.checked ? added : 0);
+  submitButton.textContent = amount ? texts.continue_with.replace('{amount}', formatAmount(charged)) : texts.continue;
+  const offer = texts.cover_fee.replace('{fee}', formatAmount(added)).replace('{amount}', formatAmount(amount));
+  coverFee?.nextElementSibling?.replaceChildren(amount ? offer : coverFeeRule);
+  const open = document.getElementById('open-stripe');
+  open?.replaceChildren(amount ? texts.open_with.replace('{amount}', formatAmount(amount)) : texts.open);
   showEffect(amount);
-  showFee(amount);
+  showFee(chosenWay() === 'card' ? charged : amount);
+  if (transfer) showTransfer(transfer, amount);
 };
 
 customAmount.addEventListener('input', () => {
@@ -280,7 +332,8 @@ const createSession = async (amount, proof = '') => {
     amount,
     ui_mode: 'embedded',
     lang,
-    ...(lastSessionToken && { replaces_session: lastSessionToken }),
+    ...(coverFee?.checked && { cover_fee: true }),
+    ...(lastSession.value && { replaces_session: lastSession.value }),
     ...(proof && { proof }),
   };
   const headers = { 'Content-Type': 'application/json', Accept: 'application/json' };
@@ -343,11 +396,14 @@ submitButton.addEventListener('click', () => {
 });
 
 form.addEventListener('submit', async (event) => {
-  if (submitWithoutScript) return;
-  if (origin === 'null') return event.preventDefault();
-  event.preventDefault();
-  if (pending) return;
   const amount = chosenAmount();
+  if (amount && (submitWithoutScript || chosenWay() !== 'card')) {
+    const button = /** @type {HTMLButtonElement | null} */ (event.submitter);
+    if (chosenWay() === 'redirect' && (button?.formTarget || form.target)) setTimeout(() => showOpenedTab(minorUnits(amount) || 0));
+    return;
+  }
+  event.preventDefault();
+  if (pending || origin === 'null') return;
   if (!amount) return showError(page.texts.amount_missing, 'amount_missing');
   setPending(true);
   const session = await createSessionWithProof(amount);
@@ -365,6 +421,16 @@ const showPaymentStatus = (shown) => {
   newTab.classList.toggle('prominent', shown === 'blocked');
 };
 
+/** Show the payment of an amount, with a form that pays it in a new tab. @param {number} amount in minor units @param {'preparing' | 'opened-in-tab'} status */
+const showOrder = (amount, status) => {
+  stages.pay.querySelector('h1')?.replaceChildren(page.texts.paying.replace('{amount}', formatAmount(amount)));
+  getField(newTab, 'replaces_session').value = lastSession.value;
+  getField(newTab, 'amount').value = checkedRadio()?.value ?? 'custom';
+  getField(newTab, 'custom_amount').value = customAmount.value;
+  showPaymentStatus(status);
+  showStage('pay');
+};
+
 /** The order whose payment page is wanted now. Each order is another object. @type {object | undefined} */
 let wantedOrder;
 /** The last attempt to mount a payment page. It never fails, and the next attempt begins after it. */
@@ -379,13 +445,9 @@ const startPayment = async ({ session_token: sessionToken, amount, client_secret
   const order = {};
   wantedOrder = order;
   const isWanted = () => wantedOrder === order;
-  lastSessionToken = sessionToken;
-  stages.pay.querySelector('h1')?.replaceChildren(page.texts.paying.replace('{amount}', formatAmount(amount)));
-  getField(newTab, 'replaces_session').value = sessionToken;
-  getField(newTab, 'amount').value = checkedRadio()?.value ?? 'custom';
-  getField(newTab, 'custom_amount').value = customAmount.value;
-  showPaymentStatus('preparing');
-  showStage('pay');
+  lastSession.value = sessionToken;
+  getField(newTab, 'cover_fee').value = coverFee?.checked ? 'on' : '';
+  showOrder(amount, 'preparing');
   const mountIfWanted = async () => {
     if (!isWanted()) return;
     try {
@@ -408,9 +470,16 @@ const startPayment = async ({ session_token: sessionToken, amount, client_secret
 
 getElement('change', HTMLButtonElement).addEventListener('click', () => showStage('choose'));
 
+/** Show that the payment goes on in the tab that opens. Call this in a later task, because the form must be sent first. @param {number} amount in minor units; 0: only the service can parse it */
+const showOpenedTab = (amount) => {
+  wantedOrder = undefined; // the tab's session replaces the one of this page
+  getField(newTab, 'cover_fee').value = '';
+  if (amount) showOrder(amount, 'opened-in-tab');
+};
+
 newTab.addEventListener('submit', () => {
-  wantedOrder = undefined; // the tab's session replaces this one
-  setTimeout(() => showPaymentStatus('opened-in-tab')); // in a later task, because the form must be sent first
+  wantedOrder = undefined;
+  setTimeout(() => showPaymentStatus('opened-in-tab'));
 });
 
 // --- Thanks -------------------------------------------------------------------------------------------------------------
