@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from donation_card.domain.campaign import LANGUAGES
 from donation_card.domain.card_fee import EUROPEAN_CARD_FEE
 from donation_card.domain.money import Money
@@ -24,6 +25,7 @@ from tests.support.browser import (
 from tests.support.installation import PAYS, Installation, eventually
 from tests.support.ways import write_campaign_with_fee
 
+NARROW = {"width": 320, "height": 640}
 PHONE = {"width": 390, "height": 844}
 
 
@@ -200,3 +202,43 @@ def test_ways_at_stripe_can_be_chosen_with_the_keyboard(page: Page, installation
     expect(page.locator('.way:has([value="redirect"]) > label b')).to_have_text("PayPal, iDEAL")
     expect(page.locator("button:has(#open-stripe)")).to_have_text(f"{t('give.redirect.open')} ↗")
     expect(page.locator("#cover-fee")).to_be_hidden()
+
+
+def test_way_at_stripe_in_a_sandbox_without_forms_says_so(page: Page, installation: Installation, site: Site) -> None:
+    address = f"{installation.service}/c/vitaly/give?lang=en"
+    sandbox = "allow-scripts allow-same-origin allow-popups"
+    page.goto(site.publish(f'<iframe src="{address}" sandbox="{sandbox}" width="700" height="900"></iframe>'))
+    frame = page.frame_locator("iframe")
+    choose(frame, "25")
+    choose_way(frame, "redirect")
+    frame.locator("button:has(#open-stripe)").click()
+    expect(frame.locator("#error")).to_contain_text(f"Copy this address into a new tab: {address}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_ways_at_stripe_pass_axe_on_a_narrow_screen(
+    page: Page, installation: Installation, scheme: str, lang: str
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size(NARROW)
+    page.goto(f"{installation.service}/c/vitaly/give?lang={lang}")
+    choose(page, "25")
+    page.locator("#cover-fee").check()
+    for way in ("card", "redirect"):
+        choose_way(page, way)
+        found = [
+            (each["id"], [node["html"] for node in each["nodes"]]) for each in Axe().run(page).response["violations"]
+        ]
+        assert found == []
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= NARROW["width"], "nothing is cut off"
+
+
+def test_page_with_a_fee_has_at_most_26_kb(page: Page, installation: Installation) -> None:
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url))
+    page.goto(f"{installation.service}/c/vitaly/give?lang=be")
+    page.wait_for_timeout(500)
+    accept = {"accept-encoding": "br"}
+    sizes = [int(installation.client.get(url, headers=accept).headers["content-length"]) for url in urls]
+    assert (len(sizes) <= 4, sum(sizes) <= 26_000) == (True, True), sizes

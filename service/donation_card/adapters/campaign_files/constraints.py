@@ -5,7 +5,8 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
-from donation_card.adapters.campaign_files.schema import CampaignFile, quote_value
+from donation_card.adapters.campaign_files.quoting import quote_value
+from donation_card.adapters.campaign_files.schema import CampaignFile
 from donation_card.domain.bank_transfer import MAX_EPC_BYTES, BankTransfer
 from donation_card.domain.card_fee import CardFee
 from donation_card.domain.money import Money

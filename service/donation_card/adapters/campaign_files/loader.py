@@ -17,7 +17,8 @@ import tomli
 from donation_card.adapters.campaign_files.bank_file import SUFFIX, BankFile, bank_file_of
 from donation_card.adapters.campaign_files.constraints import violations
 from donation_card.adapters.campaign_files.fields import seconds
-from donation_card.adapters.campaign_files.schema import CampaignFile, build_campaign, quote_value, validate_sections
+from donation_card.adapters.campaign_files.quoting import quote_value
+from donation_card.adapters.campaign_files.schema import CampaignFile, build_campaign, validate_sections
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.domain.bank_transfer import ImportedTransfers
 from donation_card.domain.campaign import Campaign

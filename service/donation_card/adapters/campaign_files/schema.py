@@ -4,7 +4,6 @@ Every section is validated separately, so that one mistake does not hide the oth
 are in `constraints.py`.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from difflib import get_close_matches
@@ -48,6 +47,7 @@ from donation_card.adapters.campaign_files.fields import (
     bounded_text,
     enum_value,
 )
+from donation_card.adapters.campaign_files.quoting import field_path, quote_value
 from donation_card.domain.bank_transfer import BankTransfer, ImportedTransfers
 from donation_card.domain.campaign import (
     Campaign,
@@ -72,7 +72,6 @@ from donation_card.errors import ConfigFault
 
 _LIST = "a list in square brackets"
 _TABLE = "a table of its own"
-_PLAIN_KEY = r"[\w-]{1,60}"
 
 
 class Section(BaseModel):
@@ -344,32 +343,3 @@ def _allowed(field: FieldInfo | None) -> str:
     if field is None:
         return _TABLE
     return next((each.allowed for each in field.metadata if isinstance(each, FieldCheck)), field.description or _TABLE)
-
-
-def field_path(at: tuple[str | int, ...]) -> str:
-    """Format a path as `needs[1].title.be`, counted from 0. Quote unusual keys: they could forge a log line."""
-    parts = [
-        f"[{part}]" if isinstance(part, int) else f".{part if re.fullmatch(_PLAIN_KEY, part) else quote_value(part)}"
-        for part in at
-    ]
-    return "".join(parts).removeprefix(".")
-
-
-def quote_value(value: object) -> str:
-    """Format a value of the file in one short line."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        shown = "".join(
-            char if char.isprintable() or char == "\u00a0" else f"\\u{ord(char):04x}" for char in value[:60]
-        )
-        return _quoted(shown) if len(value) <= 60 else f"{_quoted(shown[:40] + '…')} ({len(value)} characters)"
-    if isinstance(value, int):
-        return str(value) if value.bit_length() <= 128 else "a number of very many digits"
-    if isinstance(value, list):
-        return f"a list of {len(value)}"
-    return "a table" if isinstance(value, dict) else str(value)
-
-
-def _quoted(text: str) -> str:
-    return f"'{text}'" if '"' in text else f'"{text}"'

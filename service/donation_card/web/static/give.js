@@ -386,14 +386,16 @@ const setPending = (on) => {
  * Say so if a sandbox keeps the form. Without `allow-forms` a browser fires no `submit`. Without `allow-same-origin` this page has
  * no origin, and the service rejects its requests.
  */
-submitButton.addEventListener('click', () => {
-  let isSubmitted = false;
-  form.addEventListener('submit', () => (isSubmitted = true), { once: true });
-  setTimeout(() => {
-    if (isSubmitted && origin !== 'null') return;
-    showError(`${page.texts.sandboxed} ${location.origin}${location.pathname}${location.search}`, 'unreachable');
+for (const button of form.querySelectorAll('#submit, [formtarget]')) {
+  button.addEventListener('click', () => {
+    let isSubmitted = false;
+    form.addEventListener('submit', () => (isSubmitted = true), { once: true });
+    setTimeout(() => {
+      if (isSubmitted && (origin !== 'null' || button !== submitButton)) return;
+      showError(`${page.texts.sandboxed} ${location.origin}${location.pathname}${location.search}`, 'unreachable');
+    });
   });
-});
+}
 
 form.addEventListener('submit', async (event) => {
   const amount = chosenAmount();
