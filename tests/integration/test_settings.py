@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 import stripe
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.adapters.campaign_files.placeholders import live_faults
 from donation_card.cli.check import checked_configuration
+from donation_card.domain.campaign import OtherWay
 from donation_card.errors import ConfigurationError
 from donation_card.settings import SETTINGS, STRIPE_SCRIPT, Settings, from_environment
 
@@ -162,6 +165,13 @@ def test_live_key_requires_a_publication_key():
 def test_live_key_is_accepted_with_https_and_on_an_onion_service():
     for url in ("https://give.foundation.eu", f"http://{'a' * 56}.onion"):
         assert from_environment(GOOD | LIVE | {"PUBLIC_URL": url}).livemode
+
+
+def test_live_key_refuses_an_example_as_another_way():
+    roof = read_campaign(Path("tests/support/roof.toml"))
+    ways = tuple(OtherWay(url, {}) for url in ("https://roof.eu/coins", "https://coins.example.org/roof"))
+    found = [fault.field for fault in live_faults([dataclasses.replace(roof, other_ways=ways)])]
+    assert found == ["recipient.contact", "other_ways[1].url"]
 
 
 @pytest.mark.parametrize(

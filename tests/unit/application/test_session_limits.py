@@ -9,6 +9,7 @@ from donation_card.application.client_limits import UNKNOWN_NETWORK_FACTOR
 from donation_card.application.ports.payments import PaymentDeclined
 from donation_card.application.session_limits import CHALLENGES_PER_NETWORK, PER_NETWORK, Budgets, Client
 from donation_card.domain.attack_detection import DECLINE_THRESHOLD
+from donation_card.domain.campaign import OtherWay
 from donation_card.errors import PaymentsUnavailable, RateLimited
 
 from tests.support.fakes import ACCOUNT
@@ -102,6 +103,12 @@ async def test_fallback_url_replaces_the_reserve() -> None:
         await worker.limits.admit(worker.campaign, client(has_javascript=False))
     assert caught.value.code == "challenge_required"
     assert caught.value.params["fallback_url"] == "https://give.example"
+
+
+async def test_other_way_is_no_reason_to_refuse() -> None:
+    worker = Worker(campaign=replace(ROOF, other_ways=(OtherWay("https://coins.example", {}),)))
+    await start_attack(worker)
+    await worker.limits.admit(worker.campaign, client(has_javascript=False))
 
 
 async def test_wait_is_rounded_up_to_seconds(worker: Worker) -> None:

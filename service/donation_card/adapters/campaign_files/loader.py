@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import tomli
 from donation_card.adapters.campaign_files.bank_file import SUFFIX, BankFile, bank_file_of
 from donation_card.adapters.campaign_files.constraints import violations
 from donation_card.adapters.campaign_files.fields import seconds
-from donation_card.adapters.campaign_files.schema import CampaignFile, build_campaign, quote_value, validate_sections
+from donation_card.adapters.campaign_files.quoting import quote_value
+from donation_card.adapters.campaign_files.schema import CampaignFile, build_campaign, validate_sections
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.domain.bank_transfer import ImportedTransfers
 from donation_card.domain.campaign import Campaign
@@ -137,8 +139,11 @@ def _file_stamp(path: Path) -> FileStamp | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def read_campaign(path: Path, *, publication_interval: str | None = None) -> Campaign:
-    """Read the campaign of one file, and its bank file. Raise ConfigurationError with every mistake in both."""
+def read_campaign(path: Path, *, publication_interval: str | None = None, now: datetime | None = None) -> Campaign:
+    """Read the campaign of one file, and its bank file. Raise ConfigurationError with every mistake in both.
+
+    `now` is the time until which money can have been spent, by default that of the clock.
+    """
     name = _name(path)
     interval = None if publication_interval is None else seconds(publication_interval)
     faults: list[ConfigFault] = []
@@ -150,7 +155,7 @@ def read_campaign(path: Path, *, publication_interval: str | None = None) -> Cam
     except _UnreadableFile as error:
         raise ConfigurationError([*faults, ConfigFault(name, *error.args)]) from error.__cause__
     wanted = file.publication.every if interval is None and "publication" not in invalid else interval
-    faults += mistakes + violations(file, invalid, immediate=wanted == 0, source=name)
+    faults += mistakes + violations(file, invalid, immediate=wanted == 0, now=now or datetime.now(UTC), source=name)
     imported = None
     try:
         imported = _read_bank_file(bank_file_of(path), currency=getattr(file, "currency", "EUR"))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from donation_card.adapters.campaign_files.schema import quote_value
+from donation_card.adapters.campaign_files.quoting import quote_value
 from donation_card.domain.campaign import Campaign
 from donation_card.errors import ConfigFault
 

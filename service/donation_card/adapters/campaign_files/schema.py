@@ -4,7 +4,6 @@ Every section is validated separately, so that one mistake does not hide the oth
 are in `constraints.py`.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from difflib import get_close_matches
@@ -35,17 +34,20 @@ from donation_card.adapters.campaign_files.fields import (
     Iban,
     Interval,
     Language,
+    MonthOrDay,
     NeedId,
     Percent,
     RedirectMethod,
     Reference,
     SmallInt,
+    SpentAmount,
     StatementDescriptor,
     StripeLocale,
     Timezone,
     bounded_text,
     enum_value,
 )
+from donation_card.adapters.campaign_files.quoting import field_path, quote_value
 from donation_card.domain.bank_transfer import BankTransfer, ImportedTransfers
 from donation_card.domain.campaign import (
     Campaign,
@@ -65,11 +67,11 @@ from donation_card.domain.card_fee import CardFee
 from donation_card.domain.money import MINOR_UNIT_EXPONENT
 from donation_card.domain.publication import PublicationPolicy
 from donation_card.domain.redirect_methods import REDIRECT_METHODS
+from donation_card.domain.spending import Spending
 from donation_card.errors import ConfigFault
 
 _LIST = "a list in square brackets"
 _TABLE = "a table of its own"
-_PLAIN_KEY = r"[\w-]{1,60}"
 
 
 class Section(BaseModel):
@@ -142,6 +144,16 @@ class UpdateSection(Section):
     text: dict[Language, Annotated[str, bounded_text(160)]] = Field(description=f"{_TABLE}: language = a sentence")
 
 
+class SpentSection(Section):
+    need: NeedId
+    date: MonthOrDay
+    amount: SpentAmount
+    text: dict[Language, Annotated[str, bounded_text(160)]] = Field(description=f"{_TABLE}: language = a short text")
+    over: dict[Language, Annotated[str, bounded_text(160)]] | None = Field(
+        None, description=f"{_TABLE}: language = a sentence"
+    )
+
+
 class TextSection(Section):
     title: Annotated[str, bounded_text(80)]
     purpose: Annotated[str, bounded_text(60)]
@@ -177,6 +189,7 @@ class CampaignFile(Section):
     offline: list[OfflineSection] = Field([], max_length=500, description="at most 500 tables, [[offline]] each")
     other_ways: list[OtherWaySection] = Field([], max_length=6, description="at most 6 tables, [[other_ways]] each")
     updates: list[UpdateSection] = Field([], max_length=200, description="at most 200 tables, [[updates]] each")
+    spent: list[SpentSection] = Field([], max_length=500, description="at most 500 tables, [[spent]] each")
     text: dict[Language, TextSection] = Field(min_length=1, description=f"{_TABLE} for each language, [text.en]")
 
 
@@ -249,6 +262,10 @@ def build_campaign(
         ),
         updates=tuple(
             Update(each.date, each.text) for each in sorted(file.updates, key=lambda update: update.date, reverse=True)
+        ),
+        spendings=tuple(
+            Spending(each.need, *each.date, each.amount, each.text, each.over)
+            for each in sorted(file.spent, key=lambda spending: spending.date[0], reverse=True)
         ),
     )
 
@@ -326,32 +343,3 @@ def _allowed(field: FieldInfo | None) -> str:
     if field is None:
         return _TABLE
     return next((each.allowed for each in field.metadata if isinstance(each, FieldCheck)), field.description or _TABLE)
-
-
-def field_path(at: tuple[str | int, ...]) -> str:
-    """Format a path as `needs[1].title.be`, counted from 0. Quote unusual keys: they could forge a log line."""
-    parts = [
-        f"[{part}]" if isinstance(part, int) else f".{part if re.fullmatch(_PLAIN_KEY, part) else quote_value(part)}"
-        for part in at
-    ]
-    return "".join(parts).removeprefix(".")
-
-
-def quote_value(value: object) -> str:
-    """Format a value of the file in one short line."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        shown = "".join(
-            char if char.isprintable() or char == "\u00a0" else f"\\u{ord(char):04x}" for char in value[:60]
-        )
-        return _quoted(shown) if len(value) <= 60 else f"{_quoted(shown[:40] + '…')} ({len(value)} characters)"
-    if isinstance(value, int):
-        return str(value) if value.bit_length() <= 128 else "a number of very many digits"
-    if isinstance(value, list):
-        return f"a list of {len(value)}"
-    return "a table" if isinstance(value, dict) else str(value)
-
-
-def _quoted(text: str) -> str:
-    return f"'{text}'" if '"' in text else f'"{text}"'
