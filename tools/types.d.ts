@@ -94,6 +94,35 @@ interface ProgressNeed {
   status: NeedStatus;
 }
 
+/** GET /v1/campaigns/{id}/spending */
+interface CampaignSpending {
+  campaign: string;
+  lang: string;
+  currency: string;
+  spent: number;
+  spent_text: string;
+  needs: NeedSpending[];
+  spendings: SpendingEntry[];
+}
+
+interface NeedSpending {
+  id: string;
+  title: string;
+  spent: number;
+  spent_text: string;
+  over_text: string;
+}
+
+interface SpendingEntry {
+  id: string;
+  need: string;
+  date: string;
+  date_text: string;
+  amount: number;
+  amount_text: string;
+  text: string;
+}
+
 /** POST /v1/checkout-sessions */
 interface CheckoutRequest {
   form_token: string;
@@ -184,6 +213,7 @@ interface Liveness {
 interface Readiness {
   ready: boolean;
   components: Record<string, ReadinessComponent>;
+  warnings: string[];
   attack_mode: AttackMode;
 }
 

@@ -153,6 +153,7 @@ class Application:
     campaigns: CampaignFiles
     totals_store: RedisTotalsStore
     account: StripeAccount
+    progress: PublicProgress
     reconciliation: Reconciliation
 
 
@@ -166,7 +167,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
     progress = PublicProgress(account, campaigns, totals_store, utc_now, settings.publication_key)
     reconciliation = Reconciliation(account, campaigns, totals_store, payments, recorder, progress, utc_now)
     try:
-        yield Application(campaigns, totals_store, account, reconciliation)
+        yield Application(campaigns, totals_store, account, progress, reconciliation)
     finally:
         await totals_store.close()
         await payments.close()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FIELDS_READ = {
     "checkout.session": "id object status payment_status amount_total currency metadata payment_intent created "
     "expires_at client_secret url",
-    "payment_intent": "id metadata created currency amount_received latest_charge",
+    "payment_intent": "id metadata created currency amount_received latest_charge last_payment_error",
     "charge": "created payment_method_details",
     "refund": "id amount currency status payment_intent",
     "dispute": "id amount currency payment_intent balance_transactions",

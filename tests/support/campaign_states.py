@@ -31,6 +31,9 @@ _CHANGES: dict[str, tuple[str, dict[str, str]]] = {
 STATES = tuple(_CHANGES)
 """`funded` still takes donations, `full` takes none. `safe` has no bank warning and takes cents."""
 
+SPENDING = ("begun", "closed")
+"""The states in which more was spent than a need has."""
+
 
 def write_states(folder: Path) -> Path:
     """Write the campaign files beside the shipped one, and return the folder."""
@@ -44,6 +47,10 @@ def write_states(folder: Path) -> Path:
         if offline:
             source = ", ".join(f'{lang} = "Bazaar"' for lang in LANGUAGES)
             changed += f'\n[[offline]]\ndate = 2026-11-01\namount = "{offline}"\nsource = {{ {source} }}\n'
+        if state in SPENDING:
+            texts = ", ".join(f'{lang} = "Rent for October"' for lang in LANGUAGES)
+            changed += f'\n[[spent]]\nneed = "rent"\ndate = "2026-10"\namount = 1201\ntext = {{ {texts} }}\n'
+            changed += f"over = {{ {texts} }}\n"
         (folder / f"{state}.toml").write_text(changed, "utf-8")
     return folder
 

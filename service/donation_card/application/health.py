@@ -39,6 +39,12 @@ class Health:
             "payments": self.checkout.key_error,
         }
 
+    def warnings(self) -> list[str]:
+        """Return what an operator should look at. It is no reason to be unready."""
+        progress = self.progress.visible()
+        found = {name: self.campaigns.get(name).overspending(each.raised) for name, each in progress.items()}
+        return [f"{name}: {warning}" for name, warning in found.items() if warning]
+
     def ages(self) -> dict[str, int | None]:
         """Return the seconds since the last complete sync began."""
         return {"reconcile": self._sync_age()}

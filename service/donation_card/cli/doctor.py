@@ -18,6 +18,7 @@ import click
 from donation_card import __version__
 from donation_card.cli.environment import load_settings
 from donation_card.cli.stripe_setup import wallet_domains
+from donation_card.domain.money import Money
 from donation_card.domain.redirect_methods import REDIRECT_METHODS
 from donation_card.errors import ConfigurationError, DonationCardError, StripeKeyRejected
 from donation_card.settings import Settings
@@ -99,6 +100,7 @@ async def _all_checks() -> list[Check]:
         await at_stripe.close()
     for check in (_redis_checks, _public_checks):
         found += [each async for each in check(settings)]
+    found += [each async for each in _spending_checks(settings, campaigns)]
     return [*found, *_manual_checks(campaigns)]
 
 
@@ -295,6 +297,26 @@ async def _public_checks(settings: Settings) -> AsyncIterator[Check]:
     days = await asyncio.to_thread(_certificate_days, settings.public_url)
     if days is not None and days < MIN_CERTIFICATE_DAYS:
         yield Check("certificate", FAIL, f"it expires in {days:.0f} days: renew it")
+
+
+async def _spending_checks(settings: Settings, campaigns: Sequence[Campaign]) -> AsyncIterator[Check]:
+    """Compare what was spent with each public total that the service knows."""
+    import httpx
+
+    async with httpx.AsyncClient(base_url=settings.public_url, timeout=10) as client:
+        for campaign in campaigns:
+            if not campaign.spendings or campaign.hidden:
+                continue
+            try:
+                answer = await client.get(f"/v1/campaigns/{campaign.id}/progress")
+                published = Money(answer.raise_for_status().json()["raised"], campaign.currency)
+            except (httpx.HTTPError, ValueError, KeyError):  # _public_checks says why
+                continue
+            name = f"spending of {campaign.id}"
+            if warning := campaign.overspending(published):
+                yield Check(name, MANUAL, f"{warning}: compare [[spent]] with donation-card totals {campaign.id}")
+            else:
+                yield Check(f"{name}: {campaign.spent()}", OK)
 
 
 def signed_event(settings: Settings) -> tuple[bytes, dict[str, str]]:

@@ -34,6 +34,8 @@ async def _totals(settings: Settings, campaign_id: str) -> None:
         found = await store.totals(account, campaign.totals_name)
         last_sync_at = (await store.sync_history(account)).last_sync_at or 0
         names = {name for name in await store.campaigns(account) if campaign_of(name) == campaign.id}
+        await application.progress.refresh(campaign)  # without a sync of its own, it decides nothing
+        progress = application.progress.get(campaign)
         others = {name: await store.totals(account, name) for name in sorted(names - {campaign.totals_name})}
     click.echo(f"campaign  {campaign.id} ({account.id}, {account.environment})")
     if last_sync_at > time.time() + MAX_AHEAD:
@@ -49,6 +51,10 @@ async def _totals(settings: Settings, campaign_id: str) -> None:
         covered = f"statements until {imported.last_day}, {age} days ago"
         click.echo(f"transfer  {imported.total} in {imported.donations} bank transfers; {covered}")
     click.echo(f"goal      {campaign.goal}")
+    if campaign.spendings:
+        click.echo(f"spent     {campaign.spent()} in {len(campaign.spendings)} entries of the campaign file")
+    if progress and (warning := campaign.overspending(progress.raised)):
+        click.echo(f"warning   {warning}, {progress.raised}")
     for name, other in others.items():
         if other:
             shown = Money(other.raised, name.rpartition("/")[2])

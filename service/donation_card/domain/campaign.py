@@ -9,6 +9,7 @@ from donation_card.domain.bank_transfer import BankTransfer, ImportedTransfers
 from donation_card.domain.card_fee import EUROPEAN_CARD_FEE, CardFee
 from donation_card.domain.money import Money
 from donation_card.domain.publication import PublicationPolicy
+from donation_card.domain.spending import Spending
 from donation_card.domain.totals import totals_name
 from donation_card.errors import Invalid
 
@@ -149,6 +150,8 @@ class Campaign:
     other_ways: tuple[OtherWay, ...] = ()
     updates: tuple[Update, ...] = ()
     """Newest first."""
+    spendings: tuple[Spending, ...] = ()
+    """Newest first."""
 
     @property
     def hidden(self) -> bool:
@@ -185,6 +188,16 @@ class Campaign:
     @property
     def listed_donations(self) -> tuple[OfflineDonation, ...]:
         return tuple(donation for donation in self.offline_donations if donation.listed)
+
+    def spent(self, need_id: str | None = None) -> Money:
+        """Return the sum of the spendings on one need, or of all."""
+        sums = (each.amount.amount for each in self.spendings if need_id in (None, each.need))
+        return Money(sum(sums), self.currency)
+
+    def overspending(self, published: Money) -> str | None:
+        """Describe for the operator that more was spent than the public total, or return None."""
+        more = self.spent() - published
+        return f"{self.spent()} spent, {more} more than the public total" if more.amount > 0 else None
 
     @property
     def shown_transfer(self) -> BankTransfer | None:

@@ -23,7 +23,7 @@ from donation_card.web.http.headers import (
     content_security_policy,
 )
 from donation_card.web.http.response_cache import ResponseCache
-from donation_card.web.presentation import card as view, feed
+from donation_card.web.presentation import card as view, feed, spending
 from donation_card.web.presentation.documents import CampaignCard
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.translations import Translations, choose_translations
@@ -158,6 +158,15 @@ class CampaignResponseCache:
         response = _get_or_make(entry.responses, ("card", t.language), make)
         self._put(entry, target, response)
         return response
+
+    def spending(self, campaign: Campaign, t: Translations) -> CachedResponse:
+        entry = self.entry(campaign)
+
+        def make() -> CachedResponse:
+            headers = PUBLIC_CORS | cache_control(_MAX_AGE, revalidate=entry.revalidate)
+            return CachedResponse(_json(spending.spending_json(campaign, t)), "application/json", headers)
+
+        return _get_or_make(entry.responses, ("spending", t.language), make)
 
     def _unknown(self, campaign: Campaign) -> ProgressUnknown:
         return ProgressUnknown(reason="rebuilding" if self._progress.is_rebuilding(campaign) else "unavailable")

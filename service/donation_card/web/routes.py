@@ -44,6 +44,7 @@ def routes(
     table: list[tuple[str, str, Any]] = [
         ("GET", "/v1/campaigns/{id}", campaigns.show),
         ("GET", "/v1/campaigns/{id}/progress", campaigns.progress),
+        ("GET", "/v1/campaigns/{id}/spending", campaigns.spending),
         ("POST", "/v1/checkout-sessions", checkout_sessions.create),
         ("GET", "/v1/checkout-sessions/{session_token}", checkout_sessions.status),
         ("GET", "/v1/challenge", challenge.make),

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.browser.test_accessibility import assert_clean
 from tests.support.browser import NARROW, choose, open_card, pay_inline, type_amount
-from tests.support.campaign_states import STATES, THEMES, cards
+from tests.support.campaign_states import SPENDING, STATES, THEMES, cards
 from tests.support.installation import PAYS, SETTLES_LATER
 
 
@@ -36,6 +36,19 @@ def test_card_is_accessible_in_every_state(page, installation, site, lang, theme
     all_drawn(page, len(STATES))
     assert_clean(page, "donation-card", only_wcag=True)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= NARROW["width"], "nothing is cut off"
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_spending_and_closing_report_are_accessible(page, installation, lang, theme):
+    page.emulate_media(color_scheme=theme)
+    page.set_viewport_size(NARROW)
+    for campaign in SPENDING:
+        page.goto(f"{installation.service}/c/{campaign}?lang={lang}")
+        expect(page.locator("#spent-1")).to_be_visible()
+        expect(page.locator(".report")).to_have_count(int(campaign == "closed"))
+        assert_clean(page)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= NARROW["width"], "nothing is cut off"
 
 
 @pytest.mark.parametrize("theme", THEMES)

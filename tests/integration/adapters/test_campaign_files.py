@@ -143,6 +143,13 @@ def test_every_translation_has_the_same_dates_and_numbers(vitaly: Campaign, lang
 
 # ── what is refused ────────────────────────────────────────────────────────────────────────────────────────────────
 
+
+def spent(need: str = "rent", date: str = '"2026-10"', amount: str = "5", over: str = "") -> str:
+    """Return a table about money that was spent, above the first table of the shipped file."""
+    text = ", ".join(f'{lang} = "October"' for lang in LANGUAGES)
+    return f"[[spent]]\nneed = '{need}'\ndate = {date}\namount = {amount}\ntext = {{ {text} }}\n{over}\n[recipient]"
+
+
 BAD: dict[str, tuple[str, str, str, str, str]] = {
     # what is wrong: (in the file, instead, field, given, allowed)
     "needs do not add up": ("amount = 1200", "amount = 1100", "needs", "100.00 EUR less than the goal", "3000.00 EUR"),
@@ -277,6 +284,42 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
         "1",
         "true or false",
     ),
+    "spent of no need": ("[recipient]", spent("rant"), "spent[0].need", '"rant"', "campaign: rent, driving-licence"),
+    "spent without a need": ("[recipient]", spent().replace("need =", "# "), "spent[0].need", "nothing", "a-z"),
+    "spent above its need": ("[recipient]", spent(amount="1201"), "spent[0].over", "nothing", "instead of 1200.00 EUR"),
+    "spent above its need twice": (
+        "[recipient]",
+        spent(amount="600").replace("[recipient]", spent(amount='"600.01"')),
+        "spent[1].over",
+        "nothing",
+        "why 1200.01 EUR was spent on rent",
+    ),
+    "over in one language": (
+        "[recipient]",
+        spent(amount="1201", over="over.en = 'It rose.'"),
+        "spent[0].over.be",
+        "nothing",
+        "a text in each language",
+    ),
+    "over in no language": ("[recipient]", spent(over="over = {}"), "spent[0].over.en", "nothing", "in each language"),
+    "spent in six languages": (
+        "[recipient]",
+        spent().replace('lt = "October", ', ""),
+        "spent[0].text.lt",
+        "nothing",
+        "a text in each language",
+    ),
+    "spent in a later year": ("[recipient]", spent(date="2099-01-01"), "spent[0].date", "2099-01-01", "has begun"),
+    "spent in a later month": ("[recipient]", spent(date='"2099-01"'), "spent[0].date", "2099-01", "has begun"),
+    "spent in month 13": ("[recipient]", spent(date='"2026-13"'), "spent[0].date", '"2026-13"', "a month in quotes"),
+    "spent in a word": ("[recipient]", spent(date='"October"'), "spent[0].date", '"October"', "a month in quotes"),
+    "spent at an instant": ("[recipient]", spent(date="2026-10-05T10:00:00Z"), "spent[0].date", "2026", "a month in"),
+    "spent in 1999": ("[recipient]", spent(date='"1999-12"'), "spent[0].date", '"1999-12"', "a month in quotes"),
+    "spent nothing": ("[recipient]", spent(amount="0"), "spent[0].amount", "0", "above 0"),
+    "spent less than nothing": ("[recipient]", spent(amount="-5"), "spent[0].amount", "-5", "above 0"),
+    "spent a float": ("[recipient]", spent(amount="5.5"), "spent[0].amount", "5.5", "cannot hold every cent exactly"),
+    "spent a fraction of a cent": ("[recipient]", spent(amount='"5.555"'), "spent[0].amount", "5.555", ""),
+    "a receipt": ("[recipient]", spent(over="receipt = 1"), "spent[0].receipt", "an unknown field", "need, date"),
     "unclosed": ('"""Das Urteil', '"Das Urteil', "line", "Das Urteil", "TOML ("),
 }  # fmt: skip
 
@@ -291,6 +334,59 @@ def test_error_names_file_field_given_and_allowed(what: str, write: Callable[...
     assert match, found
     assert any(allowed in each.allowed for each in match), match
     assert all("\n" not in str(each) and "\x00" not in str(each) for each in found)
+
+
+def test_spendings_are_read_newest_first(write: Callable[..., Path]) -> None:
+    entries = [spent(date='"2026-09"'), spent(date="2026-10-05", amount='"5.50"'), spent(date='"2026-10"')]
+    text = GOOD
+    for entry in reversed(entries):
+        text = with_change(text, "[recipient]", entry)
+    campaign = read_campaign(write(text))
+    assert [(each.iso_date, each.amount.amount) for each in campaign.spendings] == [
+        ("2026-10-05", 550),
+        ("2026-10", 500),
+        ("2026-09", 500),
+    ]
+    assert campaign.spendings[0].text["de"] == "October"
+
+
+def test_spending_above_a_need_is_read_with_its_reason(write: Callable[..., Path]) -> None:
+    over = "over = {" + ", ".join(f'{lang} = "It rose."' for lang in LANGUAGES) + "}"
+    text = with_change(GOOD, "[recipient]", spent(amount="1200"))
+    assert read_campaign(write(text)).spent("rent") == Money(1200_00, "EUR"), "the amount of the need is not above it"
+    text = with_change(text, "[recipient]", spent(over=over))
+    campaign = read_campaign(write(text))
+    assert campaign.spent("rent") == Money(1205_00, "EUR")
+    assert [each.over["en"] for each in campaign.spendings if each.over] == ["It rose."]
+
+
+@pytest.mark.parametrize(
+    ("date", "now", "allowed"),
+    [
+        ('"2026-10"', "2026-09-30T20:59:59Z", False),
+        ('"2026-10"', "2026-09-30T21:00:00Z", True),  # midnight in Vilnius
+        ("2026-10-05", "2026-10-04T20:59:59Z", False),
+        ("2026-10-05", "2026-10-04T21:00:00Z", True),
+    ],
+)
+def test_future_begins_at_midnight_of_the_campaign(
+    date: str, now: str, allowed: bool, write: Callable[..., Path]
+) -> None:
+    path, at = write(with_change(GOOD, "[recipient]", spent(date=date))), datetime.fromisoformat(now)
+    if allowed:
+        assert len(read_campaign(path, now=at).spendings) == 1
+    else:
+        with pytest.raises(ConfigurationError, match=r"spent\[0\].date"):
+            read_campaign(path, now=at)
+
+
+@pytest.mark.parametrize(("currency", "amount", "minor"), [("KWD", "5.555", 5555), ("ISK", "100.50", 10050)])
+def test_spent_amount_can_be_finer_than_a_charge(
+    currency: str, amount: str, minor: int, write: Callable[..., Path]
+) -> None:
+    entry = f"[[spent]]\nneed = 'tiles'\ndate = '2026-10'\namount = '{amount}'\ntext.en = 'Tiles'\nover.en = 'Rain'\n"
+    text = ROOF.replace("EUR", currency).replace('"0.50"', "1") + entry
+    assert read_campaign(write(text)).spent() == Money(minor, currency)
 
 
 def test_transfer_in_another_currency_is_refused(write: Callable[..., Path]) -> None:
@@ -650,10 +746,13 @@ def test_every_accepted_file_has_sums_that_the_domain_can_show(
     text = text.replace("step = 50", "step = 1").replace("suggested = [10, 25]", "suggested = [1000, 2500]")
     text = text.replace('minimum = "0.50"', "minimum = 1000").replace("maximum = 500", "maximum = 5000")
     text += "".join(f'\n[[offline]]\ndate = 2026-01-02\namount = {each}\nsource.en = "A fair"\n' for each in offline)
+    bought = 'need = "tiles"\ndate = "2026-01"\ntext.en = "Tiles"\nover.en = "They broke"\n'
+    text += "".join(f"\n[[spent]]\namount = {each}\n{bought}" for each in offline)
     path = tmp_path / "roof.toml"
     path.write_text(text, "utf-8")
     campaign = read_campaign(path, publication_interval="0")
     sums = campaign.offline_total.amount
+    assert campaign.spent().amount == sums
     assert sums == sum(offline) * campaign.goal.minor_per_major
     progress = calculate_progress(
         campaign, 10**15 - 1 + sums, listed=sums, as_of=datetime.now(UTC), next_update_at=None

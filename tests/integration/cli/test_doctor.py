@@ -205,6 +205,26 @@ def test_doctor_reports_missing_webhook_events(patient):
     assert "webhook endpoint" not in examine(installation)[1]
 
 
+def test_doctor_and_totals_warn_of_more_spent_than_published(patient):
+    installation, _ = patient
+    file = installation.settings.campaigns_dir / "roof.toml"
+    text = file.read_text("utf-8")
+    assert "spending of roof" not in examine(installation)[2]
+    entry = '\n[[spent]]\nneed = "tiles"\ndate = "2026-10"\namount = 50\ntext = { en = "Tiles", de = "Ziegel" }\n'
+    try:
+        file.write_text(text + entry, "utf-8")
+        code, _, printed = examine(installation)
+        done = CliRunner().invoke(cli, ["totals", "roof"], env=variables(installation), catch_exceptions=False)
+    finally:
+        file.write_text(text, "utf-8")
+    warning = "50.00 EUR spent, 50.00 EUR more than the public total"
+    assert code == 0
+    assert f"spending of roof: {warning}: compare [[spent]] with donation-card totals roof" in printed
+    assert done.exit_code == 0
+    assert "spent     50.00 EUR in 1 entries of the campaign file" in done.output
+    assert f"warning   {warning}, 0.00 EUR" in done.output
+
+
 def test_doctor_asks_for_a_publication_key(patient):
     installation, _ = patient
     assert "PUBLICATION_KEY: set it before you go live, and never change it: openssl rand" in examine(installation)[2]

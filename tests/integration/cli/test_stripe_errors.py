@@ -30,7 +30,8 @@ RIGHTS = {
 @pytest.fixture
 def campaigns(sample_campaign: Path) -> Path:
     roof = sample_campaign / "roof.toml"
-    roof.write_text(f'sites = ["news.example.org"]\n{roof.read_text("utf-8")}', "utf-8")
+    head = 'sites = ["news.example.org"]\nredirect_methods = ["ideal"]\n'
+    roof.write_text(head + roof.read_text("utf-8"), "utf-8")
     return sample_campaign
 
 

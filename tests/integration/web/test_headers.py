@@ -61,6 +61,7 @@ TABLE = {
     "GET /oembed": ("/oembed?url={public}/c/vitaly", data(ANYONE, "public")),
     "GET /v1/campaigns/{id}": ("/v1/campaigns/vitaly", data(ANYONE, "public")),
     "GET /v1/campaigns/{id}/progress": ("/v1/campaigns/vitaly/progress", data(ANYONE, "public")),
+    "GET /v1/campaigns/{id}/spending": ("/v1/campaigns/vitaly/spending", data(ANYONE, "public")),
     "POST /v1/checkout-sessions": ("{order}", data()),
     "GET /v1/checkout-sessions/{session_token}": ("{session_token}", data()),
     "GET /v1/challenge": (f"/v1/challenge?form_hash={'0' * 64}", data()),

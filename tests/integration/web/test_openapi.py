@@ -80,13 +80,16 @@ def test_every_documented_response_was_seen(installation):
     unknown_hash = "0" * 16
     page = {"accept": "text/html"}
     pictures = [f"/c/vitaly/{name}" for name in IMAGES]
-    cached = ["/v1/campaigns/vitaly", "/v1/campaigns/vitaly/progress", "/c/vitaly", "/", "/c/vitaly/updates.atom"]
+    cached = [f"/v1/campaigns/vitaly{path}" for path in ("", "/progress", "/spending")]
+    cached += ["/c/vitaly", "/", "/c/vitaly/updates.atom"]
     for path in (*cached, *pictures, "/widget/v1/donation-card.js"):
         client.get(path, headers={"if-none-match": client.get(path).headers["etag"]})
     for path in (
         "/v1/campaigns/nobody",
         "/v1/campaigns/nobody/progress",
         "/v1/campaigns/vitaly?lang=!",
+        "/v1/campaigns/nobody/spending",
+        "/v1/campaigns/vitaly/spending?lang=!",
         "/c/nobody",
         "/c/vitaly?lang=!",
         "/c/vitaly/give",

@@ -38,7 +38,7 @@ def surfaces(installation):
     """Every public address about the campaign, in two languages and as readers of several kinds ask."""
     paths = ["/v1/campaigns/vitaly/progress", "/", "/oembed?url=" + installation.settings.public_url + "/c/vitaly"]
     for lang in LANGUAGES[:2]:
-        paths += [f"/v1/campaigns/vitaly?lang={lang}"]
+        paths += [f"/v1/campaigns/vitaly?lang={lang}", f"/v1/campaigns/vitaly/spending?lang={lang}"]
         paths += [
             f"/c/vitaly{path}?lang={lang}" for path in ("", "/give", "/frame", "/embed", "/updates.atom", "/qr.svg")
         ]

@@ -158,6 +158,7 @@ def good(installation: Installation) -> list[Request]:
     public = quote(f"{installation.settings.public_url}/c/vitaly?lang=be", safe="")
     reads = [
         *("/v1/campaigns/vitaly?lang=be,ru", "/v1/campaigns/vitaly/progress", "/healthz", "/readyz", "/metrics"),
+        "/v1/campaigns/vitaly/spending?lang=uk",
         *(f"/oembed?url={public}&maxwidth=500&maxheight=700&format=json", "/c/vitaly/updates.atom?lang=de", assets[0]),
         *("/c/vitaly/qr.svg?size=256", "/c/vitaly/badge.svg?lang=lt", "/widget/v1/donation-card.js", "/openapi.yaml"),
         *("/widget/0123456789abcdef/donation-card.js", f"/v1/checkout-sessions/{order['session_token']}?lang=pl"),

@@ -8,10 +8,12 @@ from datetime import date, datetime
 import pytest
 from donation_card.application.health import Health
 from donation_card.domain.bank_transfer import BankTransfer, ImportedTransfers
+from donation_card.domain.campaign import Status
 from donation_card.domain.lifetimes import STALE_AFTER
 from donation_card.domain.money import Money
+from donation_card.domain.spending import Spending
 
-from tests.unit.application.conftest import NOW, ROOF, Worker
+from tests.unit.application.conftest import NOW, ROOF, Worker, paid_session
 
 pytestmark = pytest.mark.anyio
 
@@ -57,6 +59,21 @@ async def test_age_of_the_newest_bank_statement_is_a_metric(worker: Worker, repo
     assert gauges(report)["bank_statement_timestamp_seconds"] == {"roof": midnight}
     worker.campaigns.put(replace(ROOF, imported_transfers=imported))
     assert gauges(report)["bank_statement_timestamp_seconds"] == {}, "the campaign takes no transfers any more"
+
+
+async def test_more_spent_than_published_is_a_warning_only(worker: Worker, report: Health) -> None:
+    worker.at_stripe(paid_session(1, 25_00))
+    await synchronise(worker)
+    for spent, warnings in (
+        (25_00, []),
+        (25_01, ["roof: 25.01 EUR spent, 0.01 EUR more than the public total"]),
+    ):
+        spending = Spending("tiles", date(2026, 10, 1), True, Money(spent, "EUR"), {"en": "Tiles"})
+        worker.campaigns.put(replace(ROOF, spendings=(spending,)))
+        assert report.warnings() == warnings
+        assert not any(report.reasons().values())
+    worker.campaigns.put(replace(ROOF, spendings=(spending,), status=Status.HIDDEN))
+    assert report.warnings() == []
 
 
 async def test_errors_are_reported(worker: Worker, report: Health, errors: dict[str, str | None]) -> None:

@@ -1,6 +1,8 @@
 """Check rules that concern several fields of a campaign file: sums, order, steps, translations."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from donation_card.adapters.campaign_files.quoting import quote_value
@@ -57,6 +59,9 @@ def every_language_is_complete(file: CampaignFile) -> Iterator[Violation]:
         texts = {"title": way.title, "text": way.text, "traces": way.traces}
         tables += [(f"other_ways[{at}].{name}", table) for name, table in texts.items()]
     tables += [(f"updates[{at}].text", update.text) for at, update in enumerate(file.updates)]
+    for at, spending in enumerate(file.spent):
+        over = [(f"spent[{at}].over", spending.over)] if spending.over is not None else []
+        tables += [(f"spent[{at}].text", spending.text), *over]
     languages = dict.fromkeys([file.default_language, *(language for _, table in tables for language in table)])
     because = f"a text in each language of this campaign: {', '.join(languages)}"
     for language in languages:
@@ -69,6 +74,33 @@ def offline_donations_are_positive(file: CampaignFile) -> Iterator[Violation]:
     for at, donation in enumerate(file.offline):
         if donation.amount.amount <= 0:
             yield Violation(f"offline[{at}].amount", str(donation.amount), "more than nothing")
+
+
+def spendings_name_a_need(file: CampaignFile) -> Iterator[Violation]:
+    ids = [need.id for need in file.needs]
+    for at, spending in enumerate(file.spent):
+        if spending.need not in ids:
+            yield Violation(
+                f"spent[{at}].need", quote_value(spending.need), f"a need of this campaign: {', '.join(ids)}"
+            )
+
+
+def spending_above_a_need_is_explained(file: CampaignFile) -> Iterator[Violation]:
+    for need in file.needs:
+        entries = [(at, spending) for at, spending in enumerate(file.spent) if spending.need == need.id]
+        spent = Money(sum(spending.amount.amount for _, spending in entries), need.amount.currency)
+        if need.amount < spent and not any(spending.over for _, spending in entries):
+            because = f"why {spent} was spent on {need.id} instead of {need.amount}, in each language of this campaign"
+            yield Violation(f"spent[{entries[-1][0]}].over", "nothing", because)
+
+
+def spendings_are_not_in_the_future(file: CampaignFile, now: datetime) -> Iterator[Violation]:
+    today = now.astimezone(file.publication.timezone).date()
+    for at, spending in enumerate(file.spent):
+        first, month_only = spending.date
+        if first > today:
+            given = first.isoformat()[: 7 if month_only else 10]
+            yield Violation(f"spent[{at}].date", given, f"a day or month that has begun, until {today}")
 
 
 def limits_are_chargeable(file: CampaignFile) -> Iterator[Violation]:
@@ -151,8 +183,10 @@ Constraint = Callable[[CampaignFile], Iterator[Violation]]
 CONSTRAINTS: tuple[tuple[Constraint, set[str]], ...] = (
     (needs_add_up, {"goal", "needs"}),
     (need_ids_are_unique, {"needs"}),
-    (every_language_is_complete, {"needs", "text", "default_language", "offline", "other_ways", "updates"}),
+    (every_language_is_complete, {"needs", "text", "default_language", "offline", "other_ways", "updates", "spent"}),
     (offline_donations_are_positive, {"offline"}),
+    (spendings_name_a_need, {"needs", "spent"}),
+    (spending_above_a_need_is_explained, {"needs", "spent"}),
     (transfers_are_in_euro, {"bank_transfer", "currency"}),
     (epc_text_fits, {"bank_transfer"}),
     (limits_are_chargeable, {"giving"}),
@@ -173,12 +207,14 @@ STEP_CONSTRAINTS: tuple[tuple[Constraint, set[str]], ...] = (
 
 
 def violations(
-    file: CampaignFile, invalid_sections: Iterable[str], *, immediate: bool, source: str
+    file: CampaignFile, invalid_sections: Iterable[str], *, immediate: bool, now: datetime, source: str
 ) -> list[ConfigFault]:
     """Return every broken rule of the valid sections. `immediate`: the total is published exactly and at once."""
+    past: Constraint = partial(spendings_are_not_in_the_future, now=now)
+    constraints = (*CONSTRAINTS, *(() if immediate else STEP_CONSTRAINTS), (past, {"spent", "publication"}))
     return [
         ConfigFault(source, *violation)
-        for check, sections in CONSTRAINTS + (() if immediate else STEP_CONSTRAINTS)
+        for check, sections in constraints
         if sections.isdisjoint(invalid_sections)
         for violation in check(file)
     ]

@@ -86,9 +86,9 @@ def bounded_text(max_length: int) -> FieldCheck:
     return FieldCheck(f"a text of 1 to {max_length} characters", check)
 
 
-def bounded_amount(most_minor: int, *, is_charge: bool = True) -> FieldCheck:
-    """Return a check for an amount of at most `most_minor` minor units. A charge is above 0 and can be charged."""
-    least = "an amount above 0" if is_charge else "0 or more"
+def bounded_amount(most_minor: int, *, least_minor: int = 1, is_charge: bool = True) -> FieldCheck:
+    """Return a check for an amount from `least_minor`, 0 or 1, to `most_minor` minor units."""
+    least = "an amount above 0" if least_minor else "0 or more"
 
     def check(value: object, info: ValidationInfo) -> Money:
         currency: str = info.context["currency"] if info.context else "EUR"
@@ -99,7 +99,7 @@ def bounded_amount(most_minor: int, *, is_charge: bool = True) -> FieldCheck:
         most = most_minor // Money(0, currency).minor_per_major
         if isinstance(value, int) and value > most:
             raise invalid(f"at most {most} {currency}")
-        if (isinstance(value, int) and value < is_charge) or str(value).lstrip().startswith(("-", "\u2212")):
+        if (isinstance(value, int) and value < least_minor) or str(value).lstrip().startswith(("-", "\u2212")):
             raise invalid(least)
         try:
             money = parse_amount(str(value), currency, allow_minor_units=True, most=most_minor)
@@ -111,7 +111,7 @@ def bounded_amount(most_minor: int, *, is_charge: bool = True) -> FieldCheck:
                     "amount_whole_units": f"a whole amount: {currency} has no smaller unit",
                 }.get(error.code, _AMOUNT)
             ) from error
-        if is_charge and money.amount == 0:
+        if money.amount < least_minor:
             raise invalid(least)
         if is_charge and not money.is_chargeable:
             raise invalid(f"a rounder amount: {currency} cannot be charged as finely as {money}")
@@ -237,11 +237,18 @@ def _day(value: object, info: ValidationInfo) -> object:
     return _valid(not isinstance(value, datetime), _date_or_datetime(value, info))
 
 
+def _month_or_day(value: object, info: ValidationInfo) -> tuple[object, bool]:
+    """Return a date, and True if it stands for its whole month."""
+    is_month = isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}", value) is not None
+    return _day(date.fromisoformat(f"{value}-01") if is_month else value, info), is_month
+
+
 _AMOUNT = 'whole units such as 1200, or a text such as "0.50" where cents are needed'
 
 Amount = Annotated[Money, bounded_amount(MAX_MINOR_UNITS)]
 GoalAmount = Annotated[Money, bounded_amount(MAX_GOAL)]
-FixedFee = Annotated[Money, bounded_amount(MAX_MINOR_UNITS, is_charge=False)]
+FixedFee = Annotated[Money, bounded_amount(MAX_MINOR_UNITS, least_minor=0, is_charge=False)]
+SpentAmount = Annotated[Money, bounded_amount(MAX_MINOR_UNITS, is_charge=False)]
 Percent = Annotated[int, FieldCheck('a text such as "1.5", from "0" to "20", with at most two decimals', _percent)]
 RedirectMethod = Annotated[str, choice(REDIRECT_METHODS, _one_of(REDIRECT_METHODS))]
 Boolean = Annotated[bool, FieldCheck("true or false", _boolean)]
@@ -276,6 +283,10 @@ Reference = Annotated[
 StripeLocale = Annotated[str, choice(STRIPE_LOCALES, "a locale of Stripe: " + ", ".join(sorted(STRIPE_LOCALES)))]
 NeedId = Annotated[str, FieldCheck("1 to 32 of a-z, 0-9 and -, a letter or digit first", _need_id)]
 Date = Annotated[date, FieldCheck("without quotes: a day such as 2027-06-30", _day)]
+MonthOrDay = Annotated[
+    tuple[date, bool],
+    FieldCheck('a month in quotes such as "2026-10", or without quotes a day such as 2026-10-05', _month_or_day),
+]
 DateOrDateTime = Annotated[
     date,
     FieldCheck(

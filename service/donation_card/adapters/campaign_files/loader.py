@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,11 @@ def _file_stamp(path: Path) -> FileStamp | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def read_campaign(path: Path, *, publication_interval: str | None = None) -> Campaign:
-    """Read the campaign of one file, and its bank file. Raise ConfigurationError with every mistake in both."""
+def read_campaign(path: Path, *, publication_interval: str | None = None, now: datetime | None = None) -> Campaign:
+    """Read the campaign of one file, and its bank file. Raise ConfigurationError with every mistake in both.
+
+    `now` is the time until which money can have been spent, by default that of the clock.
+    """
     name = _name(path)
     interval = None if publication_interval is None else seconds(publication_interval)
     faults: list[ConfigFault] = []
@@ -151,7 +155,7 @@ def read_campaign(path: Path, *, publication_interval: str | None = None) -> Cam
     except _UnreadableFile as error:
         raise ConfigurationError([*faults, ConfigFault(name, *error.args)]) from error.__cause__
     wanted = file.publication.every if interval is None and "publication" not in invalid else interval
-    faults += mistakes + violations(file, invalid, immediate=wanted == 0, source=name)
+    faults += mistakes + violations(file, invalid, immediate=wanted == 0, now=now or datetime.now(UTC), source=name)
     imported = None
     try:
         imported = _read_bank_file(bank_file_of(path), currency=getattr(file, "currency", "EUR"))

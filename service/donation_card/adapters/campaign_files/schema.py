@@ -34,11 +34,13 @@ from donation_card.adapters.campaign_files.fields import (
     Iban,
     Interval,
     Language,
+    MonthOrDay,
     NeedId,
     Percent,
     RedirectMethod,
     Reference,
     SmallInt,
+    SpentAmount,
     StatementDescriptor,
     StripeLocale,
     Timezone,
@@ -65,6 +67,7 @@ from donation_card.domain.card_fee import CardFee
 from donation_card.domain.money import MINOR_UNIT_EXPONENT
 from donation_card.domain.publication import PublicationPolicy
 from donation_card.domain.redirect_methods import REDIRECT_METHODS
+from donation_card.domain.spending import Spending
 from donation_card.errors import ConfigFault
 
 _LIST = "a list in square brackets"
@@ -141,6 +144,16 @@ class UpdateSection(Section):
     text: dict[Language, Annotated[str, bounded_text(160)]] = Field(description=f"{_TABLE}: language = a sentence")
 
 
+class SpentSection(Section):
+    need: NeedId
+    date: MonthOrDay
+    amount: SpentAmount
+    text: dict[Language, Annotated[str, bounded_text(160)]] = Field(description=f"{_TABLE}: language = a short text")
+    over: dict[Language, Annotated[str, bounded_text(160)]] | None = Field(
+        None, description=f"{_TABLE}: language = a sentence"
+    )
+
+
 class TextSection(Section):
     title: Annotated[str, bounded_text(80)]
     purpose: Annotated[str, bounded_text(60)]
@@ -176,6 +189,7 @@ class CampaignFile(Section):
     offline: list[OfflineSection] = Field([], max_length=500, description="at most 500 tables, [[offline]] each")
     other_ways: list[OtherWaySection] = Field([], max_length=6, description="at most 6 tables, [[other_ways]] each")
     updates: list[UpdateSection] = Field([], max_length=200, description="at most 200 tables, [[updates]] each")
+    spent: list[SpentSection] = Field([], max_length=500, description="at most 500 tables, [[spent]] each")
     text: dict[Language, TextSection] = Field(min_length=1, description=f"{_TABLE} for each language, [text.en]")
 
 
@@ -248,6 +262,10 @@ def build_campaign(
         ),
         updates=tuple(
             Update(each.date, each.text) for each in sorted(file.updates, key=lambda update: update.date, reverse=True)
+        ),
+        spendings=tuple(
+            Spending(each.need, *each.date, each.amount, each.text, each.over)
+            for each in sorted(file.spent, key=lambda spending: spending.date[0], reverse=True)
         ),
     )
 

@@ -22,6 +22,10 @@ class CampaignEndpoints:
     async def progress(self, request: Request) -> CachedResponse:
         return self.responses.progress(self.campaigns.get_visible(request.path_params["id"]))
 
+    async def spending(self, request: Request) -> CachedResponse:
+        campaign = self.campaigns.get_visible(request.path_params["id"])
+        return self.responses.spending(campaign, request_translations(request, campaign, accept_language=False))
+
     async def picture(self, request: Request) -> CachedResponse:
         campaign = self.campaigns.get(request.path_params["id"])
         t = request_translations(request, campaign, accept_language=False)

@@ -18,7 +18,7 @@ async def liveness(_: Request) -> Response:
 
 
 class Readiness:
-    """`/readyz`. Ages are for operators. An attack is no reason to be unready, so it stands beside the components."""
+    """`/readyz`. Ages are for operators. An attack or a warning is no reason to be unready."""
 
     def __init__(self, health: Health, session_limits: SessionLimits, operator: BearerAuth) -> None:
         self.health, self.session_limits, self.operator = health, session_limits, operator
@@ -37,6 +37,7 @@ class Readiness:
         document: documents.Readiness = {
             "ready": not any(reasons.values()),
             "components": components,
+            "warnings": self.health.warnings(),
             "attack_mode": {
                 "level": attack.effective_level,
                 "max_level": MAX_LEVEL,

@@ -98,6 +98,38 @@ class CampaignProgress(_PublicTotal):
     as_of: str
 
 
+class NeedSpending(TypedDict):
+    """The sum of the spendings on one need. A text is empty if there is nothing to say."""
+
+    id: str
+    title: str
+    spent: int
+    spent_text: str
+    over_text: str
+
+
+class SpendingEntry(TypedDict):
+    id: str
+    need: str
+    date: str
+    date_text: str
+    amount: int
+    amount_text: str
+    text: str
+
+
+class CampaignSpending(TypedDict):
+    """`/v1/campaigns/{id}/spending`: all that was spent, newest first, and the sum of each need."""
+
+    campaign: str
+    lang: str
+    currency: str
+    spent: int
+    spent_text: str
+    needs: list[NeedSpending]
+    spendings: list[SpendingEntry]
+
+
 class CheckoutSession(TypedDict):
     """`POST /v1/checkout-sessions`: `client_secret` for the embedded page, `url` for the hosted page."""
 
@@ -200,6 +232,7 @@ class Readiness(TypedDict):
 
     ready: bool
     components: dict[str, ReadinessComponent]
+    warnings: list[str]
     attack_mode: AttackMode
 
 

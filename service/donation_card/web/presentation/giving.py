@@ -5,7 +5,7 @@ Pure, like `card.py`: a campaign, its public progress and a catalogue in, finish
 
 from typing import NamedTuple
 
-from donation_card.domain.campaign import Campaign
+from donation_card.domain.campaign import Campaign, SurplusPolicy
 from donation_card.domain.card_fee import EUROPEAN_CARD_FEE
 from donation_card.domain.money import Money
 from donation_card.domain.progress import Progress
@@ -50,14 +50,11 @@ def donation_details(campaign: Campaign, t: Translations, *, as_of: str, ways: i
     """
     recipient = campaign.recipient
     contact = recipient.contact
-    policies = {
-        "surplus": f"give.policy.{campaign.on_surplus.value}",
-        "shortfall": f"give.policy.{campaign.on_shortfall.value}",
-    }
     rows = {
         "fee": _fee_rule(campaign, t),
         "total": f"{as_of} {t.translate('page.before_fees')}",
-        **{name: t.translate(key, recipient=recipient.short_name) for name, key in policies.items()},
+        "surplus": policy_text(campaign.on_surplus, campaign, t),
+        "shortfall": policy_text(campaign.on_shortfall, campaign, t),
         "donor": t.translate("give.donor_data" if ways == 1 else "give.donor_data_by_way"),
     }
     url = contact if contact.startswith("https://") else f"mailto:{contact}"
@@ -65,6 +62,10 @@ def donation_details(campaign: Campaign, t: Translations, *, as_of: str, ways: i
         Detail("recipient", t.translate("give.detail.recipient"), recipient.legal_name, contact, url),
         *(Detail(name, t.translate(f"give.detail.{name}"), text) for name, text in rows.items()),
     ]
+
+
+def policy_text(policy: SurplusPolicy, campaign: Campaign, t: Translations) -> str:
+    return t.translate(f"give.policy.{policy.value}", recipient=campaign.recipient.short_name)
 
 
 def _fee_rule(campaign: Campaign, t: Translations) -> str:

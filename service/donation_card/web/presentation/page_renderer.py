@@ -10,7 +10,7 @@ import jinja2
 from starlette.responses import HTMLResponse, Response
 
 from donation_card.domain.bank_transfer import BankTransfer
-from donation_card.domain.campaign import LANGUAGES, Campaign
+from donation_card.domain.campaign import LANGUAGES, Campaign, Status
 from donation_card.domain.money import Money
 from donation_card.domain.progress import Progress
 from donation_card.domain.ways_to_give import WayToGive
@@ -24,7 +24,7 @@ from donation_card.web.http.headers import (
     content_security_policy,
     permissions_policy,
 )
-from donation_card.web.presentation import card as view, giving
+from donation_card.web.presentation import card as view, giving, spending
 from donation_card.web.presentation.documents import (
     CampaignCard,
     CheckoutStatus,
@@ -65,6 +65,7 @@ class PageRenderer:
 
     def campaign(self, campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool) -> str:
         card = self.card_json(campaign, progress, t, open_now=open_now)
+        closed = card["status"] == Status.CLOSED.value
         return self._render(
             "campaign.html",
             t,
@@ -77,6 +78,8 @@ class PageRenderer:
             details=giving.donation_details(campaign, t, as_of=card["progress"]["as_of_text"]),
             offline_donations=view.offline_donations(campaign, progress, t),
             languages=_languages(campaign.languages, t, f"/c/{campaign.id}"),
+            spending=spending.spending_json(campaign, t),
+            report=spending.closing_report(campaign, progress, t) if progress and closed else [],
             updates=view.updates(campaign, t),
             public_url=self.settings.public_url,
             canonical=f"{self.settings.public_url}/c/{campaign.id}?lang={t.language}",

@@ -99,6 +99,9 @@ class Translations:
     def format_date(self, date: dt.date) -> str:
         return str(format_date(date, locale=self.locale))
 
+    def format_month(self, date: dt.date) -> str:
+        return str(format_skeleton("yMMMM", date, locale=self.locale))
+
     def city_name(self, timezone: str) -> str:
         return get_timezone_location(timezone, locale=self.locale, return_city=True)
 

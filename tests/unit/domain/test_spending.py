@@ -1,0 +1,67 @@
+"""Test the sums of what was spent, against sums that the test adds up itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.domain.campaign import LANGUAGES, Campaign
+from donation_card.domain.money import Money
+from donation_card.domain.spending import Spending
+from donation_card.web.presentation.spending import spending_json
+from donation_card.web.presentation.translations import translations_for
+from hypothesis import given, strategies as st
+
+import tests.support
+
+ROOF = read_campaign(Path(tests.support.__file__).parent / "roof.toml")
+TEXT = dict.fromkeys(LANGUAGES, "Tiles from the shop")
+BOUGHT = st.lists(st.tuples(st.sampled_from(["tiles", "work"]), st.integers(1, 10**12)), max_size=40)
+
+
+def after(*bought: tuple[str, int]) -> Campaign:
+    """Return the roof after these spendings, each a need and an amount in cents."""
+    spendings = tuple(Spending(need, date(2026, 10, 5), False, Money(cents, "EUR"), TEXT) for need, cents in bought)
+    return replace(ROOF, spendings=spendings)
+
+
+@given(BOUGHT)
+def test_sums_by_need_are_arithmetic(bought: list[tuple[str, int]]) -> None:
+    wanted: Counter[str] = Counter()
+    for need, cents in bought:
+        wanted[need] += cents
+    campaign = after(*bought)
+    document = spending_json(campaign, translations_for("en"))
+    assert {each["id"]: each["spent"] for each in document["needs"]} == {
+        "tiles": wanted["tiles"],
+        "work": wanted["work"],
+    }
+    assert document["spent"] == campaign.spent().amount == wanted.total()
+    assert [(each["need"], each["amount"]) for each in document["spendings"]] == bought
+    assert len({each["id"] for each in document["spendings"]}) == len(bought)
+
+
+@given(BOUGHT, st.integers(0, 10**12))
+def test_spending_above_the_public_total_is_described(bought: list[tuple[str, int]], published: int) -> None:
+    more = sum(cents for _, cents in bought) - published
+    described = after(*bought).overspending(Money(published, "EUR"))
+    assert (described is None) == (more <= 0)
+    if described:
+        assert f"{more // 100}.{more % 100:02} EUR more than the public total" in described
+
+
+def test_month_and_day_are_written_as_iso_8601() -> None:
+    spending = after(("tiles", 1)).spendings[0]
+    assert spending.iso_date == "2026-10-05"
+    assert replace(spending, date=date(2026, 10, 1), month_only=True).iso_date == "2026-10"
+
+
+def test_line_of_a_need_names_its_three_newest_spendings() -> None:
+    newest_first = [replace(after(("tiles", 100)).spendings[0], text={"en": f"Day {day}"}) for day in (4, 3, 2, 1)]
+    t = translations_for("en")
+    three, four = (spending_json(replace(ROOF, spendings=tuple(newest_first[at:])), t) for at in (1, 0))
+    assert three["needs"][0]["spent_text"] == "€3 spent: Day 1; Day 2; Day 3"
+    assert four["needs"][0]["spent_text"] == "€4 spent: …; Day 2; Day 3; Day 4"
