@@ -78,6 +78,7 @@ def addresses(polled: Polled) -> list[str]:
         *("/widget/v1/donation-card.js", "/widget/v1/source/donation-card.js"),
         f"/oembed?url={polled.installation.settings.public_url}{campaign}",
         *("/v1/campaigns/vitaly", "/v1/campaigns/vitaly/progress", "/v1/campaigns/none", "/c/none", "/nothing"),
+        *("/v1/campaigns/vitaly/spending", "/c/vitaly/transfer?amount=25", "/c/vitaly/transfer.svg?amount=25"),
         *("/v1/challenge?form_token=none", "/v1/checkout-sessions/none", f"{campaign}/thanks?session=none"),
         *(f"{campaign}{path}" for path in pages_of_campaign),
         *(f"{campaign}/{picture}" for picture in IMAGES),
