@@ -8,7 +8,6 @@ from typing import NamedTuple
 from donation_card.adapters.campaign_files.quoting import quote_value
 from donation_card.adapters.campaign_files.schema import CampaignFile
 from donation_card.domain.bank_transfer import MAX_EPC_BYTES, BankTransfer
-from donation_card.domain.card_fee import CardFee
 from donation_card.domain.money import Money
 from donation_card.errors import ConfigFault
 
@@ -120,7 +119,7 @@ def fee_is_chargeable(file: CampaignFile) -> Iterator[Violation]:
         return
     if not fee.percent and not fee.fixed.amount:
         yield Violation("giving.fee", "no fee", "a percentage or a fixed amount above 0")
-    whole = high + CardFee(fee.percent, fee.fixed).to_add(high)
+    whole = high + fee.card_fee.to_add(high)
     if high.amount <= MAX_CHARGE < whole.amount:
         most = Money(MAX_CHARGE, high.currency)
         yield Violation("giving.maximum", f"{high}, with its fee {whole}", f"at most {most} with the fee")

@@ -97,6 +97,10 @@ class FeeSection(Section):
     percent: Percent
     fixed: FixedFee
 
+    @property
+    def card_fee(self) -> CardFee:
+        return CardFee(self.percent, self.fixed)
+
 
 class GivingSection(Section):
     suggested: list[Amount] = Field(min_length=1, max_length=6, description=f"{_LIST} of 1 to 6 amounts, ascending")
@@ -228,7 +232,7 @@ def build_campaign(
             file.giving.maximum,
             file.giving.decimals,
             file.giving.accept_above_goal,
-            CardFee(file.giving.fee.percent, file.giving.fee.fixed) if file.giving.fee else None,
+            file.giving.fee.card_fee if file.giving.fee else None,
         ),
         publication=PublicationPolicy(
             publication.every if interval is None else interval,

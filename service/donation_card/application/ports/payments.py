@@ -42,14 +42,14 @@ class PaymentPage:
 
     ui_mode: UiMode
     description: str
-    """Of the gift."""
+    """The name of the gift on Stripe's page."""
     locale: str
     success_url: str | None = None
     cancel_url: str | None = None
     submit_message: str | None = None
     """A text that Stripe shows above its button."""
     fee_description: str = ""
-    """Of what the donor adds for the fee."""
+    """The name of the fee that the donor adds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,10 +73,7 @@ async def read_checkout_request(request: Request) -> CheckoutRequest | CheckoutF
         return parse_json(await read_body(request.scope, request.receive, MAX_FORM_BYTES))
     if media_type == "application/x-www-form-urlencoded":
         fields = parse_form(await read_body(request.scope, request.receive, MAX_FORM_BYTES))
-        by_card = fields.get("way", "") in {
-            "",
-            WayKind.CARD.value,
-        }  # other ways send the box of the card, too
+        by_card = fields.get("way", "") in ("", WayKind.CARD.value)  # other ways send the box of the card, too
         return CheckoutForm.model_validate({**fields, "cover_fee": by_card and fields.get("cover_fee") == "on"})
     raise HTTPException(415)
 
