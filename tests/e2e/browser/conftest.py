@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, Page
 
 from tests.support.browser import CHROMIUM, Site, with_publisher_site
 from tests.support.campaign_states import write_states
@@ -46,3 +46,10 @@ def site(installed: tuple[Installation, Site]) -> Site:
 @pytest.fixture(autouse=True)
 def patient(context: BrowserContext) -> None:
     context.set_default_timeout(20_000)
+
+
+@pytest.fixture
+def page(page: Page) -> Iterator[Page]:
+    """Give the plugin's page. At its end, let a route that still waits for an answer fail in silence."""
+    yield page
+    page.unroute_all(behavior="ignoreErrors")
