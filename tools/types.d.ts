@@ -36,6 +36,7 @@ interface CardNeed {
   funded_fraction: number;
   status: NeedStatus;
   status_text: string;
+  spent_text: string;
 }
 
 interface CardProgress {

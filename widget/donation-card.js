@@ -273,7 +273,8 @@
         segment.style.cssText = `--share:${need.goal_fraction * 100};--funded:${need.funded_fraction * 100}%`;
         this.#bar.append(segment);
         return createElement('li', marked,
-          createElement('b', {}, need.title), ' ', createElement('span', {}, need.amount), createElement('small', {}, need.status_text));
+          createElement('b', {}, need.title), ' ', createElement('span', {}, need.amount), createElement('small', {}, need.status_text),
+          createElement('p', {}, need.spent_text ?? ''));
       }));
     }
 

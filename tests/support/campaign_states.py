@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from donation_card.domain.campaign import LANGUAGES
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.domain.campaign import LANGUAGES, Campaign
 
 from tests.support.installation import Installation
 
@@ -31,8 +34,18 @@ _CHANGES: dict[str, tuple[str, dict[str, str]]] = {
 STATES = tuple(_CHANGES)
 """`funded` still takes donations, `full` takes none. `safe` has no bank warning and takes cents."""
 
-SPENDING = ("begun", "closed")
-"""The states in which more was spent than a need has."""
+SPENDING = {"begun": (400, 400), "closed": (400, 801)}
+"""What was spent on the rent in October and November. In `closed` it is more than the need."""
+
+_RENT = {
+    "en": ("Rent for October", "Rent for November"),
+    "be": ("Арэнда за кастрычнік", "Арэнда за лістапад"),
+    "ru": ("Аренда за октябрь", "Аренда за ноябрь"),
+    "uk": ("Оренда за жовтень", "Оренда за листопад"),
+    "lt": ("Spalio nuoma", "Lapkričio nuoma"),
+    "pl": ("Czynsz za październik", "Czynsz za listopad"),
+    "de": ("Miete für Oktober", "Miete für November"),
+}
 
 
 def write_states(folder: Path) -> Path:
@@ -47,12 +60,20 @@ def write_states(folder: Path) -> Path:
         if offline:
             source = ", ".join(f'{lang} = "Bazaar"' for lang in LANGUAGES)
             changed += f'\n[[offline]]\ndate = 2026-11-01\namount = "{offline}"\nsource = {{ {source} }}\n'
-        if state in SPENDING:
-            texts = ", ".join(f'{lang} = "Rent for October"' for lang in LANGUAGES)
-            changed += f'\n[[spent]]\nneed = "rent"\ndate = "2026-10"\namount = 1201\ntext = {{ {texts} }}\n'
-            changed += f"over = {{ {texts} }}\n"
+        for at, amount in enumerate(SPENDING.get(state, ())):
+            texts = ", ".join(f'{lang} = "{months[at]}"' for lang, months in _RENT.items())
+            changed += f'\n[[spent]]\nneed = "rent"\ndate = "2026-{10 + at}"\namount = {amount}\ntext = {{ {texts} }}\n'
+            if amount > 400:
+                changed += f"over = {{ {texts} }}\n"
         (folder / f"{state}.toml").write_text(changed, "utf-8")
     return folder
+
+
+@cache
+def campaign_in(state: str) -> Campaign:
+    """Read the campaign of one state."""
+    with TemporaryDirectory() as folder:
+        return read_campaign(write_states(Path(folder)) / f"{state}.toml")
 
 
 def cards(installation: Installation, campaigns: Iterable[str], lang: str = "en", attributes: str = "") -> str:

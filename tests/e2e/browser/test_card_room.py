@@ -1,7 +1,6 @@
 """Test the room that the embed code reserves: the article does not move, and the card leaves no hole."""
 
 import pytest
-from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.domain.campaign import LANGUAGES
 from donation_card.web.presentation.snippet import placeholder_style
 from donation_card.web.presentation.translations import translations_for
@@ -9,11 +8,10 @@ from playwright.sync_api import expect
 
 from tests.e2e.browser.test_embedding import answer_live
 from tests.support.browser import SHIFTS
-from tests.support.campaign_states import STATES, VITALY
+from tests.support.campaign_states import STATES, campaign_in
 
 COLUMNS = range(280, 761, 40)
 TEXT_SIZES = (14, 18, 24, 36)
-CAMPAIGN = read_campaign(VITALY)
 OLD_STYLE = "display:grid;grid:auto/minmax(0,38em);align-content:start;min-height:max(45em,106em - 150vw)"
 
 MEASURE = """() => Object.fromEntries([...document.querySelectorAll('donation-card')].map((host) => {
@@ -32,7 +30,7 @@ def installed(installed_with_states):
 
 
 def card(installation, lang, state="begun", style=None):
-    style = placeholder_style(CAMPAIGN, translations_for(lang), "card") if style is None else style
+    style = placeholder_style(campaign_in("begun"), translations_for(lang), "card") if style is None else style
     link = f'<a href="{installation.service}/c/{state}">Give to BYSOL</a>'
     return f'<donation-card campaign="{state}" lang="{lang}" style="{style}">{link}</donation-card>'
 

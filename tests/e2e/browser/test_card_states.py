@@ -45,7 +45,7 @@ def test_spending_and_closing_report_are_accessible(page, installation, lang, th
     page.set_viewport_size(NARROW)
     for campaign in SPENDING:
         page.goto(f"{installation.service}/c/{campaign}?lang={lang}")
-        expect(page.locator("#spent-1")).to_be_visible()
+        expect(page.locator("#spent-2")).to_be_visible()
         expect(page.locator(".report")).to_have_count(int(campaign == "closed"))
         assert_clean(page)
         assert page.evaluate("() => document.documentElement.scrollWidth") <= NARROW["width"], "nothing is cut off"
@@ -199,8 +199,23 @@ def test_bar_and_list_carry_the_same_marks(page, installation, site):
     assert page.locator("donation-card .bar > i").evaluate_all(marks, "::after") == wanted
     assert page.locator("donation-card li").evaluate_all(marks, "::before") == wanted
     expect(page.get_by_role("listitem")).to_have_count(4)
-    expect(page.locator("donation-card li").first).to_have_text("Rent of a flat €1,200funded")
+    expect(page.locator("donation-card li").first).to_contain_text("Rent of a flat €1,200funded")
     expect(page.locator("donation-card h3")).to_have_text("What the money pays for, in this order")
+
+
+@pytest.mark.parametrize(("width", "layout"), [(320, "card"), (640, "card"), (320, "compact")])
+def test_card_says_what_was_spent_below_the_need(page, installation, site, width, layout):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(site.publish(cards(installation, ["begun"], attributes=f'layout="{layout}"')))
+    all_drawn(page, 1)
+    line = page.locator("donation-card li p")
+    expect(line.first).to_have_text("€800 spent: Rent for October; Rent for November")
+    assert [each.is_visible() for each in line.all()] == [layout == "card", False, False, False]
+    if layout == "card":
+        title, spent = (page.locator(f"donation-card li {name}").first.bounding_box() for name in ("b", "p"))
+        assert spent["y"] >= title["y"] + title["height"]
+        indent = line.first.evaluate("p => parseFloat(getComputedStyle(p).paddingLeft)")
+        assert spent["x"] + indent == pytest.approx(title["x"], abs=1), "in the column of the titles"
 
 
 def test_figures_are_lining_digits_of_the_sans(page, installation, site):

@@ -2,11 +2,14 @@
 
 import re
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.domain.campaign import LANGUAGES
+from donation_card.domain.money import Money
+from donation_card.domain.spending import Spending
 from donation_card.web.presentation.card_height import estimate_height, frame_height, reserved_height
 from donation_card.web.presentation.translations import translations_for
 from hypothesis import given, strategies as st
@@ -53,6 +56,19 @@ def test_longer_texts_reserve_more():
     longer = replace(VITALY, text={**VITALY.text, "en": replace(text, summary=text.summary * 2)})
     assert estimate_height(longer, t, "card", 25) > estimate_height(VITALY, t, "card", 25) + 8
     assert estimate_height(longer, t, "compact", 25) == estimate_height(VITALY, t, "compact", 25)
+
+
+def test_each_line_of_spending_reserves_its_height():
+    t, texts = translations_for("en"), {"en": "Rent"}
+    rent, medical = (Spending(need, date(2026, 10, 5), False, Money(100, "EUR"), texts) for need in ("rent", "medical"))
+    heights = [
+        estimate_height(replace(VITALY, spendings=each), t, "card", 25) for each in ((), (rent,), (rent, medical))
+    ]
+    assert heights[1] - heights[0] == pytest.approx(heights[2] - heights[1])
+    assert heights[1] > heights[0] + 1.2
+    assert estimate_height(replace(VITALY, spendings=(rent,)), t, "compact", 25) == estimate_height(
+        VITALY, t, "compact", 25
+    )
 
 
 def test_narrow_columns_and_small_layouts_are_told_apart():

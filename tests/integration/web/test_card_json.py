@@ -10,7 +10,9 @@ from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.domain.campaign import LANGUAGES, OfflineDonation, Status, SurplusPolicy
 from donation_card.domain.money import Money
 from donation_card.domain.progress import calculate_progress
+from donation_card.domain.spending import Spending
 from donation_card.web.presentation import card as view, giving
+from donation_card.web.presentation.spending import spending_json
 from donation_card.web.presentation.translations import translations_for
 
 from tests.support import contract
@@ -44,6 +46,17 @@ def test_needs_are_funded_in_order_and_described():
     assert drawn["progress"]["aria_text"] == "€1,400 of €3,000 raised; 1 of 4 needs funded"
     assert drawn["progress"]["as_of_text"].startswith("As of November 23. Updated once a day")
     assert drawn["progress"]["percent"] == 46
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_card_has_the_line_of_spending_of_the_page(lang):
+    texts = {each: f"Rent ({each})" for each in LANGUAGES}
+    rent = Spending("rent", date(2026, 10, 1), True, Money(800_00, "EUR"), texts)
+    campaign, t = replace(VITALY, spendings=(rent,)), translations_for(lang)
+    line = t.translate("page.spent_on", amount=t.format_money(rent.amount), texts=texts[lang])
+    drawn = card(140_000, lang, campaign)
+    assert [need["spent_text"] for need in drawn["needs"]] == [line, "", "", ""]
+    assert [need["spent_text"] for need in spending_json(campaign, t)["needs"]] == [line, "", "", ""]
 
 
 def test_above_goal_bar_is_full_and_donations_continue():

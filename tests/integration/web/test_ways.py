@@ -73,7 +73,7 @@ def test_campaign_with_one_way_shows_no_list(installed):
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize("path", ["/c/ways/give", "/c/ways/transfer"])
+@pytest.mark.parametrize("path", ["/c/ways/give", "/c/vitaly/give", "/c/ways/transfer"])
 def test_one_sentence_stands_above_all_ways(installed, path, lang):
     page, t = text_of(installed, path, lang=lang), translations_for(lang).translate
     body = page.partition("<main")[2]

@@ -59,9 +59,11 @@ def test_month_and_day_are_written_as_iso_8601() -> None:
     assert replace(spending, date=date(2026, 10, 1), month_only=True).iso_date == "2026-10"
 
 
-def test_line_of_a_need_names_its_three_newest_spendings() -> None:
-    newest_first = [replace(after(("tiles", 100)).spendings[0], text={"en": f"Day {day}"}) for day in (4, 3, 2, 1)]
-    t = translations_for("en")
-    three, four = (spending_json(replace(ROOF, spendings=tuple(newest_first[at:])), t) for at in (1, 0))
-    assert three["needs"][0]["spent_text"] == "€3 spent: Day 1; Day 2; Day 3"
-    assert four["needs"][0]["spent_text"] == "€4 spent: …; Day 2; Day 3; Day 4"
+@given(st.lists(st.integers(1, 160), min_size=1, max_size=20))
+def test_line_of_a_need_names_the_newest_spendings_that_fit(lengths: list[int]) -> None:
+    texts = [f"{number}".ljust(length, "x") for number, length in enumerate(lengths)]
+    spendings = tuple(replace(after(("tiles", 100)).spendings[0], text={"en": text}) for text in texts)
+    line = spending_json(replace(ROOF, spendings=spendings), translations_for("en"))["needs"][0]["spent_text"]
+    number = max([1, *(count for count in range(1, len(texts) + 1) if len("".join(texts[:count])) <= 60)])
+    older = "…; " if number < len(texts) else ""
+    assert line == f"€{len(texts)} spent: {older}{'; '.join(reversed(texts[:number]))}"

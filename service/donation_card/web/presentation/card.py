@@ -16,6 +16,7 @@ from donation_card.web.presentation.documents import (
     CardNeed,
     CardProgress,
 )
+from donation_card.web.presentation.spending import need_spending
 from donation_card.web.presentation.translations import Translations, translations_for
 
 _HIDDEN_PROGRESS: CardProgress = {
@@ -139,6 +140,7 @@ def _needs(campaign: Campaign, progress: Progress | None, t: Translations, *, op
             "funded_fraction": round(each.funded.amount / each.amount.amount, 6) if each else 0,
             "status": each.status.value if each else NeedStatus.TO_COME.value,
             "status_text": _status_text(each, t, open_now=open_now) if each else "",
+            "spent_text": need_spending(campaign, need, t)["spent_text"],
         }
         for need, each in zip(campaign.needs, progress_of_needs, strict=True)
     ]

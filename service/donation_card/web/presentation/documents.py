@@ -16,6 +16,7 @@ class CardNeed(TypedDict):
     funded_fraction: float
     status: str
     status_text: str
+    spent_text: str
 
 
 class _PublicTotal(TypedDict):

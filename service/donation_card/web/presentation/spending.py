@@ -3,6 +3,8 @@
 Pure, like `card.py`: a campaign, its public progress and a catalogue in, finished text out.
 """
 
+from itertools import accumulate
+
 from donation_card.domain.campaign import Campaign, Need
 from donation_card.domain.money import Money
 from donation_card.domain.progress import Progress, ProgressStage
@@ -11,8 +13,8 @@ from donation_card.web.presentation.documents import CampaignSpending, NeedSpend
 from donation_card.web.presentation.giving import Detail, policy_text
 from donation_card.web.presentation.translations import Translations
 
-_TEXTS_OF_A_NEED = 3
-"""How many spendings the line under a need names. The section below the needs has all."""
+_TEXTS_LENGTH = 60
+"""Characters that the texts under a need have together, if there are several. The campaign page lists all spendings."""
 
 
 def spending_json(campaign: Campaign, t: Translations) -> CampaignSpending:
@@ -23,7 +25,7 @@ def spending_json(campaign: Campaign, t: Translations) -> CampaignSpending:
         "currency": campaign.currency,
         "spent": campaign.spent().amount,
         "spent_text": t.format_money(campaign.spent()),
-        "needs": [_need(campaign, need, t) for need in campaign.needs],
+        "needs": [need_spending(campaign, need, t) for need in campaign.needs],
         "spendings": [
             _entry(number, each, t)
             for number, each in zip(range(len(campaign.spendings), 0, -1), campaign.spendings, strict=True)
@@ -62,19 +64,24 @@ def closing_report(campaign: Campaign, progress: Progress, t: Translations) -> l
     return [*rows, Detail("report-rest", t.translate(f"give.detail.{name}"), policy_text(policy, campaign, t))]
 
 
-def _need(campaign: Campaign, need: Need, t: Translations) -> NeedSpending:
+def need_spending(campaign: Campaign, need: Need, t: Translations) -> NeedSpending:
+    """Build the sum of one need. Its line is the same on the card and on the campaign page."""
     entries, spent = [each for each in campaign.spendings if each.need == need.id], campaign.spent(need.id)
-    texts = [each.text[t.language] for each in reversed(entries[:_TEXTS_OF_A_NEED])]
-    if len(entries) > len(texts):
-        texts.insert(0, "…")
     reasons = [each.over[t.language] for each in entries if each.over] if need.amount < spent else []
     return {
         "id": need.id,
         "title": need.text[t.language].title,
         "spent": spent.amount,
-        "spent_text": spent_text(spent, texts, t) if entries else "",
+        "spent_text": spent_text(spent, _newest([each.text[t.language] for each in entries]), t) if entries else "",
         "over_text": " ".join(reasons),
     }
+
+
+def _newest(texts: list[str]) -> list[str]:
+    """Return the newest texts that fit into one line, oldest first. Others before them become “…”."""
+    lengths = accumulate(map(len, texts))
+    fitting = max(1, sum(length <= _TEXTS_LENGTH for length in lengths))
+    return ["…"] * (fitting < len(texts)) + texts[:fitting][::-1]
 
 
 def _entry(number: int, spending: Spending, t: Translations) -> SpendingEntry:

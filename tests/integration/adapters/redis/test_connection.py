@@ -209,13 +209,13 @@ async def test_eviction_policy_is_checked_on_every_node(three: Topology) -> None
 async def test_missing_node_is_an_error_and_never_zero(tmp_path: Path) -> None:
     with cluster(tmp_path) as three:
         store = totals_store(three.url, deadline=DEADLINE)
-        accounts = [new_account() for _ in range(12)]
+        accounts = [new_account() for _ in range(60)]
         for account in accounts:
             await build(store, account, ADA)
         three.servers[1].kill()
         began = time.monotonic()
         answers = await asyncio.gather(*(store.totals(account, "roof") for account in accounts), return_exceptions=True)
-        assert time.monotonic() - began < 3 * DEADLINE
+        assert time.monotonic() - began < 10 * DEADLINE, "one after another is 20"
         assert all(isinstance(each, TotalsUnavailable) or each == Totals(25_00, 1) for each in answers)
         assert any(isinstance(each, TotalsUnavailable) for each in answers)
         await store.close()

@@ -46,9 +46,9 @@ async def test_hung_server_costs_one_deadline_and_pool_survives(
         for _ in range(2):
             began = time.monotonic()
             failures = await asyncio.gather(
-                *(fragile.apply(account, ADA) for _ in range(100)), roll(fragile, account), return_exceptions=True
+                *(fragile.apply(account, ADA) for _ in range(400)), roll(fragile, account), return_exceptions=True
             )
-            assert time.monotonic() - began < 3 * DEADLINE
+            assert time.monotonic() - began < 10 * DEADLINE, "one after another on 16 connections is 25"
             assert {type(failure) for failure in failures} == {TotalsUnavailable}
     answers = await asyncio.gather(*(fragile.apply(account, gift(number)) for number in range(16)))
     assert set(answers) == {ApplyResult.APPLIED}
