@@ -33,7 +33,7 @@ def check(campaigns: Path | None) -> None:
     for path in campaigns.glob("*" + SUFFIX):
         if path.name.removesuffix(SUFFIX) not in [campaign.id for campaign in found]:
             click.echo(f"warning: {path.name}: there is no campaign file beside it, so it does not count", err=True)
-    for warning in (*bank_warnings(found), *redirect_warnings(found)):
+    for warning in (*bank_warnings(found), *redirect_warnings(found), *spending_warnings(found)):
         click.echo(f"warning: {warning}", err=True)
     for campaign in found:
         click.echo(f"{campaign.id}: {campaign.goal}, {len(campaign.needs)} needs, {', '.join(campaign.languages)}")
@@ -60,6 +60,15 @@ def redirect_warnings(campaigns: Sequence[Campaign]) -> Iterator[str]:
         for method in campaign.redirect_methods:
             if not takes_currency(method, campaign.currency):
                 yield f"{campaign.id}.toml: redirect_methods: {method} is never offered in {campaign.currency}"
+
+
+def spending_warnings(campaigns: Sequence[Campaign]) -> Iterator[str]:
+    """Yield each spending that stands in the file more than once."""
+    for campaign in campaigns:
+        for at, spending in enumerate(campaign.spendings):
+            if spending in campaign.spendings[:at]:
+                entry = f"{spending.amount} on {spending.need}, {spending.iso_date}"
+                yield f"{campaign.id}.toml: spent: {entry} stands there more than once"
 
 
 def checked_configuration() -> tuple[Settings, Sequence[Campaign]]:

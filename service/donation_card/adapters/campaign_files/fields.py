@@ -221,7 +221,9 @@ def _need_id(value: object, _: ValidationInfo) -> object:
 
 def _date_or_datetime(value: object, _: ValidationInfo) -> object:
     has_zone = not isinstance(value, datetime) or value.tzinfo is not None
-    return _valid(isinstance(value, date) and 2020 <= value.year <= 2100 and has_zone, value)
+    if isinstance(value, date) and not 2020 <= value.year <= 2100:
+        raise invalid("a year from 2020 to 2100")
+    return _valid(isinstance(value, date) and has_zone, value)
 
 
 def _percent(value: object, _: ValidationInfo) -> int:

@@ -149,7 +149,7 @@ class UpdateSection(Section):
 
 
 class SpentSection(Section):
-    need: NeedId
+    need: Annotated[str, bounded_text(32)]
     date: MonthOrDay
     amount: SpentAmount
     text: dict[Language, Annotated[str, bounded_text(160)]] = Field(description=f"{_TABLE}: language = a short text")
