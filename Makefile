@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 THIS_CHECKOUT := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: help run test test-fast test-integration test-web test-processes test-browser test-browsers check check-deploy bench stress live-check screenshots \
+.PHONY: help run test test-fast test-integration test-web test-processes test-browser test-browsers check check-deploy bench stress live-check screenshots pictures \
 	format lock wheel sbom pin-release install install-system
 help:
 	@echo "make run             start the demo: an article, the service, the sandbox and an embedded Valkey"
@@ -23,6 +23,7 @@ help:
 	@echo "make stress          run the long tests: killed processes, random orders, fuzzing, mutants, card testing"
 	@echo "make live-check      prove the product at Stripe, step by step; needs a Stripe test key"
 	@echo "make screenshots     make the pictures in docs/images again"
+	@echo "make pictures        draw the pictures of the shipped campaigns again"
 	@echo "make format          rewrite the format of the code"
 	@echo "make lock            renew the lock files"
 	@echo "make wheel           build the package in dist/"
@@ -142,6 +143,9 @@ live-check: .venv/dev.stamp
 screenshots: .venv/dev.stamp
 	$(NEED) "make screenshots" $(BROWSER) fonts-inter fonts-vollkorn
 	$(BIN)/python -m tests.support.screenshots
+
+pictures: .venv/dev.stamp
+	$(BIN)/python campaigns/pictures/draw.py
 
 format: .venv/dev.stamp
 	$(BIN)/ruff format .
