@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 THIS_CHECKOUT := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: help run test test-fast test-integration test-web test-processes test-browser test-browsers check check-deploy bench stress live-check screenshots pictures \
+.PHONY: help run test test-fast test-integration test-web test-processes test-browser test-browsers check check-deploy bench stress live-check screenshots pictures npm-package \
 	format lock wheel sbom pin-release install install-system
 help:
 	@echo "make run             start the demo: an article, the service, the sandbox and an embedded Valkey"
@@ -27,6 +27,7 @@ help:
 	@echo "make format          rewrite the format of the code"
 	@echo "make lock            renew the lock files"
 	@echo "make wheel           build the package in dist/"
+	@echo "make npm-package     build the npm package in dist/"
 	@echo "make sbom            list the packages of the image in dist/sbom.json"
 	@echo "make pin-release     copy the card of this version to widget/releases/"
 	@echo "make install         install what the commands above need in .venv and tools/node_modules"
@@ -106,6 +107,9 @@ check-deploy: .venv/dev.stamp
 
 wheel: .venv/dev.stamp
 	$(BIN)/python -m build --no-isolation --outdir dist
+
+npm-package: .venv/dev.stamp
+	@PATH="$(PATH_WITH_NODE)" $(BIN)/python tools/npm_package.py
 
 pin-release: .venv/dev.stamp
 	@$(BIN)/python tools/pin_release.py

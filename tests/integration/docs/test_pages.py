@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.analysis.disclosure_risk import advantages
+from donation_card.analysis.disclosure_risk import advantages, transfer_advantages
 from donation_card.analysis.giving_observer import GivingObserver, giving_advantages
 from donation_card.analysis.hidden_total import DonationProcess
 from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME, SESSION_HANDLE_LIFETIME
@@ -85,6 +85,13 @@ def test_the_advantage_table_is_what_the_command_prints() -> None:
         assert float(bound) == advantage.bound
         assert abs(float(documented) - advantage.value) < 3 * advantage.error + 0.02
     assert len(rows) == 4
+    transfers = re.findall(r"^\| (\d+) EUR \| ([\d.]+) \| ([\d.]+) \| [\d.]+ \| ([\d.]+) \|", page, re.M)
+    assert len(transfers) == 3
+    amounts = [int(amount) * 100 for amount, *_ in transfers]
+    for others, documented in ((0, [row[2] for row in transfers]), (4, [row[3] for row in transfers])):
+        found = transfer_advantages(policy, process, amounts, others, Random(2).random, samples=100)
+        for expected, advantage in zip(documented, found, strict=True):
+            assert abs(float(expected) - advantage.value) < 3 * advantage.error + 0.02
     tabled = [float(found) for found in re.findall(r"^\| EUR 25[^|]*\| [\d.]+ \| ([\d.]+) \|", giving, re.M)]
     observer = GivingObserver(500_00, 12)
     series = giving_advantages(policy, process, 25_00, observer, Random(2).random, samples=30)
