@@ -13,7 +13,7 @@ THIS_CHECKOUT := $(BIN)/python -m pip install --quiet --disable-pip-version-chec
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
 .PHONY: help run test test-fast test-integration test-web test-processes test-browser test-browsers test-publishers check check-deploy bench stress \
-	live-check screenshots format lock wheel wordpress sbom pin-release install install-system
+	live-check screenshots pictures npm-package wordpress-plugin format lock wheel sbom pin-release install install-system
 help:
 	@echo "make run             start the demo: an article, the service, the sandbox and an embedded Valkey"
 	@echo "make test            run all tests except tests/soak, with real servers and a real browser"
@@ -26,10 +26,12 @@ help:
 	@echo "make stress          run the long tests: killed processes, random orders, fuzzing, mutants, card testing"
 	@echo "make live-check      prove the product at Stripe, step by step; needs a Stripe test key"
 	@echo "make screenshots     make the pictures in docs/images again"
+	@echo "make pictures        draw the pictures of the shipped campaigns again"
 	@echo "make format          rewrite the format of the code"
 	@echo "make lock            renew the lock files"
 	@echo "make wheel           build the package in dist/"
-	@echo "make wordpress       build the WordPress plugin in dist/wordpress/"
+	@echo "make wordpress-plugin build the WordPress plugin in dist/wordpress/"
+	@echo "make npm-package     build the npm package in dist/"
 	@echo "make sbom            list the packages of the image in dist/sbom.json"
 	@echo "make pin-release     copy the card of this version to widget/releases/"
 	@echo "make install         install what the commands above need in .venv and tools/node_modules"
@@ -115,8 +117,11 @@ check-deploy: .venv/dev.stamp
 wheel: .venv/dev.stamp
 	$(BIN)/python -m build --no-isolation --outdir dist
 
-wordpress: .venv/dev.stamp
-	@$(BIN)/python tools/build_wordpress.py
+wordpress-plugin: .venv/dev.stamp
+	@$(BIN)/python tools/wordpress_plugin.py
+
+npm-package: .venv/dev.stamp
+	@PATH="$(PATH_WITH_NODE)" $(BIN)/python tools/npm_package.py
 
 pin-release: .venv/dev.stamp
 	@$(BIN)/python tools/pin_release.py
@@ -154,6 +159,9 @@ live-check: .venv/dev.stamp
 screenshots: .venv/dev.stamp
 	$(NEED) "make screenshots" $(BROWSER) fonts-inter fonts-vollkorn
 	$(BIN)/python -m tests.support.screenshots
+
+pictures: .venv/dev.stamp
+	$(BIN)/python campaigns/pictures/draw.py
 
 format: .venv/dev.stamp
 	$(BIN)/ruff format .

@@ -9,17 +9,9 @@ import httpx
 import pytest
 from donation_card.server.http_protocol import MAX_HEADER_BYTES, REQUEST_TIMEOUT
 
-from tests.support.installation import eventually, processes
-
-CLOSED_WITHIN = 3 * 10
-"""Seconds: the promise is ten; a deadline that is behaviour may take three times as long on a shared machine."""
+from tests.support.installation import CLOSED_WITHIN, accepted, connected, eventually, processes
 
 PROGRESS = "/v1/campaigns/vitaly/progress"
-
-
-def connected(installation):
-    place = httpx.URL(installation.service)
-    return socket.create_connection((place.host, place.port), CLOSED_WITHIN)
 
 
 def told(installation, sent, *, until_closed=True):
@@ -150,7 +142,7 @@ def test_body_of_a_get_request_is_discarded(installation):
 def test_idle_connection_is_answered_during_shutdown(redis_url, tmp_path, sample_campaign):
     with (
         processes(redis_url, tmp_path, sample_campaign, workers=1) as (installation, process),
-        connected(installation) as idle,
+        accepted(installation) as idle,
     ):
         process.terminate()
         place = httpx.URL(installation.service)

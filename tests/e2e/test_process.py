@@ -5,11 +5,9 @@ import contextlib
 import os
 import resource
 import signal
-import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlsplit
 
 import httpx
 from donation_card.demo.embedded_valkey import EmbeddedValkey
@@ -17,7 +15,7 @@ from redis import Redis
 
 from tests.integration.web.test_stripe_webhook import post, session_event
 from tests.soak.stress import workers
-from tests.support.installation import eventually, processes, running
+from tests.support.installation import accepted, connected, eventually, processes, running
 
 DRAINED_WITHIN = 10
 """Seconds. On a shared machine a timeout may take three times as long."""
@@ -25,17 +23,11 @@ DRAINED_WITHIN = 10
 PROGRESS = "/v1/campaigns/roof/progress"
 
 
-def connected(installation):
-    place = urlsplit(installation.service)
-    return socket.create_connection((place.hostname, place.port), 10)
-
-
 def test_open_requests_are_answered_during_shutdown(redis_url, tmp_path, sample_campaign):
     body = b"{}" * 1_000
-    with processes(redis_url, tmp_path, sample_campaign) as (installation, process), connected(installation) as slow:
+    with processes(redis_url, tmp_path, sample_campaign) as (installation, process), accepted(installation) as slow:
         head = f"POST /v1/stripe/webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
         slow.sendall(head.encode() + body[:1_000])
-        time.sleep(0.3)
         process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         slow.sendall(body[1_000:])
@@ -47,22 +39,23 @@ def test_open_requests_are_answered_during_shutdown(redis_url, tmp_path, sample_
 def test_unfinished_client_does_not_block_shutdown(redis_url, tmp_path, sample_campaign):
     with (
         processes(redis_url, tmp_path, sample_campaign, workers=1) as (installation, process),
-        connected(installation) as slow,
+        accepted(installation) as slow,
     ):
         slow.sendall(b"POST /v1/stripe/webhook HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\nabc")
-        time.sleep(0.3)
         process.send_signal(signal.SIGTERM)
         process.wait(3 * DRAINED_WITHIN)
 
 
 def test_slow_checkout_session_is_returned_during_shutdown(redis_url, tmp_path, sample_campaign):
+    arrived = threading.Event()
+    between = slow_to_create(arrived)
     with (
-        processes(redis_url, tmp_path, sample_campaign, workers=1, between=slow_to_create) as (installation, process),
+        processes(redis_url, tmp_path, sample_campaign, workers=1, between=between) as (installation, process),
         ThreadPoolExecutor(1) as donor,
     ):
         token = installation.token("roof")
         ordered = donor.submit(installation.order, "20", token=token)
-        time.sleep(0.5)
+        assert arrived.wait(DRAINED_WITHIN)
         process.send_signal(signal.SIGTERM)
         assert ordered.result(3 * DRAINED_WITHIN).status_code == 201
 
@@ -127,13 +120,17 @@ def asking(*urls):
             each.join(20)
 
 
-def slow_to_create(sandbox):
-    async def app(scope, receive, send):
-        if scope.get("method") == "POST" and scope["path"] == "/v1/checkout/sessions":
-            await asyncio.sleep(2)
-        await sandbox(scope, receive, send)
+def slow_to_create(arrived):
+    def around(sandbox):
+        async def app(scope, receive, send):
+            if scope.get("method") == "POST" and scope["path"] == "/v1/checkout/sessions":
+                arrived.set()
+                await asyncio.sleep(2)
+            await sandbox(scope, receive, send)
 
-    return app
+        return app
+
+    return around
 
 
 def test_service_sheds_load_without_file_descriptors(redis_url, tmp_path, sample_campaign):

@@ -15,7 +15,7 @@ from donation_card import __version__
 from donation_card.web.assets import CARD_SOURCES, current_card
 from donation_card.web.presentation.snippet import LAYOUTS
 
-from tools.build_wordpress import WORDPRESS_LOCALES, build, pack
+from tools.wordpress_plugin import WORDPRESS_LOCALES, build, pack
 
 SOURCE = Path("widget/wordpress")
 PHP = {path.name: path.read_text("utf-8") for path in sorted(SOURCE.glob("*.php"))}

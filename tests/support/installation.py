@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from http.client import HTTPResponse
 from pathlib import Path
 
 import httpx
@@ -30,6 +31,9 @@ from donation_card.settings import Settings, from_environment
 from stripe_sandbox import SandboxSettings, create_sandbox
 
 from tests.support.redis_stores import totals_store
+
+CLOSED_WITHIN = 3 * 10
+"""Seconds: the promise is ten; a deadline that is behaviour may take three times as long on a shared machine."""
 
 WEBHOOK_SECRET = "whsec_0123456789abcdef0123"
 METRICS_TOKEN = "0123456789abcdef" * 2
@@ -159,6 +163,22 @@ class Installation:
 
     def until_ready(self) -> None:
         eventually(lambda: self.client.get("/readyz").status_code == 200, "the service is ready")
+
+
+def connected(installation: Installation) -> socket.socket:
+    """Return a connection to the service. No worker may have accepted it yet."""
+    place = httpx.URL(installation.service)
+    return socket.create_connection((place.host, place.port), CLOSED_WITHIN)
+
+
+def accepted(installation: Installation) -> socket.socket:
+    """Return a connection on which a worker has answered a request."""
+    connection = connected(installation)
+    connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: h\r\n\r\n")
+    answer = HTTPResponse(connection)
+    answer.begin()
+    assert (answer.status, answer.read()[:1]) == (200, b"{")
+    return connection
 
 
 def eventually(check: object, what: str, seconds: float = 60) -> None:

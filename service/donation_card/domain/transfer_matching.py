@@ -91,7 +91,11 @@ def find_references(text: str, references: Mapping[str, str]) -> set[str]:
 
 
 def is_mistyped(text: str, references: Mapping[str, str]) -> bool:
-    """Return True if a compact text holds a reference with up to two errors, without its beginning, or another one."""
+    """Return True if a compact text holds a reference with up to two errors, without its beginning, or another one.
+
+    Hyphens and other separators do not matter here. A reference that is written with them is shown, and not counted.
+    """
+    text = re.sub(r"[^0-9A-Z|]", "", text)
     if any(not is_reference(match[0]) for match in re.finditer(r"RF[0-9]{12}(?![0-9])", text)):
         return True
     return any(

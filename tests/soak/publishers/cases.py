@@ -17,7 +17,7 @@ from tests.soak.publishers.author import PLUGIN_ROW, Author, log_in
 from tests.soak.publishers.wordpress import WordPress, running_wordpress
 from tests.support.browser import CHROMIUM, choose, close_thanks, open_card, pay_inline
 from tests.support.installation import PAYS, Installation, eventually, running
-from tools.build_wordpress import build, pack
+from tools.wordpress_plugin import build, pack
 
 SCREENSHOTS = Path("dist/publishers")
 FOREIGN = "https://give.other.example"
