@@ -24,6 +24,10 @@ class NoticeKind(Enum):
     DEBIT = "not counted: a debit with our reference that is no return"
     RETURNED_DEBIT = "not counted: a returned debit with our reference"
 
+    @property
+    def is_counted(self) -> bool:
+        return self is NoticeKind.BATCH_COUNTED
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -34,6 +38,11 @@ class Notice:
     day: date
     amount: int
     kind: NoticeKind
+
+    @property
+    def place(self) -> str:
+        """Return the name of the entry for `--assign`, such as `2026-117:3`."""
+        return f"{self.statement}:{self.position}"
 
 
 @dataclass(slots=True)

@@ -289,6 +289,11 @@ def test_missing_file_and_folder_are_named(tmp_path: Path) -> None:
             read_statement_file(path)
 
 
+def test_folder_is_refused_with_the_files_to_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=rf"given a folder; allowed: the files in it: {tmp_path.name}/\*.xml"):
+        read_statement_file(tmp_path)
+
+
 def test_deep_nesting_does_not_end_the_process(tmp_path: Path) -> None:
     deep = GOOD.replace(b"<Stmt>", b"<Stmt>" + b"<a>" * 300_000 + b"</a>" * 300_000)
     assert len(read(tmp_path, deep)) == 1

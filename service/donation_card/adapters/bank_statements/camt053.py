@@ -44,6 +44,8 @@ class _RootFound(Exception):
 def read_statement_file(path: Path) -> list[Page]:
     """Read the statements of one file. Raise ConfigurationError, without any text of an entry in it."""
     try:
+        if path.is_dir():
+            raise _Unreadable("the file", "a folder", f"the files in it: {path.name}/*.xml")
         if (size := path.stat().st_size) > MAX_BYTES:
             raise _Unreadable("the file", f"{size} bytes", f"at most {MAX_BYTES} bytes")
         data = path.read_bytes()
