@@ -1,5 +1,6 @@
 """Test the wheel outside of the checkout."""
 
+import json
 import os
 import re
 import shutil
@@ -52,7 +53,8 @@ def test_wheel_contains_every_data_file(wheel):
         names = set(packed.namelist())
     files = [path for path in Path("service").rglob("*.*") if path.is_file() and path.suffix != ".pyc"]
     assert {str(path.relative_to("service")) for path in files} - names == set()
-    beside = [path for folder in ("widget", "campaigns") for path in Path(folder).rglob("*.*") if path.is_file()]
+    card = [*Path("widget").glob("*.*"), *Path("widget/releases").glob("*.*")]
+    beside = [*card, *(path for path in Path("campaigns").rglob("*.*") if path.is_file())]
     assert {f"donation_card/_resources/{path}" for path in [*beside, Path("openapi.yaml")]} - names == set()
     assert f"donation_card-{__version__}.dist-info/licenses/LICENSE" in names
     assert not [name for name in names if name.startswith("tests/")]
@@ -104,4 +106,5 @@ def test_version_is_the_same_everywhere():
     card = re.search(r"<donation-card> (\d+\.\d+\.\d+),", Path("widget/donation-card.js").read_text())
     contract = yaml.safe_load(Path("openapi.yaml").read_text())
     image = re.findall(r"/donation-card:(\S+)", Path("deploy/contrib/kubernetes.yaml").read_text())
-    assert [card[1], contract["info"]["version"], *image] == [__version__] * 3
+    npm = json.loads(Path("widget/npm/package.json").read_text())
+    assert {card[1], contract["info"]["version"], npm["version"], *image} == {__version__}

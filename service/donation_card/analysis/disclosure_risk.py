@@ -12,11 +12,12 @@ computes the exact likelihood with and without the donation.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from donation_card.analysis.giving_observer import GivingObserver, giving_advantages
 from donation_card.analysis.hidden_total import (
+    ArrivalDistribution,
     DonationProcess,
     Period,
     Uniform,
@@ -27,6 +28,7 @@ from donation_card.analysis.hidden_total import (
     reachable_states,
     transitions_of,
     with_donation,
+    with_transfers,
 )
 from donation_card.domain.money import Money
 from donation_card.domain.publication import DAY, PublicationPolicy
@@ -39,9 +41,11 @@ _OBSERVED = 2.0
 
 _PERCENT_OF_STEP = (5, 10, 25, 50, 75, 100)
 """Donations of the table, in percent of a step."""
-_PERCENT_OF_STEP_GIVING = (5, 25, 50)
+_FEWER_PERCENT_OF_STEP = (5, 25, 50)
 _PER_DAY_GIVING = {1: "1 a day", 0.25: "1 in 4 days", 0.0625: "1 in 16 days"}
 _PER_DAY = {0.25: "1 in 4 days", 1: "1 a day", 4: "4 a day", 16: "16 a day"}
+_OTHERS = {0: "alone", 1: "with 1 other", 4: "with 4", 16: "with 16"}
+"""Other transfers of the same import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +70,55 @@ def advantages(
 
     Raises ValueError for a policy that publishes at once: it reveals every donation.
     """
+    plain = _payments_of_a_period(policy, process)
+    with_each = {donation: with_donation(policy, plain, donation) for donation in donations}
+    return _estimated(policy, process, plain, with_each, rng, samples=samples)
+
+
+def transfer_advantages(
+    policy: PublicationPolicy,
+    process: DonationProcess,
+    donations: Iterable[int],
+    others: int,
+    rng: Uniform,
+    *,
+    samples: int,
+) -> list[Advantage]:
+    """Estimate the advantage for each donation by bank transfer, as `advantages` does for card payments.
+
+    The observer knows in which period the statement was imported, and that `others` transfers came with it. One
+    offline donation is the same, with the entries of the same edit as the others.
+    """
+    imported = with_transfers(policy, _payments_of_a_period(policy, process), process.amounts, others)
+    with_each = {donation: with_transfers(policy, imported, {donation: 1.0}, 1) for donation in donations}
+    return _estimated(policy, process, imported, with_each, rng, samples=samples)
+
+
+def _payments_of_a_period(policy: PublicationPolicy, process: DonationProcess) -> ArrivalDistribution:
     if policy.immediate:
         raise ValueError("a total that is published at once reveals every donation")
-    plain = arrivals_of(policy, process.per_day * policy.interval_seconds / DAY, process.amounts)
-    with_each = {donation: with_donation(policy, plain, donation) for donation in donations}
-    transitions = transitions_of(policy)
-    states = reachable_states(transitions, [plain, *with_each.values()])
-    usual = Period(transitions, plain, states)
+    return arrivals_of(policy, process.per_day * policy.interval_seconds / DAY, process.amounts)
+
+
+def _estimated(
+    policy: PublicationPolicy,
+    process: DonationProcess,
+    without: ArrivalDistribution,
+    with_each: Mapping[int, ArrivalDistribution],
+    rng: Uniform,
+    *,
+    samples: int,
+) -> list[Advantage]:
+    """Compare a period with a donation and one without it. Before and after come periods with card payments only."""
+    plain, transitions = _payments_of_a_period(policy, process), transitions_of(policy)
+    states = reachable_states(transitions, [plain, without, *with_each.values()])
+    usual, once = Period(transitions, plain, states), Period(transitions, without, states)
     observed, start = periods_of(policy, process, _OBSERVED), long_run(policy, process, usual)
     pasts = [usual.observed(start, observed, rng) for _ in range(samples)]
     found = []
     for donation, arrivals in with_each.items():
-        once = Period(transitions, arrivals, states)
-        found.append(_advantage(policy, donation, [_distance(past, usual, once, observed, rng) for past in pasts]))
+        pair = once, Period(transitions, arrivals, states)
+        found.append(_advantage(policy, donation, [_distance(past, pair, usual, observed, rng) for past in pasts]))
     return found
 
 
@@ -107,6 +147,11 @@ def report_lines(
     )
     step = Money(policy.step, currency)
     yield f"every {policy.interval_seconds / 3600:g} h, step {step}, min_donations {policy.min_donations}"
+    yield "All sources are added first. Only their sum is published, in these steps and periods:"
+    yield "  card payment      counts in the period of the payment"
+    yield "  bank transfer     counts in the period of the import, with all others of the imported statements"
+    yield "  offline donation  counts in the period in which the campaign file is changed; a listed one is public"
+    yield "  spending          moves no total, and is public at once"
     yield f"advantage: 0 none, 1 certainty; * above donation / step + {TOLERANCE}; ± is one standard error"
     if largest_offline:
         yield f"largest offline donation that is not listed: {Money(largest_offline, currency)}"
@@ -114,8 +159,13 @@ def report_lines(
         columns = [
             advantages(policy, DonationProcess(each, amounts), donations, rng, samples=samples) for each in _PER_DAY
         ]
-        yield f"\n{title}"
+        yield f"\ncard payments: {title}"
         yield from _table(currency, _PER_DAY.values(), zip(*columns, strict=True))
+    quiet = DonationProcess(min(_PER_DAY), next(iter(mixes.values())))
+    donations = [max(1, policy.step * part // 100) for part in _FEWER_PERCENT_OF_STEP]
+    columns = [transfer_advantages(policy, quiet, donations, each, rng, samples=samples) for each in _OTHERS]
+    yield f"\nbank transfers and offline donations, with others of the same import; card payments {_PER_DAY[0.25]}"
+    yield from _table(currency, _OTHERS.values(), zip(*columns, strict=True))
 
 
 def giving_report_lines(
@@ -128,7 +178,7 @@ def giving_report_lines(
     samples: int,
 ) -> Iterator[str]:
     """Format the advantages of an observer who gives, first in general and then where the next step is the goal."""
-    donations = [max(1, policy.step * part // 100) for part in _PERCENT_OF_STEP_GIVING]
+    donations = [max(1, policy.step * part // 100) for part in _FEWER_PERCENT_OF_STEP]
     amounts = {amount: 1 / len(suggested) for amount in suggested}
     cells = [
         [
@@ -161,12 +211,15 @@ def _advantage(policy: PublicationPolicy, donation: int, distances: Sequence[flo
     return Advantage(donation, mean, math.sqrt(variance / len(distances)), min(1.0, donation / policy.step))
 
 
-def _distance(past: list[float], without: Period, with_donation: Period, periods: int, rng: Uniform) -> float:
-    """Return |p₁ - p₀| ÷ (p₁ + p₀) of one series, drawn from either with equal chance. Its mean is the distance."""
+def _distance(past: list[float], first: tuple[Period, Period], usual: Period, periods: int, rng: Uniform) -> float:
+    """Return |p₁ - p₀| ÷ (p₁ + p₀) of one series, drawn from either with equal chance. Its mean is the distance.
+
+    The series begins with the `first` period, without the donation or with it. So many usual periods follow.
+    """
     given = rng() < 0.5
     beliefs, shares = [past, past], [1.0, 1.0]
     for number in range(periods + 1):
-        kernels = (without, without if number else with_donation)
+        kernels = (usual, usual) if number else first
         change = kernels[given].draw(beliefs[given], rng)
         after = [kernel.after(belief, change) for kernel, belief in zip(kernels, beliefs, strict=True)]
         shares = normal([share * sum(belief) for share, belief in zip(shares, after, strict=True)])

@@ -78,13 +78,27 @@ def arrivals_of(policy: PublicationPolicy, per_period: float, amounts: Mapping[i
 
 def with_donation(policy: PublicationPolicy, arrivals: ArrivalDistribution, donation: int) -> ArrivalDistribution:
     """Return the arrivals with one more donation (minor units). 0 is no donation."""
-    if not donation:
-        return arrivals
-    quanta, least = quanta_of(policy, donation), policy.min_donations
+    return _with_one_of(policy, arrivals, {donation: 1.0}, payments=1) if donation else arrivals
+
+
+def with_transfers(
+    policy: PublicationPolicy, arrivals: ArrivalDistribution, amounts: Mapping[int, float], transfers: int
+) -> ArrivalDistribution:
+    """Return the arrivals of a period with an import of so many transfers. They do not count for `min_donations`."""
+    for _ in range(transfers):
+        arrivals = _with_one_of(policy, arrivals, amounts, payments=0)
+    return arrivals
+
+
+def _with_one_of(
+    policy: PublicationPolicy, arrivals: ArrivalDistribution, amounts: Mapping[int, float], *, payments: int
+) -> ArrivalDistribution:
     found: ArrivalDistribution = {}
     for arrived, likely in arrivals.items():
-        more = HiddenState(arrived.withheld + quanta, min(arrived.since_change + 1, least))
-        found[more] = found.get(more, 0.0) + likely
+        since = min(arrived.since_change + payments, policy.min_donations)
+        for amount, share in amounts.items():
+            more = HiddenState(arrived.withheld + quanta_of(policy, amount), since)
+            found[more] = found.get(more, 0.0) + likely * share
     return found
 
 

@@ -16,7 +16,7 @@ from donation_card.application.ports.payments import (
 from donation_card.application.ports.tokens import FormToken, SessionHandle, Tokens
 from donation_card.application.public_progress import PublicProgress
 from donation_card.application.session_limits import Client, SessionLimits
-from donation_card.domain.campaign import Campaign
+from donation_card.domain.campaign import Campaign, Status
 from donation_card.domain.lifetimes import SESSION_LIFETIME
 from donation_card.domain.money import Money
 from donation_card.errors import (
@@ -85,7 +85,7 @@ class Checkout:
         (`too_many_changes`, and as `SessionLimits.admit`), and PaymentsUnavailable with another way to give.
         """
         campaign = self.campaigns.get_visible(command.token.campaign)
-        if not self.progress.accepts_donations(campaign):
+        if self.progress.status(campaign) is not Status.OPEN:
             raise Conflict("campaign_closed")
         order, attempt_id = command.order(campaign), command.token.attempt_id
         order_key = self.tokens.idempotency_key(attempt_id, order)[:16]

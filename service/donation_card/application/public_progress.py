@@ -10,7 +10,7 @@ from datetime import datetime
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.totals import TotalsStore
 from donation_card.application.stripe_account import StripeAccount
-from donation_card.domain.campaign import Campaign
+from donation_card.domain.campaign import Campaign, Status
 from donation_card.domain.progress import Progress, calculate_progress
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, next_period_start
 from donation_card.domain.ways_to_give import WayToGive, ways_to_give
@@ -52,11 +52,15 @@ class PublicProgress:
 
     def ways_to_give(self, campaign: Campaign) -> tuple[WayToGive, ...]:
         """Return the ways to give to the campaign now."""
-        progress = self.get(campaign)
-        return ways_to_give(campaign, self.clock(), progress.raised.amount if progress else None)
+        return ways_to_give(campaign, self.clock(), self._raised(campaign))
 
-    def accepts_donations(self, campaign: Campaign) -> bool:
-        return bool(self.ways_to_give(campaign))
+    def status(self, campaign: Campaign) -> Status:
+        """Return the status of the campaign now. It accepts donations while the status is OPEN."""
+        return campaign.status_at(self.clock(), self._raised(campaign))
+
+    def _raised(self, campaign: Campaign) -> int | None:
+        progress = self.get(campaign)
+        return progress.raised.amount if progress else None
 
     def stale_campaigns(self) -> list[str]:
         """Return the campaigns whose progress is unknown, stale or not refreshed, such as `roof: unknown (EUR)`."""

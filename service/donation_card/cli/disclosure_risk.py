@@ -30,9 +30,10 @@ def disclosure_risk(
 ) -> None:
     """Estimate what the public total reveals.
 
-    The table shows the advantage of an observer who knows amount and time of one donation to CAMPAIGN. It has a row for
-    the largest offline donation that is not listed, because offline money is a part of the public total. The last two
-    tables are for an observer who also gives, in whole units. `--budget 0` leaves them out.
+    The tables show the advantage of an observer who knows amount and time of one donation to CAMPAIGN. The first two
+    are for card payments, with a row for the largest offline donation that is not listed. The third is for bank
+    transfers and offline donations, which count together with others. The last two tables are for an observer who also
+    gives, in whole units. `--budget 0` leaves them out.
     docs/privacy.md explains how to choose `every`, `step` and `min_donations` with it.
     """
     from dataclasses import replace

@@ -244,7 +244,11 @@ class Campaign:
     def site_label(self, host: str | None) -> str:
         return host if host in self.publisher_hosts else "other"
 
-    def accepts_donations(self, now: datetime, raised: int | None) -> bool:
-        """Return True if donations are possible now. `raised` is the public total in minor units, None if unknown."""
-        funded = raised is not None and raised >= self.goal.amount
-        return self.status is Status.OPEN and not self.has_ended(now) and (self.giving.accept_above_goal or not funded)
+    def status_at(self, now: datetime, raised: int | None) -> Status:
+        """Return the status at a time: a campaign also closes at its end, and at a goal above which it accepts nothing.
+
+        `raised` is the public total in minor units, None if unknown. Donations are possible while the status is OPEN.
+        """
+        full = raised is not None and raised >= self.goal.amount and not self.giving.accept_above_goal
+        closed = self.has_ended(now) or (full and self.status is Status.OPEN)
+        return Status.CLOSED if closed and not self.hidden else self.status

@@ -23,5 +23,9 @@ class Spending:
 
     @property
     def iso_date(self) -> str:
-        """Return `2026-10`, or `2026-10-05` if the day is known."""
-        return self.date.isoformat()[: 7 if self.month_only else 10]
+        return iso_date(self.date, self.month_only)
+
+
+def iso_date(first: date, month_only: bool) -> str:
+    """Return `2026-10`, or `2026-10-05` if the day is known."""
+    return first.isoformat()[: 7 if month_only else 10]

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum
 
 from donation_card.domain.bank_transfer import BankTransfer
-from donation_card.domain.campaign import Campaign, OtherWay
+from donation_card.domain.campaign import Campaign, OtherWay, Status
 from donation_card.domain.redirect_methods import names
 
 
@@ -32,8 +32,8 @@ class WayToGive:
 
 
 def ways_to_give(campaign: Campaign, now: datetime, raised: int | None) -> tuple[WayToGive, ...]:
-    """Return the ways in their order on the giving page. `raised` as in `Campaign.accepts_donations`."""
-    return tuple(_ways(campaign)) if campaign.accepts_donations(now, raised) else ()
+    """Return the ways in their order on the giving page. `raised` as in `Campaign.status_at`."""
+    return tuple(_ways(campaign)) if campaign.status_at(now, raised) is Status.OPEN else ()
 
 
 def _ways(campaign: Campaign) -> Iterator[WayToGive]:

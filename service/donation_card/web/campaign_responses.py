@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.pictures import Pictures
 from donation_card.application.public_progress import PublicProgress
-from donation_card.domain.campaign import Campaign
+from donation_card.domain.campaign import Campaign, Status
 from donation_card.domain.progress import Progress
 from donation_card.errors import NotFound, ProgressUnknown
 from donation_card.observability.metrics import cached_reads
@@ -46,15 +46,15 @@ class CachedCampaign:
 
     campaign: Campaign
     progress: Progress | None
-    accepting: bool
+    status: Status
     responses: dict[tuple[str, str], CachedResponse] = field(default_factory=dict)
     """By kind (card, page, badge.svg, …) and language."""
     targets: list[str] = field(default_factory=list)
     """Its request targets in the response cache."""
 
-    def is_current(self, campaign: Campaign, progress: Progress | None, accepting: bool) -> bool:
+    def is_current(self, campaign: Campaign, progress: Progress | None, status: Status) -> bool:
         """Return True if readers see the same as when the responses were made."""
-        return self.campaign is campaign and self.progress == progress and self.accepting == accepting
+        return self.campaign is campaign and self.progress == progress and self.status is status
 
     @property
     def revalidate(self) -> bool:
@@ -116,12 +116,12 @@ class CampaignResponseCache:
 
     def entry(self, campaign: Campaign) -> CachedCampaign:
         """Return the campaign's entry. Replace it by an empty one if anything has changed that readers see."""
-        progress, accepting = self._progress.get(campaign), self._progress.accepts_donations(campaign)
+        progress, status = self._progress.get(campaign), self._progress.status(campaign)
         entry = self._entries.get(campaign.id)
-        if entry is None or not entry.is_current(campaign, progress, accepting):
+        if entry is None or not entry.is_current(campaign, progress, status):
             if entry is not None:
                 self._evict(entry)
-            entry = self._entries[campaign.id] = CachedCampaign(campaign, progress, accepting)
+            entry = self._entries[campaign.id] = CachedCampaign(campaign, progress, status)
             self._lists.clear()
             if progress is not None:
                 headers = PUBLIC_CORS | cache_control(5, revalidate=campaign.publication.immediate, stale_if_error=True)
@@ -182,7 +182,7 @@ class CampaignResponseCache:
         entry = self.entry(campaign)
 
         def make() -> CachedResponse:
-            html = self._renderer.campaign(campaign, entry.progress, t, open_now=entry.accepting)
+            html = self._renderer.campaign(campaign, entry.progress, t, entry.status)
             return _page(html, revalidate=entry.revalidate)
 
         return _get_or_make(entry.responses, ("page", t.language), make)
@@ -193,7 +193,7 @@ class CampaignResponseCache:
         def make() -> CachedResponse:
             failed = self._progress.failures
             campaigns = [campaign for campaign in self._campaigns.all_visible() if campaign.id not in failed]
-            opened = [entry for entry in map(self.entry, campaigns) if entry.accepting]
+            opened = [entry for entry in map(self.entry, campaigns) if entry.status is Status.OPEN]
             cards = [self._card_json(entry, choose_translations(t.language, entry.campaign)) for entry in opened]
             return _page(
                 self._renderer.campaigns(cards, t),
@@ -234,7 +234,7 @@ class CampaignResponseCache:
         return None
 
     def _card_json(self, entry: CachedCampaign, t: Translations) -> CampaignCard:
-        return self._renderer.card_json(entry.campaign, entry.progress, t, open_now=entry.accepting)
+        return self._renderer.card_json(entry.campaign, entry.progress, t, entry.status)
 
 
 def _get_or_make(

@@ -5,15 +5,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 from click.testing import CliRunner
 from donation_card.adapters.campaign_files import loader
 from donation_card.adapters.campaign_files.fields import STRIPE_LOCALES
-from donation_card.adapters.campaign_files.loader import MAX_FILE_BYTES, CampaignFiles, read_campaign
+from donation_card.adapters.campaign_files.loader import (
+    MAX_FILE_BYTES,
+    CampaignFiles,
+    LoadedCampaign,
+    load_campaign,
+    read_campaign,
+)
 from donation_card.cli.main import cli
 from donation_card.domain.campaign import LANGUAGES, Campaign, Status, SurplusPolicy
 from donation_card.domain.card_fee import EUROPEAN_CARD_FEE, CardFee
@@ -620,6 +627,39 @@ def test_bad_edit_keeps_the_campaign_and_is_logged_once(
         assert files.reload()
     assert [entry["event"] for entry in log] == ["campaign_file_read"]
     assert files.get("roof").text["en"].summary == "It is dry."
+
+
+def test_refused_file_is_loaded_once_its_date_has_come(write: Callable[..., Path]) -> None:
+    now = datetime(2026, 10, 31, 21, 59, tzinfo=UTC)  # two hours behind the campaign
+    path = write(GOOD)
+    files = CampaignFiles(path, clock=lambda: now)
+    write(with_change(GOOD, "[recipient]", spent(date='"2026-11"')))
+    assert not files.reload()
+    assert "has begun, until 2026-10-31" in str(files.load_errors())
+    now += timedelta(minutes=1)
+    assert files.reload()
+    assert files.load_errors() is None
+    assert [each.iso_date for each in files.get(path.stem).spendings] == ["2026-11"]
+
+
+def test_file_with_a_mistake_is_not_read_each_second(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, times = datetime(2026, 10, 31, 12, tzinfo=UTC), []
+
+    def counted(path: Path, **how: Any) -> LoadedCampaign:
+        times.append(now)
+        return load_campaign(path, **how)
+
+    monkeypatch.setattr(loader, "load_campaign", counted)
+    files = CampaignFiles(write(ROOF), clock=lambda: now)
+    write(ROOF.replace("goal = 200", "goal = 20"))
+    with capture_logs() as log:
+        for _ in range(40):
+            files.reload()
+            now += timedelta(minutes=1)
+    assert [(time.hour, time.minute) for time in times] == [(12, 0), (12, 0), (12, 15), (12, 30)]
+    assert len(log) <= 1, "the mistake is logged once"
 
 
 def test_added_and_removed_files_are_noticed(write: Callable[..., Path]) -> None:

@@ -26,8 +26,8 @@ def figure(raised, *, live=False, stale=False, listed=0):
     return calculate_progress(VITALY, raised, listed=listed, as_of=NOON, next_update_at=following, stale=stale)
 
 
-def card(raised, lang="en", campaign=VITALY, *, open_now=True, **how):
-    return view.card_json(campaign, figure(raised, **how), translations_for(lang), open_now=open_now, test=False)
+def card(raised, lang="en", campaign=VITALY, status=Status.OPEN, **how):
+    return view.card_json(campaign, figure(raised, **how), translations_for(lang), status, test=False)
 
 
 def test_total_below_one_step_is_shown_as_just_started():
@@ -102,18 +102,25 @@ def test_new_listed_donation_waits_for_the_next_publication():
 
 def test_funded_campaign_that_is_closed_says_so():
     full = replace(VITALY, giving=replace(VITALY.giving, accept_above_goal=False))
-    assert not full.accepts_donations(NOON, 300_000)
-    assert "no further gifts" in card(300_000, campaign=full, open_now=False)["notice"]
+    assert full.status_at(NOON, 299_999) is full.status_at(NOON, None) is Status.OPEN
+    assert full.status_at(NOON, 300_000) is Status.CLOSED
+    assert "no further gifts" in card(300_000, campaign=full, status=Status.CLOSED)["notice"]
 
 
 def test_paused_closed_and_ended_campaigns_say_so():
     paused = replace(VITALY, status=Status.PAUSED)
-    assert card(0, campaign=paused, open_now=False)["status"] == "paused"
-    assert "paused" in card(0, campaign=paused, open_now=False)["notice"]
+    assert card(0, campaign=paused, status=Status.PAUSED)["status"] == "paused"
+    assert "paused" in card(0, campaign=paused, status=Status.PAUSED)["notice"]
     ended = replace(VITALY, ends_at=NOON)
-    assert not ended.accepts_donations(NOON, 0)
-    assert card(0, campaign=ended, open_now=False)["status"] == "closed"
-    assert "ended" in card(0, campaign=ended, open_now=False)["notice"]
+    assert card(0, campaign=ended, status=Status.CLOSED)["status"] == "closed"
+    assert "ended" in card(0, campaign=ended, status=Status.CLOSED)["notice"]
+
+
+@pytest.mark.parametrize("status", Status)
+def test_campaign_closes_at_its_end_also_while_paused(status):
+    campaign = replace(VITALY, status=status, ends_at=NOON)
+    assert campaign.status_at(NOON - timedelta(seconds=1), 0) is status
+    assert campaign.status_at(NOON, 0) is (Status.HIDDEN if status is Status.HIDDEN else Status.CLOSED)
 
 
 def test_stale_total_shows_its_time():
@@ -206,7 +213,7 @@ def test_card_names_the_need_that_gifts_go_to_now(lang, raised):
         left -= need.amount.amount
     fields = ("current_label", "current_need", "missing_text")
     assert tuple(card(raised, lang)["progress"][name] for name in fields) == wanted
-    paused = card(raised, lang, replace(VITALY, status=Status.PAUSED), open_now=False)
+    paused = card(raised, lang, replace(VITALY, status=Status.PAUSED), Status.PAUSED)
     assert [paused["progress"][name] for name in fields] == ["", "", ""]
 
 

@@ -23,9 +23,10 @@ def drawn(lang, stage="begun", *, ribbon=True):
     if stage in STAGES:
         made = card(STAGES[stage], lang)
     else:
-        campaign = replace(VITALY, status=Status.HIDDEN) if stage == "hidden" else VITALY
+        status = Status.HIDDEN if stage == "hidden" else Status.OPEN
+        campaign = replace(VITALY, status=status)
         shown = figure(140_000) if stage == "hidden" else None
-        made = view.card_json(campaign, shown, translations_for(lang), open_now=stage != "hidden", test=False)
+        made = view.card_json(campaign, shown, translations_for(lang), status, test=False)
     return made | {"test_mode_text": translations_for(lang).translate("card.test_mode") if ribbon else None}
 
 
@@ -75,7 +76,7 @@ def test_hidden_campaign_draws_one_neutral_image():
     other = replace(
         VITALY, status=Status.HIDDEN, text={tag: replace(text, title="Another") for tag, text in VITALY.text.items()}
     )
-    made = view.card_json(other, None, translations_for("en"), open_now=False, test=True)
+    made = view.card_json(other, None, translations_for("en"), Status.HIDDEN, test=True)
     for draw in (*PNGS, pictures.badge_svg):
         assert draw(made) == draw(drawn("en", "hidden"))
 

@@ -41,6 +41,7 @@ def installed(redis_url, tmp_path_factory):
         "open": TEXT + RENT + LICENCE + UPDATE + FAIR,
         "closed": TEXT.replace('"open"', '"closed"', 1) + RENT + FAIR,
         "ended": TEXT.replace('"open"', '"open"\nends = 2026-10-31', 1) + FAIR,
+        "paused": TEXT.replace('"open"', '"paused"\nends = 2026-10-31', 1) + RENT + FAIR,
         "hidden": TEXT.replace('"open"', '"hidden"', 1) + RENT,
     }
     for name, text in files.items():
@@ -127,6 +128,13 @@ def test_ended_campaign_without_spendings_says_not_reported(installed):
         "Spent": "Not reported yet.",
         "Below the goal": "The organiser has not decided yet.",
     }
+
+
+def test_paused_campaign_closes_at_its_end_with_a_report(installed):
+    assert report(installed, "paused") == report(installed, "closed")
+    card = installed.client.get("/v1/campaigns/paused?lang=en").json()
+    assert (card["status"], card["notice"]) == ("closed", translations_for("en").translate("status.closed"))
+    assert "This fundraiser has ended" in installed.client.get("/c/paused/give?lang=en").text
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

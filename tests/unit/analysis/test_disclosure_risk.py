@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.analysis import disclosure_risk, hidden_total
-from donation_card.analysis.disclosure_risk import Advantage, advantages
+from donation_card.analysis.disclosure_risk import Advantage, advantages, transfer_advantages
 from donation_card.analysis.giving_observer import GivingObserver, giving_advantages
 from donation_card.analysis.hidden_total import QUANTA, DonationProcess, HiddenState
 from donation_card.cli.main import cli
@@ -28,6 +28,8 @@ VITALY = read_campaign(Path("campaigns/vitaly.toml"))
 SUGGESTED = {money.amount: 1 / len(VITALY.giving.suggested) for money in VITALY.giving.suggested}
 
 
+QUIET = DonationProcess(0.25, SUGGESTED)
+"""One donation in four days."""
 SECRET = replace(VITALY.publication, threshold_key=b"any")
 """The policy of the first campaign as the service applies it."""
 
@@ -149,9 +151,77 @@ def test_estimate_equals_exact_distance_of_three_periods(min_donations: int) -> 
             shares.append(sum(belief))
         distance += abs(shares[1] - shares[0]) / 2
     chance = Random(7).random
-    told = [disclosure_risk._distance(start, usual, with_gift, 2, chance) for _ in range(1_500)]
+    told = [disclosure_risk._distance(start, (usual, with_gift), usual, 2, chance) for _ in range(1_500)]
     assert sum(told) / len(told) == pytest.approx(distance, abs=0.03)
     assert distance > 0.2
+
+
+# ── bank transfers and offline donations ──────────────────────────────────────────────────────────────────────────
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    before=st.integers(1, 3 * QUANTA),
+    amounts=st.lists(st.integers(1, 12), min_size=1, max_size=3, unique=True),
+    others=st.integers(0, 4),
+    donation=st.integers(1, QUANTA),
+)
+def test_transfer_reveals_at_most_its_share_of_a_step(
+    before: int, amounts: list[int], others: int, donation: int
+) -> None:
+    """Compute what an import shows when the sum before it is known: step n with (rest + 1) of QUANTA thresholds."""
+    counted: tuple[Counter[int], Counter[int]] = Counter(), Counter()
+    for mix in product(amounts, repeat=others):
+        for shown, more in zip(counted, (0, donation), strict=True):
+            number, rest = divmod(before + sum(mix) + more, QUANTA)
+            reached = (rest + 1) / QUANTA if number else 1.0
+            shown[number * QUANTA] += reached / len(amounts) ** others
+            shown[(number - 1) * QUANTA] += (1 - reached) / len(amounts) ** others
+    distance = sum(abs(counted[0][at] - counted[1][at]) for at in {*counted[0], *counted[1]}) / 2
+    assert distance <= donation / QUANTA + 1e-9
+
+    in_cents = SECRET.step // QUANTA
+    usual = {amount * in_cents: 1 / len(amounts) for amount in amounts}
+    transitions = hidden_total.transitions_of(SECRET)
+    known = hidden_total.with_transfers(SECRET, {HiddenState(0, 0): 1.0}, {before * in_cents: 1.0}, 1)
+    imported = hidden_total.with_transfers(SECRET, known, usual, others)
+    with_one_more = hidden_total.with_transfers(SECRET, imported, {donation * in_cents: 1.0}, 1)
+    for arrivals, shown in zip((imported, with_one_more), counted, strict=True):
+        states = hidden_total.reachable_states(transitions, [arrivals])
+        period = hidden_total.Period(transitions, arrivals, states)
+        start = [1.0] + [0.0] * (len(states) - 1)
+        found = {change: sum(period.after(start, change)) for change in period.changes}
+        assert found == pytest.approx({at: shown[at] for at in found})
+        assert sum(found.values()) == pytest.approx(1)
+
+
+def test_transfer_reveals_less_the_more_come_with_it() -> None:
+    alone, with_others = (
+        transfer_advantages(SECRET, QUIET, [25_00, 50_00], others, Random(1).random, samples=80) for others in (0, 8)
+    )
+    assert all(each.within for each in (*alone, *with_others))
+    for one, many in zip(alone, with_others, strict=True):
+        assert many.value + 2 * many.error < one.value - 2 * one.error
+
+
+def test_transfer_does_not_count_for_the_minimum_of_donations() -> None:
+    """A minimum of five holds transfers back as long as cards do, so that one alone shows nothing that day."""
+    alone = hidden_total.with_transfers(rule(min_donations=5), {HiddenState(0, 0): 1.0}, {100_00: 1.0}, 3)
+    assert alone == {HiddenState(3 * QUANTA, 0): 1.0}
+
+
+def test_command_says_how_each_source_counts() -> None:
+    command = ["disclosure-risk", "vitaly", "--samples", "2", "--budget", "0"]
+    output = CliRunner().invoke(cli, command).output
+    assert re.findall(r"(?m)^  (card payment|bank transfer|offline donation|spending)  ", output) == [
+        "card payment",
+        "bank transfer",
+        "offline donation",
+        "spending",
+    ]
+    table = output.partition("\nbank transfers and offline donations, ")[2]
+    assert re.findall(r"(?m)^ +([\d.]+) EUR ", table) == ["5.00", "25.00", "50.00"]
+    assert "alone" in table
 
 
 # ── secret thresholds, and an observer who gives ──────────────────────────────────────────────────────────────────
@@ -179,10 +249,6 @@ def test_hidden_chain_equals_all_possible_thresholds(arrived: list[int]) -> None
     for (changes, _), share in series.items():
         found[changes] += share
     assert found == pytest.approx({changes: number / QUANTA**3 for changes, number in counted.items()})
-
-
-QUIET = DonationProcess(0.25, SUGGESTED)
-"""One donation in four days."""
 
 
 def mean(values: Sequence[float]) -> tuple[float, float]:

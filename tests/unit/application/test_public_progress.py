@@ -103,9 +103,9 @@ async def test_hidden_campaign_shows_nothing(worker: Worker) -> None:
 
 @pytest.mark.parametrize(("amount", "accepts"), [(899_99, True), (900_00, False)])
 async def test_reached_goal_ends_donations(worker: Worker, amount: int, accepts: bool) -> None:
-    assert worker.progress.accepts_donations(ROOF)
+    assert worker.progress.status(ROOF) is Status.OPEN
     await publish(worker, amount)
-    assert worker.progress.accepts_donations(ROOF) is accepts
+    assert (worker.progress.status(ROOF) is Status.OPEN) is accepts
 
 
 async def test_periods_decide_when_the_total_moves() -> None:

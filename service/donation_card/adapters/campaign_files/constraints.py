@@ -9,6 +9,7 @@ from donation_card.adapters.campaign_files.quoting import quote_value
 from donation_card.adapters.campaign_files.schema import CampaignFile
 from donation_card.domain.bank_transfer import MAX_EPC_BYTES, BankTransfer
 from donation_card.domain.money import Money
+from donation_card.domain.spending import iso_date
 from donation_card.errors import ConfigFault
 
 MAX_CHARGE = 99_999_999
@@ -97,9 +98,8 @@ def spending_above_a_need_is_explained(file: CampaignFile) -> Iterator[Violation
 def spendings_are_not_in_the_future(file: CampaignFile, now: datetime) -> Iterator[Violation]:
     today = now.astimezone(file.publication.timezone).date()
     for at, spending in enumerate(file.spent):
-        first, month_only = spending.date
-        if first > today:
-            given = first.isoformat()[: 7 if month_only else 10]
+        if spending.date[0] > today:
+            given = iso_date(*spending.date)
             yield Violation(f"spent[{at}].date", given, f"a day or month that has begun, until {today}")
 
 

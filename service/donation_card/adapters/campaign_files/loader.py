@@ -7,7 +7,7 @@ version of the campaign. An image file that cannot be used stops nothing: its ca
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,9 @@ from donation_card.observability.log_events import LogEvent, log
 
 MAX_FILE_BYTES = 256 * 1024
 _MAX_FAULTS = 50
+_RETRY_INTERVAL = 15 * 60
+"""Seconds after which a file with mistakes is loaded again. Every time zone begins its days at such a time."""
+
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
@@ -39,11 +42,18 @@ class CampaignFiles(Campaigns):
     The constructor raises ConfigurationError; `reload` never does.
     """
 
-    def __init__(self, *sources: Path | str, publication_interval: str | None = None) -> None:
+    def __init__(
+        self,
+        *sources: Path | str,
+        publication_interval: str | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._sources = [Path(source) for source in sources]
+        self._clock = clock
         self._publication_interval = publication_interval
         self._stamps: dict[Path, dict[Path, FileStamp | None]] = {}
         """For each campaign file, the stamps of all files that belong to it."""
+        self._retried: dict[Path, int] = {}
         self._loaded: dict[Path, Campaign] = {}
         self._by_id: dict[str, Campaign] = {}
         self._faults: dict[Path, Sequence[ConfigFault]] = {}
@@ -88,7 +98,11 @@ class CampaignFiles(Campaigns):
         return True
 
     def _scan(self) -> dict[Path, Sequence[ConfigFault]]:
-        """Load the files that changed since the last scan, and return their mistakes."""
+        """Load the files that changed since the last scan, and return their mistakes.
+
+        From time to time, also load the files with mistakes: a date can now be in the past.
+        """
+        now = int(self._clock().timestamp())
         faults: dict[Path, Sequence[ConfigFault]] = {}
         paths, folders = self._list()
         listed = set(paths)
@@ -99,17 +113,23 @@ class CampaignFiles(Campaigns):
         path_of_id = {each.id: path for path, each in loaded.items()}
         for path in paths:
             known = self._stamps.get(path)
-            if known is not None and all(file_stamp(each) == stamp for each, stamp in known.items()):
+            is_current = known is not None and all(file_stamp(each) == stamp for each, stamp in known.items())
+            retry = path in self._faults and self._retried.get(path) != now // _RETRY_INTERVAL
+            if is_current and not retry:
                 continue
             self._stamps[path] = {each: file_stamp(each) for each in (path, bank_file_of(path))}
+            self._retried[path] = now // _RETRY_INTERVAL
             try:
-                campaign, images = load_campaign(path, publication_interval=self._publication_interval)
+                interval = self._publication_interval
+                campaign, images = load_campaign(path, publication_interval=interval, now=self._clock())
                 if path_of_id.setdefault(campaign.id, path) != path:
                     raise ConfigurationError(
                         [ConfigFault(_name(path), "the file's name", quote_value(path.name), "one file for a campaign")]
                     )
             except ConfigurationError as error:
-                faults[path] = self._faults[path] = error.faults
+                self._faults[path] = error.faults
+                if not is_current:
+                    faults[path] = error.faults
             else:
                 loaded[path] = campaign
                 self._faults.pop(path, None)

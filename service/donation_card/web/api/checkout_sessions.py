@@ -131,12 +131,13 @@ class CheckoutEndpoints:
             campaign,
             self.progress.get(campaign),
             t,
+            self.progress.status(campaign),
             form.form_token,
             ways=self.progress.ways_to_give(campaign),
             given=form.model_dump(),
             return_url=return_url,
             error=localized_detail(error, t) if error else "",
-            status=http_status(error) if error else 200,
+            http_status=http_status(error) if error else 200,
         )
 
     async def status(self, request: Request) -> Response:

@@ -22,7 +22,7 @@ class GivePage:
         return_url = validate_return_url(campaign, request.query_params.get("return_url", ""))
         t = request_translations(request, campaign)
         token = self.tokens.issue_form_token(campaign.id, campaign.site_label(referring_host(request)))
-        ways = self.progress.ways_to_give(campaign)
+        status, ways = self.progress.status(campaign), self.progress.ways_to_give(campaign)
         framed = request.headers.get("sec-fetch-dest") == "iframe"  # https://www.w3.org/TR/fetch-metadata/
         progress = self.progress.get(campaign)
-        return self.pages.give(campaign, progress, t, token, ways=ways, framed=framed, return_url=return_url)
+        return self.pages.give(campaign, progress, t, status, token, ways=ways, framed=framed, return_url=return_url)

@@ -55,20 +55,20 @@ def progress_json(campaign: Campaign, progress: Progress) -> CampaignProgress:
 
 
 def card_json(
-    campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool, test: bool
+    campaign: Campaign, progress: Progress | None, t: Translations, status: Status, *, test: bool
 ) -> CampaignCard:
     """Build a campaign, ready to draw. A total that is unknown, which is not zero, says so and has no `goal_text`.
 
     A hidden campaign shows its recipient and one neutral line, in the same document, so that every released card can
     draw it.
     """
-    text = campaign.text[t.language]
+    text, open_now = campaign.text[t.language], status is Status.OPEN
     recipient = campaign.recipient.short_name
     card: CampaignCard = {
         "id": campaign.id,
         "lang": t.language,
         "dir": t.dir,
-        "status": _status(campaign, open_now),
+        "status": status.value,
         "eyebrow": recipient_name(campaign),
         "title": text.title,
         "summary": text.summary,
@@ -91,7 +91,7 @@ def card_json(
         "languages": [
             {"lang": other, "name": translations_for(other).translate("language")} for other in campaign.languages
         ],
-        "notice": notice(campaign, progress, t, open_now=open_now),
+        "notice": notice(campaign, progress, t, status),
         "test_mode_text": t.translate("card.test_mode") if test else None,
         "emit_complete_event": campaign.emit_complete_event,
     }
@@ -115,20 +115,15 @@ def recipient_name(campaign: Campaign) -> str:
     return f"{recipient.legal_name} ({recipient.short_name})"
 
 
-def notice(campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool) -> str | None:
+def notice(campaign: Campaign, progress: Progress | None, t: Translations, status: Status) -> str | None:
     """Return the notice of a campaign that is paused, closed or funded, else None."""
     funded = progress is not None and progress.stage is ProgressStage.FUNDED
-    if not open_now and campaign.status is Status.OPEN and funded and not campaign.giving.accept_above_goal:
-        return t.translate("status.funded_closed")
-    if campaign.hidden:
+    if status is Status.HIDDEN:
         return t.translate("problem.campaign_hidden")
-    if not open_now:
-        return t.translate("status.paused" if campaign.status is Status.PAUSED else "status.closed")
-    return t.translate("status.funded_open") if funded else None
-
-
-def _status(campaign: Campaign, open_now: bool) -> str:
-    return (Status.CLOSED if campaign.status is Status.OPEN and not open_now else campaign.status).value
+    if status is Status.OPEN:
+        return t.translate("status.funded_open") if funded else None
+    full = funded and campaign.status is Status.OPEN and not campaign.giving.accept_above_goal
+    return t.translate("status.funded_closed" if full else f"status.{status.value}")
 
 
 def _needs(campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool) -> list[CardNeed]:

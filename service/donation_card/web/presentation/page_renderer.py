@@ -59,14 +59,11 @@ class PageRenderer:
             self._environment.get_template(name)
         self.assets = assets
 
-    def card_json(
-        self, campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool
-    ) -> CampaignCard:
-        return view.card_json(campaign, progress, t, open_now=open_now, test=not self.settings.livemode)
+    def card_json(self, campaign: Campaign, progress: Progress | None, t: Translations, status: Status) -> CampaignCard:
+        return view.card_json(campaign, progress, t, status, test=not self.settings.livemode)
 
-    def campaign(self, campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool) -> str:
-        card = self.card_json(campaign, progress, t, open_now=open_now)
-        closed = card["status"] == Status.CLOSED.value
+    def campaign(self, campaign: Campaign, progress: Progress | None, t: Translations, status: Status) -> str:
+        card = self.card_json(campaign, progress, t, status)
         return self._render(
             "campaign.html",
             t,
@@ -80,7 +77,7 @@ class PageRenderer:
             offline_donations=view.offline_donations(campaign, progress, t),
             languages=_languages(campaign.languages, t, f"/c/{campaign.id}"),
             spending=spending.spending_json(campaign, t),
-            report=spending.closing_report(campaign, progress, t) if progress and closed else [],
+            report=spending.closing_report(campaign, progress, t) if progress and status is Status.CLOSED else [],
             updates=view.updates(campaign, t),
             public_url=self.settings.public_url,
             canonical=f"{self.settings.public_url}/c/{campaign.id}?lang={t.language}",
@@ -149,6 +146,7 @@ class PageRenderer:
         campaign: Campaign,
         progress: Progress | None,
         t: Translations,
+        status: Status,
         token: str,
         *,
         ways: Sequence[WayToGive],
@@ -156,10 +154,10 @@ class PageRenderer:
         given: dict[str, str] | None = None,
         return_url: str = "",
         error: str = "",
-        status: int = 200,
+        http_status: int = 200,
     ) -> Response:
         """Render the giving page. `given` is what the donor chose and typed before an `error`."""
-        card = self.card_json(campaign, progress, t, open_now=bool(ways))
+        card = self.card_json(campaign, progress, t, status)
         rules, given = campaign.giving, given or {}
         hint = "give.custom_amount_hint_decimals" if rules.allow_minor_units else "give.custom_amount_hint"
         body = self._render(
@@ -196,7 +194,7 @@ class PageRenderer:
             robots="noindex",
         )
         plain = re.sub(r"\n\s+", "\n", body)  # it has a token, so it is not compressed (BREACH)
-        return HTMLResponse(plain, status, {**NO_STORE, **self._give_headers(campaign)})
+        return HTMLResponse(plain, http_status, {**NO_STORE, **self._give_headers(campaign)})
 
     def transfer(self, campaign: Campaign, transfer: BankTransfer, amount: Money | None, t: Translations) -> Response:
         """Render one bank transfer. Its warning leaves out Stripe, which does not see it."""
