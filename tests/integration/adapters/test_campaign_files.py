@@ -14,7 +14,13 @@ import structlog
 from click.testing import CliRunner
 from donation_card.adapters.campaign_files import loader
 from donation_card.adapters.campaign_files.fields import STRIPE_LOCALES
-from donation_card.adapters.campaign_files.loader import MAX_FILE_BYTES, CampaignFiles, read_campaign
+from donation_card.adapters.campaign_files.loader import (
+    MAX_FILE_BYTES,
+    CampaignFiles,
+    LoadedCampaign,
+    load_campaign,
+    read_campaign,
+)
 from donation_card.cli.main import cli
 from donation_card.domain.campaign import LANGUAGES, Campaign, Status, SurplusPolicy
 from donation_card.domain.card_fee import EUROPEAN_CARD_FEE, CardFee
@@ -645,11 +651,11 @@ def test_file_with_a_mistake_is_not_read_each_second(
 ) -> None:
     now, times = datetime(2026, 10, 31, 12, tzinfo=UTC), []
 
-    def counted(path: Path, **how: Any) -> Campaign:
+    def counted(path: Path, **how: Any) -> LoadedCampaign:
         times.append(now)
-        return read_campaign(path, **how)
+        return load_campaign(path, **how)
 
-    monkeypatch.setattr(loader, "read_campaign", counted)
+    monkeypatch.setattr(loader, "load_campaign", counted)
     files = CampaignFiles(write(ROOF), clock=lambda: now)
     write(ROOF.replace("goal = 200", "goal = 20"))
     with capture_logs() as log:

@@ -237,6 +237,13 @@ def _day(value: object, info: ValidationInfo) -> object:
     return _valid(not isinstance(value, datetime), _date_or_datetime(value, info))
 
 
+def _focus(value: object, _: ValidationInfo) -> tuple[float, float]:
+    if not isinstance(value, list) or len(value) != 2 or any(isinstance(each, bool) for each in value):
+        raise ValueError
+    x, y = (float(_valid(isinstance(each, int | float) and 0 <= each <= 1, each)) for each in value)
+    return x, y
+
+
 def _month_or_day(value: object, info: ValidationInfo) -> tuple[object, bool]:
     """Return a date, and True if it stands for its whole month."""
     is_month = isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}", value) is not None
@@ -284,6 +291,9 @@ Reference = Annotated[
 ]
 StripeLocale = Annotated[str, choice(STRIPE_LOCALES, "a locale of Stripe: " + ", ".join(sorted(STRIPE_LOCALES)))]
 NeedId = Annotated[str, FieldCheck("1 to 32 of a-z, 0-9 and -, a letter or digit first", _need_id)]
+Focus = Annotated[
+    tuple[float, float], FieldCheck("two numbers from 0 to 1: [0.5, 0.3] is the middle, nearer to the top", _focus)
+]
 Date = Annotated[date, FieldCheck("without quotes: a day such as 2027-06-30", _day)]
 MonthOrDay = Annotated[
     tuple[date, bool],
