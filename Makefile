@@ -6,17 +6,20 @@ NEED := @tools/install-debian-packages
 # The browser, fonts for it, and a library that Playwright's driver is linked with.
 BROWSER := chromium fonts-dejavu-core libatomic1
 CHECK_TOOLS := openssl systemd
+# Without the package mariadb-server, no database starts with the machine.
+WORDPRESS := wordpress wordpress-l10n wordpress-theme-twentytwentyone php-cli php-mysql mariadb-server-core mariadb-client-core
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 THIS_CHECKOUT := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: help run test test-fast test-integration test-web test-processes test-browser test-browsers check check-deploy bench stress live-check screenshots pictures npm-package \
-	format lock wheel sbom pin-release install install-system
+.PHONY: help run test test-fast test-integration test-web test-processes test-browser test-browsers test-publishers check check-deploy bench stress \
+	live-check screenshots pictures npm-package wordpress-plugin format lock wheel sbom pin-release install install-system
 help:
 	@echo "make run             start the demo: an article, the service, the sandbox and an embedded Valkey"
 	@echo "make test            run all tests except tests/soak, with real servers and a real browser"
 	@echo "make test-fast       run the unit tests, without server, browser or network"
 	@echo "make test-browsers   use the card with Firefox and WebKitGTK, nightly"
+	@echo "make test-publishers use the WordPress plugin in a real WordPress, nightly"
 	@echo "make check           check format, lint, types, import order, lock files and deploy files"
 	@echo "make check-deploy    check the deploy files only"
 	@echo "make bench           measure the speed, as ratios"
@@ -27,6 +30,7 @@ help:
 	@echo "make format          rewrite the format of the code"
 	@echo "make lock            renew the lock files"
 	@echo "make wheel           build the package in dist/"
+	@echo "make wordpress-plugin build the WordPress plugin in dist/wordpress/"
 	@echo "make npm-package     build the npm package in dist/"
 	@echo "make sbom            list the packages of the image in dist/sbom.json"
 	@echo "make pin-release     copy the card of this version to widget/releases/"
@@ -86,6 +90,11 @@ test-browsers: .venv/dev.stamp
 	$(NEED) "make test-browsers" firefox-esr webkit2gtk-driver xvfb xauth
 	$(BIN)/python -m pytest tests/soak/other_browsers/cases.py
 
+# WORDPRESS_DIR names the folder of another WordPress. The themes are only for the pictures.
+test-publishers: .venv/dev.stamp
+	$(NEED) "make test-publishers" $(BROWSER) $(WORDPRESS)
+	$(BIN)/python -m pytest tests/soak/publishers/cases.py
+
 check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -107,6 +116,9 @@ check-deploy: .venv/dev.stamp
 
 wheel: .venv/dev.stamp
 	$(BIN)/python -m build --no-isolation --outdir dist
+
+wordpress-plugin: .venv/dev.stamp
+	@$(BIN)/python tools/wordpress_plugin.py
 
 npm-package: .venv/dev.stamp
 	@PATH="$(PATH_WITH_NODE)" $(BIN)/python tools/npm_package.py

@@ -131,6 +131,7 @@ def service_running(folder: Path, workers: int = 1, campaigns: Path = Path("camp
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
             "SECRET_KEYS": "0123456789abcdef" * 2,
             "CAMPAIGNS_DIR": str(campaigns),
+            "PICTURE_CACHE_DIR": str(folder / "pictures"),
             "PORT": str(port),
             "LOG_LEVEL": "error",
             "WEB_CONCURRENCY": str(workers),

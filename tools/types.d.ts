@@ -17,6 +17,7 @@ interface CampaignCard {
   title: string;
   summary: string;
   story: string[];
+  picture: CardPicture | null;
   needs: CardNeed[];
   progress: CardProgress;
   update: string | null;
@@ -26,6 +27,22 @@ interface CampaignCard {
   notice: string | null;
   test_mode_text: string | null;
   emit_complete_event: boolean;
+}
+
+interface PictureFile {
+  url: string;
+  type: string;
+  width: number;
+  height: number;
+}
+
+interface CardPicture {
+  url: string;
+  width: number;
+  height: number;
+  alt: string;
+  credit: string;
+  files: PictureFile[];
 }
 
 interface CardNeed {
@@ -195,6 +212,9 @@ interface OEmbed {
   html: string;
   width: number;
   height: number;
+  thumbnail_url?: string;
+  thumbnail_width?: number;
+  thumbnail_height?: number;
 }
 
 /** POST /v1/stripe/webhook */

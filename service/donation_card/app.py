@@ -15,6 +15,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from donation_card import __version__
 from donation_card.adapters.campaign_files.loader import CampaignFiles
 from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
+from donation_card.adapters.pictures.store import PictureStore
 from donation_card.adapters.proof_of_work import ProofOfWork
 from donation_card.adapters.redis.connection import create_connection
 from donation_card.adapters.redis.form_sessions import RedisFormSessionStore
@@ -42,6 +43,7 @@ from donation_card.web.api.challenge import ChallengeEndpoint
 from donation_card.web.api.checkout_sessions import CheckoutEndpoints
 from donation_card.web.api.health import Readiness
 from donation_card.web.api.metrics import MetricsEndpoint
+from donation_card.web.api.picture import PictureEndpoint
 from donation_card.web.api.stripe_webhook import WebhookEndpoint
 from donation_card.web.assets import Assets
 from donation_card.web.campaign_responses import CampaignResponseCache
@@ -69,6 +71,7 @@ def create_app(settings: Settings) -> ASGIApp:
     # adapters
     campaigns = campaign_files(settings)
     payments, totals_store = stripe_payments(settings), redis_totals_store(settings)
+    pictures = PictureStore(settings.picture_cache_dir)
     limits_connection = create_connection(settings.redis_url, deadline=LIMITS_TIMEOUT, connections=8)
     limiter, form_store = RedisRateLimiter(limits_connection), RedisFormSessionStore(limits_connection)
     tokens, challenges = SignedTokens(settings.secret_keys), ProofOfWork(settings.secret_keys)
@@ -91,11 +94,13 @@ def create_app(settings: Settings) -> ASGIApp:
     response_cache = ResponseCache()
     assets = Assets(response_cache)
     pages = PageRenderer(settings, assets)
-    responses = CampaignResponseCache(campaigns, progress, pages, response_cache)
+    responses = CampaignResponseCache(campaigns, progress, pages, response_cache, pictures)
     problems = Problems(pages, campaigns, progress)
 
     # the worker itself
-    background_tasks = BackgroundTasks(campaigns, totals_store, reconciliation, session_limits, responses, export)
+    background_tasks = BackgroundTasks(
+        campaigns, totals_store, reconciliation, session_limits, responses, export, pictures
+    )
     health = Health(campaigns, progress, reconciliation, checkout, background_tasks.errors, utc_now)
     operator = BearerAuth(settings.metrics_tokens)
 
@@ -113,6 +118,7 @@ def create_app(settings: Settings) -> ASGIApp:
     app: ASGIApp = Starlette(
         routes=routes(
             CampaignEndpoints(campaigns, responses),
+            PictureEndpoint(campaigns, pictures),
             CheckoutEndpoints(checkout, session_reader, campaigns, progress, tokens, pages, settings.public_url),
             ChallengeEndpoint(session_limits),
             WebhookEndpoint(webhook_handler),

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from donation_card.application.counter_export import CounterExport
 from donation_card.application.ports.campaigns import Campaigns
+from donation_card.application.ports.pictures import Pictures
 from donation_card.application.ports.totals import TotalsStore
 from donation_card.application.reconciliation import Reconciliation
 from donation_card.application.session_limits import SessionLimits
@@ -38,10 +39,12 @@ class BackgroundTasks:
         session_limits: SessionLimits,
         responses: CampaignResponseCache,
         export: CounterExport,
+        pictures: Pictures,
     ) -> None:
         self._campaigns, self._totals_store = campaigns, totals_store
         self._reconciliation, self._session_limits, self._responses = reconciliation, session_limits, responses
-        self._export = export
+        self._export, self._pictures = export, pictures
+        self._pictures_are_current = False
         self._sync_error: str | None = "not synchronised with Stripe yet"
         self._totals_error: str | None = "not queried yet"
         self._refreshed = asyncio.Event()
@@ -70,7 +73,10 @@ class BackgroundTasks:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _refresh_progress(self) -> None:
-        self._campaigns.reload()
+        if self._campaigns.reload() or not self._pictures_are_current:
+            shown = [image for each in self._campaigns.all_visible() for image in each.image_files.values()]
+            await asyncio.to_thread(self._pictures.remove_others, shown)
+            self._pictures_are_current = True
         self._export.renew()
         self._responses.evict_hidden()
         try:

@@ -43,6 +43,7 @@ class Settings:
     secret_keys: tuple[str, ...]
     publication_key: str = ""
     campaigns_dir: Path = Path("campaigns")
+    picture_cache_dir: Path = Path("picture-cache")
     redis_min_replicas_ack: int = 0
     stripe_rate_limit: int = 25
     stripe_account: str | None = None
@@ -288,6 +289,14 @@ SETTINGS = (
         "a folder of campaign files",
         lambda text: Path(_checked(Path(text).is_dir(), text)),
         default="campaigns",
+    ),
+    Setting(
+        "PICTURE_CACHE_DIR",
+        "picture_cache_dir",
+        "folder of made images",
+        "a folder that this service may create, write and empty",
+        Path,
+        default="picture-cache",
     ),
     Setting("HOST", "host", "address to listen on", "an address", str, default="127.0.0.1"),
     Setting("PORT", "port", "port to listen on", "a port, 1 to 65535", _integer(1, 65_535), default="8000"),

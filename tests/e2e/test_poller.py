@@ -19,6 +19,7 @@ from donation_card.app import create_app
 from donation_card.web.campaign_responses import IMAGES
 
 from tests.support.application import starlette_app
+from tests.support.image_files import add_picture
 from tests.support.installation import DECLINED, Installation, eventually, from_another_network, listening, running
 from tests.support.proxy import CACHE_STATUS, proxied
 
@@ -49,6 +50,7 @@ def polled(
     timezone = "UTC" if 3 < datetime.now(UTC).hour < 21 else "Pacific/Honolulu"
     text = Path("campaigns/vitaly.toml").read_text("utf-8").replace("Europe/Vilnius", timezone)
     (here / "campaigns" / "vitaly.toml").write_text(text, "utf-8")
+    add_picture(here / "campaigns", "vitaly")
     with listening() as probe:
         port = probe.getsockname()[1]
     options = {"public_url": f"https://localhost:{port}"}
@@ -82,6 +84,7 @@ def addresses(polled: Polled) -> list[str]:
         *("/v1/challenge?form_token=none", "/v1/checkout-sessions/none", f"{campaign}/thanks?session=none"),
         *(f"{campaign}{path}" for path in pages_of_campaign),
         *(f"{campaign}/{picture}" for picture in IMAGES),
+        *(file["url"] for file in polled.client.get("/v1/campaigns/vitaly").json()["picture"]["files"]),
         *files,
     ]
 

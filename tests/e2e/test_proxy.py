@@ -14,6 +14,7 @@ import httpx
 import pytest
 from donation_card.web.assets import current_card
 
+from tests.support.image_files import add_picture
 from tests.support.installation import eventually, listening, processes, running
 from tests.support.proxy import command, proxied
 
@@ -262,6 +263,7 @@ def test_hidden_campaign_stays_redacted_while_service_is_down(redis_url, tmp_pat
 
 def test_static_mirror_shows_last_total_and_links_to_service(redis_url, tmp_path, sample_campaign):
     mirror, conf = tmp_path / "mirror", tmp_path / "nginx.conf"
+    add_picture(sample_campaign, "roof")
     copying = ["deploy/contrib/mirror.sh", "", "roof", str(mirror)]
     with listening() as probe:
         port = probe.getsockname()[1]
@@ -276,9 +278,20 @@ def test_static_mirror_shows_last_total_and_links_to_service(redis_url, tmp_path
     ) as installation:
         installation.until_ready()
         copying[1] = installation.service
+        (mirror / "pictures").mkdir(parents=True)
+        (mirror / "pictures" / f"{'0' * 32}-640.webp").write_bytes(b"of another time")
         subprocess.run(copying, check=True)
+        picture = installation.client.get("/v1/campaigns/roof").json()["picture"]
+        images = {file["url"]: installation.client.get(file["url"]).content for file in picture["files"]}
+        assert {f"/pictures/{path.name}" for path in (mirror / "pictures").iterdir()} == images.keys()
         answers = {lang: installation.client.get(f"/v1/campaigns/roof?lang={lang}").content for lang in ("en", "de")}
         card = installation.client.get("/widget/v1/donation-card.js").content
+        hidden = tmp_path / "hidden"
+        for number in (len(images), 0):
+            subprocess.run([*copying[:3], str(hidden)], check=True)
+            assert len(list(hidden.glob("pictures/*"))) == number
+            hide(sample_campaign / "roof.toml")
+            eventually(lambda: installation.client.get(picture["url"]).status_code == 404, "the campaign is hidden")
     away = subprocess.run(copying, capture_output=True, text=True)
     assert away.returncode == 1
     assert "the old copy stays" in away.stderr
@@ -293,11 +306,21 @@ def test_static_mirror_shows_last_total_and_links_to_service(redis_url, tmp_path
             assert answer.headers["access-control-allow-origin"] == "*"
         assert httpx.get(f"{url}/widget/v1/donation-card.js").content == card
         assert httpx.get(f"{url}/v1/campaigns/roof/progress").json()["goal"] == 900_00
+        for address, body in images.items():
+            image = httpx.get(url + address)
+            assert image.content == body
+            assert image.headers["content-type"] == ("image/webp" if address.endswith("webp") else "image/jpeg")
+            assert image.headers["cache-control"] == "public, max-age=30"
+        assert httpx.get(f"{url}/pictures/none.webp").status_code == 404
         onward = httpx.get(f"{url}/c/roof/give?lang=de")
         assert onward.headers["location"] == "https://give.example.org/c/roof/give?lang=de"
     finally:
         nginx.terminate()
         nginx.wait(20)
+
+
+def hide(path):
+    path.write_text(re.sub('status = "[a-z]+"', 'status = "hidden"', path.read_text("utf-8"), count=1), "utf-8")
 
 
 def up(url):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import random
+import re
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
+from donation_card.domain.campaign import LANGUAGES
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 MARKER = "LEAK-MARKER-7f3a"
@@ -105,6 +108,17 @@ def webp_with_metadata(picture: Image.Image, marker: str = MARKER) -> bytes:
 
 
 WITH_METADATA = {"jpg": jpeg_with_metadata, "png": png_with_metadata, "webp": webp_with_metadata}
+
+
+def add_picture(folder: Path, campaign: str, *, more: str = "") -> None:
+    """Give a campaign of a folder a picture, `{campaign}.jpg`, with a text in every language."""
+    (folder / f"{campaign}.jpg").write_bytes(jpeg_with_metadata(photo(1280, 720)))
+    path = folder / f"{campaign}.toml"
+    text = path.read_text("utf-8")
+    languages = [language for language in LANGUAGES if f"[text.{language}]" in text]
+    alts = ", ".join(f'{language} = "A quiet, bright room ({language})"' for language in languages)
+    text = re.sub(r"\n\[picture\].*?(?=\n\[|\Z)", "", text, flags=re.DOTALL)
+    path.write_text(f'{text}\n[picture]\nfile = "{campaign}.jpg"\nalt = {{ {alts} }}\n{more}', "utf-8")
 
 
 def segments(data: bytes) -> list[str]:

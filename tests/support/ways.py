@@ -10,6 +10,7 @@ from typing import Any
 
 from donation_card.domain.campaign import LANGUAGES
 
+from tests.support.image_files import add_picture
 from tests.support.installation import Installation, running
 
 HOLDER, BIC = "Belarus Solidarity Foundation", "AGBLLT2XXXX"
@@ -46,10 +47,11 @@ def campaign_with_ways(*, status: str = "open", head: str = "", account: str = A
 
 
 def write_campaigns(folder: Path, **more: str) -> Path:
-    """Write the first campaign, the campaign `ways`, and `more`: the text of each further one."""
+    """Write the first campaign, the campaign `ways` with a picture, and `more`: the text of each further one."""
     shutil.copy("campaigns/vitaly.toml", folder)
     for name, text in {"ways": campaign_with_ways(), **more}.items():
         (folder / f"{name}.toml").write_text(text, "utf-8")
+    add_picture(folder, "ways")
     return folder
 
 

@@ -11,6 +11,7 @@ from donation_card.application.counter_export import CounterExport
 from donation_card.background_tasks import MAX_SYNC_RETRY, BackgroundTasks
 from donation_card.errors import PaymentsUnavailable, TotalsUnavailable
 
+from tests.support.fakes.pictures import FakePictures
 from tests.unit.application.conftest import Worker
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +52,7 @@ def anyio_backend() -> str:
 def tasks_with(sync: Any) -> BackgroundTasks:
     worker = Worker()
     runs_in.now = 1_000.0  # type: ignore[attr-defined]
-    return BackgroundTasks(worker.campaigns, worker.store, sync, worker.limits, None, None)  # type: ignore[arg-type]
+    return BackgroundTasks(worker.campaigns, worker.store, sync, worker.limits, None, None, FakePictures())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("error", [PaymentsUnavailable(reason="empty_page"), IndexError("list index out of range")])
@@ -80,7 +81,7 @@ async def test_new_worker_begins_once_every_total_was_answered() -> None:
     responses = SimpleNamespace(refresh=refresh, evict_hidden=lambda: None)
     export = CounterExport(worker.campaigns, worker.clock)
     sync: Any = FailingSync(None)
-    tasks = BackgroundTasks(worker.campaigns, worker.store, sync, worker.limits, responses, export)  # type: ignore[arg-type]
+    tasks = BackgroundTasks(worker.campaigns, worker.store, sync, worker.limits, responses, export, FakePictures())  # type: ignore[arg-type]
     await tasks._refresh_progress()
     assert not tasks._refreshed.is_set()
     await tasks._refresh_progress()

@@ -43,7 +43,8 @@ class Health:
         """Return what an operator should look at. It is no reason to be unready."""
         progress = self.progress.visible()
         found = {name: self.campaigns.get(name).overspending(each.raised) for name, each in progress.items()}
-        return [f"{name}: {warning}" for name, warning in found.items() if warning]
+        overspent = [f"{name}: {warning}" for name, warning in found.items() if warning]
+        return [*overspent, *map(str, self.campaigns.image_faults())]
 
     def ages(self) -> dict[str, int | None]:
         """Return the seconds since the last complete sync began."""

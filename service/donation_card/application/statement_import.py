@@ -66,6 +66,8 @@ def import_statements(
     return ImportResult(ImportState([*state.statements, *records]), counts, skipped)
 
 
+_SHOWN = 5
+"""Statements that a message names."""
 _NO_ACCOUNT = "a campaign with [bank_transfer]"
 
 
@@ -109,8 +111,9 @@ def forget_statement(state: ImportState, state_file: str, name: str) -> ImportSt
     found = [record for record in state.statements if record.is_called(name)]
     if len(found) != 1:
         given = "the name of several statements" if found else "an unknown statement"
-        names = (f"{record.full_name} ({record.id})" for record in (found or state.statements))
-        allowed = ", ".join(names) or "nothing: it is empty"
+        names = [f"{record.full_name} ({record.id})" for record in (found or state.statements)]
+        earlier = f"{len(names) - _SHOWN} earlier ones, " * (len(names) > _SHOWN)
+        allowed = earlier + ", ".join(names[-_SHOWN:]) or "nothing: it is empty"
         raise ConfigurationError([ConfigFault(state_file, name, given, allowed)])
     return ImportState([record for record in state.statements if record is not found[0]])
 

@@ -25,7 +25,9 @@ state_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="File of the imported statements, on this machine only. It is created by the first import.",
 )
-print_option = click.option("--print", "print_files", is_flag=True, help="Print the bank files for a ConfigMap.")
+print_option = click.option(
+    "--print", "print_files", is_flag=True, help="Print the bank files, and nothing else, for a ConfigMap."
+)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
 
 
@@ -67,8 +69,8 @@ def import_command(
             return
         result = import_statements(state, str(state_file), statements, found, _assignments(assign))
         for line in _report(result):
-            click.echo(line)
-        _show_notices(result, dry_run=dry_run)
+            click.echo(line, err=print_files)
+        _show_notices(result, dry_run=dry_run, err=print_files)
         _write(result.state, campaigns, state_file, found, print_files=print_files, dry_run=dry_run)
 
 
@@ -150,19 +152,24 @@ def _report(result: ImportResult) -> Iterator[str]:
         yield f"{statement.source}: skipped: {statement.record.account} is the account of no campaign"
 
 
-def _show_notices(result: ImportResult, *, dry_run: bool) -> None:
-    """Show entries on the terminal. Elsewhere, show how many there are: a file would keep days and amounts."""
+def _show_notices(result: ImportResult, *, dry_run: bool, err: bool) -> None:
+    """Show entries on the terminal. Elsewhere, show how many there are: a file would keep days and amounts.
+
+    `err`: the standard output is for the bank files alone.
+    """
     notices = [notice for _, count in result.counts for notice in count.notices]
     if not notices:
         return
-    again = "" if dry_run else "take their statement back (donation-card bank forget), and "
+    again = "" if dry_run else "take its statement back (donation-card bank forget {}), and "
     if not sys.stderr.isatty():
-        click.echo(f"{len(notices)} entries need your attention. To see them, {again}import in a terminal.")
+        again = again.format("STATEMENT")
+        click.echo(f"{len(notices)} entries need your attention. To see one, {again}import it in a terminal.", err=err)
         return
     for each in notices:
-        place = f"{each.statement}:{each.position}"
-        click.echo(f"  {place}  {each.day}  {Money(each.amount, 'EUR')}  {each.kind.value}", err=True)
-    click.echo(f"  To count one of them, {again}import with --assign ENTRY=CAMPAIGN.", err=True)
+        click.echo(f"  {each.place}  {each.day}  {Money(each.amount, 'EUR')}  {each.kind.value}", err=True)
+    for each in [each for each in notices if not each.kind.is_counted][:1]:
+        again = again.format(each.statement)
+        click.echo(f"  To count an entry, {again}import it with --assign {each.place}=CAMPAIGN.", err=True)
 
 
 def _write(
@@ -188,9 +195,9 @@ def _write(
     for campaign in found:
         if campaign.imported_transfers != expected[campaign.id]:
             before, after = _summary(campaign.imported_transfers), _summary(expected[campaign.id])
-            click.echo(f"{campaign.id}.bank.toml: {after} (before: {before})")
+            click.echo(f"{campaign.id}.bank.toml: {after} (before: {before})", err=print_files)
     if dry_run:
-        click.echo("Nothing was written.")
+        click.echo("Nothing was written.", err=print_files)
     if print_files:
         click.echo("data:")
         for path, text in texts.items():

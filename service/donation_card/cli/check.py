@@ -27,9 +27,10 @@ def check(campaigns: Path | None) -> None:
         settings, found = checked_configuration()
         campaigns = settings.campaigns_dir
     else:
-        found = CampaignFiles(campaigns).all()
-    if faults := reference_faults(found):
-        raise ConfigurationError(faults)
+        files = CampaignFiles(campaigns)
+        found = files.all()
+        raise_faults(files.image_faults())
+    raise_faults(reference_faults(found) + damaged_images(found))
     for path in campaigns.glob("*" + SUFFIX):
         if path.name.removesuffix(SUFFIX) not in [campaign.id for campaign in found]:
             click.echo(f"warning: {path.name}: there is no campaign file beside it, so it does not count", err=True)
@@ -37,6 +38,28 @@ def check(campaigns: Path | None) -> None:
         click.echo(f"warning: {warning}", err=True)
     for campaign in found:
         click.echo(f"{campaign.id}: {campaign.goal}, {len(campaign.needs)} needs, {', '.join(campaign.languages)}")
+
+
+def raise_faults(faults: Sequence[ConfigFault]) -> None:
+    """Raise ConfigurationError if there is a fault."""
+    if faults:
+        raise ConfigurationError(faults)
+
+
+def damaged_images(campaigns: Sequence[Campaign]) -> list[ConfigFault]:
+    """Make every image once, and return a fault for each file whose pixels cannot be read."""
+    from donation_card.adapters.pictures.inspection import PictureRefused
+    from donation_card.adapters.pictures.store import make
+
+    faults = []
+    for campaign in campaigns:
+        for table, image in campaign.image_files.items():
+            try:
+                make(image)
+            except PictureRefused as error:
+                field, given, allowed = error.args
+                faults.append(ConfigFault(f"{campaign.id}.toml", f"{table}.{field}", given, allowed))
+    return faults
 
 
 _BANK_TRANSFER = re.compile("bank transfer|überweis|перевод|перавод|переказ|pavedim|przelew", re.IGNORECASE)
@@ -85,7 +108,9 @@ def checked_configuration() -> tuple[Settings, Sequence[Campaign]]:
         faults += error.faults
     if "CAMPAIGNS_DIR" not in [fault.field for fault in faults]:
         try:
-            campaigns = CampaignFiles(Path(os.environ.get("CAMPAIGNS_DIR", "campaigns"))).all()
+            files = CampaignFiles(Path(os.environ.get("CAMPAIGNS_DIR", "campaigns")))
+            campaigns = files.all()
+            faults += files.image_faults()
         except ConfigurationError as error:
             faults += error.faults
     if settings and settings.livemode:

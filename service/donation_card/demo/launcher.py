@@ -43,6 +43,7 @@ async def run_demo(port: int, data: Path, campaigns: Path) -> None:
             public_url=service,
             secret_keys=(_stored_secret(data / "secret-key", lambda: secrets.token_hex(32)),),
             campaigns_dir=campaigns,
+            picture_cache_dir=data / "pictures",
             stripe_api_base=sandbox_url,
             port=port,
             demo_article_origin=article,
@@ -75,6 +76,7 @@ def environment(settings: Settings) -> str:
         "PUBLIC_URL": settings.public_url,
         "SECRET_KEYS": settings.secret_keys[0],
         "CAMPAIGNS_DIR": str(settings.campaigns_dir.resolve()),
+        "PICTURE_CACHE_DIR": str(settings.picture_cache_dir.resolve()),
     }
     return "".join(f"{name}={value}\n" for name, value in values.items())
 

@@ -8,6 +8,7 @@ from enum import Enum
 from donation_card.domain.bank_transfer import BankTransfer, ImportedTransfers
 from donation_card.domain.card_fee import EUROPEAN_CARD_FEE, CardFee
 from donation_card.domain.money import Money
+from donation_card.domain.picture import CampaignPicture, Picture
 from donation_card.domain.publication import PublicationPolicy
 from donation_card.domain.spending import Spending
 from donation_card.domain.totals import totals_name
@@ -152,6 +153,7 @@ class Campaign:
     """Newest first."""
     spendings: tuple[Spending, ...] = ()
     """Newest first."""
+    picture: CampaignPicture | None = None
 
     @property
     def hidden(self) -> bool:
@@ -188,6 +190,11 @@ class Campaign:
     @property
     def listed_donations(self) -> tuple[OfflineDonation, ...]:
         return tuple(donation for donation in self.offline_donations if donation.listed)
+
+    @property
+    def image_files(self) -> dict[str, Picture]:
+        """Return every image file of the campaign, by its place in the campaign file."""
+        return {"picture": self.picture.image} if self.picture else {}
 
     def spent(self, need_id: str | None = None) -> Money:
         """Return the sum of the spendings on one need, or of all."""

@@ -1,5 +1,6 @@
 """An image file of the organiser, and the arithmetic of the images that are made from it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 Box = tuple[int, int, int, int]
@@ -65,6 +66,15 @@ class Picture:
             if x < x_end and y < y_end:
                 found.append((x, y, x_end - x, y_end - y))
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignPicture:
+    """The picture of a campaign. `alt` describes it to readers who do not see it, by language."""
+
+    image: Picture
+    alt: Mapping[str, str]
+    credit: str = ""
 
 
 def _scaled(start: int, length: int, size: int, of: int) -> tuple[int, int]:

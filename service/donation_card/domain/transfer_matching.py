@@ -24,6 +24,10 @@ class NoticeKind(Enum):
     DEBIT = "not counted: a debit with our reference that is no return"
     RETURNED_DEBIT = "not counted: a returned debit with our reference"
 
+    @property
+    def is_counted(self) -> bool:
+        return self is NoticeKind.BATCH_COUNTED
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -34,6 +38,11 @@ class Notice:
     day: date
     amount: int
     kind: NoticeKind
+
+    @property
+    def place(self) -> str:
+        """Return the name of the entry for `--assign`, such as `2026-117:3`."""
+        return f"{self.statement}:{self.position}"
 
 
 @dataclass(slots=True)
@@ -91,7 +100,11 @@ def find_references(text: str, references: Mapping[str, str]) -> set[str]:
 
 
 def is_mistyped(text: str, references: Mapping[str, str]) -> bool:
-    """Return True if a compact text holds a reference with up to two errors, without its beginning, or another one."""
+    """Return True if a compact text holds a reference with up to two errors, without its beginning, or another one.
+
+    Hyphens and other separators do not matter here. A reference that is written with them is shown, and not counted.
+    """
+    text = re.sub(r"[^0-9A-Z|]", "", text)
     if any(not is_reference(match[0]) for match in re.finditer(r"RF[0-9]{12}(?![0-9])", text)):
         return True
     return any(

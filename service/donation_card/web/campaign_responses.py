@@ -1,6 +1,7 @@
 """Make the public responses of each campaign, and keep them until something changes that readers see."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,10 +10,11 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from donation_card.application.ports.campaigns import Campaigns
+from donation_card.application.ports.pictures import Pictures
 from donation_card.application.public_progress import PublicProgress
 from donation_card.domain.campaign import Campaign, Status
 from donation_card.domain.progress import Progress
-from donation_card.errors import ProgressUnknown
+from donation_card.errors import NotFound, ProgressUnknown
 from donation_card.observability.metrics import cached_reads
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import (
@@ -67,10 +69,15 @@ class CampaignResponseCache:
     """
 
     def __init__(
-        self, campaigns: Campaigns, progress: PublicProgress, pages: PageRenderer, response_cache: ResponseCache
+        self,
+        campaigns: Campaigns,
+        progress: PublicProgress,
+        pages: PageRenderer,
+        response_cache: ResponseCache,
+        pictures: Pictures,
     ) -> None:
         self._campaigns, self._progress = campaigns, progress
-        self._renderer, self._response_cache = pages, response_cache
+        self._renderer, self._response_cache, self._pictures = pages, response_cache, pictures
         self._entries: dict[str, CachedCampaign] = {}
         self._lists: dict[tuple[str, str], CachedResponse] = {}
         self._drawing = asyncio.Lock()
@@ -211,10 +218,20 @@ class CampaignResponseCache:
         async with self._drawing:
             entry = self.entry(campaign)
             if (name, t.language) not in entry.responses:
-                body = await run_in_threadpool(images.DRAW[name], self._card_json(entry, t))
+                photo = await self._photo(campaign) if name == images.SHARE_IMAGE else None
+                body = await run_in_threadpool(images.draw, name, self._card_json(entry, t), photo)
                 headers = PUBLIC_CORS | cache_control(_MAX_AGE, revalidate=entry.revalidate) | IMAGE_CSP
                 entry.responses[name, t.language] = CachedResponse(body, IMAGES[name], headers)
             return entry.responses[name, t.language]
+
+    async def _photo(self, campaign: Campaign) -> bytes | None:
+        """Return the campaign's picture, or None if it has none that can be read."""
+        if campaign.picture is None or campaign.hidden:
+            return None
+        image = campaign.picture.image
+        with contextlib.suppress(NotFound):
+            return await self._pictures.read(image, max(image.widths), "jpg")
+        return None
 
     def _card_json(self, entry: CachedCampaign, t: Translations) -> CampaignCard:
         return self._renderer.card_json(entry.campaign, entry.progress, t, entry.status)

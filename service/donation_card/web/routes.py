@@ -13,6 +13,7 @@ from donation_card.web.api.challenge import ChallengeEndpoint
 from donation_card.web.api.checkout_sessions import CheckoutEndpoints
 from donation_card.web.api.health import Readiness
 from donation_card.web.api.metrics import MetricsEndpoint
+from donation_card.web.api.picture import PictureEndpoint
 from donation_card.web.api.stripe_webhook import WebhookEndpoint
 from donation_card.web.assets import CARD_PATH, SOURCE_PATH, Assets
 from donation_card.web.campaign_responses import IMAGES
@@ -28,6 +29,7 @@ from donation_card.web.pages.transfer import TransferPage
 
 def routes(
     campaigns: CampaignEndpoints,
+    picture: PictureEndpoint,
     checkout_sessions: CheckoutEndpoints,
     challenge: ChallengeEndpoint,
     webhook: WebhookEndpoint,
@@ -67,6 +69,7 @@ def routes(
         ("GET", "/c/{id}/updates.atom", campaigns.feed),
         ("GET", "/c/{id}/qr.svg", embed.qr),
         *(("GET", f"/c/{{id}}/{name}", campaigns.picture) for name in IMAGES),
+        ("GET", "/pictures/{name}", picture.show),
         ("GET", "/oembed", embed.oembed),
     ]
     return [

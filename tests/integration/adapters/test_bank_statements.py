@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from pathlib import Path
 
@@ -11,7 +12,18 @@ from donation_card.adapters.bank_statements.pages import join_pages
 from donation_card.domain.bank_statements import BankEntry, Statement
 from donation_card.errors import ConfigurationError
 
-from tests.support.bank_statements import ACCOUNT, PAYER, REFERENCES, VERSIONS, Batch, Sheet, Transfer, camt053
+from tests.support.bank_statements import (
+    ACCOUNT,
+    FIRST_DAY,
+    PAYER,
+    REFERENCES,
+    VERSIONS,
+    Batch,
+    Sheet,
+    Transfer,
+    balance,
+    camt053,
+)
 
 ROOF = REFERENCES["roof"]
 
@@ -89,6 +101,45 @@ def test_only_booked_entries_count(status: str, tmp_path: Path, version: str) ->
 def test_return_is_what_the_bank_marks_as_one(mark: str, tmp_path: Path, version: str) -> None:
     (entry,) = entries(tmp_path, Transfer(-25_00, ROOF, returned=mark), version=version)
     assert (entry.amount, entry.returned) == (-25_00, bool(mark))
+
+
+STATUS, WHOLE = "<Sts><Cd>BOOK</Cd></Sts>", camt053(Sheet(1, 100_00, [Transfer(50, ROOF)]), version="08").decode()
+DAY = "<BookgDt><Dt>2026-11-02</Dt></BookgDt>"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        re.sub(r"<(/?)([A-Z])", r"<\1c:\2", WHOLE).replace("xmlns=", "xmlns:c="),
+        WHOLE.replace(STATUS, "<Sts>BOOK</Sts>"),
+        WHOLE.replace(STATUS, "<Sts>\n<Cd> BOOK </Cd>\n</Sts>"),
+        WHOLE.replace(">0.50<", ">.50<"),
+        WHOLE.replace(">0.50<", ">0.50000<").replace(">100.50<", ">100.5<"),
+        WHOLE.replace(DAY, "<BookgDt><DtTm>2026-11-02T21:00:00.000+02:00</DtTm></BookgDt>"),
+        WHOLE.replace(DAY, "<ValDt><DtTm>2026-11-02T21:00:00Z</DtTm></ValDt>"),
+        WHOLE.replace(DAY, ""),
+        WHOLE.replace(ACCOUNT, "lt60 1010 0123 4567 8901"),
+        WHOLE.replace(f"<IBAN>{ACCOUNT}</IBAN>", f"<Othr><Id>{ACCOUNT}</Id></Othr>"),
+        WHOLE.replace(ROOF, f"{ROOF[:4]}<!-- cut -->{ROOF[4:]}"),
+        WHOLE.replace(f"<Ustrd>{ROOF}", f"<Ustrd>Roof\n\t{ROOF[:6]}</Ustrd><Ustrd>{ROOF[6:]}"),
+        WHOLE.replace("</Acct>", f"</Acct>{balance('CLAV', 9_00, FIRST_DAY, 'EUR')}"),
+        WHOLE.replace("</Acct>", f"</Acct>{balance('PRCD', 100_00, FIRST_DAY, 'EUR')}"),
+    ],
+    ids=[
+        "prefix", "plain status", "spaced status", "no digit before point", "other decimals", "instant", "value day",
+        "no day", "small letters", "account among others", "comment", "cut lines", "available balance", "two openings",
+    ],
+)  # fmt: skip
+def test_other_spellings_of_a_file_are_the_same(data: str, tmp_path: Path) -> None:
+    (expected,), (found,) = read(tmp_path, WHOLE.encode()), read(tmp_path, data.encode())
+    assert found.record == expected.record
+    assert [(each.day, each.amount) for each in found.entries] == [(FIRST_DAY, 50)]
+    assert ROOF in found.entries[0].text
+
+
+def test_parts_of_a_batch_have_their_own_direction(tmp_path: Path) -> None:
+    found = entries(tmp_path, Batch([Transfer(25_00, ROOF), Transfer(-5_00, ROOF)]), version="08")
+    assert [each.amount for each in found] == [25_00, -5_00]
 
 
 def test_batch_is_split_into_its_transfers(tmp_path: Path, version: str) -> None:
@@ -206,7 +257,8 @@ def test_document_type_is_refused_before_it_is_read(doctype: bytes, encoding: st
         (b"{1:F01BANKDEFFXXXX0000000000}{2:I940X}{4:\n:20:X\n", "MT940"),
         (b"\r\n:20:STARTUMSE\r\n", "MT940"),
         (b'"Buchungstag";"Betrag"\n"02.11.2026";"25,00"\n', "CSV"),
-        (b"PK\x03\x04\x14\x00", "ZIP"),
+        (b"PK\x03\x04\x14\x00", "a compressed file"),
+        (b"\x1f\x8b\x08\x00", "the files in it"),
         (b"%PDF-1.7", "PDF"),
         (b"", "an empty file"),
         (b"<html><body>Log in</body></html>", "other XML"),
@@ -235,6 +287,11 @@ def test_missing_file_and_folder_are_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none.xml", tmp_path):
         with pytest.raises(ConfigurationError, match=path.name):
             read_statement_file(path)
+
+
+def test_folder_is_refused_with_the_files_to_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=rf"given a folder; allowed: the files in it: {tmp_path.name}/\*.xml"):
+        read_statement_file(tmp_path)
 
 
 def test_deep_nesting_does_not_end_the_process(tmp_path: Path) -> None:

@@ -14,7 +14,13 @@ import structlog
 from click.testing import CliRunner
 from donation_card.adapters.campaign_files import loader
 from donation_card.adapters.campaign_files.fields import STRIPE_LOCALES
-from donation_card.adapters.campaign_files.loader import MAX_FILE_BYTES, CampaignFiles, read_campaign
+from donation_card.adapters.campaign_files.loader import (
+    MAX_FILE_BYTES,
+    CampaignFiles,
+    LoadedCampaign,
+    load_campaign,
+    read_campaign,
+)
 from donation_card.cli.main import cli
 from donation_card.domain.campaign import LANGUAGES, Campaign, Status, SurplusPolicy
 from donation_card.domain.card_fee import EUROPEAN_CARD_FEE, CardFee
@@ -418,6 +424,10 @@ def test_other_ways_are_read_in_their_order(write: Callable[..., Path]) -> None:
     [
         ("https://", "http://", "other_ways[0].url", "http://coins", "https://"),
         ("https://coins.example", "javascript:", "other_ways[0].url", "javascript", "https://"),
+        ("https://", "https://ada:secret@", "other_ways[0].url", "coins.example", "without a user name"),
+        ("coins.example/roof", "манеты.example", "other_ways[0].url", "https://манеты.example", "in ASCII"),
+        ("coins.example/", "coins.example/a b", "other_ways[0].url", "/a b", "without spaces"),
+        ("https://coins.example", "data:text/html,", "other_ways[0].url", "data:", "https://"),
         ('url = "https://coins.example/roof"', "", "other_ways[0].url", "nothing", "https://"),
         ('traces = { en = "The transfer stays public." }', "", "other_ways[0].traces", "nothing", "what remains"),
         ('{ en = "Coins" }', "{}", "other_ways[0].title.en", "nothing", "each language of this campaign: en"),
@@ -642,11 +652,11 @@ def test_file_with_a_mistake_is_not_read_each_second(
 ) -> None:
     now, times = datetime(2026, 10, 31, 12, tzinfo=UTC), []
 
-    def counted(path: Path, **how: Any) -> Campaign:
+    def counted(path: Path, **how: Any) -> LoadedCampaign:
         times.append(now)
-        return read_campaign(path, **how)
+        return load_campaign(path, **how)
 
-    monkeypatch.setattr(loader, "read_campaign", counted)
+    monkeypatch.setattr(loader, "load_campaign", counted)
     files = CampaignFiles(write(ROOF), clock=lambda: now)
     write(ROOF.replace("goal = 200", "goal = 20"))
     with capture_logs() as log:

@@ -441,13 +441,15 @@ def test_images_of_other_pictures_are_removed(tmp_path: Path, picture: Picture) 
     folder = tmp_path / "cache"
     store = PictureStore(folder)
     asyncio.run(store.read(picture, 640, "webp"))
-    written(folder, ".left", b"")
-    os.utime(folder / ".left", (0, 0))
-    written(folder, ".now", b"")
+    written(folder, ".picture-left", b"")
+    os.utime(folder / ".picture-left", (0, 0))
+    kept = {".lock", ".picture-now", "letter.jpg", ".profile"}
+    for name in kept:
+        written(folder, name, b"")
     store.remove_others([picture])
-    assert {path.name for path in folder.iterdir()} == {".lock", ".now", *make(picture)}
+    assert {path.name for path in folder.iterdir()} == {*kept, *make(picture)}
     store.remove_others([])
-    assert {path.name for path in folder.iterdir()} == {".lock", ".now"}
+    assert {path.name for path in folder.iterdir()} == kept, "nothing else is deleted in a folder that others use"
     PictureStore(tmp_path / "missing").remove_others([])
 
 

@@ -177,6 +177,23 @@ def test_two_accounts_are_two_chains(desk: Desk) -> None:
     assert (desk.total("roof"), desk.total("boat")) == ((25_00, 1), None)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "account"),
+    [(ACCOUNT, OTHER_ACCOUNT, OTHER_ACCOUNT), (ROOF, "RF18539007547034", ACCOUNT)],
+    ids=["account", "reference"],
+)
+def test_gifts_stay_when_the_transfer_of_a_campaign_changes(old: str, new: str, account: str, desk: Desk) -> None:
+    desk.imports(desk.file("old.xml", sheet(1, 0, Transfer(25_00, ROOF))))
+    file = desk.campaigns / "roof.toml"
+    file.write_text(file.read_text("utf-8").replace(old, new), "utf-8")
+    assert desk.total() == (25_00, 1)
+    reference = ROOF if old == ACCOUNT else new
+    opening = 0 if old == ACCOUNT else 25_00
+    desk.imports(desk.file("new.xml", sheet(2, opening, Transfer(7_00, reference), account=account)))
+    assert desk.total() == (32_00, 2)
+    assert CampaignFiles(desk.campaigns).get("boat").imported_transfers, "the other campaign keeps its bank file"
+
+
 def test_account_of_no_campaign_is_skipped_and_named(desk: Desk) -> None:
     other = desk.file("other.xml", sheet(1, 0, Transfer(25_00, ROOF), account=OTHER_ACCOUNT))
     assert f"given {OTHER_ACCOUNT}; allowed: {ACCOUNT}" in desk.refused("import", other)
@@ -348,6 +365,22 @@ def test_mistyped_reference_is_shown_on_the_terminal_only(desk: Desk) -> None:
     assert desk.total() == (25_00, 1)
 
 
+def test_terminal_shows_the_command_to_count_an_entry(desk: Desk) -> None:
+    batch = Batch([Transfer(5_00, ROOF)] * 3, details=0, text=ROOF)
+    first = desk.file("one.xml", sheet(1, 0, batch))
+    assert "To count an entry" not in on_terminal(desk, first), "it is counted as one sum"
+    second = desk.file("two.xml", sheet(2, 15_00, batch, Transfer(13_37, f"{ROOF[:6]}1{ROOF[7:]}")))
+    assert "import it with --assign 2026-2:2=CAMPAIGN" in on_terminal(desk, second, "--dry-run")
+    assert "donation-card bank forget 2026-2)" in on_terminal(desk, second)
+
+
+def test_unknown_statement_is_answered_with_the_newest_ones(desk: Desk) -> None:
+    chain(desk, 7)
+    text = desk.refused("forget", "2026-99")
+    assert "allowed: 2 earlier ones, " in text
+    assert [f"/2026-{number} " in text for number in range(1, 8)] == [False] * 2 + [True] * 5
+
+
 def test_entry_is_assigned_to_a_campaign(desk: Desk) -> None:
     file = desk.file("one.xml", sheet(1, 0, Transfer(12_00, "for the roof"), Transfer(25_00, ROOF)))
     for wrong, words in (
@@ -380,7 +413,7 @@ def test_dry_run_writes_nothing(desk: Desk) -> None:
 
 def test_print_shows_the_files_for_a_config_map(desk: Desk) -> None:
     output = desk.imports(desk.file("one.xml", sheet(1, 0, Transfer(25_00, ROOF))), "--print")
-    data = yaml.safe_load(output.partition("data:\n")[2])
+    data = yaml.safe_load(output)["data"]
     assert data == {name: (desk.campaigns / name).read_text("utf-8") for name in ("boat.bank.toml", "roof.bank.toml")}
 
 

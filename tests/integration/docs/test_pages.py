@@ -16,9 +16,12 @@ from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.analysis.disclosure_risk import advantages, transfer_advantages
 from donation_card.analysis.giving_observer import GivingObserver, giving_advantages
 from donation_card.analysis.hidden_total import DonationProcess
+from donation_card.domain.campaign import LANGUAGES
 from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME, SESSION_HANDLE_LIFETIME
 from donation_card.web.presentation.snippet import LAYOUTS, iframe_snippet, placeholder_style, script_snippet
 from donation_card.web.presentation.translations import translations_for
+
+from tests.integration.docs.test_reference import table
 
 ROOT = Path(__file__).parents[3]
 PAGES = {
@@ -110,6 +113,27 @@ def test_the_publishers_paragraph_is_the_same_on_both_pages() -> None:
     quoted = [re.findall(r"(?:^> .*\n)+", PAGES[page], re.M)[-1] for page in ("docs/embed.md", "docs/privacy.md")]
     assert quoted[0] == quoted[1]
     assert "IP address" in quoted[0]
+
+
+def test_the_publishers_policy_is_proved_line_by_line() -> None:
+    page = PAGES["docs/data-protection.md"]
+    paragraphs = re.findall(r"^### (.+)\n\n((?:> .*\n)+)", page, re.M)
+    assert len(paragraphs) == len(LANGUAGES)
+    lines = {language: [line.removeprefix("> ") for line in text.splitlines()] for language, text in paragraphs}
+    rows = table("docs/data-protection.md", "line | test")
+    assert [line for line, _ in rows] == lines["English"]
+    proved = [re.findall(r"`(test_\w+)`", tests) for _, tests in rows]
+    assert all(proved[:-2]), "only the two lines about law have no test"
+    assert {name for names in proved for name in names} <= test_names()
+    for language, translated in lines.items():
+        places = [re.findall("HOST|RECIPIENT|Stripe|IP", line) for line in translated]
+        expected = [re.findall("HOST|RECIPIENT|Stripe|IP", line) for line in lines["English"]]
+        assert list(map(sorted, places)) == list(map(sorted, expected)), language
+
+
+def test_the_publishers_pack_says_first_that_it_is_a_draft() -> None:
+    first = PAGES["docs/data-protection.md"].splitlines()[2]
+    assert first.startswith("**This page is a draft for the publisher's lawyer.")
 
 
 def test_every_decision_is_listed() -> None:

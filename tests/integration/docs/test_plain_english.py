@@ -30,7 +30,7 @@ def sentences(markdown: str) -> Iterator[str]:
         before_list = re.split(r"^\s*(?:[-*+]|\d+\.) ", block, maxsplit=1, flags=re.M)[0]
         text = " ".join(line.lstrip("> ") for line in before_list.splitlines())
         text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
-        yield from filter(None, re.split(r"(?<=[.!?])[\"”)*_]*\s+(?=[A-Z“`\"(*\[])", text))
+        yield from filter(None, re.split(r"(?<=[.!?])[\"”)*_]*\s+(?=[A-ZÀ-ŽА-ЯЁІЇЄЎ„“`\"(*\[])", text))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

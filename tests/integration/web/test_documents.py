@@ -42,8 +42,8 @@ def of_contract(name):
     schema = SCHEMAS[name]
     fields = {}
     for field, each in schema["properties"].items():
-        kinds = resolved(each)["type"]
-        kinds = set(kinds if isinstance(kinds, list) else [kinds])
+        parts = [resolved(part)["type"] for part in each.get("oneOf", [each])]
+        kinds = {kind for part in parts for kind in (part if isinstance(part, list) else [part])}
         kind = next(iter(kinds - {"null"}))
         fields[field] = ("number" if kind == "integer" else kind, "null" in kinds, field in schema["required"])
     return fields

@@ -58,6 +58,7 @@ TABLE = {
     "GET /c/{id}/updates.atom": ("/c/vitaly/updates.atom", data(ANYONE, "public")),
     "GET /c/{id}/qr.svg": ("/c/vitaly/qr.svg", data(ANYONE, "public", PICTURE)),
     **{f"GET /c/{{id}}/{name}": (f"/c/vitaly/{name}", data(ANYONE, "public", PICTURE)) for name in IMAGES},
+    "GET /pictures/{name}": ("{picture}", data(ANYONE, "public, max-age=30,", PICTURE)),
     "GET /oembed": ("/oembed?url={public}/c/vitaly", data(ANYONE, "public")),
     "GET /v1/campaigns/{id}": ("/v1/campaigns/vitaly", data(ANYONE, "public")),
     "GET /v1/campaigns/{id}/progress": ("/v1/campaigns/vitaly/progress", data(ANYONE, "public")),
@@ -95,6 +96,7 @@ def answers(installation):
         "{order}": lambda: order,
         "{session_token}": lambda: client.get(f"/v1/checkout-sessions/{order.json()['session_token']}"),
         "{event}": lambda: client.post("/v1/stripe/webhook", content=b"{}"),
+        "{picture}": lambda: client.get(client.get("/v1/campaigns/ways").json()["picture"]["url"]),
         "{card}": lambda: client.get(
             re.search(r"/widget/[0-9a-f]{16}/[a-z-]+\.js", client.get("/c/vitaly/frame").text)[0]
         ),

@@ -83,6 +83,7 @@ def test_every_documented_response_was_seen(installation, monkeypatch):
     page = {"accept": "text/html"}
     pictures = [f"/c/vitaly/{name}" for name in IMAGES]
     cached = [f"/v1/campaigns/vitaly{path}" for path in ("", "/progress", "/spending")]
+    cached.append(client.get("/v1/campaigns/ways").json()["picture"]["url"])
     cached += ["/c/vitaly", "/", "/c/vitaly/updates.atom"]
     for path in (*cached, *pictures, "/widget/v1/donation-card.js"):
         client.get(path, headers={"if-none-match": client.get(path).headers["etag"]})
@@ -93,6 +94,7 @@ def test_every_documented_response_was_seen(installation, monkeypatch):
         "/v1/campaigns/nobody/spending",
         "/v1/campaigns/vitaly/spending?lang=!",
         "/c/nobody",
+        "/pictures/none.jpg",
         "/c/vitaly?lang=!",
         "/c/vitaly/give",
         "/c/nobody/give",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.domain.campaign import Campaign
-from donation_card.errors import NotFound
+from donation_card.errors import ConfigFault, NotFound
 
 
 class FakeCampaigns(Campaigns):
@@ -33,3 +33,6 @@ class FakeCampaigns(Campaigns):
 
     def load_errors(self) -> str | None:
         return self.error
+
+    def image_faults(self) -> Sequence[ConfigFault]:
+        return []

@@ -61,3 +61,11 @@ def test_network_has_its_rate_on_average() -> None:
             allowed += limiter.allow(NEIGHBOUR, "session", PER_NETWORK, hour * HOUR_MS + second * 1_000)
     expected = hours * (PER_NETWORK.burst + HOUR_MS / PER_NETWORK.interval_ms)
     assert 0.8 < allowed / expected < 1.2, "each hour begins anew"
+
+
+def test_new_salt_every_hour_discards_all_counts() -> None:
+    limiter, once_a_week = PerNetworkLimiter(), Rate(7 * 24 * HOUR_MS, 1)
+    while limiter.allow(DONOR, "session", once_a_week, now=0):
+        pass
+    assert not limiter.allow(DONOR, "session", once_a_week, now=HOUR_MS - 1)
+    assert limiter.allow(DONOR, "session", once_a_week, now=HOUR_MS)

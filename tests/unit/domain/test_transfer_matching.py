@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 
+import pytest
 from donation_card.domain.bank_transfer import compact, make_reference
 from donation_card.domain.transfer_matching import find_references, is_mistyped
 from hypothesis import assume, given, strategies as st
@@ -51,6 +52,13 @@ def test_up_to_two_typing_errors_are_noticed(before: str, after: str, typed: str
     text = compact(f"{before} {typed} {after}")
     assume(REFERENCE not in text)
     assert find_references(text, OURS) == set()
+    assert is_mistyped(text, OURS)
+
+
+@pytest.mark.parametrize("separator", ["-", ".", "/", "_", "·"])
+def test_reference_with_other_separators_is_noticed(separator: str) -> None:
+    text = compact(separator.join(REFERENCE[at : at + 4] for at in range(0, len(REFERENCE), 4)))
+    assert find_references(text, OURS) == set(), "only white space is removed"
     assert is_mistyped(text, OURS)
 
 

@@ -11,6 +11,7 @@ from donation_card.web.campaign_responses import CampaignResponseCache
 from donation_card.web.http.response_cache import ResponseCache
 from structlog.testing import capture_logs
 
+from tests.support.fakes.pictures import FakePictures
 from tests.unit.application.conftest import ROOF, Worker
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +30,7 @@ async def worker() -> Worker:
 
 @pytest.fixture
 def responses(worker: Worker) -> CampaignResponseCache:
-    return CampaignResponseCache(worker.campaigns, worker.progress, None, ResponseCache())  # type: ignore[arg-type]
+    return CampaignResponseCache(worker.campaigns, worker.progress, None, ResponseCache(), FakePictures())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("failing", NAMES)

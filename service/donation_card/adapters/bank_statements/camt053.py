@@ -24,7 +24,7 @@ _NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:"
 _VERSIONS = {f"{_NAMESPACE}camt.053.001.{version}": version for version in ("02", "04", "08")}
 _WANTED = "camt.053 in version 02, 04 or 08 (XML): ask the bank for account statements in this format"
 _OTHER_FORMATS = (
-    (rb"PK\x03\x04", "a ZIP archive", f"the files in it, {_WANTED}"),
+    (rb"PK\x03\x04|\x1f\x8b", "a compressed file", f"the files in it, {_WANTED}"),
     (rb"%PDF", "a PDF", _WANTED),
     (rb"(?s)(\{1:F|:20:|.{0,200}\n:20:)", "a statement in MT940", _WANTED),
     (rb"(?s)[^<]", "no XML; it may be CSV", _WANTED),
@@ -44,6 +44,8 @@ class _RootFound(Exception):
 def read_statement_file(path: Path) -> list[Page]:
     """Read the statements of one file. Raise ConfigurationError, without any text of an entry in it."""
     try:
+        if path.is_dir():
+            raise _Unreadable("the file", "a folder", f"the files in it: {path.name}/*.xml")
         if (size := path.stat().st_size) > MAX_BYTES:
             raise _Unreadable("the file", f"{size} bytes", f"at most {MAX_BYTES} bytes")
         data = path.read_bytes()
@@ -90,12 +92,13 @@ def _stop_at_root(name: str, _: object) -> None:
 
 @dataclass(slots=True)
 class _Reader:
-    """Read one file. `entries` and `currencies` are those of the statement that is being read."""
+    """Read one file. `entries`, `currencies` and `day` (of a balance) are those of the statement that is being read."""
 
     source: str
     namespace: str
     entries: list[BankEntry] = field(default_factory=list)
     currencies: set[str] = field(default_factory=set)
+    day: str = ""
 
     def read(self, data: bytes) -> list[Page]:
         prefix, message_page = f"{{{self.namespace}}}", None
@@ -107,11 +110,13 @@ class _Reader:
             if element.tag == "Ntry":
                 self.entries += self._entries(element)
                 element.clear()
+            elif element.tag == "Bal":  # stands before the entries
+                self.day = _first_text(element, "Dt/Dt", "Dt/DtTm")
             elif element.tag == "GrpHdr":
                 message_page = _page_number(element.find("MsgPgntn"))
             elif element.tag == "Stmt":
                 pages.append(self._page(element))
-                self.entries, self.currencies = [], set()
+                self.entries, self.currencies, self.day = [], set(), ""
                 element.clear()
         if not pages:
             raise _Unreadable("Stmt", "no statement", "at least one statement")
@@ -121,7 +126,7 @@ class _Reader:
 
     def _page(self, statement: Element) -> Page:
         number, is_last = _page_number(statement.find("StmtPgntn")) or (1, True)
-        iban = compact(_text(statement, "Acct", "Id", "IBAN"))
+        iban = compact(_text(statement, "Acct", "Id", "IBAN") or _text(statement, "Acct", "Id", "Othr", "Id"))
         account = iban if is_iban(iban) else "an account without IBAN"
         if any(amount.get("Ccy") != "EUR" for amount in statement.iterfind("Bal/Amt")):
             account += " in another currency than EUR"
@@ -149,7 +154,7 @@ class _Reader:
         self.currencies.add(currency)
         total = amount * _sign(entry)
         details = entry.findall("NtryDtls/TxDtls")
-        day = _day(_text(entry, "BookgDt", "Dt") or _text(entry, "BookgDt", "DtTm") or _text(entry, "ValDt", "Dt"))
+        day = _day(_first_text(entry, "BookgDt/Dt", "BookgDt/DtTm", "ValDt/Dt", "ValDt/DtTm") or self.day)
         batch = sum(_number(_text(each, "NbOfTxs")) or 0 for each in entry.iterfind("NtryDtls/Btch"))
         text = "|".join(filter(None, [*map(_remittance, details), compact(_text(entry, "AddtlNtryInf"))]))
         whole = BankEntry(day, total, text, _is_return(entry, *details))
@@ -168,6 +173,10 @@ def _text(element: Element | None, *path: str) -> str:
     for tag in path:
         element = None if element is None else element.find(tag)
     return "" if element is None or element.text is None else element.text.strip()
+
+
+def _first_text(element: Element, *paths: str) -> str:
+    return next(filter(None, (_text(element, *path.split("/")) for path in paths)), "")
 
 
 def _page_number(pagination: Element | None) -> tuple[int, bool] | None:
@@ -199,7 +208,7 @@ def _instant(text: str) -> datetime | None:
 def _amount(element: Element | None) -> tuple[int, str]:
     """Return cents and currency."""
     text = _text(element)
-    cents = Decimal(text) * 100 if re.fullmatch(r"\+?[0-9]{1,10}(\.[0-9]{0,5})?", text) else Decimal("NaN")
+    cents = Decimal(text) * 100 if re.fullmatch(r"\+?(?=\.?[0-9])[0-9]{0,10}(\.[0-9]{0,5})?", text) else Decimal("NaN")
     if element is None or cents != cents.to_integral_value():
         raise _Unreadable("Amt", "no amount in cents", "an amount such as 25.00")
     return int(cents), element.get("Ccy", "")
@@ -214,7 +223,7 @@ def _sign(element: Element) -> int:
 
 def _balance(element: Element) -> Balance:
     amount, _ = _amount(element.find("Amt"))
-    day = _day(_text(element, "Dt", "Dt") or _text(element, "Dt", "DtTm"))
+    day = _day(_first_text(element, "Dt/Dt", "Dt/DtTm"))
     return Balance(_text(element, "Tp", "CdOrPrtry", "Cd"), day, amount * _sign(element))
 
 

@@ -62,6 +62,7 @@ def every_language_is_complete(file: CampaignFile) -> Iterator[Violation]:
     for at, spending in enumerate(file.spent):
         over = [(f"spent[{at}].over", spending.over)] if spending.over is not None else []
         tables += [(f"spent[{at}].text", spending.text), *over]
+    tables += [("picture.alt", file.picture.alt)] if file.picture else []
     languages = dict.fromkeys([file.default_language, *(language for _, table in tables for language in table)])
     because = f"a text in each language of this campaign: {', '.join(languages)}"
     for language in languages:
@@ -182,7 +183,10 @@ Constraint = Callable[[CampaignFile], Iterator[Violation]]
 CONSTRAINTS: tuple[tuple[Constraint, set[str]], ...] = (
     (needs_add_up, {"goal", "needs"}),
     (need_ids_are_unique, {"needs"}),
-    (every_language_is_complete, {"needs", "text", "default_language", "offline", "other_ways", "updates", "spent"}),
+    (
+        every_language_is_complete,
+        {"needs", "text", "default_language", "offline", "other_ways", "updates", "spent", "picture"},
+    ),
     (offline_donations_are_positive, {"offline"}),
     (spendings_name_a_need, {"needs", "spent"}),
     (spending_above_a_need_is_explained, {"needs", "spent"}),

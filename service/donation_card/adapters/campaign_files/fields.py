@@ -239,6 +239,13 @@ def _day(value: object, info: ValidationInfo) -> object:
     return _valid(not isinstance(value, datetime), _date_or_datetime(value, info))
 
 
+def _focus(value: object, _: ValidationInfo) -> tuple[float, float]:
+    if not isinstance(value, list) or len(value) != 2 or any(isinstance(each, bool) for each in value):
+        raise ValueError
+    x, y = (float(_valid(isinstance(each, int | float) and 0 <= each <= 1, each)) for each in value)
+    return x, y
+
+
 def _month_or_day(value: object, info: ValidationInfo) -> tuple[object, bool]:
     """Return a date, and True if it stands for its whole month."""
     is_month = isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}", value) is not None
@@ -265,7 +272,9 @@ Interval = Annotated[
 ]
 CountryCode = Annotated[str, choice(_COUNTRY_CODES, "two capital letters of ISO 3166, such as BY")]
 Host = Annotated[str, FieldCheck("a host name such as news.example.org, without https:// and without a path", _host)]
-HttpsUrl = Annotated[str, FieldCheck("an address that begins with https://", _https)]
+HttpsUrl = Annotated[
+    str, FieldCheck("an address that begins with https://, in ASCII, without spaces and without a user name", _https)
+]
 Contact = Annotated[str, FieldCheck("an e-mail address, or an address that begins with https://", _contact)]
 StatementDescriptor = Annotated[
     str,
@@ -277,13 +286,16 @@ StatementDescriptor = Annotated[
 AccountHolder = Annotated[
     str, FieldCheck("1 to 70 of a-z, A-Z, 0-9, space and / - ? : ( ) . , ' +, the name as the bank knows it", _holder)
 ]
-Iban = Annotated[str, FieldCheck("an IBAN of a SEPA country, with right check digits", _iban)]
+Iban = Annotated[str, FieldCheck("an IBAN of a SEPA country, of the length there and with right check digits", _iban)]
 Bic = Annotated[str, FieldCheck("a BIC of 8 or 11 letters and digits, such as COBADEFFXXX", _bic)]
 Reference = Annotated[
     str, FieldCheck("a reference with right check digits (ISO 11649): donation-card reference makes one", _reference)
 ]
 StripeLocale = Annotated[str, choice(STRIPE_LOCALES, "a locale of Stripe: " + ", ".join(sorted(STRIPE_LOCALES)))]
 NeedId = Annotated[str, FieldCheck("1 to 32 of a-z, 0-9 and -, a letter or digit first", _need_id)]
+Focus = Annotated[
+    tuple[float, float], FieldCheck("two numbers from 0 to 1: [0.5, 0.3] is the middle, nearer to the top", _focus)
+]
 Date = Annotated[date, FieldCheck("without quotes: a day such as 2027-06-30", _day)]
 MonthOrDay = Annotated[
     tuple[date, bool],

@@ -1,7 +1,7 @@
 """Load campaigns from TOML files, and load them again when they change.
 
 A mistake in any file stops the start, with a list of all mistakes. A mistake in a later edit keeps the last valid
-version of the campaign.
+version of the campaign. An image file that cannot be used stops nothing: its campaign is shown without it.
 """
 
 import os
@@ -10,13 +10,14 @@ import stat
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tomli
 
 from donation_card.adapters.campaign_files.bank_file import SUFFIX, BankFile, bank_file_of
 from donation_card.adapters.campaign_files.constraints import violations
 from donation_card.adapters.campaign_files.fields import seconds
+from donation_card.adapters.campaign_files.image_files import FileStamp, ImageFiles, file_stamp
 from donation_card.adapters.campaign_files.quoting import quote_value
 from donation_card.adapters.campaign_files.schema import CampaignFile, build_campaign, validate_sections
 from donation_card.application.ports.campaigns import Campaigns
@@ -50,17 +51,20 @@ class CampaignFiles(Campaigns):
         self._sources = [Path(source) for source in sources]
         self._clock = clock
         self._publication_interval = publication_interval
-        self._stamps: dict[Path, tuple[FileStamp | None, ...]] = {}
+        self._stamps: dict[Path, dict[Path, FileStamp | None]] = {}
+        """For each campaign file, the stamps of all files that belong to it."""
         self._retried: dict[Path, int] = {}
         self._loaded: dict[Path, Campaign] = {}
         self._by_id: dict[str, Campaign] = {}
         self._faults: dict[Path, Sequence[ConfigFault]] = {}
-        faults = [fault for each in self._scan().values() for fault in each]
+        self._image_faults: dict[Path, Sequence[ConfigFault]] = {}
+        self._not_logged = self._scan()
+        faults = [fault for each in self._faults.values() for fault in each]
         if not faults and not self._loaded:
             folders = ", ".join(map(str, self._sources)) or "campaigns"
             faults = [ConfigFault(folders, "*.toml", "no campaign file", "at least one, such as vitaly.toml")]
         if faults:
-            raise ConfigurationError(faults)
+            raise ConfigurationError(faults + self.image_faults())
 
     def get(self, campaign_id: str) -> Campaign:
         found = self._by_id.get(campaign_id)
@@ -75,10 +79,15 @@ class CampaignFiles(Campaigns):
         """Return the mistakes of the files whose newest version is not used, or None."""
         return "; ".join(str(fault) for faults in self._faults.values() for fault in faults) or None
 
+    def image_faults(self) -> list[ConfigFault]:
+        """Return the mistakes of image files, without which their campaigns are shown."""
+        return [fault for faults in self._image_faults.values() for fault in faults]
+
     def reload(self) -> bool:
         """Load the files that changed, and return true if a campaign changed. It is cheap enough for every second."""
         before = self._by_id
-        for path, faults in self._scan().items():
+        found, self._not_logged = self._not_logged | self._scan(), {}
+        for path, faults in found.items():
             log.error(LogEvent.CAMPAIGN_FILE_INVALID, file=_name(path), faults=[str(fault) for fault in faults])
         if self._by_id is before:
             return False
@@ -100,26 +109,34 @@ class CampaignFiles(Campaigns):
         loaded = {path: each for path, each in self._loaded.items() if path in listed or path.parent not in folders}
         self._stamps = {path: each for path, each in self._stamps.items() if path in listed}
         self._faults = {path: each for path, each in self._faults.items() if path in listed}
+        self._image_faults = {path: each for path, each in self._image_faults.items() if path in listed}
         path_of_id = {each.id: path for path, each in loaded.items()}
         for path in paths:
-            stamp, last = (_file_stamp(path), _file_stamp(bank_file_of(path))), self._stamps.get(path)
+            known = self._stamps.get(path)
+            is_current = known is not None and all(file_stamp(each) == stamp for each, stamp in known.items())
             retry = path in self._faults and self._retried.get(path) != now // _RETRY_INTERVAL
-            if last == stamp and not retry:
+            if is_current and not retry:
                 continue
-            self._stamps[path], self._retried[path] = stamp, now // _RETRY_INTERVAL
+            self._stamps[path] = {each: file_stamp(each) for each in (path, bank_file_of(path))}
+            self._retried[path] = now // _RETRY_INTERVAL
             try:
-                campaign = read_campaign(path, publication_interval=self._publication_interval, now=self._clock())
+                interval = self._publication_interval
+                campaign, images = load_campaign(path, publication_interval=interval, now=self._clock())
                 if path_of_id.setdefault(campaign.id, path) != path:
                     raise ConfigurationError(
                         [ConfigFault(_name(path), "the file's name", quote_value(path.name), "one file for a campaign")]
                     )
             except ConfigurationError as error:
                 self._faults[path] = error.faults
-                if last != stamp:
+                if not is_current:
                     faults[path] = error.faults
             else:
                 loaded[path] = campaign
                 self._faults.pop(path, None)
+                self._stamps[path] |= images.stamps
+                self._image_faults[path] = images.faults
+                if images.faults:
+                    faults[path] = images.faults
         if loaded != self._loaded:
             self._loaded = loaded
             self._by_id = {each.id: each for _, each in sorted(loaded.items())}
@@ -144,20 +161,25 @@ def _is_campaign_file(name: str) -> bool:
     return name.endswith(".toml") and not name.endswith(SUFFIX) and name[0] != "."
 
 
-FileStamp = tuple[int, int, int]
-"""The time of change, the size and the inode: they change when a file is written or replaced."""
+class LoadedCampaign(NamedTuple):
+    """A campaign without the images that cannot be used, and what was found in its image files."""
 
-
-def _file_stamp(path: Path) -> FileStamp | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    campaign: Campaign
+    images: ImageFiles
 
 
 def read_campaign(path: Path, *, publication_interval: str | None = None, now: datetime | None = None) -> Campaign:
-    """Read the campaign of one file, and its bank file. Raise ConfigurationError with every mistake in both.
+    """Read the campaign of one file with its images. Raise ConfigurationError with every mistake in all files."""
+    campaign, images = load_campaign(path, publication_interval=publication_interval, now=now)
+    if images.faults:
+        raise ConfigurationError(images.faults)
+    return campaign
+
+
+def load_campaign(
+    path: Path, *, publication_interval: str | None = None, now: datetime | None = None
+) -> LoadedCampaign:
+    """Load the campaign of one file, and its bank file. Raise ConfigurationError with every mistake in both.
 
     `now` is the time until which money can have been spent, by default that of the clock.
     """
@@ -178,12 +200,17 @@ def read_campaign(path: Path, *, publication_interval: str | None = None, now: d
         imported = _read_bank_file(bank_file_of(path), currency=getattr(file, "currency", "EUR"))
     except ConfigurationError as error:
         faults += error.faults
+    images = ImageFiles(path.parent, name)
+    picture = images.picture_of(file) if "picture" not in invalid else None
+    if faults:
+        faults += images.faults
     if len(faults) > _MAX_FAULTS:
         more = ConfigFault(name, "…", f"{len(faults) - _MAX_FAULTS} more mistakes", "none")
         faults = [*faults[:_MAX_FAULTS], more]
     if faults:
         raise ConfigurationError(faults)
-    return build_campaign(file, path.stem, interval=interval, imported=imported)
+    campaign = build_campaign(file, path.stem, interval=interval, imported=imported, picture=picture)
+    return LoadedCampaign(campaign, images)
 
 
 def _read_bank_file(path: Path, *, currency: str) -> ImportedTransfers | None:

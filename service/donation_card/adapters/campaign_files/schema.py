@@ -28,6 +28,7 @@ from donation_card.adapters.campaign_files.fields import (
     DateOrDateTime,
     FieldCheck,
     FixedFee,
+    Focus,
     GoalAmount,
     Host,
     HttpsUrl,
@@ -65,6 +66,7 @@ from donation_card.domain.campaign import (
 )
 from donation_card.domain.card_fee import CardFee
 from donation_card.domain.money import MINOR_UNIT_EXPONENT
+from donation_card.domain.picture import CampaignPicture
 from donation_card.domain.publication import PublicationPolicy
 from donation_card.domain.redirect_methods import REDIRECT_METHODS
 from donation_card.domain.spending import Spending
@@ -158,6 +160,13 @@ class SpentSection(Section):
     )
 
 
+class PictureSection(Section):
+    file: Annotated[str, bounded_text(200)]
+    alt: dict[Language, Annotated[str, bounded_text(200)]] = Field(description=f"{_TABLE}: language = a short text")
+    focus: Focus = (0.5, 0.5)
+    credit: Annotated[str, bounded_text(80)] = ""
+
+
 class TextSection(Section):
     title: Annotated[str, bounded_text(80)]
     purpose: Annotated[str, bounded_text(60)]
@@ -194,6 +203,7 @@ class CampaignFile(Section):
     other_ways: list[OtherWaySection] = Field([], max_length=6, description="at most 6 tables, [[other_ways]] each")
     updates: list[UpdateSection] = Field([], max_length=200, description="at most 200 tables, [[updates]] each")
     spent: list[SpentSection] = Field([], max_length=500, description="at most 500 tables, [[spent]] each")
+    picture: PictureSection | None = Field(None, description=f"{_TABLE}, [picture]")
     text: dict[Language, TextSection] = Field(min_length=1, description=f"{_TABLE} for each language, [text.en]")
 
 
@@ -201,7 +211,12 @@ _File = TypeVar("_File", bound=Section)
 
 
 def build_campaign(
-    file: CampaignFile, campaign_id: str, *, interval: int | None, imported: ImportedTransfers | None = None
+    file: CampaignFile,
+    campaign_id: str,
+    *,
+    interval: int | None,
+    imported: ImportedTransfers | None = None,
+    picture: CampaignPicture | None = None,
 ) -> Campaign:
     """Build the campaign of a valid file. `interval` (seconds) overrides `publication.every`."""
     publication = file.publication
@@ -271,6 +286,7 @@ def build_campaign(
             Spending(each.need, *each.date, each.amount, each.text, each.over)
             for each in sorted(file.spent, key=lambda spending: spending.date[0], reverse=True)
         ),
+        picture=picture,
     )
 
 

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import re
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -19,6 +20,8 @@ from donation_card.errors import NotFound
 from donation_card.observability.log_events import LogEvent, log
 
 _LOCK = ".lock"
+_TEMPORARY = ".picture-"
+_MADE = re.compile(r"[0-9a-f]{32}-[0-9]+\.(webp|jpg)")
 _ABANDONED_AFTER = 3_600
 """Seconds after which a temporary file has no writer any more."""
 
@@ -44,10 +47,12 @@ class PictureStore(Pictures):
         hashes = {picture.hash for picture in kept}
         with contextlib.suppress(OSError):
             for entry in list(os.scandir(self._folder)):
-                if entry.name == _LOCK or entry.name.partition("-")[0] in hashes:
-                    continue
-                if entry.name[0] != "." or entry.stat().st_mtime < time.time() - _ABANDONED_AFTER:
-                    with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError):
+                    if entry.name.startswith(_TEMPORARY):
+                        old = entry.stat().st_mtime < time.time() - _ABANDONED_AFTER
+                    else:  # nothing else is ours
+                        old = _MADE.fullmatch(entry.name) is not None and entry.name[:32] not in hashes
+                    if old:
                         os.unlink(entry)
 
     def _stored(self, name: str) -> bytes | None:
@@ -83,7 +88,7 @@ class PictureStore(Pictures):
         temporary = None
         try:
             for name, body in made.items():
-                descriptor, temporary = tempfile.mkstemp(prefix=".", dir=self._folder)
+                descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=self._folder)
                 with open(descriptor, "wb") as file:
                     file.write(body)
                     file.flush()

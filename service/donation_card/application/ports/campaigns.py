@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from donation_card.domain.campaign import Campaign
-from donation_card.errors import NotFound
+from donation_card.errors import ConfigFault, NotFound
 
 
 class Campaigns(Protocol):
@@ -20,6 +20,9 @@ class Campaigns(Protocol):
 
     def load_errors(self) -> str | None:
         """Return the reason why the newest version of a file is not in use, or None if all are."""
+
+    def image_faults(self) -> Sequence[ConfigFault]:
+        """Return the mistakes of image files, without which their campaigns are shown."""
 
     def get_visible(self, campaign_id: str) -> Campaign:
         """Return a campaign. Raise NotFound (`campaign_unknown`, or `campaign_hidden` for a hidden one)."""

@@ -28,13 +28,14 @@ class CachedResponse:
 
     __slots__ = ("body", "encodings", "etag", "not_modified")
 
-    def __init__(self, body: bytes, media_type: str, headers: Headers, *, quality: int = 5) -> None:
+    def __init__(self, body: bytes, media_type: str, headers: Headers, *, quality: int | None = 5) -> None:
+        """`quality` is that of brotli, None for a body that is compressed already."""
         self.body = body
         self.etag = etag(body).encode()
         vary = ", ".join(filter(None, (headers.get("vary"), "accept-encoding")))
         common = {**DEFAULT_SECURITY_HEADERS, **headers, "etag": etag(body), "vary": vary}
         bodies = {b"": body}
-        if len(body) >= _MIN_COMPRESSED_BYTES:
+        if quality is not None and len(body) >= _MIN_COMPRESSED_BYTES:
             bodies |= {b"br": brotli.compress(body, quality=quality), b"gzip": gzip.compress(body, 9, mtime=0)}
         self.encodings = {
             encoding: _encode(

@@ -14,6 +14,7 @@ from donation_card.web.presentation import snippet
 from donation_card.web.presentation.card_height import reserved_height
 from donation_card.web.presentation.documents import EmbedCode, OEmbed
 from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.picture import picture_json
 from donation_card.web.presentation.qr_code import qr_svg
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
 from donation_card.web.presentation.translations import Translations, choose_translations, request_translations
@@ -94,6 +95,10 @@ class EmbedEndpoints:
             width=width,
             height=tall,
         )
+        if (picture := picture_json(campaign, t)) is not None:
+            largest = picture["files"][-1]
+            document["thumbnail_url"] = f"{self.public_url}{largest['url']}"
+            document["thumbnail_width"], document["thumbnail_height"] = largest["width"], largest["height"]
         return JSONResponse(document, 200, PUBLIC_CORS | cache_control(300, revalidate=False))
 
     def _campaign_at_url(self, address: str) -> tuple[Campaign, Translations]:

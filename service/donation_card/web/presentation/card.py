@@ -16,6 +16,7 @@ from donation_card.web.presentation.documents import (
     CardNeed,
     CardProgress,
 )
+from donation_card.web.presentation.picture import picture_json
 from donation_card.web.presentation.spending import need_spending
 from donation_card.web.presentation.translations import Translations, translations_for
 
@@ -72,6 +73,7 @@ def card_json(
         "title": text.title,
         "summary": text.summary,
         "story": list(text.story),
+        "picture": picture_json(campaign, t),
         "needs": _needs(campaign, progress, t, open_now=open_now),
         "progress": _progress_texts(campaign, progress, t, open_now=open_now) if progress else _unknown_progress(t),
         "update": next(iter(updates(campaign, t)), None),

@@ -59,6 +59,26 @@ class CardLanguage(TypedDict):
     name: str
 
 
+class PictureFile(TypedDict):
+    """One served image of a picture. `url` is a path on this service."""
+
+    url: str
+    type: str
+    width: int
+    height: int
+
+
+class CardPicture(TypedDict):
+    """`url` is the smallest of `files`, with its width and height."""
+
+    url: str
+    width: int
+    height: int
+    alt: str
+    credit: str
+    files: list[PictureFile]
+
+
 class CampaignCard(TypedDict):
     """`/v1/campaigns/{id}`: a campaign in one language, ready to draw."""
 
@@ -70,6 +90,7 @@ class CampaignCard(TypedDict):
     title: str
     summary: str
     story: list[str]
+    picture: CardPicture | None
     needs: list[CardNeed]
     progress: CardProgress
     update: str | None
@@ -197,6 +218,9 @@ class OEmbed(TypedDict):
     html: str
     width: int
     height: int
+    thumbnail_url: NotRequired[str]
+    thumbnail_width: NotRequired[int]
+    thumbnail_height: NotRequired[int]
 
 
 class WebhookResult(TypedDict):

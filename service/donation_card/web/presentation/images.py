@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from donation_card.web.presentation.documents import CampaignCard
 
@@ -106,10 +106,13 @@ def badge_png(card: CampaignCard) -> bytes:
     return _png(picture)
 
 
-def open_graph_png(card: CampaignCard) -> bytes:
-    """Draw the upper half of the card, 1200 × 630 pixels, as Open Graph recommends."""
+def open_graph_png(card: CampaignCard, photo: bytes | None = None) -> bytes:
+    """Draw the upper half of the card, 1200 × 630 pixels, as Open Graph recommends. A photo stands beside it."""
     picture, draw = _paper(1200, 630)
     left, wide = 80, 1040
+    if photo:
+        wide = 600
+        picture.paste(_cover(photo, (440, 630)), (760, 0))
     _text(draw, (left, 106), _SANS, _fit_size(_SANS, 34, wide, 1, card["eyebrow"]), _SOFT[0], card["eyebrow"])
     hidden = card["status"] == "hidden"
     headline = (card["notice"] or "") if hidden else card["title"]
@@ -131,8 +134,8 @@ def open_graph_png(card: CampaignCard) -> bytes:
         as_of = card["progress"]["as_of_text"]
         _text(draw, (left, 582), _SANS, _fit_size(_SANS, 28, wide, 1, as_of), _SOFT[0], as_of)
     if card["test_mode_text"]:
-        _test_mode(draw, card["test_mode_text"])
-    return _png(picture)
+        _test_mode(draw, card["test_mode_text"], left + wide)
+    return _png(picture, 256 if photo else 64)
 
 
 # ── what is drawn ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -201,8 +204,14 @@ def _current_need(draw: ImageDraw.ImageDraw, card: CampaignCard, right: float, w
         _text(draw, (right - _width(_SANS, 28, text), at), _SANS, 28, colour, text)
 
 
-def _test_mode(draw: ImageDraw.ImageDraw, text: str) -> None:
-    _text(draw, (1200 - 80 - _width(_SANS, 22, text), 52), _SANS, 22, _SOFT[0], text)
+def _cover(photo: bytes, size: tuple[int, int]) -> Image.Image:
+    """Return the middle of a photo that fills the size."""
+    with Image.open(io.BytesIO(photo), formats=["JPEG"]) as opened:
+        return ImageOps.fit(opened, size)
+
+
+def _test_mode(draw: ImageDraw.ImageDraw, text: str, right: int) -> None:
+    _text(draw, (right - _width(_SANS, 22, text), 52), _SANS, 22, _SOFT[0], text)
 
 
 # ── letters ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -274,16 +283,24 @@ def _paper(wide: int, tall: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     return picture, ImageDraw.Draw(picture)
 
 
-def _png(picture: Image.Image) -> bytes:
-    """Encode the image with 64 colours. Text and bars need no more."""
+def _png(picture: Image.Image, colours: int = 64) -> bytes:
+    """Encode the image. Text and bars need 64 colours."""
     out = io.BytesIO()
-    picture.quantize(64).save(out, "PNG", optimize=True)
+    picture.quantize(colours).save(out, "PNG", optimize=True)
     return out.getvalue()
+
+
+SHARE_IMAGE = "share.png"
+
+
+def draw(name: str, card: CampaignCard, photo: bytes | None) -> bytes:
+    """Draw the image with this name. Only the share image shows the photo."""
+    return open_graph_png(card, photo) if name == SHARE_IMAGE else DRAW[name](card)
 
 
 DRAW: dict[str, Callable[[CampaignCard], bytes]] = {
     "badge.svg": badge_svg,
     "badge.png": badge_png,
-    "share.png": open_graph_png,
+    SHARE_IMAGE: open_graph_png,
 }
 """The functions by the name of the image in its URL."""

@@ -111,6 +111,7 @@ class PageRenderer:
             script=(*self._script_sources(*card), *self._asset_sources("frame.js")),
             style=ours,
             connect=ours,
+            image=ours,
             frame=("'self'", *ours),
             ancestors=self._framers(campaign),
         )

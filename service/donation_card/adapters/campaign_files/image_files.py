@@ -1,0 +1,48 @@
+"""Inspect the image files that a campaign file names. They lie in its folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from donation_card.adapters.campaign_files.schema import CampaignFile
+from donation_card.adapters.pictures.inspection import PictureRefused, inspect
+from donation_card.domain.picture import Box, CampaignPicture, Picture
+from donation_card.errors import ConfigFault
+
+FileStamp = tuple[int, int, int]
+"""The time of change, the size and the inode: they change when a file is written or replaced."""
+
+
+def file_stamp(path: Path) -> FileStamp | None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):  # no name has a NUL character
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+class ImageFiles:
+    """Collect the faults of the image files of one campaign, and the stamps that they had before they were read."""
+
+    def __init__(self, folder: Path, source: str) -> None:
+        self._folder, self._source = folder, source
+        self.faults: list[ConfigFault] = []
+        self.stamps: dict[Path, FileStamp | None] = {}
+
+    def inspect(
+        self, table: str, name: str, *, focus: tuple[float, float] | None = None, cover: Sequence[Box] = ()
+    ) -> Picture | None:
+        """Return the picture that a table of the file names, or None with a fault in `faults`."""
+        path = self._folder / name
+        self.stamps.setdefault(path, file_stamp(path))
+        try:
+            return inspect(self._folder, name, focus=focus, cover=cover)
+        except PictureRefused as error:
+            field, given, allowed = error.args
+            self.faults.append(ConfigFault(self._source, f"{table}.{field}", given, allowed))
+            return None
+
+    def picture_of(self, file: CampaignFile) -> CampaignPicture | None:
+        if file.picture is None:
+            return None
+        image = self.inspect("picture", file.picture.file, focus=file.picture.focus)
+        return CampaignPicture(image, file.picture.alt, file.picture.credit) if image else None

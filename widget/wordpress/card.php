@@ -1,0 +1,129 @@
+<?php
+/**
+ * Write the card: a link to the campaign inside the element <donation-card>. Everything is checked or escaped here, whoever
+ * wrote the article.
+ *
+ * @package DonationCard
+ */
+
+namespace DonationCard;
+
+defined( 'ABSPATH' ) || exit;
+
+/**
+ * Return the HTML of a card, or '' if its campaign or its service is not allowed.
+ *
+ * A feed gets the link only, because feed readers and newsletters remove the card.
+ *
+ * @param array  $card Attributes: service, campaign, lang, layout, theme. The first listed service is the default.
+ * @param string $text The text of the link. Readers see it until the card is drawn, and if it cannot be drawn.
+ * @return string
+ */
+function render_card( $card, $text = '' ) {
+	$card    = array_map( 'strval', array_filter( (array) $card, 'is_scalar' ) );
+	$listed  = services();
+	$service = empty( $card['service'] ) ? reset( $listed ) : origin_of( $card['service'] );
+	if ( ! in_array( $service, $listed, true ) || ! preg_match( '/^[a-z0-9][a-z0-9-]{0,63}$/D', $card['campaign'] ?? '' ) ) {
+		return '';
+	}
+	$chosen = array(
+		'lang'   => preg_match( '/^[a-z]{2,3}$/D', $card['lang'] ?? '' ) ? $card['lang'] : '',
+		'layout' => in_array( $card['layout'] ?? '', array( 'card', 'compact', 'button' ), true ) ? $card['layout'] : '',
+		'theme'  => in_array( $card['theme'] ?? '', array( 'light', 'dark' ), true ) ? $card['theme'] : '',
+	);
+	$url    = "$service/c/{$card['campaign']}" . ( $chosen['lang'] ? "?lang={$chosen['lang']}" : '' );
+	$text   = '' === $text || 0 === strpos( $text, 'http' ) ? __( 'Give to this campaign', 'donation-card' ) : $text;
+	$link   = sprintf( '<a href="%s" referrerpolicy="strict-origin">%s</a>', esc_url( $url ), esc_html( $text ) );
+	if ( is_feed() ) {
+		return "<p>$link</p>";
+	}
+	wp_enqueue_script( 'donation-card' );
+	$rooms      = require __DIR__ . '/card/rooms.php';
+	$attributes = array(
+		'campaign'   => $card['campaign'],
+		'api-origin' => $service,
+	);
+	$attributes = array_merge( $attributes, array_filter( $chosen ), array( 'style' => $rooms[ $chosen['layout'] ?: 'card' ] ) );
+	$html       = '';
+	foreach ( $attributes as $name => $value ) {
+		$html .= sprintf( ' %s="%s"', $name, esc_attr( $value ) );
+	}
+	return "<donation-card$html>$link</donation-card>";
+}
+
+/**
+ * Return the text of HTML.
+ *
+ * @param string $html Of a link.
+ * @return string
+ */
+function text_of( $html ) {
+	return trim( html_entity_decode( wp_strip_all_tags( $html ), ENT_QUOTES, 'UTF-8' ) );
+}
+
+/**
+ * Render the block. What was saved with it is a link. The link stays where the card is not allowed.
+ *
+ * @param array  $attributes Of the block.
+ * @param string $saved      HTML. WordPress has filtered it when somebody without `unfiltered_html` saved the article.
+ * @return string
+ */
+function render_block( $attributes, $saved ) {
+	$card = render_card( $attributes, text_of( $saved ) );
+	return $card ? sprintf( '<div %s>%s</div>', get_block_wrapper_attributes(), $card ) : $saved;
+}
+
+/**
+ * Render the shortcode: [donation_card campaign="vitaly"], or [donation_card] around a link to the campaign.
+ *
+ * @param array|string $attributes As written in the article.
+ * @param string       $content    Between the tags.
+ * @return string
+ */
+function render_shortcode( $attributes, $content = '' ) {
+	$content = (string) $content;
+	$linked  = preg_match( '#https?://[^\s"\'<>]+#i', $content, $found ) ? card_at( html_entity_decode( $found[0] ) ) : null;
+	$card    = render_card( array_merge( $linked ?? array(), array_filter( (array) $attributes ) ), text_of( $content ) );
+	if ( $card ) {
+		return $card;
+	}
+	$help = __( 'Donation Card: no campaign found here. Only people who edit articles see this line.', 'donation-card' );
+	return wp_kses_post( $content ) . ( current_user_can( 'edit_posts' ) ? '<p>' . esc_html( $help ) . '</p>' : '' );
+}
+
+/**
+ * Render a link to a campaign that stands alone in its paragraph.
+ *
+ * @param array  $matches Of the pattern.
+ * @param array  $attr    Wanted size.
+ * @param string $url     The link.
+ * @return string|false False leaves the link to other handlers.
+ */
+function render_pasted_link( $matches, $attr, $url ) {
+	$card = card_at( html_entity_decode( $url ) );
+	return $card ? render_card( $card ) : false;
+}
+
+/**
+ * Let links with #card become cards of listed services only. The script would accept a link to any service.
+ *
+ * @param string $content HTML of an article.
+ * @return string
+ */
+function filter_card_links( $content ) {
+	if ( false === strpos( $content, '#card' ) ) {
+		return $content;
+	}
+	$filtered = preg_replace_callback(
+		'/(<a\s[^>]*?href\s*=\s*["\']?)([^"\'\s>]*)#card/i',
+		function ( $found ) {
+			if ( ! card_at( html_entity_decode( $found[2] ) ) ) {
+				return $found[1] . $found[2];
+			}
+			wp_enqueue_script( 'donation-card' );
+			return $found[0];
+		},
+		$content
+	);
+	return $filtered ?? $content;
+}

@@ -1,0 +1,68 @@
+<?php
+/**
+ * The donation services whose cards this site shows. An administrator lists them: a card asks for money, so nobody else may
+ * choose whom it goes to.
+ *
+ * @package DonationCard
+ */
+
+namespace DonationCard;
+
+defined( 'ABSPATH' ) || exit;
+
+const SERVICES_OPTION = 'donation_card_services';
+
+/**
+ * Return the listed services.
+ *
+ * @return string[] Origins such as https://give.example.org. Authors are offered the first one.
+ */
+function services() {
+	return array_values( array_filter( (array) get_option( SERVICES_OPTION, array() ), 'is_string' ) );
+}
+
+/**
+ * Return the origin of an address, or '' if a service may not have it.
+ *
+ * It must begin with https://. Only a service on this computer, for tests, may use http://.
+ *
+ * @param string $address As an administrator typed it, possibly with a path.
+ * @return string
+ */
+function origin_of( $address ) {
+	$parts = wp_parse_url( strtolower( trim( $address ) ) );
+	if ( ! is_array( $parts ) || empty( $parts['scheme'] ) || empty( $parts['host'] ) || isset( $parts['user'] ) ) {
+		return '';
+	}
+	list( 'scheme' => $scheme, 'host' => $host ) = $parts;
+	$is_loopback = preg_match( '/^(localhost|127(\.\d{1,3}){3}|\[::1\])$/D', $host );
+	if ( 'https' !== $scheme && ! ( 'http' === $scheme && $is_loopback ) ) {
+		return '';
+	}
+	if ( ! $is_loopback && ! preg_match( '/^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z0-9]$/D', $host ) ) {
+		return '';
+	}
+	$default_port = 'https' === $scheme ? 443 : 80;
+	$port         = isset( $parts['port'] ) && $parts['port'] !== $default_port ? ':' . $parts['port'] : '';
+	return "$scheme://$host$port";
+}
+
+/**
+ * Return the card that a link to a campaign stands for, or null if the link leads elsewhere.
+ *
+ * @param string $url For example https://give.example.org/c/vitaly?lang=be.
+ * @return array{service: string, campaign: string, lang: string}|null
+ */
+function card_at( $url ) {
+	$service = origin_of( $url );
+	$path    = (string) wp_parse_url( $url, PHP_URL_PATH );
+	if ( ! in_array( $service, services(), true ) || ! preg_match( '#^/c/([a-z0-9][a-z0-9-]{0,63})/?$#D', $path, $found ) ) {
+		return null;
+	}
+	parse_str( (string) wp_parse_url( $url, PHP_URL_QUERY ), $query );
+	return array(
+		'service'  => $service,
+		'campaign' => $found[1],
+		'lang'     => isset( $query['lang'] ) && is_string( $query['lang'] ) ? $query['lang'] : '',
+	);
+}
