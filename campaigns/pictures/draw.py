@@ -1,7 +1,7 @@
 """Draw the pictures of the shipped campaign and of the example in the demo.
 
-They show no person, no flag and no place, so that nobody can be recognised. The receipts are invented. Run `make pictures`
-after a change. The same script draws the same pixels.
+They show no person, no flag and no place, so that nobody can be recognised. The receipts are invented.
+Run `make pictures` after a change. The same script draws the same pixels.
 """
 
 import re

@@ -52,7 +52,6 @@ async def run_demo(port: int, data: Path, campaigns: Path, *, example: bool) -> 
             demo_article_origin=article,
             demo_publication_interval="0",
             demo_campaigns_dir=EXAMPLE if example else None,
-            picture_cache_dir=data / "picture-cache",
         )
         sandbox = create_sandbox(
             SandboxSettings(

@@ -24,13 +24,13 @@ SPENT = spent("rent", '"2026-09"', "400", "Rent & <b>", ONE) + spent("rent", "20
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("campaigns")
     plain = re.sub(r"\n\[picture\].*?(?=\n\[\[|\Z)", "", TEXT, flags=re.DOTALL)
-    for name, status in {"open": "open", "taken": "open", "hidden": "open", "closed": "closed"}.items():
+    statuses = {"open": "open", "taken": "open", "hidden": "open", "closed": "closed"}
+    for seed, (name, status) in enumerate(statuses.items()):  # each campaign has receipts of its own
         text = plain.replace('status = "open"', f'status = "{status}"', 1) + SPENT
         number = {"one.jpg": f"{name}.jpg", "two.webp": f"{name}.webp"}
         for old, new in number.items():
             text = text.replace(old, new)
         (folder / f"{name}.toml").write_text(text, "utf-8")
-        seed = len(name)  # each campaign has receipts of its own
         (folder / f"{name}.jpg").write_bytes(WITH_METADATA["jpg"](photo(800, 1000, seed=seed)))
         (folder / f"{name}.webp").write_bytes(WITH_METADATA["webp"](photo(1000, 900, seed=seed)))
     return folder
