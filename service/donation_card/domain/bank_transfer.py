@@ -37,7 +37,7 @@ class BankTransfer:
     def epc_text(self, amount: Money | None) -> str:
         """Return the text of the QR code: version 002, UTF-8, structured reference (EPC069-12).
 
-        Without an amount, the donor types it into the banking app.
+        The amount is optional (AT-T002 in version 3.1). Without it, the donor types it into the banking app.
         """
         units = f"EUR{amount.amount // 100}.{amount.amount % 100:02}" if amount else ""
         return "\n".join(["BCD", "002", "1", "SCT", self.bic, self.holder, self.iban, units, "", self.reference])

@@ -54,6 +54,16 @@ def open_stripe(context: BrowserContext, frame: Page | FrameLocator) -> Page:
     return opened.value
 
 
+def open_bank(context: BrowserContext, frame: Page | FrameLocator, method: str) -> Page:
+    """Choose EUR 25 and a method at Stripe, and return the tab with the page of the bank."""
+    choose(frame, "25")
+    choose_way(frame, "redirect")
+    expect(frame.locator("#open-stripe")).to_contain_text("25")
+    tab = open_stripe(context, frame)
+    choose_at_stripe(tab, method)
+    return tab
+
+
 def choose_at_stripe(tab: Page, method: str) -> None:
     tab.locator("[name=email]").fill("ada@example.org")
     tab.get_by_role("button", name=method).click()
@@ -66,11 +76,7 @@ def test_gift_by_redirect_is_authorised_and_counted(
     before = raised(installation)
     page.set_viewport_size(PHONE)
     frame = open_card(page, site.publish(article(installation, lang)))
-    choose(frame, "25")
-    choose_way(frame, "redirect")
-    expect(frame.locator("#open-stripe")).to_contain_text("25")
-    tab = open_stripe(context, frame)
-    choose_at_stripe(tab, method)
+    tab = open_bank(context, frame, method)
     tab.locator('[value="approve"]').click()
     expect(tab.locator("h1")).to_contain_text(thanks)
     expect(frame.locator("#opened-in-tab")).to_be_visible()
@@ -83,10 +89,7 @@ def test_refused_gift_leads_back_and_can_be_paid_by_card(
 ) -> None:
     before = raised(installation)
     frame = open_card(page, site.publish(article(installation)))
-    choose(frame, "25")
-    choose_way(frame, "redirect")
-    tab = open_stripe(context, frame)
-    choose_at_stripe(tab, "iDEAL")
+    tab = open_bank(context, frame, "iDEAL")
     tab.locator('[value="decline"]').click()
     expect(tab.locator("[role=alert]")).to_contain_text("was not authorised")
     assert raised(installation) == before

@@ -108,7 +108,9 @@ def test_mistake_in_a_bank_file_is_named(
     ("field", "value", "allowed"),
     [
         ("iban", "DE88370400440532013000", "right check digits"),
-        ("iban", "DE8937040044053201300", "an IBAN"),
+        ("iban", "DE8937040044053201300", "of the length there"),
+        ("iban", "DE89-3704-0044-0532-0130-00", "an IBAN"),
+        ("holder", "Roof 🏠", "a-z, A-Z"),
         ("iban", "BY13NBRB3600900000002Z00AB00", "of a SEPA country"),
         ("reference", "RF19539007547034", "right check digits"),
         ("reference", "vitaly", "donation-card reference"),

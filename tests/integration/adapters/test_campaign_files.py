@@ -423,6 +423,10 @@ def test_other_ways_are_read_in_their_order(write: Callable[..., Path]) -> None:
     [
         ("https://", "http://", "other_ways[0].url", "http://coins", "https://"),
         ("https://coins.example", "javascript:", "other_ways[0].url", "javascript", "https://"),
+        ("https://", "https://ada:secret@", "other_ways[0].url", "coins.example", "without a user name"),
+        ("coins.example/roof", "манеты.example", "other_ways[0].url", "https://манеты.example", "in ASCII"),
+        ("coins.example/", "coins.example/a b", "other_ways[0].url", "/a b", "without spaces"),
+        ("https://coins.example", "data:text/html,", "other_ways[0].url", "data:", "https://"),
         ('url = "https://coins.example/roof"', "", "other_ways[0].url", "nothing", "https://"),
         ('traces = { en = "The transfer stays public." }', "", "other_ways[0].traces", "nothing", "what remains"),
         ('{ en = "Coins" }', "{}", "other_ways[0].title.en", "nothing", "each language of this campaign: en"),

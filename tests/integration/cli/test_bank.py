@@ -177,6 +177,23 @@ def test_two_accounts_are_two_chains(desk: Desk) -> None:
     assert (desk.total("roof"), desk.total("boat")) == ((25_00, 1), None)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "account"),
+    [(ACCOUNT, OTHER_ACCOUNT, OTHER_ACCOUNT), (ROOF, "RF18539007547034", ACCOUNT)],
+    ids=["account", "reference"],
+)
+def test_gifts_stay_when_the_transfer_of_a_campaign_changes(old: str, new: str, account: str, desk: Desk) -> None:
+    desk.imports(desk.file("old.xml", sheet(1, 0, Transfer(25_00, ROOF))))
+    file = desk.campaigns / "roof.toml"
+    file.write_text(file.read_text("utf-8").replace(old, new), "utf-8")
+    assert desk.total() == (25_00, 1)
+    reference = ROOF if old == ACCOUNT else new
+    opening = 0 if old == ACCOUNT else 25_00
+    desk.imports(desk.file("new.xml", sheet(2, opening, Transfer(7_00, reference), account=account)))
+    assert desk.total() == (32_00, 2)
+    assert CampaignFiles(desk.campaigns).get("boat").imported_transfers, "the other campaign keeps its bank file"
+
+
 def test_account_of_no_campaign_is_skipped_and_named(desk: Desk) -> None:
     other = desk.file("other.xml", sheet(1, 0, Transfer(25_00, ROOF), account=OTHER_ACCOUNT))
     assert f"given {OTHER_ACCOUNT}; allowed: {ACCOUNT}" in desk.refused("import", other)

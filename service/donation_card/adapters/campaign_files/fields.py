@@ -270,7 +270,9 @@ Interval = Annotated[
 ]
 CountryCode = Annotated[str, choice(_COUNTRY_CODES, "two capital letters of ISO 3166, such as BY")]
 Host = Annotated[str, FieldCheck("a host name such as news.example.org, without https:// and without a path", _host)]
-HttpsUrl = Annotated[str, FieldCheck("an address that begins with https://", _https)]
+HttpsUrl = Annotated[
+    str, FieldCheck("an address that begins with https://, in ASCII, without spaces and without a user name", _https)
+]
 Contact = Annotated[str, FieldCheck("an e-mail address, or an address that begins with https://", _contact)]
 StatementDescriptor = Annotated[
     str,
@@ -282,7 +284,7 @@ StatementDescriptor = Annotated[
 AccountHolder = Annotated[
     str, FieldCheck("1 to 70 of a-z, A-Z, 0-9, space and / - ? : ( ) . , ' +, the name as the bank knows it", _holder)
 ]
-Iban = Annotated[str, FieldCheck("an IBAN of a SEPA country, with right check digits", _iban)]
+Iban = Annotated[str, FieldCheck("an IBAN of a SEPA country, of the length there and with right check digits", _iban)]
 Bic = Annotated[str, FieldCheck("a BIC of 8 or 11 letters and digits, such as COBADEFFXXX", _bic)]
 Reference = Annotated[
     str, FieldCheck("a reference with right check digits (ISO 11649): donation-card reference makes one", _reference)
