@@ -262,7 +262,7 @@
     }
 
     /** Draw the list of needs and the segments of the bar. @param {CampaignCard} campaign */
-    #drawNeeds({ needs, progress }) {
+    #drawNeeds({ needs, progress, urls, lang }) {
       this.#bar.ariaValueNow = `${progress.percent}`;
       this.#bar.ariaValueText = progress.aria_text;
       this.#bar.replaceChildren();
@@ -274,7 +274,9 @@
         this.#bar.append(segment);
         return createElement('li', marked,
           createElement('b', {}, need.title), ' ', createElement('span', {}, need.amount), createElement('small', {}, need.status_text),
-          createElement('p', {}, need.spent_text ?? ''));
+          createElement('p', {}, need.spent_text ?? '', ...need.receipts_text ? ['\xa0· ', createElement('a', {
+            href: `${this.#answered?.origin}${urls.page}?lang=${lang}#spent`, target: '_blank', rel: 'noreferrer',
+          }, need.receipts_text)] : []));
       }));
     }
 

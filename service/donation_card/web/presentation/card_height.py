@@ -62,8 +62,9 @@ def _needs(campaign: Campaign, t: Translations, column: float) -> float:
     """Return the height of the list, the latest update, the story and the last line."""
     small = [t.translate("card.needs"), t.translate("card.as_of_daily", as_of="26 November"), *updates(campaign, t)[:1]]
     rows = sum(1.1 + 1.5 * _lines(need.text[t.language].title, column - 6.2) for need in campaign.needs)
-    spent = [need_spending(campaign, need, t)["spent_text"] for need in campaign.needs]
-    rows += sum(0.875 * 1.5 * _lines(text, column - 2.2, 0.875) for text in spent if text)
+    spendings = [need_spending(campaign, need, t) for need in campaign.needs]
+    spent = [f"{each['spent_text']} · {each['receipts_text']}" for each in spendings if each["spent_text"]]
+    rows += sum(0.875 * 1.5 * _lines(text, column - 2.2, 0.875) for text in spent)
     is_narrow = column < 30  # the current need takes one more line, because it is bold and has two amounts
     story = 3 if campaign.text[t.language].story else 0
     return 1.75 + rows + 1.5 * is_narrow + story + sum(_SMALL_LINE * _lines(text, column, _SMALL) for text in small)
