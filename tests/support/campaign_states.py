@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.domain.campaign import LANGUAGES, Campaign
 
-from tests.support.image_files import encode, photo
+from tests.support.image_files import add_picture, encode, photo
 from tests.support.installation import Installation
 
 VITALY = Path("campaigns/vitaly.toml")
@@ -34,6 +34,9 @@ _CHANGES: dict[str, tuple[str, dict[str, str]]] = {
 
 STATES = tuple(_CHANGES)
 """`funded` still takes donations, `full` takes none. `safe` has no bank warning and takes cents."""
+
+WITH_PICTURE = "pictured"
+"""The same as `begun`, with a picture."""
 
 SPENDING = {"begun": (400, 400), "closed": (400, 801)}
 """What was spent on the rent in October and November. In `closed` it is more than the need."""
@@ -70,6 +73,8 @@ def write_states(folder: Path) -> Path:
             if amount > 400:
                 changed += f"over = {{ {texts} }}\n"
         (folder / f"{state}.toml").write_text(changed, "utf-8")
+    (folder / f"{WITH_PICTURE}.toml").write_text((folder / "begun.toml").read_text("utf-8"), "utf-8")
+    add_picture(folder, WITH_PICTURE, more='credit = "Photo: Ada"\n')
     return folder
 
 
