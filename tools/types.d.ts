@@ -54,6 +54,7 @@ interface CardNeed {
   status: NeedStatus;
   status_text: string;
   spent_text: string;
+  receipts_text: string;
 }
 
 interface CardProgress {
@@ -128,7 +129,15 @@ interface NeedSpending {
   title: string;
   spent: number;
   spent_text: string;
+  receipts_text: string;
   over_text: string;
+}
+
+interface Receipt {
+  url: string;
+  width: number;
+  height: number;
+  alt: string;
 }
 
 interface SpendingEntry {
@@ -139,6 +148,7 @@ interface SpendingEntry {
   amount: number;
   amount_text: string;
   text: string;
+  receipt: Receipt | null;
 }
 
 /** POST /v1/checkout-sessions */

@@ -12,7 +12,7 @@
  *    Where the page around a frame follows its links (WordPress), Donate leads to the giving page in the same tab.
  * A response to a request that is no longer wanted is ignored. The card writes only into its shadow root.
  *
- * The card sets no cookie, stores nothing, defines no global and makes one request. The giving page opens in a frame of HOST
+ * The card sets no cookie, stores nothing, defines no global and makes one request, and one for a picture. The giving page opens in a frame of HOST
  * that the article cannot read. The link inside works before the card is drawn, without it and after an error.
  * The attributes, events, custom properties and parts are described in docs/embed.md.
  */
@@ -20,7 +20,7 @@
   // The service replaces this text with the minified donation-card.css. As it stands here, the card works without styles.
   const CSS = '@import "donation-card.css"';
 
-  const saveData = /** @type {any} */ (navigator).connection?.saveData;
+  const saveData = /** @type {any} */ (navigator).connection?.saveData || matchMedia('(prefers-reduced-data:reduce)').matches;
 
   /** @typedef {{origin?: string | undefined, campaign: string, url: string}} CampaignRequest Addresses; empty while a part is unknown. */
 
@@ -48,6 +48,7 @@
     /** @type {Record<string, HTMLElement>} Each key is a field of the card's JSON, of its `progress` or of its `labels`. */ #texts = {};
     #donateLink;
     #story = createElement('div');
+    #picture = createElement('img', { part: 'picture', loading: 'lazy', decoding: 'async', referrerpolicy: 'no-referrer' });
     #bar = createElement('div', { class: 'bar', part: 'bar', role: 'progressbar', 'aria-labelledby': 'title' });
     #needs = createElement('ol', { role: 'list' }); // Safari drops the role from a list without numbers
     #languageSelect = createElement('select');
@@ -67,8 +68,8 @@
       this.#dialog.append(createElement('header', {}, text('small', 'dialog_title'), this.#closeButton));
       this.#card.append(createElement('div', { class: 'content' },
         text('small', 'test_mode_text'),
-        createElement('div', { class: 'top' }, text('small', 'eyebrow'), this.#languageSelect),
         createElement('div', { class: 'ask' },
+          this.#picture, createElement('div', { class: 'top' }, text('small', 'eyebrow'), this.#languageSelect),
           text('h2', 'title', { part: 'title' }), text('p', 'summary'),
           createElement('p', { class: 'total' }, text('b', 'raised_text'), ' ', text('span', 'goal_text')), this.#bar,
           text('p', 'notice'),
@@ -82,6 +83,7 @@
           createElement('details', {}, text('summary', 'story'), this.#story), text('small', 'as_of_text'))));
       this.#shadow.append(this.#slot);
       this.adoptedCallback();
+      this.#picture.onerror = () => this.#picture.removeAttribute('src'); // the page forbids images, or the file is gone
       this.#donateLink.onclick = (event) => this.#open(event);
       this.#donateLink.onpointerenter = this.#donateLink.onfocus = () => saveData || this.#preloadFrame();
       this.#closeButton.onclick = this.#dialog.onclose = () => this.#close();
@@ -235,7 +237,7 @@
 
     /** Draw a response. @param {CampaignCard} answer */
     #draw(answer) {
-      const { progress, labels, languages, lang, dir, status, story } = answer;
+      const { progress, labels, languages, lang, dir, status, story, picture } = answer;
       if (!this.#dialog.open) this.#removeFrame(); // it can be preloaded in another language
       Object.assign(this.#root, { lang, dir });
       this.#card.className = `card ${status} ${progress.stage}`;
@@ -254,6 +256,8 @@
       // The style sheet hides empty elements.
       for (const [name, element] of Object.entries(this.#texts)) element.textContent = texts[name] || '';
       this.#donateLink.href = this.#donateUrl;
+      if (!picture) this.#picture.removeAttribute('src');
+      else if (!saveData) Object.assign(this.#picture, { alt: picture.alt, title: picture.credit, src: this.#answered?.origin + picture.url });
       this.#languageSelect.replaceChildren(...languages.map(({ lang, name }) => createElement('option', { value: lang, lang }, name)));
       this.#languageSelect.value = lang;
       this.#languageSelect.hidden = languages.length < 2;
@@ -262,7 +266,7 @@
     }
 
     /** Draw the list of needs and the segments of the bar. @param {CampaignCard} campaign */
-    #drawNeeds({ needs, progress }) {
+    #drawNeeds({ needs, progress, urls, lang }) {
       this.#bar.ariaValueNow = `${progress.percent}`;
       this.#bar.ariaValueText = progress.aria_text;
       this.#bar.replaceChildren();
@@ -274,7 +278,9 @@
         this.#bar.append(segment);
         return createElement('li', marked,
           createElement('b', {}, need.title), ' ', createElement('span', {}, need.amount), createElement('small', {}, need.status_text),
-          createElement('p', {}, need.spent_text ?? ''));
+          createElement('p', {}, need.spent_text ?? '', ...need.receipts_text ? ['\xa0· ', createElement('a', {
+            href: `${this.#answered?.origin}${urls.page}?lang=${lang}#spent`, target: '_blank', rel: 'noreferrer',
+          }, need.receipts_text)] : []));
       }));
     }
 

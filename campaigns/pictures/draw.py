@@ -1,5 +1,6 @@
-"""Draw the pictures beside this file. They show no person, no flag and no place, so that nobody can be recognised.
+"""Draw the pictures of the shipped campaign and of the example in the demo.
 
+They show no person, no flag and no place, so that nobody can be recognised. The receipts are invented.
 Run `make pictures` after a change. The same script draws the same pixels.
 """
 
@@ -8,9 +9,10 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-SIZE = (1280, 720)
+_PROJECT = Path(__file__).parents[2]
+_FONTS = _PROJECT / "service/donation_card/web/fonts"
 _SCALE = 3
 """Shapes are drawn larger and then reduced, so that their edges are smooth."""
 
@@ -22,8 +24,9 @@ Paint = str | tuple[str, str]
 class Drawing:
     """Shapes in pixels of the finished picture. Paths are written as in SVG, with `M`, `L`, `C`, `Q` and `Z`."""
 
-    def __init__(self, paint: Paint) -> None:
-        self.image = Image.new("RGB", (SIZE[0] * _SCALE, SIZE[1] * _SCALE))
+    def __init__(self, paint: Paint, size: tuple[int, int] = (1280, 720)) -> None:
+        self.size = size
+        self.image = Image.new("RGB", (size[0] * _SCALE, size[1] * _SCALE))
         self._fill(Image.new("L", self.image.size, 255), paint, 1)
 
     def path(self, path: str, paint: Paint, *, opacity: float = 1, blur: float = 0, inside: str = "") -> None:
@@ -47,8 +50,14 @@ class Drawing:
                 draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
         self._fill(mask, colour, opacity)
 
+    def text(self, x: float, y: float, text: str, size: int, *, anchor: str = "ls", bold: bool = False) -> None:
+        font = ImageFont.truetype(_FONTS / "PTSans-Regular.ttf", size * _SCALE)
+        width = _SCALE if bold else 0
+        at = (x * _SCALE, y * _SCALE)
+        ImageDraw.Draw(self.image).text(at, text, "#2b2823", font, anchor, stroke_width=width)
+
     def finished(self) -> Image.Image:
-        return self.image.resize(SIZE, Image.Resampling.LANCZOS)
+        return self.image.resize(self.size, Image.Resampling.LANCZOS)
 
     def _mask(self, path: str) -> Image.Image:
         mask = Image.new("L", self.image.size)
@@ -233,10 +242,139 @@ def _keys(d: Drawing) -> None:
     d.path(oval(412, 642, 9, 6), "#e3c794")
 
 
-PICTURES: dict[str, Callable[[], Image.Image]] = {"vitaly.png": morning}
-"""By the path from this folder."""
+def reading_room() -> Image.Image:
+    """Draw a shelf of books, an armchair and a lamp in the evening."""
+    d = Drawing(("#e9dcc4", "#dccbab"))
+    d.path(oval(1010, 300, 420, 360), "#fdf1d2", opacity=0.85, blur=90)
+    d.path("M0,604 L1280,604 L1280,720 L0,720 Z", ("#b98c5a", "#a4774a"))
+    d.path("M0,604 L1280,604 L1280,612 L0,612 Z", "#d3aa77")
+    d.path(oval(960, 664, 330, 38), "#8fa79b", opacity=0.9)
+    d.path(oval(960, 662, 290, 30), "#a9bcae")
+    _shelf(d)
+    _lamp(d)
+    _armchair(d)
+    return d.finished()
+
+
+def _shelf(d: Drawing) -> None:
+    d.path(box(76, 70, 604, 556, 4), "#6f5432", opacity=0.35, blur=14)
+    d.path(box(70, 60, 600, 560, 6), "#a87c4c")
+    d.path(box(88, 78, 564, 524), ("#7d5c36", "#8a673e"))
+    colours = ("#2f8570", "#f0e2c6", "#5e6a76", "#c9973f", "#8d99a3", "#7c6256", "#d9b98a", "#226a59")
+    rows = (
+        (238, ((0, 26, 122), (1, 22, 108), (2, 34, 130), (3, 24, 116), (0, 30, 104), (6, 22, 126), (4, 36, 112)), 100),
+        (238, ((5, 28, 118), (1, 34, 126), (7, 24, 104), (2, 28, 120)), 470),
+        (412, ((3, 34, 118), (6, 26, 128), (7, 30, 110), (1, 22, 124), (4, 28, 102)), 270),
+        (412, ((2, 30, 124), (0, 36, 112), (5, 24, 128), (6, 30, 106)), 520),
+        (586, ((4, 30, 116), (7, 26, 126), (1, 30, 106), (3, 24, 122), (2, 36, 112), (6, 26, 126), (0, 30, 118)), 100),
+    )
+    for foot, books, left in rows:
+        x = float(left)
+        for colour, width, height in books:
+            d.path(box(x, foot - height, width, height, 3), colours[colour])
+            d.path(box(x, foot - height + 18, width, 5), "#ffffff", opacity=0.3)
+            d.path(box(x, foot - height + 28, width, 2), "#ffffff", opacity=0.3)
+            d.path(box(x + width - 6, foot - height, 6, height, 2), "#000000", opacity=0.1)
+            x += width + 3
+    d.path("M404,238 L424,120 L450,124 L430,238 Z", "#c9973f")  # leans
+    d.path(box(112, 384, 118, 28, 4), "#5e6a76")  # a pile
+    d.path(box(122, 360, 100, 24, 4), "#d9b98a")
+    d.path(box(116, 338, 96, 22, 4), "#2f8570")
+    d.path("M420,532 L540,532 Q536,586 500,586 L460,586 Q424,586 420,532 Z", ("#f0e2c6", "#cdb893"))  # a bowl
+    d.path(oval(480, 532, 60, 9), "#b9a47d")
+    for board in (238, 412, 586):
+        d.path(box(80, board, 580, 16), "#b98a57")
+        d.path(box(80, board + 16, 580, 9), "#000000", opacity=0.14)
+
+
+def _lamp(d: Drawing) -> None:
+    d.path(oval(1140, 652, 74, 12), "#7d5527", opacity=0.4, blur=6)
+    d.path(oval(1140, 646, 64, 11), "#5e6a76")
+    d.line("M1140,250 L1140,644", "#5e6a76", 9)
+    d.path("M1080,110 L1200,110 L1250,262 L1030,262 Z", "#fff3d0", opacity=0.9, blur=34)
+    d.path("M1084,112 L1196,112 L1240,256 L1040,256 Z", ("#f7dfae", "#fdf1d2"))
+    d.path("M1084,112 L1196,112 L1199,122 L1081,122 Z", "#e3c48b")
+    d.path("M1044,246 L1236,246 L1240,256 L1040,256 Z", "#e3c48b")
+
+
+def _armchair(d: Drawing) -> None:
+    d.path(oval(910, 668, 200, 18), "#5b4526", opacity=0.35, blur=10)
+    for x in (790, 1012):
+        d.path(f"M{x},610 L{x + 22},610 L{x + 16},666 L{x + 6},666 Z", "#7d5c36")
+    d.path("M792,330 Q794,284 842,284 L976,284 Q1024,284 1026,330 L1034,520 L784,520 Z", ("#73828e", "#62707c"))
+    d.path("M812,344 Q814,306 850,306 L968,306 Q1004,306 1006,344 L1012,480 L806,480 Z", "#7f8d99", opacity=0.8)
+    d.path(box(770, 500, 280, 118, 22), ("#5e6a76", "#525e69"))
+    d.path(box(800, 478, 220, 56, 20), "#8795a0")
+    d.path("M744,440 Q744,410 776,410 Q808,410 808,440 L808,618 L762,618 Q744,618 744,600 Z", ("#7d8b97", "#65727e"))
+    d.path(
+        "M1012,440 Q1012,410 1044,410 Q1076,410 1076,440 L1076,600 Q1076,618 1058,618 L1012,618 Z",
+        ("#7d8b97", "#65727e"),
+    )
+    d.path(
+        "M842,398 Q850,384 868,388 L958,404 Q974,408 972,424 L960,486 Q956,502 940,500 L856,488 Q838,486 838,470 Z",
+        ("#3f9a84", "#2f8570"),
+    )
+    d.line("M852,408 L950,488", "#ffffff", 3, opacity=0.25)
+    d.path(oval(700, 690, 70, 9), "#5b4526", opacity=0.3, blur=6)
+    d.path(box(640, 668, 116, 22, 4), "#c9973f")
+    d.path(box(652, 648, 96, 20, 4), "#2f8570")
+
+
+def receipt(shop: str, day: str, lines: Sequence[tuple[str, str]], total: str) -> Image.Image:
+    """Draw an invented receipt on a table. The campaign file covers the name, the card, the signature and the code."""
+    d = Drawing(("#c99c66", "#b3834f"), (800, 1120))
+    teeth = " ".join(f"L{660 - 40 * at},{1064 - 18 * (at % 2)}" for at in range(14))
+    paper = f"M140,46 L660,46 {teeth} Z"
+    d.path(paper, "#5b4526", opacity=0.45, blur=14)
+    d.path(paper, ("#fffdf8", "#f7f2e8"))
+    d.text(400, 124, shop, 38, anchor="ms", bold=True)
+    d.text(400, 164, "Example Street 1, Exampletown", 24, anchor="ms")
+    d.text(180, 232, day, 24)
+    d.text(620, 232, "No. 000123", 24, anchor="rs")
+    d.text(180, 272, "Customer: Robin Sample", 24)
+    d.line("M180,296 L620,296", "#b8b1a2", 2)
+    y = 296
+    for name, price in lines:
+        y += 48
+        d.text(180, y, name, 26)
+        d.text(620, y, price, 26, anchor="rs")
+    d.line(f"M180,{y + 26} L620,{y + 26}", "#b8b1a2", 2)
+    d.text(180, y + 82, "Total EUR", 34, bold=True)
+    d.text(620, y + 82, total, 34, anchor="rs", bold=True)
+    d.text(180, 704, "Paid by card **** **** **** 0000", 24)
+    d.text(180, 760, "Signature", 24)
+    d.line(
+        "M320,764 C340,700 360,700 352,756 C350,780 384,700 404,742 C416,772 432,716 452,744 C470,766 500,738 540,730",
+        "#3a4a63",
+        4,
+    )
+    for at, width in enumerate((4, 8, 3, 6, 10, 4, 3, 8, 5, 4, 9, 3, 6, 4, 8, 3, 5, 10, 4, 6, 3, 8, 4, 5)):
+        d.path(box(196 + at * 17, 820, width, 110), "#2b2823")
+    d.text(400, 966, "0 000000 000123", 24, anchor="ms")
+    d.text(400, 1020, "Example. This shop does not exist.", 22, anchor="ms")
+    return d.finished()
+
+
+_EXAMPLE = _PROJECT / "service/donation_card/demo/campaigns"
+
+PICTURES: dict[Path, Callable[[], Image.Image]] = {
+    Path(__file__).with_name("vitaly.png"): morning,
+    _EXAMPLE / "reading-room.png": reading_room,
+    _EXAMPLE / "receipt-timber.png": lambda: receipt(
+        "Example Timber Yard",
+        "14 October 2026",
+        (("Spruce boards, 24", "312.00"), ("Brackets, 48", "76.80"), ("Screws and oil", "31.20")),
+        "420.00",
+    ),
+    _EXAMPLE / "receipt-lamps.png": lambda: receipt(
+        "Example Lamp Shop",
+        "6 November 2026",
+        (("Reading lamp, 4", "236.00"), ("Bulbs, 8", "44.00")),
+        "280.00",
+    ),
+}
 
 
 if __name__ == "__main__":
     for path, draw in PICTURES.items():
-        draw().save(Path(__file__).parent / path, optimize=True)
+        draw().save(path, optimize=True)

@@ -180,7 +180,8 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
 
 
 def campaign_files(settings: Settings) -> CampaignFiles:
-    return CampaignFiles(settings.campaigns_dir, publication_interval=settings.demo_publication_interval)
+    folders = [settings.campaigns_dir, *filter(None, [settings.demo_campaigns_dir])]
+    return CampaignFiles(*folders, publication_interval=settings.demo_publication_interval)
 
 
 def stripe_payments(settings: Settings) -> StripePayments:

@@ -58,6 +58,7 @@ class Settings:
     otlp_endpoint: str | None = None
     demo_article_origin: str | None = None
     demo_publication_interval: str | None = None
+    demo_campaigns_dir: Path | None = None
 
     @property
     def livemode(self) -> bool:

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.domain.campaign import LANGUAGES, Campaign
 
+from tests.support.image_files import add_picture, encode, photo
 from tests.support.installation import Installation
 
 VITALY = Path("campaigns/vitaly.toml")
@@ -34,6 +35,9 @@ _CHANGES: dict[str, tuple[str, dict[str, str]]] = {
 STATES = tuple(_CHANGES)
 """`funded` still takes donations, `full` takes none. `safe` has no bank warning and takes cents."""
 
+WITH_PICTURE = "pictured"
+"""The same as `begun`, with a picture."""
+
 SPENDING = {"begun": (400, 400), "closed": (400, 801)}
 """What was spent on the rent in October and November. In `closed` it is more than the need."""
 
@@ -52,6 +56,8 @@ def write_states(folder: Path) -> Path:
     """Write the campaign files beside the shipped one, and return the folder."""
     text = VITALY.read_text("utf-8")
     (folder / VITALY.name).write_text(text, "utf-8")
+    for at in (0, 1):
+        (folder / f"receipt-{at}.jpg").write_bytes(encode(photo(400, 600, seed=at), "JPEG"))
     for state, (offline, changes) in _CHANGES.items():
         changed = text
         for old, new in changes.items():
@@ -63,9 +69,12 @@ def write_states(folder: Path) -> Path:
         for at, amount in enumerate(SPENDING.get(state, ())):
             texts = ", ".join(f'{lang} = "{months[at]}"' for lang, months in _RENT.items())
             changed += f'\n[[spent]]\nneed = "rent"\ndate = "2026-{10 + at}"\namount = {amount}\ntext = {{ {texts} }}\n'
+            changed += f'receipt = {{ file = "receipt-{at}.jpg", cover = [[8, 8, 100, 60]], checked = true }}\n'
             if amount > 400:
                 changed += f"over = {{ {texts} }}\n"
         (folder / f"{state}.toml").write_text(changed, "utf-8")
+    (folder / f"{WITH_PICTURE}.toml").write_text((folder / "begun.toml").read_text("utf-8"), "utf-8")
+    add_picture(folder, WITH_PICTURE, more='credit = "Photo: Ada"\n')
     return folder
 
 

@@ -1,5 +1,6 @@
 """`donation-card check`: check the settings and the campaign files."""
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,12 @@ from donation_card.settings import Settings, from_environment
 
 @click.command()
 @click.option("--campaigns", type=click.Path(path_type=Path), help="Check this folder only, not the settings.")
-def check(campaigns: Path | None) -> None:
+@click.option(
+    "--receipts",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="First write each receipt into this folder, as everybody will see it.",
+)
+def check(campaigns: Path | None, receipts: Path | None) -> None:
     """Check the settings and the campaign files.
 
     Each mistake is named with its place and the values that are allowed.
@@ -23,6 +29,8 @@ def check(campaigns: Path | None) -> None:
     from donation_card.adapters.campaign_files.bank_file import SUFFIX, reference_faults
     from donation_card.adapters.campaign_files.loader import CampaignFiles
 
+    if receipts:
+        write_receipts(campaigns or Path(os.environ.get("CAMPAIGNS_DIR", "campaigns")), receipts)
     if campaigns is None:
         settings, found = checked_configuration()
         campaigns = settings.campaigns_dir
@@ -34,7 +42,7 @@ def check(campaigns: Path | None) -> None:
     for path in campaigns.glob("*" + SUFFIX):
         if path.name.removesuffix(SUFFIX) not in [campaign.id for campaign in found]:
             click.echo(f"warning: {path.name}: there is no campaign file beside it, so it does not count", err=True)
-    for warning in (*bank_warnings(found), *redirect_warnings(found)):
+    for warning in (*bank_warnings(found), *redirect_warnings(found), *spending_warnings(found)):
         click.echo(f"warning: {warning}", err=True)
     for campaign in found:
         click.echo(f"{campaign.id}: {campaign.goal}, {len(campaign.needs)} needs, {', '.join(campaign.languages)}")
@@ -44,6 +52,21 @@ def raise_faults(faults: Sequence[ConfigFault]) -> None:
     """Raise ConfigurationError if there is a fault."""
     if faults:
         raise ConfigurationError(faults)
+
+
+def write_receipts(campaigns: Path, folder: Path) -> None:
+    """Write the largest served image of each receipt, also of one that nobody has looked at yet."""
+    from donation_card.adapters.campaign_files.loader import read_receipts
+    from donation_card.adapters.pictures.inspection import PictureRefused
+    from donation_card.adapters.pictures.store import make
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in read_receipts(campaigns):
+        with contextlib.suppress(PictureRefused):  # the check says why
+            made = make(picture)
+            path = folder / f"{name}.jpg"
+            path.write_bytes(made[picture.file_name(max(picture.widths), "jpg")])
+            click.echo(f"{path}: this is what everybody will see")
 
 
 def damaged_images(campaigns: Sequence[Campaign]) -> list[ConfigFault]:
@@ -83,6 +106,15 @@ def redirect_warnings(campaigns: Sequence[Campaign]) -> Iterator[str]:
         for method in campaign.redirect_methods:
             if not takes_currency(method, campaign.currency):
                 yield f"{campaign.id}.toml: redirect_methods: {method} is never offered in {campaign.currency}"
+
+
+def spending_warnings(campaigns: Sequence[Campaign]) -> Iterator[str]:
+    """Yield each spending that stands in the file more than once."""
+    for campaign in campaigns:
+        for at, spending in enumerate(campaign.spendings):
+            if spending in campaign.spendings[:at]:
+                entry = f"{spending.amount} on {spending.need}, {spending.iso_date}"
+                yield f"{campaign.id}.toml: spent: {entry} stands there more than once"
 
 
 def checked_configuration() -> tuple[Settings, Sequence[Campaign]]:

@@ -14,13 +14,11 @@ from donation_card.resources import resource_path
 @click.option("--data", default="data", type=click.Path(path_type=Path), show_default=True, help="Folder to keep data.")
 @click.option(
     "--campaigns",
-    default=lambda: Path("campaigns") if Path("campaigns").is_dir() else resource_path("campaigns"),
     envvar="CAMPAIGNS_DIR",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    show_default="campaigns, else the example",
-    help="Folder of campaign files.",
+    help="Folder of campaign files. Default: campaigns, with an invented campaign beside it.",
 )
-def demo(port: int, data: Path, campaigns: Path) -> None:
+def demo(port: int, data: Path, campaigns: Path | None) -> None:
     """Run a complete demo on this machine.
 
     It starts an article with the card, the service, the Stripe sandbox and an embedded Valkey.
@@ -34,4 +32,5 @@ def demo(port: int, data: Path, campaigns: Path) -> None:
     from donation_card.observability.logs import configure_logs
 
     configure_logs("warning")
-    asyncio.run(run_demo(port, data, campaigns))
+    shipped = Path("campaigns") if Path("campaigns").is_dir() else resource_path("campaigns")
+    asyncio.run(run_demo(port, data, campaigns or shipped, example=campaigns is None))

@@ -22,8 +22,11 @@ from donation_card.errors import ConfigFault, ConfigurationError
 from donation_card.server.http_protocol import LimitedHttpProtocol
 from donation_card.settings import Settings
 
+EXAMPLE = Path(__file__).parent / "campaigns"
+"""An invented campaign with a picture, spendings and receipts."""
 
-async def run_demo(port: int, data: Path, campaigns: Path) -> None:
+
+async def run_demo(port: int, data: Path, campaigns: Path, *, example: bool) -> None:
     """Serve until SIGINT or SIGTERM. Raises ConfigurationError if a port is in use or a campaign file is wrong."""
     # The service has another host name: to a browser, the card is cross-site.
     service, article, sandbox_url = (
@@ -48,6 +51,7 @@ async def run_demo(port: int, data: Path, campaigns: Path) -> None:
             port=port,
             demo_article_origin=article,
             demo_publication_interval="0",
+            demo_campaigns_dir=EXAMPLE if example else None,
         )
         sandbox = create_sandbox(
             SandboxSettings(
@@ -61,7 +65,8 @@ async def run_demo(port: int, data: Path, campaigns: Path) -> None:
         _write_secret(data / "environment", environment(settings))
         apps: list[ASGIApp] = [create_app(settings), create_article(service, campaigns), sandbox]
         async with _served(apps, sockets):
-            print(_welcome(article, sandbox_url), flush=True)  # noqa: T201
+            shown = f"{service}/c/reading-room" if example else None
+            print(_welcome(article, sandbox_url, shown), flush=True)  # noqa: T201
             await _wait_for_stop_signal()
 
 
@@ -81,12 +86,13 @@ def environment(settings: Settings) -> str:
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
-def _welcome(article: str, sandbox_url: str) -> str:
+def _welcome(article: str, sandbox_url: str, example: str | None) -> str:
+    shown = f"  An invented campaign with a picture, money spent and receipts: {example}\n" if example else ""
     return (
         f"\n  Donation Card is running. Open the demo article:\n\n      {article}\n\n"
         "  No real money moves: pay with card number 4242 4242 4242 4242. The public total changes at once here;\n"
         "  a real campaign publishes it at fixed times and in steps. Ctrl+C ends the demo; data/ keeps the donations.\n"
-        f"  Refunds, disputes and lost webhooks: {sandbox_url}/sandbox\n"
+        f"  Refunds, disputes and lost webhooks: {sandbox_url}/sandbox\n{shown}"
     )
 
 

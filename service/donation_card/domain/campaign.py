@@ -192,9 +192,14 @@ class Campaign:
         return tuple(donation for donation in self.offline_donations if donation.listed)
 
     @property
+    def receipts(self) -> tuple[Picture, ...]:
+        return tuple(each.receipt for each in self.spendings if each.receipt)
+
+    @property
     def image_files(self) -> dict[str, Picture]:
         """Return every image file of the campaign, by its place in the campaign file."""
-        return {"picture": self.picture.image} if self.picture else {}
+        receipts = {f"receipt {each.path.rpartition('/')[2]}": each for each in self.receipts}
+        return ({"picture": self.picture.image} if self.picture else {}) | receipts
 
     def spent(self, need_id: str | None = None) -> Money:
         """Return the sum of the spendings on one need, or of all."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from donation_card.domain.money import Money
+from donation_card.domain.picture import Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Spending:
     amount: Money
     text: Mapping[str, str]
     over: Mapping[str, str] | None = None
+    receipt: Picture | None = None
 
     @property
     def iso_date(self) -> str:

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.browser.test_embedding import answer_live
 from tests.support.browser import SHIFTS
-from tests.support.campaign_states import STATES, campaign_in
+from tests.support.campaign_states import STATES, WITH_PICTURE, campaign_in
 
 COLUMNS = range(280, 761, 40)
 TEXT_SIZES = (14, 18, 24, 36)
@@ -30,7 +30,8 @@ def installed(installed_with_states):
 
 
 def card(installation, lang, state="begun", style=None):
-    style = placeholder_style(campaign_in("begun"), translations_for(lang), "card") if style is None else style
+    reserved = campaign_in(state if state == WITH_PICTURE else "begun")
+    style = placeholder_style(reserved, translations_for(lang), "card") if style is None else style
     link = f'<a href="{installation.service}/c/{state}">Give to BYSOL</a>'
     return f'<donation-card campaign="{state}" lang="{lang}" style="{style}">{link}</donation-card>'
 
@@ -45,11 +46,15 @@ def keep_in(held):
     return lambda route: held.append(route)
 
 
-@pytest.mark.parametrize("lang", LANGUAGES)
-def test_reserved_height_is_the_drawn_one_in_every_column(page, installation, site, lang):
+@pytest.mark.parametrize(
+    ("state", "lang"),
+    [*(("begun", lang) for lang in LANGUAGES), *((WITH_PICTURE, lang) for lang in ("en", "be", "de"))],
+)
+def test_reserved_height_is_the_drawn_one_in_every_column(page, installation, site, state, lang):
     """The content alone needs less: how much less depends on the font and on where lines break."""
     columns = "".join(
-        f'<div style="position:absolute;top:0;width:{width}px">{card(installation, lang)}</div>' for width in COLUMNS
+        f'<div style="position:absolute;top:0;width:{width}px">{card(installation, lang, state)}</div>'
+        for width in COLUMNS
     )
     spare = []
     for text in TEXT_SIZES:
@@ -74,12 +79,12 @@ def test_reserved_height_is_the_drawn_one_in_every_column(page, installation, si
     assert max(spare) <= 0.22
 
 
-@pytest.mark.parametrize("lang", LANGUAGES)
-def test_drawn_card_shifts_nothing_in_live_mode(page, installation, site, lang):
+@pytest.mark.parametrize(("state", "lang"), [*(("begun", lang) for lang in LANGUAGES), (WITH_PICTURE, "be")])
+def test_drawn_card_shifts_nothing_in_live_mode(page, installation, site, state, lang):
     page.route("**/v1/campaigns/**", answer_live)
     for width, text in ((280, 36), (390, 14), (560, 18), (640, 36), (760, 24)):
         page.set_viewport_size({"width": max(width, 400), "height": 1600})
-        column = f'<div style="width:{width}px"><p>Before.</p>{card(installation, lang)}<p>After.</p></div>'
+        column = f'<div style="width:{width}px"><p>Before.</p>{card(installation, lang, state)}<p>After.</p></div>'
         page.goto(site.publish(news(installation, column, text)))
         expect(page.locator("donation-card .donate")).to_be_visible()
         assert page.evaluate(SHIFTS) == 0, (width, text)

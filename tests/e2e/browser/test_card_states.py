@@ -2,6 +2,7 @@
 
 import pytest
 from donation_card.domain.campaign import LANGUAGES
+from donation_card.web.presentation.translations import translations_for
 from playwright.sync_api import expect
 
 from tests.e2e.browser.test_accessibility import assert_clean
@@ -209,13 +210,30 @@ def test_card_says_what_was_spent_below_the_need(page, installation, site, width
     page.goto(site.publish(cards(installation, ["begun"], attributes=f'layout="{layout}"')))
     all_drawn(page, 1)
     line = page.locator("donation-card li p")
-    expect(line.first).to_have_text("€800 spent: Rent for October; Rent for November")
+    expect(line.first).to_have_text("€800 spent: Rent for October; Rent for November · 2 receipts")
     assert [each.is_visible() for each in line.all()] == [layout == "card", False, False, False]
     if layout == "card":
         title, spent = (page.locator(f"donation-card li {name}").first.bounding_box() for name in ("b", "p"))
         assert spent["y"] >= title["y"] + title["height"]
         indent = line.first.evaluate("p => parseFloat(getComputedStyle(p).paddingLeft)")
         assert spent["x"] + indent == pytest.approx(title["x"], abs=1), "in the column of the titles"
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_receipts_open_on_the_campaign_page(page, context, installation, site, lang):
+    page.goto(site.publish(cards(installation, ["begun"], lang)))
+    all_drawn(page, 1)
+    link = page.locator("donation-card li p a")
+    expect(link).to_have_text(translations_for(lang).translate("page.receipts", n=2))
+    with context.expect_page() as opened:
+        link.click()
+    receipts = opened.value.locator("#spent ~ ul a")
+    expect(receipts).to_have_count(2)
+    assert opened.value.url == f"{installation.service}/c/begun?lang={lang}#spent"
+    assert opened.value.evaluate("() => document.referrer") == ""
+    receipts.first.click()
+    image = opened.value.locator("img")
+    assert image.evaluate("async (image) => { await image.decode(); return image.naturalWidth }") == 400
 
 
 def test_figures_are_lining_digits_of_the_sans(page, installation, site):

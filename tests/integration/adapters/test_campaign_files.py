@@ -240,7 +240,7 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
     ),
     "ends in text": ("on_surplus", 'ends = "2027-06-30"\non_surplus', "ends", '"2027-06-30"', "without quotes"),
     "ends nowhere": ("on_surplus", "ends = 2027-06-30T18:00:00\non_surplus", "ends", "18:00", "a date and time"),
-    "ends in year 9999": ("on_surplus", "ends = 9999-12-31\non_surplus", "ends", "9999-12-31", "a day such as"),
+    "ends in year 9999": ("on_surplus", "ends = 9999-12-31\non_surplus", "ends", "9999-12-31", "from 2020 to 2100"),
     "unknown field": ("minimum = 5", "minimun = 5", "giving.minimun", "an unknown field", "did you mean “minimum”?"),
     "unknown field above": ("currency =", "curency =", "curency", "an unknown field", "did you mean “currency”?"),
     "offline date": (
@@ -292,7 +292,8 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
         "true or false",
     ),
     "spent of no need": ("[recipient]", spent("rant"), "spent[0].need", '"rant"', "campaign: rent, driving-licence"),
-    "spent without a need": ("[recipient]", spent().replace("need =", "# "), "spent[0].need", "nothing", "a-z"),
+    "spent without a need": ("[recipient]", spent().replace("need =", "# "), "spent[0].need", "nothing", "a text of 1"),
+    "spent of a title": ("[recipient]", spent("Rent"), "spent[0].need", '"Rent"', "campaign: rent, driving-licence"),
     "spent above its need": ("[recipient]", spent(amount="1201"), "spent[0].over", "nothing", "instead of 1200.00 EUR"),
     "spent above its need twice": (
         "[recipient]",
@@ -321,7 +322,7 @@ BAD: dict[str, tuple[str, str, str, str, str]] = {
     "spent in month 13": ("[recipient]", spent(date='"2026-13"'), "spent[0].date", '"2026-13"', "a month in quotes"),
     "spent in a word": ("[recipient]", spent(date='"October"'), "spent[0].date", '"October"', "a month in quotes"),
     "spent at an instant": ("[recipient]", spent(date="2026-10-05T10:00:00Z"), "spent[0].date", "2026", "a month in"),
-    "spent in 1999": ("[recipient]", spent(date='"1999-12"'), "spent[0].date", '"1999-12"', "a month in quotes"),
+    "spent in 1999": ("[recipient]", spent(date='"1999-12"'), "spent[0].date", '"1999-12"', "from 2020 to 2100"),
     "spent nothing": ("[recipient]", spent(amount="0"), "spent[0].amount", "0", "above 0"),
     "spent less than nothing": ("[recipient]", spent(amount="-5"), "spent[0].amount", "-5", "above 0"),
     "spent a float": ("[recipient]", spent(amount="5.5"), "spent[0].amount", "5.5", "cannot hold every cent exactly"),
@@ -809,6 +810,16 @@ def test_needs_that_add_up_to_far_more_than_the_goal_are_a_mistake(tmp_path: Pat
     path.write_text(ROOF.replace("amount = 150", f"amount = {10**12}").replace("amount = 50", f"amount = {10**12}"))
     with pytest.raises(ConfigurationError, match="more than the goal"):
         read_campaign(path)
+
+
+@pytest.mark.parametrize(("second", "twice"), [("5", True), ("6", False)])
+def test_check_warns_of_a_spending_that_stands_there_twice(
+    second: str, twice: bool, write: Callable[..., Path]
+) -> None:
+    path = write(with_change(with_change(GOOD, "[recipient]", spent()), "[recipient]", spent(amount=second)))
+    done = CliRunner().invoke(cli, ["check", "--campaigns", str(path.parent)])
+    assert done.exit_code == 0
+    assert ("5.00 EUR on rent, 2026-10 stands there more than once" in done.output) is twice
 
 
 def test_check_warns_of_a_method_in_another_currency(write: Callable[..., Path]) -> None:

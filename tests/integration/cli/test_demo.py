@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.adapters.pictures.store import make
 from donation_card.cli.main import cli
 from donation_card.demo import launcher
+from donation_card.domain.campaign import LANGUAGES
 
 
 @pytest.fixture
@@ -14,8 +17,8 @@ def started(monkeypatch):
     """The arguments with which the demo is started."""
     calls = []
 
-    async def run_demo(*arguments):
-        calls.append(arguments)
+    async def run_demo(*arguments, example):
+        calls.append((*arguments, example))
 
     monkeypatch.setattr(launcher, "run_demo", run_demo)
     return calls
@@ -27,7 +30,22 @@ def test_demo_uses_campaigns_dir(started, options, sample_campaign):
     environment = {} if options else {"CAMPAIGNS_DIR": str(sample_campaign)}
     done = CliRunner().invoke(cli, command, env=environment, catch_exceptions=False)
     assert done.exit_code == 0
-    assert started == [(8000, Path("data"), sample_campaign)]
+    assert started == [(8000, Path("data"), sample_campaign, False)]
+
+
+def test_demo_of_the_shipped_campaign_has_an_example_beside_it(started, monkeypatch):
+    monkeypatch.delenv("CAMPAIGNS_DIR", raising=False)
+    CliRunner().invoke(cli, ["demo"], catch_exceptions=False)
+    assert started == [(8000, Path("data"), Path("campaigns"), True)]
+    example = read_campaign(launcher.EXAMPLE / "reading-room.toml")
+    assert example.languages == LANGUAGES
+    assert example.picture
+    assert [bool(each.receipt and each.receipt.cover) for each in example.spendings] == [True, True]
+    assert example.recipient.contact.endswith("@example.org")
+    assert "Example" in example.recipient.legal_name
+    (picture, *receipts) = (make(each) for each in example.image_files.values())
+    assert len(picture) == 4
+    assert all(receipts)
 
 
 def test_demo_without_sandbox_says_what_is_missing(started, monkeypatch):

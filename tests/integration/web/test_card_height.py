@@ -9,6 +9,7 @@ import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.domain.campaign import LANGUAGES
 from donation_card.domain.money import Money
+from donation_card.domain.picture import CampaignPicture, Picture, whole
 from donation_card.domain.spending import Spending
 from donation_card.web.presentation.card_height import estimate_height, frame_height, reserved_height
 from donation_card.web.presentation.translations import translations_for
@@ -16,13 +17,17 @@ from hypothesis import given, strategies as st
 
 VITALY = read_campaign(Path("campaigns/vitaly.toml"))
 LAYOUTS = ("card", "compact", "button")
+IMAGE = Picture("", "", (1280, 720), whole(1280, 720))
+PLAIN = replace(VITALY, picture=None)
+WITH_PICTURE = replace(VITALY, picture=CampaignPicture(IMAGE, {}))
 
 
 def length(css: str, width: float) -> float:
-    """Compute a printed length in em for a column of this width. A part is `a em`, or `a em` less a percentage."""
-    parts = css.removeprefix("max(").removesuffix(")").split(",")
-    found = [re.fullmatch(r"([\d.]+)em(?: - (\d+)(?:%|vw))?", part) for part in parts]
-    return max(float(part[1]) - float(part[2] or 0) / 100 * width for part in found if part)
+    """Compute a printed length in em for a column of this width. It is CSS arithmetic of em and percentages."""
+    numbers = re.sub(r"([\d.]+)em", r"\1", css)
+    numbers = re.sub(r"([\d.]+)(%|vw)", lambda part: str(float(part[1]) / 100 * width), numbers)
+    names = {"max": max, "min": min, "calc": float, "clamp": lambda low, value, high: max(low, min(value, high))}
+    return float(eval(numbers, {"__builtins__": {}}, names))
 
 
 @given(
@@ -30,11 +35,12 @@ def length(css: str, width: float) -> float:
     layout=st.sampled_from(LAYOUTS),
     words=st.integers(3, 150),
     width=st.floats(17.5, 47.5),
+    campaign=st.sampled_from([PLAIN, WITH_PICTURE]),
 )
-def test_reserved_height_follows_the_estimate(lang, layout, words, width):
+def test_reserved_height_follows_the_estimate(lang, layout, words, width, campaign):
     """A longer or shorter summary than the shipped one, in any column: the lines are never far from the estimate."""
     text = replace(VITALY.text[lang], summary="wordy " * words)
-    campaign = replace(VITALY, text={**VITALY.text, lang: text})
+    campaign = replace(campaign, text={**VITALY.text, lang: text})
     wanted = estimate_height(campaign, translations_for(lang), layout, width)
     printed = length(reserved_height(campaign, translations_for(lang), layout), width) + 1.5
     assert 0.91 * wanted <= printed <= 1.2 * wanted
@@ -44,10 +50,28 @@ def test_reserved_height_follows_the_estimate(lang, layout, words, width):
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_part_of_a_printed_height_can_be_read(lang, layout):
     for css in (
-        reserved_height(VITALY, translations_for(lang), layout),
-        frame_height(VITALY, translations_for(lang), layout),
+        reserved_height(PLAIN, translations_for(lang), layout),
+        frame_height(PLAIN, translations_for(lang), layout),
     ):
         assert re.fullmatch(r"max\(([\d.]+em - \d+(%|vw),)*[\d.]+em\)", css), css
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("width", [17.5, 24, 32, 33, 40, 47.5, 48, 60])
+def test_picture_reserves_its_height(lang, width):
+    """A narrow card shows it above the title, in the shape 16:9; a wider one beside the title."""
+    t = translations_for(lang)
+    with_picture, plain = (length(reserved_height(each, t, "card"), width) for each in (WITH_PICTURE, PLAIN))
+    if width <= 32.3:
+        assert with_picture - plain == pytest.approx(1.077 * width * 9 / 16, abs=0.1)
+    elif width < 48:
+        assert 3 < with_picture - plain < 8
+    else:
+        assert with_picture >= estimate_height(WITH_PICTURE, t, "card", width) - 1.6
+    for layout in ("compact", "button"):
+        assert reserved_height(WITH_PICTURE, t, layout) == reserved_height(PLAIN, t, layout)
+    frame = length(frame_height(WITH_PICTURE, t, "card"), width + 2)
+    assert frame >= 0.91 * estimate_height(WITH_PICTURE, t, "card", width)
 
 
 def test_longer_texts_reserve_more():

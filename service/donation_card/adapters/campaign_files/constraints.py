@@ -22,6 +22,12 @@ MIN_CHARGE = {
 """Minor units, from the same page; half a major unit in all other currencies."""
 
 
+RECEIPT_CHECK = (
+    "true. Look at it first: no surname, address, account, face, signature, bar code or QR code. "
+    "donation-card check --receipts DIR writes what everybody will see"
+)
+
+
 class Violation(NamedTuple):
     """A broken rule: the field to correct, the value it has, and the values it may have."""
 
@@ -101,6 +107,12 @@ def spendings_are_not_in_the_future(file: CampaignFile, now: datetime) -> Iterat
         if spending.date[0] > today:
             given = iso_date(*spending.date)
             yield Violation(f"spent[{at}].date", given, f"a day or month that has begun, until {today}")
+
+
+def receipts_were_looked_at(file: CampaignFile) -> Iterator[Violation]:
+    for at, spending in enumerate(file.spent):
+        if spending.receipt and not spending.receipt.checked:
+            yield Violation(f"spent[{at}].receipt.checked", "false", RECEIPT_CHECK)
 
 
 def limits_are_chargeable(file: CampaignFile) -> Iterator[Violation]:
@@ -190,6 +202,7 @@ CONSTRAINTS: tuple[tuple[Constraint, set[str]], ...] = (
     (offline_donations_are_positive, {"offline"}),
     (spendings_name_a_need, {"needs", "spent"}),
     (spending_above_a_need_is_explained, {"needs", "spent"}),
+    (receipts_were_looked_at, {"spent"}),
     (transfers_are_in_euro, {"bank_transfer", "currency"}),
     (epc_text_fits, {"bank_transfer"}),
     (limits_are_chargeable, {"giving"}),

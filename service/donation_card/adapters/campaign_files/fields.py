@@ -18,6 +18,7 @@ from donation_card.domain.bank_transfer import compact, is_iban, is_reference
 from donation_card.domain.campaign import LANGUAGES
 from donation_card.domain.card_fee import MAX_BASIS_POINTS
 from donation_card.domain.money import MAX_GOAL, MAX_MINOR_UNITS, MINOR_UNIT_EXPONENT, Money, parse_amount
+from donation_card.domain.picture import Box
 from donation_card.domain.redirect_methods import REDIRECT_METHODS
 from donation_card.errors import Invalid
 
@@ -221,7 +222,9 @@ def _need_id(value: object, _: ValidationInfo) -> object:
 
 def _date_or_datetime(value: object, _: ValidationInfo) -> object:
     has_zone = not isinstance(value, datetime) or value.tzinfo is not None
-    return _valid(isinstance(value, date) and 2020 <= value.year <= 2100 and has_zone, value)
+    if isinstance(value, date) and not 2020 <= value.year <= 2100:
+        raise invalid("a year from 2020 to 2100")
+    return _valid(isinstance(value, date) and has_zone, value)
 
 
 def _percent(value: object, _: ValidationInfo) -> int:
@@ -242,6 +245,13 @@ def _focus(value: object, _: ValidationInfo) -> tuple[float, float]:
         raise ValueError
     x, y = (float(_valid(isinstance(each, int | float) and 0 <= each <= 1, each)) for each in value)
     return x, y
+
+
+def _box(value: object, _: ValidationInfo) -> Box:
+    if not isinstance(value, list) or len(value) != 4 or any(type(each) is not int for each in value):
+        raise ValueError
+    left, top, width, height = value
+    return _valid(left >= 0 and top >= 0 and width > 0 and height > 0, (left, top, width, height))
 
 
 def _month_or_day(value: object, info: ValidationInfo) -> tuple[object, bool]:
@@ -293,6 +303,9 @@ StripeLocale = Annotated[str, choice(STRIPE_LOCALES, "a locale of Stripe: " + ",
 NeedId = Annotated[str, FieldCheck("1 to 32 of a-z, 0-9 and -, a letter or digit first", _need_id)]
 Focus = Annotated[
     tuple[float, float], FieldCheck("two numbers from 0 to 1: [0.5, 0.3] is the middle, nearer to the top", _focus)
+]
+CoverBox = Annotated[
+    Box, FieldCheck("four whole numbers of pixels: [left, top, width, height]; width and height above 0", _box)
 ]
 Date = Annotated[date, FieldCheck("without quotes: a day such as 2027-06-30", _day)]
 MonthOrDay = Annotated[

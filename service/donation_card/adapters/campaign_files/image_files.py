@@ -46,3 +46,12 @@ class ImageFiles:
             return None
         image = self.inspect("picture", file.picture.file, focus=file.picture.focus)
         return CampaignPicture(image, file.picture.alt, file.picture.credit) if image else None
+
+    def receipts_of(self, file: CampaignFile) -> dict[int, Picture]:
+        """Return the receipts by the place of their spendings in the file."""
+        found = {
+            at: self.inspect(f"spent[{at}].receipt", spending.receipt.file, cover=spending.receipt.cover)
+            for at, spending in enumerate(file.spent)
+            if spending.receipt
+        }
+        return {at: picture for at, picture in found.items() if picture}

@@ -4,10 +4,11 @@ A mistake in any file stops the start, with a list of all mistakes. A mistake in
 version of the campaign. An image file that cannot be used stops nothing: its campaign is shown without it.
 """
 
+import contextlib
 import os
 import re
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,8 @@ from donation_card.adapters.campaign_files.schema import CampaignFile, build_cam
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.domain.bank_transfer import ImportedTransfers
 from donation_card.domain.campaign import Campaign
+from donation_card.domain.picture import Picture
+from donation_card.domain.spending import iso_date
 from donation_card.errors import ConfigFault, ConfigurationError, NotFound
 from donation_card.observability.log_events import LogEvent, log
 
@@ -104,7 +107,7 @@ class CampaignFiles(Campaigns):
         """
         now = int(self._clock().timestamp())
         faults: dict[Path, Sequence[ConfigFault]] = {}
-        paths, folders = self._list()
+        paths, folders = _list_files(self._sources)
         listed = set(paths)
         loaded = {path: each for path, each in self._loaded.items() if path in listed or path.parent not in folders}
         self._stamps = {path: each for path, each in self._stamps.items() if path in listed}
@@ -142,19 +145,20 @@ class CampaignFiles(Campaigns):
             self._by_id = {each.id: each for _, each in sorted(loaded.items())}
         return faults
 
-    def _list(self) -> tuple[list[Path], set[Path]]:
-        """Return the files and the readable folders. A file was removed only if its folder is readable."""
-        paths: list[Path] = []
-        folders: set[Path] = set()
-        for source in self._sources:
-            try:
-                names = os.listdir(source)
-            except OSError:
-                paths.append(source)  # a file, or a missing path; reading it reports the fault
-            else:
-                folders.add(source)
-                paths += sorted(source / name for name in names if _is_campaign_file(name))
-        return paths, folders
+
+def _list_files(sources: Sequence[Path]) -> tuple[list[Path], set[Path]]:
+    """Return the files and the readable folders. A file was removed only if its folder is readable."""
+    paths: list[Path] = []
+    folders: set[Path] = set()
+    for source in sources:
+        try:
+            names = os.listdir(source)
+        except OSError:
+            paths.append(source)  # a file, or a missing path; reading it reports the fault
+        else:
+            folders.add(source)
+            paths += sorted(source / name for name in names if _is_campaign_file(name))
+    return paths, folders
 
 
 def _is_campaign_file(name: str) -> bool:
@@ -202,6 +206,7 @@ def load_campaign(
         faults += error.faults
     images = ImageFiles(path.parent, name)
     picture = images.picture_of(file) if "picture" not in invalid else None
+    receipts = images.receipts_of(file) if "spent" not in invalid else {}
     if faults:
         faults += images.faults
     if len(faults) > _MAX_FAULTS:
@@ -209,8 +214,18 @@ def load_campaign(
         faults = [*faults[:_MAX_FAULTS], more]
     if faults:
         raise ConfigurationError(faults)
-    campaign = build_campaign(file, path.stem, interval=interval, imported=imported, picture=picture)
+    campaign = build_campaign(file, path.stem, interval=interval, imported=imported, picture=picture, receipts=receipts)
     return LoadedCampaign(campaign, images)
+
+
+def read_receipts(*sources: Path) -> Iterator[tuple[str, Picture]]:
+    """Yield a name and the picture of each receipt, whatever else is wrong with its campaign file."""
+    for path in _list_files(sources)[0]:
+        with contextlib.suppress(_UnreadableFile):
+            file, invalid, _ = validate_sections(_parse_toml(path), _name(path), CampaignFile)
+            receipts = ImageFiles(path.parent, "").receipts_of(file) if "spent" not in invalid else {}
+            for at, picture in receipts.items():
+                yield f"{path.stem}-{iso_date(*file.spent[at].date)}-{at}", picture
 
 
 def _read_bank_file(path: Path, *, currency: str) -> ImportedTransfers | None:

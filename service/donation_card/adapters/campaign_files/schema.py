@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from difflib import get_close_matches
 from functools import cache
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -23,6 +23,7 @@ from donation_card.adapters.campaign_files.fields import (
     Boolean,
     Contact,
     CountryCode,
+    CoverBox,
     Currency,
     Date,
     DateOrDateTime,
@@ -66,7 +67,7 @@ from donation_card.domain.campaign import (
 )
 from donation_card.domain.card_fee import CardFee
 from donation_card.domain.money import MINOR_UNIT_EXPONENT
-from donation_card.domain.picture import CampaignPicture
+from donation_card.domain.picture import CampaignPicture, Picture
 from donation_card.domain.publication import PublicationPolicy
 from donation_card.domain.redirect_methods import REDIRECT_METHODS
 from donation_card.domain.spending import Spending
@@ -150,13 +151,24 @@ class UpdateSection(Section):
     text: dict[Language, Annotated[str, bounded_text(160)]] = Field(description=f"{_TABLE}: language = a sentence")
 
 
+class ReceiptSection(Section):
+    file: Annotated[str, bounded_text(200)]
+    cover: list[CoverBox] = Field(
+        [], max_length=50, description=f"{_LIST} of at most 50 boxes: [[left, top, width, height], …]"
+    )
+    checked: Boolean = False
+
+
 class SpentSection(Section):
-    need: NeedId
+    need: Annotated[str, bounded_text(32)]
     date: MonthOrDay
     amount: SpentAmount
     text: dict[Language, Annotated[str, bounded_text(160)]] = Field(description=f"{_TABLE}: language = a short text")
     over: dict[Language, Annotated[str, bounded_text(160)]] | None = Field(
         None, description=f"{_TABLE}: language = a sentence"
+    )
+    receipt: ReceiptSection | None = Field(
+        None, description='a table: { file = "receipt.jpg", cover = [], checked = true }'
     )
 
 
@@ -217,8 +229,12 @@ def build_campaign(
     interval: int | None,
     imported: ImportedTransfers | None = None,
     picture: CampaignPicture | None = None,
+    receipts: Mapping[int, Picture] = MappingProxyType({}),
 ) -> Campaign:
-    """Build the campaign of a valid file. `interval` (seconds) overrides `publication.every`."""
+    """Build the campaign of a valid file. `interval` (seconds) overrides `publication.every`.
+
+    `receipts` has the pictures of the spendings by their place in the file.
+    """
     publication = file.publication
     ends = file.ends
     if ends is not None and not isinstance(ends, datetime):  # the end of the day in the time zone of the campaign
@@ -283,8 +299,8 @@ def build_campaign(
             Update(each.date, each.text) for each in sorted(file.updates, key=lambda update: update.date, reverse=True)
         ),
         spendings=tuple(
-            Spending(each.need, *each.date, each.amount, each.text, each.over)
-            for each in sorted(file.spent, key=lambda spending: spending.date[0], reverse=True)
+            Spending(each.need, *each.date, each.amount, each.text, each.over, receipts.get(at))
+            for at, each in sorted(enumerate(file.spent), key=lambda entry: entry[1].date[0], reverse=True)
         ),
         picture=picture,
     )

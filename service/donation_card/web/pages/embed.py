@@ -69,7 +69,7 @@ class EmbedEndpoints:
         }[kind]()
         return {
             "code": code,
-            "policy": snippet.csp_directives(kind, self.public_url),
+            "policy": snippet.csp_directives(kind, self.public_url, picture=campaign.picture is not None),
             "preview": snippet.frame_url("", campaign, t, appearance),
             "reserved_height": reserved_height(campaign, t, appearance.effective_layout),
         }

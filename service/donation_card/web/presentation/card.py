@@ -137,9 +137,11 @@ def _needs(campaign: Campaign, progress: Progress | None, t: Translations, *, op
             "funded_fraction": round(each.funded.amount / each.amount.amount, 6) if each else 0,
             "status": each.status.value if each else NeedStatus.TO_COME.value,
             "status_text": _status_text(each, t, open_now=open_now) if each else "",
-            "spent_text": need_spending(campaign, need, t)["spent_text"],
+            "spent_text": spent["spent_text"],
+            "receipts_text": spent["receipts_text"],
         }
         for need, each in zip(campaign.needs, progress_of_needs, strict=True)
+        for spent in [need_spending(campaign, need, t)]
     ]
 
 

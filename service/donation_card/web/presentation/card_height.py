@@ -5,6 +5,7 @@ the average width of a character in a wide font (DejaVu Sans), so that in most f
 are in em of the card: 16 pixels at the default size of text.
 """
 
+from dataclasses import replace
 from itertools import pairwise
 
 from donation_card.domain.campaign import Campaign
@@ -14,6 +15,9 @@ from donation_card.web.presentation.translations import Translations
 
 _WIDTHS = (17.5, 22.0, 28.0, 47.5)
 """The widths at which the estimate is exact. Between two of them the reserved height follows a line."""
+
+_MEDIUM = (33.0, 40.0, 47.0)
+"""Widths at which the picture stands beside the title."""
 
 _WIDE = 48
 """From this width on, the list stands beside the rest. The card is then lower than at the last of the widths."""
@@ -26,6 +30,14 @@ _LINK = 1.5
 
 TEST_MODE_HEIGHT = 2
 """The height of the line that says that no real money moves."""
+
+_BESIDE = 32.5
+"""Above this width, the picture stands beside the title. Below, it has the full width."""
+
+_PICTURE = (14.25 + 1.4, 14.25 * 9 / 16 + 0.75)
+"""The width and height of the picture beside the title, with its margins."""
+_MAX_PICTURE_WIDTH = 21.0
+"""The width of the picture where the list stands beside the rest."""
 
 _SAFETY = 1.077
 """The factor for words that break earlier than the average says."""
@@ -41,8 +53,23 @@ def estimate_height(campaign: Campaign, t: Translations, layout: str, width: flo
     request = _request(campaign, t, layout, column if layout != "card" or width < _WIDE else 0.48 * column)
     needs = _needs(campaign, t, column if width < _WIDE else 0.48 * column) if layout == "card" else 0
     top = 0.25 + max(1.45, _SMALL_LINE * _lines(recipient_name(campaign), column - 7, _SMALL))
+    request += top
+    if campaign.picture and layout == "card":
+        request += _picture(campaign, t, width, top)
     body = request + needs if width < _WIDE else max(request, needs)
-    return _SAFETY * (2 * padding + top + body)
+    return _SAFETY * (2 * padding + body)
+
+
+def _picture(campaign: Campaign, t: Translations, width: float, top: float) -> float:
+    """Return the height that the picture adds to a card of this width."""
+    padding = min(1.75, 0.06 * width)
+    if width <= _BESIDE:
+        return width * 9 / 16 + 1 - padding
+    if width >= _WIDE:
+        return min(0.48 * (width - 2 * padding), _MAX_PICTURE_WIDTH) * 9 / 16 + 1
+    column, title = width - 2 * padding, campaign.text[t.language].title
+    beside, alone = (2.1 * _lines(title, each, 1.75 * 1.22) for each in (column - _PICTURE[0], column))
+    return max(_PICTURE[1], top + 0.9 + beside) - (top + 0.9 + alone)
 
 
 def _request(campaign: Campaign, t: Translations, layout: str, column: float) -> float:
@@ -62,8 +89,9 @@ def _needs(campaign: Campaign, t: Translations, column: float) -> float:
     """Return the height of the list, the latest update, the story and the last line."""
     small = [t.translate("card.needs"), t.translate("card.as_of_daily", as_of="26 November"), *updates(campaign, t)[:1]]
     rows = sum(1.1 + 1.5 * _lines(need.text[t.language].title, column - 6.2) for need in campaign.needs)
-    spent = [need_spending(campaign, need, t)["spent_text"] for need in campaign.needs]
-    rows += sum(0.875 * 1.5 * _lines(text, column - 2.2, 0.875) for text in spent if text)
+    spendings = [need_spending(campaign, need, t) for need in campaign.needs]
+    spent = [f"{each['spent_text']} · {each['receipts_text']}" for each in spendings if each["spent_text"]]
+    rows += sum(0.875 * 1.5 * _lines(text, column - 2.2, 0.875) for text in spent)
     is_narrow = column < 30  # the current need takes one more line, because it is bold and has two amounts
     story = 3 if campaign.text[t.language].story else 0
     return 1.75 + rows + 1.5 * is_narrow + story + sum(_SMALL_LINE * _lines(text, column, _SMALL) for text in small)
@@ -78,14 +106,29 @@ def _lines(text: str, column: float, size: float = 1) -> float:
 
 def reserved_height(campaign: Campaign, t: Translations, layout: str) -> str:
     """Return a CSS length for `padding-bottom` below the link of the embed code. It follows the width of the column."""
-    lines = _lines_through(campaign, t, layout, "%", -_LINK)
-    return f"max({lines},{estimate_height(campaign, t, layout, _WIDE) - _LINK:.1f}em)"
+    return _css_length(campaign, t, layout, "%", -_LINK, _WIDE)
 
 
 def frame_height(campaign: Campaign, t: Translations, layout: str) -> str:
     """Return a CSS length for the height of a frame. It follows the window, which is wider than the column."""
-    lines = _lines_through(campaign, t, layout, "vw", TEST_MODE_HEIGHT, margin=2)
-    return f"max({lines},{estimate_height(campaign, t, layout, _COLUMN) + TEST_MODE_HEIGHT:.1f}em)"
+    return _css_length(campaign, t, layout, "vw", TEST_MODE_HEIGHT, _COLUMN, margin=2)
+
+
+def _css_length(
+    campaign: Campaign, t: Translations, layout: str, unit: str, more: float, widest: float, *, margin: float = 0
+) -> str:
+    """Return the height without a picture, and what the picture adds: a part of a narrow column, else a constant."""
+    plain = replace(campaign, picture=None)
+    lines = _lines_through(plain, t, layout, unit, more, margin=margin)
+    base = f"max({lines},{estimate_height(plain, t, layout, widest) + more:.1f}em)"
+    if campaign.picture is None or layout != "card":
+        return base
+    medium, wide = (
+        max(estimate_height(campaign, t, layout, each) - estimate_height(plain, t, layout, each) for each in widths)
+        for widths in (_MEDIUM, (_WIDE,))
+    )
+    narrow = f"clamp({medium:.1f}em,({_BESIDE + margin:g}em - 100{unit})*999,{_SAFETY * 56.25:.1f}{unit})"
+    return f"calc({base} + max({narrow},min({wide:.1f}em,(100{unit} - {_WIDE + margin - 0.05:g}em)*999)))"
 
 
 def _lines_through(

@@ -17,6 +17,7 @@ class CardNeed(TypedDict):
     status: str
     status_text: str
     spent_text: str
+    receipts_text: str
 
 
 class _PublicTotal(TypedDict):
@@ -127,7 +128,17 @@ class NeedSpending(TypedDict):
     title: str
     spent: int
     spent_text: str
+    receipts_text: str
     over_text: str
+
+
+class Receipt(TypedDict):
+    """The largest image of a receipt, without what the organiser covered. `url` is a path on this service."""
+
+    url: str
+    width: int
+    height: int
+    alt: str
 
 
 class SpendingEntry(TypedDict):
@@ -138,6 +149,7 @@ class SpendingEntry(TypedDict):
     amount: int
     amount_text: str
     text: str
+    receipt: Receipt | None
 
 
 class CampaignSpending(TypedDict):

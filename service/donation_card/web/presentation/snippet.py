@@ -106,9 +106,10 @@ def height_px(campaign: Campaign, t: Translations, layout: str, width: int) -> i
     return round(16 * (TEST_MODE_HEIGHT + estimate_height(campaign, t, layout, width / 16)))
 
 
-def csp_directives(kind: str, public_url: str) -> str:
+def csp_directives(kind: str, public_url: str, *, picture: bool = False) -> str:
     """Return the directives that a Content-Security-Policy needs for this kind. A link needs none."""
     directives = {"script": ("script-src", "connect-src", "frame-src"), "iframe": ("frame-src",), "link": ()}[kind]
+    directives += ("img-src",) if picture and kind == "script" else ()
     return "; ".join(f"{directive} {public_url}" for directive in directives)
 
 

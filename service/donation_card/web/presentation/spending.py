@@ -7,10 +7,12 @@ from itertools import accumulate
 
 from donation_card.domain.campaign import Campaign, Need
 from donation_card.domain.money import Money
+from donation_card.domain.picture import Picture
 from donation_card.domain.progress import Progress, ProgressStage
 from donation_card.domain.spending import Spending
-from donation_card.web.presentation.documents import CampaignSpending, NeedSpending, SpendingEntry
+from donation_card.web.presentation.documents import CampaignSpending, NeedSpending, Receipt, SpendingEntry
 from donation_card.web.presentation.giving import Detail, policy_text
+from donation_card.web.presentation.picture import picture_path
 from donation_card.web.presentation.translations import Translations
 
 _TEXTS_LENGTH = 60
@@ -67,12 +69,14 @@ def closing_report(campaign: Campaign, progress: Progress, t: Translations) -> l
 def need_spending(campaign: Campaign, need: Need, t: Translations) -> NeedSpending:
     """Build the sum of one need. Its line is the same on the card and on the campaign page."""
     entries, spent = [each for each in campaign.spendings if each.need == need.id], campaign.spent(need.id)
+    receipts = {each.receipt for each in entries if each.receipt}
     reasons = [each.over[t.language] for each in entries if each.over] if need.amount < spent else []
     return {
         "id": need.id,
         "title": need.text[t.language].title,
         "spent": spent.amount,
         "spent_text": spent_text(spent, _newest([each.text[t.language] for each in entries]), t) if entries else "",
+        "receipts_text": t.translate("page.receipts", n=len(receipts)) if receipts else "",
         "over_text": " ".join(reasons),
     }
 
@@ -85,12 +89,22 @@ def _newest(texts: list[str]) -> list[str]:
 
 
 def _entry(number: int, spending: Spending, t: Translations) -> SpendingEntry:
+    date_text = t.format_month(spending.date) if spending.month_only else t.format_date(spending.date)
+    amount_text = t.format_money(spending.amount)
+    texts = {"text": spending.text[t.language], "amount": amount_text, "date": date_text}
     return {
         "id": f"spent-{number}",
         "need": spending.need,
         "date": spending.iso_date,
-        "date_text": t.format_month(spending.date) if spending.month_only else t.format_date(spending.date),
+        "date_text": date_text,
         "amount": spending.amount.amount,
-        "amount_text": t.format_money(spending.amount),
+        "amount_text": amount_text,
         "text": spending.text[t.language],
+        "receipt": _receipt(spending.receipt, t.translate("page.receipt_alt", **texts)) if spending.receipt else None,
     }
+
+
+def _receipt(image: Picture, alt: str) -> Receipt:
+    """Describe the largest image. Every browser shows a JPEG file."""
+    width = max(image.widths)
+    return {"url": picture_path(image, width, "jpg"), "width": width, "height": image.height(width), "alt": alt}
