@@ -24,6 +24,7 @@ TABLE: dict[str, Callable[[], Iterator[Row]]] = {
     "memory": scale.memory,
     "workers": scale.workers,
     "many": scale.many_campaigns,
+    "pictures": scale.pictures,
     "connections": scale.connections,
 }
 OWN_TABLE: dict[str, Callable[[], None]] = {

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
 from donation_card.adapters.campaign_files.loader import CampaignFiles
+from donation_card.domain.campaign import LANGUAGES
 
 from bench.running import requests_per_second, service_running
+from tests.support.image_files import encode, photo
 from tests.support.shipped import VITALY_TEXT
 
 MANY, ROUNDS = 1000, 3
@@ -42,6 +45,16 @@ def write_campaigns(folder: Path, number: int) -> Path:
     for name in ("vitaly", *(f"another-{n}" for n in range(1, number))):
         (folder / f"{name}.toml").write_text(text, "utf-8")
     return folder
+
+
+def write_pictures(folder: Path) -> None:
+    """Give each campaign of a folder a picture of its own, as large as a photo of 12 million pixels."""
+    image = encode(photo(1600, 1200).resize((4000, 3000)), "JPEG", quality=75)
+    alts = ", ".join(f'{language} = "A picture"' for language in LANGUAGES)
+    for number, path in enumerate(sorted(folder.glob("*.toml"))):
+        path.with_suffix(".jpg").write_bytes(image + str(number).encode())
+        text = re.sub(r"\n\[picture\].*?(?=\n\[|\Z)", "", path.read_text("utf-8"), flags=re.DOTALL)
+        path.write_text(f'{text}\n[picture]\nfile = "{path.stem}.jpg"\nalt = {{ {alts} }}\n', "utf-8")
 
 
 def load_seconds(folder: Path) -> float:

@@ -201,7 +201,7 @@ def process(command: list[str], environment: dict[str, str] | None, port: int) -
         running.wait(15)
 
 
-def until(attempt: Callable[[], object], seconds: float = 60, pause: float = 0.1) -> None:
+def until(attempt: Callable[[], object], seconds: float = 180, pause: float = 0.1) -> None:
     end = time.monotonic() + seconds
     while True:
         try:
@@ -214,13 +214,13 @@ def until(attempt: Callable[[], object], seconds: float = 60, pause: float = 0.1
 
 
 def fetch(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=5) as response:
+    with urllib.request.urlopen(url, timeout=30) as response:
         return response.read()
 
 
 def response_headers(url: str) -> list[tuple[str, str]]:
     """Return the header fields of a response, except those that uvicorn or the request adds."""
-    with urllib.request.urlopen(url, timeout=5) as response:
+    with urllib.request.urlopen(url, timeout=30) as response:
         return [(name, value) for name, value in response.getheaders() if name.lower() not in {"date", "connection"}]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import multiprocessing
 import re
 import resource
@@ -14,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench.campaigns import write_campaigns
+from bench.campaigns import write_campaigns, write_pictures
 from bench.running import (
     PROGRESS,
     SECONDS,
@@ -61,6 +62,30 @@ def many_campaigns() -> Iterator[Row]:
         yield compare("progress read, 1,000 campaigns vs one", rates, "1000", "1")
         memory = running["1000"].resident_megabytes()
         yield Row("worker's memory with 1,000 campaigns", f"{memory:.0f} MB", "", "")
+
+
+def pictures() -> Iterator[Row]:
+    """Compare a thousand campaigns with a picture each and without: CPU until ready, and memory after 50 pictures."""
+    cpu: dict[str, float] = {}
+    megabytes: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as name:
+        for kind in ("with", "without"):
+            campaigns = write_campaigns(Path(name) / f"{kind}-files", 1_000)
+            if kind == "with":
+                write_pictures(campaigns)
+            with service_running(Path(name) / kind, campaigns=campaigns) as service:
+                cpu[kind] = service.cpu_seconds()
+                for number in range(1, 51):
+                    card = json.loads(fetch(f"{service.url}/v1/campaigns/another-{number}"))
+                    if card["picture"] and kind == "with":
+                        fetch(service.url + card["picture"]["url"])
+                megabytes[kind] = service.resident_megabytes()
+    for what, values, unit, aim in (
+        ("start until ready, CPU, 1,000 campaigns", cpu, "s", "10 s"),
+        ("worker's memory, 1,000 campaigns", megabytes, "MB", "60 MB more"),
+    ):
+        more = f"{values['with'] - values['without']:.1f} {unit} more"
+        yield Row(f"{what} with pictures, vs without", *(f"{each:.1f} {unit}" for each in values.values()), more, aim)
 
 
 def memory() -> Iterator[Row]:

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from tests.support.image_files import add_picture
 from tests.support.installation import WEBHOOK_SECRET, eventually, processes, running
 
 
@@ -35,6 +36,21 @@ def test_two_workers_take_donations_and_log_no_secret(serving):
     printed = log.read_text()
     for secret in ("ada@example.org", "4242", "python-httpx", WEBHOOK_SECRET, "rk_test", "cs_test"):
         assert secret not in printed, printed
+
+
+def test_workers_share_pictures_and_start_without_one(redis_url, tmp_path, sample_campaign):
+    """A missing picture stops no start: an organiser who takes it back keeps the service."""
+    add_picture(sample_campaign, "roof")
+    (sample_campaign / "wall.toml").write_text((sample_campaign / "roof.toml").read_text("utf-8"), "utf-8")
+    (sample_campaign / "roof.jpg").rename(sample_campaign / "taken.jpg")
+    with processes(redis_url, tmp_path, sample_campaign) as (installation, _):
+        card = f"{installation.service}/v1/campaigns/roof"
+        assert httpx.get(card).json()["picture"] is None
+        assert "roof.toml: picture.file: given no file" in (tmp_path / "log").read_text()
+        (sample_campaign / "taken.jpg").rename(sample_campaign / "roof.jpg")
+        eventually(lambda: all(httpx.get(card).json()["picture"] for _ in range(9)), "both workers show the picture")
+        address = installation.service + httpx.get(card).json()["picture"]["url"]
+        assert len({httpx.get(address).raise_for_status().content for _ in range(9)}) == 1
 
 
 def test_edited_campaign_reloads_and_bad_edit_keeps_old(redis_url, tmp_path, sample_campaign):

@@ -6,8 +6,11 @@ import json
 import random
 import re
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +20,7 @@ from donation_card.demo.embedded_valkey import EmbeddedValkey
 from redis import Redis
 from stripe import WebhookSignature
 
+from tests.support.bank_statements import ACCOUNT, FIRST_DAY, PAYER, REFERENCES, Sheet, Transfer, camt053
 from tests.support.installation import (
     DECLINED,
     METRICS_TOKEN,
@@ -45,6 +49,9 @@ def scenario(folder: Path, dice: random.Random, count: int) -> str:
     text = ROOF.read_text("utf-8")
     for line, other in changes.items():
         text = text.replace(line, other)
+    text += (
+        f'\n[bank_transfer]\nholder = "Roofers Foundation"\niban = "{ACCOUNT}"\nreference = "{REFERENCES["roof"]}"\n'
+    )
     (folders["campaigns"] / "roof.toml").write_text(text, "utf-8")
     donors = [Donor(number, dice) for number in range(count)]
     with EmbeddedValkey(folders["valkey"]) as valkey, Redis.from_url(valkey.url) as raw:
@@ -65,7 +72,8 @@ def scenario(folder: Path, dice: random.Random, count: int) -> str:
             _not_even_http(installation, donors[0])
             eventually(lambda: _agreed(installation), "the totals equal the sandbox's", 60)
             search = Search(donors, _ids(installation))
-            found = [
+            found = _import_transfers(installation, folders["campaigns"], folders["home"], donors, search)
+            found += [
                 hit for where, content in _living(installation, process.pid) for hit in search.hits(where, content)
             ]
             for path in _written_elsewhere(process.pid, folder):
@@ -83,6 +91,29 @@ def scenario(folder: Path, dice: random.Random, count: int) -> str:
     _finds_what_is_planted(search, folder, donors[-1])
     searched = f"{search.searched + at_stripe.searched:,} bytes searched"
     return f"{count} gifts, {search.markers} markers, {len(search.patterns)} patterns, {searched}, none found"
+
+
+def _import_transfers(
+    installation: Installation, campaigns: Path, home: Path, donors: list[Donor], search: Search
+) -> list[str]:
+    """Import a statement for each donor, with one transfer, and wait until the service has read the sum."""
+    paths, opening = [], 0
+    for number, donor in enumerate(donors, 1):
+        name = donor.details()["name"]
+        sheet = Sheet(number, opening, [Transfer(25_00, f"{name} {REFERENCES['roof']}")], FIRST_DAY + timedelta(number))
+        paths.append(home / f"{number}.xml")
+        paths[-1].write_bytes(camt053(sheet).replace(PAYER.encode(), name.encode()))
+        opening = sheet.closes
+    options = ["--campaigns", str(campaigns), "--state", str(home / "bank-state.json")]
+    command = [sys.executable, "-m", "donation_card", "bank", "import", *map(str, paths), *options]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert search.hits("statement", paths[0].read_bytes()), "the search finds a payer"
+    for path in paths:
+        path.unlink()
+    newest = 'bank_statement_timestamp_seconds{campaign="roof"}'
+    eventually(lambda: newest in installation.metrics(), "the service has read the sum")
+    return search.hits("bank import", done.stdout + done.stderr)
 
 
 class Visit:

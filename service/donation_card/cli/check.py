@@ -32,7 +32,7 @@ def check(campaigns: Path | None, receipts: Path | None) -> None:
     if receipts:
         write_receipts(campaigns or Path(os.environ.get("CAMPAIGNS_DIR", "campaigns")), receipts)
     if campaigns is None:
-        settings, found = checked_configuration()
+        settings, found = checked_configuration(images=True)
         campaigns = settings.campaigns_dir
     else:
         files = CampaignFiles(campaigns)
@@ -117,8 +117,11 @@ def spending_warnings(campaigns: Sequence[Campaign]) -> Iterator[str]:
                 yield f"{campaign.id}.toml: spent: {entry} stands there more than once"
 
 
-def checked_configuration() -> tuple[Settings, Sequence[Campaign]]:
-    """Read the settings and the campaigns. Raises ConfigurationError with the faults of both."""
+def checked_configuration(*, images: bool = False) -> tuple[Settings, Sequence[Campaign]]:
+    """Read the settings and the campaigns. Raises ConfigurationError with the faults of both.
+
+    `images`: also raise it for an image file without which a campaign can be shown.
+    """
     from donation_card.adapters.campaign_files.loader import CampaignFiles
     from donation_card.adapters.campaign_files.placeholders import live_faults
 
@@ -133,7 +136,7 @@ def checked_configuration() -> tuple[Settings, Sequence[Campaign]]:
         try:
             files = CampaignFiles(Path(os.environ.get("CAMPAIGNS_DIR", "campaigns")))
             campaigns = files.all()
-            faults += files.image_faults()
+            faults += files.image_faults() if images else []
         except ConfigurationError as error:
             faults += error.faults
     if settings and settings.livemode:

@@ -52,7 +52,7 @@ def requests_of(page):
     return urls
 
 
-def test_card_needs_two_requests_and_one_for_its_picture(page, installation, site):
+def test_card_needs_two_requests_to_one_origin(page, installation, site):
     urls = requests_of(page)
     with page.expect_request("**/pictures/*"):
         page.goto(site.publish(article(installation)))

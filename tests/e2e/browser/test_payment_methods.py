@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -12,6 +13,7 @@ from donation_card.domain.money import Money
 from donation_card.web.presentation.translations import translations_for
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect
 
+from tests.integration.web.test_abuse import easy as easy, force
 from tests.support.browser import (
     Site,
     article,
@@ -245,3 +247,28 @@ def test_page_with_a_fee_has_at_most_26_kb(page: Page, installation: Installatio
     accept = {"accept-encoding": "br"}
     sizes = [int(installation.client.get(url, headers=accept).headers["content-length"]) for url in urls]
     assert (len(sizes) <= 4, sum(sizes) <= 26_000) == (True, True), sizes
+
+
+@pytest.mark.parametrize("has_javascript", [True, False])
+def test_tab_of_a_redirect_makes_its_proof_during_an_attack(
+    browser: Browser, redis_url: str, tmp_path: Path, has_javascript: bool
+) -> None:
+    campaigns = write_campaign_with_fee(tmp_path / "campaigns")
+    file = campaigns / "vitaly.toml"
+    file.write_text(f'fallback_url = "https://donate.example.org/vitaly"\n{file.read_text("utf-8")}', "utf-8")
+    with with_publisher_site(redis_url, tmp_path / "sandbox", campaigns=campaigns) as (installation, _):
+        force(installation, "on")
+        with browser.new_context(java_script_enabled=has_javascript, viewport=PHONE, locale="be") as context:
+            page = context.new_page()
+            page.goto(f"{installation.service}/c/vitaly/give?lang=be")
+            choose_way(page, "redirect")
+            choose(page, "25")
+            tab = open_stripe(context, page)
+            if has_javascript:
+                tab.wait_for_url(f"{installation.sandbox}/**")
+                pay_on(tab, PAYS)
+                expect(tab.locator("h1")).to_contain_text("Дзякуй")
+            else:
+                expect(tab.locator("#error")).to_contain_text("JavaScript")
+                expect(tab.locator("#fallback a")).to_be_visible()
+                expect(tab.locator('[value="redirect"]')).to_be_checked()

@@ -145,7 +145,7 @@ def _is_complete(data: bytes, found: str) -> bool:
         data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda"
     ):  # a thumbnail before the pixels has an end, too
         at += 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
-    return data.find(b"\xff\xd9", at) > 0
+    return data.rfind(b"\xff\xd9", at) > 0
 
 
 def _check_box(at: int, box: Box, width: int, height: int) -> None:

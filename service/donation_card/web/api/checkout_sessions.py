@@ -18,7 +18,7 @@ from donation_card.application.session_reader import SessionReader
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import Money
 from donation_card.domain.ways_to_give import WayKind
-from donation_card.errors import Invalid
+from donation_card.errors import Invalid, RateLimited
 from donation_card.observability.log_events import LogEvent, log
 from donation_card.web.api.checkout_request import CheckoutForm, CheckoutRequest, read_checkout_request
 from donation_card.web.http.headers import NO_STORE
@@ -66,8 +66,9 @@ class CheckoutEndpoints:
                 form.cover_fee,
             )
             session = await self.checkout.start(command)
-        except Invalid as error:
-            if isinstance(form, CheckoutRequest) or not error.code.startswith("amount_"):
+        except (Invalid, RateLimited) as error:
+            concerns_form = error.code.startswith("amount_") or error.code == "challenge_required"
+            if isinstance(form, CheckoutRequest) or not concerns_form:
                 raise
             return self._show_again(form, campaign, t, return_url, error)
         if not form.has_javascript:
@@ -124,9 +125,12 @@ class CheckoutEndpoints:
         campaign: Campaign,
         t: Translations,
         return_url: str,
-        error: Invalid | None = None,
+        error: Invalid | RateLimited | None = None,
     ) -> Response:
-        """Show the form with the error and everything that the donor chose and typed."""
+        """Show the form with the error and everything that the donor chose and typed.
+
+        Where a proof is required, the form makes it in this page, and then leads to Stripe.
+        """
         return self.pages.give(
             campaign,
             self.progress.get(campaign),
@@ -137,6 +141,7 @@ class CheckoutEndpoints:
             given=form.model_dump(),
             return_url=return_url,
             error=localized_detail(error, t) if error else "",
+            error_code=error.code if error else "",
             http_status=http_status(error) if error else 200,
         )
 

@@ -154,6 +154,7 @@ class PageRenderer:
         given: dict[str, str] | None = None,
         return_url: str = "",
         error: str = "",
+        error_code: str = "",
         http_status: int = 200,
     ) -> Response:
         """Render the giving page. `given` is what the donor chose and typed before an `error`."""
@@ -185,6 +186,7 @@ class PageRenderer:
             statement=t.translate("give.statement_descriptor", descriptor=campaign.recipient.statement_descriptor),
             effect=giving.effect_now(campaign, progress, t),
             error=error,
+            needs_proof=error_code == "challenge_required",
             chosen=given.get("amount", ""),
             typed=given.get("custom_amount", ""),
             closed=None if ways else card["notice"],

@@ -324,13 +324,13 @@ const showError = (text, code = '') => {
   else focusHere(concernsAmount ? amountError : otherError);
 };
 
-/** Create a checkout session. @param {string} amount @param {string} [proof] @returns {Promise<CheckoutSession | Problem>} */
-const createSession = async (amount, proof = '') => {
+/** Create a checkout session. @param {string} amount @param {'embedded' | 'hosted'} uiMode @param {string} [proof] @returns {Promise<CheckoutSession | Problem>} */
+const createSession = async (amount, uiMode, proof = '') => {
   /** @type {CheckoutRequest} */
   const request = {
     form_token: formToken,
     amount,
-    ui_mode: 'embedded',
+    ui_mode: uiMode,
     lang,
     ...(coverFee?.checked && { cover_fee: true }),
     ...(lastSession.value && { replaces_session: lastSession.value }),
@@ -351,11 +351,11 @@ let submitWithoutScript = false;
 /**
  * Create a checkout session; solve a challenge first if the service requires one. During an attack a solved challenge can be
  * rate limited for some seconds, so send it again.
- * @param {string} amount
+ * @param {string} amount @param {'embedded' | 'hosted'} uiMode
  */
-const createSessionWithProof = async (amount) => {
+const createSessionWithProof = async (amount, uiMode) => {
   const status = getElement('checking', HTMLElement);
-  let session = await createSession(amount);
+  let session = await createSession(amount, uiMode);
   let proof = '';
   for (let tries = 0; tries < 20 && 'code' in session; tries++) {
     if (session.code === 'challenge_required') {
@@ -370,7 +370,7 @@ const createSessionWithProof = async (amount) => {
       }
     } else if (session.code === 'rate_limited' && proof) await sleep(2);
     else break;
-    session = await createSession(amount, proof);
+    session = await createSession(amount, uiMode, proof);
   }
   status.textContent = '';
   return session;
@@ -408,11 +408,20 @@ form.addEventListener('submit', async (event) => {
   if (pending || origin === 'null') return;
   if (!amount) return showError(page.texts.amount_missing, 'amount_missing');
   setPending(true);
-  const session = await createSessionWithProof(amount);
+  const session = await createSessionWithProof(amount, 'embedded');
   setPending(false);
   if ('session_token' in session) await startPayment(session);
   else showError(session.detail || page.texts.failed, session.code);
 });
+
+/** Make the proof that the form in another tab lacked, and go to Stripe's page. */
+const goToStripe = async () => {
+  showError('');
+  const session = await createSessionWithProof(chosenAmount(), 'hosted');
+  if ('url' in session) location.replace(session.url ?? '');
+  else if ('code' in session) showError(session.detail || page.texts.failed, session.code);
+};
+if (otherError.dataset['code']) goToStripe();
 
 // --- Paying -------------------------------------------------------------------------------------------------------------
 
