@@ -7,7 +7,7 @@ NEED := @tools/install-debian-packages
 BROWSER := chromium fonts-dejavu-core libatomic1
 CHECK_TOOLS := openssl systemd
 # Without the package mariadb-server, no database starts with the machine.
-WORDPRESS := wordpress wordpress-l10n wordpress-theme-twentytwentyone php-cli php-mysql mariadb-server-core mariadb-client-core
+WORDPRESS := wordpress wordpress-l10n wordpress-theme-twentytwentythree php-cli php-mysql mariadb-server-core mariadb-client-core
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 THIS_CHECKOUT := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
@@ -90,7 +90,7 @@ test-browsers: .venv/dev.stamp
 	$(NEED) "make test-browsers" firefox-esr webkit2gtk-driver xvfb xauth
 	$(BIN)/python -m pytest tests/soak/other_browsers/cases.py
 
-# WORDPRESS_DIR names the folder of another WordPress. The themes are only for the pictures.
+# WORDPRESS_DIR names the folder of another WordPress.
 test-publishers: .venv/dev.stamp
 	$(NEED) "make test-publishers" $(BROWSER) $(WORDPRESS)
 	$(BIN)/python -m pytest tests/soak/publishers/cases.py

@@ -3,8 +3,10 @@
 import argparse
 import json
 import shutil
+import struct
 import zipfile
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -59,12 +61,20 @@ def _write_translations(folder: Path) -> None:
         stem = folder / f"{NAME}-{locale}"
         with Path(f"{stem}.po").open("wb") as file:
             write_po(file, catalogue, width=120)
-        with Path(f"{stem}.mo").open("wb") as file:
-            write_mo(file, catalogue)
+        Path(f"{stem}.mo").write_bytes(_binary_catalogue(catalogue))
         texts = {message.id: [message.string] for message in catalogue if message.id and not message.context}
         messages = {"": {"domain": "messages", "lang": locale}, **texts}
         script = {"domain": "messages", "locale_data": {"messages": messages}}
         Path(f"{stem}-{NAME}-editor.json").write_text(json.dumps(script, ensure_ascii=False), "utf-8")
+
+
+def _binary_catalogue(catalogue: Catalog) -> bytes:
+    """Return the file for PHP. WordPress rejects it unless it names where a hash table would stand; Babel writes 0."""
+    written = BytesIO()
+    write_mo(written, catalogue)
+    header, rest = written.getvalue()[:24], written.getvalue()[28:]
+    (messages,) = struct.unpack_from("I", header, 8)
+    return header + struct.pack("I", 28 + 16 * messages) + rest
 
 
 def _catalogue(language: str | None) -> Catalog:

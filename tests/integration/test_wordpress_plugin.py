@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import struct
 import subprocess
 import zipfile
+from gettext import GNUTranslations
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -95,7 +98,10 @@ def test_catalogues_hold_every_translation(plugin):
             catalogue = read_po(file)
         for entry in TRANSLATIONS:
             assert catalogue.get(entry["text"], entry.get("context")).string == entry[language]
-        assert (plugin / f"languages/donation-card-{locale}.mo").stat().st_size > 1_000
+        binary = (plugin / f"languages/donation-card-{locale}.mo").read_bytes()
+        assert GNUTranslations(BytesIO(binary)).gettext("Only the button") != "Only the button"
+        messages, *_, hash_table = struct.unpack_from("5I", binary, 8)
+        assert hash_table == 28 + 16 * messages, "WordPress rejects the file"
         script = json.loads((plugin / f"languages/donation-card-{locale}-donation-card-editor.json").read_text("utf-8"))
         assert script["locale_data"]["messages"]["Only the button"][0]
 

@@ -91,7 +91,8 @@ def running_wordpress() -> Iterator[WordPress]:
             port = probe.getsockname()[1]
         found = WordPress(f"http://127.0.0.1:{port}", root, socket)
         subprocess.run(["php", str(_INSTALL), str(root), f"127.0.0.1:{port}"], check=True, capture_output=True)
-        serve = ["php", "-d", "upload_max_filesize=8M", "-S", f"127.0.0.1:{port}", "-t", str(root)]
+        settings = ["-d", "opcache.revalidate_freq=0"]  # a test changes a file of the plugin
+        serve = ["php", *settings, "-S", f"127.0.0.1:{port}", "-t", str(root)]
         stack.enter_context(_server(serve, folder / "php.log", PHP_CLI_SERVER_WORKERS="4"))
         eventually(lambda: _answers(found.origin), "WordPress answers")
         yield found
