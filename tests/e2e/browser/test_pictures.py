@@ -3,8 +3,9 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.e2e.browser.test_accessibility import assert_clean
 from tests.e2e.browser.test_card_room import answer_live, card, news
-from tests.support.browser import SHIFTS
+from tests.support.browser import NARROW, SHIFTS
 from tests.support.campaign_states import WITH_PICTURE
 
 BOXES = """() => {
@@ -138,6 +139,24 @@ def test_failed_picture_leaves_the_card_complete(page, installation, site):
     expect(page.locator("donation-card .donate")).to_be_visible()
     expect(page.locator("donation-card img")).to_be_hidden()
     expect(page.locator("donation-card h2")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", [f"/c/{WITH_PICTURE}", f"/c/{WITH_PICTURE}/frame"])
+def test_pages_with_a_picture_pass_axe(page, installation, scheme, path):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size(NARROW)
+    page.goto(f"{installation.service}{path}?lang=be")
+    expect(page.get_by_role("img", name="A quiet, bright room (be)")).to_be_visible()
+    assert_clean(page, only_wcag=path.endswith("/frame"))
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= NARROW["width"], "nothing is cut off"
+
+
+def test_printed_card_keeps_its_picture(page, installation, site):
+    page.goto(site.publish(article(installation)))
+    is_loaded(page)
+    page.emulate_media(media="print")
+    expect(page.locator("donation-card img")).to_be_visible()
 
 
 def test_frame_shows_the_picture(page, installation, site):
