@@ -25,8 +25,8 @@ MARKERS = {
     "card": "478612999",  # typed where no card belongs; Stripe's test numbers are looked for beside it
     "user agent": "CanaryBrowser/77",
     "referrer": "canary-path",
-    "IPv4": "198.18.",  # for measurements, RFC 2544: enough networks for everybody
-    "IPv6": "2001:db8:",  # for documentation, RFC 3849
+    "IPv4": "11.18.",  # public, so that each donor has a network of one: the limits are for networks
+    "IPv6": "2600:db8:",
     "cookie": "canary-cookie",
     "query": "canary-query",
     "message": "canary-message",
