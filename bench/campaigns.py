@@ -14,9 +14,9 @@ from donation_card.domain.campaign import LANGUAGES
 
 from bench.running import requests_per_second, service_running
 from tests.support.image_files import encode, photo
+from tests.support.shipped import VITALY_TEXT
 
 MANY, ROUNDS = 1000, 3
-VITALY = Path("campaigns/vitaly.toml")
 ADDRESSES = ("/v1/campaigns/vitaly?lang=be", "/c/vitaly?lang=be", "/c/vitaly/give?lang=be", "/c/vitaly/frame?lang=be")
 
 
@@ -41,8 +41,8 @@ def main() -> None:
 
 def write_campaigns(folder: Path, number: int) -> Path:
     folder.mkdir()
-    text = VITALY.read_text("utf-8")
-    for name in (VITALY.stem, *(f"another-{n}" for n in range(1, number))):
+    text = VITALY_TEXT
+    for name in ("vitaly", *(f"another-{n}" for n in range(1, number))):
         (folder / f"{name}.toml").write_text(text, "utf-8")
     return folder
 

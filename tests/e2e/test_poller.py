@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import NamedTuple
 
 import httpx
@@ -22,6 +21,7 @@ from tests.support.application import starlette_app
 from tests.support.image_files import add_picture
 from tests.support.installation import DECLINED, Installation, eventually, from_another_network, listening, running
 from tests.support.proxy import CACHE_STATUS, proxied
+from tests.support.shipped import VITALY_TEXT
 
 PER_REQUEST = {"date", "x-request-id", "connection", CACHE_STATUS.lower()}
 """Header fields of one response or connection. The cache status exists only in this test."""
@@ -48,7 +48,7 @@ def polled(
     here = tmp_path_factory.mktemp("polled")
     (here / "campaigns").mkdir()
     timezone = "UTC" if 3 < datetime.now(UTC).hour < 21 else "Pacific/Honolulu"
-    text = Path("campaigns/vitaly.toml").read_text("utf-8").replace("Europe/Vilnius", timezone)
+    text = VITALY_TEXT.replace("Europe/Vilnius", timezone)
     (here / "campaigns" / "vitaly.toml").write_text(text, "utf-8")
     add_picture(here / "campaigns", "vitaly")
     with listening() as probe:

@@ -12,8 +12,8 @@ from donation_card.domain.campaign import LANGUAGES, Campaign
 
 from tests.support.image_files import add_picture, encode, photo
 from tests.support.installation import Installation
+from tests.support.shipped import VITALY, VITALY_TEXT
 
-VITALY = Path("campaigns/vitaly.toml")
 THEMES = ("light", "dark")
 
 _CHANGES: dict[str, tuple[str, dict[str, str]]] = {
@@ -54,7 +54,7 @@ _RENT = {
 
 def write_states(folder: Path) -> Path:
     """Write the campaign files beside the shipped one, and return the folder."""
-    text = VITALY.read_text("utf-8")
+    text = VITALY_TEXT
     (folder / VITALY.name).write_text(text, "utf-8")
     for at in (0, 1):
         (folder / f"receipt-{at}.jpg").write_bytes(encode(photo(400, 600, seed=at), "JPEG"))

@@ -16,6 +16,7 @@ from donation_card.domain.campaign import LANGUAGES
 from donation_card.errors import PaymentUnknown
 
 from tests.support.installation import ASKS_3DS, DECLINED, PAYS, SETTLES_LATER, Installation, eventually, running
+from tests.support.shipped import VITALY_TEXT
 from tests.support.stripe_traffic import Traffic
 
 HOUR = 3600
@@ -48,7 +49,7 @@ def _campaigns(folder: Path) -> Path:
     roof = roof.replace("[giving]", '[giving]\nfee = { percent = "1.5", fixed = "0.25" }')
     head = 'sites = ["news.example.org"]\nredirect_methods = ["ideal", "paypal"]\n'
     (folder / "roof.toml").write_text(head + roof, "utf-8")
-    (folder / "vitaly.toml").write_text(Path("campaigns/vitaly.toml").read_text("utf-8"), "utf-8")
+    (folder / "vitaly.toml").write_text(VITALY_TEXT, "utf-8")
     return folder
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from donation_card.domain.campaign import LANGUAGES
 
 from tests.support.image_files import add_picture
 from tests.support.installation import Installation, running
+from tests.support.shipped import VITALY_TEXT
 
 HOLDER, BIC = "Belarus Solidarity Foundation", "AGBLLT2XXXX"
 IBAN, REFERENCE = "LT601010012345678901", "RF565390075470"
@@ -41,14 +41,14 @@ def _link(number: int, url: str) -> str:
 
 def campaign_with_ways(*, status: str = "open", head: str = "", account: str = ACCOUNT) -> str:
     """Return the text of a campaign file. `head`: further lines at its top."""
-    text = Path("campaigns/vitaly.toml").read_text("utf-8").replace('status = "open"', f'status = "{status}"', 1)
+    text = VITALY_TEXT.replace('status = "open"', f'status = "{status}"', 1)
     links = "".join(_link(number, url) for number, url in enumerate(LINKS, 1))
     return f"{head}\n{text}\n{account}\n{links}"
 
 
 def write_campaigns(folder: Path, **more: str) -> Path:
     """Write the first campaign, the campaign `ways` with a picture, and `more`: the text of each further one."""
-    shutil.copy("campaigns/vitaly.toml", folder)
+    (folder / "vitaly.toml").write_text(VITALY_TEXT, "utf-8")
     for name, text in {"ways": campaign_with_ways(), **more}.items():
         (folder / f"{name}.toml").write_text(text, "utf-8")
     add_picture(folder, "ways")
@@ -58,7 +58,7 @@ def write_campaigns(folder: Path, **more: str) -> Path:
 def write_campaign_with_fee(folder: Path, *, account: str = "") -> Path:
     """Write the first campaign with methods that redirect and a fee that donors can cover. `account`: its table."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = Path("campaigns/vitaly.toml").read_text("utf-8")
+    text = VITALY_TEXT
     text = text.replace("[giving]", '[giving]\nfee = { percent = "1.5", fixed = "0.25" }', 1)
     (folder / "vitaly.toml").write_text(f'redirect_methods = ["paypal", "ideal", "twint"]\n{text}{account}', "utf-8")
     return folder

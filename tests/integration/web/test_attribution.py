@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import httpx
 import pytest
 from donation_card.adapters.tokens import SignedTokens
 
 from tests.support.installation import Installation, running
+from tests.support.shipped import VITALY_TEXT
 
 LISTED = "news.example.org"
 KEY = ("sk_test_x", "")
@@ -17,7 +16,7 @@ KEY = ("sk_test_x", "")
 @pytest.fixture(scope="module")
 def attributed(redis_url, tmp_path_factory):
     folder = tmp_path_factory.mktemp("campaigns")
-    text = Path("campaigns/vitaly.toml").read_text("utf-8")
+    text = VITALY_TEXT
     (folder / "vitaly.toml").write_text(f'sites = ["{LISTED}"]\n{text}', "utf-8")
     with running(redis_url, tmp_path_factory.mktemp("sandbox"), campaigns=folder) as found:
         found.until_ready()

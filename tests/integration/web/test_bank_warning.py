@@ -14,6 +14,7 @@ from donation_card.domain.campaign import LANGUAGES
 from donation_card.web.presentation.translations import translations_for
 
 from tests.support.installation import running
+from tests.support.shipped import VITALY_TEXT
 
 ANOTHER_WAY = "https://donate.example.org/vitaly"
 WAYS_TO_PAY = r'<a class="button" href="/c/vitaly/give|<button|<div id="payment"|target="_blank"|' + re.escape(
@@ -43,7 +44,7 @@ def stands_before_every_way_to_pay(html, lang, *, any_way=True):
 def linked(redis_url, tmp_path_factory):
     """The first campaign, with another way to give."""
     folder = tmp_path_factory.mktemp("campaigns")
-    text = Path("campaigns/vitaly.toml").read_text("utf-8")
+    text = VITALY_TEXT
     (folder / "vitaly.toml").write_text(f'fallback_url = "{ANOTHER_WAY}"\n{text}', "utf-8")
     with running(redis_url, tmp_path_factory.mktemp("sandbox"), campaigns=folder) as found:
         found.until_ready()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from html import unescape
-from pathlib import Path
 
 import pytest
 from donation_card.domain.campaign import LANGUAGES
 
 from tests.support.image_files import MARKER, WITH_METADATA, decode, encode, photo
 from tests.support.installation import eventually, running
+from tests.support.shipped import VITALY_TEXT
 
-TEXT = Path("campaigns/vitaly.toml").read_text("utf-8").partition("\n[picture]")[0]
 FILE = WITH_METADATA["jpg"](photo(1600, 1200))
 
 
@@ -24,7 +23,7 @@ def picture(name: str, more: str = "") -> str:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("campaigns")
-    text = without_picture(TEXT)
+    text = VITALY_TEXT
     files = {
         "one": text + picture("a.jpg", 'credit = "Photo: <Ada>"'),
         "two": text + picture("copy.jpg"),
@@ -38,10 +37,6 @@ def folder(tmp_path_factory):
         (folder / name).write_bytes(FILE if name != "gone.jpg" else encode(photo(640, 360, seed=5), "JPEG"))
     (folder / "small.png").write_bytes(encode(photo(700, 400), "PNG"))
     return folder
-
-
-def without_picture(text: str) -> str:
-    return re.sub(r"\n\[picture\].*?(?=\n\[|\Z)", "", text, flags=re.DOTALL)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +13,7 @@ from redis import Redis
 
 from tests.integration.web.test_stripe_webhook import post, session_event
 from tests.support.installation import eventually, running
+from tests.support.shipped import VITALY_TEXT
 
 WITHIN_AN_EPOCH = 'every = "1d"'
 VOLATILE = {"date", "x-request-id"}  # of one answer, and random
@@ -25,7 +25,7 @@ TOKEN = re.compile(rb'(name="form_token" value=")[^"]+')
 def kept(redis_url, tmp_path_factory):
     """Start an installation whose total moves at midnight. On the giving page only the token may differ."""
     folder = tmp_path_factory.mktemp("campaigns")
-    text = Path("campaigns/vitaly.toml").read_text("utf-8").replace('every = "1d"', WITHIN_AN_EPOCH)
+    text = VITALY_TEXT.replace('every = "1d"', WITHIN_AN_EPOCH)
     (folder / "vitaly.toml").write_text(text, "utf-8")
     with running(
         redis_url, tmp_path_factory.mktemp("sandbox"), campaigns=folder, demo_publication_interval=None

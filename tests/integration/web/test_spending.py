@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from html import unescape
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -14,8 +13,9 @@ from donation_card.web.presentation.translations import translations_for
 
 from tests.integration.web.test_stripe_webhook import post, session_event
 from tests.support.installation import eventually, running
+from tests.support.shipped import VITALY_TEXT
 
-TEXT = Path("campaigns/vitaly.toml").read_text("utf-8")
+TEXT = VITALY_TEXT
 ATOM = "{http://www.w3.org/2005/Atom}"
 
 

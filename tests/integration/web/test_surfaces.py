@@ -3,7 +3,6 @@
 import json
 import re
 from html import unescape
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
 
@@ -14,8 +13,8 @@ from donation_card.web.campaign_responses import IMAGES
 from donation_card.web.presentation.translations import translations_for
 
 from tests.support.installation import eventually, running
+from tests.support.shipped import VITALY, VITALY_TEXT
 
-VITALY = Path("campaigns/vitaly.toml")
 HTML, JSON = {"accept": "text/html"}, {"accept": "application/json"}
 ATOM = "{http://www.w3.org/2005/Atom}"
 
@@ -31,7 +30,7 @@ def told(redis_url, tmp_path_factory):
     """Start an installation whose campaign lists its sites and has two updates. Yield its file too."""
     folder = tmp_path_factory.mktemp("campaigns")
     file = folder / "vitaly.toml"
-    text = VITALY.read_text("utf-8").replace('status = "open"', 'status = "open"\nsites = ["news.example.org"]', 1)
+    text = VITALY_TEXT.replace('status = "open"', 'status = "open"\nsites = ["news.example.org"]', 1)
     for day, line in (("2026-12-01", "The deposit is paid."), ("2027-01-02", "The rent <& more> is paid.")):
         lines = ", ".join(f'{lang} = "{line} ({lang})"' for lang in LANGUAGES)
         text += f"\n[[updates]]\ndate = {day}\ntext = {{ {lines} }}\n"
@@ -75,9 +74,7 @@ def test_page_has_metadata_for_search_and_messengers(installation, lang):
 def test_title_is_escaped_in_structured_data(redis_url, tmp_path):
     evil = "</script><script>alert(1)</script>"
     (tmp_path / "c").mkdir()
-    (tmp_path / "c/vitaly.toml").write_text(
-        VITALY.read_text("utf-8").replace(read_campaign(VITALY).text["en"].title, evil), "utf-8"
-    )
+    (tmp_path / "c/vitaly.toml").write_text(VITALY_TEXT.replace(read_campaign(VITALY).text["en"].title, evil), "utf-8")
     with running(redis_url, tmp_path / "s", campaigns=tmp_path / "c") as installation:
         installation.until_ready()
         for path in ("/c/vitaly", "/", "/c/vitaly/frame", "/c/vitaly/embed"):
@@ -324,7 +321,7 @@ def test_without_listed_sites_return_goes_to_the_campaign(installation):
 def hidden(redis_url, tmp_path_factory):
     """Hide a campaign while a donor pays. Yield the installation, the donor's form token and page, and all responses
     from before."""
-    folder, text = tmp_path_factory.mktemp("campaigns"), VITALY.read_text("utf-8")
+    folder, text = tmp_path_factory.mktemp("campaigns"), VITALY_TEXT
     (folder / "vitaly.toml").write_text(text, "utf-8")
     (folder / "other.toml").write_text(text, "utf-8")
     with running(redis_url, tmp_path_factory.mktemp("sandbox"), campaigns=folder) as installation:

@@ -23,6 +23,8 @@ from donation_card.cli.main import cli
 from donation_card.domain.publication import PublicationPolicy
 from hypothesis import given, settings, strategies as st
 
+from tests.support.shipped import VITALY_TEXT
+
 VILNIUS = ZoneInfo("Europe/Vilnius")
 VITALY = read_campaign(Path("campaigns/vitaly.toml"))
 SUGGESTED = {money.amount: 1 / len(VITALY.giving.suggested) for money in VITALY.giving.suggested}
@@ -106,7 +108,7 @@ def test_command_prints_a_reproducible_table() -> None:
 
 @pytest.mark.parametrize(("amount", "row"), [("37.50", "37.50 EUR"), (250, "100.00 EUR")])
 def test_table_has_a_row_for_an_offline_donation(tmp_path: Path, amount: object, row: str) -> None:
-    text = Path("campaigns/vitaly.toml").read_text("utf-8")
+    text = VITALY_TEXT
     source = ", ".join(f'{lang} = "A fair"' for lang in VITALY.languages)
     entry = "\n[[offline]]\ndate = 2026-01-02\namount = {}\nlist = {}\nsource = {{ {} }}\n"
     shown = f'"{amount}"' if isinstance(amount, str) else amount
