@@ -116,7 +116,8 @@ def open_graph_png(card: CampaignCard, photo: bytes | None = None) -> bytes:
     _text(draw, (left, 106), _SANS, _fit_size(_SANS, 34, wide, 1, card["eyebrow"]), _SOFT[0], card["eyebrow"])
     hidden = card["status"] == "hidden"
     headline = (card["notice"] or "") if hidden else card["title"]
-    size, lines = _wrap(_SERIF, (84, 76, 68, 60, 52, 44, 36), wide, 3, headline)
+    sizes = (84, 76, 68, 60, 52, 44, 36)
+    size, lines = _wrap(_SERIF, sizes[3:] if photo else sizes, wide, 3, headline)
     at = 130
     for line in lines:
         at += round(size * 1.16)
@@ -128,7 +129,7 @@ def open_graph_png(card: CampaignCard, photo: bytes | None = None) -> bytes:
         if progress:
             _bold(draw, (left, 478), 68, progress)
             end = left + _width(_SANS, 68, progress) + 24
-            _text(draw, (end, 478), _SANS, 38, _SOFT[0], goal)
+            _text(draw, (end, 478), _SANS, _fit_size(_SANS, 38, left + wide - end, 1, goal), _SOFT[0], goal)
             _current_need(draw, card, left + wide, wide - (end - left) - _width(_SANS, 38, goal) - 48)
         _bar(picture, card, (left, 506, wide, 28))
         as_of = card["progress"]["as_of_text"]
