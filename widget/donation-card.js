@@ -83,7 +83,6 @@
           createElement('details', {}, text('summary', 'story'), this.#story), text('small', 'as_of_text'))));
       this.#shadow.append(this.#slot);
       this.adoptedCallback();
-      this.#picture.onerror = () => this.#picture.removeAttribute('src'); // the page forbids images, or the file is gone
       this.#donateLink.onclick = (event) => this.#open(event);
       this.#donateLink.onpointerenter = this.#donateLink.onfocus = () => saveData || this.#preloadFrame();
       this.#closeButton.onclick = this.#dialog.onclose = () => this.#close();
