@@ -26,6 +26,7 @@ from donation_card.analysis.hidden_total import (
     normal,
     periods_of,
     reachable_states,
+    states_after,
     transitions_of,
     with_donation,
     with_transfers,
@@ -111,13 +112,16 @@ def _estimated(
 ) -> list[Advantage]:
     """Compare a period with a donation and one without it. Before and after come periods with card payments only."""
     plain, transitions = _payments_of_a_period(policy, process), transitions_of(policy)
-    states = reachable_states(transitions, [plain, without, *with_each.values()])
-    usual, once = Period(transitions, plain, states), Period(transitions, without, states)
+    before = reachable_states(transitions, [plain])
+    # the transfers come once: if each period brought some, the withheld sum would have no bound
+    after = states_after(transitions, [without, *with_each.values()], before)
+    states = reachable_states(transitions, [plain], after)
+    usual, once = Period(transitions, plain, states), Period(transitions, without, states, before)
     observed, start = periods_of(policy, process, _OBSERVED), long_run(policy, process, usual)
     pasts = [usual.observed(start, observed, rng) for _ in range(samples)]
     found = []
     for donation, arrivals in with_each.items():
-        pair = once, Period(transitions, arrivals, states)
+        pair = once, Period(transitions, arrivals, states, before)
         found.append(_advantage(policy, donation, [_distance(past, pair, usual, observed, rng) for past in pasts]))
     return found
 

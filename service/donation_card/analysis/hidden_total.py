@@ -153,23 +153,42 @@ def reachable_states(
     found = {state: number for number, state in enumerate(dict.fromkeys([HiddenState(0, 0), *start]))}
     waiting = list(found)
     for before in waiting:  # the list grows during the loop
-        for arrivals in periods:
-            for arrived in arrivals:
-                for _, _, then in transitions(before, arrived):
-                    if then not in found:
-                        found[then] = len(found)
-                        waiting.append(then)
+        for then in states_after(transitions, periods, [before]):
+            if then not in found:
+                found[then] = len(found)
+                waiting.append(then)
     return found
 
 
+def states_after(
+    transitions: Transitions, periods: Sequence[ArrivalDistribution], begin: Iterable[HiddenState]
+) -> set[HiddenState]:
+    """Return the hidden states in which one of the periods can end that begins in one of these states."""
+    return {
+        then
+        for before in begin
+        for arrivals in periods
+        for arrived in arrivals
+        for _, _, then in transitions(before, arrived)
+    }
+
+
 class Period:
-    """A transition matrix over the hidden states for each possible change of the public total in one period."""
+    """A transition matrix over the hidden states for each possible change of the public total in one period.
+
+    The period can begin in each state of `begin`, by default in all.
+    """
 
     def __init__(
-        self, transitions: Transitions, arrivals: ArrivalDistribution, states: Mapping[HiddenState, int]
+        self,
+        transitions: Transitions,
+        arrivals: ArrivalDistribution,
+        states: Mapping[HiddenState, int],
+        begin: Iterable[HiddenState] = (),
     ) -> None:
         columns: dict[int, list[list[float]]] = {}
-        for before, row in states.items():
+        for before in begin or states:
+            row = states[before]
             for arrived, likely in arrivals.items():
                 for share, change, then in transitions(before, arrived):
                     if change not in columns:

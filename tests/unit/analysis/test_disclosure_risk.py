@@ -93,6 +93,13 @@ def test_immediate_total_discloses_everything() -> None:
         )
 
 
+@pytest.mark.parametrize("min_donations", [0, 1, 3])
+def test_transfers_without_a_payment_have_finitely_many_states(min_donations: int) -> None:
+    process = DonationProcess(0.25, {10_00: 0.5, 50_00: 0.5})
+    found = transfer_advantages(rule(min_donations=min_donations), process, [25_00], 4, Random(1).random, samples=2)
+    assert 0 <= found[0].value <= 1
+
+
 def test_command_prints_a_reproducible_table() -> None:
     def printed(*options: str) -> str:
         result = CliRunner().invoke(cli, ["disclosure-risk", "vitaly", "--samples", "3", "--budget", "0", *options])
