@@ -39,7 +39,7 @@ WITH_PICTURE = "pictured"
 """The same as `begun`, with a picture."""
 
 SPENDING = {"begun": (400, 400), "closed": (400, 801)}
-"""What was spent on the rent in October and November. In `closed` it is more than the need."""
+"""Spendings on the rent in October and November. In `closed` they are more than the need."""
 
 _RENT = {
     "en": ("Rent for October", "Rent for November"),

@@ -73,7 +73,7 @@ def advantages(
     """
     plain = _payments_of_a_period(policy, process)
     with_each = {donation: with_donation(policy, plain, donation) for donation in donations}
-    return _estimated(policy, process, plain, with_each, rng, samples=samples)
+    return _estimated(policy, process, plain, plain, with_each, rng, samples=samples)
 
 
 def transfer_advantages(
@@ -90,9 +90,10 @@ def transfer_advantages(
     The observer knows in which period the statement was imported, and that `others` transfers came with it. One
     offline donation is the same, with the entries of the same edit as the others.
     """
-    imported = with_transfers(policy, _payments_of_a_period(policy, process), process.amounts, others)
+    plain = _payments_of_a_period(policy, process)
+    imported = with_transfers(policy, plain, process.amounts, others)
     with_each = {donation: with_transfers(policy, imported, {donation: 1.0}, 1) for donation in donations}
-    return _estimated(policy, process, imported, with_each, rng, samples=samples)
+    return _estimated(policy, process, plain, imported, with_each, rng, samples=samples)
 
 
 def _payments_of_a_period(policy: PublicationPolicy, process: DonationProcess) -> ArrivalDistribution:
@@ -104,19 +105,21 @@ def _payments_of_a_period(policy: PublicationPolicy, process: DonationProcess) -
 def _estimated(
     policy: PublicationPolicy,
     process: DonationProcess,
+    plain: ArrivalDistribution,
     without: ArrivalDistribution,
     with_each: Mapping[int, ArrivalDistribution],
     rng: Uniform,
     *,
     samples: int,
 ) -> list[Advantage]:
-    """Compare a period with a donation and one without it. Before and after come periods with card payments only."""
-    plain, transitions = _payments_of_a_period(policy, process), transitions_of(policy)
+    """Compare a period with a donation and one without it. Before and after come `plain` ones: card payments only."""
+    transitions = transitions_of(policy)
     before = reachable_states(transitions, [plain])
     # the transfers come once: if each period brought some, the withheld sum would have no bound
     after = states_after(transitions, [without, *with_each.values()], before)
     states = reachable_states(transitions, [plain], after)
-    usual, once = Period(transitions, plain, states), Period(transitions, without, states, before)
+    usual = Period(transitions, plain, states)
+    once = usual if without is plain else Period(transitions, without, states, before)
     observed, start = periods_of(policy, process, _OBSERVED), long_run(policy, process, usual)
     pasts = [usual.observed(start, observed, rng) for _ in range(samples)]
     found = []

@@ -20,7 +20,7 @@ STARTS = {
     "vue.vue": "import { createApp } from 'vue'; import Article from './vue.vue';\n"
     f"{BEGIN}createApp(Article, {{ host }}).mount(root);",
 }
-"""What the page of each example runs."""
+"""The script that starts the page of each example."""
 
 CONFIGURATION = """
 import { svelte } from '@sveltejs/vite-plugin-svelte';

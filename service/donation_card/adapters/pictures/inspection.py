@@ -140,10 +140,8 @@ def _is_complete(data: bytes, found: str) -> bool:
         return int.from_bytes(data[4:8], "little") + 8 <= len(data)
     if found == "PNG":
         return b"IEND\xae\x42\x60\x82" in data
-    at = 2
-    while (
-        data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda"
-    ):  # a thumbnail before the pixels has an end, too
+    at = 2  # skip what stands before the pixels: a thumbnail there has an end, too
+    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda":
         at += 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
     return data.rfind(b"\xff\xd9", at) > 0
 
