@@ -9,7 +9,7 @@ import pytest
 from donation_card.domain.campaign import LANGUAGES
 
 from tests.support.image_files import MARKER, WITH_METADATA, decode, encode, photo
-from tests.support.installation import eventually, running
+from tests.support.installation import eventually
 from tests.support.shipped import VITALY_TEXT
 
 FILE = WITH_METADATA["jpg"](photo(1600, 1200))
@@ -37,14 +37,6 @@ def folder(tmp_path_factory):
         (folder / name).write_bytes(FILE if name != "gone.jpg" else encode(photo(640, 360, seed=5), "JPEG"))
     (folder / "small.png").write_bytes(encode(photo(700, 400), "PNG"))
     return folder
-
-
-@pytest.fixture(scope="module")
-def installed(redis_url, folder, tmp_path_factory):
-    sandbox = tmp_path_factory.mktemp("sandbox")
-    with running(redis_url, sandbox, campaigns=folder, demo_publication_interval=None) as found:
-        found.until_ready()
-        yield found
 
 
 def card(installed, campaign, lang="en"):

@@ -12,7 +12,7 @@ from donation_card.web.presentation.translations import translations_for
 
 from tests.integration.web.test_spending import ATOM, TEXT, spent
 from tests.support.image_files import MARKER, WITH_METADATA, decode, photo
-from tests.support.installation import eventually, running
+from tests.support.installation import eventually
 
 BOX = (100, 200, 300, 400)
 ONE = f'receipt = {{ file = "one.jpg", cover = [{list(BOX)}], checked = true }}'
@@ -33,14 +33,6 @@ def folder(tmp_path_factory):
         (folder / f"{name}.jpg").write_bytes(WITH_METADATA["jpg"](photo(800, 1000, seed=seed)))
         (folder / f"{name}.webp").write_bytes(WITH_METADATA["webp"](photo(1000, 900, seed=seed)))
     return folder
-
-
-@pytest.fixture(scope="module")
-def installed(redis_url, folder, tmp_path_factory):
-    sandbox = tmp_path_factory.mktemp("sandbox")
-    with running(redis_url, sandbox, campaigns=folder, demo_publication_interval=None) as found:
-        found.until_ready()
-        yield found
 
 
 def receipts(installed, campaign, lang="en"):
