@@ -92,6 +92,40 @@ interface CardLanguage {
   name: string;
 }
 
+/** GET /v1/campaigns/{id} with several ids */
+interface CampaignList {
+  lang: string;
+  dir: 'ltr' | 'rtl';
+  status: CampaignStatus;
+  eyebrow: string;
+  title: string;
+  summary: string;
+  story: string[];
+  picture: CardPicture | null;
+  campaigns: CampaignRow[];
+  progress: CardProgress;
+  update: string | null;
+  labels: CardLabels;
+  urls: CardUrls;
+  languages: CardLanguage[];
+  notice: string | null;
+  test_mode_text: string | null;
+  emit_complete_event: boolean;
+}
+
+interface CampaignRow {
+  id: string;
+  lang: string;
+  title: string;
+  amount: string;
+  goal_fraction: number;
+  funded_fraction: number;
+  status: CampaignStatus;
+  status_text: string;
+  note: string;
+  donate_url: string | null;
+}
+
 /** GET /v1/campaigns/{id}/progress */
 interface CampaignProgress {
   campaign: string;

@@ -1,12 +1,12 @@
 /*! <donation-card> 0.1.0, MIT. /widget/v1/source/donation-card.js */
 /**
- * Show one campaign inside somebody else's article: what it needs, how much is raised, and a way to give.
+ * Show campaigns inside somebody else's article: what one needs, how much is raised, and a way to give. Several have a row each.
  *
  *   <script async src="https://HOST/widget/v1/donation-card.js"></script>
  *   <donation-card campaign="vitaly"><a href="https://HOST/c/vitaly">Give</a></donation-card>
  *
  * The card is a small state machine. `#update` runs after every change and derives what is shown from three inputs:
- * 1. `#wanted`: service, campaign and language, read from the attributes and the link when they are needed.
+ * 1. `#wanted`: service, campaigns and language, read from the attributes and the link when they are needed.
  * 2. `#answer`: the last good response. While another campaign is wanted, or after a failure, the link is shown instead.
  * 3. `#way`: what this page permits. Donate opens a frame here, else a tab; in a sandbox without tabs it shows the address.
  *    Where the page around a frame follows its links (WordPress), Donate leads to the giving page in the same tab.
@@ -17,15 +17,14 @@
  * The attributes, events, custom properties and parts are described in docs/embed.md.
  */
 {
-  // The service replaces this text with the minified donation-card.css. As it stands here, the card works without styles.
-  const CSS = '@import "donation-card.css"';
-
   const saveData = /** @type {any} */ (navigator).connection?.saveData || matchMedia('(prefers-reduced-data:reduce)').matches;
 
   /** @typedef {{origin?: string | undefined, campaign: string, url: string}} CampaignRequest Addresses; empty while a part is unknown. */
+  /** @typedef {CardNeed & {lang?: string, note?: string, donate_url: string}} Row A need, or one of several campaigns. */
+  /** @typedef {Omit<CampaignCard, 'needs'> & {needs: Row[], campaigns?: Row[]}} Answer Of several campaigns, it has `campaigns` and no `needs`. */
 
   class DonationCard extends HTMLElement {
-    /** @type {CampaignCard | undefined} The last good response. */ #answer;
+    /** @type {Answer | undefined} The last good response. */ #answer;
     /** @type {CampaignRequest | undefined} The request of that response. */ #answered;
     /** @type {CampaignRequest | undefined} The newest request. */ #requested;
     /** The language around the card. When it changes, it replaces the reader's choice. */ #pageLanguage = '';
@@ -47,6 +46,9 @@
 
     /** @type {Record<string, HTMLElement>} Each key is a field of the card's JSON, of its `progress` or of its `labels`. */ #texts = {};
     #donateLink;
+    /** @type {HTMLAnchorElement | undefined} The link that opened the giving page. */ #chosenLink;
+    /** @type {Record<string, HTMLAnchorElement>} Donate of each row by its path. It stays the same, so that it keeps the focus. */ #rowLinks = {};
+    #hideButton = createElement('button', { type: 'button' }, '×');
     #story = createElement('div');
     #picture = createElement('img', { part: 'picture', loading: 'lazy', decoding: 'async', referrerpolicy: 'no-referrer' });
     #bar = createElement('div', { class: 'bar', part: 'bar', role: 'progressbar', 'aria-labelledby': 'title' });
@@ -76,14 +78,14 @@
           createElement('div', { class: 'act' },
             createElement('p', {}, text('strong', 'current_label'), ' ', text('b', 'current_need'), text('small', 'missing_text')),
             this.#donateLink = /** @type {HTMLAnchorElement} */ (
-              text('a', 'donate', { part: 'donate', target: 'donation-card', referrerpolicy: 'strict-origin' }))),
+              text('a', 'donate', { part: 'donate', target: 'donation-card', referrerpolicy: 'strict-origin' })),
+            this.#hideButton),
           text('small', 'assurance')),
         createElement('div', { class: 'list' },
           text('h3', 'needs'), this.#needs, text('small', 'update'),
           createElement('details', {}, text('summary', 'story'), this.#story), text('small', 'as_of_text'))));
       this.#shadow.append(this.#slot);
       this.adoptedCallback();
-      this.#donateLink.onclick = (event) => this.#open(event);
       this.#donateLink.onpointerenter = this.#donateLink.onfocus = () => saveData || this.#preloadFrame();
       this.#closeButton.onclick = this.#dialog.onclose = () => this.#close();
       this.#dialog.onkeydown = (event) => {
@@ -91,6 +93,12 @@
         event.preventDefault(); // a dialog of the article, around the card, stays open
         event.stopPropagation();
         this.#close();
+      };
+      this.#hideButton.onclick = () => {
+        if (!this.#emit('dismiss')) return;
+        this.disconnectedCallback();
+        this.#room = ':host{display:none!important}';
+        this.adoptedCallback();
       };
       this.#languageSelect.onchange = () => {
         this.#chosenLanguage = this.#languageSelect.value;
@@ -131,14 +139,15 @@
       this.#removeFrame();
     }
 
-    /** Return the fallback link: the first, because after an unclosed tag the article's other links are children of the card too. */
-    get #link() {
-      return /** @type {HTMLAnchorElement | null} */ (this.querySelector(':scope>a[href*="/c/"]'));
+    /** Return the fallback links: as many as campaigns, because after an unclosed tag the article's other links are children of the card too. */
+    get #links() {
+      const links = /** @type {NodeListOf<HTMLAnchorElement>} */ (this.querySelectorAll(':scope>a[href*="/c/"]'));
+      return [...links].slice(0, this.getAttribute('campaign')?.split(' ').length ?? 1);
     }
 
     /** Return the request for what the attributes say now. The link and the script complete them. @returns {CampaignRequest} */
     get #wanted() {
-      const link = this.#link;
+      const [link] = this.#links;
       const origin = originOf(this.getAttribute('api-origin')) ?? link?.origin ?? scriptOrigin;
       const id = this.getAttribute('campaign') || (link && campaignOf(link));
       const campaign = origin && id ? `${origin}/v1/campaigns/${encodeURIComponent(id)}` : '';
@@ -156,12 +165,7 @@
       return this.#fallbackWay || (hasRoom && isPermitted ? 'frame' : 'tab');
     }
 
-    /** Return the address of the giving page, in the language of the card. */
-    get #donateUrl() {
-      return `${this.#answered?.origin}${this.#answer?.urls.donate}?lang=${this.#answer?.lang}`;
-    }
-
-    /** Follow a change: request what is missing. Show the card if its answer is about the wanted campaign, else the link. */
+    /** Follow a change: request what is missing. Show the card if its answer is about the wanted campaigns, else the link. */
     #update() {
       const language = languageOf(this);
       if (language !== this.#pageLanguage) this.#chosenLanguage = '';
@@ -169,9 +173,9 @@
       const { url, campaign } = this.#wanted;
       if (url && url !== this.#requested?.url && (this.#isNearViewport || this.#answer)) this.#load();
       const answer = campaign === this.#answered?.campaign && this.#answer;
-      const link = answer && this.#link;
+      const links = answer ? this.#links : [];
       if (answer) {
-        const state = this.#way + this.#donateUrl + JSON.stringify(answer);
+        const state = this.#way + this.#answered?.origin + JSON.stringify(answer);
         if (state !== this.#drawn) this.#draw(answer);
         this.#drawn = state;
         if (!this.#root.parentNode) {
@@ -183,7 +187,7 @@
         this.#root.remove();
       }
       // What follows an unclosed tag stays too.
-      this.#slot.assign(.../** @type {Element[]} */ ([...this.childNodes].filter((node) => node !== link)));
+      this.#slot.assign(.../** @type {Element[]} */ ([...this.childNodes].filter((node) => !links.includes(/** @type {any} */ (node)))));
     }
 
     /**
@@ -234,60 +238,76 @@
       }, Math.min(delay, 1e9)); // setTimeout overflows at 2 ** 31
     }
 
-    /** Draw a response. @param {CampaignCard} answer */
+    /** Draw a response. @param {Answer} answer */
     #draw(answer) {
-      const { progress, labels, languages, lang, dir, status, story, picture } = answer;
+      const { progress, labels, languages, lang, dir, status, campaigns, story, picture, urls } = answer;
       if (!this.#dialog.open) this.#removeFrame(); // it can be preloaded in another language
       Object.assign(this.#root, { lang, dir });
-      this.#card.className = `card ${status} ${progress.stage}`;
+      this.#card.className = `card ${status} ${campaigns ? 'several' : progress.stage}`;
       this.#story.replaceChildren(...story.map((text) => createElement('p', {}, text)));
+      const focused = /** @type {HTMLElement | null} */ (this.#shadow.activeElement);
       this.#drawNeeds(answer);
-      const isOpen = status === 'open';
-      const way = this.#way;
+      focused?.focus({ preventScroll: true });
       /** @type {Record<string, any>} */
       const texts = {
         ...answer,
         ...progress,
         ...labels,
-        donate: isOpen && (way === 'address' ? this.#donateUrl : way === 'tab' ? labels.new_tab : labels.donate),
-        assurance: isOpen && way === 'frame' && labels.assurance,
+        assurance: status === 'open' && this.#way === 'frame' && labels.assurance,
       };
       // The style sheet hides empty elements.
       for (const [name, element] of Object.entries(this.#texts)) element.textContent = texts[name] || '';
-      this.#donateLink.href = this.#donateUrl;
+      this.#drawDonate(this.#donateLink, status === 'open' ? urls.donate : null, lang, labels);
       if (!picture) this.#picture.removeAttribute('src');
       else if (!saveData) Object.assign(this.#picture, { alt: picture.alt, title: picture.credit, src: this.#answered?.origin + picture.url });
       this.#languageSelect.replaceChildren(...languages.map(({ lang, name }) => createElement('option', { value: lang, lang }, name)));
       this.#languageSelect.value = lang;
       this.#languageSelect.hidden = languages.length < 2;
       this.#languageSelect.ariaLabel = labels.language;
-      this.#closeButton.ariaLabel = labels.close;
+      this.#closeButton.ariaLabel = this.#hideButton.ariaLabel = labels.close;
     }
 
-    /** Draw the list of needs and the segments of the bar. @param {CampaignCard} campaign */
-    #drawNeeds({ needs, progress, urls, lang }) {
+    /**
+     * Let Donate lead to a giving page. Without a path it has no text, and the style sheet hides it.
+     * @param {HTMLAnchorElement} link @param {string | null} path @param {string} lang @param {CardLabels} labels
+     */
+    #drawDonate(link, path, lang, labels) {
+      const way = this.#way;
+      link.href = `${this.#answered?.origin}${path}?lang=${lang}`;
+      link.textContent = path && (way === 'address' ? link.href : labels[way === 'tab' ? 'new_tab' : 'donate']);
+      link.onclick = (event) => this.#open(event, link);
+    }
+
+    /** Draw the list of needs and the segments of the bar, or a row with its own bar for each campaign. @param {Answer} answer */
+    #drawNeeds({ campaigns, needs, progress, urls, lang, labels }) {
       this.#bar.ariaValueNow = `${progress.percent}`;
       this.#bar.ariaValueText = progress.aria_text;
       this.#bar.replaceChildren();
-      this.#needs.replaceChildren(...needs.map((need, index) => {
+      this.#needs.replaceChildren(...(campaigns ?? needs).map((need, index) => {
         // The style sheet shows the mark, so that list and bar have the same.
-        const marked = { class: need.status, 'data-mark': need.status === 'funded' ? '✓' : `${index + 1}` };
+        const marked = { class: need.status, 'data-mark': need.status === 'funded' ? '✓' : `${index + 1}`, lang: need.lang ?? lang };
         const segment = createElement('i', marked, createElement('b'));
         segment.style.cssText = `--share:${need.goal_fraction * 100};--funded:${need.funded_fraction * 100}%`;
-        this.#bar.append(segment);
-        return createElement('li', marked,
-          createElement('b', {}, need.title), ' ', createElement('span', {}, need.amount), createElement('small', {}, need.status_text),
-          createElement('p', {}, need.spent_text ?? '', ...need.receipts_text ? ['\xa0· ', createElement('a', {
+        const link = (this.#rowLinks[need.donate_url] ??= /** @type {HTMLAnchorElement} */ (this.#donateLink.cloneNode()));
+        const row = createElement('li', marked,
+          createElement('b', {}, need.title), campaigns ? segment : ' ', createElement('span', {}, need.amount), campaigns ? link : '',
+          createElement('small', {}, need.status_text),
+          createElement('p', {}, need.note ?? need.spent_text, ...need.receipts_text ? ['\xa0· ', createElement('a', {
             href: `${this.#answered?.origin}${urls.page}?lang=${lang}#spent`, target: '_blank', rel: 'noreferrer',
           }, need.receipts_text)] : []));
+        if (campaigns) {
+          this.#drawDonate(link, need.donate_url, row.lang, labels);
+          link.ariaLabel = `${link.textContent}: ${need.title}`;
+        } else this.#bar.append(segment);
+        return row;
       }));
     }
 
     /** Load the giving page into the closed dialog. */
-    #preloadFrame() {
+    #preloadFrame({ href } = this.#donateLink) {
       if (this.#iframe || !this.#answer || this.#way !== 'frame') return;
       const frame = (this.#iframe = createElement('iframe', {
-        src: `${this.#donateUrl}#${this.#isDark ? 'dark' : 'light'}`,
+        src: `${href}#${this.#isDark ? 'dark' : 'light'}`,
         title: this.#answer.labels.dialog_title,
         allow: 'payment *; publickey-credentials-get *; web-share; clipboard-write',
         referrerpolicy: 'strict-origin', // donations are counted by site
@@ -309,8 +329,8 @@
       return parseFloat(getComputedStyle(this.#root).color.slice(4)) < 50; // `lab(L a b)`
     }
 
-    /** Open the giving page inside the card, or let the link open it in a tab. @param {MouseEvent} event */
-    #open(event) {
+    /** Open the giving page inside the card, or let the link open it in a tab. @param {MouseEvent} event @param {HTMLAnchorElement} link */
+    #open(event, link) {
       if (event.metaKey || event.ctrlKey || event.shiftKey) return;
       if (this.#way !== 'frame') {
         const tab = open('', 'donation-card');
@@ -323,7 +343,8 @@
       }
       event.preventDefault();
       if (!this.#emit('open')) return;
-      this.#preloadFrame();
+      this.#chosenLink = link;
+      this.#preloadFrame(link);
       if (this.#root.clientWidth < 480 && parent === window) this.#dialog.showModal();
       else {
         this.#dialog.open = true; // `show()` would move the focus, and `close()` would move it back
@@ -358,7 +379,7 @@
     #removeFrame() {
       const hadFocus = this.#dialog.contains(this.#shadow.activeElement);
       this.#dialog.close();
-      if (hadFocus) this.#donateLink.focus({ preventScroll: true });
+      if (hadFocus) this.#chosenLink?.focus({ preventScroll: true });
       removeEventListener('message', this);
       clearTimeout(this.#frameTimer);
       this.#port?.close();
@@ -417,7 +438,7 @@
     return element;
   };
 
-  /** @type {Map<string, {validUntil: number, card: Promise<CampaignCard>}>} */
+  /** @type {Map<string, {validUntil: number, card: Promise<Answer>}>} */
   const sharedRequests = new Map();
 
   /**
@@ -438,7 +459,7 @@
 
   /**
    * Fetch a card and check it.
-   * @param {string} url @param {RequestCache} cache @returns {Promise<CampaignCard>}
+   * @param {string} url @param {RequestCache} cache @returns {Promise<Answer>}
    */
   const fetchCard = async (url, cache) => {
     const signal = AbortSignal.timeout(8e3);
@@ -448,10 +469,10 @@
     return card;
   };
 
-  /** Check that a response can be drawn: a captive portal may send any JSON. @param {CampaignCard} card */
-  const isValidCard = ({ title, progress, needs, story, languages, urls }) =>
-    [title, progress.raised_text, progress.percent >= 0, urls.donate.startsWith('/c/'), ...story, ...languages,
-      ...needs.map((need) => need.goal_fraction > 0 && need.funded_fraction >= 0)].every(Boolean);
+  /** Check that a response can be drawn: a captive portal may send any JSON. @param {Answer} card */
+  const isValidCard = ({ progress, campaigns, needs, story, languages, urls }) =>
+    [progress.raised_text, progress.percent >= 0, urls.donate.startsWith('/c/'), ...story, ...languages,
+      ...(campaigns ?? needs).map((need) => need.goal_fraction > 0 && need.funded_fraction >= 0)].every(Boolean);
 
   /**
    * Return the nearest `lang` around an element, through shadow roots, else the languages of the browser.
@@ -512,6 +533,9 @@
   // The origin of the file, read from the stack: a module has no `currentScript`, and an image can have that name. The service
   // serves the file at this path. A copy elsewhere belongs to no service. The address is the text before the second colon.
   const scriptOrigin = /^[^:]*?(https?:\/\/[^/]+)\/widget\/\w+\/donation-card\.js/.exec(`${new Error().stack}`)?.[1];
+
+  // The service replaces this text with the minified donation-card.css. As it stands here, the card works without styles.
+  const CSS = '@import "donation-card.css"';
 
   if (!customElements.get('donation-card')) customElements.define('donation-card', DonationCard);
   parsed.then(() => {

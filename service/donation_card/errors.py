@@ -80,6 +80,7 @@ class Invalid(ClientError):
         "language_malformed",
         "parameter_invalid",
         "size_out_of_range",
+        "too_many_campaigns",
         "return_url_not_allowed",
         "amount_missing",
         "amount_not_a_number",

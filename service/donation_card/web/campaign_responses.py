@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from donation_card.web.http.headers import (
 )
 from donation_card.web.http.response_cache import ResponseCache
 from donation_card.web.presentation import card as view, feed, spending
+from donation_card.web.presentation.campaign_list import ListedCampaign
 from donation_card.web.presentation.documents import CampaignCard
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.translations import Translations, choose_translations
@@ -80,6 +81,7 @@ class CampaignResponseCache:
         self._renderer, self._response_cache, self._pictures = pages, response_cache, pictures
         self._entries: dict[str, CachedCampaign] = {}
         self._lists: dict[tuple[str, str], CachedResponse] = {}
+        self._list_targets: list[str] = []
         self._drawing = asyncio.Lock()
 
     async def refresh(self, *, query: bool = True) -> bool:
@@ -122,7 +124,7 @@ class CampaignResponseCache:
             if entry is not None:
                 self._evict(entry)
             entry = self._entries[campaign.id] = CachedCampaign(campaign, progress, status)
-            self._lists.clear()
+            self._evict_lists()
             if progress is not None:
                 headers = PUBLIC_CORS | cache_control(5, revalidate=campaign.publication.immediate, stale_if_error=True)
                 body = _json(view.progress_json(campaign, progress))
@@ -136,6 +138,11 @@ class CampaignResponseCache:
 
     def _evict(self, entry: CachedCampaign) -> None:
         self._response_cache.evict(entry.targets)
+        self._evict_lists()
+
+    def _evict_lists(self) -> None:
+        self._response_cache.evict(self._list_targets)
+        self._list_targets.clear()
         self._lists.clear()
 
     def progress(self, campaign: Campaign) -> CachedResponse:
@@ -164,6 +171,29 @@ class CampaignResponseCache:
 
         response = _get_or_make(entry.responses, ("card", t.language), make)
         self._put(entry, target, response)
+        return response
+
+    def several(self, campaigns: Sequence[Campaign], t: Translations, target: str) -> CachedResponse:
+        """Return one card of several campaigns. The next request of `target` needs no routing.
+
+        Hidden campaigns, and those that cannot be refreshed, are left out. Raise ProgressUnknown if no total is known.
+        """
+
+        def make() -> CachedResponse:
+            visible = [each for each in campaigns if not each.hidden]
+            entries = [self.entry(each) for each in visible if each.id not in self._progress.failures]
+            if visible and not any(each.progress or self._progress.is_rebuilding(each.campaign) for each in entries):
+                raise self._unknown(visible[0])
+            listed = [ListedCampaign(each.campaign, each.progress, each.status) for each in entries]
+            headers = PUBLIC_CORS | cache_control(_MAX_AGE, revalidate=any(each.revalidate for each in entries))
+            body = _json(self._renderer.campaign_list_json(campaigns, listed, t))
+            return CachedResponse(body, "application/json", headers)
+
+        if len(self._lists) + len(self._list_targets) >= _MAX_TARGETS:
+            self._evict_lists()
+        response = _get_or_make(self._lists, (f"ids={','.join(each.id for each in campaigns)}", t.language), make)
+        self._list_targets.append(target)
+        self._response_cache.put(target, response)
         return response
 
     def spending(self, campaign: Campaign, t: Translations) -> CachedResponse:

@@ -1,10 +1,14 @@
 """The port to the campaigns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from donation_card.domain.campaign import Campaign
-from donation_card.errors import ConfigFault, NotFound
+from donation_card.errors import ConfigFault, Invalid, NotFound
+
+MAX_CAMPAIGNS = 10
+"""Campaigns in one card."""
 
 
 class Campaigns(Protocol):
@@ -30,6 +34,21 @@ class Campaigns(Protocol):
         if campaign.hidden:
             raise NotFound("campaign_hidden")
         return campaign
+
+    def get_several(self, ids: Iterable[str]) -> list[Campaign]:
+        """Return the known ones of these campaigns in this order, each once, also hidden ones.
+
+        Raise Invalid (`too_many_campaigns`), and NotFound (`campaign_unknown`) if none is known.
+        """
+        ids, found = dict.fromkeys(filter(None, ids)), []
+        if len(ids) > MAX_CAMPAIGNS:
+            raise Invalid("too_many_campaigns", maximum=MAX_CAMPAIGNS)
+        for campaign_id in ids:
+            with suppress(NotFound):
+                found.append(self.get(campaign_id))
+        if not found:
+            raise NotFound("campaign_unknown")
+        return found
 
     def all_visible(self) -> list[Campaign]:
         return [campaign for campaign in self.all() if not campaign.hidden]

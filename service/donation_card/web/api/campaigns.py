@@ -1,10 +1,13 @@
 """Serve `/v1/campaigns/…`, and the pictures and the feed of a campaign."""
 
+import re
+
 from starlette.requests import Request
 
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.web.campaign_responses import CampaignResponseCache
 from donation_card.web.http.cached_response import CachedResponse, request_target
+from donation_card.web.presentation.campaign_list import list_translations
 from donation_card.web.presentation.translations import request_translations
 
 
@@ -15,9 +18,14 @@ class CampaignEndpoints:
         self.campaigns, self.responses = campaigns, responses
 
     async def show(self, request: Request) -> CachedResponse:
-        campaign = self.campaigns.get(request.path_params["id"])
-        t = request_translations(request, campaign, accept_language=False)
-        return self.responses.card(campaign, t, request_target(request.scope))
+        """Serve the card of one campaign, or of the several that the path lists."""
+        ids, target = re.split(r"[\s,]+", request.path_params["id"].strip()), request_target(request.scope)
+        if len(ids) > 1:
+            campaigns = self.campaigns.get_several(ids)
+            t = list_translations(request.query_params.get("lang", ""), campaigns)
+            return self.responses.several(campaigns, t, target)
+        campaign = self.campaigns.get(ids[0])
+        return self.responses.card(campaign, request_translations(request, campaign, accept_language=False), target)
 
     async def progress(self, request: Request) -> CachedResponse:
         return self.responses.progress(self.campaigns.get_visible(request.path_params["id"]))

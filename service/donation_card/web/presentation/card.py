@@ -20,7 +20,7 @@ from donation_card.web.presentation.picture import picture_json
 from donation_card.web.presentation.spending import need_spending
 from donation_card.web.presentation.translations import Translations, translations_for
 
-_HIDDEN_PROGRESS: CardProgress = {
+HIDDEN_PROGRESS: CardProgress = {
     "stage": ProgressStage.JUST_STARTED.value,
     "percent": 0,
     "raised_text": "–",  # the card draws no campaign whose `raised_text` is empty
@@ -101,7 +101,7 @@ def card_json(
             "summary": "",
             "story": [],
             "needs": [],
-            "progress": _HIDDEN_PROGRESS,
+            "progress": HIDDEN_PROGRESS,
             "update": None,
         }
     return card
@@ -162,7 +162,7 @@ def _status_text(need: NeedProgress, t: Translations, *, open_now: bool) -> str:
 def _unknown_progress(t: Translations) -> CardProgress:
     said = t.translate("card.rebuilding")
     note = t.translate("card.rebuilding_note")
-    return {**_HIDDEN_PROGRESS, "raised_text": said, "aria_text": said, "as_of_text": note, "stale": True}
+    return {**HIDDEN_PROGRESS, "raised_text": said, "aria_text": said, "as_of_text": note, "stale": True}
 
 
 def _progress_texts(campaign: Campaign, progress: Progress, t: Translations, *, open_now: bool) -> CardProgress:

@@ -80,10 +80,9 @@ class CardPicture(TypedDict):
     files: list[PictureFile]
 
 
-class CampaignCard(TypedDict):
-    """`/v1/campaigns/{id}`: a campaign in one language, ready to draw."""
+class _Card(TypedDict):
+    """The fields that a card of one campaign and a card of several have."""
 
-    id: str
     lang: str
     dir: str
     status: str
@@ -92,7 +91,6 @@ class CampaignCard(TypedDict):
     summary: str
     story: list[str]
     picture: CardPicture | None
-    needs: list[CardNeed]
     progress: CardProgress
     update: str | None
     labels: CardLabels
@@ -101,6 +99,34 @@ class CampaignCard(TypedDict):
     notice: str | None
     test_mode_text: str | None
     emit_complete_event: bool
+
+
+class CampaignCard(_Card):
+    """`/v1/campaigns/{id}`: a campaign in one language, ready to draw."""
+
+    id: str
+    needs: list[CardNeed]
+
+
+class CampaignRow(TypedDict):
+    """One of several campaigns. It has no `donate_url` unless it accepts donations."""
+
+    id: str
+    lang: str
+    title: str
+    amount: str
+    goal_fraction: float
+    funded_fraction: float
+    status: str
+    status_text: str
+    note: str
+    donate_url: str | None
+
+
+class CampaignList(_Card):
+    """`/v1/campaigns/{id}` with several ids: a row for each campaign, ready to draw."""
+
+    campaigns: list[CampaignRow]
 
 
 class ProgressNeed(TypedDict):

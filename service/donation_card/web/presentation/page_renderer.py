@@ -26,8 +26,10 @@ from donation_card.web.http.headers import (
     permissions_policy,
 )
 from donation_card.web.presentation import card as view, giving, spending
+from donation_card.web.presentation.campaign_list import ListedCampaign, campaign_list_json
 from donation_card.web.presentation.documents import (
     CampaignCard,
+    CampaignList,
     CheckoutStatus,
     EmbedCode,
     GivingPage,
@@ -61,6 +63,11 @@ class PageRenderer:
 
     def card_json(self, campaign: Campaign, progress: Progress | None, t: Translations, status: Status) -> CampaignCard:
         return view.card_json(campaign, progress, t, status, test=not self.settings.livemode)
+
+    def campaign_list_json(
+        self, campaigns: Sequence[Campaign], listed: Sequence[ListedCampaign], t: Translations
+    ) -> CampaignList:
+        return campaign_list_json(campaigns, listed, t, test=not self.settings.livemode)
 
     def campaign(self, campaign: Campaign, progress: Progress | None, t: Translations, status: Status) -> str:
         card = self.card_json(campaign, progress, t, status)
