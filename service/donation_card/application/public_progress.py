@@ -13,6 +13,7 @@ from donation_card.application.stripe_account import StripeAccount
 from donation_card.domain.campaign import Campaign, Status
 from donation_card.domain.progress import Progress, calculate_progress
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, next_period_start
+from donation_card.domain.site_total import SiteTotal
 from donation_card.domain.ways_to_give import WayToGive, ways_to_give
 from donation_card.errors import Unavailable
 from donation_card.observability.log_events import LogEvent, log
@@ -33,6 +34,8 @@ class PublicProgress:
     """Campaign → the kind of the unexpected error of its last refresh."""
     _progress: dict[str, Progress] = field(default_factory=dict, init=False)
     """Name of the totals → progress. A campaign in a new currency so has none."""
+    _site_totals: dict[tuple[str, str], PublishedTotal] = field(default_factory=dict, init=False)
+    """Name of the totals, host → the public total of the site."""
     _rebuilding: set[str] = field(default_factory=set, init=False)
     """Names of totals for which the store had no public total."""
     _uptime_at_start: float = field(init=False)
@@ -44,6 +47,10 @@ class PublicProgress:
     def get(self, campaign: Campaign) -> Progress | None:
         """Return the progress, or None if it is unknown or the campaign is hidden."""
         return None if campaign.hidden else self._progress.get(campaign.totals_name)
+
+    def site_total(self, campaign: Campaign, site: SiteTotal) -> PublishedTotal | None:
+        """Return the public total of a site, or None if it is unknown or the campaign is hidden."""
+        return None if campaign.hidden else self._site_totals.get((campaign.totals_name, site.host))
 
     def visible(self) -> dict[str, Progress]:
         """Return the known progress of each visible campaign, by its id."""
@@ -98,27 +105,21 @@ class PublicProgress:
         self._own_sync_at = began
 
     async def refresh(self, campaign: Campaign) -> bool:
-        """Let the store decide the public total if it is due. Mark the last one stale if the store is unavailable.
+        """Let the store decide each public total that is due: of the campaign, then of its sites.
+
+        Mark the last ones stale if the store is unavailable.
 
         Return False if the store is unavailable.
         """
         answered = True
         now, last = self.clock(), self._progress.get(campaign.totals_name)
         try:
-            published = await self.totals_store.publish_if_due(
-                await self.account.get(),
-                campaign.totals_name,
-                self._policy(campaign),
-                now=now,
-                offline=campaign.outside_stripe.amount,
-                listed=sum(each.amount.amount for each in campaign.listed_donations),
-                ended=campaign.has_ended(now),
-                synced_since=self.sync_required_since(),
-            )
+            published = await self._publish_if_due(campaign, now)
+            sites = {each.host: await self._publish_if_due(campaign, now, each) for each in campaign.site_totals}
             if published is None:
                 self._rebuilding.add(campaign.totals_name)
         except Unavailable as error:
-            published, answered = None, False
+            published, sites, answered = None, {}, False
             if last is None or not last.stale:  # log the change, not every second of it
                 log.warning(LogEvent.PROGRESS_REFRESH_FAILED, campaign=campaign.id, reason=str(error))
         progress = published and _calculate_progress(campaign, published)
@@ -126,12 +127,40 @@ class PublicProgress:
             self._progress[campaign.totals_name] = progress
         else:  # a restored backup of Redis can be older than the progress in memory
             self.mark_stale(campaign)
+        for host, total in sites.items():
+            self._keep_site_total((campaign.totals_name, host), total)
         return answered
 
-    def _policy(self, campaign: Campaign) -> PublicationPolicy:
-        """Return the publication policy with the secret thresholds of the campaign."""
-        key = hmac.digest(self.publication_key.encode(), campaign.id.encode(), "sha256")
-        return replace(campaign.publication, threshold_key=key, goal=campaign.goal.amount)
+    async def _publish_if_due(
+        self, campaign: Campaign, now: datetime, site: SiteTotal | None = None
+    ) -> PublishedTotal | None:
+        """Decide one series. Offline money belongs to no site."""
+        return await self.totals_store.publish_if_due(
+            await self.account.get(),
+            campaign.totals_name,
+            self._policy(campaign, site),
+            now=now,
+            offline=0 if site else campaign.outside_stripe.amount,
+            listed=0 if site else sum(each.amount.amount for each in campaign.listed_donations),
+            ended=campaign.has_ended(now),
+            synced_since=self.sync_required_since(),
+            site=site.host if site else None,
+        )
+
+    def _policy(self, campaign: Campaign, site: SiteTotal | None) -> PublicationPolicy:
+        """Return the publication policy of a series with its own secret thresholds."""
+        series = f"{campaign.id}/{site.host}" if site else campaign.id
+        key = hmac.digest(self.publication_key.encode(), series.encode(), "sha256")
+        policy, goal = (site.publication, 0) if site else (campaign.publication, campaign.goal.amount)
+        return replace(policy, threshold_key=key, goal=goal)
+
+    def _keep_site_total(self, key: tuple[str, str], found: PublishedTotal | None) -> None:
+        """Keep a public total that was decided. Of two stale ones, keep the newer."""
+        last = self._site_totals.get(key)
+        if found and (not found.stale or last is None or found.period_start > last.period_start):
+            self._site_totals[key] = found
+        elif last:
+            self._site_totals[key] = replace(last, stale=True)
 
     def mark_failed(self, campaign: Campaign, error: Exception) -> None:
         """Mark the progress stale after an unexpected error, and log the error once."""
@@ -148,6 +177,9 @@ class PublicProgress:
         """Keep the last known progress and mark it stale."""
         if (last := self._progress.get(campaign.totals_name)) is not None:
             self._progress[campaign.totals_name] = replace(last, stale=True)
+        for name, host in self._site_totals:
+            if name == campaign.totals_name:
+                self._keep_site_total((name, host), None)
 
 
 def _calculate_progress(campaign: Campaign, published: PublishedTotal) -> Progress:

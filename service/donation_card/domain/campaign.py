@@ -10,6 +10,7 @@ from donation_card.domain.card_fee import EUROPEAN_CARD_FEE, CardFee
 from donation_card.domain.money import Money
 from donation_card.domain.picture import CampaignPicture, Picture
 from donation_card.domain.publication import PublicationPolicy
+from donation_card.domain.site_total import SiteTotal
 from donation_card.domain.spending import Spending
 from donation_card.domain.totals import totals_name
 from donation_card.errors import Invalid
@@ -140,6 +141,8 @@ class Campaign:
     """The types in `redirect_methods.REDIRECT_METHODS` that donors can choose on Stripe's page."""
     publisher_hosts: tuple[str, ...] = ()
     """Hosts that may embed the giving page and are counted by name. Empty: any https site, counted as `other`."""
+    site_totals: tuple[SiteTotal, ...] = ()
+    """The totals of single publishers that may be read. Without one, no total of a site is public."""
     stripe_locales: Mapping[str, str] | None = None
     """Stripe's locale for languages that Stripe does not have (be, uk)."""
     fallback_url: str | None = None
@@ -159,6 +162,11 @@ class Campaign:
     def hidden(self) -> bool:
         """Return True if the campaign is shown nowhere. Its money is still counted."""
         return self.status is Status.HIDDEN
+
+    @property
+    def publication_policies(self) -> tuple[PublicationPolicy, ...]:
+        """Return the policy of each series: of the campaign, then of each site total."""
+        return self.publication, *(each.publication for each in self.site_totals)
 
     @property
     def currency(self) -> str:

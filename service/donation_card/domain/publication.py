@@ -3,13 +3,13 @@
 An observer who knows one line of a bank statement must not recognise it as a change of the public total. Therefore the
 total moves only at the start of a period, after enough donations, and in whole steps. Each step has a secret threshold,
 so that an observer who gives cannot bring the sum to just below it. `publish_if_due.lua` applies
-`next_published_total` inside Redis, for all workers together.
+`next_published_total` inside Redis, for all workers together. A site has a series of its own (`domain/site_total.py`).
 """
 
 import hmac
 import math
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -24,6 +24,8 @@ DAY = 86_400
 class PublicationPolicy:
     """Periods start at local midnight and last `interval_seconds`. 0 publishes the exact total immediately.
 
+    A period of several days begins on fixed days, and one of a week on Mondays.
+
     `step` and `goal` are in minor units. `min_donations` counts payments since the total moved last. Without a
     `threshold_key` each step is published as soon as the sum reaches it, and so is always the goal.
     """
@@ -36,8 +38,9 @@ class PublicationPolicy:
     goal: int = 0
 
     def __post_init__(self) -> None:
-        if self.interval_seconds < 0 or (self.interval_seconds and DAY % self.interval_seconds):
-            raise ValueError("interval_seconds divides a day into equal parts, or is 0")
+        interval = self.interval_seconds
+        if interval < 0 or (interval and DAY % interval and interval % DAY):
+            raise ValueError("interval_seconds divides a day into equal parts, or is whole days, or is 0")
         if self.step < 1 or self.min_donations < 0:
             raise ValueError("step is at least 1 and min_donations at least 0")
 
@@ -83,7 +86,10 @@ class PublishedTotal:
 
 
 def period_starts(policy: PublicationPolicy, day: date) -> Iterator[int]:
-    """Yield the starts of the periods of a local day in ascending UTC seconds. Daylight saving may merge two."""
+    """Yield the starts of the periods of a local day in ascending UTC seconds. Daylight saving may merge two.
+
+    A period of several days must begin on this day.
+    """
     last = None
     for second in range(0, DAY, policy.interval_seconds):
         wall = datetime.combine(day, time(), policy.timezone) + timedelta(seconds=second)
@@ -95,8 +101,10 @@ def period_starts(policy: PublicationPolicy, day: date) -> Iterator[int]:
 
 def periods_around(policy: PublicationPolicy, now: datetime) -> tuple[int, ...]:
     """Return the two starts before `now` and the two after. Redis chooses by its own clock, because clocks differ."""
-    today = now.astimezone(policy.timezone).date()
-    instants = sorted({at for day in (-1, 0, 1, 2) for at in period_starts(policy, today + timedelta(days=day))})
+    today, days = now.astimezone(policy.timezone).date(), max(1, policy.interval_seconds // DAY)
+    first = today - timedelta(days=(today.toordinal() - 1) % days)  # day 1 of the calendar was a Monday
+    dates = [first + timedelta(days=number * days) for number in (-1, 0, 1, 2)]
+    instants = sorted({at for day in dates for at in period_starts(policy, day)})
     here = bisect_right(instants, now.timestamp())
     return tuple(instants[max(0, here - 2) : here + 2])
 
@@ -112,6 +120,11 @@ def next_period_start(policy: PublicationPolicy, now: datetime) -> datetime | No
     if policy.immediate:
         return None
     return datetime.fromtimestamp(current_period(policy, now)[1], UTC)
+
+
+def next_start_of_any(policies: Iterable[PublicationPolicy], now: datetime) -> datetime | None:
+    """Return the first start of a period of these series after `now`, or None if all publish immediately."""
+    return min(filter(None, (next_period_start(policy, now) for policy in policies)), default=None)
 
 
 def next_published_total(

@@ -41,9 +41,11 @@ class _Generation:
     def counted(self) -> list[ObjectState]:
         return [each for each in self.objects.values() if (ObjectKind.PAYMENT, each.payment) in self.objects]
 
-    def totals(self) -> Totals:
-        payments = sum(state.kind is ObjectKind.PAYMENT for state in self.objects.values())
-        return Totals(sum(state.amount for state in self.counted()), payments)
+    def totals(self, site: str | None = None) -> Totals:
+        """Return the totals of the campaign, or of one site."""
+        counted = [state for state in self.counted() if site in (None, state.site)]
+        payments = sum(state.kind is ObjectKind.PAYMENT for state in counted)
+        return Totals(sum(state.amount for state in counted), payments)
 
     def by_site(self) -> dict[str, int]:
         sums: dict[str, int] = defaultdict(int)
@@ -57,7 +59,8 @@ class _CampaignTotals:
     current: str = ""
     rebuild: str = ""
     generations: dict[str, _Generation] = field(default_factory=dict)
-    published: PublishedTotal | None = None
+    published: dict[str | None, PublishedTotal] = field(default_factory=dict)
+    """The public total of each site, and of the campaign (None)."""
     updates: int = 0
 
 
@@ -101,6 +104,7 @@ class FakeTotalsStore:
         listed: int = 0,
         ended: bool,
         synced_since: int = 0,
+        site: str | None = None,
     ) -> PublishedTotal | None:
         self._check_available()
         found = self._totals.get((account, campaign))
@@ -108,25 +112,26 @@ class FakeTotalsStore:
             return None
         server_time = self.clock().timestamp()
         generation = found.generations.get(found.current)
+        published = found.published.get(site)
         complete = generation is not None and generation.cursor is not None
         complete = complete and (generation.cursor or 0) <= server_time + MAX_AHEAD
         oldest = max(server_time - STALE_AFTER, synced_since)
         if generation is None or not complete or (generation.cursor or 0) < oldest:
-            return found.published and replace(found.published, stale=True)
+            return published and replace(published, stale=True)
         starts = [int(server_time)] if policy.immediate else periods_around(policy, now)
         begun = [start for start in starts if start <= server_time]
         if begun:
-            found.published = next_published_total(
+            published = found.published[site] = next_published_total(
                 policy,
-                found.published,
-                generation.totals(),
+                published,
+                generation.totals(site),
                 period_start=begun[-1],
                 offline=offline,
                 listed=listed,
                 ended=ended,
                 now=server_time,
             )
-        return found.published
+        return published
 
     async def totals(self, account: Account, campaign: str) -> Totals | None:
         self._check_available()

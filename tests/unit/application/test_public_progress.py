@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
-from donation_card.domain.campaign import Status
+from donation_card.domain.campaign import OfflineDonation, Status
+from donation_card.domain.money import Money
 from donation_card.domain.publication import PublicationPolicy
+from donation_card.domain.site_total import SiteTotal
 from donation_card.errors import NotFound, PaymentsUnavailable
 from hypothesis import given, settings, strategies as st
 
@@ -15,6 +18,8 @@ from tests.support.oracle import public_total
 from tests.unit.application.conftest import NOW, ROOF, Worker, paid_session
 
 pytestmark = pytest.mark.anyio
+
+DAILY = PublicationPolicy(86_400, 100_00, 0, ROOF.publication.timezone)
 
 
 async def publish(worker: Worker, *amounts: int) -> None:
@@ -69,8 +74,7 @@ async def test_progress_needs_the_account(worker: Worker) -> None:
 async def test_newer_of_two_stale_totals_is_kept(worker: Worker) -> None:
     await publish(worker, 25_00)
     stored = worker.store._totals[ACCOUNT, "roof/EUR"]
-    assert stored.published
-    stored.published = replace(stored.published, period_start=1, raised=0)
+    stored.published[None] = replace(stored.published[None], period_start=1, raised=0)
     worker.set_cursor(None)
     await worker.progress.refresh(worker.campaign)
     assert raised(worker) == (25_00, True)
@@ -128,7 +132,7 @@ async def test_periods_decide_when_the_total_moves() -> None:
 
 async def test_new_process_publishes_nothing_before_a_sync_that_began_after_its_start() -> None:
     """Redis lost a donation with the power. The first period after the restart has the whole total."""
-    daily = replace(ROOF, publication=PublicationPolicy(86_400, 100_00, 0, ROOF.publication.timezone))
+    daily = replace(ROOF, publication=DAILY)
     worker = Worker(campaign=daily)
     worker.at_stripe(paid_session(1, 399_99))
     await publish(worker)
@@ -138,12 +142,12 @@ async def test_new_process_publishes_nothing_before_a_sync_that_began_after_its_
     worker.clock.advance(1_000)
     restarted = Worker(campaign=daily, store=worker.store, payments=worker.payments, clock=worker.clock)
     worker.set_cursor(int(worker.clock.at) - 600)
-    before = worker.store._totals[ACCOUNT, "roof/EUR"].published
+    before = worker.store._totals[ACCOUNT, "roof/EUR"].published[None]
     for _ in range(3):
         worker.clock.advance(1)
         await restarted.progress.refresh(daily)
         assert raised(restarted) == (300_00, True)
-        assert worker.store._totals[ACCOUNT, "roof/EUR"].published == before
+        assert worker.store._totals[ACCOUNT, "roof/EUR"].published == {None: before}
     await restarted.reconciliation.run_if_due()
     await restarted.progress.refresh(daily)
     assert raised(restarted) == (500_00, False)
@@ -156,7 +160,7 @@ async def test_new_process_publishes_nothing_before_a_sync_that_began_after_its_
     key=st.sampled_from(["", "k0123456789abcdef", "another key"]),
 )
 async def test_public_total_has_the_thresholds_of_key_and_campaign(sums: list[int], step: int, key: str) -> None:
-    policy = PublicationPolicy(86_400, step, 0, ROOF.publication.timezone)
+    policy = replace(DAILY, step=step)
     worker = Worker(campaign=replace(ROOF, publication=policy))
     worker.progress.publication_key = key
     await publish(worker)
@@ -169,6 +173,74 @@ async def test_public_total_has_the_thresholds_of_key_and_campaign(sums: list[in
         await worker.progress.refresh(worker.campaign)
         expected = public_total(exact, step, campaign="roof", goal=900_00, key=key)
         assert raised(worker) == (expected, False)
+
+
+# ── sites ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+NEWS, BLOG = (SiteTotal(host, replace(DAILY, step=250_00)) for host in ("news.example", "blog.example"))
+
+
+def sites(worker: Worker) -> list[tuple[int, bool] | None]:
+    found = [worker.progress.site_total(worker.campaign, each) for each in (NEWS, BLOG)]
+    return [total and (total.raised, total.stale) for total in found]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    days=st.lists(
+        st.lists(st.tuples(st.sampled_from(["news.example", "blog.example", "other"]), st.integers(1, 900_00))),
+        min_size=1,
+        max_size=6,
+    ),
+    key=st.sampled_from(["", "k0123456789abcdef"]),
+    offline=st.integers(1, 900_00),
+)
+async def test_each_site_has_its_own_sum_and_thresholds(
+    days: list[list[tuple[str, int]]], key: str, offline: int
+) -> None:
+    """Offline money and the donations of others move no total of a site."""
+    campaign = replace(ROOF, publication=DAILY, publisher_hosts=(NEWS.host, BLOG.host), site_totals=(NEWS, BLOG))
+    entry = OfflineDonation(date(2026, 1, 1), Money(offline, "EUR"), {})
+    worker = Worker(campaign=replace(campaign, offline_donations=(entry,)))
+    worker.progress.publication_key = key
+    await publish(worker)
+    assert sites(worker) == [(0, False), (0, False)]
+    sums, number = {NEWS.host: 0, BLOG.host: 0, "other": 0}, 0
+    for gifts in days:
+        before = sites(worker)
+        for site, amount in gifts:
+            sums[site], number = sums[site] + amount, number + 1
+            await worker.recorder.record(paid_session(number, amount, site=site), "webhook")
+            await worker.progress.refresh(worker.campaign)
+        assert sites(worker) == before, "nothing moves within a period"
+        worker.clock.advance(86_400)
+        worker.set_cursor(int(worker.clock.at))
+        await worker.progress.refresh(worker.campaign)
+        assert sites(worker) == [
+            (public_total(sums[each.host], 250_00, campaign=f"roof/{each.host}", goal=0, key=key), False)
+            for each in (NEWS, BLOG)
+        ]
+
+
+async def test_total_of_a_site_is_stale_while_redis_is_unavailable() -> None:
+    worker = Worker(campaign=replace(ROOF, publisher_hosts=(NEWS.host,), site_totals=(NEWS,)))
+    assert sites(worker) == [None, None]
+    await publish(worker)
+    worker.store.available = False
+    await worker.progress.refresh(worker.campaign)
+    assert sites(worker) == [(0, True), None]
+    worker.store.available = True
+    await worker.progress.refresh(worker.campaign)
+    assert sites(worker) == [(0, False), None]
+    worker.progress.mark_stale(worker.campaign)
+    assert sites(worker) == [(0, True), None]
+
+
+async def test_hidden_campaign_shows_no_total_of_a_site() -> None:
+    worker = Worker(campaign=replace(ROOF, publisher_hosts=(NEWS.host,), site_totals=(NEWS,)))
+    await publish(worker)
+    worker.campaign = replace(worker.campaign, status=Status.HIDDEN)
+    assert sites(worker) == [None, None]
 
 
 @pytest.mark.parametrize("started", [0.0, 0.2, 0.999])

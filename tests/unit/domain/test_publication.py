@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from donation_card.domain.publication import (
     PublishedTotal,
     next_period_start,
     next_published_total,
+    next_start_of_any,
     period_starts,
     periods_around,
 )
@@ -27,7 +28,7 @@ SPRING, AUTUMN = [date(2026, 3, 29), date(2027, 3, 28)], [date(2026, 10, 25), da
 
 rules = st.builds(
     PublicationPolicy,
-    interval_seconds=st.sampled_from([900, 1800, 3600, 7200, 3 * 3600, 6 * 3600, 8 * 3600, 12 * 3600, DAY]),
+    interval_seconds=st.sampled_from([900, 3600, 3 * 3600, 6 * 3600, 8 * 3600, 12 * 3600, DAY, 2 * DAY, 7 * DAY]),
     step=st.sampled_from([1, 7, 100_00]),
     min_donations=st.integers(0, 5),
     timezone=st.sampled_from([VILNIUS, ZoneInfo("UTC"), ZoneInfo("America/Havana"), ZoneInfo("Australia/Lord_Howe")]),
@@ -92,6 +93,26 @@ def test_next_boundary_becomes_the_current_one(rule: PublicationPolicy, now: dat
     assert periods_around(rule, following)[1] == following.timestamp()
 
 
+@given(days=st.sampled_from([2, 3, 7, 28]), now=any_time)
+def test_period_of_several_days_begins_on_fixed_days(days: int, now: datetime) -> None:
+    """Two starts are so many days apart, at local midnight, whoever asks. A week begins on Monday."""
+    around = periods_around(replace(RULE, interval_seconds=days * DAY), now)
+    starts = [datetime.fromtimestamp(at, VILNIUS) for at in around]
+    assert {start.time() for start in starts} == {time()}
+    assert {later.date() - earlier.date() for earlier, later in pairwise(starts)} == {timedelta(days=days)}
+    assert (starts[0].date() - date(2024, 1, 1)).days % days == (date(1, 1, 1) - date(2024, 1, 1)).days % days
+    if days % 7 == 0:
+        assert {start.isoweekday() for start in starts} == {1}
+
+
+def test_next_start_is_that_of_the_first_series() -> None:
+    now = datetime(2026, 7, 1, 10, tzinfo=VILNIUS)  # a Wednesday
+    live, daily, weekly = (replace(RULE, interval_seconds=days * DAY) for days in (0, 1, 7))
+    assert next_start_of_any([live], now) is None
+    assert next_start_of_any([live, weekly], now) == datetime(2026, 7, 6, tzinfo=VILNIUS)
+    assert next_start_of_any([weekly, daily], now) == datetime(2026, 7, 2, tzinfo=VILNIUS)
+
+
 def test_immediate_total_has_no_next_boundary() -> None:
     assert next_period_start(replace(RULE, interval_seconds=0), datetime.now(UTC)) is None
 
@@ -101,7 +122,7 @@ def test_immediate_total_has_no_next_boundary() -> None:
     [
         {"interval_seconds": -1},
         {"interval_seconds": 7000},
-        {"interval_seconds": 2 * DAY},
+        {"interval_seconds": DAY + 3600},
         {"step": 0},
         {"min_donations": -1},
     ],

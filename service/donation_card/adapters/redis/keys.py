@@ -18,9 +18,9 @@ class CampaignKeys:
     def meta(self) -> str:
         return self._key("meta")
 
-    @property
-    def published(self) -> str:
-        return self._key("published")
+    def published(self, site: str | None = None) -> str:
+        """Return the key of the public total of the campaign, or of one site."""
+        return self._key("published" if site is None else f"published:{site}")
 
     def generation(self, generation: str) -> tuple[str, str]:
         """Return the keys of the versions and of the totals."""

@@ -71,16 +71,26 @@ class RedisTotalsStore:
         listed: int = 0,
         ended: bool,
         synced_since: int = 0,
+        site: str | None = None,
     ) -> PublishedTotal | None:
         keys = CampaignKeys(account, campaign)
         periods: tuple[int, ...] = () if policy.immediate else periods_around(policy, now)
         seen = self._last_seen.get(keys, (0, 0))
         rule = (policy.step, policy.min_donations, offline, listed, int(ended))
-        step = NO_STEP
+        step, fields = NO_STEP, "" if site is None else f"site:{site}:"
 
         def call(at: _Generations) -> _Call:
-            terms = (*rule, step, policy.threshold(step), *seen, STALE_AFTER, synced_since, *periods)
-            return (keys.meta, *keys.generation(at.current), keys.published), (at.current, *terms)
+            terms: tuple[Argument, ...] = (
+                *rule,
+                step,
+                policy.threshold(step),
+                *seen,
+                STALE_AFTER,
+                synced_since,
+                fields,
+                *periods,
+            )
+            return (keys.meta, *keys.generation(at.current), keys.published(site)), (at.current, *terms)
 
         reply = await self._run_on_generation("publish_if_due", keys, call)
         while reply[0] == "other_step":  # once at most, unless the sum reaches another step meanwhile

@@ -91,8 +91,11 @@ class TotalsStore(Protocol):
         listed: int = 0,
         ended: bool,
         synced_since: int = 0,
+        site: str | None = None,
     ) -> PublishedTotal | None:
         """Decide the public total if its time has come, and return it. Return None if there never was one.
+
+        With a `site`, decide the series of its donations instead. Each series is stored on its own.
 
         `offline` is what did not come through Stripe, `listed` the part of it that is listed singly (minor units).
 

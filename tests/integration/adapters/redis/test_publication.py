@@ -97,6 +97,68 @@ def test_scheduled_publication_equals_the_domain_rule(
     asyncio.run(run())
 
 
+site_moves = st.tuples(
+    st.lists(
+        st.tuples(
+            st.booleans(), st.integers(0, 30), st.integers(1, 400_00), st.sampled_from(["news.example", "other"])
+        ),
+        max_size=5,
+    ),
+    st.integers(0, 20),
+)
+
+
+@settings(max_examples=short_or_long(40, 1_000))
+@given(story=st.lists(site_moves, max_size=8), days=st.sampled_from([1, 7]), key=st.sampled_from([b"", b"roof"]))
+def test_series_of_a_site_equals_the_domain_rule(
+    connect: Connect, story: list[tuple[list[tuple[bool, int, int, str]], int]], days: int, key: bytes
+) -> None:
+    """It counts the donations of the site only, beside the series of the campaign with all of them."""
+    account, site = new_account(), "news.example"
+    rule = replace(GRID, interval_seconds=days * 86_400, step=250_00, min_donations=0, threshold_key=key)
+
+    async def run() -> None:
+        store = connect()
+        await build(store, account)
+        states: list[ObjectState] = []
+        sites: dict[int, str] = {}
+        figures: dict[str | None, PublishedTotal | None] = {None: None, site: None}
+        now = datetime.now(UTC) - timedelta(days=200)
+        for objects, passed in story:
+            for paid, number, amount, origin in objects:
+                where = sites.setdefault(number, origin)
+                reversal = refund("roof", f"re_{number}", f"pi_{number}", amount, "pending", site=where)
+                states.append(payment("roof", f"pi_{number}", amount, site=where) if paid else reversal)
+                await store.apply(account, states[-1])
+            now += timedelta(days=passed)
+            for series, policy in ((None, GRID), (site, rule)):
+                totals = expected_totals(each for each in states if series in (None, each.site))
+                start = periods_around(policy, now)[-1]
+                figures[series] = next_published_total(
+                    policy, figures[series], totals, period_start=start, offline=0, ended=False
+                )
+                found = await store.publish_if_due(
+                    account, "roof", policy, now=now, offline=0, ended=False, site=series
+                )
+                assert found == figures[series]
+        await store.close()
+
+    asyncio.run(run())
+
+
+async def test_site_without_a_donation_is_published_as_nothing(
+    store: RedisTotalsStore, account: Account, raw: Redis
+) -> None:
+    await build(store, account, gift(1, 900_00))
+    figures = [
+        await store.publish_if_due(account, "roof", GRID, now=LAST_WEEK, offline=0, ended=True, site=site)
+        for site in ("news.example", "other")
+    ]
+    assert [each and each.raised for each in figures] == [0, 900_00]
+    assert raw.exists(key(account, "published:news.example"))
+    assert not raw.exists(key(account, "published")), "each series has a key of its own"
+
+
 @settings(max_examples=short_or_long(25, 500))
 @given(story=st.lists(st.tuples(st.integers(-90_00, 90_00), st.sampled_from([0, 500_00])), max_size=8))
 def test_immediate_publication_equals_the_domain_rule(connect: Connect, story: list[tuple[int, int]]) -> None:

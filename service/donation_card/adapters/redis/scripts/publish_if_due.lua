@@ -1,4 +1,5 @@
 -- Decide the public total if its time has come, and return it. No other script writes `published`.
+-- The series is that of the campaign or that of one site. Each has a key `published` of its own.
 --
 -- KEYS     meta · versions and totals of the current generation · published
 -- ARGV     1    current id or ''
@@ -6,7 +7,8 @@
 --          7-8  number of a step · its threshold: how far the sum must be above it until it is published
 --          9-11 cursor and updates that this worker saw last · maximum age of a cursor in seconds
 --          12   earliest start of a sync (UTC seconds) that counts for this worker
---          13-  starts of publication periods (UTC seconds, ascending); none: publish exactly and at once
+--          13   '', or what the fields of the site begin with: 'site:{host}:'
+--          14-  starts of publication periods (UTC seconds, ascending); none: publish exactly and at once
 -- Returns  {stale_generation}      the current generation is another one
 --          {other_step, number}    the decision needs the threshold of this step
 --          {fresh (1, 0), cursor or '', updates, unknown instants, now}  nothing was ever published
@@ -24,13 +26,13 @@ end
 local step, min_donations, offline, listed, ended = argument(2), argument(3), argument(4), argument(5), ARGV[6] == '1'
 local known_step, threshold = argument(7), argument(8)
 local seen_cursor, seen_updates, stale_after, synced_since = argument(9), argument(10), argument(11), argument(12)
-local immediate = #ARGV == 12
+local series, immediate = ARGV[13], #ARGV == 13
 assert(step >= 1 and min_donations >= 0, 'policy')
 
 local now = tonumber(redis.call('TIME')[1])
 local latest = now + MAX_AHEAD -- a stored instant after it is unknown
 local period_start = immediate and now or nil
-for index = 13, #ARGV do
+for index = 14, #ARGV do
   local start = argument(index)
   if start <= now then
     period_start = start
@@ -100,7 +102,8 @@ local function next_published_total(via_stripe, payments)
 end
 
 if totals and period_start then
-  local decided, other_step = next_published_total(totals.raised, totals.payments)
+  -- a site without a donation has no fields
+  local decided, other_step = next_published_total(totals[series .. 'raised'] or 0, totals[series .. 'payments'] or 0)
   if not decided then
     return {'other_step', string.format('%.0f', other_step)}
   end
