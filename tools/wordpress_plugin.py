@@ -14,6 +14,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import write_po
 from donation_card import __version__
 from donation_card.adapters.campaign_files.loader import read_campaign
+from donation_card.application.ports.campaigns import MAX_CAMPAIGNS
 from donation_card.web.assets import CARD_SOURCES, current_card
 from donation_card.web.presentation.snippet import LAYOUTS, placeholder_style
 from donation_card.web.presentation.translations import translations_for
@@ -46,9 +47,12 @@ def _write_card(folder: Path) -> None:
     for name in CARD_SOURCES:
         shutil.copy(WIDGET / name, folder / "source" / name)
     campaign, t = read_campaign(ROOT / "campaigns" / "vitaly.toml"), translations_for("en")
-    styles = "".join(f"\t'{layout}' => '{placeholder_style(campaign, t, layout)}',\n" for layout in LAYOUTS[1:])
-    head = "<?php\n// Styles that reserve the room of a card until it is drawn. A build step writes this file.\n"
-    (folder / "rooms.php").write_text(f"{head}defined( 'ABSPATH' ) || exit;\nreturn array(\n{styles});\n", "utf-8")
+    layouts = {f"'{layout}'": placeholder_style(campaign, t, layout) for layout in LAYOUTS[1:]}
+    rows = {str(n): placeholder_style(campaign, t, "card", [campaign] * (n - 1)) for n in range(2, MAX_CAMPAIGNS + 1)}
+    for name, rooms in (("rooms.php", layouts), ("rooms-of-several.php", rows)):
+        styles = "".join(f"\t{key} => '{style}',\n" for key, style in rooms.items())
+        head = "<?php\n// Styles that reserve the room of a card until it is drawn. A build step writes this file.\n"
+        (folder / name).write_text(f"{head}defined( 'ABSPATH' ) || exit;\nreturn array(\n{styles});\n", "utf-8")
 
 
 def _write_translations(folder: Path) -> None:

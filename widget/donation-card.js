@@ -47,8 +47,8 @@
     /** @type {Record<string, HTMLElement>} Each key is a field of the card's JSON, of its `progress` or of its `labels`. */ #texts = {};
     #donateLink;
     /** @type {HTMLAnchorElement | undefined} The link that opened the giving page. */ #chosenLink;
-    /** @type {Record<string, HTMLAnchorElement>} Donate of each row by its path. It stays the same, so that it keeps the focus. */ #rowLinks = {};
-    #hideButton = createElement('button', { type: 'button' }, '×');
+    /** @type {Record<string, any>} Donate of each row by its path. It stays the same, so that it keeps the focus. */ #donateLinks = {};
+    #dismissButton = createElement('button', { type: 'button' }, '×');
     #story = createElement('div');
     #picture = createElement('img', { part: 'picture', loading: 'lazy', decoding: 'async', referrerpolicy: 'no-referrer' });
     #bar = createElement('div', { class: 'bar', part: 'bar', role: 'progressbar', 'aria-labelledby': 'title' });
@@ -79,7 +79,7 @@
             createElement('p', {}, text('strong', 'current_label'), ' ', text('b', 'current_need'), text('small', 'missing_text')),
             this.#donateLink = /** @type {HTMLAnchorElement} */ (
               text('a', 'donate', { part: 'donate', target: 'donation-card', referrerpolicy: 'strict-origin' })),
-            this.#hideButton),
+            this.#dismissButton),
           text('small', 'assurance')),
         createElement('div', { class: 'list' },
           text('h3', 'needs'), this.#needs, text('small', 'update'),
@@ -94,7 +94,7 @@
         event.stopPropagation();
         this.#close();
       };
-      this.#hideButton.onclick = () => {
+      this.#dismissButton.onclick = () => {
         if (!this.#emit('dismiss')) return;
         this.disconnectedCallback();
         this.#room = ':host{display:none!important}';
@@ -140,14 +140,14 @@
     }
 
     /** Return the fallback links: as many as campaigns, because after an unclosed tag the article's other links are children of the card too. */
-    get #links() {
+    get #fallbackLinks() {
       const links = /** @type {NodeListOf<HTMLAnchorElement>} */ (this.querySelectorAll(':scope>a[href*="/c/"]'));
       return [...links].slice(0, this.getAttribute('campaign')?.split(' ').length ?? 1);
     }
 
     /** Return the request for what the attributes say now. The link and the script complete them. @returns {CampaignRequest} */
     get #wanted() {
-      const [link] = this.#links;
+      const [link] = this.#fallbackLinks;
       const origin = originOf(this.getAttribute('api-origin')) ?? link?.origin ?? scriptOrigin;
       const id = this.getAttribute('campaign') || (link && campaignOf(link));
       const campaign = origin && id ? `${origin}/v1/campaigns/${encodeURIComponent(id)}` : '';
@@ -173,7 +173,7 @@
       const { url, campaign } = this.#wanted;
       if (url && url !== this.#requested?.url && (this.#isNearViewport || this.#answer)) this.#load();
       const answer = campaign === this.#answered?.campaign && this.#answer;
-      const links = answer ? this.#links : [];
+      const links = answer ? this.#fallbackLinks : [];
       if (answer) {
         const state = this.#way + this.#answered?.origin + JSON.stringify(answer);
         if (state !== this.#drawn) this.#draw(answer);
@@ -257,14 +257,14 @@
       };
       // The style sheet hides empty elements.
       for (const [name, element] of Object.entries(this.#texts)) element.textContent = texts[name] || '';
-      this.#drawDonate(this.#donateLink, status === 'open' ? urls.donate : null, lang, labels);
+      this.#drawDonate(this.#donateLink, status === 'open' && !campaigns ? urls.donate : null, lang, labels);
       if (!picture) this.#picture.removeAttribute('src');
       else if (!saveData) Object.assign(this.#picture, { alt: picture.alt, title: picture.credit, src: this.#answered?.origin + picture.url });
       this.#languageSelect.replaceChildren(...languages.map(({ lang, name }) => createElement('option', { value: lang, lang }, name)));
       this.#languageSelect.value = lang;
       this.#languageSelect.hidden = languages.length < 2;
       this.#languageSelect.ariaLabel = labels.language;
-      this.#closeButton.ariaLabel = this.#hideButton.ariaLabel = labels.close;
+      this.#closeButton.ariaLabel = this.#dismissButton.ariaLabel = labels.close;
     }
 
     /**
@@ -288,7 +288,7 @@
         const marked = { class: need.status, 'data-mark': need.status === 'funded' ? '✓' : `${index + 1}`, lang: need.lang ?? lang };
         const segment = createElement('i', marked, createElement('b'));
         segment.style.cssText = `--share:${need.goal_fraction * 100};--funded:${need.funded_fraction * 100}%`;
-        const link = (this.#rowLinks[need.donate_url] ??= /** @type {HTMLAnchorElement} */ (this.#donateLink.cloneNode()));
+        const link = /** @type {HTMLAnchorElement} */ (this.#donateLinks[need.donate_url] ??= this.#donateLink.cloneNode());
         const row = createElement('li', marked,
           createElement('b', {}, need.title), campaigns ? segment : ' ', createElement('span', {}, need.amount), campaigns ? link : '',
           createElement('small', {}, need.status_text),
@@ -471,7 +471,7 @@
 
   /** Check that a response can be drawn: a captive portal may send any JSON. @param {Answer} card */
   const isValidCard = ({ progress, campaigns, needs, story, languages, urls }) =>
-    [progress.raised_text, progress.percent >= 0, urls.donate.startsWith('/c/'), ...story, ...languages,
+    [progress.raised_text, urls.donate.startsWith('/c/'), ...story, ...languages,
       ...(campaigns ?? needs).map((need) => need.goal_fraction > 0 && need.funded_fraction >= 0)].every(Boolean);
 
   /**

@@ -15,7 +15,7 @@ defined( 'ABSPATH' ) || exit;
  *
  * A feed gets the link only, because feed readers and newsletters remove the card.
  *
- * @param array  $card Attributes: service, campaign, lang, layout, theme. The first listed service is the default.
+ * @param array  $card Attributes: service, campaign (up to ten ids), lang, layout, theme. The first listed service is the default.
  * @param string $text The text of the link. Readers see it until the card is drawn, and if it cannot be drawn.
  * @return string
  */
@@ -23,32 +23,51 @@ function render_card( $card, $text = '' ) {
 	$card    = array_map( 'strval', array_filter( (array) $card, 'is_scalar' ) );
 	$listed  = services();
 	$service = empty( $card['service'] ) ? reset( $listed ) : origin_of( $card['service'] );
-	if ( ! in_array( $service, $listed, true ) || ! preg_match( '/^[a-z0-9][a-z0-9-]{0,63}$/D', $card['campaign'] ?? '' ) ) {
+	$ids     = campaign_ids( $card['campaign'] ?? '' );
+	if ( ! in_array( $service, $listed, true ) || ! $ids ) {
 		return '';
 	}
 	$chosen = array(
 		'lang'   => preg_match( '/^[a-z]{2,3}$/D', $card['lang'] ?? '' ) ? $card['lang'] : '',
-		'layout' => in_array( $card['layout'] ?? '', array( 'card', 'compact', 'button' ), true ) ? $card['layout'] : '',
+		'layout' => in_array( $card['layout'] ?? '', array( 'card', 'compact', 'button', 'bar' ), true ) ? $card['layout'] : '',
 		'theme'  => in_array( $card['theme'] ?? '', array( 'light', 'dark' ), true ) ? $card['theme'] : '',
 	);
-	$url    = "$service/c/{$card['campaign']}" . ( $chosen['lang'] ? "?lang={$chosen['lang']}" : '' );
 	$text   = '' === $text || 0 === strpos( $text, 'http' ) ? __( 'Give to this campaign', 'donation-card' ) : $text;
-	$link   = sprintf( '<a href="%s" referrerpolicy="strict-origin">%s</a>', esc_url( $url ), esc_html( $text ) );
+	$links  = array();
+	foreach ( $ids as $id ) {
+		$url     = "$service/c/$id" . ( $chosen['lang'] ? "?lang={$chosen['lang']}" : '' );
+		$name    = isset( $ids[1] ) ? "$text: $id" : $text;
+		$links[] = sprintf( '<a href="%s" referrerpolicy="strict-origin">%s</a>', esc_url( $url ), esc_html( $name ) );
+	}
 	if ( is_feed() ) {
-		return "<p>$link</p>";
+		return '<p>' . implode( '<br>', $links ) . '</p>';
 	}
 	wp_enqueue_script( 'donation-card' );
-	$rooms      = require __DIR__ . '/card/rooms.php';
+	$link       = implode( "\n", $links );
+	$rooms      = require __DIR__ . ( isset( $ids[1] ) ? '/card/rooms-of-several.php' : '/card/rooms.php' );
+	$room       = $rooms[ isset( $ids[1] ) ? count( $ids ) : ( $chosen['layout'] ?: 'card' ) ];
 	$attributes = array(
-		'campaign'   => $card['campaign'],
+		'campaign'   => implode( ' ', $ids ),
 		'api-origin' => $service,
 	);
-	$attributes = array_merge( $attributes, array_filter( $chosen ), array( 'style' => $rooms[ $chosen['layout'] ?: 'card' ] ) );
+	$attributes = array_merge( $attributes, array_filter( $chosen ), array( 'style' => $room ) );
 	$html       = '';
 	foreach ( $attributes as $name => $value ) {
 		$html .= sprintf( ' %s="%s"', $name, esc_attr( $value ) );
 	}
 	return "<donation-card$html>$link</donation-card>";
+}
+
+/**
+ * Return the ids in an attribute, or none if one of them is wrong or there are more than ten.
+ *
+ * @param string $text Ids with spaces between them.
+ * @return string[]
+ */
+function campaign_ids( $text ) {
+	$ids   = array_values( array_unique( preg_split( '/[\s,]+/', $text, -1, PREG_SPLIT_NO_EMPTY ) ) );
+	$valid = preg_grep( '/^[a-z0-9][a-z0-9-]{0,63}$/D', $ids );
+	return count( $ids ) <= 10 && $valid === $ids ? $ids : array();
 }
 
 /**

@@ -11,6 +11,8 @@
   const { __, sprintf } = i18n;
 
   const CAMPAIGN_ID = /^[a-z0-9][a-z0-9-]{0,63}$/;
+  /** One id, or up to ten with spaces between them. */
+  const CAMPAIGN_IDS = /^[a-z0-9][a-z0-9-]{0,63}( [a-z0-9][a-z0-9-]{0,63}){0,9}$/;
   const LANGUAGES = { en: 'English', be: 'Беларуская', de: 'Deutsch', lt: 'Lietuvių', pl: 'Polski', ru: 'Русский', uk: 'Українська' };
 
   /** Return the attributes that a link to a campaign stands for, or null if it leads elsewhere. */
@@ -30,12 +32,12 @@
     return card && site.services.includes(card.service) ? card : null;
   };
 
-  /** Return the address of the campaign's page. */
-  const urlOf = ({ service, campaign, lang }) => `${service}/c/${campaign}${lang ? `?lang=${lang}` : ''}`;
+  /** Return the address of the campaign's page, of several that of the first. */
+  const urlOf = ({ service, campaign, lang }) => `${service}/c/${campaign.split(' ')[0]}${lang ? `?lang=${lang}` : ''}`;
 
   /** Return the text of the link in the language of the card, such as "Give to BYSOL". It names the foundation, never a person. */
   const fetchText = async ({ service, campaign, lang }) => {
-    const url = `${service}/v1/campaigns/${campaign}?lang=${lang || site.language.replace(/-.*/, '')}`;
+    const url = `${service}/v1/campaigns/${encodeURIComponent(campaign.trim())}?lang=${lang || site.language.replace(/-.*/, '')}`;
     const response = await fetch(url, { credentials: 'omit', referrerPolicy: 'no-referrer' });
     return response.ok ? (await response.json()).labels.dialog_title : '';
   };
@@ -49,8 +51,8 @@
     const [error, setError] = useState('');
     const submit = (event) => {
       event.preventDefault();
-      const id = typed.trim();
-      const card = CAMPAIGN_ID.test(id) ? { campaign: id, service: site.services[0] } : cardAt(typed);
+      const id = typed.trim().replace(/[\s,]+/g, ' ');
+      const card = CAMPAIGN_IDS.test(id) ? { campaign: id, service: site.services[0] } : cardAt(typed);
       if (!card) setError(__('This is no address of a campaign.', 'donation-card'));
       else if (!site.services.includes(card.service)) setError(notListed());
       else setAttributes(card);
@@ -80,6 +82,7 @@
     const layouts = {
       '': __('Follows the width', 'donation-card'), card: __('Everything', 'donation-card'),
       compact: __('Title, total and button', 'donation-card'), button: __('Only the button', 'donation-card'),
+      bar: __('One line that readers can close', 'donation-card'),
     };
     const themes = {
       '': __('As on the page', 'donation-card'), light: __('Light', 'donation-card'), dark: __('Dark', 'donation-card'),
@@ -88,7 +91,7 @@
     return el(InspectorControls, null, el(PanelBody, { title: __('Donation card', 'donation-card') },
       el(TextControl, {
         label: __('Campaign', 'donation-card'), value: campaign, __next40pxDefaultSize: true,
-        onChange: (value) => setAttributes({ ...(cardAt(value) ?? { campaign: value.trim() }), text: '' }),
+        onChange: (value) => setAttributes({ ...(cardAt(value) ?? { campaign: value.replace(/[\s,]+/g, ' ').trimStart() }), text: '' }),
       }),
       select(__('Donation service', 'donation-card'), service, services, (value) => setAttributes({ service: value, text: '' })),
       select(__('Language', 'donation-card'), lang, languages, (value) => setAttributes({ lang: value, text: '' })),
@@ -113,7 +116,10 @@
       failed && el(Notice, { status: 'warning', isDismissible: false },
         __('The card cannot be loaded now. Check the campaign. Readers see a link.', 'donation-card')),
       el(Disabled, null, el('div', { ref: wrapper },
-        el('donation-card', { ...card, key: JSON.stringify(card) }, el('a', { href: urlOf(attributes) }, text || urlOf(attributes))))));
+        el('donation-card', { ...card, key: JSON.stringify(card) }, campaign.split(' ').map((id) => {
+          const url = urlOf({ ...attributes, campaign: id });
+          return el('a', { href: url, key: id }, text || url);
+        })))));
   };
 
   const edit = ({ attributes, setAttributes }) => {
@@ -127,13 +133,13 @@
     }, [campaign, service, lang, text]);
     const content = !campaign
       ? el(Ask, { setAttributes })
-      : site.services.includes(service) && CAMPAIGN_ID.test(campaign)
+      : site.services.includes(service) && CAMPAIGN_IDS.test(campaign)
         ? el(Preview, { attributes })
         : el(Notice, { status: 'warning', isDismissible: false }, site.services.length ? notListed() : noServices());
     return el('div', useBlockProps(), campaign && el(Choices, { attributes, setAttributes }), content);
   };
 
-  /** Save a link. It must follow from the attributes alone, so that every editor saves the same. */
+  /** Save a link, to the first of several campaigns. It must follow from the attributes alone, so that every editor saves the same. */
   const save = ({ attributes }) => attributes.campaign && attributes.service
     ? el('p', useBlockProps.save(), el('a', { href: urlOf(attributes) }, attributes.text || urlOf(attributes)))
     : null;

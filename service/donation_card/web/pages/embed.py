@@ -1,6 +1,7 @@
 """Serve the card as a frame, the page with the embed code, the QR code, and oEmbed."""
 
 import re
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
@@ -22,6 +23,9 @@ from donation_card.web.presentation.translations import Translations, choose_tra
 _OEMBED_SIZES = (100, 10_000)
 """Pixels that an oEmbed consumer may request."""
 
+_OEMBED_LAYOUTS = ("card", "compact", "button")
+"""From high to low. `bar` is left out, because a reader would close it and leave a hole."""
+
 _QR_SIZES = (64, 2_048)
 _WIDTH = 600
 """Pixels of an oEmbed frame if the consumer requests no width."""
@@ -40,38 +44,54 @@ class EmbedEndpoints:
         """Show the frame. For a hidden campaign it contains nothing of it, and the card shows a neutral line."""
         campaign = self.campaigns.get(request.path_params["id"])
         t = request_translations(request, campaign)
-        return self.pages.frame(campaign, t, _appearance(request))
+        return self.pages.frame(campaign, t, _appearance(request), self._others(request, campaign))
 
     async def embed_code(self, request: Request) -> Response:
         campaign = self.campaigns.get_visible(request.path_params["id"])
         t = request_translations(request, campaign)
         kind, appearance = _choice(request, "kind", EMBED_KINDS), _appearance(request)
         pinned = _choice(request, "pinned", ("", "1")) == "1"
-        code = self._embed_code(campaign, t, kind, appearance, pinned=pinned)
+        others = self._others(request, campaign)
+        code = self._embed_code(campaign, t, kind, appearance, others, pinned=pinned)
         if "application/json" in request.headers.get("accept", ""):
-            return JSONResponse(code, 200, cache_control(300, revalidate=False) | {"vary": "accept, accept-language"})
-        chosen: dict[str, str | bool] = {
+            shared = PUBLIC_CORS | {"vary": "accept, accept-language"}
+            return JSONResponse(code, 200, cache_control(300, revalidate=False) | shared)
+        chosen: dict[str, Any] = {
             "lang": t.language,
             "kind": kind,
             "theme": appearance.theme,
             "layout": appearance.layout,
             "pinned": pinned,
+            "with": [each.id for each in others],
         }
-        return self.pages.embed_code_page(campaign, t, code, chosen)
+        return self.pages.embed_code_page(campaign, t, code, chosen, self.campaigns.all_visible())
+
+    def _others(self, request: Request, campaign: Campaign) -> list[Campaign]:
+        """Return the visible campaigns of the query parameter `with`. Raise Invalid (`too_many_campaigns`)."""
+        several = self.campaigns.get_several([campaign.id, *request.query_params.getlist("with")])
+        return [each for each in several if each.id != campaign.id and not each.hidden]
 
     def _embed_code(
-        self, campaign: Campaign, t: Translations, kind: str, appearance: Appearance, *, pinned: bool
+        self,
+        campaign: Campaign,
+        t: Translations,
+        kind: str,
+        appearance: Appearance,
+        others: list[Campaign],
+        *,
+        pinned: bool,
     ) -> EmbedCode:
+        public_url = self.public_url
         code = {
-            "script": lambda: snippet.script_snippet(self.public_url, campaign, t, appearance, pinned=pinned),
-            "iframe": lambda: snippet.iframe_snippet(self.public_url, campaign, t, appearance),
-            "link": lambda: snippet.link_snippet(self.public_url, campaign, t),
+            "script": lambda: snippet.script_snippet(public_url, campaign, t, appearance, others=others, pinned=pinned),
+            "iframe": lambda: snippet.iframe_snippet(public_url, campaign, t, appearance, others),
+            "link": lambda: snippet.link_snippet(public_url, campaign, t, others),
         }[kind]()
         return {
             "code": code,
-            "policy": snippet.csp_directives(kind, self.public_url, picture=campaign.picture is not None),
-            "preview": snippet.frame_url("", campaign, t, appearance),
-            "reserved_height": reserved_height(campaign, t, appearance.effective_layout),
+            "policy": snippet.csp_directives(kind, public_url, picture=campaign.picture is not None and not others),
+            "preview": snippet.frame_url("", campaign, t, appearance, others),
+            "reserved_height": reserved_height(campaign, t, appearance.effective_layout, others),
         }
 
     async def oembed(self, request: Request) -> Response:
@@ -81,7 +101,7 @@ class EmbedEndpoints:
         campaign, t = self._campaign_at_url(request.query_params.get("url", ""))
         width = min(_WIDTH, _size(request, "maxwidth", _OEMBED_SIZES, _WIDTH))
         room = _size(request, "maxheight", _OEMBED_SIZES, _OEMBED_SIZES[1])
-        heights = {layout: snippet.height_px(campaign, t, layout, width) for layout in LAYOUTS[1:]}
+        heights = {layout: snippet.height_px(campaign, t, layout, width) for layout in _OEMBED_LAYOUTS}
         layout = next((each for each, height in heights.items() if height <= room), "button")
         tall = min(room, heights[layout])
         document = OEmbed(

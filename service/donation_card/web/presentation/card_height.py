@@ -5,13 +5,14 @@ the average width of a character in a wide font (DejaVu Sans), so that in most f
 are in em of the card: 16 pixels at the default size of text.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 from donation_card.domain.campaign import Campaign
 from donation_card.web.presentation.card import recipient_name, updates
 from donation_card.web.presentation.spending import need_spending
-from donation_card.web.presentation.translations import Translations
+from donation_card.web.presentation.translations import Translations, choose_translations
 
 _WIDTHS = (17.5, 22.0, 28.0, 47.5)
 """The widths at which the estimate is exact. Between two of them the reserved height follows a line."""
@@ -39,8 +40,17 @@ _PICTURE = (14.25 + 1.4, 14.25 * 9 / 16 + 0.75)
 _MAX_PICTURE_WIDTH = 21.0
 """The width of the picture where the list stands beside the rest."""
 
+_DONATE = 3.0
+"""The height of Donate in a row and in the layout `bar`."""
+
+_ROW = 1 + 1.75 + 0.06
+"""The height of a row without title and total: space, bar and edge."""
+
 _SAFETY = 1.077
 """The factor for words that break earlier than the average says."""
+
+_ROWS_SAFETY = 1.14
+"""The same for several campaigns, whose titles are bold."""
 
 _SMALL, _SMALL_LINE, _BOLD = 0.8125, 1.22, 1.15
 _WIDE_LETTERS = frozenset("абвгдежзіийклмнопрстуфхцчшщьыэюяўёїєґ")
@@ -50,6 +60,8 @@ def estimate_height(campaign: Campaign, t: Translations, layout: str, width: flo
     """Return the height of a card of this layout and width."""
     padding = min(1.75, 0.06 * width)
     column = width - 2 * padding
+    if layout == "bar":
+        return 2 * padding + _bar(campaign, t, column) + 0.25
     request = _request(campaign, t, layout, column if layout != "card" or width < _WIDE else 0.48 * column)
     needs = _needs(campaign, t, column if width < _WIDE else 0.48 * column) if layout == "card" else 0
     top = 0.25 + max(1.45, _SMALL_LINE * _lines(recipient_name(campaign), column - 7, _SMALL))
@@ -60,10 +72,53 @@ def estimate_height(campaign: Campaign, t: Translations, layout: str, width: flo
     return _SAFETY * (2 * padding + body)
 
 
+def estimate_rows(campaigns: Sequence[Campaign], t: Translations, width: float) -> float:
+    """Return the height of a card of several campaigns. A row has a title, a bar, and a total beside Donate."""
+    padding = min(1.75, 0.06 * width)
+    column = width - 2 * padding
+    recipients = {recipient_name(campaign): campaign for campaign in campaigns}
+    as_of = t.translate("card.as_of_daily", as_of="26 November")
+    texts = [(t.translate("card.assurance"), _SMALL), (as_of, _SMALL)]
+    if len(recipients) > 1:
+        texts += [(recipient_name(campaign), 0.875) for campaign in campaigns]
+    small = sum(1.5 * size * _lines(text, column, size) for text, size in texts)
+    titles = [each.text[choose_translations(t.language, each).language].title for each in campaigns]
+    beside = column - 0.75 - _donate_width(t)
+    totals = [
+        f"{t.format_money(each.goal)} {t.translate('card.goal', goal=t.format_money(each.goal))}" for each in campaigns
+    ]
+    rows = sum(
+        1.5 * _lines(title, column, _BOLD) + _ROW + max(_DONATE, 1.7 * _lines(total, beside))
+        for title, total in zip(titles, totals, strict=True)
+    )
+    top = 0.25 + max(1.45, _SMALL_LINE * _lines(next(iter(recipients)), column - 7, _SMALL))
+    return _ROWS_SAFETY * (
+        2 * padding + top + 2.1 * _lines(t.translate("page.campaigns"), column, 1.75 * 1.22) + 2.9 + small + rows
+    )
+
+
+def _donate_width(t: Translations) -> float:
+    """Return the width of Donate in a row and in the layout `bar`."""
+    return 2 + 0.72 * len(t.translate("card.donate"))
+
+
+def _bar(campaign: Campaign, t: Translations, column: float) -> float:
+    """Return the height of the layout `bar` without its edge. Donate has its own line where it does not fit beside."""
+    total, title = 10.5, campaign.text[t.language].title
+    act = _donate_width(t) + 0.8 + 2.75
+    lines = [(column - total - act - 2, _DONATE), (column - total - 1, 0), (column, 0)]
+    rest = [0, 0.75 + _DONATE, 1.5 + 1.5 + _DONATE]
+    return next(
+        max(1.2 * _lines(title, width, _BOLD), least, 1.5) + more
+        for (width, least), more in zip(lines, rest, strict=True)
+        if width >= 9 or width == column
+    )
+
+
 def _picture(campaign: Campaign, t: Translations, width: float, top: float) -> float:
     """Return the height that the picture adds to a card of this width."""
     padding = min(1.75, 0.06 * width)
-    if width <= _BESIDE:
+    if width < _BESIDE:
         return width * 9 / 16 + 1 - padding
     if width >= _WIDE:
         return min(0.48 * (width - 2 * padding), _MAX_PICTURE_WIDTH) * 9 / 16 + 1
@@ -104,23 +159,31 @@ def _lines(text: str, column: float, size: float = 1) -> float:
     return 1 if width <= column else width / (column - 1.2 * size) + 0.5
 
 
-def reserved_height(campaign: Campaign, t: Translations, layout: str) -> str:
-    """Return a CSS length for `padding-bottom` below the link of the embed code. It follows the width of the column."""
-    return _css_length(campaign, t, layout, "%", -_LINK, _WIDE)
+def reserved_height(campaign: Campaign, t: Translations, layout: str, others: Sequence[Campaign] = ()) -> str:
+    """Return a CSS length for `padding-bottom` below the links of the embed code. It follows the width."""
+    return _css_length((campaign, *others), t, layout, "%", -_LINK * (1 + len(others)), _WIDE)
 
 
-def frame_height(campaign: Campaign, t: Translations, layout: str) -> str:
+def frame_height(campaign: Campaign, t: Translations, layout: str, others: Sequence[Campaign] = ()) -> str:
     """Return a CSS length for the height of a frame. It follows the window, which is wider than the column."""
-    return _css_length(campaign, t, layout, "vw", TEST_MODE_HEIGHT, _COLUMN, margin=2)
+    return _css_length((campaign, *others), t, layout, "vw", TEST_MODE_HEIGHT, _COLUMN, margin=2)
 
 
 def _css_length(
-    campaign: Campaign, t: Translations, layout: str, unit: str, more: float, widest: float, *, margin: float = 0
+    campaigns: Sequence[Campaign],
+    t: Translations,
+    layout: str,
+    unit: str,
+    more: float,
+    widest: float,
+    margin: float = 0,
 ) -> str:
     """Return the height without a picture, and what the picture adds: a part of a narrow column, else a constant."""
+    campaign, *others = campaigns
+    if others:
+        return _largest_line(lambda width: estimate_rows(campaigns, t, width) + more, unit, widest, margin)
     plain = replace(campaign, picture=None)
-    lines = _lines_through(plain, t, layout, unit, more, margin=margin)
-    base = f"max({lines},{estimate_height(plain, t, layout, widest) + more:.1f}em)"
+    base = _largest_line(lambda width: estimate_height(plain, t, layout, width) + more, unit, widest, margin)
     if campaign.picture is None or layout != "card":
         return base
     medium, wide = (
@@ -131,14 +194,11 @@ def _css_length(
     return f"calc({base} + max({narrow},min({wide:.1f}em,(100{unit} - {_WIDE + margin - 0.05:g}em)*999)))"
 
 
-def _lines_through(
-    campaign: Campaign, t: Translations, layout: str, unit: str, more: float, *, margin: float = 0
-) -> str:
+def _largest_line(height: Callable[[float], float], unit: str, widest: float, margin: float) -> str:
     """Return a line between each two of the widths. The largest of them is the height, because it falls ever slower."""
     lines = []
     for width, next_width in pairwise(_WIDTHS):
-        height, next_height = (estimate_height(campaign, t, layout, each) for each in (width, next_width))
-        slope = round((height - next_height) / (next_width - width), 2)
+        slope = round((height(width) - height(next_width)) / (next_width - width), 2)
         if slope > 0:
-            lines.append(f"{height + more + slope * (width + margin):.1f}em - {100 * slope:.0f}{unit}")
-    return ",".join(lines)
+            lines.append(f"{height(width) + slope * (width + margin):.1f}em - {100 * slope:.0f}{unit}")
+    return f"max({','.join([*lines, f'{height(widest):.1f}em'])})"

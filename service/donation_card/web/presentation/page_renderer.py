@@ -36,7 +36,7 @@ from donation_card.web.presentation.documents import (
     Problem,
 )
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
-from donation_card.web.presentation.translations import Translations, translations_for
+from donation_card.web.presentation.translations import Translations, choose_translations, translations_for
 from donation_card.web.presentation.ways import describe_ways, plain_amount, transfer_view
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -100,8 +100,10 @@ class PageRenderer:
             languages=_languages(LANGUAGES, t, "/"),
         )
 
-    def frame(self, campaign: Campaign, t: Translations, appearance: Appearance) -> Response:
-        """Render the card alone, for a frame on another site.
+    def frame(
+        self, campaign: Campaign, t: Translations, appearance: Appearance, others: Sequence[Campaign] = ()
+    ) -> Response:
+        """Render the card alone, for a frame on another site. Each of its campaigns must allow that site.
 
         A sandboxed frame has no origin, so the CSP also names the origin of the service.
         """
@@ -110,7 +112,7 @@ class PageRenderer:
             "frame.html",
             t,
             page_title=t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
-            campaign=campaign,
+            campaigns=[each.id for each in (campaign, *others)],
             attributes=appearance.overrides,
             card_script=card,
         )
@@ -120,15 +122,21 @@ class PageRenderer:
             connect=ours,
             image=ours,
             frame=("'self'", *ours),
-            ancestors=self._framers(campaign),
+            ancestors=self._framers(campaign, *others),
         )
         shared = {"cross-origin-resource-policy": "cross-origin", "vary": "accept-language"} | COOP_UNSAFE_NONE
         payment = permissions_policy(allow_payment=True)  # for the donation page inside the frame
         return HTMLResponse(body, 200, cache_control(30, revalidate=False) | shared | payment | headers)
 
     def embed_code_page(
-        self, campaign: Campaign, t: Translations, code: EmbedCode, chosen: dict[str, str | bool]
+        self,
+        campaign: Campaign,
+        t: Translations,
+        code: EmbedCode,
+        chosen: dict[str, Any],
+        visible: Sequence[Campaign],
     ) -> Response:
+        """Render the code with its choices. The page names the other campaigns, so caches keep it as a card."""
         body = self._render(
             "embed.html",
             t,
@@ -139,6 +147,12 @@ class PageRenderer:
             spoken=[
                 {"value": lang, "label": translations_for(lang).translate("language")} for lang in campaign.languages
             ],
+            others=[
+                {"id": each.id, "title": each.text[texts.language].title, "lang": texts.language}
+                for each in visible
+                if each.id != campaign.id
+                for texts in [choose_translations(t.language, each)]
+            ],
             frame_title=t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
             campaign_url=f"/c/{campaign.id}?lang={t.language}",
             robots="noindex",
@@ -146,7 +160,7 @@ class PageRenderer:
         headers = content_security_policy(script=self._asset_sources("embed.js"), frame=("'self'",)) | {
             "vary": "accept, accept-language"
         }
-        return HTMLResponse(body, 200, cache_control(300, revalidate=False) | headers)
+        return HTMLResponse(body, 200, cache_control(30, revalidate=False) | headers)
 
     def give(
         self,
@@ -325,8 +339,10 @@ class PageRenderer:
         """
         return f"'{integrity}'", f"{self.settings.public_url}{address}"
 
-    def _framers(self, campaign: Campaign) -> tuple[str, ...]:
-        sites = tuple(f"https://{site}" for site in campaign.publisher_hosts) or ("https:",)
+    def _framers(self, *campaigns: Campaign) -> tuple[str, ...]:
+        """Return the sources of the pages that each of the campaigns lets frame it."""
+        hosts = [set(each.publisher_hosts) for each in campaigns if each.publisher_hosts]
+        sites = tuple(f"https://{site}" for site in sorted(set.intersection(*hosts))) if hosts else ("https:",)
         demo = (self.settings.demo_article_origin,) if self.settings.demo_article_origin else ()
         return ("'self'", *sites, *demo)
 

@@ -3,6 +3,7 @@
 They stay on other people's servers, where nothing can be taken back.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ from donation_card.web.assets import CARD_PATH, current_release
 from donation_card.web.presentation.card_height import (
     TEST_MODE_HEIGHT,
     estimate_height,
+    estimate_rows,
     frame_height,
     reserved_height,
 )
@@ -23,7 +25,7 @@ _SEND_NOTHING = 'referrerpolicy="no-referrer"'
 
 EMBED_KINDS = ("script", "iframe", "link")
 THEMES = ("auto", "light", "dark")
-LAYOUTS = ("auto", "card", "compact", "button")
+LAYOUTS = ("auto", "card", "compact", "button", "bar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,44 +45,59 @@ class Appearance:
 
 
 def script_snippet(
-    public_url: str, campaign: Campaign, t: Translations, appearance: Appearance = Appearance(), *, pinned: bool = False
+    public_url: str,
+    campaign: Campaign,
+    t: Translations,
+    appearance: Appearance = Appearance(),
+    *,
+    others: Sequence[Campaign] = (),
+    pinned: bool = False,
 ) -> str:
-    """Return the two lines for a script. The link works before, without and after the script.
+    """Return the two lines for a script. The links work before, without and after the script.
 
-    `pinned`: this release of the card, with the hash by which a browser refuses any other (Subresource Integrity).
+    `others`: more campaigns in the same card. `pinned`: this release of the card, with the hash by which a browser
+    refuses any other (Subresource Integrity).
     """
     src, integrity = current_release() if pinned else (CARD_PATH, "")
     held = f' integrity="{integrity}" crossorigin="anonymous"' if integrity else ""
     looks = "".join(f' {name}="{value}"' for name, value in appearance.overrides.items())
-    style = placeholder_style(campaign, t, appearance.effective_layout)
+    style = placeholder_style(campaign, t, appearance.effective_layout, others)
+    ids = " ".join(each.id for each in (campaign, *others))
     return (
         f'<script async src="{escape(public_url)}{src}" {_SEND_NOTHING}{held}></script>\n'
-        f'<donation-card campaign="{campaign.id}" lang="{t.language}"{looks} style="{style}">'
-        f"{_link(f'{public_url}/c/{campaign.id}', campaign, t)}</donation-card>"
+        f'<donation-card campaign="{ids}" lang="{t.language}"{looks} style="{style}">'
+        f"{_links(public_url, campaign, t, others, '')}</donation-card>"
     )
 
 
-def placeholder_style(campaign: Campaign, t: Translations, layout: str) -> str:
+def placeholder_style(campaign: Campaign, t: Translations, layout: str, others: Sequence[Campaign] = ()) -> str:
     """Return the style that reserves room for the card, so that the article does not move.
 
-    In a box that takes its width from its content, the grid has the width of the card, or less if necessary. The link
-    has the size of the card's text, so that `em` means the same.
+    In a box that takes its width from its content, the grid has the width of the card, or less if necessary. The links
+    have the size of the card's text, so that `em` means the same, and a line each.
     """
-    room = reserved_height(campaign, t, layout)
+    room = reserved_height(campaign, t, layout, others)
     return f"display:grid;grid:auto/minmax(0,38em);font-size:medium;line-height:1.5;padding-bottom:{room}"
 
 
-def link_snippet(public_url: str, campaign: Campaign, t: Translations) -> str:
-    return _link(f"{public_url}/c/{campaign.id}?lang={t.language}", campaign, t)
+def link_snippet(public_url: str, campaign: Campaign, t: Translations, others: Sequence[Campaign] = ()) -> str:
+    return _links(public_url, campaign, t, others, f"?lang={t.language}")
 
 
-def iframe_snippet(public_url: str, campaign: Campaign, t: Translations, appearance: Appearance = Appearance()) -> str:
+def iframe_snippet(
+    public_url: str,
+    campaign: Campaign,
+    t: Translations,
+    appearance: Appearance = Appearance(),
+    others: Sequence[Campaign] = (),
+) -> str:
     """Return a frame. Its height as a style follows the width; the attribute serves pages that forbid styles."""
     layout = appearance.effective_layout
-    height = frame_height(campaign, t, layout)
+    height = frame_height(campaign, t, layout, others)
     return (
-        f'<iframe src="{escape(frame_url(public_url, campaign, t, appearance))}" title="{escape(_name(campaign, t))}"'
-        f' loading="lazy" width="100%" height="{height_px(campaign, t, layout, 400)}"'
+        f'<iframe src="{escape(frame_url(public_url, campaign, t, appearance, others))}"'
+        f' title="{escape(_name(campaign, t))}"'
+        f' loading="lazy" width="100%" height="{height_px(campaign, t, layout, 400, others)}"'
         f' style="border:0;font-size:medium;height:{height}"'
         f' {_SEND_HOST_NAME} allow="payment *; publickey-credentials-get *; web-share; clipboard-write"></iframe>'
     )
@@ -97,13 +114,18 @@ def oembed_frame(
     )
 
 
-def frame_url(public_url: str, campaign: Campaign, t: Translations, appearance: Appearance) -> str:
-    return f"{public_url}/c/{campaign.id}/frame?{urlencode({'lang': t.language, **appearance.overrides})}"
+def frame_url(
+    public_url: str, campaign: Campaign, t: Translations, appearance: Appearance, others: Sequence[Campaign] = ()
+) -> str:
+    query = [("lang", t.language), *appearance.overrides.items(), *(("with", each.id) for each in others)]
+    return f"{public_url}/c/{campaign.id}/frame?{urlencode(query)}"
 
 
-def height_px(campaign: Campaign, t: Translations, layout: str, width: int) -> int:
+def height_px(campaign: Campaign, t: Translations, layout: str, width: int, others: Sequence[Campaign] = ()) -> int:
     """Return the pixels that a card of this layout and width needs, at 16 pixels an em, also in test mode."""
-    return round(16 * (TEST_MODE_HEIGHT + estimate_height(campaign, t, layout, width / 16)))
+    ems = width / 16
+    height = estimate_rows((campaign, *others), t, ems) if others else estimate_height(campaign, t, layout, ems)
+    return round(16 * (TEST_MODE_HEIGHT + height))
 
 
 def csp_directives(kind: str, public_url: str, *, picture: bool = False) -> str:
@@ -117,5 +139,10 @@ def _name(campaign: Campaign, t: Translations) -> str:
     return t.translate("card.dialog_title", recipient=campaign.recipient.short_name)
 
 
-def _link(address: str, campaign: Campaign, t: Translations) -> str:
-    return f'<a href="{escape(address)}" {_SEND_HOST_NAME}>{escape(_name(campaign, t))}</a>'
+def _links(public_url: str, campaign: Campaign, t: Translations, others: Sequence[Campaign], query: str) -> str:
+    """Return a link to each campaign. The id, which the address has too, tells several apart."""
+    return "\n".join(
+        f'<a href="{escape(f"{public_url}/c/{each.id}{query}")}" {_SEND_HOST_NAME}>'
+        f"{escape(_name(each, t))}{f': {each.id}' if others else ''}</a>"
+        for each in (campaign, *others)
+    )

@@ -23,7 +23,8 @@ form.addEventListener('change', async () => {
   const response = await fetch(`?${query}`, { headers: { Accept: 'application/json' } });
   /** @type {EmbedCode} */
   const embed = await response.json();
-  if (request !== requestCount || !response.ok) return;
+  if (request !== requestCount) return;
+  if (!response.ok) return void (copyResult.textContent = /** @type {any} */ (embed).detail); // too many campaigns
   code.value = embed.code;
   getElement('csp', HTMLElement).textContent = embed.policy;
   getElement('csp-section', HTMLElement).hidden = !embed.policy;

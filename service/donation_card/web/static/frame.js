@@ -34,6 +34,7 @@ const openLinkOutside = (event) => {
 const card = document.querySelector('donation-card');
 const observer = new ResizeObserver(postHeight);
 for (const name of ['donation-card-ready', 'donation-card-error']) addEventListener(name, () => observer.observe(document.body));
+addEventListener('donation-card-dismiss', () => (reserved = 0)); // the page around may close the gap
 if (card?.shadowRoot?.querySelector('.card')) observer.observe(document.body); // drawn before
 addEventListener('message', ({ source, data }) => {
   if (source !== parent) return;
