@@ -74,8 +74,7 @@ class BackgroundTasks:
 
     async def _refresh_progress(self) -> None:
         if self._campaigns.reload() or not self._pictures_are_current:
-            shown = [image for each in self._campaigns.all_visible() for image in each.image_files.values()]
-            await asyncio.to_thread(self._pictures.remove_others, shown)
+            await asyncio.to_thread(self._pictures.remove_others, self._campaigns.shown_images().values())
             self._pictures_are_current = True
         self._export.renew()
         self._responses.evict_hidden()
