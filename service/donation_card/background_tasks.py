@@ -83,8 +83,7 @@ class BackgroundTasks:
         if changed:
             await asyncio.to_thread(self._fallback_pages.remove_withdrawn)
         if changed or not self._pictures_are_current:
-            shown = [image for each in self._campaigns.all_visible() for image in each.image_files.values()]
-            await asyncio.to_thread(self._pictures.remove_others, shown)
+            await asyncio.to_thread(self._pictures.remove_others, self._campaigns.shown_images().values())
             self._pictures_are_current = True
         self._export.renew()
         self._responses.evict_hidden()
