@@ -172,12 +172,13 @@ class ModelStripe:
         newest_first = list(reversed(objects.values()))
         if after is not None:
             newest_first = newest_first[[each["id"] for each in newest_first].index(after) + 1 :]
-        since = params.get("created", {}).get("gte", 0)
+        created = params.get("created", {})
+        since, before = created.get("gte", 0), created.get("lt", float("inf"))
         payment, status = params.get("payment_intent"), params.get("status")
         return [
             each
             for each in newest_first
-            if each["created"] >= since
+            if since <= each["created"] < before
             and (payment is None or each["payment_intent"] == payment)
             and (status is None or each["status"] == status)
             and self.is_listed(each["id"])

@@ -135,13 +135,14 @@ class StripePayments:
                 raise PaymentUnknown(reason="not_listed")
             return None
 
-    async def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
+    async def list_created_since(self, created: int, *, before: int | None = None) -> AsyncIterator[StripeRecord]:
         filter_by = {"created": {"gte": created}, "limit": 100}
         # The captured amount of a payment, without a request for each. A sync also reads the country of the bank; a
         # rebuild lists every session and does not. An open or expired session is no money. An account that was tested
         # by card thieves has thousands of them.
         expanded = "data.payment_intent.latest_charge" if created else "data.payment_intent"
-        complete = filter_by | {"expand": [expanded], "status": "complete"}
+        sessions = {"gte": created} | ({} if before is None else {"lt": before})
+        complete = {"created": sessions, "limit": 100, "expand": [expanded], "status": "complete"}
         incomplete: list[ListIncomplete] = []
         # There are few reversals, so they are kept until their sessions come.
         reversals: defaultdict[str, list[RefundOrDispute]] = defaultdict(list)
@@ -156,7 +157,7 @@ class StripePayments:
             if isinstance(record, CheckoutSession) and record.payment_intent:
                 for reversal in reversals.pop(record.payment_intent, ()):
                     yield attributed(reversal, record)
-        for reversal in chain.from_iterable(reversals.values()):
+        for reversal in chain.from_iterable(reversals.values()) if before is None else ():
             yield reversal
         if incomplete:
             raise incomplete[0]
