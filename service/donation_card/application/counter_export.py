@@ -1,10 +1,11 @@
 """Export the counters without the time of a donation: those of a period when the next one begins."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from donation_card.application.ports.campaigns import Campaigns
+from donation_card.domain.campaign import Campaign
 from donation_card.domain.publication import current_period
 from donation_card.observability.metrics import renew_snapshot
 
@@ -21,6 +22,8 @@ class CounterExport:
     clock: Callable[[], datetime]
     settled: int | None = field(default=None, init=False)
     """Donations until then (UTC seconds) may be shown. None: all."""
+    _campaigns_then: Sequence[Campaign] | None = field(default=None, init=False)
+    _begins_at: float = field(default=0, init=False)
     _ends_at: float = field(default=0, init=False)
 
     def renew_if_due(self) -> None:
@@ -30,9 +33,13 @@ class CounterExport:
 
     def renew(self) -> None:
         """Find the current periods. Keep the values of the counters if a longest one has just begun."""
-        policies = {each.publication for each in self.campaigns.all() if not each.publication.immediate}
-        now = self.clock()
+        now, campaigns = self.clock(), self.campaigns.all()
+        if campaigns is self._campaigns_then and self._begins_at <= now.timestamp() < self._ends_at:
+            return
+        self._campaigns_then = campaigns
+        policies = {each.publication for each in campaigns if not each.publication.immediate}
         periods = {policy: current_period(policy, now) for policy in policies}
+        self._begins_at = max((start for start, _ in periods.values()), default=0)
         self._ends_at = min((end for _, end in periods.values()), default=float("inf"))
         self.settled = min((start for start, _ in periods.values()), default=None)
         if self.settled is not None:

@@ -25,6 +25,7 @@ LogEvent = StrEnum(
         "DEPENDENCY_UNAVAILABLE",
         "EVENT_LIST_FAILED",
         "EVENT_MALFORMED",
+        "FALLBACK_PAGES_FAILED",
         "LIST_INCOMPLETE",
         "LOG_LINES_DROPPED",
         "OBJECT_NOT_OURS",

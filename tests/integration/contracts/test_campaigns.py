@@ -30,5 +30,7 @@ def test_unknown_campaign_is_not_found(campaigns: Campaigns) -> None:
 
 def test_reload_without_a_change_reports_none(campaigns: Campaigns) -> None:
     campaigns.reload()
-    assert campaigns.reload() is False
+    before = campaigns.all()
+    assert campaigns.reload() == frozenset()
+    assert campaigns.all() is before
     assert campaigns.load_errors() is None

@@ -275,3 +275,11 @@ async def test_total_is_stale_without_a_recent_sync(store: TotalsStore, account:
 
 async def test_ping_succeeds(store: TotalsStore) -> None:
     await store.ping()
+
+
+async def test_totals_are_known_for_each_site(store: TotalsStore, account: Account) -> None:
+    await store.apply(account, ADA)
+    assert await store.totals_by_site(account, "roof") == {}, "unknown before a rebuild"
+    await build(store, account, ADA, BORIS)
+    await store.apply(account, refund("roof", "re_1", "pi_ada", 5_00, "pending", site="news.example"))
+    assert await store.totals_by_site(account, "roof") == {"news.example": Totals(20_00, 1), "other": Totals(110_00, 1)}

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.domain.campaign import Campaign
+from donation_card.domain.picture import Picture
 from donation_card.errors import ConfigFault, NotFound
 
 
 class FakeCampaigns(Campaigns):
     def __init__(self, *campaigns: Campaign) -> None:
         self.by_id = {campaign.id: campaign for campaign in campaigns}
+        self._all: tuple[Campaign, ...] = ()
         self.error: str | None = None
-        self.changed = False
+        self.changed: set[str] = set()
 
     def get(self, campaign_id: str) -> Campaign:
         if campaign_id not in self.by_id:
@@ -21,15 +23,21 @@ class FakeCampaigns(Campaigns):
         return self.by_id[campaign_id]
 
     def all(self) -> Sequence[Campaign]:
-        return list(self.by_id.values())
+        found = tuple(self.by_id.values())
+        if found != self._all:
+            self._all = found
+        return self._all
 
     def put(self, campaign: Campaign) -> None:
         self.by_id[campaign.id] = campaign
-        self.changed = True
+        self.changed.add(campaign.id)
 
-    def reload(self) -> bool:
-        changed, self.changed = self.changed, False
+    def reload(self) -> frozenset[str]:
+        changed, self.changed = frozenset(self.changed), set()
         return changed
+
+    def shown_images(self) -> dict[str, Picture]:
+        return {image.hash: image for each in self.all_visible() for image in each.image_files.values()}
 
     def load_errors(self) -> str | None:
         return self.error

@@ -8,7 +8,7 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,6 +59,8 @@ class CampaignFiles(Campaigns):
         self._retried: dict[Path, int] = {}
         self._loaded: dict[Path, Campaign] = {}
         self._by_id: dict[str, Campaign] = {}
+        self._all: tuple[Campaign, ...] = ()
+        self._shown_images: dict[str, Picture] = {}
         self._faults: dict[Path, Sequence[ConfigFault]] = {}
         self._image_faults: dict[Path, Sequence[ConfigFault]] = {}
         self._not_logged = self._scan()
@@ -76,7 +78,10 @@ class CampaignFiles(Campaigns):
         return found
 
     def all(self) -> Sequence[Campaign]:
-        return tuple(self._by_id.values())
+        return self._all
+
+    def shown_images(self) -> Mapping[str, Picture]:
+        return self._shown_images
 
     def load_errors(self) -> str | None:
         """Return the mistakes of the files whose newest version is not used, or None."""
@@ -86,19 +91,20 @@ class CampaignFiles(Campaigns):
         """Return the mistakes of image files, without which their campaigns are shown."""
         return [fault for faults in self._image_faults.values() for fault in faults]
 
-    def reload(self) -> bool:
-        """Load the files that changed, and return true if a campaign changed. It is cheap enough for every second."""
+    def reload(self) -> frozenset[str]:
+        """Load the files that changed, and return the ids of the campaigns that changed, appeared or went."""
         before = self._by_id
         found, self._not_logged = self._not_logged | self._scan(), {}
         for path, faults in found.items():
             log.error(LogEvent.CAMPAIGN_FILE_INVALID, file=_name(path), faults=[str(fault) for fault in faults])
         if self._by_id is before:
-            return False
-        for campaign_id in before.keys() | self._by_id.keys():
-            if before.get(campaign_id) is not self._by_id.get(campaign_id):
-                event = LogEvent.CAMPAIGN_FILE_READ if campaign_id in self._by_id else LogEvent.CAMPAIGN_FILE_REMOVED
-                log.info(event, campaign=campaign_id)
-        return True
+            return frozenset()
+        ids = before.keys() | self._by_id.keys()
+        changed = frozenset(each for each in ids if before.get(each) is not self._by_id.get(each))
+        for campaign_id in changed:
+            event = LogEvent.CAMPAIGN_FILE_READ if campaign_id in self._by_id else LogEvent.CAMPAIGN_FILE_REMOVED
+            log.info(event, campaign=campaign_id)
+        return changed
 
     def _scan(self) -> dict[Path, Sequence[ConfigFault]]:
         """Load the files that changed since the last scan, and return their mistakes.
@@ -143,6 +149,9 @@ class CampaignFiles(Campaigns):
         if loaded != self._loaded:
             self._loaded = loaded
             self._by_id = {each.id: each for _, each in sorted(loaded.items())}
+            self._all = tuple(self._by_id.values())
+            shown = (image for each in self.all_visible() for image in each.image_files.values())
+            self._shown_images = {image.hash: image for image in shown}
         return faults
 
 

@@ -1,9 +1,10 @@
 """The port to the campaigns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from donation_card.domain.campaign import Campaign
+from donation_card.domain.picture import Picture
 from donation_card.errors import ConfigFault, NotFound
 
 
@@ -13,10 +14,17 @@ class Campaigns(Protocol):
     def get(self, campaign_id: str) -> Campaign:
         """Return a campaign, also a hidden one. Raise NotFound (`campaign_unknown`)."""
 
-    def all(self) -> Sequence[Campaign]: ...
+    def all(self) -> Sequence[Campaign]:
+        """Return every campaign: the same object until one changes."""
 
-    def reload(self) -> bool:
-        """Read changed files and return True if a campaign changed. An invalid file leaves its campaign as it was."""
+    def reload(self) -> frozenset[str]:
+        """Read changed files and return the ids of the campaigns that changed, appeared or went.
+
+        An invalid file leaves its campaign as it was.
+        """
+
+    def shown_images(self) -> Mapping[str, Picture]:
+        """Return every image file that a visible campaign shows, by its hash."""
 
     def load_errors(self) -> str | None:
         """Return the reason why the newest version of a file is not in use, or None if all are."""

@@ -25,10 +25,9 @@ class PictureEndpoint:
     async def show(self, request: Request) -> CachedResponse:
         """Respond with an image that a visible campaign shows now. Raise NotFound for any other name."""
         found = _NAME.fullmatch(request.path_params["name"])
-        for campaign in self.campaigns.all_visible() if found else ():
-            for image in campaign.image_files.values():
-                if found and image.hash == found[1]:
-                    body = await self.pictures.read(image, int(found[2]), found[3])
-                    headers = PUBLIC_CORS | cache_control(_MAX_AGE, revalidate=False) | IMAGE_CSP
-                    return CachedResponse(body, MEDIA_TYPES[found[3]], headers, quality=None)
-        raise NotFound
+        image = self.campaigns.shown_images().get(found[1]) if found else None
+        if found is None or image is None:
+            raise NotFound
+        body = await self.pictures.read(image, int(found[2]), found[3])
+        headers = PUBLIC_CORS | cache_control(_MAX_AGE, revalidate=False) | IMAGE_CSP
+        return CachedResponse(body, MEDIA_TYPES[found[3]], headers, quality=None)
