@@ -48,7 +48,7 @@ _PER_DAY_GIVING = {1: "1 a day", 0.25: "1 in 4 days", 0.0625: "1 in 16 days"}
 _PER_DAY = {0.25: "1 in 4 days", 1: "1 a day", 4: "4 a day", 16: "16 a day"}
 JOINT_DONATIONS = (1, 2, 4)
 """Donations of the tables about both totals, in quanta of `joint_totals`: an eighth, a quarter and half of a step."""
-_PER_DAY_JOINT = {0.25: "1 in 4 days", 1: "1 a day", 4: "4 a day"}
+_PER_DAY_JOINT = {0.25: "1 in 4 days", 1: "1 a day"}
 _SITE_SHARES = {1.0: "all other donations come from the site", 0.25: "one in four of the others comes from the site"}
 _OTHERS = {0: "alone", 1: "with 1 other", 4: "with 4", 16: "with 16"}
 """Other transfers of the same import."""
