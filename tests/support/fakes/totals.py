@@ -9,7 +9,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from donation_card.application.ports.payments import Account
-from donation_card.application.ports.totals import ApplyResult, Rebuild, RebuildReport, SyncHistory, SyncRun
+from donation_card.application.ports.totals import (
+    ApplyResult,
+    Rebuild,
+    RebuildPosition,
+    RebuildReport,
+    SyncHistory,
+    SyncRun,
+)
 from donation_card.domain.lifetimes import MAX_AHEAD, STALE_AFTER
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, next_published_total, periods_around
 from donation_card.domain.totals import ObjectKind, ObjectState, Totals, campaign_of
@@ -73,6 +80,7 @@ class FakeTotalsStore:
         self._totals: dict[tuple[Account, str], _CampaignTotals] = {}
         self._leases: dict[Account, str] = {}
         self._histories: dict[Account, SyncHistory] = {}
+        self._positions: dict[Account, RebuildPosition | None] = {}
         self._accounts: dict[str, Account] = {}
         self._registered: dict[Account, dict[str, str]] = {}
         """Account → campaign → a text that is different for each."""
@@ -82,6 +90,7 @@ class FakeTotalsStore:
         self._totals.clear()
         self._leases.clear()
         self._histories.clear()
+        self._positions.clear()
         self._accounts.clear()
         self._registered.clear()
 
@@ -195,6 +204,19 @@ class FakeTotalsStore:
         totals.generations.pop(totals.rebuild, None)
         totals.rebuild = self._new_generation(totals)
         return Rebuild(campaign, totals.rebuild, "salt")
+
+    async def unfinished_rebuild(self, account: Account, campaign: str) -> Rebuild | None:
+        self._check_available()
+        found = self._totals.get((account, campaign))
+        return Rebuild(campaign, found.rebuild, "salt") if found and found.rebuild else None
+
+    async def rebuild_position(self, account: Account) -> RebuildPosition | None:
+        self._check_available()
+        return self._positions.get(account)
+
+    async def save_rebuild_position(self, account: Account, position: RebuildPosition | None) -> None:
+        self._check_available()
+        self._positions[account] = position
 
     async def apply_to_rebuild(self, account: Account, rebuild: Rebuild, state: ObjectState) -> bool:
         found = self._of_rebuild(account, rebuild)
