@@ -37,7 +37,7 @@ from tests.support.ways import LINKS, campaign_with_ways
 BROKEN, REPAIRED = 15.0, 4.0
 """Seconds for which a fault lasts, and for which the attempts go on afterwards at least."""
 
-PERIOD, PATIENCE = 1.0, 8.0
+PERIOD, LONGEST_WAIT = 1.0, 8.0
 """Seconds between two attempts, and until one is given up. A later answer counts as none."""
 
 ROLES = ("script", "no script", "card", "link")
@@ -147,9 +147,13 @@ class Donor:
     def __init__(self, drill: Drill, campaign: str) -> None:
         self.drill, self.campaign = drill, campaign
         self.named_at: float | None = None
-        options: dict[str, Any] = {"verify": drill.proxy.trust, "timeout": PATIENCE, "headers": {"accept": "text/html"}}
+        options: dict[str, Any] = {
+            "verify": drill.proxy.trust,
+            "timeout": LONGEST_WAIT,
+            "headers": {"accept": "text/html"},
+        }
         self.client = httpx.Client(base_url=drill.proxy.url, **options)
-        self.outside = httpx.Client(timeout=PATIENCE)
+        self.outside = httpx.Client(timeout=LONGEST_WAIT)
 
     def names_a_way(self, page: httpx.Response) -> bool:
         """Return True if the page names another way, and note the moment."""
@@ -192,7 +196,7 @@ class BrowserDonor:
     def page(self) -> Iterator[Page]:
         options: dict[str, Any] = {"ignore_https_errors": True, "extra_http_headers": from_another_network()}
         with self.browser.new_context(**options) as context:
-            context.set_default_timeout(PATIENCE * 1_000)
+            context.set_default_timeout(LONGEST_WAIT * 1_000)
             card = (
                 f'<script async src="{self.drill.proxy.url}/widget/v1/donation-card.js"></script>'
                 f'<donation-card campaign="{self.campaign}" lang="en">'
@@ -250,7 +254,7 @@ def repeat(donor: Donor, attempt: Callable[[], bool], into: Attempts, done: thre
         found = attempt()
     except (httpx.HTTPError, BrowserError):
         found = False
-    into.made.append((began, found and (donor.named_at or time.monotonic()) - began <= PATIENCE))
+    into.made.append((began, found and (donor.named_at or time.monotonic()) - began <= LONGEST_WAIT))
     done.wait(max(0.0, began + PERIOD - time.monotonic()))
 
 
@@ -346,7 +350,7 @@ def write_page(rows: list[list[str]]) -> None:
     """Replace the part of the page between the two marks."""
     half = len(ROLES)
     parts = [
-        f"Each fault lasted {BROKEN:.0f} s. An attempt that found nothing within {PATIENCE:.0f} s counts as none. "
+        f"Each fault lasted {BROKEN:.0f} s. An attempt that found nothing within {LONGEST_WAIT:.0f} s counts as none. "
         f"The machine has {os.cpu_count()} cores,\nwhich all parts and the browsers shared.",
         "### A campaign that names another way",
         _table([[row[0], *row[1 : half + 1]] for row in rows]),
