@@ -56,6 +56,7 @@ from donation_card.web.middleware.security_headers import SecurityHeadersMiddlew
 from donation_card.web.pages.campaign import CampaignPages
 from donation_card.web.pages.embed import EmbedEndpoints
 from donation_card.web.pages.give import GivePage
+from donation_card.web.pages.site_total import SiteTotalEndpoints
 from donation_card.web.pages.thanks import ThanksPage
 from donation_card.web.pages.transfer import TransferPage
 from donation_card.web.presentation.page_renderer import PageRenderer
@@ -126,6 +127,7 @@ def create_app(settings: Settings) -> ASGIApp:
             GivePage(campaigns, progress, tokens, pages),
             TransferPage(campaigns, progress, pages),
             ThanksPage(session_reader, campaigns, progress, tokens, pages),
+            SiteTotalEndpoints(campaigns, responses, pages),
             EmbedEndpoints(campaigns, pages),
             Readiness(health, session_limits, operator),
             MetricsEndpoint(operator, health.gauges, export),

@@ -15,6 +15,8 @@ from donation_card.application.public_progress import RETRY_INTERVAL, PublicProg
 from donation_card.application.refresh_schedule import RefreshSchedule
 from donation_card.domain.campaign import Campaign, Status
 from donation_card.domain.progress import Progress
+from donation_card.domain.publication import PublishedTotal
+from donation_card.domain.site_total import SiteTotal
 from donation_card.domain.totals import campaign_of
 from donation_card.errors import NotFound, ProgressUnknown, Unavailable
 from donation_card.observability.metrics import cached_reads
@@ -22,7 +24,9 @@ from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import (
     COOP_UNSAFE_NONE,
     IMAGE_CSP,
+    NO_STORE,
     PUBLIC_CORS,
+    Headers,
     cache_control,
     content_security_policy,
 )
@@ -30,6 +34,7 @@ from donation_card.web.http.response_cache import ResponseCache
 from donation_card.web.presentation import card as view, feed, spending
 from donation_card.web.presentation.documents import CampaignCard
 from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.site_total import site_total_json, site_total_texts
 from donation_card.web.presentation.translations import Translations, choose_translations
 
 _MAX_AGE = 30
@@ -52,14 +57,19 @@ class CachedCampaign:
     campaign: Campaign
     progress: Progress | None
     status: Status
+    sites: tuple[PublishedTotal | None, ...] = ()
+    """The public totals of the campaign's `site_totals`, in their order."""
     responses: dict[tuple[str, str], CachedResponse] = field(default_factory=dict)
     """By kind (card, page, badge.svg, …) and language."""
     targets: list[str] = field(default_factory=list)
     """Its request targets in the response cache."""
 
-    def is_current(self, campaign: Campaign, progress: Progress | None, status: Status) -> bool:
+    def is_current(
+        self, campaign: Campaign, progress: Progress | None, status: Status, sites: tuple[PublishedTotal | None, ...]
+    ) -> bool:
         """Return True if readers see the same as when the responses were made."""
-        return self.campaign is campaign and self.progress == progress and self.status is status
+        same = self.progress == progress and self.sites == sites
+        return self.campaign is campaign and same and self.status is status
 
     @property
     def revalidate(self) -> bool:
@@ -168,11 +178,12 @@ class CampaignResponseCache:
     def entry(self, campaign: Campaign) -> CachedCampaign:
         """Return the campaign's entry. Replace it by an empty one if anything has changed that readers see."""
         progress, status = self._progress.get(campaign), self._progress.status(campaign)
+        sites = tuple(self._progress.site_total(campaign, each) for each in campaign.site_totals)
         entry = self._entries.get(campaign.id)
-        if entry is None or not entry.is_current(campaign, progress, status):
+        if entry is None or not entry.is_current(campaign, progress, status, sites):
             if entry is not None:
                 self._evict(entry)
-            entry = self._entries[campaign.id] = CachedCampaign(campaign, progress, status)
+            entry = self._entries[campaign.id] = CachedCampaign(campaign, progress, status, sites)
             self._lists.clear()
         return entry
 
@@ -274,6 +285,45 @@ class CampaignResponseCache:
                 entry.responses[name, t.language] = CachedResponse(body, IMAGES[name], headers)
             return entry.responses[name, t.language]
 
+    def site_page(self, campaign: Campaign, site: SiteTotal, t: Translations) -> CachedResponse:
+        """Return the page of a site's total. Raise ProgressUnknown if the total is unknown."""
+        total = self._site_total(campaign, site)
+
+        def make() -> CachedResponse:
+            html = self._renderer.site_total(campaign, site, total, t)
+            return _page(html, revalidate=False, closed=site.token_sha256 is not None)
+
+        return _get_or_make(self.entry(campaign).responses, (f"page of {site.host}", t.language), make)
+
+    def site_total(self, campaign: Campaign, site: SiteTotal) -> CachedResponse:
+        """Return a site's total in numbers. Raise ProgressUnknown if it is unknown."""
+        total = self._site_total(campaign, site)
+
+        def make() -> CachedResponse:
+            return CachedResponse(_json(site_total_json(campaign, site, total)), "application/json", _sharing(site))
+
+        return _get_or_make(self.entry(campaign).responses, (f"total of {site.host}", ""), make)
+
+    async def site_badge(self, campaign: Campaign, site: SiteTotal, t: Translations) -> CachedResponse:
+        """Return the badge of a site's total. Raise ProgressUnknown if it is unknown."""
+        from donation_card.web.presentation import images  # as in `picture`
+
+        responses, total = self.entry(campaign).responses, self._site_total(campaign, site)
+
+        def make() -> CachedResponse:
+            said = site_total_texts(campaign, site, total, t)
+            card = self._renderer.card_json(campaign, None, t, self._progress.status(campaign))
+            return CachedResponse(images.site_badge_svg(card, said), "image/svg+xml", _sharing(site) | IMAGE_CSP)
+
+        async with self._drawing:
+            return await run_in_threadpool(_get_or_make, responses, (f"badge of {site.host}", t.language), make)
+
+    def _site_total(self, campaign: Campaign, site: SiteTotal) -> PublishedTotal:
+        total = self._progress.site_total(campaign, site)
+        if total is None:
+            raise self._unknown(campaign)
+        return total
+
     async def _photo(self, campaign: Campaign) -> bytes | None:
         """Return the campaign's picture, or None if it has none that can be read."""
         if campaign.picture is None or campaign.hidden:
@@ -295,9 +345,14 @@ def _get_or_make(
     return responses[key]
 
 
-def _page(html: str, *, revalidate: bool) -> CachedResponse:
+def _sharing(site: SiteTotal) -> Headers:
+    """Return the header fields for caching and sharing. Nobody keeps a total that needs a token."""
+    return NO_STORE if site.token_sha256 else PUBLIC_CORS | cache_control(_MAX_AGE, revalidate=False)
+
+
+def _page(html: str, *, revalidate: bool, closed: bool = False) -> CachedResponse:
     headers = (
-        cache_control(_MAX_AGE, revalidate=revalidate)
+        (NO_STORE if closed else cache_control(_MAX_AGE, revalidate=revalidate))
         | content_security_policy()
         | COOP_UNSAFE_NONE
         | {"vary": "accept-language"}

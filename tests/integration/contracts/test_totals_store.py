@@ -286,3 +286,11 @@ async def test_mark_names_the_registry_and_the_last_sync(store: TotalsStore, acc
     assert mark.last_sync_at is None
     assert await store.save_sync_history(account, SyncHistory(7, 7, mark.registry))
     assert (await store.touched(account, mark)).mark == TouchMark(mark.server, mark.registry, 0, 7)
+
+
+async def test_totals_are_known_for_each_site(store: TotalsStore, account: Account) -> None:
+    await store.apply(account, ADA)
+    assert await store.totals_by_site(account, "roof") == {}, "unknown before a rebuild"
+    await build(store, account, ADA, BORIS)
+    await store.apply(account, refund("roof", "re_1", "pi_ada", 5_00, "pending", site="news.example"))
+    assert await store.totals_by_site(account, "roof") == {"news.example": Totals(20_00, 1), "other": Totals(110_00, 1)}

@@ -163,6 +163,14 @@ class FakeTotalsStore:
         generation = found and found.generations.get(found.current)
         return generation.totals() if generation and generation.cursor is not None else None
 
+    async def totals_by_site(self, account: Account, campaign: str) -> dict[str, Totals]:
+        self._check_available()
+        found = self._totals.get((account, campaign))
+        generation = found and found.generations.get(found.current)
+        if not generation or generation.cursor is None:
+            return {}
+        return {site: generation.totals(site) for site in {state.site for state in generation.counted()}}
+
     async def lease(self, account: Account, owner: str) -> bool:
         self._check_available()
         return self._leases.setdefault(account, owner) == owner

@@ -8,7 +8,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from donation_card.adapters.redis.connection import Argument, RedisConnection, Script, load_script
@@ -129,6 +129,10 @@ class RedisTotalsStore:
     async def totals(self, account: Account, campaign: str) -> Totals | None:
         found = await self._read_snapshot(account, campaign)
         return found.totals if found else None
+
+    async def totals_by_site(self, account: Account, campaign: str) -> dict[str, Totals]:
+        found = await self._read_snapshot(account, campaign)
+        return found.by_site if found else {}
 
     # ── syncs and rebuilds ────────────────────────────────────────────────────────────────────────────────────
 
@@ -358,11 +362,19 @@ class _Snapshot:
     updates: int
     cursor: int | None = None
     totals: Totals | None = None
+    by_site: dict[str, Totals] = field(default_factory=dict)
 
     @classmethod
     def from_reply(cls, generation: str, updates: str, cursor: str = "", *sums: str) -> "_Snapshot":
-        known = (_parse_int(cursor), Totals(*map(_parse_int, sums))) if cursor else ()
-        return cls(generation, _parse_int(updates), *known)
+        if not cursor:
+            return cls(generation, _parse_int(updates))
+        raised, payments, *of_sites = sums
+        by_site = {
+            site: Totals(_parse_int(amount), _parse_int(number))
+            for site, amount, number in zip(of_sites[::3], of_sites[1::3], of_sites[2::3], strict=True)
+        }
+        totals = Totals(_parse_int(raised), _parse_int(payments))
+        return cls(generation, _parse_int(updates), _parse_int(cursor), totals, by_site)
 
 
 def _parse_int(text: str) -> int:

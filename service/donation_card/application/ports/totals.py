@@ -136,6 +136,9 @@ class TotalsStore(Protocol):
     async def totals(self, account: Account, campaign: str) -> Totals | None:
         """Return the current totals, or None if they are unknown."""
 
+    async def totals_by_site(self, account: Account, campaign: str) -> dict[str, Totals]:
+        """Return the current totals of each site that has a donation. It is empty if they are unknown."""
+
     async def lease(self, account: Account, owner: str) -> bool:
         """Acquire or renew the right to synchronise. It expires by itself.
 
