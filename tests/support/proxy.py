@@ -51,6 +51,7 @@ def written(folder: Path, service: str, port: int) -> Path:
             "listen 80 ": f"listen 127.0.0.1:{plain.getsockname()[1]} ",
             "/etc/nginx/tls/": f"{folder}/",
             "/var/cache/donation-card": f"{folder}/cache",
+            "/var/lib/donation-card-pages": f"{folder}/pages",
             "/run/nginx.pid": f"{folder}/nginx.pid",
             "server_tokens off;": f"server_tokens off; add_header {CACHE_STATUS} $upstream_cache_status always;",
         }

@@ -9,7 +9,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from donation_card.application.ports.payments import Account
+<<<<<<< HEAD
 from donation_card.application.ports.totals import ApplyResult, RebuildReport, SyncHistory, TotalsStore, TouchMark
+=======
+from donation_card.application.ports.totals import ApplyResult, RebuildPosition, RebuildReport, SyncHistory, TotalsStore
+>>>>>>> main
 from donation_card.domain.lifetimes import STALE_AFTER
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal
 from donation_card.domain.totals import ObjectState, Totals, dispute, payment, refund
@@ -140,6 +144,20 @@ async def test_later_rebuild_replaces_the_earlier(store: TotalsStore, account: A
     assert await store.promote_rebuild(account, first, int(time.time())) is None
     assert await store.discard_rebuild(account, second) == RebuildReport("roof", None, Totals(0, 0), mismatch=False)
     assert await store.totals(account, "roof") is None
+
+
+async def test_unfinished_rebuild_can_be_continued(store: TotalsStore, account: Account) -> None:
+    assert await store.unfinished_rebuild(account, "roof") is None
+    assert await store.rebuild_position(account) is None
+    rebuild = await store.begin_rebuild(account, "roof")
+    position = RebuildPosition(1_800_000_000, 1_799_996_400, "0123456789abcdef" * 4)
+    await store.save_rebuild_position(account, position)
+    assert await store.unfinished_rebuild(account, "roof") == rebuild
+    assert await store.rebuild_position(account) == position
+    await store.promote_rebuild(account, rebuild, int(time.time()))
+    assert await store.unfinished_rebuild(account, "roof") is None
+    await store.save_rebuild_position(account, None)
+    assert await store.rebuild_position(account) is None
 
 
 async def test_discarded_rebuild_changes_nothing(store: TotalsStore, account: Account) -> None:

@@ -12,11 +12,18 @@ from donation_card.application.ports.payments import Account
 from donation_card.application.ports.totals import (
     ApplyResult,
     Rebuild,
+<<<<<<< HEAD
     RebuildReport,
     SyncHistory,
     SyncRun,
     Touched,
     TouchMark,
+=======
+    RebuildPosition,
+    RebuildReport,
+    SyncHistory,
+    SyncRun,
+>>>>>>> main
 )
 from donation_card.domain.lifetimes import MAX_AHEAD, STALE_AFTER
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, next_published_total, periods_around
@@ -81,6 +88,7 @@ class FakeTotalsStore:
         self._totals: dict[tuple[Account, str], _CampaignTotals] = {}
         self._leases: dict[Account, str] = {}
         self._histories: dict[Account, SyncHistory] = {}
+        self._positions: dict[Account, RebuildPosition | None] = {}
         self._accounts: dict[str, Account] = {}
         self._registered: dict[Account, dict[str, str]] = {}
         """Account → campaign → a text that is different for each."""
@@ -91,6 +99,7 @@ class FakeTotalsStore:
         self._totals.clear()
         self._leases.clear()
         self._histories.clear()
+        self._positions.clear()
         self._accounts.clear()
         self._registered.clear()
         self._touches.clear()
@@ -219,6 +228,19 @@ class FakeTotalsStore:
         totals.generations.pop(totals.rebuild, None)
         totals.rebuild = self._new_generation(totals)
         return Rebuild(campaign, totals.rebuild, "salt")
+
+    async def unfinished_rebuild(self, account: Account, campaign: str) -> Rebuild | None:
+        self._check_available()
+        found = self._totals.get((account, campaign))
+        return Rebuild(campaign, found.rebuild, "salt") if found and found.rebuild else None
+
+    async def rebuild_position(self, account: Account) -> RebuildPosition | None:
+        self._check_available()
+        return self._positions.get(account)
+
+    async def save_rebuild_position(self, account: Account, position: RebuildPosition | None) -> None:
+        self._check_available()
+        self._positions[account] = position
 
     async def apply_to_rebuild(self, account: Account, rebuild: Rebuild, state: ObjectState) -> bool:
         found = self._of_rebuild(account, rebuild)

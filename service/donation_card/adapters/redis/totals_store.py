@@ -17,11 +17,18 @@ from donation_card.application.ports.payments import Account
 from donation_card.application.ports.totals import (
     ApplyResult,
     Rebuild,
+<<<<<<< HEAD
     RebuildReport,
     SyncHistory,
     SyncRun,
     Touched,
     TouchMark,
+=======
+    RebuildPosition,
+    RebuildReport,
+    SyncHistory,
+    SyncRun,
+>>>>>>> main
 )
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, periods_around
 from donation_card.domain.totals import ObjectKind, ObjectState, Totals
@@ -195,6 +202,24 @@ class RedisTotalsStore:
 
         await self._run_on_generation("rebuild_begin", keys, call, create=True)
         return rebuild
+
+    async def unfinished_rebuild(self, account: Account, campaign: str) -> Rebuild | None:
+        keys = CampaignKeys(account, campaign)
+        async with self._redis.within_deadline():
+            found = await self._generations(keys, self._generations_by_campaign.get(keys), create=False)
+        return Rebuild(campaign, found.rebuild, found.rebuild_salt) if found.rebuild else None
+
+    async def rebuild_position(self, account: Account) -> RebuildPosition | None:
+        found = await self._redis.execute("HGET", account_key(account), "rebuild")
+        match = re.fullmatch("([0-9]{1,15}) ([0-9]{1,15}) ([0-9a-f]{64})", found or "")
+        return RebuildPosition(int(match[1]), int(match[2]), match[3]) if match else None
+
+    async def save_rebuild_position(self, account: Account, position: RebuildPosition | None) -> None:
+        if position is None:
+            await self._redis.execute("HDEL", account_key(account), "rebuild")
+        else:
+            text = f"{position.began} {position.read_back_to} {position.generations}"
+            await self._redis.execute("HSET", account_key(account), "rebuild", text)
 
     async def apply_to_rebuild(self, account: Account, rebuild: Rebuild, state: ObjectState) -> bool:
         keys = CampaignKeys(account, rebuild.campaign)

@@ -42,6 +42,19 @@ class Rebuild:
 
 
 @dataclass(frozen=True, slots=True)
+class RebuildPosition:
+    """How far an unfinished rebuild of an account has read Stripe's sessions, newest first.
+
+    It `began` then, and applied every session that was created at `read_back_to` or later (UTC seconds, a full hour).
+    `generations` is a hash of the generations that it fills. With others it cannot be continued.
+    """
+
+    began: int
+    read_back_to: int
+    generations: str
+
+
+@dataclass(frozen=True, slots=True)
 class RebuildReport:
     """The result of a full rebuild.
 
@@ -174,6 +187,14 @@ class TotalsStore(Protocol):
 
     async def begin_rebuild(self, account: Account, campaign: str) -> Rebuild:
         """Begin a rebuild: `apply` updates the new generation too. Discard the unfinished rebuild of another worker."""
+
+    async def unfinished_rebuild(self, account: Account, campaign: str) -> Rebuild | None:
+        """Return the generation that a rebuild fills, or that one left behind."""
+
+    async def rebuild_position(self, account: Account) -> RebuildPosition | None: ...
+
+    async def save_rebuild_position(self, account: Account, position: RebuildPosition | None) -> None:
+        """Store how far a rebuild has read. None: no rebuild can be continued."""
 
     async def apply_to_rebuild(self, account: Account, rebuild: Rebuild, state: ObjectState) -> bool:
         """Apply a state to the new generation only. Return False if another rebuild replaced it."""

@@ -18,13 +18,14 @@ from donation_card.domain.publication import PublishedTotal
 from donation_card.domain.site_total import SiteTotal
 from donation_card.domain.ways_to_give import WayToGive
 from donation_card.settings import Settings
-from donation_card.web.assets import Assets, current_release
+from donation_card.web.assets import Assets, current_release, fallback_style
 from donation_card.web.http.headers import (
     BEARER,
     COOP_UNSAFE_NONE,
     NO_STORE,
     Headers,
     cache_control,
+    content_hash,
     content_security_policy,
     permissions_policy,
 )
@@ -38,7 +39,7 @@ from donation_card.web.presentation.documents import (
 )
 from donation_card.web.presentation.site_total import purpose_line, site_total_texts
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
-from donation_card.web.presentation.translations import Translations, translations_for
+from donation_card.web.presentation.translations import LOCALES, Translations, translations_for
 from donation_card.web.presentation.ways import describe_ways, plain_amount, transfer_view
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -59,8 +60,11 @@ class PageRenderer:
         )
         self._environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
         self._environment.globals |= {"asset": assets.urls.__getitem__, "integrity": assets.integrity.__getitem__}
+        self._environment.globals["fallback_style"] = fallback_style()
         for name in self._environment.list_templates():
             self._environment.get_template(name)
+        files = [*sorted(_TEMPLATES.iterdir()), *sorted(LOCALES.iterdir())]
+        self._templates_hash = content_hash(b"".join(path.read_bytes() for path in files) + fallback_style().encode())
         self.assets = assets
 
     def card_json(self, campaign: Campaign, progress: Progress | None, t: Translations, status: Status) -> CampaignCard:
@@ -173,7 +177,7 @@ class PageRenderer:
             purpose_line=purpose_line(campaign, t),
             warning=giving.bank_warning(campaign.warned_bank_countries, t),
             token=token,
-            action="/v1/checkout-sessions",
+            action=f"/v1/checkout-sessions?campaign={campaign.id}&lang={t.language}",  # for the proxy
             framed=framed,
             campaign_url=f"/c/{campaign.id}?lang={t.language}",
             return_url=return_url,
@@ -302,6 +306,29 @@ class PageRenderer:
             robots="noindex",
         )
         return HTMLResponse(body, problem["status"], {**headers, **content_security_policy()})
+
+    def fallback(self, campaign: Campaign, ways: Sequence[WayToGive], t: Translations) -> str:
+        """Render the page that the proxy sends while the service does not answer. It needs no other file."""
+        return self._render(
+            "fallback.html",
+            t,
+            page_title=campaign.text[t.language].title,
+            purpose_line=purpose_line(campaign, t),
+            recipient=giving.recipient_detail(campaign, t),
+            warning=giving.bank_warning(campaign.warned_bank_countries, t),
+            ways=describe_ways(campaign, ways, t, test=not self.settings.livemode),
+            fallback_url=campaign.fallback_url,
+            retry_url=f"/c/{campaign.id}/give?lang={t.language}",
+            languages=_languages(campaign.languages, t, f"/c/{campaign.id}"),
+            robots="noindex",
+        )
+
+    def fallback_mark(self, campaign: Campaign, ways: Sequence[WayToGive]) -> str:
+        """Return a comment that is another one whenever `fallback` can render another page."""
+        texts = [(language, text.title, text.purpose) for language, text in campaign.text.items()]
+        terms = campaign.recipient, campaign.warned_bank_countries, campaign.fallback_url, self.settings.livemode
+        made_of = repr((campaign.id, texts, terms, ways, self._templates_hash))
+        return f"<!-- {content_hash(made_of.encode())} -->"
 
     def _script_data(self, campaign: Campaign, progress: Progress | None, t: Translations) -> GivingPage:
         fee = campaign.card_fee
