@@ -9,11 +9,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from donation_card.application.ports.payments import Account
-<<<<<<< HEAD
-from donation_card.application.ports.totals import ApplyResult, RebuildReport, SyncHistory, TotalsStore, TouchMark
-=======
-from donation_card.application.ports.totals import ApplyResult, RebuildPosition, RebuildReport, SyncHistory, TotalsStore
->>>>>>> main
+from donation_card.application.ports.totals import (
+    ApplyResult,
+    RebuildPosition,
+    RebuildReport,
+    SyncHistory,
+    TotalsStore,
+    TouchMark,
+)
 from donation_card.domain.lifetimes import STALE_AFTER
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal
 from donation_card.domain.totals import ObjectState, Totals, dispute, payment, refund

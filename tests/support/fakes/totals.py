@@ -12,18 +12,12 @@ from donation_card.application.ports.payments import Account
 from donation_card.application.ports.totals import (
     ApplyResult,
     Rebuild,
-<<<<<<< HEAD
+    RebuildPosition,
     RebuildReport,
     SyncHistory,
     SyncRun,
     Touched,
     TouchMark,
-=======
-    RebuildPosition,
-    RebuildReport,
-    SyncHistory,
-    SyncRun,
->>>>>>> main
 )
 from donation_card.domain.lifetimes import MAX_AHEAD, STALE_AFTER
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, next_published_total, periods_around

@@ -17,18 +17,12 @@ from donation_card.application.ports.payments import Account
 from donation_card.application.ports.totals import (
     ApplyResult,
     Rebuild,
-<<<<<<< HEAD
+    RebuildPosition,
     RebuildReport,
     SyncHistory,
     SyncRun,
     Touched,
     TouchMark,
-=======
-    RebuildPosition,
-    RebuildReport,
-    SyncHistory,
-    SyncRun,
->>>>>>> main
 )
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, periods_around
 from donation_card.domain.totals import ObjectKind, ObjectState, Totals
