@@ -170,6 +170,8 @@ class Reconciliation:
 
         finished = await self._for_each(rebuilds, finish)
         reports = [report for report in finished.values() if report]
+        if not dry_run:
+            await store.touch(account, [report.campaign for report in reports])
         for report in reports:
             _log_mismatch(report)
             _report_uncounted(report.campaign, 0 if dry_run else report.uncounted)

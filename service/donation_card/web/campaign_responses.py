@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +11,14 @@ from starlette.concurrency import run_in_threadpool
 
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.pictures import Pictures
-from donation_card.application.public_progress import PublicProgress
+from donation_card.application.public_progress import RETRY_INTERVAL, PublicProgress
+from donation_card.application.refresh_schedule import RefreshSchedule
 from donation_card.domain.campaign import Campaign, Status
 from donation_card.domain.progress import Progress
 from donation_card.domain.publication import PublishedTotal
 from donation_card.domain.site_total import SiteTotal
-from donation_card.errors import NotFound, ProgressUnknown
+from donation_card.domain.totals import campaign_of
+from donation_card.errors import NotFound, ProgressUnknown, Unavailable
 from donation_card.observability.metrics import cached_reads
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import (
@@ -40,6 +42,9 @@ _MAX_AGE = 30
 
 _MAX_TARGETS = 50
 """Request targets of one campaign in the response cache. Clients can add any query."""
+
+_CONCURRENT_QUERIES = 8
+"""Campaigns that are queried at a time, so that a slow one delays no other."""
 
 IMAGES = {"badge.svg": "image/svg+xml", "badge.png": "image/png", "share.png": "image/png"}
 """Media type of each image, by the name in its URL."""
@@ -90,6 +95,9 @@ class CampaignResponseCache:
         self._renderer, self._response_cache, self._pictures = pages, response_cache, pictures
         self._entries: dict[str, CachedCampaign] = {}
         self._lists: dict[tuple[str, str], CachedResponse] = {}
+        self._schedule = RefreshSchedule()
+        self._followed: Sequence[Campaign] | None = None
+        self._queried = True
         self._drawing = asyncio.Lock()
 
     async def refresh(self, *, query: bool = True) -> bool:
@@ -98,31 +106,74 @@ class CampaignResponseCache:
         The background task calls it every second. Without `query`, mark all totals stale instead: Redis is known to be
         unavailable, and each query would wait. Return True if every query was answered.
         """
-        answered = query
         cached_reads.metric.inc(self._response_cache.take_hits())
-        for campaign in self._campaigns.all_visible():
-            try:
-                if query:
-                    answered &= await self._progress.refresh(campaign)
-                else:
-                    self._progress.mark_stale(campaign)
-                self.entry(campaign)
-            except Exception as error:  # the other campaigns go on
-                self._progress.mark_failed(campaign, error)
-            else:
-                self._progress.mark_refreshed(campaign)
+        self.evict_hidden()
+        if not query:
+            stale = self._campaigns.all_visible() if self._queried else self._schedule.take(self._now())
+            for campaign in stale:
+                self._progress.mark_stale(campaign)
+                self._update(campaign)
+                self._schedule.plan(campaign.id, self._progress.next_refresh_at(campaign))
+            self._queried = False
+            return False
+        if not self._queried:
+            self._schedule.add_all()
+        self._queried = True
+        server_time = await self._read_touched()
+        answers = [server_time is not None]
+        due = iter(self._schedule.take(max(self._now(), server_time or 0)))
+
+        async def work() -> None:
+            for campaign in due:
+                answers.append(await self._refresh(campaign))
+
+        await asyncio.gather(*(work() for _ in range(_CONCURRENT_QUERIES)))
+        return all(answers)
+
+    async def _read_touched(self) -> int | None:
+        """Read what changed since the last time. Return the time of the store, or None if it is unavailable."""
+        try:
+            account = await self._progress.account.get()
+            touched = await self._progress.totals_store.touched(account, self._schedule.mark)
+        except Unavailable:  # each query says why
+            return None
+        if self._schedule.read(touched):  # a sync helps what is stale or unknown
+            self._schedule.add(map(campaign_of, self._progress.stale_totals()))
+        return touched.now
+
+    async def _refresh(self, campaign: Campaign) -> bool:
+        answered = True
+        try:
+            answered = await self._progress.refresh(campaign)
+        except Exception as error:  # the other campaigns go on
+            self._progress.mark_failed(campaign, error)
+        else:
+            self._progress.mark_refreshed(campaign)
+        self._update(campaign)
+        retry_at = self._now() + RETRY_INTERVAL
+        self._schedule.plan(campaign.id, self._progress.next_refresh_at(campaign) if answered else retry_at)
         return answered
 
+    def _now(self) -> float:
+        return self._progress.clock().timestamp()
+
+    def _update(self, campaign: Campaign) -> None:
+        try:
+            self.entry(campaign)
+        except Exception as error:
+            self._progress.mark_failed(campaign, error)
+
     def evict_hidden(self) -> None:
-        """Remove the responses of hidden and removed campaigns at once, without a query to Redis."""
-        campaigns = self._campaigns.all_visible()
-        for campaign in campaigns:
-            try:
-                self.entry(campaign)
-            except Exception as error:
-                self._progress.mark_failed(campaign, error)
-        for campaign_id in self._entries.keys() - {campaign.id for campaign in campaigns}:
+        """Remove the responses of campaigns that were hidden, removed or changed at once, without a query to Redis."""
+        if self._followed is self._campaigns.all():
+            return
+        self._followed = self._campaigns.all()
+        campaigns = {campaign.id: campaign for campaign in self._campaigns.all_visible()}
+        for campaign_id in self._entries.keys() - campaigns.keys():
             self._evict(self._entries.pop(campaign_id))
+        for campaign in campaigns.values():
+            self._update(campaign)
+        self._schedule.follow([*campaigns.values()])
 
     def entry(self, campaign: Campaign) -> CachedCampaign:
         """Return the campaign's entry. Replace it by an empty one if anything has changed that readers see."""
@@ -134,10 +185,6 @@ class CampaignResponseCache:
                 self._evict(entry)
             entry = self._entries[campaign.id] = CachedCampaign(campaign, progress, status, sites)
             self._lists.clear()
-            if progress is not None:
-                headers = PUBLIC_CORS | cache_control(5, revalidate=campaign.publication.immediate, stale_if_error=True)
-                body = _json(view.progress_json(campaign, progress))
-                self._put(entry, _progress_path(campaign.id), CachedResponse(body, "application/json", headers))
         return entry
 
     def _put(self, entry: CachedCampaign, target: str, response: CachedResponse) -> None:
@@ -151,10 +198,13 @@ class CampaignResponseCache:
 
     def progress(self, campaign: Campaign) -> CachedResponse:
         """Return the progress. Raise ProgressUnknown if no public total is known."""
-        self.entry(campaign)
-        response = self._response_cache.get(_progress_path(campaign.id))
-        if response is None:
+        entry = self.entry(campaign)
+        if entry.progress is None:
             raise self._unknown(campaign)
+        headers = PUBLIC_CORS | cache_control(5, revalidate=campaign.publication.immediate, stale_if_error=True)
+        body = _json(view.progress_json(campaign, entry.progress))
+        response = CachedResponse(body, "application/json", headers)
+        self._put(entry, f"/v1/campaigns/{campaign.id}/progress", response)
         return response
 
     def card(self, campaign: Campaign, t: Translations, target: str) -> CachedResponse:
@@ -308,10 +358,6 @@ def _page(html: str, *, revalidate: bool, closed: bool = False) -> CachedRespons
         | {"vary": "accept-language"}
     )
     return CachedResponse(html.encode(), "text/html; charset=utf-8", headers)
-
-
-def _progress_path(campaign_id: str) -> str:
-    return f"/v1/campaigns/{campaign_id}/progress"
 
 
 def _json(value: Any) -> bytes:

@@ -7,6 +7,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from click.testing import CliRunner
+from donation_card.cli.main import cli
+from donation_card.demo.launcher import environment
 from donation_card.domain.campaign import LANGUAGES
 from donation_card.web.presentation.translations import translations_for
 from redis import Redis
@@ -115,6 +118,18 @@ def test_page_badge_and_document_agree(installed):
     assert (f"€{raised // 100:,}" in texts) == (raised > 0)
     assert OPEN in texts
     assert "default-src 'none'" in badge.headers["content-security-policy"]
+
+
+def test_organiser_sees_the_exact_sum_of_each_site(installed):
+    for site, amount in ((OPEN, 10_01), (CLOSED, 1_23), ("other", 5_07)):
+        give(installed, site, amount)
+    settings = dict(line.split("=", 1) for line in environment(installed.settings).splitlines())
+    output = CliRunner().invoke(cli, ["totals", "vitaly"], env=settings, catch_exceptions=False).output
+    sums = re.findall(r"(?m)^site      ([\d.]+) EUR in \d+ from ([^\s,]+)", output)
+    assert sum(round(float(amount) * 100) for amount, _ in sums) == installed.totals().raised
+    assert {site for _, site in sums} == {OPEN, CLOSED, "other"}
+    assert f"from {OPEN}, of which " in output
+    assert "from other\n" in output, "it has no public total"
 
 
 # ── closed totals ─────────────────────────────────────────────────────────────────────────────────────────────────

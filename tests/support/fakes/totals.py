@@ -16,6 +16,8 @@ from donation_card.application.ports.totals import (
     RebuildReport,
     SyncHistory,
     SyncRun,
+    Touched,
+    TouchMark,
 )
 from donation_card.domain.lifetimes import MAX_AHEAD, STALE_AFTER
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, next_published_total, periods_around
@@ -84,6 +86,7 @@ class FakeTotalsStore:
         self._accounts: dict[str, Account] = {}
         self._registered: dict[Account, dict[str, str]] = {}
         """Account → campaign → a text that is different for each."""
+        self._touches: dict[Account, dict[str, int]] = {}
 
     def wipe(self) -> None:
         """Lose everything, as a Redis that restarts empty."""
@@ -93,6 +96,7 @@ class FakeTotalsStore:
         self._positions.clear()
         self._accounts.clear()
         self._registered.clear()
+        self._touches.clear()
 
     async def apply(self, account: Account, state: ObjectState) -> ApplyResult:
         totals = self._opened(account, state.campaign)
@@ -141,6 +145,20 @@ class FakeTotalsStore:
                 now=server_time,
             )
         return published
+
+    async def touch(self, account: Account, campaigns: Iterable[str]) -> None:
+        self._check_available()
+        touches = self._touches.setdefault(account, {})
+        number = max(touches.values(), default=0) + 1
+        touches.update(dict.fromkeys(campaigns, number))
+
+    async def touched(self, account: Account, seen: TouchMark) -> Touched:
+        self._check_available()
+        touches, history = self._touches.get(account, {}), self._histories.get(account, SyncHistory())
+        mark = TouchMark("", self._registry(account), max(touches.values(), default=0), history.last_sync_at)
+        return Touched(
+            mark, int(self.clock().timestamp()), [name for name, number in touches.items() if number > seen.number]
+        )
 
     async def totals(self, account: Account, campaign: str) -> Totals | None:
         self._check_available()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from donation_card.adapters.redis.connection import Argument, RedisConnection, Script, load_script
-from donation_card.adapters.redis.keys import CampaignKeys, account_key, fingerprint_key, lease_key
+from donation_card.adapters.redis.keys import CampaignKeys, account_key, fingerprint_key, lease_key, touched_key
 from donation_card.application.ports.payments import Account
 from donation_card.application.ports.totals import (
     ApplyResult,
@@ -21,6 +21,8 @@ from donation_card.application.ports.totals import (
     RebuildReport,
     SyncHistory,
     SyncRun,
+    Touched,
+    TouchMark,
 )
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, periods_around
 from donation_card.domain.totals import ObjectKind, ObjectState, Totals
@@ -52,6 +54,8 @@ class RedisTotalsStore:
     def __init__(self, connection: RedisConnection) -> None:
         self._redis = connection
         self._generations_by_campaign: dict[CampaignKeys, _Generations] = {}
+        self._server = ""
+        """The names that the servers chose when they started."""
         self._last_seen: dict[CampaignKeys, tuple[int, int]] = {}
 
     async def apply(self, account: Account, state: ObjectState) -> ApplyResult:
@@ -112,6 +116,16 @@ class RedisTotalsStore:
             return None
         period_start, raised, listed_then, payments = map(_parse_int, published)
         return PublishedTotal(period_start, raised, listed_then, payments, stale=fresh != "1")
+
+    async def touch(self, account: Account, campaigns: Iterable[str]) -> None:
+        if names := tuple(campaigns):
+            await self._redis.run(_script("touch"), (touched_key(account),), names)
+
+    async def touched(self, account: Account, seen: TouchMark) -> Touched:
+        keys = account_key(account), touched_key(account)
+        now, registry, synced, number, *names = await self._redis.run(_script("read_touched"), keys, (seen.number,))
+        mark = TouchMark(self._server, registry, _parse_int(number), _parse_int(synced) if synced else None)
+        return Touched(mark, _parse_int(now), names)
 
     async def totals(self, account: Account, campaign: str) -> Totals | None:
         found = await self._read_snapshot(account, campaign)
@@ -250,6 +264,7 @@ class RedisTotalsStore:
     async def ping(self) -> None:
         async with self._redis.within_deadline():
             servers = await self._redis.info_of_primaries()
+        self._server = " ".join(sorted(str(info.get("run_id", "")) for info in servers))
         for info in servers:
             if info.get("role") != "master":
                 raise TotalsUnavailable(reason="not_a_primary", role=str(info.get("role")))
@@ -312,6 +327,8 @@ class RedisTotalsStore:
             (SCHEMA_VERSION, proposed, salt, suspect, cursor),
         )
         found = _Generations.from_reply(*reply)
+        if proposed and suspect and found.current == proposed:  # the totals are unknown from now on
+            await self._redis.eval(_script("touch"), (touched_key(keys.account),), (keys.campaign,))
         self._generations_by_campaign.pop(keys, None)
         if found.current:
             self._generations_by_campaign[keys] = found

@@ -1,6 +1,6 @@
 """The port to the stored totals, and the values that it exchanges with the use cases."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -81,6 +81,26 @@ class SyncHistory:
     registry: str = field(default="", compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class TouchMark:
+    """The touches that a worker has seen: those of this server and registry, up to a number that only grows."""
+
+    server: str = ""
+    registry: str = ""
+    number: int = 0
+    last_sync_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """The names of the totals that were touched after a mark, and the mark after them."""
+
+    mark: TouchMark
+    now: int
+    """The time of the server (UTC seconds)."""
+    names: Sequence[str] = ()
+
+
 class TotalsStore(Protocol):
     """Store totals by their name, which contains campaign and currency (`domain.totals.totals_name`).
 
@@ -115,6 +135,16 @@ class TotalsStore(Protocol):
         Nothing is decided while the totals are unknown or older than they were, or while no sync is complete that
         began at `synced_since` (UTC seconds) or later. The last total is returned as stale then.
         """
+
+    async def touch(self, account: Account, campaigns: Iterable[str]) -> None:
+        """Tell every worker that these public totals may change at once.
+
+        A campaign that publishes in periods is touched only when its totals were lost or rebuilt: its donations must
+        leave no trace before the next period.
+        """
+
+    async def touched(self, account: Account, seen: TouchMark) -> Touched:
+        """Return what was touched after a mark, in order."""
 
     async def totals(self, account: Account, campaign: str) -> Totals | None:
         """Return the current totals, or None if they are unknown."""
