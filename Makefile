@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 THIS_CHECKOUT := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: help run test test-fast test-integration test-web test-processes test-browser test-browsers test-publishers check check-deploy bench stress \
+.PHONY: help run test test-fast test-integration test-web test-processes test-browser test-browsers test-publishers check check-deploy bench drill stress \
 	live-check screenshots pictures npm-package wordpress-plugin format lock wheel sbom pin-release install install-system
 help:
 	@echo "make run             start the demo: an article, the service, the sandbox and an embedded Valkey"
@@ -23,6 +23,7 @@ help:
 	@echo "make check           check format, lint, types, import order, lock files and deploy files"
 	@echo "make check-deploy    check the deploy files only"
 	@echo "make bench           measure the speed, as ratios"
+	@echo "make drill           break one part after another, and write docs/availability.md"
 	@echo "make stress          run the long tests: killed processes, random orders, fuzzing, mutants, card testing"
 	@echo "make live-check      prove the product at Stripe, step by step; needs a Stripe test key"
 	@echo "make screenshots     make the pictures in docs/images again"
@@ -129,6 +130,10 @@ pin-release: .venv/dev.stamp
 sbom: .venv/dev.stamp
 	@mkdir -p dist
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file dist/sbom.json requirements.lock
+
+drill: .venv/dev.stamp
+	$(NEED) "make drill" $(BROWSER) openssl
+	$(BIN)/python -m tests.soak.drill
 
 bench: .venv/dev.stamp
 	$(NEED) "make bench" wrk nginx $(BROWSER)

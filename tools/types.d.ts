@@ -147,6 +147,18 @@ interface ProgressNeed {
   status: NeedStatus;
 }
 
+/** GET /v1/campaigns/{id}/sites/{host} */
+interface SiteProgress {
+  campaign: string;
+  host: string;
+  currency: string;
+  raised: number;
+  step: number;
+  as_of: string;
+  next_update_at: string;
+  stale: boolean;
+}
+
 /** GET /v1/campaigns/{id}/spending */
 interface CampaignSpending {
   campaign: string;

@@ -15,6 +15,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from donation_card import __version__
 from donation_card.adapters.campaign_files.loader import CampaignFiles
 from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
+from donation_card.adapters.page_folder import StaticPageFolder
 from donation_card.adapters.pictures.store import PictureStore
 from donation_card.adapters.proof_of_work import ProofOfWork
 from donation_card.adapters.redis.connection import create_connection
@@ -47,6 +48,7 @@ from donation_card.web.api.picture import PictureEndpoint
 from donation_card.web.api.stripe_webhook import WebhookEndpoint
 from donation_card.web.assets import Assets
 from donation_card.web.campaign_responses import CampaignResponseCache
+from donation_card.web.fallback_pages import FallbackPages
 from donation_card.web.http.bearer_auth import BearerAuth
 from donation_card.web.http.response_cache import ResponseCache
 from donation_card.web.middleware.cached_responses import CachedResponseMiddleware
@@ -56,6 +58,7 @@ from donation_card.web.middleware.security_headers import SecurityHeadersMiddlew
 from donation_card.web.pages.campaign import CampaignPages
 from donation_card.web.pages.embed import EmbedEndpoints
 from donation_card.web.pages.give import GivePage
+from donation_card.web.pages.site_total import SiteTotalEndpoints
 from donation_card.web.pages.thanks import ThanksPage
 from donation_card.web.pages.transfer import TransferPage
 from donation_card.web.presentation.page_renderer import PageRenderer
@@ -95,13 +98,17 @@ def create_app(settings: Settings) -> ASGIApp:
     assets = Assets(response_cache)
     pages = PageRenderer(settings, assets)
     responses = CampaignResponseCache(campaigns, progress, pages, response_cache, pictures)
+    page_folder = StaticPageFolder(settings.fallback_pages_dir) if settings.fallback_pages_dir else None
+    fallback_pages = FallbackPages(campaigns, progress, pages, page_folder)
     problems = Problems(pages, campaigns, progress)
 
     # the worker itself
     background_tasks = BackgroundTasks(
-        campaigns, totals_store, reconciliation, session_limits, responses, export, pictures
+        campaigns, totals_store, reconciliation, session_limits, responses, export, pictures, fallback_pages
     )
-    health = Health(campaigns, progress, reconciliation, checkout, background_tasks.errors, utc_now)
+    health = Health(
+        campaigns, progress, reconciliation, checkout, background_tasks.errors, utc_now, lambda: fallback_pages.error
+    )
     operator = BearerAuth(settings.metrics_tokens)
 
     @contextlib.asynccontextmanager
@@ -126,6 +133,7 @@ def create_app(settings: Settings) -> ASGIApp:
             GivePage(campaigns, progress, tokens, pages),
             TransferPage(campaigns, progress, pages),
             ThanksPage(session_reader, campaigns, progress, tokens, pages),
+            SiteTotalEndpoints(campaigns, responses, pages),
             EmbedEndpoints(campaigns, pages),
             Readiness(health, session_limits, operator),
             MetricsEndpoint(operator, health.gauges, export),

@@ -13,12 +13,16 @@ from donation_card.application.session_limits import SessionLimits
 from donation_card.errors import PaymentsUnavailable, TotalsUnavailable, Unavailable
 from donation_card.observability.log_events import LogEvent, log
 from donation_card.web.campaign_responses import CampaignResponseCache
+from donation_card.web.fallback_pages import FallbackPages
 
 REFRESH_INTERVAL = 1.0
 """Seconds between two refreshes of campaign files and public totals."""
 
 ATTACK_STATUS_INTERVAL = 1.0
 """Seconds between two exchanges of the attack status with the other workers."""
+
+FALLBACK_PAUSE = 0.15
+"""Seconds between two parts of the work on thousands of static pages. Requests come first."""
 
 SYNC_POLL_INTERVAL = 2.0
 """Seconds between two checks if a sync with Stripe is due."""
@@ -40,10 +44,11 @@ class BackgroundTasks:
         responses: CampaignResponseCache,
         export: CounterExport,
         pictures: Pictures,
+        fallback_pages: FallbackPages,
     ) -> None:
         self._campaigns, self._totals_store = campaigns, totals_store
         self._reconciliation, self._session_limits, self._responses = reconciliation, session_limits, responses
-        self._export, self._pictures = export, pictures
+        self._export, self._pictures, self._fallback_pages = export, pictures, fallback_pages
         self._pictures_are_current = False
         self._sync_error: str | None = "not synchronised with Stripe yet"
         self._totals_error: str | None = "not queried yet"
@@ -61,6 +66,7 @@ class BackgroundTasks:
             asyncio.create_task(_run_periodically(self._refresh_progress, REFRESH_INTERVAL)),
             asyncio.create_task(_run_periodically(self._synchronise, SYNC_POLL_INTERVAL)),
             asyncio.create_task(_run_periodically(self._sync_attack_status, ATTACK_STATUS_INTERVAL)),
+            asyncio.create_task(_run_periodically(self._write_fallback_pages, REFRESH_INTERVAL)),
         ]
         try:
             with contextlib.suppress(TimeoutError):
@@ -73,7 +79,10 @@ class BackgroundTasks:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _refresh_progress(self) -> None:
-        if self._campaigns.reload() or not self._pictures_are_current:
+        changed = self._campaigns.reload()
+        if changed:
+            await asyncio.to_thread(self._fallback_pages.remove_withdrawn)
+        if changed or not self._pictures_are_current:
             await asyncio.to_thread(self._pictures.remove_others, self._campaigns.shown_images().values())
             self._pictures_are_current = True
         self._export.renew()
@@ -85,6 +94,12 @@ class BackgroundTasks:
             self._totals_error = str(error)
         if await self._responses.refresh(query=self._totals_error is None):
             self._refreshed.set()
+
+    async def _write_fallback_pages(self) -> None:
+        more = True
+        while more:
+            more = await asyncio.to_thread(self._fallback_pages.update)
+            await asyncio.sleep(FALLBACK_PAUSE if more else 0)
 
     async def _sync_attack_status(self) -> None:
         with contextlib.suppress(PaymentsUnavailable):  # `_synchronise` logs it

@@ -3,6 +3,8 @@
     DonationCardError
     ├── ClientError              the request cannot be served; the response says why
     │   ├── NotFound             campaign_unknown, campaign_hidden, not_found, …
+    │   ├── Unauthorized         site_token_missing
+    │   ├── Forbidden            site_token_wrong
     │   ├── UnsupportedFormat    format_not_supported
     │   ├── Invalid              request_malformed, language_malformed, amount_*, token_*, …
     │   ├── TooLarge             body_too_large
@@ -70,6 +72,18 @@ class NotFound(ClientError):
         "transfer_not_offered",
         "url_not_recognized",
     )
+
+
+class Unauthorized(ClientError):
+    """The total of a site is closed, and the request has no token."""
+
+    codes = ("site_token_missing",)
+
+
+class Forbidden(ClientError):
+    """The token does not open this total."""
+
+    codes = ("site_token_wrong",)
 
 
 class Invalid(ClientError):

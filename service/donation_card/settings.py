@@ -44,6 +44,7 @@ class Settings:
     publication_key: str = ""
     campaigns_dir: Path = Path("campaigns")
     picture_cache_dir: Path = Path("picture-cache")
+    fallback_pages_dir: Path | None = None
     redis_min_replicas_ack: int = 0
     stripe_rate_limit: int = 25
     stripe_account: str | None = None
@@ -298,6 +299,14 @@ SETTINGS = (
         "a folder that this service may create, write and empty",
         Path,
         default="picture-cache",
+    ),
+    Setting(
+        "FALLBACK_PAGES_DIR",
+        "fallback_pages_dir",
+        "folder of pages for the proxy",
+        "a folder that this service may create and write, and from which the proxy reads",
+        Path,
+        optional=True,
     ),
     Setting("HOST", "host", "address to listen on", "an address", str, default="127.0.0.1"),
     Setting("PORT", "port", "port to listen on", "a port, 1 to 65535", _integer(1, 65_535), default="8000"),

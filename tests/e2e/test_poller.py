@@ -1,7 +1,7 @@
 """Test that a stranger who polls every public address sees no gift, refund, decline or opened giving page.
 
-The campaign publishes once a day, and no period begins during the test. The poller asks the service itself and the
-shipped proxy.
+The campaign and its sites publish once a day, and no period begins during the test. The gifts come from a site with an
+open total. The poller asks the service itself and the shipped proxy, and has the token of a closed total.
 """
 
 from __future__ import annotations
@@ -14,22 +14,25 @@ from typing import NamedTuple
 
 import httpx
 import pytest
+from donation_card.adapters.tokens import SignedTokens
 from donation_card.app import create_app
 from donation_card.web.campaign_responses import IMAGES
+from redis import Redis
 
 from tests.support.application import starlette_app
 from tests.support.image_files import add_picture
 from tests.support.installation import DECLINED, Installation, eventually, from_another_network, listening, running
 from tests.support.proxy import CACHE_STATUS, proxied
-from tests.support.shipped import VITALY_TEXT
+from tests.support.site_totals import CLOSED, LISTED, OPEN, TOKEN as SITE_TOKEN, campaign_with_site_totals
 
 PER_REQUEST = {"date", "x-request-id", "connection", CACHE_STATUS.lower()}
 """Header fields of one response or connection. The cache status exists only in this test."""
+FROM_THE_SITE = {"referer": f"https://{OPEN}/"}
 TOKEN = re.compile(rb'(name="form_token" value=")[^"]+')
 """The random part of the giving page."""
 READERS = (
     {"accept-encoding": "br, gzip", "accept-language": "de", "accept": "text/html"},
-    {"accept-encoding": "identity", "accept": "application/json"},
+    {"accept-encoding": "identity", "accept": "application/json", "authorization": f"Bearer {SITE_TOKEN}"},
 )
 
 
@@ -48,7 +51,7 @@ def polled(
     here = tmp_path_factory.mktemp("polled")
     (here / "campaigns").mkdir()
     timezone = "UTC" if 3 < datetime.now(UTC).hour < 21 else "Pacific/Honolulu"
-    text = VITALY_TEXT.replace("Europe/Vilnius", timezone)
+    text = campaign_with_site_totals().replace("Europe/Vilnius", timezone)
     (here / "campaigns" / "vitaly.toml").write_text(text, "utf-8")
     add_picture(here / "campaigns", "vitaly")
     with listening() as probe:
@@ -60,7 +63,7 @@ def polled(
             redis_url, here / "sandbox", campaigns=campaigns, demo_publication_interval=None, settings_options=options
         ) as installation,
         proxied(here / "nginx", installation.service, port) as proxy,
-        httpx.Client(base_url=proxy.url, verify=proxy.trust, timeout=15) as client,
+        httpx.Client(base_url=proxy.url, verify=proxy.trust, timeout=15, headers=FROM_THE_SITE) as client,
     ):
         installation.until_ready()
         installation.client = client
@@ -90,6 +93,8 @@ def addresses(polled: Polled) -> list[str]:
         *("/v1/campaigns/vitaly/spending", "/c/vitaly/transfer?amount=25", "/c/vitaly/transfer.svg?amount=25"),
         *("/v1/challenge?form_token=none", "/v1/checkout-sessions/none", f"{campaign}/thanks?session=none"),
         *(f"{campaign}{path}" for path in pages_of_campaign),
+        *(f"{page}/vitaly/sites/{site}" for page in ("/c", "/v1/campaigns") for site in (OPEN, CLOSED, LISTED)),
+        *(f"{campaign}/sites/{site}/badge.svg" for site in (OPEN, CLOSED)),
         *(f"{campaign}/{picture}" for picture in IMAGES),
         *(file["url"] for file in polled.client.get("/v1/campaigns/vitaly").json()["picture"]["files"]),
         *files,
@@ -111,6 +116,7 @@ def poll(polled: Polled, paths: list[str]) -> dict[tuple[str, str, int], object]
 
 def give(installation: Installation) -> None:
     before = installation.totals()
+    assert SignedTokens(installation.settings.secret_keys).read_form_token(installation.token()).site == OPEN
     installation.give("250")
     eventually(lambda: installation.totals().raised == before.raised + 250_00, "the webhook came")
 
@@ -161,5 +167,22 @@ def test_poller_sees_the_end_of_a_campaign(polled: Polled) -> None:
         after = poll(polled, paths)
     finally:
         file.write_text(text, "utf-8")
+    eventually(lambda: polled.client.get(page, headers=READERS[1]).content == before["GET", page, 1][2], "open again")
     changed = {path for _, path, _ in before if after["GET", path, 0] != before["GET", path, 0]}
     assert {"/c/vitaly", "/c/vitaly/give", "/v1/campaigns/vitaly"} <= changed
+
+
+def test_poller_sees_the_period_of_a_site_begin(polled: Polled) -> None:
+    """The comparison finds a site's total that moves, on each of its addresses, and nothing else moves."""
+    give(polled.installation)
+    give(polled.installation)  # EUR 500 or more: the first step, whatever its threshold
+    paths = addresses(polled)
+    before = poll(polled, paths)
+    with Redis.from_url(polled.installation.settings.redis_url, decode_responses=True) as raw:
+        for key in raw.scan_iter(f"*:published:{OPEN}"):  # other installations use this server too
+            raw.hincrby(key, "period_start", -86_400)
+    eventually(lambda: polled.client.get(f"/v1/campaigns/vitaly/sites/{OPEN}").json()["raised"] > 0, "it is decided")
+    after = poll(polled, paths)
+    changed = {path for method, path, _ in before if after[method, path, 0] != before[method, path, 0]}
+    addressed = {path for path in paths if f"/sites/{OPEN}" in path}
+    assert changed == addressed

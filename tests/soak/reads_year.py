@@ -115,7 +115,7 @@ class CountingPayments:
     async def get_session(self, session_id: str) -> CheckoutSession:
         raise NotImplementedError
 
-    async def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
+    async def list_created_since(self, created: int, *, before: int | None = None) -> AsyncIterator[StripeRecord]:
         for objects in self.lists.values():
             pages, records = objects.since(created)
             self.count("syncs" if created else "rebuilds", pages)

@@ -38,10 +38,10 @@ class Watched(StripePayments):
         super().__init__(KEY, [WEBHOOK_SECRET], api_base=url, now=lambda: clock().timestamp())
         self.listings, self.lookups, self.stop_after = 0, 0, 10**9
 
-    async def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
+    async def list_created_since(self, created: int, *, before: int | None = None) -> AsyncIterator[StripeRecord]:
         self.listings += 1
         seen = 0
-        async for told in super().list_created_since(created):
+        async for told in super().list_created_since(created, before=before):
             if seen == self.stop_after:
                 raise asyncio.CancelledError
             seen += 1

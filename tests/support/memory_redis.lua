@@ -105,6 +105,37 @@ function commands.HINCRBY(key, field, by)
   return value
 end
 
+function commands.ZADD(key, score, member)
+  return commands.HSET(key, member, score)
+end
+
+-- Return flat members and scores with the highest score first.
+local function ranked(key)
+  local found = {}
+  for member, score in pairs(hash(key) or {}) do
+    found[#found + 1] = {member, tonumber(score)}
+  end
+  table.sort(found, function(one, other)
+    return one[2] > other[2] or one[2] == other[2] and one[1] > other[1]
+  end)
+  return found
+end
+
+function commands.ZREVRANGE(key)
+  local first = ranked(key)[1]
+  return first and {first[1], text(first[2])} or {}
+end
+
+function commands.ZRANGEBYSCORE(key, above)
+  local found, members = ranked(key), {}
+  for index = #found, 1, -1 do
+    if found[index][2] > tonumber(string.sub(above, 2)) then
+      members[#members + 1] = found[index][1]
+    end
+  end
+  return members
+end
+
 function commands.EXISTS(...)
   local found = 0
   for _, key in ipairs({...}) do

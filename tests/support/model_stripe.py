@@ -137,23 +137,56 @@ class ModelStripe:
                 raise stripe.InvalidRequestError("No such payment_intent", "intent", code="resource_missing")
             return Listed(self.payments[payment])
 
-        def listed(name: str) -> Any:
-            return SimpleNamespace(list_async=_List(self, name, request))
+        async def raw_request(method: str, url: str, *, starting_after: str | None = None, **params: Any) -> Any:
+            await request()
+            return SimpleNamespace(data=self._page(url.rpartition("/")[2], params, starting_after))
+
+        async def list_sessions(params: Json, options: object = None) -> Any:
+            await request()
+            found = self._page("sessions", params, None)["data"]
+            return SimpleNamespace(data=[Listed(each) for each in found])
 
         return SimpleNamespace(
+            raw_request_async=raw_request,
             v1=SimpleNamespace(
-                checkout=SimpleNamespace(sessions=listed("sessions")),
+                checkout=SimpleNamespace(sessions=SimpleNamespace(list_async=list_sessions)),
                 payment_intents=SimpleNamespace(retrieve_async=retrieve_payment),
-                refunds=listed("refunds"),
-                disputes=listed("disputes"),
-                events=listed("events"),
-            )
+            ),
         )
 
     def is_listed(self, name: str) -> bool:
         return self.listed_from.get(name, 0) <= self.now()
 
     # ── how ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _page(self, name: str, params: Json, after: str | None) -> Json:
+        """Return a page of one of Stripe's lists, newest first."""
+        if self.empty_pages:
+            self.empty_pages -= 1
+            return {"data": [], "has_more": True}
+        found = self._matching(name, params, after)
+        return {"data": [self._expanded(each, params) for each in found[:PAGE]], "has_more": len(found) > PAGE}
+
+    def _matching(self, name: str, params: Json, after: str | None) -> list[Json]:
+        objects: dict[str, Json] = getattr(self, name)
+        newest_first = list(reversed(objects.values()))
+        if after is not None:
+            newest_first = newest_first[[each["id"] for each in newest_first].index(after) + 1 :]
+        created = params.get("created", {})
+        since, before = created.get("gte", 0), created.get("lt", float("inf"))
+        payment, status = params.get("payment_intent"), params.get("status")
+        return [
+            each
+            for each in newest_first
+            if since <= each["created"] < before
+            and (payment is None or each["payment_intent"] == payment)
+            and (status is None or each["status"] == status)
+            and self.is_listed(each["id"])
+        ]
+
+    def _expanded(self, found: Json, params: Json) -> Json:
+        payment = self.payments.get(str(found.get("payment_intent"))) if "expand" in params else None
+        return found if payment is None else found | {"payment_intent": payment}
 
     def _new(self, prefix: str, **fields: object) -> Json:
         number = len(self.sessions) + len(self.payments) + len(self.refunds) + len(self.disputes)
@@ -200,48 +233,3 @@ class Listed(stripe.StripeObject):
 
     def to_dict(self, recursive: bool = True, for_json: bool = False) -> Json:
         return self._fields
-
-
-class _List:
-    """One of Stripe's lists, newest first."""
-
-    def __init__(self, model: ModelStripe, name: str, request: Callable[[], Awaitable[None]]) -> None:
-        self.model, self.name, self.request = model, name, request
-
-    async def __call__(self, params: Json, options: object = None) -> Any:
-        return await self._page(params, None)
-
-    async def _page(self, params: Json, after: str | None) -> Any:
-        model = self.model
-        await self.request()
-        if model.empty_pages:
-            model.empty_pages -= 1
-            return SimpleNamespace(data=[], has_more=True)
-        found = self._matching(params, after)
-        page = found[:PAGE]
-
-        async def next_page_async() -> Any:
-            return await self._page(params, page[-1]["id"])
-
-        data = [Listed(self._expanded(each, params)) for each in page]
-        return SimpleNamespace(data=data, has_more=len(found) > PAGE, next_page_async=next_page_async)
-
-    def _matching(self, params: Json, after: str | None) -> list[Json]:
-        objects: dict[str, Json] = getattr(self.model, self.name)
-        newest_first = list(reversed(objects.values()))
-        if after is not None:
-            newest_first = newest_first[[each["id"] for each in newest_first].index(after) + 1 :]
-        since = params.get("created", {}).get("gte", 0)
-        payment, status = params.get("payment_intent"), params.get("status")
-        return [
-            each
-            for each in newest_first
-            if each["created"] >= since
-            and (payment is None or each["payment_intent"] == payment)
-            and (status is None or each["status"] == status)
-            and self.model.is_listed(each["id"])
-        ]
-
-    def _expanded(self, found: Json, params: Json) -> Json:
-        payment = self.model.payments.get(str(found.get("payment_intent"))) if "expand" in params else None
-        return found if payment is None else found | {"payment_intent": payment}

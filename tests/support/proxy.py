@@ -41,9 +41,15 @@ class Proxy:
         return (self.folder / "log").read_text()
 
 
-def written(folder: Path, service: str, port: int) -> Path:
-    """Return the shipped configuration for another folder. A replacement without a match is an error."""
+def written(folder: Path, service: str, port: int, behind: str = "") -> Path:
+    """Return the shipped configuration for another folder. A replacement without a match is an error.
+
+    `behind` is a network of a CDN, which names the client in X-Forwarded-For.
+    """
     text = SHIPPED.read_text()
+    if behind:
+        text = text.replace("# set_real_ip_from 192.0.2.0/24;", f"set_real_ip_from {behind}; #")
+        text = text.replace("# real_ip_header CF-Connecting-IP;", "real_ip_header X-Forwarded-For; #")
     with listening() as plain:
         ours = {
             "server service:8000 ": f"server {urlsplit(service).netloc} ",
@@ -51,6 +57,7 @@ def written(folder: Path, service: str, port: int) -> Path:
             "listen 80 ": f"listen 127.0.0.1:{plain.getsockname()[1]} ",
             "/etc/nginx/tls/": f"{folder}/",
             "/var/cache/donation-card": f"{folder}/cache",
+            "/var/lib/donation-card-pages": f"{folder}/pages",
             "/run/nginx.pid": f"{folder}/nginx.pid",
             "server_tokens off;": f"server_tokens off; add_header {CACHE_STATUS} $upstream_cache_status always;",
         }
@@ -75,11 +82,14 @@ def command(folder: Path, config: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def proxied(folder: Path, service: str, port: int, *, days: int = 90) -> Iterator[Proxy]:
-    """Run nginx in front of `service` on `https://localhost:port`. Its certificate is valid for `days`."""
+def proxied(folder: Path, service: str, port: int, *, days: int = 90, behind: str = "") -> Iterator[Proxy]:
+    """Run nginx in front of `service` on `https://localhost:port`. Its certificate is valid for `days`.
+
+    `behind` as in `written`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     trust = certificate(folder, days)
-    config = written(folder, service, port)
+    config = written(folder, service, port, behind)
     with (folder / "log").open("w") as log:
         ours = "daemon off;" + ("user root;" if os.geteuid() == 0 else "")  # a test's folders are for nobody else
         nginx = subprocess.Popen([*command(folder, config), "-g", ours], stderr=log, stdout=log)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,9 +65,13 @@ def write_campaign_with_fee(folder: Path, *, account: str = "") -> Path:
 
 
 @contextmanager
-def running_with_ways(redis_url: str, folder: Path, **options: Any) -> Iterator[Installation]:
+def running_with_ways(
+    redis_url: str, folder: Path, more: Mapping[str, str] | None = None, **options: Any
+) -> Iterator[Installation]:
+    """Run the service with `write_campaigns`. `more`: the text of each further campaign."""
     campaigns = folder / "campaigns"
     campaigns.mkdir()
-    with running(redis_url, folder / "sandbox", campaigns=write_campaigns(campaigns), **options) as found:
+    write_campaigns(campaigns, **(more or {}))
+    with running(redis_url, folder / "sandbox", campaigns=campaigns, **options) as found:
         found.until_ready()
         yield found

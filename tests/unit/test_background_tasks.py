@@ -10,11 +10,16 @@ from donation_card import background_tasks
 from donation_card.application.counter_export import CounterExport
 from donation_card.background_tasks import MAX_SYNC_RETRY, BackgroundTasks
 from donation_card.errors import PaymentsUnavailable, TotalsUnavailable
+from donation_card.web.fallback_pages import FallbackPages
 
 from tests.support.fakes.pictures import FakePictures
 from tests.unit.application.conftest import Worker
 
 pytestmark = pytest.mark.anyio
+
+
+NO_PAGES = FallbackPages(None, None, None, None)  # type: ignore[arg-type]
+"""An installation without a folder of static pages."""
 
 
 class FailingSync:
@@ -52,7 +57,7 @@ def anyio_backend() -> str:
 def tasks_with(sync: Any) -> BackgroundTasks:
     worker = Worker()
     runs_in.now = 1_000.0  # type: ignore[attr-defined]
-    return BackgroundTasks(worker.campaigns, worker.store, sync, worker.limits, None, None, FakePictures())  # type: ignore[arg-type]
+    return BackgroundTasks(worker.campaigns, worker.store, sync, worker.limits, None, None, FakePictures(), NO_PAGES)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("error", [PaymentsUnavailable(reason="empty_page"), IndexError("list index out of range")])
@@ -81,7 +86,9 @@ async def test_new_worker_begins_once_every_total_was_answered() -> None:
     responses = SimpleNamespace(refresh=refresh, evict_hidden=lambda: None)
     export = CounterExport(worker.campaigns, worker.clock)
     sync: Any = FailingSync(None)
-    tasks = BackgroundTasks(worker.campaigns, worker.store, sync, worker.limits, responses, export, FakePictures())  # type: ignore[arg-type]
+    tasks = BackgroundTasks(
+        worker.campaigns, worker.store, sync, worker.limits, responses, export, FakePictures(), NO_PAGES
+    )  # type: ignore[arg-type]
     await tasks._refresh_progress()
     assert not tasks._refreshed.is_set()
     await tasks._refresh_progress()

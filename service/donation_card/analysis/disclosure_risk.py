@@ -13,9 +13,9 @@ computes the exact likelihood with and without the donation.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from donation_card.analysis.giving_observer import GivingObserver, giving_advantages
+from donation_card.analysis.giving_observer import GivingObserver, giving_advantages, joint_giving_advantages
 from donation_card.analysis.hidden_total import (
     ArrivalDistribution,
     DonationProcess,
@@ -31,6 +31,7 @@ from donation_card.analysis.hidden_total import (
     with_donation,
     with_transfers,
 )
+from donation_card.analysis.joint_totals import JointSeries
 from donation_card.domain.money import Money
 from donation_card.domain.publication import DAY, PublicationPolicy
 
@@ -45,6 +46,10 @@ _PERCENT_OF_STEP = (5, 10, 25, 50, 75, 100)
 _FEWER_PERCENT_OF_STEP = (5, 25, 50)
 _PER_DAY_GIVING = {1: "1 a day", 0.25: "1 in 4 days", 0.0625: "1 in 16 days"}
 _PER_DAY = {0.25: "1 in 4 days", 1: "1 a day", 4: "4 a day", 16: "16 a day"}
+JOINT_DONATIONS = (1, 2, 4)
+"""Donations of the tables about both totals, in quanta of `joint_totals`: an eighth, a quarter and half of a step."""
+_PER_DAY_JOINT = {0.25: "1 in 4 days", 1: "1 a day"}
+_SITE_SHARES = {1.0: "all other donations come from the site", 0.25: "one in four of the others comes from the site"}
 _OTHERS = {0: "alone", 1: "with 1 other", 4: "with 4", 16: "with 16"}
 """Other transfers of the same import."""
 
@@ -96,6 +101,25 @@ def transfer_advantages(
     return _estimated(policy, process, plain, imported, with_each, rng, samples=samples)
 
 
+def joint_advantages(joint: JointSeries, process: DonationProcess, rng: Uniform, *, samples: int) -> list[Advantage]:
+    """Estimate the advantage of an observer who sees the totals of the campaign and of one site.
+
+    The donation came from the site, and the observer knows that. Its bound is that of the joint step.
+    """
+    transitions, plain = joint.transitions(), joint.arrivals(process)
+    with_each = {quanta: joint.with_donation(plain, quanta) for quanta in JOINT_DONATIONS}
+    states = reachable_states(transitions, [plain, *with_each.values()])
+    usual = Period(transitions, plain, states)
+    observed, start = periods_of(joint.campaign, process, _OBSERVED), long_run(*joint.of_site(process), usual)
+    pasts = [usual.observed(start, observed, rng) for _ in range(samples)]
+    found = []
+    for quanta, arrivals in with_each.items():
+        pair = usual, Period(transitions, arrivals, states)
+        distances = [_distance(past, pair, usual, observed, rng) for past in pasts]
+        found.append(_advantage(joint.joint_step, round(quanta * joint.unit), distances))
+    return found
+
+
 def _payments_of_a_period(policy: PublicationPolicy, process: DonationProcess) -> ArrivalDistribution:
     if policy.immediate:
         raise ValueError("a total that is published at once reveals every donation")
@@ -125,7 +149,7 @@ def _estimated(
     found = []
     for donation, arrivals in with_each.items():
         pair = once, Period(transitions, arrivals, states, before)
-        found.append(_advantage(policy, donation, [_distance(past, pair, usual, observed, rng) for past in pasts]))
+        found.append(_advantage(policy.step, donation, [_distance(past, pair, usual, observed, rng) for past in pasts]))
     return found
 
 
@@ -189,7 +213,7 @@ def giving_report_lines(
     amounts = {amount: 1 / len(suggested) for amount in suggested}
     cells = [
         [
-            [_advantage(policy, donation, each) for each in found]
+            [_advantage(policy.step, donation, each) for each in found]
             for per_day in _PER_DAY_GIVING
             for found in [
                 giving_advantages(policy, DonationProcess(per_day, amounts), donation, observer, rng, samples=samples)
@@ -204,18 +228,57 @@ def giving_report_lines(
         yield from _table(currency, _PER_DAY_GIVING.values(), [[pair[case] for pair in row] for row in cells])
 
 
-def _table(currency: str, titles: Iterable[str], rows: Iterable[Sequence[Advantage]]) -> Iterator[str]:
-    yield f"{'donation':>14}{'/ step':>11}" + "".join(f"{title:>16}" for title in titles)
+def joint_report_lines(
+    joint: JointSeries,
+    suggested: Sequence[int],
+    currency: str,
+    observer: GivingObserver,
+    rng: Uniform,
+    *,
+    samples: int,
+) -> Iterator[str]:
+    """Format the advantages of observers of both totals: of one who watches, and of one who gives."""
+    amounts = {amount: 1 / len(suggested) for amount in suggested}
+    step, site_step = Money(joint.campaign.step, currency), Money(joint.site_step, currency)
+    yield f"\nthe totals of the campaign (step {step}) and of one site (step {site_step}) together"
+    yield f"the donation comes from the site; * above donation / joint step + {TOLERANCE}"
+    for share, title in _SITE_SHARES.items():
+        series = replace(joint, site_share=share)
+        columns = [
+            joint_advantages(series, DonationProcess(each, amounts), rng, samples=samples) for each in _PER_DAY_JOINT
+        ]
+        yield f"\n{title}"
+        yield from _table(currency, _PER_DAY_JOINT.values(), zip(*columns, strict=True), "/ joint step")
+    if not observer.budget:
+        return
+    fewer = -(-samples // 3)  # each of these series is slower still
+    rows = [
+        [
+            _advantage(joint.joint_step, round(quanta * joint.unit), found)
+            for per_day in _PER_DAY_GIVING
+            for process in [DonationProcess(per_day, amounts)]
+            for found in [joint_giving_advantages(joint, process, quanta, observer, rng, samples=fewer)]
+        ]
+        for quanta in JOINT_DONATIONS
+    ]
+    yield f"\nan observer of both who gives when it helps, with {Money(observer.budget, currency)}"
+    yield from _table(currency, _PER_DAY_GIVING.values(), rows, "/ joint step")
+
+
+def _table(
+    currency: str, titles: Iterable[str], rows: Iterable[Sequence[Advantage]], bound: str = "/ step"
+) -> Iterator[str]:
+    yield f"{'donation':>14}{bound:>14}" + "".join(f"{title:>16}" for title in titles)
     for row in rows:
         cells = [f"{each.value:.2f} ± {each.error:.2f}{' ' if each.within else '*'}" for each in row]
         first = row[0]
-        yield f"{Money(first.donation, currency)!s:>14}{first.bound:>11.2f}" + "".join(f"{cell:>16}" for cell in cells)
+        yield f"{Money(first.donation, currency)!s:>14}{first.bound:>14.2f}" + "".join(f"{cell:>16}" for cell in cells)
 
 
-def _advantage(policy: PublicationPolicy, donation: int, distances: Sequence[float]) -> Advantage:
+def _advantage(step: float, donation: int, distances: Sequence[float]) -> Advantage:
     mean = sum(distances) / len(distances)
     variance = sum((each - mean) ** 2 for each in distances) / len(distances)
-    return Advantage(donation, mean, math.sqrt(variance / len(distances)), min(1.0, donation / policy.step))
+    return Advantage(donation, mean, math.sqrt(variance / len(distances)), min(1.0, donation / step))
 
 
 def _distance(past: list[float], first: tuple[Period, Period], usual: Period, periods: int, rng: Uniform) -> float:

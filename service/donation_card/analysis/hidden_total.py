@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import accumulate
-from operator import mul
+from operator import itemgetter, mul
 from typing import NamedTuple
 
 from donation_card.domain.publication import DAY, PublicationPolicy, PublishedTotal, next_published_total
@@ -29,12 +29,14 @@ _UNOBSERVED, _MIN_PERIODS = 6.0, 10
 class HiddenState(NamedTuple):
     """The unpublished amount in quanta, and the donations since the last change, at most `min_donations`.
 
-    `before_goal`: the next step is the goal, which has no secret threshold.
+    `before_goal`: the next step is the goal, which has no secret threshold. `of_site` is what is not published
+    in the total of the site, if there is one (`joint_totals`).
     """
 
     withheld: int
     since_change: int
     before_goal: bool = False
+    of_site: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +112,18 @@ Transition = tuple[float, int, HiddenState]
 Transitions = Callable[[HiddenState, HiddenState], Sequence[Transition]]
 
 
-def transitions_of(policy: PublicationPolicy) -> Transitions:
+def transitions_of(policy: PublicationPolicy, quanta: int = QUANTA) -> Transitions:
     """Return the function (hidden state, arrivals) → its transitions, which are two at most.
+
+    A step has so many `quanta`.
 
     Two, if the threshold of the last full step is secret: the sum has reached it, or not.
     """
-    in_quanta, shown = replace(policy, step=QUANTA, threshold_key=b""), PublishedTotal(0, 0, 0, 0)
+    in_quanta, shown = replace(policy, step=quanta, threshold_key=b""), PublishedTotal(0, 0, 0, 0)
 
     @cache
     def decided(raised: int, payments: int, below_threshold: bool, before_goal: bool) -> tuple[int, HiddenState]:
-        totals = Totals(raised - QUANTA * below_threshold, payments)
+        totals = Totals(raised - quanta * below_threshold, payments)
         published = next_published_total(in_quanta, shown, totals, period_start=1, offline=0, listed=0, ended=False)
         since = min(payments - published.payments_at_last_change, policy.min_donations)
         change = published.raised
@@ -127,7 +131,7 @@ def transitions_of(policy: PublicationPolicy) -> Transitions:
 
     def transitions(before: HiddenState, arrived: HiddenState) -> list[Transition]:
         raised, payments = before.withheld + arrived.withheld, before.since_change + arrived.since_change
-        below = _below_threshold(before, raised, policy.min_donations) if policy.threshold_key else 0.0
+        below = _below_threshold(before, raised, policy.min_donations, quanta) if policy.threshold_key else 0.0
         likely = {True: below, False: 1 - below}
         return [
             (share, *decided(raised, payments, case, before.before_goal)) for case, share in likely.items() if share
@@ -136,14 +140,14 @@ def transitions_of(policy: PublicationPolicy) -> Transitions:
     return transitions
 
 
-def _below_threshold(before: HiddenState, raised: int, min_donations: int) -> float:
+def _below_threshold(before: HiddenState, raised: int, min_donations: int, quanta: int) -> float:
     """Return the probability that the sum has not reached the secret threshold of its last full step."""
-    number, above = divmod(raised, QUANTA)
+    number, above = divmod(raised, quanta)
     if not number or (number == 1 and before.before_goal):
         return 0.0
-    decided_before = number == 1 and before.withheld >= QUANTA and before.since_change >= min_donations
-    possible = 2 * QUANTA - 1 - before.withheld if decided_before else QUANTA
-    return (QUANTA - 1 - above) / possible
+    decided_before = number == 1 and before.withheld >= quanta and before.since_change >= min_donations
+    possible = 2 * quanta - 1 - before.withheld if decided_before else quanta
+    return (quanta - 1 - above) / possible
 
 
 def reachable_states(
@@ -186,23 +190,27 @@ class Period:
         states: Mapping[HiddenState, int],
         begin: Iterable[HiddenState] = (),
     ) -> None:
-        columns: dict[int, list[list[float]]] = {}
+        columns: dict[int, list[dict[int, float]]] = {}
+        self.likely: dict[int, list[float]] = {}
+        """The probability of each change in each state."""
         for before in begin or states:
             row = states[before]
             for arrived, likely in arrivals.items():
                 for share, change, then in transitions(before, arrived):
                     if change not in columns:
-                        columns[change] = [[0.0] * len(states) for _ in states]
-                    columns[change][states[then]][row] += likely * share
+                        columns[change] = [{} for _ in states]
+                        self.likely[change] = [0.0] * len(states)
+                    column = columns[change][states[then]]
+                    column[row] = column.get(row, 0.0) + likely * share
+                    self.likely[change][row] += likely * share
         self.changes = sorted(columns)
-        self._columns = {change: [_without_zeros(column) for column in columns[change]] for change in self.changes}
-        self.likely = {change: [sum(row) for row in zip(*columns[change], strict=True)] for change in self.changes}
+        self._columns = {change: list(map(_sparse, columns[change])) for change in self.changes}
 
     def after(self, belief: list[float], change: int) -> list[float]:
         """Return the belief after a change. Its sum is the probability of the change."""
         if change not in self._columns:
             return [0.0] * len(belief)
-        return [dot(belief[first:], column) for first, column in self._columns[change]]
+        return [dot(chosen(belief), column) if column else 0.0 for chosen, column in self._columns[change]]
 
     def unobserved(self, belief: list[float], periods: int) -> list[float]:
         for _ in range(periods):
@@ -222,10 +230,12 @@ class Period:
         return self.changes[min(bisect(weights, rng() * weights[-1]), len(weights) - 1)]
 
 
-def _without_zeros(column: Sequence[float]) -> tuple[int, Sequence[float]]:
-    """Return the first row that is not 0, and the values from there to the last one, for fewer multiplications."""
-    rows = [row for row, value in enumerate(column) if value] or [0]
-    return rows[0], column[rows[0] : rows[-1] + 1]
+def _sparse(column: Mapping[int, float]) -> tuple[Callable[[list[float]], Sequence[float]], Sequence[float]]:
+    """Return the function that takes the rows of a column from a belief, and their values."""
+    rows = list(column) if len(column) > 1 else [*column, 0, 0][:2]
+    return itemgetter(*rows), [
+        column[row] if at < len(column) else 0.0 for at, row in enumerate(rows)
+    ] if column else []
 
 
 def long_run(policy: PublicationPolicy, process: DonationProcess, usual: Period) -> list[float]:

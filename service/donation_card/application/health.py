@@ -26,6 +26,8 @@ class Health:
     checkout: Checkout
     task_errors: Callable[[], Mapping[str, str | None]]
     clock: Callable[[], datetime]
+    pages_error: Callable[[], str | None] = lambda: None
+    """Return the reason why a page for the proxy could not be written, or None."""
 
     def reasons(self) -> dict[str, str | None]:
         """Return the reason why each component is not ready, or None if it is."""
@@ -44,7 +46,9 @@ class Health:
         progress = self.progress.visible()
         found = {name: self.campaigns.get(name).overspending(each.raised) for name, each in progress.items()}
         overspent = [f"{name}: {warning}" for name, warning in found.items() if warning]
-        return [*overspent, *map(str, self.campaigns.image_faults())]
+        pages_error = self.pages_error()
+        unwritten = [f"FALLBACK_PAGES_DIR: {pages_error}"] if pages_error else []
+        return [*overspent, *map(str, self.campaigns.image_faults()), *unwritten]
 
     def ages(self) -> dict[str, int | None]:
         """Return the seconds since the last complete sync began."""

@@ -60,7 +60,11 @@ class PaymentRecorder:
             log.warning(LogEvent.PAID_SESSION_NOT_RECORDED, campaign=session.campaign, reason=str(error))
 
     async def apply(self, state: ObjectState, source: str) -> ApplyResult:
-        result = await self.totals_store.apply(await self.account.get(), state)
+        """Count a state. Return after it is stored, and after every worker can see that a public total changed."""
+        account = await self.account.get()
+        result = await self.totals_store.apply(account, state)
+        if self._is_public_at_once(state):
+            await self.totals_store.touch(account, [state.campaign])
         if result is ApplyResult.APPLIED:
             metrics.updates.labels(source, state.kind.value).inc()
             if state.kind is ObjectKind.PAYMENT:
@@ -123,6 +127,11 @@ class PaymentRecorder:
                 if record.charge_country.country in campaign.warned_bank_countries:
                     log.error(LogEvent.WARNED_BANK_COUNTRY, campaign=campaign.id)
                     metrics.warned_bank_donations.labels(campaign.id).inc()
+
+    def _is_public_at_once(self, state: ObjectState) -> bool:
+        with suppress(NotFound):
+            return self.campaigns.get(campaign_of(state.campaign)).publication.immediate
+        return False
 
     def _hidden_because(self, state: ObjectState) -> str | None:
         """Return why no campaign file shows the totals of this state, or None if one does."""

@@ -3,7 +3,7 @@
 import hmac
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -11,12 +11,19 @@ from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.totals import TotalsStore
 from donation_card.application.stripe_account import StripeAccount
 from donation_card.domain.campaign import Campaign, Status
+from donation_card.domain.lifetimes import MAX_AHEAD
 from donation_card.domain.progress import Progress, calculate_progress
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, next_period_start
 from donation_card.domain.site_total import SiteTotal
 from donation_card.domain.ways_to_give import WayToGive, ways_to_give
 from donation_card.errors import Unavailable
 from donation_card.observability.log_events import LogEvent, log
+
+RETRY_INTERVAL = 5
+"""Seconds until a campaign whose refresh failed is queried again, at most."""
+
+STALE_INTERVAL = 60
+"""Seconds until a stale total is queried again, unless a sync helps sooner."""
 
 
 @dataclass(slots=True)
@@ -38,6 +45,10 @@ class PublicProgress:
     """Name of the totals, host → the public total of the site."""
     _rebuilding: set[str] = field(default_factory=set, init=False)
     """Names of totals for which the store had no public total."""
+    _changes: int = field(default=0, init=False)
+    """Grows when a total becomes stale, unknown, known or failed."""
+    _stale: tuple[int, Sequence[Campaign], set[str]] | None = field(default=None, init=False)
+    """The stale totals at a number of changes."""
     _uptime_at_start: float = field(init=False)
     _own_sync_at: int | None = field(default=None, init=False)
 
@@ -81,9 +92,13 @@ class PublicProgress:
 
     def stale_totals(self) -> set[str]:
         """Return the names of the totals that a sync may help: their progress is unknown or stale."""
-        campaigns = [each for each in self.campaigns.all_visible() if each.id not in self.failures]
-        progress = {campaign.totals_name: self.get(campaign) for campaign in campaigns}
-        return {name for name, each in progress.items() if each is None or each.stale}
+        known, campaigns = self._stale, self.campaigns.all()
+        if known is None or known[0] != self._changes or known[1] is not campaigns:
+            visible = [each for each in self.campaigns.all_visible() if each.id not in self.failures]
+            progress = {campaign.totals_name: self.get(campaign) for campaign in visible}
+            found = {name for name, each in progress.items() if each is None or each.stale}
+            known = self._stale = self._changes, campaigns, found
+        return known[2]
 
     def is_rebuilding(self, campaign: Campaign) -> bool:
         """Return True if the store has no public total, so that a rebuild is due: at first, or in a new currency."""
@@ -124,7 +139,7 @@ class PublicProgress:
                 log.warning(LogEvent.PROGRESS_REFRESH_FAILED, campaign=campaign.id, reason=str(error))
         progress = published and _calculate_progress(campaign, published)
         if progress and (not progress.stale or last is None or progress.as_of > last.as_of):
-            self._progress[campaign.totals_name] = progress
+            self._keep(campaign, progress)
         else:  # a restored backup of Redis can be older than the progress in memory
             self.mark_stale(campaign)
         for host, total in sites.items():
@@ -167,19 +182,48 @@ class PublicProgress:
         reason = type(error).__name__
         if self.failures.get(campaign.id) != reason:
             log.error(LogEvent.CAMPAIGN_REFRESH_FAILED, campaign=campaign.id, reason=reason, exc_info=error)
+            self._changes += 1
         self.failures[campaign.id] = reason
         self.mark_stale(campaign)
 
     def mark_refreshed(self, campaign: Campaign) -> None:
-        self.failures.pop(campaign.id, None)
+        if self.failures.pop(campaign.id, None):
+            self._changes += 1
+
+    def next_refresh_at(self, campaign: Campaign) -> float | None:
+        """Return when the store must be queried again (UTC seconds): a period begins, or the campaign ends.
+
+        None: not before something changes. An instant that is ahead of the clock is unknown, so it is due now.
+        """
+        now, progress = self.clock().timestamp(), self.get(campaign)
+        if campaign.id in self.failures:
+            return now + RETRY_INTERVAL
+        instants = [campaign.ends_at.timestamp()] if campaign.ends_at and not campaign.has_ended(self.clock()) else []
+        if progress is None or progress.stale:
+            instants.append(now + STALE_INTERVAL)
+        else:
+            if progress.as_of.timestamp() > now + MAX_AHEAD:
+                return now
+            instants += [progress.next_update_at.timestamp()] if progress.next_update_at else []
+            for site in campaign.site_totals:
+                if decided := self.site_total(campaign, site):
+                    since = datetime.fromtimestamp(decided.period_start, site.publication.timezone)
+                    following = next_period_start(site.publication, since)
+                    instants += [following.timestamp()] if following else []
+        return min(instants, default=None)
+
+    def _keep(self, campaign: Campaign, progress: Progress) -> None:
+        last = self._progress.get(campaign.totals_name)
+        if last is None or last.stale != progress.stale:
+            self._changes += 1
+        self._progress[campaign.totals_name] = progress
 
     def mark_stale(self, campaign: Campaign) -> None:
         """Keep the last known progress and mark it stale."""
         if (last := self._progress.get(campaign.totals_name)) is not None:
-            self._progress[campaign.totals_name] = replace(last, stale=True)
-        for name, host in self._site_totals:
-            if name == campaign.totals_name:
-                self._keep_site_total((name, host), None)
+            self._keep(campaign, replace(last, stale=True))
+        for site in campaign.site_totals:
+            self._keep_site_total((campaign.totals_name, site.host), None)
 
 
 def _calculate_progress(campaign: Campaign, published: PublishedTotal) -> Progress:

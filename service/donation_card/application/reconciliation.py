@@ -6,7 +6,7 @@ builds empty totals, repairs wrong ones, and verifies correct ones once a day. B
 """
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
@@ -16,12 +16,14 @@ from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.payments import Account, Payments, StripeRecord
 from donation_card.application.ports.totals import (
     Rebuild,
+    RebuildPosition,
     RebuildReport,
     SyncHistory,
     SyncRun,
     TotalsStore,
 )
 from donation_card.application.public_progress import PublicProgress
+from donation_card.application.rebuild_progress import RebuildProgress, hash_of
 from donation_card.application.stripe_account import StripeAccount
 from donation_card.domain.lifetimes import MAX_AHEAD, SESSION_LIFETIME
 from donation_card.domain.totals import ObjectState, campaign_of
@@ -132,23 +134,30 @@ class Reconciliation:
         """Fill a new generation of every campaign from Stripe, compare, and make it current unless `dry_run`.
 
         `recent` are the syncs that began before. Their news is applied first, so that a donation whose webhook is still
-        on its way is no mismatch. Raise Unavailable, also if another rebuild takes over.
+        on its way is no mismatch. An interrupted rebuild is continued, but not by a `dry_run`.
+
+        Raise Unavailable, also if another rebuild takes over.
         """
         store, account, began = self.totals_store, await self.account.get(), self._now()
         names = {campaign.totals_name for campaign in self.campaigns.all()} | await store.campaigns(account)
-        rebuilds = await self._for_each(sorted(names), lambda name: store.begin_rebuild(account, name))
+        rebuilds, reached = await self._begin_rebuilds(account, sorted(names), continued=not dry_run)
+        since, before = (reached.began, reached.read_back_to) if reached else (began, None)
+        progress = RebuildProgress(store, account, self._owner, rebuilds, since, before, on_progress)
         starts = [run.since for run in (recent or {}).values()]
         known = [since for since in starts if since is not None]
-        lists = [self.payments.list_created_since(0)]
-        if not known or len(known) < len(starts):
+        all_known = bool(known) and len(known) == len(starts)
+        lists = [progress.noted(self.payments.list_created_since(0, before=before))]
+        if reached:  # what came since it began
+            lists.append(self.payments.list_created_since(since - OVERLAP))
+        if reached or not all_known:
             # Only events report a session that Stripe does not list yet. Its webhook can have been answered before.
-            lists.append(self._late_changes(began - OVERLAP))
+            lists.append(self._late_changes(since - OVERLAP))
         incomplete: ListIncomplete | None = None
         try:
-            await self._fill_rebuilds(account, rebuilds, lists, on_progress)
+            await self._fill_rebuilds(lists, progress)
         except ListIncomplete as error:
             incomplete = error
-        if len(lists) == 1:
+        if all_known:
             await self._apply_news(min(known))
         if incomplete:
             raise incomplete
@@ -161,9 +170,12 @@ class Reconciliation:
 
         finished = await self._for_each(rebuilds, finish)
         reports = [report for report in finished.values() if report]
+        if not dry_run:
+            await store.touch(account, [report.campaign for report in reports])
         for report in reports:
             _log_mismatch(report)
             _report_uncounted(report.campaign, 0 if dry_run else report.uncounted)
+        await store.save_rebuild_position(account, None)
         if len(reports) < len(finished):
             raise _overtaken()
         log.info(LogEvent.REBUILD_FINISHED, campaigns=len(reports), dry_run=dry_run)
@@ -214,23 +226,32 @@ class Reconciliation:
         log.error(LogEvent.CAMPAIGN_SYNC_FAILED, campaign=name, reason=str(error), exc_info=error)
         self.failures[name] = str(error) if isinstance(error, TotalsUnavailable) else type(error).__name__
 
-    async def _fill_rebuilds(
-        self,
-        account: Account,
-        rebuilds: dict[str, Rebuild],
-        lists: Iterable[AsyncIterator[StripeRecord]],
-        on_progress: Callable[[int], None],
-    ) -> None:
-        done = 0
-        for records in lists:
-            async for state in self._states(records):
-                done += 1
-                if done % 1_000 == 0:
-                    on_progress(done)
-                    await self.totals_store.lease(account, self._owner)
-                if state.campaign not in self.failures and not await self._fill(account, state, rebuilds):
-                    raise _overtaken()
-        on_progress(done)
+    async def _begin_rebuilds(
+        self, account: Account, names: Sequence[str], *, continued: bool
+    ) -> tuple[dict[str, Rebuild], RebuildPosition | None]:
+        """Return the generations to fill. They are those of an unfinished rebuild if its position is returned too."""
+        store, now = self.totals_store, self._now()
+        reached = await store.rebuild_position(account) if continued else None
+        if reached and now - REBUILD_INTERVAL < reached.began <= now:
+            found = await self._for_each(names, lambda name: store.unfinished_rebuild(account, name))
+            unfinished = {name: rebuild for name, rebuild in found.items() if rebuild}
+            if hash_of(unfinished) == reached.generations:
+                log.info(LogEvent.REBUILD_CONTINUED)
+                return unfinished, reached
+        await store.save_rebuild_position(account, None)
+        return await self._for_each(names, lambda name: store.begin_rebuild(account, name)), None
+
+    async def _fill_rebuilds(self, lists: Iterable[AsyncIterator[StripeRecord]], progress: RebuildProgress) -> None:
+        account, rebuilds = progress.account, progress.rebuilds
+        try:
+            for records in lists:
+                async for state in self._states(records):
+                    await progress.count(complete=not self.failures)
+                    if state.campaign not in self.failures and not await self._fill(account, state, rebuilds):
+                        await self.totals_store.save_rebuild_position(account, None)
+                        raise _overtaken()
+        finally:
+            progress.end()
 
     async def _fill(self, account: Account, state: ObjectState, rebuilds: Mapping[str, Rebuild]) -> bool:
         """Apply a state to the rebuild of its campaign. Return False if another rebuild took over."""

@@ -13,6 +13,7 @@ from donation_card.cli.environment import campaigns_option
 @click.option("--every", help='Another period, such as "6h" or "1d".')
 @click.option("--step", type=click.IntRange(1), help="Another step, in whole units.")
 @click.option("--min-donations", type=click.IntRange(0), help="Another minimum of donations.")
+@click.option("--site-step", type=click.IntRange(1), help="Measure a site total too, in whole units.")
 @click.option("--budget", default=500, show_default=True, type=click.IntRange(0), help="Of an observer who gives.")
 @click.option("--days", default=12, show_default=True, type=click.IntRange(1), help="Of an observer who gives.")
 @click.option("--samples", default=400, show_default=True, type=click.IntRange(2), help="More are slower, more exact.")
@@ -23,6 +24,7 @@ def disclosure_risk(
     every: str | None,
     step: int | None,
     min_donations: int | None,
+    site_step: int | None,
     budget: int,
     days: int,
     samples: int,
@@ -34,6 +36,7 @@ def disclosure_risk(
     are for card payments, with a row for the largest offline donation that is not listed. The third is for bank
     transfers and offline donations, which count together with others. The last two tables are for an observer who also
     gives, in whole units. `--budget 0` leaves them out.
+    Further tables are about the campaign and one site together, for each step of a site total in the file.
     docs/privacy.md explains how to choose `every`, `step` and `min_donations` with it.
     """
     from dataclasses import replace
@@ -41,8 +44,9 @@ def disclosure_risk(
 
     from donation_card.adapters.campaign_files.fields import seconds
     from donation_card.adapters.campaign_files.loader import CampaignFiles
-    from donation_card.analysis.disclosure_risk import giving_report_lines, report_lines
+    from donation_card.analysis.disclosure_risk import giving_report_lines, joint_report_lines, report_lines
     from donation_card.analysis.giving_observer import GivingObserver
+    from donation_card.analysis.joint_totals import JointSeries
 
     found = CampaignFiles(campaigns).get(campaign)
     policy = found.publication
@@ -61,8 +65,15 @@ def disclosure_risk(
     except ValueError as error:
         raise click.UsageError(str(error) or f"--every {every}: equal parts of a day, such as 6h") from error
     click.echo("\n".join(lines))
+    observer = GivingObserver(budget * found.giving.minimum.minor_per_major, days)
+    fewer = -(-samples // 4)  # each of these series is slower
+    site_steps = {each.publication.step for each in found.site_totals}
+    if site_step is not None:
+        site_steps = {site_step * found.giving.minimum.minor_per_major}
     if budget:
-        observer = GivingObserver(budget * found.giving.minimum.minor_per_major, days)
-        fewer = -(-samples // 4)  # each of these series is slower
         for line in giving_report_lines(policy, suggested, found.currency, observer, rng, samples=fewer):
+            click.echo(line)
+    for each in sorted(site_steps):
+        joint = JointSeries(policy, each, 1.0)
+        for line in joint_report_lines(joint, suggested, found.currency, observer, rng, samples=fewer):
             click.echo(line)

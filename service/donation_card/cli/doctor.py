@@ -7,7 +7,7 @@ import json
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ import click
 from donation_card import __version__
 from donation_card.cli.environment import load_settings
 from donation_card.cli.stripe_setup import wallet_domains
+from donation_card.domain.campaign import Status
 from donation_card.domain.money import Money
 from donation_card.domain.redirect_methods import REDIRECT_METHODS
 from donation_card.errors import ConfigurationError, DonationCardError, StripeKeyRejected
@@ -100,6 +101,7 @@ async def _all_checks() -> list[Check]:
         await at_stripe.close()
     for check in (_redis_checks, _public_checks):
         found += [each async for each in check(settings)]
+    found += _fallback_page_checks(settings, campaigns)
     found += [each async for each in _spending_checks(settings, campaigns)]
     return [*found, *_manual_checks(campaigns)]
 
@@ -297,6 +299,27 @@ async def _public_checks(settings: Settings) -> AsyncIterator[Check]:
     days = await asyncio.to_thread(_certificate_days, settings.public_url)
     if days is not None and days < MIN_CERTIFICATE_DAYS:
         yield Check("certificate", FAIL, f"it expires in {days:.0f} days: renew it")
+
+
+def _fallback_page_checks(settings: Settings, campaigns: Sequence[Campaign]) -> Iterator[Check]:
+    """Find campaigns without a page for the time while the service does not answer."""
+    from donation_card.adapters.page_folder import StaticPageFolder
+
+    name, folder = "FALLBACK_PAGES_DIR", settings.fallback_pages_dir
+    if folder is None:
+        yield Check(f"{name} is not set: no page names other ways to give while the service does not answer", INFO)
+        return
+    try:
+        found = StaticPageFolder(folder).names()
+    except OSError as error:
+        yield Check(name, FAIL, f"{folder}: {error.strerror}; the service must be able to write, and the proxy to read")
+        return
+    taking = [each for each in campaigns if each.status_at(datetime.now(UTC), None) is Status.OPEN]
+    missing = [each.id for each in taking if not found.issuperset(each.page_names)]
+    if missing:
+        yield Check(name, MANUAL, f"no page of {', '.join(missing[:20])}. The warnings of /readyz say why")
+    else:
+        yield Check(f"{name}: pages of {len(taking)} campaigns", OK)
 
 
 async def _spending_checks(settings: Settings, campaigns: Sequence[Campaign]) -> AsyncIterator[Check]:

@@ -14,6 +14,7 @@ from donation_card.cli.doctor import doctor
 from donation_card.cli.rebuild import rebuild
 from donation_card.cli.reference import reference
 from donation_card.cli.serve import serve
+from donation_card.cli.site_token import site_token
 from donation_card.cli.snippet import snippet
 from donation_card.cli.stripe_setup import stripe_commands
 from donation_card.cli.totals import totals
@@ -32,6 +33,7 @@ COMMANDS = [
     rebuild,
     reference,
     serve,
+    site_token,
     snippet,
     stripe_commands,
     totals,

@@ -19,7 +19,7 @@ from donation_card.settings import Settings
 def totals(campaign: str) -> None:
     """Show the total of CAMPAIGN and its sources.
 
-    It is exact to the cent and includes donations that are not published yet.
+    It is exact to the cent and includes donations that are not published yet. The sums by site are for the organiser.
     """
     asyncio.run(_totals(load_settings(), campaign))
 
@@ -32,10 +32,12 @@ async def _totals(settings: Settings, campaign_id: str) -> None:
         account = await application.account.get()
         store = application.totals_store
         found = await store.totals(account, campaign.totals_name)
+        by_site = await store.totals_by_site(account, campaign.totals_name)
         last_sync_at = (await store.sync_history(account)).last_sync_at or 0
         names = {name for name in await store.campaigns(account) if campaign_of(name) == campaign.id}
         await application.progress.refresh(campaign)  # without a sync of its own, it decides nothing
         progress = application.progress.get(campaign)
+        opened = {each.host: application.progress.site_total(campaign, each) for each in campaign.site_totals}
         others = {name: await store.totals(account, name) for name in sorted(names - {campaign.totals_name})}
     click.echo(f"campaign  {campaign.id} ({account.id}, {account.environment})")
     if last_sync_at > time.time() + MAX_AHEAD:
@@ -45,6 +47,10 @@ async def _totals(settings: Settings, campaign_id: str) -> None:
     via_stripe, offline = Money(found.raised, campaign.currency), campaign.offline_total
     click.echo(f"raised    {via_stripe + campaign.outside_stripe} before fees")
     click.echo(f"stripe    {via_stripe} in {found.payments} payments")
+    for site, of_site in sorted(by_site.items()):
+        total = opened.get(site)
+        public = f", of which {Money(total.raised, campaign.currency)} are published" if total else ""
+        click.echo(f"site      {Money(of_site.raised, campaign.currency)} in {of_site.payments} from {site}{public}")
     click.echo(f"offline   {offline} in {len(campaign.offline_donations)} entries of the campaign file")
     if imported := campaign.imported_transfers:
         age = (datetime.now(campaign.publication.timezone).date() - imported.last_day).days

@@ -186,6 +186,11 @@ class Campaign:
         return tuple(language for language in LANGUAGES if language in self.text)
 
     @property
+    def page_names(self) -> tuple[str, ...]:
+        """Return the names of the static pages for the proxy, such as `vitaly.de`."""
+        return tuple(f"{self.id}.{language}" for language in self.languages)
+
+    @property
     def offline_total(self) -> Money:
         return Money(sum(donation.amount.amount for donation in self.offline_donations), self.currency)
 

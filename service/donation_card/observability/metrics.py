@@ -129,6 +129,12 @@ clock_difference = Unlabelled(
 future_instants = Unlabelled(
     Counter, "future_instants", "Stored instants more than five minutes ahead of now, which count as unknown."
 )
+rebuild_objects = Unlabelled(
+    Gauge,
+    "rebuild_objects",
+    "Objects that the running rebuild has read, in steps of ten thousand.",
+    multiprocess_mode="livemax",
+)
 malformed_requests = Unlabelled(Counter, "malformed_requests", "Requests that are no HTTP/1.1. They are not logged.")
 cached_reads = Unlabelled(Counter, "cached_responses", "Responses from prepared bytes, before routing.")
 _build_info = Gauge(

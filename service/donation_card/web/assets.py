@@ -81,6 +81,13 @@ def current_release() -> tuple[str, str]:
     return _address(current_card()), _integrity(current_card())
 
 
+@cache
+def fallback_style() -> str:
+    """Return the style sheet inside the page that the proxy sends while the service does not answer."""
+    sheets = (_WIDGET / PALETTE).read_text("utf-8") + (Path(__file__).parent / "fallback.css").read_text("utf-8")
+    return str(rcssmin.cssmin(sheets))
+
+
 def _integrity(body: bytes) -> str:
     return f"sha384-{base64.b64encode(hashlib.sha384(body).digest()).decode()}"
 

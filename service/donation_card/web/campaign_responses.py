@@ -11,16 +11,22 @@ from starlette.concurrency import run_in_threadpool
 
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.pictures import Pictures
-from donation_card.application.public_progress import PublicProgress
+from donation_card.application.public_progress import RETRY_INTERVAL, PublicProgress
+from donation_card.application.refresh_schedule import RefreshSchedule
 from donation_card.domain.campaign import Campaign, Status
 from donation_card.domain.progress import Progress
-from donation_card.errors import NotFound, ProgressUnknown
+from donation_card.domain.publication import PublishedTotal
+from donation_card.domain.site_total import SiteTotal
+from donation_card.domain.totals import campaign_of
+from donation_card.errors import NotFound, ProgressUnknown, Unavailable
 from donation_card.observability.metrics import cached_reads
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import (
     COOP_UNSAFE_NONE,
     IMAGE_CSP,
+    NO_STORE,
     PUBLIC_CORS,
+    Headers,
     cache_control,
     content_security_policy,
 )
@@ -29,6 +35,7 @@ from donation_card.web.presentation import card as view, feed, spending
 from donation_card.web.presentation.campaign_list import ListedCampaign
 from donation_card.web.presentation.documents import CampaignCard
 from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.site_total import site_total_json, site_total_texts
 from donation_card.web.presentation.translations import Translations, choose_translations
 
 _MAX_AGE = 30
@@ -36,6 +43,9 @@ _MAX_AGE = 30
 
 _MAX_TARGETS = 50
 """Request targets of one campaign in the response cache. Clients can add any query."""
+
+_CONCURRENT_QUERIES = 8
+"""Campaigns that are queried at a time, so that a slow one delays no other."""
 
 IMAGES = {"badge.svg": "image/svg+xml", "badge.png": "image/png", "share.png": "image/png"}
 """Media type of each image, by the name in its URL."""
@@ -48,14 +58,19 @@ class CachedCampaign:
     campaign: Campaign
     progress: Progress | None
     status: Status
+    sites: tuple[PublishedTotal | None, ...] = ()
+    """The public totals of the campaign's `site_totals`, in their order."""
     responses: dict[tuple[str, str], CachedResponse] = field(default_factory=dict)
     """By kind (card, page, badge.svg, …) and language."""
     targets: list[str] = field(default_factory=list)
     """Its request targets in the response cache."""
 
-    def is_current(self, campaign: Campaign, progress: Progress | None, status: Status) -> bool:
+    def is_current(
+        self, campaign: Campaign, progress: Progress | None, status: Status, sites: tuple[PublishedTotal | None, ...]
+    ) -> bool:
         """Return True if readers see the same as when the responses were made."""
-        return self.campaign is campaign and self.progress == progress and self.status is status
+        same = self.progress == progress and self.sites == sites
+        return self.campaign is campaign and same and self.status is status
 
     @property
     def revalidate(self) -> bool:
@@ -82,6 +97,9 @@ class CampaignResponseCache:
         self._entries: dict[str, CachedCampaign] = {}
         self._lists: dict[tuple[str, str], CachedResponse] = {}
         self._list_targets: list[str] = []
+        self._schedule = RefreshSchedule()
+        self._followed: Sequence[Campaign] | None = None
+        self._queried = True
         self._drawing = asyncio.Lock()
 
     async def refresh(self, *, query: bool = True) -> bool:
@@ -90,45 +108,85 @@ class CampaignResponseCache:
         The background task calls it every second. Without `query`, mark all totals stale instead: Redis is known to be
         unavailable, and each query would wait. Return True if every query was answered.
         """
-        answered = query
         cached_reads.metric.inc(self._response_cache.take_hits())
-        for campaign in self._campaigns.all_visible():
-            try:
-                if query:
-                    answered &= await self._progress.refresh(campaign)
-                else:
-                    self._progress.mark_stale(campaign)
-                self.entry(campaign)
-            except Exception as error:  # the other campaigns go on
-                self._progress.mark_failed(campaign, error)
-            else:
-                self._progress.mark_refreshed(campaign)
+        self.evict_hidden()
+        if not query:
+            stale = self._campaigns.all_visible() if self._queried else self._schedule.take(self._now())
+            for campaign in stale:
+                self._progress.mark_stale(campaign)
+                self._update(campaign)
+                self._schedule.plan(campaign.id, self._progress.next_refresh_at(campaign))
+            self._queried = False
+            return False
+        if not self._queried:
+            self._schedule.add_all()
+        self._queried = True
+        server_time = await self._read_touched()
+        answers = [server_time is not None]
+        due = iter(self._schedule.take(max(self._now(), server_time or 0)))
+
+        async def work() -> None:
+            for campaign in due:
+                answers.append(await self._refresh(campaign))
+
+        await asyncio.gather(*(work() for _ in range(_CONCURRENT_QUERIES)))
+        return all(answers)
+
+    async def _read_touched(self) -> int | None:
+        """Read what changed since the last time. Return the time of the store, or None if it is unavailable."""
+        try:
+            account = await self._progress.account.get()
+            touched = await self._progress.totals_store.touched(account, self._schedule.mark)
+        except Unavailable:  # each query says why
+            return None
+        if self._schedule.read(touched):  # a sync helps what is stale or unknown
+            self._schedule.add(map(campaign_of, self._progress.stale_totals()))
+        return touched.now
+
+    async def _refresh(self, campaign: Campaign) -> bool:
+        answered = True
+        try:
+            answered = await self._progress.refresh(campaign)
+        except Exception as error:  # the other campaigns go on
+            self._progress.mark_failed(campaign, error)
+        else:
+            self._progress.mark_refreshed(campaign)
+        self._update(campaign)
+        retry_at = self._now() + RETRY_INTERVAL
+        self._schedule.plan(campaign.id, self._progress.next_refresh_at(campaign) if answered else retry_at)
         return answered
 
+    def _now(self) -> float:
+        return self._progress.clock().timestamp()
+
+    def _update(self, campaign: Campaign) -> None:
+        try:
+            self.entry(campaign)
+        except Exception as error:
+            self._progress.mark_failed(campaign, error)
+
     def evict_hidden(self) -> None:
-        """Remove the responses of hidden and removed campaigns at once, without a query to Redis."""
-        campaigns = self._campaigns.all_visible()
-        for campaign in campaigns:
-            try:
-                self.entry(campaign)
-            except Exception as error:
-                self._progress.mark_failed(campaign, error)
-        for campaign_id in self._entries.keys() - {campaign.id for campaign in campaigns}:
+        """Remove the responses of campaigns that were hidden, removed or changed at once, without a query to Redis."""
+        if self._followed is self._campaigns.all():
+            return
+        self._followed = self._campaigns.all()
+        campaigns = {campaign.id: campaign for campaign in self._campaigns.all_visible()}
+        for campaign_id in self._entries.keys() - campaigns.keys():
             self._evict(self._entries.pop(campaign_id))
+        for campaign in campaigns.values():
+            self._update(campaign)
+        self._schedule.follow([*campaigns.values()])
 
     def entry(self, campaign: Campaign) -> CachedCampaign:
         """Return the campaign's entry. Replace it by an empty one if anything has changed that readers see."""
         progress, status = self._progress.get(campaign), self._progress.status(campaign)
+        sites = tuple(self._progress.site_total(campaign, each) for each in campaign.site_totals)
         entry = self._entries.get(campaign.id)
-        if entry is None or not entry.is_current(campaign, progress, status):
+        if entry is None or not entry.is_current(campaign, progress, status, sites):
             if entry is not None:
                 self._evict(entry)
-            entry = self._entries[campaign.id] = CachedCampaign(campaign, progress, status)
+            entry = self._entries[campaign.id] = CachedCampaign(campaign, progress, status, sites)
             self._evict_lists()
-            if progress is not None:
-                headers = PUBLIC_CORS | cache_control(5, revalidate=campaign.publication.immediate, stale_if_error=True)
-                body = _json(view.progress_json(campaign, progress))
-                self._put(entry, _progress_path(campaign.id), CachedResponse(body, "application/json", headers))
         return entry
 
     def _put(self, entry: CachedCampaign, target: str, response: CachedResponse) -> None:
@@ -147,10 +205,13 @@ class CampaignResponseCache:
 
     def progress(self, campaign: Campaign) -> CachedResponse:
         """Return the progress. Raise ProgressUnknown if no public total is known."""
-        self.entry(campaign)
-        response = self._response_cache.get(_progress_path(campaign.id))
-        if response is None:
+        entry = self.entry(campaign)
+        if entry.progress is None:
             raise self._unknown(campaign)
+        headers = PUBLIC_CORS | cache_control(5, revalidate=campaign.publication.immediate, stale_if_error=True)
+        body = _json(view.progress_json(campaign, entry.progress))
+        response = CachedResponse(body, "application/json", headers)
+        self._put(entry, f"/v1/campaigns/{campaign.id}/progress", response)
         return response
 
     def card(self, campaign: Campaign, t: Translations, target: str) -> CachedResponse:
@@ -254,6 +315,45 @@ class CampaignResponseCache:
                 entry.responses[name, t.language] = CachedResponse(body, IMAGES[name], headers)
             return entry.responses[name, t.language]
 
+    def site_page(self, campaign: Campaign, site: SiteTotal, t: Translations) -> CachedResponse:
+        """Return the page of a site's total. Raise ProgressUnknown if the total is unknown."""
+        total = self._site_total(campaign, site)
+
+        def make() -> CachedResponse:
+            html = self._renderer.site_total(campaign, site, total, t)
+            return _page(html, revalidate=False, closed=site.token_sha256 is not None)
+
+        return _get_or_make(self.entry(campaign).responses, (f"page of {site.host}", t.language), make)
+
+    def site_total(self, campaign: Campaign, site: SiteTotal) -> CachedResponse:
+        """Return a site's total in numbers. Raise ProgressUnknown if it is unknown."""
+        total = self._site_total(campaign, site)
+
+        def make() -> CachedResponse:
+            return CachedResponse(_json(site_total_json(campaign, site, total)), "application/json", _sharing(site))
+
+        return _get_or_make(self.entry(campaign).responses, (f"total of {site.host}", ""), make)
+
+    async def site_badge(self, campaign: Campaign, site: SiteTotal, t: Translations) -> CachedResponse:
+        """Return the badge of a site's total. Raise ProgressUnknown if it is unknown."""
+        from donation_card.web.presentation import images  # as in `picture`
+
+        responses, total = self.entry(campaign).responses, self._site_total(campaign, site)
+
+        def make() -> CachedResponse:
+            said = site_total_texts(campaign, site, total, t)
+            card = self._renderer.card_json(campaign, None, t, self._progress.status(campaign))
+            return CachedResponse(images.site_badge_svg(card, said), "image/svg+xml", _sharing(site) | IMAGE_CSP)
+
+        async with self._drawing:
+            return await run_in_threadpool(_get_or_make, responses, (f"badge of {site.host}", t.language), make)
+
+    def _site_total(self, campaign: Campaign, site: SiteTotal) -> PublishedTotal:
+        total = self._progress.site_total(campaign, site)
+        if total is None:
+            raise self._unknown(campaign)
+        return total
+
     async def _photo(self, campaign: Campaign) -> bytes | None:
         """Return the campaign's picture, or None if it has none that can be read."""
         if campaign.picture is None or campaign.hidden:
@@ -275,18 +375,19 @@ def _get_or_make(
     return responses[key]
 
 
-def _page(html: str, *, revalidate: bool) -> CachedResponse:
+def _sharing(site: SiteTotal) -> Headers:
+    """Return the header fields for caching and sharing. Nobody keeps a total that needs a token."""
+    return NO_STORE if site.token_sha256 else PUBLIC_CORS | cache_control(_MAX_AGE, revalidate=False)
+
+
+def _page(html: str, *, revalidate: bool, closed: bool = False) -> CachedResponse:
     headers = (
-        cache_control(_MAX_AGE, revalidate=revalidate)
+        (NO_STORE if closed else cache_control(_MAX_AGE, revalidate=revalidate))
         | content_security_policy()
         | COOP_UNSAFE_NONE
         | {"vary": "accept-language"}
     )
     return CachedResponse(html.encode(), "text/html; charset=utf-8", headers)
-
-
-def _progress_path(campaign_id: str) -> str:
-    return f"/v1/campaigns/{campaign_id}/progress"
 
 
 def _json(value: Any) -> bytes:

@@ -17,22 +17,26 @@ from donation_card.errors import (
     ClientError,
     Conflict,
     DonationCardError,
+    Forbidden,
     Invalid,
     NotFound,
     ProgressUnknown,
     RateLimited,
     TooLarge,
+    Unauthorized,
     Unavailable,
     UnsupportedFormat,
 )
 from donation_card.observability.log_events import LogEvent, log
-from donation_card.web.http.headers import NO_STORE, Headers
+from donation_card.web.http.headers import BEARER, NO_STORE, Headers
 from donation_card.web.presentation.documents import Problem
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.translations import Translations, choose_translations, request_translations
 
 _STATUS: dict[type[DonationCardError], int] = {
     ClientError: 400,
+    Unauthorized: 401,
+    Forbidden: 403,
     NotFound: 404,
     UnsupportedFormat: 501,
     Invalid: 400,
@@ -71,7 +75,8 @@ class Problems:
         assert isinstance(error, DonationCardError)
         if not isinstance(error, ClientError):
             log.warning(LogEvent.DEPENDENCY_UNAVAILABLE, endpoint=_endpoint(request), reason=str(error))
-        return self._response(request, error, http_status(error))
+        headers = BEARER if isinstance(error, Unauthorized) else {}
+        return self._response(request, error, http_status(error), headers)
 
     async def http(self, request: Request, error: Exception) -> Response:
         """Respond to an error of Starlette, such as a path without a route."""

@@ -23,6 +23,7 @@ from donation_card.web.middleware.route_metrics import RouteMetricsMiddleware
 from donation_card.web.pages.campaign import CampaignPages
 from donation_card.web.pages.embed import EmbedEndpoints
 from donation_card.web.pages.give import GivePage
+from donation_card.web.pages.site_total import SiteTotalEndpoints
 from donation_card.web.pages.thanks import ThanksPage
 from donation_card.web.pages.transfer import TransferPage
 
@@ -37,6 +38,7 @@ def routes(
     give: GivePage,
     transfer: TransferPage,
     thanks: ThanksPage,
+    sites: SiteTotalEndpoints,
     embed: EmbedEndpoints,
     readiness: Readiness,
     metrics: MetricsEndpoint,
@@ -66,6 +68,10 @@ def routes(
         ("GET", "/c/{id}/thanks", thanks.show),
         ("GET", "/c/{id}/frame", embed.frame),
         ("GET", "/c/{id}/embed", embed.embed_code),
+        ("GET", "/v1/campaigns/{id}/sites/{host}", sites.show),
+        ("GET", "/c/{id}/sites/{host}", sites.page),
+        ("POST", "/c/{id}/sites/{host}", sites.submit),
+        ("GET", "/c/{id}/sites/{host}/badge.svg", sites.badge),
         ("GET", "/c/{id}/updates.atom", campaigns.feed),
         ("GET", "/c/{id}/qr.svg", embed.qr),
         *(("GET", f"/c/{{id}}/{name}", campaigns.picture) for name in IMAGES),

@@ -9,7 +9,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from donation_card.application.ports.payments import Account
-from donation_card.application.ports.totals import ApplyResult, RebuildReport, SyncHistory, TotalsStore
+from donation_card.application.ports.totals import (
+    ApplyResult,
+    RebuildPosition,
+    RebuildReport,
+    SyncHistory,
+    TotalsStore,
+    TouchMark,
+)
 from donation_card.domain.lifetimes import STALE_AFTER
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal
 from donation_card.domain.totals import ObjectState, Totals, dispute, payment, refund
@@ -142,6 +149,20 @@ async def test_later_rebuild_replaces_the_earlier(store: TotalsStore, account: A
     assert await store.totals(account, "roof") is None
 
 
+async def test_unfinished_rebuild_can_be_continued(store: TotalsStore, account: Account) -> None:
+    assert await store.unfinished_rebuild(account, "roof") is None
+    assert await store.rebuild_position(account) is None
+    rebuild = await store.begin_rebuild(account, "roof")
+    position = RebuildPosition(1_800_000_000, 1_799_996_400, "0123456789abcdef" * 4)
+    await store.save_rebuild_position(account, position)
+    assert await store.unfinished_rebuild(account, "roof") == rebuild
+    assert await store.rebuild_position(account) == position
+    await store.promote_rebuild(account, rebuild, int(time.time()))
+    assert await store.unfinished_rebuild(account, "roof") is None
+    await store.save_rebuild_position(account, None)
+    assert await store.rebuild_position(account) is None
+
+
 async def test_discarded_rebuild_changes_nothing(store: TotalsStore, account: Account) -> None:
     await build(store, account, ADA)
     rebuild = await store.begin_rebuild(account, "roof")
@@ -261,3 +282,36 @@ async def test_total_is_stale_without_a_recent_sync(store: TotalsStore, account:
 
 async def test_ping_succeeds(store: TotalsStore) -> None:
     await store.ping()
+
+
+async def test_touch_is_read_once_by_each_worker(store: TotalsStore, account: Account) -> None:
+    unseen = TouchMark()
+    nothing = await store.touched(account, unseen)
+    assert (nothing.names, nothing.mark.number) == ([], 0)
+    assert abs(nothing.now - time.time()) < 60
+    await store.touch(account, ["roof/EUR", "well/EUR"])
+    one = await store.touched(account, unseen)
+    assert sorted(one.names) == ["roof/EUR", "well/EUR"]
+    assert (await store.touched(account, one.mark)).names == []
+    await store.touch(account, ["roof/EUR"])
+    await store.touch(account, [])
+    assert (await store.touched(account, one.mark)).names == ["roof/EUR"]
+    assert sorted((await store.touched(account, unseen)).names) == ["roof/EUR", "well/EUR"]
+
+
+async def test_mark_names_the_registry_and_the_last_sync(store: TotalsStore, account: Account) -> None:
+    before = (await store.touched(account, TouchMark())).mark
+    await store.register_campaigns(account, ["roof"])
+    mark = (await store.touched(account, before)).mark
+    assert mark.registry != before.registry
+    assert mark.last_sync_at is None
+    assert await store.save_sync_history(account, SyncHistory(7, 7, mark.registry))
+    assert (await store.touched(account, mark)).mark == TouchMark(mark.server, mark.registry, 0, 7)
+
+
+async def test_totals_are_known_for_each_site(store: TotalsStore, account: Account) -> None:
+    await store.apply(account, ADA)
+    assert await store.totals_by_site(account, "roof") == {}, "unknown before a rebuild"
+    await build(store, account, ADA, BORIS)
+    await store.apply(account, refund("roof", "re_1", "pi_ada", 5_00, "pending", site="news.example"))
+    assert await store.totals_by_site(account, "roof") == {"news.example": Totals(20_00, 1), "other": Totals(110_00, 1)}

@@ -13,9 +13,10 @@ from random import Random
 
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.analysis.disclosure_risk import advantages, transfer_advantages
-from donation_card.analysis.giving_observer import GivingObserver, giving_advantages
+from donation_card.analysis.disclosure_risk import advantages, joint_advantages, transfer_advantages
+from donation_card.analysis.giving_observer import GivingObserver, giving_advantages, joint_giving_advantages
 from donation_card.analysis.hidden_total import DonationProcess
+from donation_card.analysis.joint_totals import JointSeries
 from donation_card.domain.campaign import LANGUAGES
 from donation_card.domain.lifetimes import FORM_TOKEN_LIFETIME, SESSION_HANDLE_LIFETIME
 from donation_card.web.presentation.snippet import LAYOUTS, iframe_snippet, placeholder_style, script_snippet
@@ -102,6 +103,25 @@ def test_the_advantage_table_is_what_the_command_prints() -> None:
         assert abs(statistics.fmean(certainties) - expected) < 0.02 + 3 * statistics.stdev(certainties) / 30**0.5
     assert f'every = "{policy.interval_seconds // 86_400}d"' in page
     assert f"`step = {policy.step // 100}`, `min_donations = {policy.min_donations}`" in page
+
+
+def test_the_table_of_both_totals_is_what_the_command_prints() -> None:
+    """Compare one column of the first table, and one cell of the table of an observer who gives."""
+    page = PAGES["docs/privacy.md"]
+    rows = re.findall(r"^\| EUR (\d+)\.00 \| ([\d.]+) \| ([\d.]+) \| [\d.]+ \| [\d.]+ \| [\d.]+ \|$", page, re.M)
+    policy = replace(VITALY.publication, step=200_00, threshold_key=b"any")
+    joint = JointSeries(policy, 500_00, 1.0)
+    process = DonationProcess(
+        0.25, {money.amount: 1 / len(VITALY.giving.suggested) for money in VITALY.giving.suggested}
+    )
+    found = joint_advantages(joint, process, Random(2).random, samples=40)
+    assert len(rows) == len(found) == 3
+    for (amount, bound, documented), advantage in zip(rows, found, strict=True):
+        assert (int(amount) * 100, bound) == (advantage.donation, f"{advantage.bound:.2f}")
+        assert abs(float(documented) - advantage.value) < 3 * advantage.error + 0.03
+    giving = re.findall(r"^\| EUR 50\.00 \| [\d.]+ \| ([\d.]+) \| [\d.]+ \|$", page, re.M)
+    series = joint_giving_advantages(joint, process, 2, GivingObserver(500_00, 12), Random(2).random, samples=8)
+    assert abs(statistics.fmean(series) - float(giving[0])) < 0.05 + 3 * statistics.stdev(series) / 8**0.5
 
 
 def test_privacy_states_the_lifetimes_of_tokens() -> None:

@@ -10,6 +10,7 @@ from donation_card.settings import STRIPE_ORIGINS
 from donation_card.web.campaign_responses import IMAGES
 
 from tests.support.application import starlette_app
+from tests.support.site_totals import CLOSED, OPEN, TOKEN, campaign_with_site_totals
 from tests.support.ways import running_with_ways
 
 HTML = {"accept": "text/html"}
@@ -63,6 +64,10 @@ TABLE = {
     "GET /v1/campaigns/{id}": ("/v1/campaigns/vitaly", data(ANYONE, "public")),
     "GET /v1/campaigns/{id}/progress": ("/v1/campaigns/vitaly/progress", data(ANYONE, "public")),
     "GET /v1/campaigns/{id}/spending": ("/v1/campaigns/vitaly/spending", data(ANYONE, "public")),
+    "GET /v1/campaigns/{id}/sites/{host}": (f"/v1/campaigns/sites/sites/{OPEN}", data(ANYONE, "public")),
+    "GET /c/{id}/sites/{host}": (f"/c/sites/sites/{OPEN}", page(opener=FROM_A_SANDBOX)),
+    "POST /c/{id}/sites/{host}": ("{opened}", page(opener=FROM_A_SANDBOX, cached="no-store")),
+    "GET /c/{id}/sites/{host}/badge.svg": (f"/c/sites/sites/{OPEN}/badge.svg", data(ANYONE, "public", PICTURE)),
     "POST /v1/checkout-sessions": ("{order}", data()),
     "GET /v1/checkout-sessions/{session_token}": ("{session_token}", data()),
     "GET /v1/challenge": (f"/v1/challenge?form_hash={'0' * 64}", data()),
@@ -81,7 +86,8 @@ TABLE = {
 
 @pytest.fixture(scope="module")
 def installation(redis_url, tmp_path_factory):
-    with running_with_ways(redis_url, tmp_path_factory.mktemp("ways")) as found:
+    more = {"sites": campaign_with_site_totals()}
+    with running_with_ways(redis_url, tmp_path_factory.mktemp("ways"), more) as found:
         yield found
 
 
@@ -95,6 +101,7 @@ def answers(installation):
         "{thanks}": lambda: client.get(thanks, headers=HTML),
         "{order}": lambda: order,
         "{session_token}": lambda: client.get(f"/v1/checkout-sessions/{order.json()['session_token']}"),
+        "{opened}": lambda: client.post(f"/c/sites/sites/{CLOSED}", data={"token": TOKEN}),
         "{event}": lambda: client.post("/v1/stripe/webhook", content=b"{}"),
         "{picture}": lambda: client.get(client.get("/v1/campaigns/ways").json()["picture"]["url"]),
         "{card}": lambda: client.get(

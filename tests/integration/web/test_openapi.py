@@ -28,6 +28,7 @@ from tests.integration.web.test_stripe_webhook import post, session_event
 from tests.support import contract
 from tests.support.application import starlette_app
 from tests.support.scale import short_or_long
+from tests.support.site_totals import CLOSED, OPEN, TOKEN, campaign_with_site_totals
 from tests.support.ways import running_with_ways
 
 schema = schemathesis.openapi.from_path("openapi.yaml")
@@ -35,7 +36,8 @@ schema = schemathesis.openapi.from_path("openapi.yaml")
 
 @pytest.fixture(scope="module")
 def installation(redis_url, tmp_path_factory):
-    with running_with_ways(redis_url, tmp_path_factory.mktemp("ways")) as found:
+    more = {"sites": campaign_with_site_totals()}
+    with running_with_ways(redis_url, tmp_path_factory.mktemp("ways"), more) as found:
         found.client.event_hooks["response"] = [lambda response: (response.read(), contract.check(response))]
         yield found
 
@@ -131,6 +133,16 @@ def test_every_documented_response_was_seen(installation, monkeypatch):
         ),
     ):
         client.get(path, headers=page)
+    for path in ("/v1/campaigns/sites/sites/{}", "/c/sites/sites/{}", "/c/sites/sites/{}/badge.svg"):
+        address = path.format(OPEN)
+        client.get(address, headers={"if-none-match": client.get(address).headers["etag"]})
+        client.get(f"{address}?lang=!", headers=page)
+        client.get(path.format("none.example"))
+        for given in ({}, {"authorization": "Bearer wrong"}, {"authorization": f"Bearer {TOKEN}"}):
+            client.get(path.format(CLOSED), headers=given)
+    for form in ({}, {"token": "wrong"}, {"token": TOKEN}, {"lang": "!"}, {"token": "x" * 9000}):
+        client.post(f"/c/sites/sites/{CLOSED}", data=form)
+    client.post("/c/sites/sites/none.example", data={"token": TOKEN})
     client.get(re.search(r"/static/[0-9a-f]{16}/site\.css", client.get("/c/vitaly").text)[0])
     installation.metrics()
     client.get(current_release()[0])
@@ -171,6 +183,16 @@ UNSEEN = {
     # An unknown figure: test_webhook.test_empty_redis_is_rebuilt_and_never_shown_as_zero
     ("/v1/campaigns/{id}", "get", 503),
     ("/v1/campaigns/{id}/progress", "get", 503),
+    # An unknown total of a site: test_site_totals.test_unknown_total_is_unavailable
+    *(
+        (path, method, 503)
+        for path, method in (
+            ("/v1/campaigns/{id}/sites/{host}", "get"),
+            ("/c/{id}/sites/{host}", "get"),
+            ("/c/{id}/sites/{host}", "post"),
+            ("/c/{id}/sites/{host}/badge.svg", "get"),
+        )
+    ),
     # Stripe or Redis is unavailable: test_stripe_outage and test_stripe_webhook
     ("/v1/checkout-sessions", "post", 503),
     ("/v1/checkout-sessions/{session_token}", "get", 503),

@@ -40,6 +40,8 @@ class FakePayments:
         self.other_payments: set[str] = set()
         """Payments of other products. Any other payment without a session is unknown."""
         self.requests: list[str] = []
+        self.before: list[int | None] = []
+        """The limit of each list of what was created."""
         self._created: dict[str, int] = {}
         self._by_key: dict[str, str] = {}
         self._events: dict[bytes, StripeRecord | PaymentDeclined] = {}
@@ -95,13 +97,17 @@ class FakePayments:
             raise PaymentUnknown(reason="not_found")
         return None
 
-    async def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
+    async def list_created_since(self, created: int, *, before: int | None = None) -> AsyncIterator[StripeRecord]:
         self._request("list_created_since")
-        for session in list(self.sessions.values()):
-            if session.created >= created and session.status in {SessionStatus.PAID, SessionStatus.PROCESSING}:
+        self.before.append(before)
+        listed: set[str | None] = set()
+        for session in sorted(self.sessions.values(), key=lambda each: -each.created):
+            in_time = created <= session.created and (before is None or session.created < before)
+            if in_time and session.status in {SessionStatus.PAID, SessionStatus.PROCESSING}:
+                listed.add(session.payment_intent)
                 yield session
         for reversal in list(self.reversals.values()):
-            if self._created[reversal.id] >= created:
+            if self._created[reversal.id] >= created and (before is None or reversal.payment_intent in listed):
                 yield reversal
 
     async def list_changed_since(self, changed: int) -> AsyncIterator[StripeRecord]:

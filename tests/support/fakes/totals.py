@@ -9,7 +9,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from donation_card.application.ports.payments import Account
-from donation_card.application.ports.totals import ApplyResult, Rebuild, RebuildReport, SyncHistory, SyncRun
+from donation_card.application.ports.totals import (
+    ApplyResult,
+    Rebuild,
+    RebuildPosition,
+    RebuildReport,
+    SyncHistory,
+    SyncRun,
+    Touched,
+    TouchMark,
+)
 from donation_card.domain.lifetimes import MAX_AHEAD, STALE_AFTER
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, next_published_total, periods_around
 from donation_card.domain.totals import ObjectKind, ObjectState, Totals, campaign_of
@@ -73,17 +82,21 @@ class FakeTotalsStore:
         self._totals: dict[tuple[Account, str], _CampaignTotals] = {}
         self._leases: dict[Account, str] = {}
         self._histories: dict[Account, SyncHistory] = {}
+        self._positions: dict[Account, RebuildPosition | None] = {}
         self._accounts: dict[str, Account] = {}
         self._registered: dict[Account, dict[str, str]] = {}
         """Account → campaign → a text that is different for each."""
+        self._touches: dict[Account, dict[str, int]] = {}
 
     def wipe(self) -> None:
         """Lose everything, as a Redis that restarts empty."""
         self._totals.clear()
         self._leases.clear()
         self._histories.clear()
+        self._positions.clear()
         self._accounts.clear()
         self._registered.clear()
+        self._touches.clear()
 
     async def apply(self, account: Account, state: ObjectState) -> ApplyResult:
         totals = self._opened(account, state.campaign)
@@ -133,11 +146,33 @@ class FakeTotalsStore:
             )
         return published
 
+    async def touch(self, account: Account, campaigns: Iterable[str]) -> None:
+        self._check_available()
+        touches = self._touches.setdefault(account, {})
+        number = max(touches.values(), default=0) + 1
+        touches.update(dict.fromkeys(campaigns, number))
+
+    async def touched(self, account: Account, seen: TouchMark) -> Touched:
+        self._check_available()
+        touches, history = self._touches.get(account, {}), self._histories.get(account, SyncHistory())
+        mark = TouchMark("", self._registry(account), max(touches.values(), default=0), history.last_sync_at)
+        return Touched(
+            mark, int(self.clock().timestamp()), [name for name, number in touches.items() if number > seen.number]
+        )
+
     async def totals(self, account: Account, campaign: str) -> Totals | None:
         self._check_available()
         found = self._totals.get((account, campaign))
         generation = found and found.generations.get(found.current)
         return generation.totals() if generation and generation.cursor is not None else None
+
+    async def totals_by_site(self, account: Account, campaign: str) -> dict[str, Totals]:
+        self._check_available()
+        found = self._totals.get((account, campaign))
+        generation = found and found.generations.get(found.current)
+        if not generation or generation.cursor is None:
+            return {}
+        return {site: generation.totals(site) for site in {state.site for state in generation.counted()}}
 
     async def lease(self, account: Account, owner: str) -> bool:
         self._check_available()
@@ -187,6 +222,19 @@ class FakeTotalsStore:
         totals.generations.pop(totals.rebuild, None)
         totals.rebuild = self._new_generation(totals)
         return Rebuild(campaign, totals.rebuild, "salt")
+
+    async def unfinished_rebuild(self, account: Account, campaign: str) -> Rebuild | None:
+        self._check_available()
+        found = self._totals.get((account, campaign))
+        return Rebuild(campaign, found.rebuild, "salt") if found and found.rebuild else None
+
+    async def rebuild_position(self, account: Account) -> RebuildPosition | None:
+        self._check_available()
+        return self._positions.get(account)
+
+    async def save_rebuild_position(self, account: Account, position: RebuildPosition | None) -> None:
+        self._check_available()
+        self._positions[account] = position
 
     async def apply_to_rebuild(self, account: Account, rebuild: Rebuild, state: ObjectState) -> bool:
         found = self._of_rebuild(account, rebuild)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from donation_card.application import reconciliation
+from donation_card.application import rebuild_progress, reconciliation
 from donation_card.application.ports.payments import ChargeCountry, RefundOrDispute, StripeRecord
 from donation_card.application.ports.totals import Rebuild, SyncHistory, SyncRun
 from donation_card.application.reconciliation import OVERLAP, REBUILD_INTERVAL, SYNC_INTERVAL
@@ -16,6 +17,7 @@ from donation_card.domain.publication import PublicationPolicy
 from donation_card.domain.totals import ObjectKind, ObjectState, Totals, campaign_of
 from donation_card.errors import ListIncomplete, PaymentsUnavailable, TotalsUnavailable
 from donation_card.observability import metrics
+from hypothesis import given, strategies as st
 
 from tests.support.fakes import ACCOUNT, FakeClock
 from tests.unit.application.conftest import NOW, ROOF, Worker, paid_session
@@ -66,7 +68,7 @@ async def test_sync_applies_late_changes(worker: Worker) -> None:
 async def test_incomplete_list_stops_no_other_list(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, *, first: bool
 ) -> None:
-    async def list_created_since(created: int) -> AsyncIterator[StripeRecord]:
+    async def list_created_since(created: int, *, before: int | None = None) -> AsyncIterator[StripeRecord]:
         yield paid_session(1)
         raise ListIncomplete(reason="empty_page")
 
@@ -79,6 +81,50 @@ async def test_incomplete_list_stops_no_other_list(
         await sync(worker)
     assert worker.applied() == Totals(50_00, 2)
     assert await history(worker) == before
+
+
+@given(data=st.data())
+async def test_killed_rebuild_is_continued_and_complete(data: st.DataObject) -> None:
+    """Kill a rebuild anywhere. Money moves meanwhile and no webhook comes. The next one still finds every cent."""
+    worker, hours = Worker(), st.integers(0, 6)
+    ages = data.draw(st.lists(st.integers(0, 6 * 3_600), min_size=1, max_size=12))
+    sessions = [paid_session(number, created=NOW - age) for number, age in enumerate(ages)]
+    worker.at_stripe(*sessions)
+    refunded = data.draw(st.sets(st.integers(0, len(ages) - 1)))
+    for number in refunded:
+        worker.payments.reverse(refund_of(number))
+    killed_after, listed = data.draw(st.integers(0, len(ages) + len(refunded))), worker.payments.list_created_since
+
+    async def ends(created: int, *, before: int | None = None) -> AsyncIterator[StripeRecord]:
+        seen = 0
+        async for record in listed(created, before=before):
+            if seen == killed_after:
+                raise asyncio.CancelledError
+            seen += 1
+            yield record
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rebuild_progress, "STORED_EVERY", 1)
+        patch.setattr(worker.payments, "list_created_since", ends)
+        with suppress(asyncio.CancelledError):
+            await worker.reconciliation.rebuild()
+    position = await worker.store.rebuild_position(ACCOUNT)
+    worker.clock.advance(data.draw(hours) * 3_600)
+    late = data.draw(st.sets(st.integers(0, len(ages) - 1)))
+    for number in late - refunded:
+        worker.payments.reverse(refund_of(number))
+    worker.at_stripe(paid_session(99, created=int(worker.clock.at)))
+    await worker.reconciliation.rebuild()
+    expected = 25_00 * (len(ages) + 1) - 5_00 * len(refunded | late)
+    assert await worker.store.totals(ACCOUNT, "roof/EUR") == Totals(expected, len(ages) + 1)
+    assert await worker.store.rebuild_position(ACCOUNT) is None
+    if position:
+        assert position.read_back_to % 3_600 == 0
+        assert worker.payments.before == [None, position.read_back_to, None]
+
+
+def refund_of(number: int) -> RefundOrDispute:
+    return RefundOrDispute(ObjectKind.REFUND, f"re_{number}", f"pi_{number}", "EUR", 1, -5_00)
 
 
 async def test_sync_works_without_the_right_to_read_events(worker: Worker) -> None:
@@ -320,7 +366,7 @@ async def test_flush_during_a_sync_is_never_followed_by_a_known_zero(
         worker.store.wipe()
         return result
 
-    async def wiped_list(created: int) -> AsyncIterator[StripeRecord]:
+    async def wiped_list(created: int, *, before: int | None = None) -> AsyncIterator[StripeRecord]:
         worker.store.wipe()
         async for record in original(created):
             yield record
@@ -353,7 +399,7 @@ async def test_campaign_that_appears_during_a_sync_is_synchronised_again(
     await due(worker)
     original = worker.payments.list_created_since
 
-    async def list_created_since(created: int) -> AsyncIterator[StripeRecord]:
+    async def list_created_since(created: int, *, before: int | None = None) -> AsyncIterator[StripeRecord]:
         worker.campaigns.put(replace(ROOF, id="well"))
         await worker.recorder.record(paid_session(1, campaign="well"), "webhook")
         async for record in original(created):

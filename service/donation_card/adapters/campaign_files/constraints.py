@@ -1,5 +1,6 @@
 """Check rules that concern several fields of a campaign file: sums, order, steps, translations."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
@@ -9,6 +10,7 @@ from donation_card.adapters.campaign_files.quoting import quote_value
 from donation_card.adapters.campaign_files.schema import CampaignFile
 from donation_card.domain.bank_transfer import MAX_EPC_BYTES, BankTransfer
 from donation_card.domain.money import Money
+from donation_card.domain.site_total import MIN_STEPS, is_at_most_half_of_the_joint_step, least_site_step
 from donation_card.domain.spending import iso_date
 from donation_card.errors import ConfigFault
 
@@ -190,6 +192,40 @@ def one_donation_is_less_than_a_step(file: CampaignFile) -> Iterator[Violation]:
             yield Violation(f"giving.suggested[{at}]", str(amount), f"at most half of publication.step, {step}")
 
 
+def site_totals_name_a_site(file: CampaignFile) -> Iterator[Violation]:
+    yield from duplicates("site_totals", [each.host for each in file.site_totals])
+    for at, each in enumerate(file.site_totals):
+        if each.host not in file.sites:
+            yield Violation(f"site_totals[{at}].host", quote_value(each.host), "a host name of the list sites")
+
+
+def site_totals_are_public_or_have_a_token(file: CampaignFile) -> Iterator[Violation]:
+    for at, each in enumerate(file.site_totals):
+        if each.public == (each.token_sha256 is not None):
+            given = "public = true and token_sha256" if each.public else "nothing"
+            yield Violation(f"site_totals[{at}]", given, "either public = true or token_sha256")
+
+
+def site_steps_are_large(file: CampaignFile) -> Iterator[Violation]:
+    step, largest = file.publication.step, max(file.giving.suggested)
+    least = Money(max(math.ceil(step.amount * MIN_STEPS), 2 * largest.amount), step.currency)
+    for at, each in enumerate(file.site_totals):
+        if each.step < least:
+            wanted = f"at least {least}: {MIN_STEPS} times publication.step, and twice the largest suggested amount"
+            yield Violation(f"site_totals[{at}].step", str(each.step), wanted)
+
+
+def donations_hide_in_both_steps(file: CampaignFile) -> Iterator[Violation]:
+    step, largest = file.publication.step, max(file.giving.suggested)
+    for at, each in enumerate(file.site_totals):
+        if not is_at_most_half_of_the_joint_step(largest.amount, step.amount, each.step.amount):
+            enough = least_site_step(largest.amount, step.amount)
+            wanted = f"at least {Money(enough, step.currency)}, or " if enough else ""
+            because = f"so that {largest} ÷ publication.step and {largest} ÷ this step are at most a half together"
+            given = f"{each.step}, with publication.step {step}"
+            yield Violation(f"site_totals[{at}].step", given, f"{wanted}a larger publication.step, {because}")
+
+
 Constraint = Callable[[CampaignFile], Iterator[Violation]]
 
 CONSTRAINTS: tuple[tuple[Constraint, set[str]], ...] = (
@@ -212,12 +248,16 @@ CONSTRAINTS: tuple[tuple[Constraint, set[str]], ...] = (
     (lambda file: duplicates("warned_bank_countries", file.warned_bank_countries), {"warned_bank_countries"}),
     (lambda file: duplicates("redirect_methods", file.redirect_methods), {"redirect_methods"}),
     (lambda file: duplicates("sites", file.sites), {"sites"}),
+    (site_totals_name_a_site, {"site_totals", "sites"}),
+    (site_totals_are_public_or_have_a_token, {"site_totals"}),
+    (site_steps_are_large, {"site_totals", "publication", "giving"}),
 )
 """Each rule, with the sections that it reads. It is checked only if all of them are valid."""
 
 STEP_CONSTRAINTS: tuple[tuple[Constraint, set[str]], ...] = (
     (amounts_are_multiples_of_the_step, {"goal", "needs", "publication"}),
     (one_donation_is_less_than_a_step, {"giving", "publication"}),
+    (donations_hide_in_both_steps, {"site_totals", "publication", "giving"}),
 )
 """The rules about the publication step. They do not apply if totals are published at once."""
 

@@ -166,6 +166,16 @@ def seconds(value: object, _: ValidationInfo | None = None) -> int:
     return _valid(match is not None and (every == 0 or _DAY % every == 0), every)
 
 
+def _whole_days(value: object, _: ValidationInfo) -> int:
+    match = re.fullmatch(r"([1-9][0-9]?)d", _text(value))
+    days = int(match[1]) if match else 0
+    return _DAY * _valid(1 <= days <= 28, days)
+
+
+def _token_hash(value: object, _: ValidationInfo) -> object:
+    return _valid(re.fullmatch(r"[0-9a-f]{64}", _text(value)) is not None, value)
+
+
 def _host(value: object, _: ValidationInfo | None = None) -> str:
     """Return the host name as browsers send it: lower case, IDNA."""
     name = _text(value).encode("idna").decode("ascii").lower()
@@ -277,6 +287,10 @@ Language = Annotated[str, choice(LANGUAGES, _one_of(LANGUAGES))]
 Timezone = Annotated[ZoneInfo, FieldCheck("a time zone of the IANA list, such as Europe/Vilnius", _timezone)]
 Interval = Annotated[
     int, FieldCheck('"30m", "6h", "1d" or the like, equal parts of a day; "0" publishes exactly and at once', seconds)
+]
+WholeDays = Annotated[int, FieldCheck('"1d", "7d" or the like, from 1 to 28 whole days', _whole_days)]
+TokenHash = Annotated[
+    str, FieldCheck("64 of 0-9 and a-f, as donation-card site-token prints it (never the token itself)", _token_hash)
 ]
 CountryCode = Annotated[str, choice(_COUNTRY_CODES, "two capital letters of ISO 3166, such as BY")]
 Host = Annotated[str, FieldCheck("a host name such as news.example.org, without https:// and without a path", _host)]

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from functools import cache
 from types import MappingProxyType, NoneType
 from typing import Annotated, Any, TypeVar, get_args
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -46,6 +47,8 @@ from donation_card.adapters.campaign_files.fields import (
     StatementDescriptor,
     StripeLocale,
     Timezone,
+    TokenHash,
+    WholeDays,
     bounded_text,
     enum_value,
 )
@@ -68,8 +71,9 @@ from donation_card.domain.campaign import (
 from donation_card.domain.card_fee import CardFee
 from donation_card.domain.money import MINOR_UNIT_EXPONENT
 from donation_card.domain.picture import CampaignPicture, Picture
-from donation_card.domain.publication import PublicationPolicy
+from donation_card.domain.publication import DAY, PublicationPolicy
 from donation_card.domain.redirect_methods import REDIRECT_METHODS
+from donation_card.domain.site_total import SiteTotal
 from donation_card.domain.spending import Spending
 from donation_card.errors import ConfigFault
 
@@ -119,6 +123,18 @@ class PublicationSection(Section):
     step: Amount
     min_donations: SmallInt
     timezone: Timezone
+
+
+class SiteTotalSection(Section):
+    host: Host
+    step: Amount
+    every: WholeDays = DAY
+    public: Boolean = False
+    token_sha256: TokenHash | None = None
+
+    def site_total(self, timezone: ZoneInfo) -> SiteTotal:
+        policy = PublicationPolicy(self.every, self.step.amount, 0, timezone)
+        return SiteTotal(self.host, policy, self.token_sha256)
 
 
 class NeedSection(Section):
@@ -214,6 +230,9 @@ class CampaignFile(Section):
     offline: list[OfflineSection] = Field([], max_length=500, description="at most 500 tables, [[offline]] each")
     other_ways: list[OtherWaySection] = Field([], max_length=6, description="at most 6 tables, [[other_ways]] each")
     updates: list[UpdateSection] = Field([], max_length=200, description="at most 200 tables, [[updates]] each")
+    site_totals: list[SiteTotalSection] = Field(
+        [], max_length=50, description="at most 50 tables, [[site_totals]] each"
+    )
     spent: list[SpentSection] = Field([], max_length=500, description="at most 500 tables, [[spent]] each")
     picture: PictureSection | None = Field(None, description=f"{_TABLE}, [picture]")
     text: dict[Language, TextSection] = Field(min_length=1, description=f"{_TABLE} for each language, [text.en]")
@@ -276,6 +295,7 @@ def build_campaign(
         warned_bank_countries=tuple(file.warned_bank_countries),
         redirect_methods=tuple(file.redirect_methods),
         publisher_hosts=tuple(file.sites),
+        site_totals=tuple(each.site_total(publication.timezone) for each in file.site_totals),
         stripe_locales={tag: "en" for tag in file.text if tag not in STRIPE_LOCALES} | file.stripe_locales,
         fallback_url=file.fallback_url,
         emit_complete_event=file.emit_complete_event,

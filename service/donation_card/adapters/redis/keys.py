@@ -39,6 +39,11 @@ def lease_key(account: Account) -> str:
     return _of_account(account, "lease")
 
 
+def touched_key(account: Account) -> str:
+    """Return the key of the totals that may have changed in public, with the order of the changes."""
+    return _of_account(account, "touched")
+
+
 def limits_key(account: Account) -> str:
     return _of_account(account, "limits")
 

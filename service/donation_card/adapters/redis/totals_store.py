@@ -8,13 +8,22 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from donation_card.adapters.redis.connection import Argument, RedisConnection, Script, load_script
-from donation_card.adapters.redis.keys import CampaignKeys, account_key, fingerprint_key, lease_key
+from donation_card.adapters.redis.keys import CampaignKeys, account_key, fingerprint_key, lease_key, touched_key
 from donation_card.application.ports.payments import Account
-from donation_card.application.ports.totals import ApplyResult, Rebuild, RebuildReport, SyncHistory, SyncRun
+from donation_card.application.ports.totals import (
+    ApplyResult,
+    Rebuild,
+    RebuildPosition,
+    RebuildReport,
+    SyncHistory,
+    SyncRun,
+    Touched,
+    TouchMark,
+)
 from donation_card.domain.publication import PublicationPolicy, PublishedTotal, periods_around
 from donation_card.domain.totals import ObjectKind, ObjectState, Totals
 from donation_card.errors import TotalsUnavailable
@@ -45,6 +54,8 @@ class RedisTotalsStore:
     def __init__(self, connection: RedisConnection) -> None:
         self._redis = connection
         self._generations_by_campaign: dict[CampaignKeys, _Generations] = {}
+        self._server = ""
+        """The names that the servers chose when they started."""
         self._last_seen: dict[CampaignKeys, tuple[int, int]] = {}
 
     async def apply(self, account: Account, state: ObjectState) -> ApplyResult:
@@ -106,9 +117,23 @@ class RedisTotalsStore:
         period_start, raised, listed_then, payments = map(_parse_int, published)
         return PublishedTotal(period_start, raised, listed_then, payments, stale=fresh != "1")
 
+    async def touch(self, account: Account, campaigns: Iterable[str]) -> None:
+        if names := tuple(campaigns):
+            await self._redis.run(_script("touch"), (touched_key(account),), names)
+
+    async def touched(self, account: Account, seen: TouchMark) -> Touched:
+        keys = account_key(account), touched_key(account)
+        now, registry, synced, number, *names = await self._redis.run(_script("read_touched"), keys, (seen.number,))
+        mark = TouchMark(self._server, registry, _parse_int(number), _parse_int(synced) if synced else None)
+        return Touched(mark, _parse_int(now), names)
+
     async def totals(self, account: Account, campaign: str) -> Totals | None:
         found = await self._read_snapshot(account, campaign)
         return found.totals if found else None
+
+    async def totals_by_site(self, account: Account, campaign: str) -> dict[str, Totals]:
+        found = await self._read_snapshot(account, campaign)
+        return found.by_site if found else {}
 
     # ── syncs and rebuilds ────────────────────────────────────────────────────────────────────────────────────
 
@@ -172,6 +197,24 @@ class RedisTotalsStore:
         await self._run_on_generation("rebuild_begin", keys, call, create=True)
         return rebuild
 
+    async def unfinished_rebuild(self, account: Account, campaign: str) -> Rebuild | None:
+        keys = CampaignKeys(account, campaign)
+        async with self._redis.within_deadline():
+            found = await self._generations(keys, self._generations_by_campaign.get(keys), create=False)
+        return Rebuild(campaign, found.rebuild, found.rebuild_salt) if found.rebuild else None
+
+    async def rebuild_position(self, account: Account) -> RebuildPosition | None:
+        found = await self._redis.execute("HGET", account_key(account), "rebuild")
+        match = re.fullmatch("([0-9]{1,15}) ([0-9]{1,15}) ([0-9a-f]{64})", found or "")
+        return RebuildPosition(int(match[1]), int(match[2]), match[3]) if match else None
+
+    async def save_rebuild_position(self, account: Account, position: RebuildPosition | None) -> None:
+        if position is None:
+            await self._redis.execute("HDEL", account_key(account), "rebuild")
+        else:
+            text = f"{position.began} {position.read_back_to} {position.generations}"
+            await self._redis.execute("HSET", account_key(account), "rebuild", text)
+
     async def apply_to_rebuild(self, account: Account, rebuild: Rebuild, state: ObjectState) -> bool:
         keys = CampaignKeys(account, rebuild.campaign)
         reply = await self._redis.run(
@@ -221,6 +264,7 @@ class RedisTotalsStore:
     async def ping(self) -> None:
         async with self._redis.within_deadline():
             servers = await self._redis.info_of_primaries()
+        self._server = " ".join(sorted(str(info.get("run_id", "")) for info in servers))
         for info in servers:
             if info.get("role") != "master":
                 raise TotalsUnavailable(reason="not_a_primary", role=str(info.get("role")))
@@ -283,6 +327,8 @@ class RedisTotalsStore:
             (SCHEMA_VERSION, proposed, salt, suspect, cursor),
         )
         found = _Generations.from_reply(*reply)
+        if proposed and suspect and found.current == proposed:  # the totals are unknown from now on
+            await self._redis.eval(_script("touch"), (touched_key(keys.account),), (keys.campaign,))
         self._generations_by_campaign.pop(keys, None)
         if found.current:
             self._generations_by_campaign[keys] = found
@@ -335,11 +381,19 @@ class _Snapshot:
     updates: int
     cursor: int | None = None
     totals: Totals | None = None
+    by_site: dict[str, Totals] = field(default_factory=dict)
 
     @classmethod
     def from_reply(cls, generation: str, updates: str, cursor: str = "", *sums: str) -> "_Snapshot":
-        known = (_parse_int(cursor), Totals(*map(_parse_int, sums))) if cursor else ()
-        return cls(generation, _parse_int(updates), *known)
+        if not cursor:
+            return cls(generation, _parse_int(updates))
+        raised, payments, *of_sites = sums
+        by_site = {
+            site: Totals(_parse_int(amount), _parse_int(number))
+            for site, amount, number in zip(of_sites[::3], of_sites[1::3], of_sites[2::3], strict=True)
+        }
+        totals = Totals(_parse_int(raised), _parse_int(payments))
+        return cls(generation, _parse_int(updates), _parse_int(cursor), totals, by_site)
 
 
 def _parse_int(text: str) -> int:

@@ -83,22 +83,25 @@ async def mapped_parse_errors() -> AsyncIterator[None]:
         raise PaymentsUnavailable(reason="unreadable") from error
 
 
-async def iterate_pages(request: Awaitable[Any]) -> AsyncIterator[Any]:
-    """Yield the objects of all pages of a list.
+async def iterate_pages(client: stripe.StripeClient, resource: str, **params: Any) -> AsyncIterator[Any]:
+    """Yield the objects of all pages of a list as JSON, of any type. `resource` is its path: `checkout/sessions`.
+
+    The client's own objects would take twice the CPU of a rebuild.
 
     Raise ListIncomplete for an empty page that claims to have a successor: nothing says where that one begins.
     """
-    page = await call(request)
     while True:
+        response = await call(client.raw_request_async("get", f"/v1/{resource}", **params))
         async with mapped_parse_errors():
-            objects, has_more = page.data, page.has_more
+            objects, has_more = list(response.data["data"]), response.data["has_more"]
         for each in objects:
             yield each
         if not has_more:
             return
         if not objects:
             raise ListIncomplete(reason="empty_page")
-        page = await call(page.next_page_async())
+        async with mapped_parse_errors():
+            params["starting_after"] = objects[-1]["id"]
 
 
 async def call(request: Awaitable[_T]) -> _T:

@@ -5,12 +5,10 @@ import hashlib
 import json
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any
-
-from stripe import StripeObject
 
 from donation_card.adapters.stripe import webhook_signature
 from donation_card.adapters.stripe.client import (
@@ -50,14 +48,6 @@ _LOOKUP_TIMEOUT = 3.0
 
 _LISTING_DELAY = 600
 """Seconds after which Stripe lists the session of a payment. A payment that is older has no session."""
-
-
-_List = Callable[[Any], Awaitable[Any]]
-
-
-def _to_dict(found: Any) -> dict[str, Any] | None:
-    """Return the fields of an object in a list, or None if it is no object."""
-    return dict(found.to_dict()) if isinstance(found, StripeObject) else None
 
 
 def _is_of_account(event: dict[str, Any], account_id: str) -> bool:
@@ -145,44 +135,41 @@ class StripePayments:
                 raise PaymentUnknown(reason="not_listed")
             return None
 
-    async def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
-        v1, filter_by = self._client.v1, {"created": {"gte": created}, "limit": 100}
+    async def list_created_since(self, created: int, *, before: int | None = None) -> AsyncIterator[StripeRecord]:
+        filter_by = {"created": {"gte": created}, "limit": 100}
         # The captured amount of a payment, without a request for each. A sync also reads the country of the bank; a
         # rebuild lists every session and does not. An open or expired session is no money. An account that was tested
         # by card thieves has thousands of them.
         expanded = "data.payment_intent.latest_charge" if created else "data.payment_intent"
-        complete = filter_by | {"expand": [expanded], "status": "complete"}
+        sessions = {"gte": created} | ({} if before is None else {"lt": before})
+        complete = {"created": sessions, "limit": 100, "expand": [expanded], "status": "complete"}
         incomplete: list[ListIncomplete] = []
         # There are few reversals, so they are kept until their sessions come.
         reversals: defaultdict[str, list[RefundOrDispute]] = defaultdict(list)
-        reversal_lists: tuple[tuple[str, _List], ...] = (
-            ("refund", v1.refunds.list_async),
-            ("dispute", v1.disputes.list_async),
-        )
-        for kind, list_async in reversal_lists:
-            async for record in self._list(kind, list_async, filter_by, incomplete):
+        for kind, resource in (("refund", "refunds"), ("dispute", "disputes")):
+            async for record in self._list(kind, resource, filter_by, incomplete):
                 if isinstance(record, RefundOrDispute) and record.payment_intent:
                     reversals[record.payment_intent].append(record)
                 else:
                     yield record
-        async for record in self._list("session", v1.checkout.sessions.list_async, complete, incomplete):
+        async for record in self._list("session", "checkout/sessions", complete, incomplete):
             yield record
             if isinstance(record, CheckoutSession) and record.payment_intent:
                 for reversal in reversals.pop(record.payment_intent, ()):
                     yield attributed(reversal, record)
-        for reversal in chain.from_iterable(reversals.values()):
+        for reversal in chain.from_iterable(reversals.values()) if before is None else ():
             yield reversal
         if incomplete:
             raise incomplete[0]
 
     async def _list(
-        self, kind: str, list_async: "_List", params: Any, incomplete: list[ListIncomplete]
+        self, kind: str, resource: str, params: Any, incomplete: list[ListIncomplete]
     ) -> AsyncIterator[StripeRecord]:
         """List objects. Add a ListIncomplete to `incomplete` instead of raising it, so that all else is read."""
         as_of = int(self._now())
         try:
-            async for found in iterate_pages(list_async(params)):
-                if (record := parse_or_skip(kind, _to_dict(found), as_of)) is not None:
+            async for found in iterate_pages(self._client, resource, **params):
+                if (record := parse_or_skip(kind, found, as_of)) is not None:
                     yield record
         except ListIncomplete as error:
             log.error(LogEvent.LIST_INCOMPLETE, kind=kind, reason=str(error))
@@ -191,8 +178,8 @@ class StripePayments:
 
     async def list_changed_since(self, changed: int) -> AsyncIterator[StripeRecord]:
         params: Any = {"created": {"gte": changed}, "types": LISTED_EVENTS, "limit": 100}
-        async for event in iterate_pages(self._client.v1.events.list_async(params)):
-            fields = _to_dict(event) or {}
+        async for event in iterate_pages(self._client, "events", **params):
+            fields = event if isinstance(event, dict) else {}
             kind = HANDLED_EVENTS.get(str(fields.get("type")), "event")
             data = fields.get("data")
             subject = data.get("object") if isinstance(data, dict) else None

@@ -154,8 +154,8 @@ class StripeProvisioning:
     async def endpoint(self, url: str) -> Endpoint | None:
         """Return the endpoint of this URL. Prefer an enabled one."""
         found = None
-        async for each in iterate_pages(self._client.v1.webhook_endpoints.list_async({"limit": 100})):
-            if each.url == url and (found is None or each.status == "enabled"):
+        async for each in iterate_pages(self._client, "webhook_endpoints", limit=100):
+            if each["url"] == url and (found is None or each["status"] == "enabled"):
                 found = _endpoint(each)
         return found
 
@@ -166,11 +166,11 @@ class StripeProvisioning:
         found = await self.endpoint(url)
         if found is None:
             params: Any = {"url": url, "enabled_events": events, "api_version": API_VERSION, "metadata": METADATA_TAG}
-            return CREATED, _endpoint(await call(v1.webhook_endpoints.create_async(params)))
+            return CREATED, _endpoint((await call(v1.webhook_endpoints.create_async(params))).to_dict())
         if found.is_up_to_date:
             return UNCHANGED, found
         changes: Any = {"enabled_events": events, "disabled": False}
-        return UPDATED, _endpoint(await call(v1.webhook_endpoints.update_async(found.id, changes)))
+        return UPDATED, _endpoint((await call(v1.webhook_endpoints.update_async(found.id, changes))).to_dict())
 
     @mapped_parse_errors()
     async def ensure_payment_link(self, campaign: Campaign, name: str) -> tuple[str, str]:
@@ -181,14 +181,14 @@ class StripeProvisioning:
         """
         attribution = {"campaign": campaign.id, "site": "fallback"}
         links = self._client.v1.payment_links
-        async for each in iterate_pages(links.list_async({"active": True, "limit": 100})):
-            fields, currency = each.to_dict(), campaign.currency.lower()
+        async for fields in iterate_pages(self._client, "payment_links", active=True, limit=100):
+            currency = campaign.currency.lower()
             if (fields["metadata"] or {}) != METADATA_TAG | attribution or fields["currency"] != currency:
                 continue
             if ((fields.get("payment_intent_data") or {}).get("metadata") or {}) == attribution:
-                return UNCHANGED, str(each.url)
-            await call(links.update_async(each.id, {"payment_intent_data": {"metadata": attribution}}))
-            return UPDATED, str(each.url)
+                return UNCHANGED, str(fields["url"])
+            await call(links.update_async(fields["id"], {"payment_intent_data": {"metadata": attribution}}))
+            return UPDATED, str(fields["url"])
         price: Any = await call(self._client.v1.prices.create_async(_price_params(campaign, name)))
         created = await call(
             links.create_async(
@@ -206,8 +206,7 @@ class StripeProvisioning:
     @mapped_parse_errors()
     async def payment_methods(self) -> set[str]:
         """Return the types of payment methods that the account offers: those of its default configuration."""
-        async for each in iterate_pages(self._client.v1.payment_method_configurations.list_async({"limit": 100})):
-            fields = each.to_dict()
+        async for fields in iterate_pages(self._client, "payment_method_configurations", limit=100):
             if fields["is_default"] and fields["active"] and not fields["application"]:
                 return {name for name, value in fields.items() if isinstance(value, dict) and value.get("available")}
         return set()
@@ -247,8 +246,7 @@ def _price_params(campaign: Campaign, name: str) -> Any:
     }
 
 
-def _endpoint(found: Any) -> Endpoint:
-    fields = found.to_dict()
+def _endpoint(fields: Any) -> Endpoint:
     enabled = fields["status"] == "enabled"
     return Endpoint(
         fields["id"], frozenset(fields["enabled_events"]), fields.get("api_version"), enabled, fields.get("secret")

@@ -197,10 +197,11 @@ class Payments(Protocol):
         Try once, for at most 3 s.
         """
 
-    def list_created_since(self, created: int) -> AsyncIterator[StripeRecord]:
-        """List every complete session, refund and dispute created at or after `created` (UTC seconds), in any order.
+    def list_created_since(self, created: int, *, before: int | None = None) -> AsyncIterator[StripeRecord]:
+        """List every complete session, refund and dispute created at or after `created` (UTC seconds).
 
-        A refund or dispute whose session is in the list has the attribution of that session.
+        Sessions come newest first. A refund or dispute has the attribution of its session if that is in the list.
+        With `before`, only sessions created before it are listed, and only reversals of these.
         """
 
     def list_changed_since(self, changed: int) -> AsyncIterator[StripeRecord]:

@@ -1,6 +1,6 @@
 """The port to the stored totals, and the values that it exchanges with the use cases."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -42,6 +42,19 @@ class Rebuild:
 
 
 @dataclass(frozen=True, slots=True)
+class RebuildPosition:
+    """How far an unfinished rebuild of an account has read Stripe's sessions, newest first.
+
+    It `began` then, and applied every session that was created at `read_back_to` or later (UTC seconds, a full hour).
+    `generations` is a hash of the generations that it fills. With others it cannot be continued.
+    """
+
+    began: int
+    read_back_to: int
+    generations: str
+
+
+@dataclass(frozen=True, slots=True)
 class RebuildReport:
     """The result of a full rebuild.
 
@@ -66,6 +79,26 @@ class SyncHistory:
     last_sync_at: int | None = None
     last_rebuild_at: int | None = None
     registry: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TouchMark:
+    """The touches that a worker has seen: those of this server and registry, up to a number that only grows."""
+
+    server: str = ""
+    registry: str = ""
+    number: int = 0
+    last_sync_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """The names of the totals that were touched after a mark, and the mark after them."""
+
+    mark: TouchMark
+    now: int
+    """The time of the server (UTC seconds)."""
+    names: Sequence[str] = ()
 
 
 class TotalsStore(Protocol):
@@ -103,8 +136,21 @@ class TotalsStore(Protocol):
         began at `synced_since` (UTC seconds) or later. The last total is returned as stale then.
         """
 
+    async def touch(self, account: Account, campaigns: Iterable[str]) -> None:
+        """Tell every worker that these public totals may change at once.
+
+        A campaign that publishes in periods is touched only when its totals were lost or rebuilt: its donations must
+        leave no trace before the next period.
+        """
+
+    async def touched(self, account: Account, seen: TouchMark) -> Touched:
+        """Return what was touched after a mark, in order."""
+
     async def totals(self, account: Account, campaign: str) -> Totals | None:
         """Return the current totals, or None if they are unknown."""
+
+    async def totals_by_site(self, account: Account, campaign: str) -> dict[str, Totals]:
+        """Return the current totals of each site that has a donation. It is empty if they are unknown."""
 
     async def lease(self, account: Account, owner: str) -> bool:
         """Acquire or renew the right to synchronise. It expires by itself.
@@ -141,6 +187,14 @@ class TotalsStore(Protocol):
 
     async def begin_rebuild(self, account: Account, campaign: str) -> Rebuild:
         """Begin a rebuild: `apply` updates the new generation too. Discard the unfinished rebuild of another worker."""
+
+    async def unfinished_rebuild(self, account: Account, campaign: str) -> Rebuild | None:
+        """Return the generation that a rebuild fills, or that one left behind."""
+
+    async def rebuild_position(self, account: Account) -> RebuildPosition | None: ...
+
+    async def save_rebuild_position(self, account: Account, position: RebuildPosition | None) -> None:
+        """Store how far a rebuild has read. None: no rebuild can be continued."""
 
     async def apply_to_rebuild(self, account: Account, rebuild: Rebuild, state: ObjectState) -> bool:
         """Apply a state to the new generation only. Return False if another rebuild replaced it."""

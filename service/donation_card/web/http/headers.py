@@ -10,6 +10,8 @@ Headers = dict[str, str]
 CSP_NONE = ("'none'",)
 
 NO_STORE: Headers = {"cache-control": "no-store"}
+BEARER: Headers = {"www-authenticate": "Bearer"}
+"""For a response 401 (RFC 6750)."""
 PUBLIC_CORS: Headers = {
     "access-control-allow-origin": "*",
     "access-control-expose-headers": "etag",

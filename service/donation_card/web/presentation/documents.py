@@ -147,6 +147,19 @@ class CampaignProgress(_PublicTotal):
     as_of: str
 
 
+class SiteProgress(TypedDict):
+    """`/v1/campaigns/{id}/sites/{host}`: the public total of the donations from one site. 0 says only: no total yet."""
+
+    campaign: str
+    host: str
+    currency: str
+    raised: int
+    step: int
+    as_of: str
+    next_update_at: str
+    stale: bool
+
+
 class NeedSpending(TypedDict):
     """The sum of the spendings on one need. A text is empty if there is nothing to say."""
 

@@ -48,8 +48,6 @@ def donation_details(campaign: Campaign, t: Translations, *, as_of: str, ways: i
 
     `as_of` says why the public total waits. Each of several `ways` says itself who sees the payment.
     """
-    recipient = campaign.recipient
-    contact = recipient.contact
     rows = {
         "fee": _fee_rule(campaign, t),
         "total": f"{as_of} {t.translate('page.before_fees')}",
@@ -57,11 +55,16 @@ def donation_details(campaign: Campaign, t: Translations, *, as_of: str, ways: i
         "shortfall": policy_text(campaign.on_shortfall, campaign, t),
         "donor": t.translate("give.donor_data" if ways == 1 else "give.donor_data_by_way"),
     }
-    url = contact if contact.startswith("https://") else f"mailto:{contact}"
     return [
-        Detail("recipient", t.translate("give.detail.recipient"), recipient.legal_name, contact, url),
+        recipient_detail(campaign, t),
         *(Detail(name, t.translate(f"give.detail.{name}"), text) for name, text in rows.items()),
     ]
+
+
+def recipient_detail(campaign: Campaign, t: Translations) -> Detail:
+    name, contact = campaign.recipient.legal_name, campaign.recipient.contact
+    url = contact if contact.startswith("https://") else f"mailto:{contact}"
+    return Detail("recipient", t.translate("give.detail.recipient"), name, contact, url)
 
 
 def policy_text(policy: SurplusPolicy, campaign: Campaign, t: Translations) -> str:

@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from donation_card.web.presentation.documents import CampaignCard
+from donation_card.web.presentation.site_total import SiteTotalTexts
 
 _FONTS = Path(__file__).parent.parent / "fonts"
 _SERIF, _SANS = "PTSerif-Bold.ttf", "PTSans-Regular.ttf"
@@ -61,6 +62,27 @@ def badge_svg(card: CampaignCard) -> bytes:
         f'<rect class="{kind}" x="{x:.2f}" y="{68 - up}" width="{width:.2f}" height="10"/>'
         for kind, x, width in _segments(card, 16, 328, 2)
     )
+    return _badge(card, card["labels"]["dialog_title"], said, lines, bar, up)
+
+
+def site_badge_svg(card: CampaignCard, texts: SiteTotalTexts) -> bytes:
+    """Draw the badge of the total of one site, in the size of the campaign's badge. The card names the recipient."""
+    up = _TEST_MODE_SHIFT if card["test_mode_text"] else 0
+    rows = [
+        ("soft", 26 - up, 15, _BOLD, ' font-weight="650"', texts.given_by),
+        ("", 54 - up, 22, _BOLD, ' font-weight="650"', texts.amount),
+        ("soft", 76 - up, 13, 1, "", texts.badge_note),
+        ("soft", 88, 10, 1, "", card["test_mode_text"] or ""),
+    ]
+    lines = []
+    for kind, at, size, wide, weight, text in rows:
+        fitting = _fit_size(_SANS, size, 328, FONT_WIDTH_MARGIN * wide, text)
+        lines.append(f'<text class="{kind}" x="16" y="{at}" font-size="{fitting}"{weight}>{escape(text)}</text>')
+    return _badge(card, texts.title, ", ".join((card["eyebrow"], *texts.notes)), lines, "", up)
+
+
+def _badge(card: CampaignCard, title: str, said: str, lines: list[str], bar: str, up: int) -> bytes:
+    """Return an SVG of 360 × 96 pixels with a title, a description, lines of text and the parts of a bar."""
     light, dark = (
         "".join(f"{name}{{fill:{colours[mode]}}}" for name, colours in _BADGE_COLOURS.items())
         + f".paper{{stroke:{_EDGE[mode]}}}"
@@ -69,7 +91,7 @@ def badge_svg(card: CampaignCard) -> bytes:
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" width="360" height="96" viewBox="0 0 360 96" role="img"'
         f' lang="{card["lang"]}" font-family="system-ui,sans-serif" aria-labelledby="title desc">'
-        f'<title id="title">{escape(card["labels"]["dialog_title"])}</title><desc id="desc">{escape(said)}</desc>'
+        f'<title id="title">{escape(title)}</title><desc id="desc">{escape(said)}</desc>'
         f"<style>text{{font-variant-numeric:lining-nums tabular-nums}}"
         f"{light}@media(prefers-color-scheme:dark){{{dark}}}</style>"
         f'<clipPath id="round"><rect x="16" y="{68 - up}" width="328" height="10" rx="5"/></clipPath>'

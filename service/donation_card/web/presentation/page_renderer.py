@@ -14,14 +14,18 @@ from donation_card.domain.bank_transfer import BankTransfer
 from donation_card.domain.campaign import LANGUAGES, Campaign, Status
 from donation_card.domain.money import Money
 from donation_card.domain.progress import Progress
+from donation_card.domain.publication import PublishedTotal
+from donation_card.domain.site_total import SiteTotal
 from donation_card.domain.ways_to_give import WayToGive
 from donation_card.settings import Settings
-from donation_card.web.assets import Assets, current_release
+from donation_card.web.assets import Assets, current_release, fallback_style
 from donation_card.web.http.headers import (
+    BEARER,
     COOP_UNSAFE_NONE,
     NO_STORE,
     Headers,
     cache_control,
+    content_hash,
     content_security_policy,
     permissions_policy,
 )
@@ -35,8 +39,14 @@ from donation_card.web.presentation.documents import (
     GivingPage,
     Problem,
 )
+from donation_card.web.presentation.site_total import purpose_line, site_total_texts
 from donation_card.web.presentation.snippet import EMBED_KINDS, LAYOUTS, THEMES, Appearance
-from donation_card.web.presentation.translations import Translations, choose_translations, translations_for
+from donation_card.web.presentation.translations import (
+    LOCALES,
+    Translations,
+    choose_translations,
+    translations_for,
+)
 from donation_card.web.presentation.ways import describe_ways, plain_amount, transfer_view
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -57,8 +67,11 @@ class PageRenderer:
         )
         self._environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
         self._environment.globals |= {"asset": assets.urls.__getitem__, "integrity": assets.integrity.__getitem__}
+        self._environment.globals["fallback_style"] = fallback_style()
         for name in self._environment.list_templates():
             self._environment.get_template(name)
+        files = [*sorted(_TEMPLATES.iterdir()), *sorted(LOCALES.iterdir())]
+        self._templates_hash = content_hash(b"".join(path.read_bytes() for path in files) + fallback_style().encode())
         self.assets = assets
 
     def card_json(self, campaign: Campaign, progress: Progress | None, t: Translations, status: Status) -> CampaignCard:
@@ -187,10 +200,10 @@ class PageRenderer:
             t,
             page_title=t.translate("give.title"),
             card=card,
-            purpose_line=_purpose_line(campaign, t),
+            purpose_line=purpose_line(campaign, t),
             warning=giving.bank_warning(campaign.warned_bank_countries, t),
             token=token,
-            action="/v1/checkout-sessions",
+            action=f"/v1/checkout-sessions?campaign={campaign.id}&lang={t.language}",  # for the proxy
             framed=framed,
             campaign_url=f"/c/{campaign.id}?lang={t.language}",
             return_url=return_url,
@@ -226,7 +239,7 @@ class PageRenderer:
             "transfer.html",
             t,
             page_title=t.translate("give.way.bank_transfer"),
-            purpose_line=_purpose_line(campaign, t),
+            purpose_line=purpose_line(campaign, t),
             warning=giving.bank_warning(campaign.warned_bank_countries, t),
             transfer=transfer_view(campaign, transfer, amount, t, test=not self.settings.livemode),
             give_url=f"/c/{campaign.id}/give?lang={t.language}",
@@ -236,6 +249,41 @@ class PageRenderer:
         )
         policy = content_security_policy(script=self._asset_sources("copy.js"))
         return HTMLResponse(body, 200, {**NO_STORE, **policy})
+
+    def site_total(self, campaign: Campaign, site: SiteTotal, total: PublishedTotal, t: Translations) -> str:
+        """Render the total of one site. A page that needed a token has no links to other languages."""
+        path, texts = f"/c/{campaign.id}/sites/{site.host}", site_total_texts(campaign, site, total, t)
+        return self._render(
+            "site.html",
+            t,
+            page_title=texts.title,
+            purpose_line=purpose_line(campaign, t),
+            total=texts,
+            campaign_url=f"/c/{campaign.id}?lang={t.language}",
+            languages=[] if site.token_sha256 else _languages(campaign.languages, t, path),
+            robots="noindex" if site.token_sha256 else None,
+        )
+
+    def site_token_form(
+        self, campaign: Campaign, site: SiteTotal, t: Translations, error: str, status: int
+    ) -> Response:
+        body = self._render(
+            "site.html",
+            t,
+            page_title=t.translate("site.token_title", site=site.host),
+            purpose_line=purpose_line(campaign, t),
+            total=None,
+            hint=t.translate("site.token_hint", recipient=campaign.recipient.short_name),
+            error=error,
+            campaign_url=f"/c/{campaign.id}?lang={t.language}",
+            languages=_languages(campaign.languages, t, f"/c/{campaign.id}/sites/{site.host}"),
+            robots="noindex",
+        )
+        return HTMLResponse(
+            body,
+            status,
+            {**NO_STORE, **(BEARER if status == HTTPStatus.UNAUTHORIZED else {}), **content_security_policy()},
+        )
 
     def payment_link(self, campaign: Campaign, t: Translations, url: str) -> Response:
         """Render a link to Stripe's page, for an origin to which no form may lead."""
@@ -284,6 +332,29 @@ class PageRenderer:
             robots="noindex",
         )
         return HTMLResponse(body, problem["status"], {**headers, **content_security_policy()})
+
+    def fallback(self, campaign: Campaign, ways: Sequence[WayToGive], t: Translations) -> str:
+        """Render the page that the proxy sends while the service does not answer. It needs no other file."""
+        return self._render(
+            "fallback.html",
+            t,
+            page_title=campaign.text[t.language].title,
+            purpose_line=purpose_line(campaign, t),
+            recipient=giving.recipient_detail(campaign, t),
+            warning=giving.bank_warning(campaign.warned_bank_countries, t),
+            ways=describe_ways(campaign, ways, t, test=not self.settings.livemode),
+            fallback_url=campaign.fallback_url,
+            retry_url=f"/c/{campaign.id}/give?lang={t.language}",
+            languages=_languages(campaign.languages, t, f"/c/{campaign.id}"),
+            robots="noindex",
+        )
+
+    def fallback_mark(self, campaign: Campaign, ways: Sequence[WayToGive]) -> str:
+        """Return a comment that is another one whenever `fallback` can render another page."""
+        texts = [(language, text.title, text.purpose) for language, text in campaign.text.items()]
+        terms = campaign.recipient, campaign.warned_bank_countries, campaign.fallback_url, self.settings.livemode
+        made_of = repr((campaign.id, texts, terms, ways, self._templates_hash))
+        return f"<!-- {content_hash(made_of.encode())} -->"
 
     def _script_data(self, campaign: Campaign, progress: Progress | None, t: Translations) -> GivingPage:
         fee = campaign.card_fee
@@ -355,11 +426,6 @@ class PageRenderer:
 
 def _host(address: str) -> str:
     return urlsplit(address).netloc
-
-
-def _purpose_line(campaign: Campaign, t: Translations) -> str:
-    names = {"recipient": campaign.recipient.short_name, "purpose": campaign.text[t.language].purpose}
-    return t.translate("give.recipient_and_purpose", **names)
 
 
 def _languages(offered: Sequence[str], t: Translations, path: str, query: str = "") -> list[dict[str, str | bool]]:

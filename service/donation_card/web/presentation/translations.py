@@ -22,7 +22,7 @@ from donation_card.domain.money import Money
 from donation_card.errors import Invalid
 from donation_card.web.presentation.documents import AmountFormat
 
-_LOCALES = Path(__file__).parent.parent / "locales"
+LOCALES = Path(__file__).parent.parent / "locales"
 _ENGLISH = Locale.parse("en")
 _TAG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
 _MAX_LANG_PARAM = 100
@@ -112,7 +112,7 @@ class Translations:
 @cache
 def translations_for(language: str) -> Translations:
     """Return the translations of one of `LANGUAGES`. Read each catalogue once."""
-    return Translations(language, json.loads((_LOCALES / f"{language}.json").read_text("utf-8")))
+    return Translations(language, json.loads((LOCALES / f"{language}.json").read_text("utf-8")))
 
 
 def choose_translations(lang: str, campaign: Campaign | None = None, accept_language: str = "") -> Translations:

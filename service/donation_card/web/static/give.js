@@ -105,6 +105,8 @@ const effect = getElement('effect', HTMLElement);
 /** The sentence and the bar of one need. Absent if no need can be funded. */
 const needTemplate = effect.querySelector('.effect');
 const newTab = getElement('new-tab', HTMLFormElement);
+/** Without the query of the form, which is for a proxy that must answer a form alone. */
+const ordersUrl = form.action.replace(/\?.*/, '');
 const stages = {
   choose: getElement('choose', HTMLElement),
   pay: getElement('pay', HTMLElement),
@@ -338,7 +340,7 @@ const createSession = async (amount, uiMode, proof = '') => {
   };
   const headers = { 'Content-Type': 'application/json', Accept: 'application/json' };
   try {
-    const response = await fetch(form.action, { method: 'POST', body: JSON.stringify(request), headers });
+    const response = await fetch(ordersUrl, { method: 'POST', body: JSON.stringify(request), headers });
     return await response.json();
   } catch {
     return { type: 'about:blank', title: '', status: 0, code: 'unreachable', detail: page.texts.failed, request_id: '' };
@@ -498,7 +500,7 @@ newTab.addEventListener('submit', () => {
 /** Read the status of a session. Return undefined if it cannot be read now. @param {string} sessionToken @returns {Promise<CheckoutStatus | undefined>} */
 const readStatus = async (sessionToken) => {
   try {
-    const response = await fetch(`${form.action}/${encodeURIComponent(sessionToken)}?lang=${lang}`, { headers: { Accept: 'application/json' } });
+    const response = await fetch(`${ordersUrl}/${encodeURIComponent(sessionToken)}?lang=${lang}`, { headers: { Accept: 'application/json' } });
     return response.ok ? await response.json() : undefined;
   } catch {
     return undefined;

@@ -1,0 +1,246 @@
+"""Test the static pages that the proxy sends while the service does not answer."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from donation_card.adapters.campaign_files.loader import CampaignFiles
+from donation_card.adapters.page_folder import StaticPageFolder
+from donation_card.application.public_progress import PublicProgress
+from donation_card.domain.campaign import LANGUAGES
+from donation_card.settings import Settings
+from donation_card.web.assets import Assets
+from donation_card.web.fallback_pages import FallbackPages
+from donation_card.web.http.response_cache import ResponseCache
+from donation_card.web.presentation.page_renderer import PageRenderer
+from hypothesis import given, settings as hypothesis_settings, strategies as st
+
+from tests.support.shipped import VITALY_TEXT
+from tests.support.ways import ACCOUNT, BIC, HOLDER, LINKS, campaign_with_ways
+
+SETTINGS = Settings(
+    "sk_live_x", "pk_live_x", ("whsec_x",), "redis://127.0.0.1", "https://give.example.org", ("x" * 32,)
+)
+IBAN_TEXT, REFERENCE_TEXT = "LT60 1010 0123 4567 8901", "RF56 5390 0754 70"
+PAGES = PageRenderer(SETTINGS, Assets(ResponseCache()))
+NOTICE = "Giving by card is not possible here at the moment."
+
+UPDATE = "[[updates]]\ndate = 2026-11-01\n[updates.text]\n" + "\n".join(f'{each} = "New"' for each in LANGUAGES)
+
+
+class Worker:
+    """One worker: its campaigns, its clock, and its pages in a folder that it may share."""
+
+    def __init__(self, campaigns: Path, folder: Path) -> None:
+        self.now = datetime.now(UTC)
+        self.campaigns = CampaignFiles(campaigns, clock=lambda: self.now)
+        progress = PublicProgress(None, self.campaigns, None, lambda: self.now)  # type: ignore[arg-type]
+        self.pages = FallbackPages(self.campaigns, progress, PAGES, StaticPageFolder(folder))
+
+    def work(self) -> None:
+        """Do what a worker does each second."""
+        if self.campaigns.reload():
+            self.pages.remove_withdrawn()
+        while self.pages.update():
+            pass
+
+
+@pytest.fixture
+def campaigns(tmp_path: Path) -> Path:
+    folder = tmp_path / "campaigns"
+    folder.mkdir()
+    (folder / "ways.toml").write_text(campaign_with_ways(), "utf-8")
+    (folder / "other.toml").write_text(campaign_with_ways(account=""), "utf-8")
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "pages"
+
+
+@pytest.fixture
+def worker(campaigns: Path, folder: Path) -> Iterator[Worker]:
+    worker = Worker(campaigns, folder)
+    worker.work()
+    return worker
+
+
+def write(campaigns: Path, name: str, text: str) -> None:
+    """Replace a campaign file, as editors do. Two edits in one moment have different stamps."""
+    new = campaigns / f".{name}.new"
+    new.write_text(text, "utf-8")
+    os.replace(new, campaigns / f"{name}.toml")
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def pages_of(*campaigns: str) -> set[str]:
+    return {f"donation-card.{campaign}.{language}.html" for campaign in campaigns for language in LANGUAGES}
+
+
+def page(folder: Path, campaign: str = "ways", language: str = "en") -> str:
+    return (folder / f"donation-card.{campaign}.{language}.html").read_text("utf-8")
+
+
+def test_each_campaign_has_a_page_in_each_language(worker: Worker, folder: Path) -> None:
+    assert names(folder) == pages_of("ways", "other")
+    for language in LANGUAGES:
+        text = page(folder, language=language)
+        assert f'<html lang="{language}"' in text
+        assert all(shown in text for shown in (HOLDER, BIC, IBAN_TEXT, REFERENCE_TEXT, *LINKS))
+        assert set(re.findall(r'href="/c/ways\?lang=(..)"', text)) == set(LANGUAGES)
+        assert (folder / f"donation-card.ways.{language}.html").stat().st_mode & 0o777 == 0o644
+    assert NOTICE in page(folder)
+
+
+def test_page_needs_nothing_and_holds_no_total_or_form(worker: Worker, folder: Path) -> None:
+    campaign = worker.campaigns.get("ways")
+    text = page(folder)
+    assert not re.search(r"<script|<img|<form|<link rel=.(icon|style)|\ssrc=|url\(|progressbar", text)
+    assert campaign.text["en"].summary not in text
+    assert all(paragraph not in text for paragraph in campaign.text["en"].story)
+    assert "€" not in text, "no amount"
+    assert '<meta name="robots" content="noindex">' in text
+    assert len(text.encode()) < 12_000
+
+
+def test_warning_stands_before_the_ways(worker: Worker, folder: Path) -> None:
+    text = page(folder)
+    assert 0 < text.index("Do not pay from a bank in: Belarus") < text.index(IBAN_TEXT)
+
+
+def test_account_that_statements_name_is_on_no_page(campaigns: Path, folder: Path) -> None:
+    account = ACCOUNT.replace("accept_named_statement = true", "accept_named_statement = false")
+    write(campaigns, "ways", campaign_with_ways(account=account))
+    Worker(campaigns, folder).work()
+    assert IBAN_TEXT not in page(folder)
+    assert LINKS[0] in page(folder)
+
+
+def test_campaign_without_another_way_says_so(campaigns: Path, folder: Path) -> None:
+    write(campaigns, "ways", VITALY_TEXT)
+    Worker(campaigns, folder).work()
+    assert "names no other way to give. Please come back later today." in page(folder)
+
+
+def test_hidden_campaign_loses_its_pages_at_once(worker: Worker, campaigns: Path, folder: Path) -> None:
+    write(campaigns, "ways", campaign_with_ways(status="hidden"))
+    assert worker.campaigns.reload()
+    worker.pages.remove_withdrawn()
+    assert names(folder) == pages_of("other")
+
+
+@pytest.mark.parametrize("status", ["paused", "closed"])
+def test_campaign_that_takes_no_gifts_has_no_page(worker: Worker, campaigns: Path, folder: Path, status: str) -> None:
+    write(campaigns, "ways", campaign_with_ways(status=status))
+    worker.work()
+    assert names(folder) == pages_of("other")
+    (campaigns / "other.toml").unlink()
+    worker.work()
+    assert names(folder) == set()
+
+
+def test_withdrawn_account_is_removed_before_the_page_is_new(worker: Worker, campaigns: Path, folder: Path) -> None:
+    write(campaigns, "ways", campaign_with_ways(account=""))
+    assert worker.campaigns.reload()
+    worker.pages.remove_withdrawn()
+    assert names(folder) == pages_of("other")
+    worker.work()
+    assert IBAN_TEXT not in page(folder)
+    assert LINKS[0] in page(folder)
+
+
+def test_campaign_that_ends_loses_its_pages(campaigns: Path, folder: Path) -> None:
+    end = datetime.now(UTC) + timedelta(hours=1)
+    write(campaigns, "ways", campaign_with_ways(head=f"ends = {end:%Y-%m-%dT%H:%M:%S+00:00}"))
+    worker = Worker(campaigns, folder)
+    worker.work()
+    assert names(folder) == pages_of("ways", "other")
+    worker.now = end
+    worker.work()
+    assert names(folder) == pages_of("other")
+
+
+def test_edit_that_no_page_shows_writes_nothing(worker: Worker, campaigns: Path, folder: Path) -> None:
+    before = {path: path.stat().st_ino for path in folder.iterdir()}
+    write(campaigns, "ways", campaign_with_ways() + UPDATE)
+    worker.work()
+    assert worker.campaigns.get("ways").updates
+    Worker(campaigns, folder).work()
+    assert {path: path.stat().st_ino for path in folder.iterdir()} == before
+
+
+def test_deleted_page_returns_and_a_stranger_stays(campaigns: Path, folder: Path) -> None:
+    folder.mkdir()
+    strangers = {"index.html", "donation-card.html", "donation-card.roof.en.html.bak", "ways.en.html"}
+    for name in strangers:
+        (folder / name).write_text("not ours", "utf-8")
+    (folder / "donation-card.gone.en.html").write_text("of a campaign that vanished", "utf-8")
+    (folder / "donation-card.ways.en.html").write_text("half a pa", "utf-8")
+    Worker(campaigns, folder).work()
+    assert names(folder) == pages_of("ways", "other") | strangers
+    assert IBAN_TEXT in page(folder)
+    (folder / "donation-card.ways.de.html").unlink()
+    Worker(campaigns, folder).work()
+    assert names(folder) == pages_of("ways", "other") | strangers
+
+
+def test_page_that_cannot_be_written_is_removed(
+    worker: Worker, campaigns: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    write(campaigns, "ways", campaign_with_ways().replace(LINKS[0], LINKS[0] + "/new"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        worker.work()
+        assert names(folder) == pages_of("other")
+        assert worker.pages.error == "No space left on device"
+    worker.work()
+    assert LINKS[0] + "/new" in page(folder)
+    assert worker.pages.error is None
+
+
+EDITS = st.lists(
+    st.tuples(
+        st.sampled_from(["ways", "other", "third"]),
+        st.sampled_from(["open", "paused", "closed", "hidden", None]),
+        st.booleans(),
+        st.integers(0, 1),
+    ),
+    max_size=8,
+)
+
+
+@hypothesis_settings(max_examples=25, deadline=None)
+@given(edits=EDITS)
+def test_folder_equals_the_files_after_any_edits(tmp_path_factory: pytest.TempPathFactory, edits: list) -> None:
+    """Two workers, one of which is sometimes asleep, share the folder."""
+    here = tmp_path_factory.mktemp("edits")
+    campaigns, folder = here / "campaigns", here / "pages"
+    campaigns.mkdir()
+    state = {"always": ("open", True)}
+    write(campaigns, "always", campaign_with_ways())
+    workers = [Worker(campaigns, folder) for _ in range(2)]
+    for name, status, account, awake in edits:
+        if status is None:
+            state.pop(name, None)
+            (campaigns / f"{name}.toml").unlink(missing_ok=True)
+        else:
+            state[name] = (status, account)
+            write(campaigns, name, campaign_with_ways(status=status, account=ACCOUNT if account else ""))
+        workers[awake].work()
+    for worker in workers:
+        worker.work()
+    offered = {name: account for name, (status, account) in state.items() if status == "open"}
+    assert names(folder) == pages_of(*offered)
+    assert {name: IBAN_TEXT in page(folder, name) for name in offered} == offered
