@@ -37,7 +37,8 @@ function render_card( $card, $text = '' ) {
 	foreach ( $ids as $id ) {
 		$url     = "$service/c/$id" . ( $chosen['lang'] ? "?lang={$chosen['lang']}" : '' );
 		$name    = isset( $ids[1] ) ? "$text: $id" : $text;
-		$links[] = sprintf( '<a href="%s" referrerpolicy="strict-origin">%s</a>', esc_url( $url ), esc_html( $name ) );
+		$lines   = isset( $ids[1] ) ? ' style="display:block"' : '';
+		$links[] = sprintf( '<a href="%s" referrerpolicy="strict-origin"%s>%s</a>', esc_url( $url ), $lines, esc_html( $name ) );
 	}
 	if ( is_feed() ) {
 		return '<p>' . implode( '<br>', $links ) . '</p>';

@@ -52,6 +52,9 @@ _SAFETY = 1.077
 _ROWS_SAFETY = 1.14
 """The same for several campaigns, whose titles are bold."""
 
+_BOLD_TITLE = 1.28
+"""How much wider a bold title of a row is. Equal titles break at the same width, so there is more to spare."""
+
 _SMALL, _SMALL_LINE, _BOLD = 0.8125, 1.22, 1.15
 _WIDE_LETTERS = frozenset("абвгдежзіийклмнопрстуфхцчшщьыэюяўёїєґ")
 
@@ -61,7 +64,7 @@ def estimate_height(campaign: Campaign, t: Translations, layout: str, width: flo
     padding = min(1.75, 0.06 * width)
     column = width - 2 * padding
     if layout == "bar":
-        return 2 * padding + _bar(campaign, t, column) + 0.25
+        return 2 * padding + _bar(campaign, t, column) + 1
     request = _request(campaign, t, layout, column if layout != "card" or width < _WIDE else 0.48 * column)
     needs = _needs(campaign, t, column if width < _WIDE else 0.48 * column) if layout == "card" else 0
     top = 0.25 + max(1.45, _SMALL_LINE * _lines(recipient_name(campaign), column - 7, _SMALL))
@@ -88,7 +91,7 @@ def estimate_rows(campaigns: Sequence[Campaign], t: Translations, width: float) 
         f"{t.format_money(each.goal)} {t.translate('card.goal', goal=t.format_money(each.goal))}" for each in campaigns
     ]
     rows = sum(
-        1.5 * _lines(title, column, _BOLD) + _ROW + max(_DONATE, 1.7 * _lines(total, beside))
+        1.5 * _lines(title, column, _BOLD_TITLE) + _ROW + max(_DONATE, 1.7 * _lines(total, beside))
         for title, total in zip(titles, totals, strict=True)
     )
     top = 0.25 + max(1.45, _SMALL_LINE * _lines(next(iter(recipients)), column - 7, _SMALL))

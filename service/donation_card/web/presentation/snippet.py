@@ -140,9 +140,10 @@ def _name(campaign: Campaign, t: Translations) -> str:
 
 
 def _links(public_url: str, campaign: Campaign, t: Translations, others: Sequence[Campaign], query: str) -> str:
-    """Return a link to each campaign. The id, which the address has too, tells several apart."""
+    """Return a link to each campaign. Several have a line each, and the id that the address has too."""
+    lines = ' style="display:block"' if others else ""
     return "\n".join(
-        f'<a href="{escape(f"{public_url}/c/{each.id}{query}")}" {_SEND_HOST_NAME}>'
+        f'<a href="{escape(f"{public_url}/c/{each.id}{query}")}" {_SEND_HOST_NAME}{lines}>'
         f"{escape(_name(each, t))}{f': {each.id}' if others else ''}</a>"
         for each in (campaign, *others)
     )
