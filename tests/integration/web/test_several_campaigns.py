@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.domain.campaign import LANGUAGES
 
 from tests.support.campaign_states import write_states
@@ -14,27 +16,17 @@ from tests.support.installation import eventually, running
 LENGTHS = (24, 31, 38, 45, 52, 59, 66, 73, 80, 60)
 """Characters of the titles of ten campaigns, from short to long."""
 
-WORDS = {
-    "en": "A safe new start for a family that had to leave everything behind in one night and now begins again",
-    "be": "Бяспечны новы пачатак для сям'і, якая за адну ноч мусіла пакінуць усё, што мела, і пачынае нанова",
-    "ru": "Безопасное новое начало для семьи, которая за одну ночь оставила всё, что имела, и начинает заново",
-    "uk": "Безпечний новий початок для родини, яка за одну ніч мусила залишити все, що мала, і починає наново",
-    "lt": "Saugi nauja pradžia šeimai, kuri per vieną naktį turėjo palikti viską, ką turėjo, ir pradeda iš naujo",
-    "pl": "Bezpieczny nowy początek dla rodziny, która w jedną noc musiała zostawić wszystko i zaczyna od nowa",
-    "de": "Ein sicherer Neuanfang für eine Familie, die in einer Nacht alles zurücklassen musste und neu beginnt",
-}
-
 
 def write_ten(folder: Path) -> None:
-    """Write ten campaigns with titles of other lengths and words than the shipped one."""
+    """Write ten campaigns. Their titles are parts of the story, so that no two are alike."""
     text = (folder / "begun.toml").read_text("utf-8")
+    stories = {lang: " ".join(each.story) for lang, each in read_campaign(folder / "begun.toml").text.items()}
     for number, length in enumerate(LENGTHS):
         other = text
         for lang in LANGUAGES:
-            section = other.index(f"[text.{lang}]")
-            old = next(line for line in other[section:].splitlines() if line.startswith("title = "))
-            words = WORDS[lang][number : number + length].strip()
-            other = other[:section] + other[section:].replace(old, f'title = "{words}"', 1)
+            head, section, rest = other.partition(f"[text.{lang}]")
+            words = stories[lang][80 * number :].partition(" ")[2][:length].rpartition(" ")[0].replace('"', "")
+            other = head + section + re.sub(r'^title = ".*"$', f'title = "{words}"', rest, count=1, flags=re.M)
         (folder / f"long-campaign-{number}.toml").write_text(other, "utf-8")
 
 
@@ -162,3 +154,56 @@ def test_row_without_the_language_of_the_card_has_its_own(installed, folder):
         assert (card["eyebrow"], len({row["note"] for row in card["campaigns"]})) == ("", 2), "two recipients"
     finally:
         file.unlink()
+
+
+JSON = {"accept": "application/json"}
+
+
+def test_generator_prints_several_campaigns_and_any_site_may_read_it(installed):
+    answer = installed.client.get("/c/begun/embed?with=funded&with=hidden&with=nobody&with=begun", headers=JSON)
+    code = answer.json()["code"]
+    assert 'campaign="begun funded"' in code
+    assert re.findall(r'href="[^"]*/c/(\w+)"', code) == ["begun", "funded"]
+    assert "Vitaly" not in code, "the code stays on other people's servers"
+    assert answer.json()["preview"].endswith("with=funded")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    link = installed.client.get("/c/begun/embed?kind=link&with=funded", headers=JSON).json()["code"]
+    assert len(re.findall("<a ", link)) == 2
+
+
+def test_generator_offers_the_other_campaigns(installed):
+    page = installed.client.get("/c/begun/embed?with=funded")
+    boxes = re.findall(r'name="with" value="(\w+)"( checked)?', page.text)
+    assert ("funded", " checked") in boxes
+    assert {"hidden", "begun"}.isdisjoint(name for name, _ in boxes)
+    assert "max-age=30" in page.headers["cache-control"], "it names campaigns that can be hidden"
+
+
+@pytest.mark.parametrize("path", ["embed", "frame"])
+def test_generator_and_frame_refuse_more_than_ten(installed, path):
+    query = "&".join(f"with=long-campaign-{number}" for number in range(10))
+    answer = installed.client.get(f"/c/begun/{path}?{query}", headers=JSON)
+    assert (answer.status_code, answer.json()["code"]) == (400, "too_many_campaigns")
+
+
+def test_list_leads_to_the_code_of_at_most_ten(installed):
+    link = re.search(r'href="(/c/[\w-]+/embed\?[^"]*)"', installed.client.get("/?lang=en").text)[1]
+    assert 1 <= link.count("with=") <= 9
+    assert installed.client.get(link.replace("&amp;", "&")).status_code == 200
+
+
+def test_frame_of_several_needs_the_permission_of_each(installed, folder):
+    text = (folder / "begun.toml").read_text("utf-8")
+    listing = {"first": '["a.example", "b.example"]', "second": '["b.example", "c.example"]'}
+    try:
+        for name, sites in listing.items():
+            listed = text.replace('status = "open"', f'status = "open"\nsites = {sites}', 1)
+            (folder / f"{name}.toml").write_text(listed, "utf-8")
+        eventually(lambda: len(get(installed, "first second").json().get("campaigns", [])) == 2, "both are read")
+        policy = installed.client.get("/c/first/frame?with=second").headers["content-security-policy"]
+        ancestors = re.search(r"frame-ancestors ([^;]*)", policy)[1].split()
+        assert "https://b.example" in ancestors
+        assert {"https://a.example", "https://c.example", "https:"}.isdisjoint(ancestors)
+    finally:
+        for name in listing:
+            (folder / f"{name}.toml").unlink()
