@@ -164,11 +164,6 @@ class Campaign:
         return self.status is Status.HIDDEN
 
     @property
-    def publication_policies(self) -> tuple[PublicationPolicy, ...]:
-        """Return the policy of each series: of the campaign, then of each site total."""
-        return self.publication, *(each.publication for each in self.site_totals)
-
-    @property
     def currency(self) -> str:
         return self.goal.currency
 

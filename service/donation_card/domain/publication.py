@@ -9,7 +9,7 @@ so that an observer who gives cannot bring the sum to just below it. `publish_if
 import hmac
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -120,11 +120,6 @@ def next_period_start(policy: PublicationPolicy, now: datetime) -> datetime | No
     if policy.immediate:
         return None
     return datetime.fromtimestamp(current_period(policy, now)[1], UTC)
-
-
-def next_start_of_any(policies: Iterable[PublicationPolicy], now: datetime) -> datetime | None:
-    """Return the first start of a period of these series after `now`, or None if all publish immediately."""
-    return min(filter(None, (next_period_start(policy, now) for policy in policies)), default=None)
 
 
 def next_published_total(

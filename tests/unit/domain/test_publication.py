@@ -15,7 +15,6 @@ from donation_card.domain.publication import (
     PublishedTotal,
     next_period_start,
     next_published_total,
-    next_start_of_any,
     period_starts,
     periods_around,
 )
@@ -103,14 +102,6 @@ def test_period_of_several_days_begins_on_fixed_days(days: int, now: datetime) -
     assert (starts[0].date() - date(2024, 1, 1)).days % days == (date(1, 1, 1) - date(2024, 1, 1)).days % days
     if days % 7 == 0:
         assert {start.isoweekday() for start in starts} == {1}
-
-
-def test_next_start_is_that_of_the_first_series() -> None:
-    now = datetime(2026, 7, 1, 10, tzinfo=VILNIUS)  # a Wednesday
-    live, daily, weekly = (replace(RULE, interval_seconds=days * DAY) for days in (0, 1, 7))
-    assert next_start_of_any([live], now) is None
-    assert next_start_of_any([live, weekly], now) == datetime(2026, 7, 6, tzinfo=VILNIUS)
-    assert next_start_of_any([weekly, daily], now) == datetime(2026, 7, 2, tzinfo=VILNIUS)
 
 
 def test_immediate_total_has_no_next_boundary() -> None:
