@@ -82,14 +82,15 @@ function text_of( $html ) {
 }
 
 /**
- * Render the block. What was saved with it is a link. The link stays where the card is not allowed.
+ * Render the block. What was saved with it is a link to each campaign. The links stay where the card is not allowed.
  *
  * @param array  $attributes Of the block.
  * @param string $saved      HTML. WordPress has filtered it when somebody without `unfiltered_html` saved the article.
  * @return string
  */
 function render_block( $attributes, $saved ) {
-	$card = render_card( $attributes, text_of( $saved ) );
+	$first = preg_match( '#<a\b.*?</a>#is', $saved, $found ) ? $found[0] : $saved;
+	$card  = render_card( $attributes, text_of( $first ) );
 	return $card ? sprintf( '<div %s>%s</div>', get_block_wrapper_attributes(), $card ) : $saved;
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,10 +44,16 @@ def wordpress() -> Iterator[WordPress]:
 
 
 @pytest.fixture(scope="session")
-def installation(redis_url: str, wordpress: WordPress) -> Iterator[Installation]:
+def installation(
+    redis_url: str, wordpress: WordPress, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """Run a service with the shipped campaign, and with the same one under another id."""
+    campaigns = tmp_path_factory.mktemp("publishers") / "campaigns"
+    shutil.copytree("campaigns", campaigns)
+    shutil.copy(campaigns / "vitaly.toml", campaigns / "anna.toml")
     with (
         tempfile.TemporaryDirectory() as sandbox,
-        running(redis_url, Path(sandbox), article_origin=wordpress.origin) as found,
+        running(redis_url, Path(sandbox), campaigns=campaigns, article_origin=wordpress.origin) as found,
     ):
         found.until_ready()
         yield found
@@ -116,6 +123,24 @@ def test_contributor_inserts_the_block_and_editor_publishes(enter, page, install
     url = editor.publish(article)
     assert "BYSOL" in editor.content()
     give_25(page, url, installation)
+
+
+def test_block_of_several_campaigns_keeps_a_link_to_each(enter, page, installation, wordpress):
+    contributor = enter("contributor")
+    contributor.start_article("Two fundraisers")
+    contributor.insert_card("vitaly, anna")
+    expect(contributor.canvas().locator("donation-card li .donate:visible")).to_have_count(2)
+    contributor.page.wait_for_function("() => wp.data.select('core/editor').getEditedPostContent().includes('BYSOL')")
+    article = contributor.submit_for_review()
+    stored = "\n".join(wordpress.query(f"SELECT post_content FROM wp_posts WHERE ID = {article}"))
+    assert f'<a href="{installation.service}/c/vitaly">Give to BYSOL</a>' in stored
+    assert f'<a href="{installation.service}/c/anna">anna</a>' in stored
+    page.goto(enter("editor").publish(article))
+    page.locator("donation-card").scroll_into_view_if_needed()
+    expect(page.locator("donation-card li .donate:visible")).to_have_count(2)
+    editor = enter("editor")
+    editor.open(f"post.php?post={article}&action=edit")
+    expect(editor.canvas().locator("donation-card li .donate:visible")).to_have_count(2)  # the saved block is valid
 
 
 def test_pasted_link_is_the_card(enter, page, installation):

@@ -35,6 +35,12 @@
   /** Return the address of the campaign's page, of several that of the first. */
   const urlOf = ({ service, campaign, lang }) => `${service}/c/${campaign.split(' ')[0]}${lang ? `?lang=${lang}` : ''}`;
 
+  /** Return the links that stay readable without this plugin: address and text. The first one has the text of the block. */
+  const linksOf = (attributes) => attributes.campaign.trim().split(' ').map((campaign, index) => {
+    const url = urlOf({ ...attributes, campaign });
+    return [url, index ? campaign : attributes.text || url];
+  });
+
   /** Return the text of the link in the language of the card, such as "Give to BYSOL". It names the foundation, never a person. */
   const fetchText = async ({ service, campaign, lang }) => {
     const url = `${service}/v1/campaigns/${encodeURIComponent(campaign.trim())}?lang=${lang || site.language.replace(/-.*/, '')}`;
@@ -139,9 +145,9 @@
     return el('div', useBlockProps(), campaign && el(Choices, { attributes, setAttributes }), content);
   };
 
-  /** Save a link, to the first of several campaigns. It must follow from the attributes alone, so that every editor saves the same. */
+  /** Save a link to each campaign. They must follow from the attributes alone, so that every editor saves the same. */
   const save = ({ attributes }) => attributes.campaign && attributes.service
-    ? el('p', useBlockProps.save(), el('a', { href: urlOf(attributes) }, attributes.text || urlOf(attributes)))
+    ? el('p', useBlockProps.save(), ...linksOf(attributes).flatMap(([href, text], index) => [index ? ' · ' : '', el('a', { href }, text)]))
     : null;
 
   const createCard = (address) => blocks.createBlock('donation-card/card', listedCardAt(address));
@@ -157,10 +163,8 @@
       ],
       to: [
         { type: 'block', blocks: ['core/paragraph'], transform: (attributes) => {
-          const link = document.createElement('a');
-          link.href = urlOf(attributes);
-          link.textContent = attributes.text || link.href;
-          return blocks.createBlock('core/paragraph', { content: link.outerHTML });
+          const links = linksOf(attributes).map(([href, textContent]) => Object.assign(document.createElement('a'), { href, textContent }).outerHTML);
+          return blocks.createBlock('core/paragraph', { content: links.join(' · ') });
         } },
       ],
     },
