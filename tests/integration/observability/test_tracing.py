@@ -39,14 +39,15 @@ def test_span_names_the_route_and_cached_read_has_none(redis_url, tmp_path, coll
         order = installation.order("25").json()
         session_token = order["session_token"]
         followed = installation.client.get(f"/v1/checkout-sessions/{session_token}?lang=be")
-        installation.progress()
+        for _ in range(3):  # the first one prepares the response
+            installation.progress()
         installation.client.get("/c/nobody?secret=7")
     assert {path for path, _, _ in received} == {"/v1/traces"}
     bodies = [unpacked(head, body) for _, head, body in received]
     told = [span for body in bodies for span in spans(body)]
     routes = {value(span, "http.route") for span in told}
     assert {"/v1/checkout-sessions", "/v1/checkout-sessions/{session_token}", "/c/{id}", "/readyz"} <= routes
-    assert "/v1/campaigns/{id}/progress" not in routes
+    assert [value(span, "http.route") for span in told].count("/v1/campaigns/{id}/progress") == 1
     assert followed.headers["x-request-id"] in {value(span, "request_id") for span in told}
     assert {value(span, "http.response.status_code") for span in told if value(span, "http.route") == "/c/{id}"} == {
         404
