@@ -30,6 +30,10 @@ class RebuildProgress:
     read_back_to: int | None
     on_progress: Callable[[int], None]
     done: int = field(default=0, init=False)
+    _generations: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._generations = hash_of(self.rebuilds)
 
     async def noted(self, records: AsyncIterator[StripeRecord]) -> AsyncIterator[StripeRecord]:
         """Yield the records, newest session first. When the next one is asked for, the last one was applied."""
@@ -45,10 +49,10 @@ class RebuildProgress:
             self.on_progress(self.done)
             await self.store.lease(self.account, self.owner)
             if complete and self.read_back_to is not None:
-                position = RebuildPosition(self.began, self.read_back_to, hash_of(self.rebuilds))
+                position = RebuildPosition(self.began, self.read_back_to, self._generations)
                 await self.store.save_rebuild_position(self.account, position)
         if self.done % REPORTED_EVERY == 0:
-            log.info(LogEvent.REBUILD_CONTINUES, objects=self.done)
+            log.info(LogEvent.REBUILD_PROGRESS, objects=self.done)
             metrics.rebuild_objects.metric.set(self.done)
 
     def end(self) -> None:
