@@ -44,7 +44,7 @@ class FallbackPages:
         """The campaigns whose pages may differ from the folder. The last one is the next."""
         self._next_end: datetime | None = None
         self._next_check = self._next_sweep = 0.0
-        """Of the clock `time.monotonic`."""
+        """When the next look and the next comparison are due, in seconds of `time.monotonic`."""
         self._lock = threading.Lock()
         self.error: str | None = None
         """The reason why a page could not be written or removed, or None."""

@@ -180,7 +180,7 @@ def _session_json(
         "ui_mode": ui_mode,
         "amount": amount.amount,
         "currency": amount.currency,
-        "expires_at": datetime.fromtimestamp(session.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "expires_at": documents.utc_text(datetime.fromtimestamp(session.expires_at, UTC)),
     }
     if ui_mode == "embedded":
         document["client_secret"] = session.client_secret or ""

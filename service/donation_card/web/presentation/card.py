@@ -4,18 +4,12 @@ Pure: a campaign, its public progress and a catalogue in, finished text out. No 
 from the totals itself.
 """
 
-from datetime import UTC, datetime
 from itertools import accumulate
 
 from donation_card.domain.campaign import Campaign, Status
 from donation_card.domain.money import Money
 from donation_card.domain.progress import NeedProgress, NeedStatus, Progress, ProgressStage
-from donation_card.web.presentation.documents import (
-    CampaignCard,
-    CampaignProgress,
-    CardNeed,
-    CardProgress,
-)
+from donation_card.web.presentation.documents import CampaignCard, CampaignProgress, CardNeed, CardProgress, utc_text
 from donation_card.web.presentation.picture import picture_json
 from donation_card.web.presentation.spending import need_spending
 from donation_card.web.presentation.translations import Translations, translations_for
@@ -48,8 +42,8 @@ def progress_json(campaign: Campaign, progress: Progress) -> CampaignProgress:
             {"id": need.id, "amount": need.amount.amount, "funded": need.funded.amount, "status": need.status.value}
             for need in progress.needs
         ],
-        "as_of": _instant(progress.as_of),
-        "next_update_at": _instant(progress.next_update_at) if progress.next_update_at else None,
+        "as_of": utc_text(progress.as_of),
+        "next_update_at": utc_text(progress.next_update_at) if progress.next_update_at else None,
         "stale": progress.stale,
     }
 
@@ -185,7 +179,7 @@ def _progress_texts(campaign: Campaign, progress: Progress, t: Translations, *, 
         "current_need": current_need,
         "missing_text": missing,
         "as_of_text": as_of_text(campaign, progress, t),
-        "next_update_at": _instant(progress.next_update_at) if progress.next_update_at else None,
+        "next_update_at": utc_text(progress.next_update_at) if progress.next_update_at else None,
         "stale": progress.stale,
     }
 
@@ -232,7 +226,3 @@ def as_of_text(campaign: Campaign, progress: Progress, t: Translations) -> str:
     if campaign.publication.is_daily:
         return t.translate("card.as_of_daily", as_of=t.format_day(progress.as_of))
     return t.translate("card.as_of", as_of=t.format_datetime(progress.as_of))
-
-
-def _instant(instant: datetime) -> str:
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -5,10 +5,18 @@ Amounts are integers in minor units; instants are RFC 3339 in UTC; a field whose
 in the reader's language.
 """
 
+from datetime import UTC, datetime
 from typing import NotRequired, TypedDict
 
 
-class CardNeed(TypedDict):
+def utc_text(instant: datetime) -> str:
+    """Return an instant as each document has it: `2026-07-01T10:00:00Z`."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class _Row(TypedDict):
+    """The fields of a row with a bar: of a need, and of one of several campaigns."""
+
     id: str
     title: str
     amount: str
@@ -16,6 +24,9 @@ class CardNeed(TypedDict):
     funded_fraction: float
     status: str
     status_text: str
+
+
+class CardNeed(_Row):
     spent_text: str
     receipts_text: str
 
@@ -108,17 +119,10 @@ class CampaignCard(_Card):
     needs: list[CardNeed]
 
 
-class CampaignRow(TypedDict):
+class CampaignRow(_Row):
     """One of several campaigns. It has no `donate_url` unless it accepts donations."""
 
-    id: str
     lang: str
-    title: str
-    amount: str
-    goal_fraction: float
-    funded_fraction: float
-    status: str
-    status_text: str
     note: str
     donate_url: str | None
 

@@ -1,13 +1,13 @@
 """Describe the total of one site, for the page, the API and the badge."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import Money
 from donation_card.domain.publication import PublishedTotal, current_period
 from donation_card.domain.site_total import SiteTotal
-from donation_card.web.presentation.documents import SiteProgress
+from donation_card.web.presentation.documents import SiteProgress, utc_text
 from donation_card.web.presentation.translations import Translations
 
 
@@ -29,8 +29,8 @@ def site_total_json(campaign: Campaign, site: SiteTotal, total: PublishedTotal) 
         "currency": campaign.currency,
         "raised": total.raised,
         "step": site.publication.step,
-        "as_of": _instant(as_of),
-        "next_update_at": _instant(following),
+        "as_of": utc_text(as_of),
+        "next_update_at": utc_text(following),
         "stale": total.stale,
     }
 
@@ -67,7 +67,3 @@ def _times(site: SiteTotal, total: PublishedTotal) -> tuple[datetime, datetime]:
     as_of = datetime.fromtimestamp(total.period_start, site.publication.timezone)
     following = datetime.fromtimestamp(current_period(site.publication, as_of)[1], site.publication.timezone)
     return as_of, following
-
-
-def _instant(instant: datetime) -> str:
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
