@@ -47,6 +47,7 @@ from donation_card.web.api.metrics import MetricsEndpoint
 from donation_card.web.api.picture import PictureEndpoint
 from donation_card.web.api.stripe_webhook import WebhookEndpoint
 from donation_card.web.assets import Assets
+from donation_card.web.campaign_refresh import CampaignRefresh
 from donation_card.web.campaign_responses import CampaignResponseCache
 from donation_card.web.fallback_pages import FallbackPages
 from donation_card.web.http.bearer_auth import BearerAuth
@@ -98,13 +99,14 @@ def create_app(settings: Settings) -> ASGIApp:
     assets = Assets(response_cache)
     pages = PageRenderer(settings, assets)
     responses = CampaignResponseCache(campaigns, progress, pages, response_cache, pictures)
+    campaign_refresh = CampaignRefresh(campaigns, progress, responses)
     page_folder = StaticPageFolder(settings.fallback_pages_dir) if settings.fallback_pages_dir else None
     fallback_pages = FallbackPages(campaigns, progress, pages, page_folder)
     problems = Problems(pages, campaigns, progress)
 
     # the worker itself
     background_tasks = BackgroundTasks(
-        campaigns, totals_store, reconciliation, session_limits, responses, export, pictures, fallback_pages
+        campaigns, totals_store, reconciliation, session_limits, campaign_refresh, export, pictures, fallback_pages
     )
     health = Health(
         campaigns, progress, reconciliation, checkout, background_tasks.errors, utc_now, lambda: fallback_pages.error

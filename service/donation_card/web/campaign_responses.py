@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,14 +11,12 @@ from starlette.concurrency import run_in_threadpool
 
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.pictures import Pictures
-from donation_card.application.public_progress import RETRY_INTERVAL, PublicProgress
-from donation_card.application.refresh_schedule import RefreshSchedule
+from donation_card.application.public_progress import PublicProgress
 from donation_card.domain.campaign import Campaign, Status
 from donation_card.domain.progress import Progress
 from donation_card.domain.publication import PublishedTotal
 from donation_card.domain.site_total import SiteTotal
-from donation_card.domain.totals import campaign_of
-from donation_card.errors import NotFound, ProgressUnknown, Unavailable
+from donation_card.errors import NotFound, ProgressUnknown
 from donation_card.observability.metrics import cached_reads
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import (
@@ -43,9 +41,6 @@ _MAX_AGE = 30
 
 _MAX_TARGETS = 50
 """Request targets of one campaign in the response cache. Clients can add any query."""
-
-_CONCURRENT_QUERIES = 8
-"""Campaigns that are queried at a time, so that a slow one delays no other."""
 
 IMAGES = {"badge.svg": "image/svg+xml", "badge.png": "image/png", "share.png": "image/png"}
 """Media type of each image, by the name in its URL."""
@@ -97,85 +92,16 @@ class CampaignResponseCache:
         self._entries: dict[str, CachedCampaign] = {}
         self._lists: dict[tuple[str, str], CachedResponse] = {}
         self._list_targets: list[str] = []
-        self._schedule = RefreshSchedule()
-        self._followed: Sequence[Campaign] | None = None
-        self._queried = True
         self._drawing = asyncio.Lock()
 
-    async def refresh(self, *, query: bool = True) -> bool:
-        """Publish each total that is due, update the responses, and report their use to the metrics.
-
-        The background task calls it every second. Without `query`, mark all totals stale instead: Redis is known to be
-        unavailable, and each query would wait. Return True if every query was answered.
-        """
+    def count_reads(self) -> None:
+        """Report to the metrics how often the response cache was used since the last time."""
         cached_reads.metric.inc(self._response_cache.take_hits())
-        self.evict_hidden()
-        if not query:
-            stale = self._campaigns.all_visible() if self._queried else self._schedule.take(self._now())
-            for campaign in stale:
-                self._progress.mark_stale(campaign)
-                self._update(campaign)
-                self._schedule.plan(campaign.id, self._progress.next_refresh_at(campaign))
-            self._queried = False
-            return False
-        if not self._queried:
-            self._schedule.add_all()
-        self._queried = True
-        server_time = await self._read_touched()
-        answers = [server_time is not None]
-        due = iter(self._schedule.take(max(self._now(), server_time or 0)))
 
-        async def work() -> None:
-            for campaign in due:
-                answers.append(await self._refresh(campaign))
-
-        await asyncio.gather(*(work() for _ in range(_CONCURRENT_QUERIES)))
-        return all(answers)
-
-    async def _read_touched(self) -> int | None:
-        """Read what changed since the last time. Return the time of the store, or None if it is unavailable."""
-        try:
-            account = await self._progress.account.get()
-            touched = await self._progress.totals_store.touched(account, self._schedule.mark)
-        except Unavailable:  # each query says why
-            return None
-        if self._schedule.read(touched):  # a sync helps what is stale or unknown
-            self._schedule.add(map(campaign_of, self._progress.stale_totals()))
-        return touched.now
-
-    async def _refresh(self, campaign: Campaign) -> bool:
-        answered = True
-        try:
-            answered = await self._progress.refresh(campaign)
-        except Exception as error:  # the other campaigns go on
-            self._progress.mark_failed(campaign, error)
-        else:
-            self._progress.mark_refreshed(campaign)
-        self._update(campaign)
-        retry_at = self._now() + RETRY_INTERVAL
-        self._schedule.plan(campaign.id, self._progress.next_refresh_at(campaign) if answered else retry_at)
-        return answered
-
-    def _now(self) -> float:
-        return self._progress.clock().timestamp()
-
-    def _update(self, campaign: Campaign) -> None:
-        try:
-            self.entry(campaign)
-        except Exception as error:
-            self._progress.mark_failed(campaign, error)
-
-    def evict_hidden(self) -> None:
-        """Remove the responses of campaigns that were hidden, removed or changed at once, without a query to Redis."""
-        if self._followed is self._campaigns.all():
-            return
-        self._followed = self._campaigns.all()
-        campaigns = {campaign.id: campaign for campaign in self._campaigns.all_visible()}
-        for campaign_id in self._entries.keys() - campaigns.keys():
+    def keep_only(self, campaign_ids: Set[str]) -> None:
+        """Evict the responses of all other campaigns."""
+        for campaign_id in self._entries.keys() - campaign_ids:
             self._evict(self._entries.pop(campaign_id))
-        for campaign in campaigns.values():
-            self._update(campaign)
-        self._schedule.follow([*campaigns.values()])
 
     def entry(self, campaign: Campaign) -> CachedCampaign:
         """Return the campaign's entry. Replace it by an empty one if anything has changed that readers see."""
