@@ -82,8 +82,8 @@ LIBFAKETIME = "faketime/libfaketime.so.1"
 ROOF_TEXT = (Path(tests.support.__file__).parent / "roof.toml").read_text("utf-8")
 
 
-class Ledger:
-    """What the totals must be, by plain sums."""
+class PlainSums:
+    """Sum up what the totals must be."""
 
     def __init__(self) -> None:
         self.raised: Counter[str] = Counter()
@@ -149,7 +149,7 @@ class Network:
         self.clock = FakeClock()
         self._move(self.clock.at // DAY * DAY)
         self.random = random.Random(self.seed)
-        self.ledger = Ledger()
+        self.sums = PlainSums()
         self.payments = NetworkPayments(lambda: self.clock.at)
         self.names: list[str] = []
         self.hidden: set[str] = set()
@@ -214,7 +214,7 @@ class Network:
         self.payments.attributions[intent] = Attribution(campaign, site)
         self.payments.count("thanks")
         name = totals_name(campaign, "EUR")
-        self.ledger.add(name, site, amount, payments=1)
+        self.sums.add(name, site, amount, payments=1)
         self._send(session)
         chance, after = self.random.random(), int(now // DAY) + self.random.randint(0, 20)
         if chance < REFUNDED:
@@ -228,7 +228,7 @@ class Network:
         record = RefundOrDispute(kind, f"re_{self._objects}", intent, "EUR", 10**10, -amount)
         self.payments.lists[kind.value].add(int(self.clock.at), record, 1)
         self.payments.event("refund.created" if kind is ObjectKind.REFUND else "charge.dispute.created", record, 1)
-        self.ledger.add(name, site, -amount)
+        self.sums.add(name, site, -amount)
         self._send(record)
         if kind is ObjectKind.DISPUTE and self.random.random() < WON:
             position = len(self.payments.lists[kind.value].records) - 1
@@ -239,7 +239,7 @@ class Network:
         won = replace(record, version=2 * 10**10, amount=0)
         self.payments.lists["dispute"].records[position] = won
         self.payments.event("charge.dispute.funds_reinstated", won, 1)
-        self.ledger.add(name, site, -record.amount)
+        self.sums.add(name, site, -record.amount)
         self._send(won)
 
     def _send(self, record: StripeRecord) -> None:
@@ -328,7 +328,7 @@ class Network:
                 await self._pass(day, days)
                 if (day + days) % 90 < days or day + days == last_day:
                     await self.check()
-                    report(f"day {day + days}: {self.ledger.payments.total():,} gifts, all totals are right")
+                    report(f"day {day + days}: {self.sums.payments.total():,} gifts, all totals are right")
         used = self.store_cpu()
         self.cpu["year"]["Redis"], self.work["year"]["Redis"] = used, 1
         self.part = "last day"
@@ -363,7 +363,7 @@ class Network:
         self._move(midnight + days * DAY - 30 * MINUTE)
         await self._synchronise()
         await self._refresh()
-        self._decided = dict(self.ledger.raised)
+        self._decided = dict(self.sums.raised)
         self._move(midnight + days * DAY)
 
     async def _whole_day(self, day: int) -> None:
@@ -386,13 +386,15 @@ class Network:
     # laws
 
     async def check(self) -> None:
-        """Raise AssertionError unless every total, and that of every site, equals the ledger."""
-        for name in self.ledger.raised:
-            assert await self.store.totals(ACCOUNT, name) == self.ledger.totals(name), name
+        """Raise AssertionError unless every total, and that of every site, equals the plain sums."""
+        for name in self.sums.raised:
+            assert await self.store.totals(ACCOUNT, name) == self.sums.totals(name), name
             found = await self.store.totals_by_site(ACCOUNT, name)
-            of_site = self.ledger.of_site[name]
-            sums = {site: getattr(each, "raised", each) for site, each in found.items()}
-            assert {site: sum_ for site, sum_ in sums.items() if sum_} == {s: n for s, n in of_site.items() if n}, name
+            of_site = self.sums.of_site[name]
+            stored = {site: getattr(each, "raised", each) for site, each in found.items()}
+            assert {site: sum_ for site, sum_ in stored.items() if sum_} == {s: n for s, n in of_site.items() if n}, (
+                name
+            )
             self.checked["exact totals"] += 1
 
     def _check_published(self, day: int) -> None:
