@@ -22,7 +22,7 @@ help:
 	@echo "make test-publishers use the WordPress plugin in a real WordPress, nightly"
 	@echo "make check           check format, lint, types, import order, lock files and deploy files"
 	@echo "make check-deploy    check the deploy files only"
-	@echo "make bench           measure the speed, as ratios"
+	@echo "make bench           measure the speed, as ratios, and write docs/benchmark.md"
 	@echo "make drill           break one part after another, and write docs/availability.md"
 	@echo "make year            simulate a year of 10,000 campaigns and a million gifts, with a moved clock"
 	@echo "make stress          run the long tests: killed processes, random orders, fuzzing, mutants, card testing"
