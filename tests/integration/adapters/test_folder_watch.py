@@ -16,6 +16,7 @@ from donation_card.adapters.campaign_files import folder_watch, source_files
 from donation_card.adapters.campaign_files.folder_watch import FolderWatch
 from donation_card.adapters.campaign_files.loader import CampaignFiles
 from donation_card.domain.campaign import Campaign
+from donation_card.observability.logs import configure_logs
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from structlog.testing import capture_logs
@@ -266,6 +267,7 @@ def test_lost_events_cause_a_look_at_every_file(folder: Path, monkeypatch: pytes
 
 
 def test_service_without_inotify_polls_and_logs_why(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure_logs("info")
     monkeypatch.setattr(folder_watch, "log", structlog.get_logger())  # a logger keeps the level of its first use
     files = CampaignFiles(folder)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
