@@ -27,8 +27,8 @@ _INTRODUCTION = """\
 """
 
 
-def write(table: Sequence[str], curves: Sequence[Curve]) -> None:
-    """Write the page and its plots. `table` has the lines of the table, as they were printed."""
+def write(table: Sequence[str], curves: Sequence[Curve], others: Sequence[str]) -> None:
+    """Write the page and its plots. `table` has the lines of the table and `others` the other tables, as printed."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     parts = [
         _INTRODUCTION,
@@ -39,13 +39,18 @@ def write(table: Sequence[str], curves: Sequence[Curve]) -> None:
     ]
     for curve in curves:
         _plot(curve, IMAGES / f"{curve.name}.svg")
-        sizes = " | ".join(f"{size:,}" for size, _ in curve.points)
-        costs = " | ".join(f"{cost:,.2f}" if cost < 10 else f"{cost:,.0f}" for _, cost in curve.points)
         parts += [
             f"![{curve.cost}, by {curve.size}: the numbers are below](images/benchmark/{curve.name}.svg)\n",
-            f"| {curve.size} | {sizes} |\n| --- |{' ---: |' * len(curve.points)}\n| {curve.cost} | {costs} |\n",
+            curve_table(curve) + "\n",
         ]
+    parts += ["## Other measurements\n", *(f"```text\n{other}\n```\n" for other in others)]
     PAGE.write_text("\n".join(parts), "utf-8")
+
+
+def curve_table(curve: Curve) -> str:
+    sizes = " | ".join(f"{size:,}" for size, _ in curve.points)
+    costs = " | ".join(f"{cost:,.2f}" if cost < 10 else f"{cost:,.0f}" for _, cost in curve.points)
+    return f"| {curve.size} | {sizes} |\n| --- |{' ---: |' * len(curve.points)}\n| {curve.cost} | {costs} |"
 
 
 def _machine() -> str:

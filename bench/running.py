@@ -62,7 +62,7 @@ class Server:
 
     def resident_megabytes(self) -> float:
         status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024 / 1e6
 
 
 Targets = Mapping[str, tuple[str, Sequence[Server]]]
