@@ -67,13 +67,16 @@ from donation_card.web.problems import Problems
 from donation_card.web.routes import routes
 
 
-def create_app(settings: Settings) -> ASGIApp:
-    """Return the application of one worker. Raise ConfigurationError with every fault of the campaign files."""
+def create_app(settings: Settings, campaigns: CampaignFiles | None = None) -> ASGIApp:
+    """Return the application of one worker. Raise ConfigurationError with every fault of the campaign files.
+
+    `campaigns`: those that were loaded already.
+    """
     metrics.configure_metrics()
     record_span, end_tracing = tracing.configure_tracing(settings.otlp_endpoint, __version__)
 
     # adapters
-    campaigns = campaign_files(settings)
+    campaigns = campaigns or campaign_files(settings)
     payments, totals_store = stripe_payments(settings), redis_totals_store(settings)
     pictures = PictureStore(settings.picture_cache_dir)
     limits_connection = create_connection(settings.redis_url, deadline=LIMITS_TIMEOUT, connections=8)
@@ -190,8 +193,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
 
 
 def campaign_files(settings: Settings) -> CampaignFiles:
-    folders = [settings.campaigns_dir, *filter(None, [settings.demo_campaigns_dir])]
-    return CampaignFiles(*folders, publication_interval=settings.demo_publication_interval)
+    return CampaignFiles(*settings.campaign_folders, publication_interval=settings.demo_publication_interval)
 
 
 def stripe_payments(settings: Settings) -> StripePayments:
