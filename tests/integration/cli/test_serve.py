@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import uvicorn
 from click.testing import CliRunner
 from donation_card.adapters.campaign_files import loader
 from donation_card.cli.serve import serve
-from donation_card.observability import logs
+from donation_card.observability import logs, metrics
 
 from tests.integration.test_settings import GOOD
 
@@ -22,6 +23,7 @@ def test_one_process_loads_each_file_once(tmp_path, monkeypatch, workers):
         loader, "load_campaign", lambda path, **rest: loaded.append(path.stem) or load_campaign(path, **rest)
     )
     monkeypatch.setattr(logs, "configure_logs", lambda level: None)
+    monkeypatch.setattr(metrics, "multiprocess_dir", nullcontext)
     monkeypatch.setattr(uvicorn, "run", lambda application, **_: served.append(application))
     for setting, value in (GOOD | {"CAMPAIGNS_DIR": str(tmp_path), "WEB_CONCURRENCY": workers}).items():
         monkeypatch.setenv(setting, value)
