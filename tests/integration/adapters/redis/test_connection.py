@@ -20,7 +20,7 @@ from redis import Redis
 from tests.integration.adapters.redis.test_publication import gift
 from tests.integration.adapters.redis.test_totals_store import ADA, BORIS, build, key
 from tests.support.accounts import new_account
-from tests.support.redis_servers import Topology, cluster, replicated, sentinels
+from tests.support.redis_servers import Topology, cluster, move_slot, owner_of, replicated, sentinels
 from tests.support.redis_stores import totals_store
 
 pytestmark = pytest.mark.anyio
@@ -174,23 +174,11 @@ async def test_moved_cluster_slot_keeps_its_campaign(three: Topology) -> None:
     account, store = new_account(), totals_store(three.url, deadline=30)  # it is no question of time
     await build(store, account, ADA)
     slot = three.raw.keyslot(key(account, "meta"))
-    ports = [node.port for node in (three.raw.get_node_from_key(key(account, "meta")),)]
-    source = next(server for server in three.servers if server.port in ports)
-    target = next(server for server in three.servers if server is not source)
-    move_slot(three, slot, source.client(), target.client(), target.port)
+    source = owner_of(three, slot)
+    move_slot(three, slot, next(server for server in three.servers if server is not source))
     assert await soon(lambda: store.apply(account, BORIS)) is ApplyResult.APPLIED
     assert await store.totals(account, "roof") == Totals(135_00, 2)
     await store.close()
-
-
-def move_slot(three: Topology, slot: int, source: Redis, target: Redis, port: int) -> None:
-    names = {client: client.execute_command("CLUSTER", "MYID").decode() for client in (source, target)}
-    target.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", names[source])
-    source.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", names[target])
-    keys = source.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100)
-    source.execute_command("MIGRATE", "127.0.0.1", port, "", 0, 5_000, "KEYS", *keys)
-    for server in three.servers:
-        server.client().execute_command("CLUSTER", "SETSLOT", slot, "NODE", names[target])
 
 
 async def test_eviction_policy_is_checked_on_every_node(three: Topology) -> None:
