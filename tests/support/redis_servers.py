@@ -262,25 +262,29 @@ def owner_of(cluster: Topology, slot: int) -> Server:
     raise AssertionError(f"nobody has slot {slot}")
 
 
-def move_slot(cluster: Topology, slot: int, target: Server, between: Callable[[], object] = lambda: None) -> int:
-    """Move a slot and its keys to another primary while it is used, one key at a time, as resharding tools do.
+@contextlib.contextmanager
+def moving(cluster: Topology, slot: int, target: Server) -> Iterator[Callable[..., int]]:
+    """Move a slot to another primary while it is used, as resharding tools do.
 
-    Call `between` before each key. Return the number of keys.
+    The block gets a function that moves keys, all or as many as it is told, and returns their number. The slot is the
+    target's after the block.
     """
     source = owner_of(cluster, slot)
     ids = node_id(source), node_id(target)
     old, new = source.client(), target.client()
     new.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[0])
     old.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[1])
-    moved = 0
-    while keys := old.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 1):
-        between()
-        old.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5_000, "KEYS", *keys)
-        moved += 1
+
+    def move_keys(most: int = 1_000) -> int:
+        keys = old.execute_command("CLUSTER", "GETKEYSINSLOT", slot, most)
+        if keys:
+            old.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5_000, "KEYS", *keys)
+        return len(keys)
+
+    yield move_keys
     for client in (new, old, *(each.client() for each in cluster.servers)):  # the new owner must know first
         with contextlib.suppress(RedisError):  # replicas and dead servers learn it from the others
             client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[1])
-    return moved
 
 
 def _text(told: Any) -> str:
