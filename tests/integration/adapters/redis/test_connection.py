@@ -229,6 +229,7 @@ async def test_lost_primary_is_left_for_its_replica(tmp_path: Path, account: Acc
         store, waiting = totals_store(found.url), totals_store(found.url, replicas=1)
         await build(waiting, account)
         assert await waiting.apply(account, ADA) is ApplyResult.APPLIED
+        assert await store.totals(account, "roof") == Totals(25_00, 1)
         old = owner_of(found, found.raw.keyslot(key(account, "meta")))
         old.signal(trouble)
         replicas = found.servers[3:]
