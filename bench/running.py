@@ -58,7 +58,7 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that the process and its children have used."""
-        return sum(map(_cpu_seconds, _process_tree(self.pid)))
+        return sum(map(cpu_seconds, _process_tree(self.pid)))
 
     def resident_megabytes(self) -> float:
         status = Path(f"/proc/{self.pid}/status").read_text()
@@ -99,7 +99,7 @@ def _process_tree(pid: int) -> list[int]:
     return [pid, *(each for child in children for each in _process_tree(int(child)))]
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -12,7 +12,7 @@ from donation_card.application.reconciliation import Reconciliation
 from donation_card.application.session_limits import SessionLimits
 from donation_card.errors import PaymentsUnavailable, TotalsUnavailable, Unavailable
 from donation_card.observability.log_events import LogEvent, log
-from donation_card.web.campaign_responses import CampaignResponseCache
+from donation_card.web.campaign_refresh import CampaignRefresh
 from donation_card.web.fallback_pages import FallbackPages
 
 REFRESH_INTERVAL = 1.0
@@ -41,13 +41,14 @@ class BackgroundTasks:
         totals_store: TotalsStore,
         reconciliation: Reconciliation,
         session_limits: SessionLimits,
-        responses: CampaignResponseCache,
+        campaign_refresh: CampaignRefresh,
         export: CounterExport,
         pictures: Pictures,
         fallback_pages: FallbackPages,
     ) -> None:
         self._campaigns, self._totals_store = campaigns, totals_store
-        self._reconciliation, self._session_limits, self._responses = reconciliation, session_limits, responses
+        self._reconciliation, self._session_limits = reconciliation, session_limits
+        self._campaign_refresh = campaign_refresh
         self._export, self._pictures, self._fallback_pages = export, pictures, fallback_pages
         self._pictures_are_current = False
         self._sync_error: str | None = "not synchronised with Stripe yet"
@@ -86,13 +87,13 @@ class BackgroundTasks:
             await asyncio.to_thread(self._pictures.remove_others, self._campaigns.shown_images().values())
             self._pictures_are_current = True
         self._export.renew()
-        self._responses.evict_hidden()
+        self._campaign_refresh.evict_hidden()
         try:
             await self._totals_store.ping()
             self._totals_error = None
         except TotalsUnavailable as error:
             self._totals_error = str(error)
-        if await self._responses.refresh(query=self._totals_error is None):
+        if await self._campaign_refresh.refresh(query=self._totals_error is None):
             self._refreshed.set()
 
     async def _write_fallback_pages(self) -> None:

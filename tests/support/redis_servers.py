@@ -32,6 +32,7 @@ class Server:
     sentinel: bool = False
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
 
     def start(self, *options: str) -> Server:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +49,7 @@ class Server:
             saving = ("--save", "", "--appendonly", "no", "--dir", str(self.folder), "--repl-diskless-sync-delay", "0")
             command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", *saving, *arguments]
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | self.environment)
         eventually(self.answers, f"the server on port {self.port} answers: {self.folder / 'log'}")
         return self
 

@@ -83,11 +83,11 @@ async def test_new_worker_begins_once_every_total_was_answered() -> None:
         return next(answers)
 
     worker = Worker()
-    responses = SimpleNamespace(refresh=refresh, evict_hidden=lambda: None)
+    campaign_refresh = SimpleNamespace(refresh=refresh, evict_hidden=lambda: None)
     export = CounterExport(worker.campaigns, worker.clock)
     sync: Any = FailingSync(None)
     tasks = BackgroundTasks(
-        worker.campaigns, worker.store, sync, worker.limits, responses, export, FakePictures(), NO_PAGES
+        worker.campaigns, worker.store, sync, worker.limits, campaign_refresh, export, FakePictures(), NO_PAGES
     )  # type: ignore[arg-type]
     await tasks._refresh_progress()
     assert not tasks._refreshed.is_set()

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,14 +12,12 @@ from starlette.concurrency import run_in_threadpool
 
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.pictures import Pictures
-from donation_card.application.public_progress import RETRY_INTERVAL, PublicProgress
-from donation_card.application.refresh_schedule import RefreshSchedule
+from donation_card.application.public_progress import PublicProgress
 from donation_card.domain.campaign import Campaign, Status
 from donation_card.domain.progress import Progress
 from donation_card.domain.publication import PublishedTotal
 from donation_card.domain.site_total import SiteTotal
-from donation_card.domain.totals import campaign_of
-from donation_card.errors import NotFound, ProgressUnknown, Unavailable
+from donation_card.errors import NotFound, ProgressUnknown
 from donation_card.observability.metrics import cached_reads
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import (
@@ -44,14 +43,17 @@ _MAX_AGE = 30
 _MAX_TARGETS = 50
 """Request targets of one campaign in the response cache. Clients can add any query."""
 
-_CONCURRENT_QUERIES = 8
-"""Campaigns that are queried at a time, so that a slow one delays no other."""
+_MAX_SHARED = 50
+"""Responses about several campaigns that are kept. A list of thousands has pages that few readers open."""
+
+PAGE_SIZE = 24
+"""Campaigns on one page of the list. It then has 60 to 70 kB before compression, and is made in 8 ms of CPU."""
 
 IMAGES = {"badge.svg": "image/svg+xml", "badge.png": "image/png", "share.png": "image/png"}
 """Media type of each image, by the name in its URL."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class CachedCampaign:
     """The responses for one state of a campaign. Each is made when it is first requested."""
 
@@ -95,87 +97,22 @@ class CampaignResponseCache:
         self._campaigns, self._progress = campaigns, progress
         self._renderer, self._response_cache, self._pictures = pages, response_cache, pictures
         self._entries: dict[str, CachedCampaign] = {}
-        self._lists: dict[tuple[str, str], CachedResponse] = {}
-        self._list_targets: list[str] = []
-        self._schedule = RefreshSchedule()
-        self._followed: Sequence[Campaign] | None = None
-        self._queried = True
+        self._shared: dict[tuple[str, str], tuple[Sequence[CachedCampaign], CachedResponse]] = {}
+        """By name and language: the entries that a response shows, and the response. The one used last is last."""
+        self._several: dict[str, Set[str]] = {}
+        """Request targets of cards of several campaigns in the response cache, with the ids of their campaigns."""
+        self._open: tuple[Sequence[Campaign], Sequence[str], Sequence[Campaign]] | None = None
+        """The campaigns and failures that were searched, and those campaigns that accept donations."""
         self._drawing = asyncio.Lock()
 
-    async def refresh(self, *, query: bool = True) -> bool:
-        """Publish each total that is due, update the responses, and report their use to the metrics.
-
-        The background task calls it every second. Without `query`, mark all totals stale instead: Redis is known to be
-        unavailable, and each query would wait. Return True if every query was answered.
-        """
+    def count_reads(self) -> None:
+        """Report to the metrics how often the response cache was used since the last time."""
         cached_reads.metric.inc(self._response_cache.take_hits())
-        self.evict_hidden()
-        if not query:
-            stale = self._campaigns.all_visible() if self._queried else self._schedule.take(self._now())
-            for campaign in stale:
-                self._progress.mark_stale(campaign)
-                self._update(campaign)
-                self._schedule.plan(campaign.id, self._progress.next_refresh_at(campaign))
-            self._queried = False
-            return False
-        if not self._queried:
-            self._schedule.add_all()
-        self._queried = True
-        server_time = await self._read_touched()
-        answers = [server_time is not None]
-        due = iter(self._schedule.take(max(self._now(), server_time or 0)))
 
-        async def work() -> None:
-            for campaign in due:
-                answers.append(await self._refresh(campaign))
-
-        await asyncio.gather(*(work() for _ in range(_CONCURRENT_QUERIES)))
-        return all(answers)
-
-    async def _read_touched(self) -> int | None:
-        """Read what changed since the last time. Return the time of the store, or None if it is unavailable."""
-        try:
-            account = await self._progress.account.get()
-            touched = await self._progress.totals_store.touched(account, self._schedule.mark)
-        except Unavailable:  # each query says why
-            return None
-        if self._schedule.read(touched):  # a sync helps what is stale or unknown
-            self._schedule.add(map(campaign_of, self._progress.stale_totals()))
-        return touched.now
-
-    async def _refresh(self, campaign: Campaign) -> bool:
-        answered = True
-        try:
-            answered = await self._progress.refresh(campaign)
-        except Exception as error:  # the other campaigns go on
-            self._progress.mark_failed(campaign, error)
-        else:
-            self._progress.mark_refreshed(campaign)
-        self._update(campaign)
-        retry_at = self._now() + RETRY_INTERVAL
-        self._schedule.plan(campaign.id, self._progress.next_refresh_at(campaign) if answered else retry_at)
-        return answered
-
-    def _now(self) -> float:
-        return self._progress.clock().timestamp()
-
-    def _update(self, campaign: Campaign) -> None:
-        try:
-            self.entry(campaign)
-        except Exception as error:
-            self._progress.mark_failed(campaign, error)
-
-    def evict_hidden(self) -> None:
-        """Remove the responses of campaigns that were hidden, removed or changed at once, without a query to Redis."""
-        if self._followed is self._campaigns.all():
-            return
-        self._followed = self._campaigns.all()
-        campaigns = {campaign.id: campaign for campaign in self._campaigns.all_visible()}
-        for campaign_id in self._entries.keys() - campaigns.keys():
-            self._evict(self._entries.pop(campaign_id))
-        for campaign in campaigns.values():
-            self._update(campaign)
-        self._schedule.follow([*campaigns.values()])
+    def keep_only(self, campaign_ids: Set[str]) -> None:
+        """Evict the responses of all other campaigns."""
+        for campaign_id in self._entries.keys() - campaign_ids:
+            self._evict(campaign_id)
 
     def entry(self, campaign: Campaign) -> CachedCampaign:
         """Return the campaign's entry. Replace it by an empty one if anything has changed that readers see."""
@@ -183,10 +120,10 @@ class CampaignResponseCache:
         sites = tuple(self._progress.site_total(campaign, each) for each in campaign.site_totals)
         entry = self._entries.get(campaign.id)
         if entry is None or not entry.is_current(campaign, progress, status, sites):
-            if entry is not None:
-                self._evict(entry)
+            if entry is None or entry.status is not status:
+                self._open = None
+            self._evict(campaign.id)
             entry = self._entries[campaign.id] = CachedCampaign(campaign, progress, status, sites)
-            self._evict_lists()
         return entry
 
     def _put(self, entry: CachedCampaign, target: str, response: CachedResponse) -> None:
@@ -194,14 +131,28 @@ class CampaignResponseCache:
             entry.targets.append(target)
             self._response_cache.put(target, response)
 
-    def _evict(self, entry: CachedCampaign) -> None:
-        self._response_cache.evict(entry.targets)
-        self._evict_lists()
+    def _evict(self, campaign_id: str) -> None:
+        """Evict what shows a campaign. A card of several can lack a new campaign, so that evicts all of them."""
+        entry = self._entries.pop(campaign_id, None)
+        self._evict_several([target for target, ids in self._several.items() if entry is None or campaign_id in ids])
+        if entry:
+            self._response_cache.evict(entry.targets)
 
-    def _evict_lists(self) -> None:
-        self._response_cache.evict(self._list_targets)
-        self._list_targets.clear()
-        self._lists.clear()
+    def _evict_several(self, targets: Collection[str]) -> None:
+        self._response_cache.evict(targets)
+        for target in targets:
+            del self._several[target]
+
+    def _get_or_make_shared(
+        self, key: tuple[str, str], entries: Sequence[CachedCampaign], make: Callable[[], CachedResponse]
+    ) -> CachedResponse:
+        """Return a response that shows these entries. It is made again when one of them was replaced."""
+        found = self._shared.pop(key, None)
+        response = found[1] if found and found[0] == entries else make()
+        self._shared[key] = entries, response
+        if len(self._shared) > _MAX_SHARED:
+            del self._shared[next(iter(self._shared))]
+        return response
 
     def progress(self, campaign: Campaign) -> CachedResponse:
         """Return the progress. Raise ProgressUnknown if no public total is known."""
@@ -239,22 +190,23 @@ class CampaignResponseCache:
 
         Hidden campaigns, and those that cannot be refreshed, are left out. Raise ProgressUnknown if no total is known.
         """
+        visible = [each for each in campaigns if not each.hidden]
+        entries = [self.entry(each) for each in visible if each.id not in self._progress.failures]
+        if visible and not any(each.progress or self._progress.is_rebuilding(each.campaign) for each in entries):
+            raise self._unknown(visible[0])
 
         def make() -> CachedResponse:
-            visible = [each for each in campaigns if not each.hidden]
-            entries = [self.entry(each) for each in visible if each.id not in self._progress.failures]
-            if visible and not any(each.progress or self._progress.is_rebuilding(each.campaign) for each in entries):
-                raise self._unknown(visible[0])
             listed = [ListedCampaign(each.campaign, each.progress, each.status) for each in entries]
             headers = PUBLIC_CORS | cache_control(_MAX_AGE, revalidate=any(each.revalidate for each in entries))
             body = _json(self._renderer.campaign_list_json(campaigns, listed, t))
             return CachedResponse(body, "application/json", headers)
 
-        if len(self._lists) + len(self._list_targets) >= _MAX_TARGETS:
-            self._evict_lists()
-        response = _get_or_make(self._lists, (f"ids={','.join(each.id for each in campaigns)}", t.language), make)
-        self._list_targets.append(target)
+        ids = [each.id for each in campaigns]
+        response = self._get_or_make_shared((f"ids={','.join(ids)}", t.language), entries, make)
+        self._several[target] = {*ids}
         self._response_cache.put(target, response)
+        if len(self._several) > _MAX_SHARED:
+            self._evict_several([next(iter(self._several))])
         return response
 
     def spending(self, campaign: Campaign, t: Translations) -> CachedResponse:
@@ -278,20 +230,29 @@ class CampaignResponseCache:
 
         return _get_or_make(entry.responses, ("page", t.language), make)
 
-    def campaign_list(self, t: Translations) -> CachedResponse:
-        """Return the list of the campaigns that accept donations."""
+    def campaign_list(self, number: int, t: Translations) -> CachedResponse:
+        """Return a page of the list of campaigns that accept donations. Raise NotFound if there is no such page."""
+        campaigns = self._open_campaigns()
+        pages = max(1, math.ceil(len(campaigns) / PAGE_SIZE))
+        if not 1 <= number <= pages:
+            raise NotFound
+        entries = [self.entry(each) for each in campaigns[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]]
 
         def make() -> CachedResponse:
-            failed = self._progress.failures
-            campaigns = [campaign for campaign in self._campaigns.all_visible() if campaign.id not in failed]
-            opened = [entry for entry in map(self.entry, campaigns) if entry.status is Status.OPEN]
-            cards = [self._card_json(entry, choose_translations(t.language, entry.campaign)) for entry in opened]
-            return _page(
-                self._renderer.campaigns(cards, t),
-                revalidate=any(entry.revalidate for entry in opened),
-            )
+            cards = [self._card_json(entry, choose_translations(t.language, entry.campaign)) for entry in entries]
+            html = self._renderer.campaigns(cards, t, number, pages)
+            return _page(html, revalidate=any(entry.revalidate for entry in entries))
 
-        return _get_or_make(self._lists, ("list", t.language), make)
+        return self._get_or_make_shared((f"page {number} of {pages}", t.language), entries, make)
+
+    def _open_campaigns(self) -> Sequence[Campaign]:
+        """Return the campaigns that accept donations, in their order. Search again only if one can have changed."""
+        campaigns, failures = self._campaigns.all(), [*self._progress.failures]
+        if self._open is None or self._open[0] is not campaigns or self._open[1] != failures:
+            refreshed = [each for each in self._campaigns.all_visible() if each.id not in self._progress.failures]
+            found = [each for each in refreshed if self.entry(each).status is Status.OPEN]
+            self._open = campaigns, failures, found
+        return self._open[2]
 
     def feed(self, campaign: Campaign, t: Translations) -> CachedResponse:
         def make() -> CachedResponse:

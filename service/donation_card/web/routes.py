@@ -60,7 +60,7 @@ def routes(
         ("GET", f"{SOURCE_PATH}/{{name}}", assets.file),
         ("GET", "/widget/{hash}/donation-card.js", assets.file),
         ("GET", "/static/{hash}/{name}", assets.file),
-        ("GET", "/", pages.list_all),
+        ("GET", "/", pages.list_page),
         ("GET", "/c/{id}", pages.show),
         ("GET", "/c/{id}/give", give.show),
         ("GET", "/c/{id}/transfer", transfer.show),

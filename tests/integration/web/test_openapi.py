@@ -115,6 +115,7 @@ def test_every_documented_response_was_seen(installation, monkeypatch):
         f"/v1/challenge?form_hash={'0' * 64}",
         "/v1/challenge?form_hash=x",
         "/?lang=!",
+        "/?page=0",
         "/c/vitaly/qr.svg",
         "/c/nobody/qr.svg",
         "/c/vitaly/qr.svg?size=0",

@@ -165,7 +165,7 @@ def good(installation: Installation) -> list[Request]:
     ]
     pages = [
         *(
-            "/",
+            "/?page=1",
             "/c/vitaly?lang=uk",
             "/c/vitaly/give?lang=ru&return_url=https%3A%2F%2Fnews.example.org%2F",
             "/c/vitaly/frame?theme=dark",

@@ -9,6 +9,7 @@ from donation_card.application import refresh_schedule
 from donation_card.application.ports.totals import TouchMark
 from donation_card.application.refresh_schedule import AT_ONCE, IN_TURN, RefreshSchedule
 from donation_card.domain.publication import PublicationPolicy
+from donation_card.web.campaign_refresh import CampaignRefresh
 from donation_card.web.campaign_responses import CampaignResponseCache
 from donation_card.web.http.response_cache import ResponseCache
 from hypothesis import given, settings, strategies as st
@@ -115,7 +116,7 @@ async def test_each_worker_queries_whatever_was_touched(sequence: list[tuple[str
     assert marks
 
 
-def counting(worker: Worker) -> tuple[CampaignResponseCache, list[str]]:
+def counting(worker: Worker) -> tuple[CampaignRefresh, list[str]]:
     queried: list[str] = []
     original = worker.store.publish_if_due
 
@@ -125,19 +126,19 @@ def counting(worker: Worker) -> tuple[CampaignResponseCache, list[str]]:
 
     worker.store.publish_if_due = publish_if_due  # type: ignore[assignment,method-assign]
     responses = CampaignResponseCache(worker.campaigns, worker.progress, None, ResponseCache(), FakePictures())  # type: ignore[arg-type]
-    return responses, queried
+    return CampaignRefresh(worker.campaigns, worker.progress, responses), queried
 
 
 async def test_gift_is_shown_at_once_where_that_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refresh_schedule, "IN_TURN", 0)
     worker = Worker()
     await worker.reconciliation.run()
-    responses, queried = counting(worker)
-    assert await responses.refresh()
-    assert await responses.refresh()
+    refresh, queried = counting(worker)
+    assert await refresh.refresh()
+    assert await refresh.refresh()
     assert queried == ["roof/EUR"]
     await worker.recorder.record(paid_session(1), "webhook")
-    assert await responses.refresh()
+    assert await refresh.refresh()
     progress = worker.progress.get(worker.campaign)
     assert progress
     assert progress.raised.amount == 25_00
@@ -155,13 +156,13 @@ async def test_gift_touches_no_campaign_with_periods() -> None:
 async def test_stale_total_is_queried_after_the_next_sync(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refresh_schedule, "IN_TURN", 0)
     worker = Worker()
-    responses, queried = counting(worker)
-    await responses.refresh()
-    await responses.refresh()
+    refresh, queried = counting(worker)
+    await refresh.refresh()
+    await refresh.refresh()
     assert queried == ["roof/EUR"]
     worker.clock.advance(2)
     await worker.reconciliation.run()
-    await responses.refresh()
+    await refresh.refresh()
     assert worker.progress.stale_campaigns() == []
 
 
@@ -170,11 +171,11 @@ async def test_campaign_that_ends_is_closed_without_redis() -> None:
     ends = replace(ROOF, ends_at=worker.clock().replace(year=2100))
     worker.campaigns.put(ends)
     await worker.reconciliation.run()
-    responses, _ = counting(worker)
-    await responses.refresh()
+    refresh, _ = counting(worker)
+    await refresh.refresh()
     assert worker.progress.next_refresh_at(ends) == ends.ends_at.timestamp()  # type: ignore[union-attr]
-    await responses.refresh(query=False)
-    before = responses.entry(ends)
+    await refresh.refresh(query=False)
+    before = refresh._responses.entry(ends)
     worker.clock.at = ends.ends_at.timestamp()  # type: ignore[union-attr]
-    await responses.refresh(query=False)
-    assert responses._entries["roof"] is not before
+    await refresh.refresh(query=False)
+    assert refresh._responses._entries["roof"] is not before

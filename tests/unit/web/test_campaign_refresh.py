@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from donation_card.domain.campaign import Campaign
 from donation_card.domain.publication import PublishedTotal
+from donation_card.web.campaign_refresh import CampaignRefresh
 from donation_card.web.campaign_responses import CampaignResponseCache
 from donation_card.web.http.response_cache import ResponseCache
 from structlog.testing import capture_logs
@@ -29,15 +30,16 @@ async def worker() -> Worker:
 
 
 @pytest.fixture
-def responses(worker: Worker) -> CampaignResponseCache:
-    return CampaignResponseCache(worker.campaigns, worker.progress, None, ResponseCache(), FakePictures())  # type: ignore[arg-type]
+def refresh(worker: Worker) -> CampaignRefresh:
+    responses = CampaignResponseCache(worker.campaigns, worker.progress, None, ResponseCache(), FakePictures())  # type: ignore[arg-type]
+    return CampaignRefresh(worker.campaigns, worker.progress, responses)
 
 
 @pytest.mark.parametrize("failing", NAMES)
 @pytest.mark.parametrize("error", [ValueError, OverflowError, AssertionError, KeyError, RecursionError])
 async def test_failing_campaign_delays_no_other(
     worker: Worker,
-    responses: CampaignResponseCache,
+    refresh: CampaignRefresh,
     monkeypatch: pytest.MonkeyPatch,
     failing: str,
     error: type[Exception],
@@ -52,18 +54,18 @@ async def test_failing_campaign_delays_no_other(
     with monkeypatch.context() as patch, capture_logs() as logs:
         patch.setattr(worker.store, "publish_if_due", publish_if_due)
         for _ in range(3):
-            await responses.refresh()
+            await refresh.refresh()
     assert {name for name in NAMES if worker.progress.get(worker.campaigns.get(name))} == {*NAMES} - {failing}
     assert worker.progress.stale_campaigns() == [f"{failing}: {error.__name__}"]
     assert [line["campaign"] for line in logs if line["event"] == "campaign_refresh_failed"] == [failing], "once"
     assert worker.progress.stale_totals() == set(), "a sync does not help"
-    await responses.refresh()
+    await refresh.refresh()
     assert worker.progress.stale_campaigns() == []
 
 
 @pytest.mark.parametrize("failing", NAMES)
 async def test_campaign_whose_response_fails_delays_no_other(
-    worker: Worker, responses: CampaignResponseCache, monkeypatch: pytest.MonkeyPatch, failing: str
+    worker: Worker, refresh: CampaignRefresh, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
     original = CampaignResponseCache.entry
 
@@ -73,7 +75,7 @@ async def test_campaign_whose_response_fails_delays_no_other(
         return original(cache, campaign)
 
     monkeypatch.setattr(CampaignResponseCache, "entry", entry)
-    responses.evict_hidden()
-    await responses.refresh()
+    refresh.evict_hidden()
+    await refresh.refresh()
     assert worker.progress.stale_campaigns() == [f"{failing}: ValueError"]
     assert len(worker.progress.visible()) == len(NAMES)

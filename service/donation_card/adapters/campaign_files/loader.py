@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 
 import tomli
 
-from donation_card.adapters.campaign_files.bank_file import SUFFIX, BankFile, bank_file_of
+from donation_card.adapters.campaign_files.bank_file import BankFile, bank_file_of
 from donation_card.adapters.campaign_files.constraints import violations
 from donation_card.adapters.campaign_files.fields import seconds
-from donation_card.adapters.campaign_files.image_files import FileStamp, ImageFiles, file_stamp
+from donation_card.adapters.campaign_files.image_files import FileStamp, ImageFiles, file_stamp, stamps_of
 from donation_card.adapters.campaign_files.quoting import quote_value
 from donation_card.adapters.campaign_files.schema import CampaignFile, build_campaign, validate_sections
+from donation_card.adapters.campaign_files.source_files import SourceFiles, list_files
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.domain.bank_transfer import ImportedTransfers
 from donation_card.domain.campaign import Campaign
@@ -51,7 +52,7 @@ class CampaignFiles(Campaigns):
         publication_interval: str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._sources = [Path(source) for source in sources]
+        self._files = SourceFiles([Path(source) for source in sources])
         self._clock = clock
         self._publication_interval = publication_interval
         self._stamps: dict[Path, dict[Path, FileStamp | None]] = {}
@@ -66,7 +67,7 @@ class CampaignFiles(Campaigns):
         self._not_logged = self._scan()
         faults = [fault for each in self._faults.values() for fault in each]
         if not faults and not self._loaded:
-            folders = ", ".join(map(str, self._sources)) or "campaigns"
+            folders = ", ".join(map(str, sources)) or "campaigns"
             faults = [ConfigFault(folders, "*.toml", "no campaign file", "at least one, such as vitaly.toml")]
         if faults:
             raise ConfigurationError(faults + self.image_faults())
@@ -94,6 +95,7 @@ class CampaignFiles(Campaigns):
     def reload(self) -> frozenset[str]:
         """Load the files that changed, and return the ids of the campaigns that changed, appeared or went."""
         before = self._by_id
+        self._files.watch(self._stamps)
         found, self._not_logged = self._not_logged | self._scan(), {}
         for path, faults in found.items():
             log.error(LogEvent.CAMPAIGN_FILE_INVALID, file=_name(path), faults=[str(fault) for fault in faults])
@@ -111,23 +113,17 @@ class CampaignFiles(Campaigns):
 
         From time to time, also load the files with mistakes: a date can now be in the past.
         """
-        now = int(self._clock().timestamp())
+        period = int(self._clock().timestamp()) // _RETRY_INTERVAL
+        loaded = self._without_removed() if self._files.renew() else self._loaded
         faults: dict[Path, Sequence[ConfigFault]] = {}
-        paths, folders = _list_files(self._sources)
-        listed = set(paths)
-        loaded = {path: each for path, each in self._loaded.items() if path in listed or path.parent not in folders}
-        self._stamps = {path: each for path, each in self._stamps.items() if path in listed}
-        self._faults = {path: each for path, each in self._faults.items() if path in listed}
-        self._image_faults = {path: each for path, each in self._image_faults.items() if path in listed}
-        path_of_id = {each.id: path for path, each in loaded.items()}
-        for path in paths:
-            known = self._stamps.get(path)
-            is_current = known is not None and all(file_stamp(each) == stamp for each, stamp in known.items())
-            retry = path in self._faults and self._retried.get(path) != now // _RETRY_INTERVAL
-            if is_current and not retry:
-                continue
-            self._stamps[path] = {each: file_stamp(each) for each in (path, bank_file_of(path))}
-            self._retried[path] = now // _RETRY_INTERVAL
+        changed = dict.fromkeys(each for each in self._files.take_due(self._stamps) if not self._is_current(each))
+        retried = [path for path in self._faults if self._retried[path] != period and path not in changed]
+        if changed or retried:
+            loaded = dict(loaded)
+        path_of_id = {each.id: path for path, each in loaded.items()} if loaded is not self._loaded else {}
+        for path in [*changed, *retried]:
+            self._stamps[path] = stamps_of(path, bank_file_of(path))
+            self._retried[path] = period
             try:
                 interval = self._publication_interval
                 campaign, images = load_campaign(path, publication_interval=interval, now=self._clock())
@@ -137,7 +133,7 @@ class CampaignFiles(Campaigns):
                     )
             except ConfigurationError as error:
                 self._faults[path] = error.faults
-                if not is_current:
+                if path in changed:
                     faults[path] = error.faults
             else:
                 loaded[path] = campaign
@@ -146,6 +142,7 @@ class CampaignFiles(Campaigns):
                 self._image_faults[path] = images.faults
                 if images.faults:
                     faults[path] = images.faults
+            self._files.follow(path, self._stamps[path])
         if loaded != self._loaded:
             self._loaded = loaded
             self._by_id = {each.id: each for _, each in sorted(loaded.items())}
@@ -154,24 +151,17 @@ class CampaignFiles(Campaigns):
             self._shown_images = {image.hash: image for image in shown}
         return faults
 
+    def _is_current(self, path: Path) -> bool:
+        known = self._stamps.get(path)
+        return known is not None and all(file_stamp(each) == stamp for each, stamp in known.items())
 
-def _list_files(sources: Sequence[Path]) -> tuple[list[Path], set[Path]]:
-    """Return the files and the readable folders. A file was removed only if its folder is readable."""
-    paths: list[Path] = []
-    folders: set[Path] = set()
-    for source in sources:
-        try:
-            names = os.listdir(source)
-        except OSError:
-            paths.append(source)  # a file, or a missing path; reading it reports the fault
-        else:
-            folders.add(source)
-            paths += sorted(source / name for name in names if _is_campaign_file(name))
-    return paths, folders
-
-
-def _is_campaign_file(name: str) -> bool:
-    return name.endswith(".toml") and not name.endswith(SUFFIX) and name[0] != "."
+    def _without_removed(self) -> dict[Path, Campaign]:
+        """Forget the files that are not listed any more, and return the campaigns of the others."""
+        listed, folders = set(self._files.paths), self._files.folders
+        for each in (self._stamps, self._faults, self._image_faults):
+            for path in each.keys() - listed:
+                del each[path]
+        return {path: each for path, each in self._loaded.items() if path in listed or path.parent not in folders}
 
 
 class LoadedCampaign(NamedTuple):
@@ -229,7 +219,7 @@ def load_campaign(
 
 def read_receipts(*sources: Path) -> Iterator[tuple[str, Picture]]:
     """Yield a name and the picture of each receipt, whatever else is wrong with its campaign file."""
-    for path in _list_files(sources)[0]:
+    for path in list_files(*sources):
         with contextlib.suppress(_UnreadableFile):
             file, invalid, _ = validate_sections(_parse_toml(path), _name(path), CampaignFile)
             receipts = ImageFiles(path.parent, "").receipts_of(file) if "spent" not in invalid else {}

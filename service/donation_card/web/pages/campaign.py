@@ -1,11 +1,16 @@
 """Serve the page of a campaign, and the list of campaigns."""
 
+import re
+
 from starlette.requests import Request
 
 from donation_card.application.ports.campaigns import Campaigns
+from donation_card.errors import NotFound
 from donation_card.web.campaign_responses import CampaignResponseCache
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.presentation.translations import request_translations
+
+_PAGE_NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 
 class CampaignPages:
@@ -18,5 +23,8 @@ class CampaignPages:
         campaign = self.campaigns.get_visible(request.path_params["id"])
         return self.responses.page(campaign, request_translations(request, campaign))
 
-    async def list_all(self, request: Request) -> CachedResponse:
-        return self.responses.campaign_list(request_translations(request))
+    async def list_page(self, request: Request) -> CachedResponse:
+        t, given = request_translations(request), request.query_params.get("page", "1")
+        if not _PAGE_NUMBER.fullmatch(given):
+            raise NotFound
+        return self.responses.campaign_list(int(given), t)

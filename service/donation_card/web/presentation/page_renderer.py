@@ -99,18 +99,27 @@ class PageRenderer:
             spending=spending.spending_json(campaign, t),
             report=spending.closing_report(campaign, progress, t) if progress and status is Status.CLOSED else [],
             updates=view.updates(campaign, t),
-            public_url=self.settings.public_url,
             canonical=f"{self.settings.public_url}/c/{campaign.id}?lang={t.language}",
+            default_url=f"{self.settings.public_url}/c/{campaign.id}",
         )
 
-    def campaigns(self, cards: list[CampaignCard], t: Translations) -> str:
-        """Render the list of open campaigns. A card can have another language than the page."""
+    def campaigns(self, cards: list[CampaignCard], t: Translations, number: int, pages: int) -> str:
+        """Render a page of the list of open campaigns. A card can have another language than the page."""
+        queries = {each: f"&page={each}" if each > 1 else "" for each in (number - 1, number, number + 1)}
+        urls = {each: f"/?lang={t.language}{query}" for each, query in queries.items()}
+        heading, position = t.translate("page.campaigns"), t.translate("page.position", number=number, pages=pages)
         return self._render(
             "campaigns.html",
             t,
-            page_title=t.translate("page.campaigns"),
+            page_title=f"{heading} · {position}" if number > 1 else heading,
+            heading=heading,
+            position=position if pages > 1 else None,
+            previous_url=urls[number - 1] if number > 1 else None,
+            next_url=urls[number + 1] if number < pages else None,
             cards=cards,
-            languages=_languages(LANGUAGES, t, "/"),
+            languages=_languages(LANGUAGES, t, "/", queries[number]),
+            canonical=self.settings.public_url + urls[number],
+            default_url=f"{self.settings.public_url}/{queries[number].replace('&', '?')}",
         )
 
     def frame(
@@ -420,6 +429,7 @@ class PageRenderer:
     def _render(self, template: str, t: Translations, **values: Any) -> str:
         test_mode_text = None if self.settings.livemode else t.translate("card.test_mode")
         common = {"lang": t.language, "dir": t.dir, "t": t.translate, "test_mode_text": test_mode_text}
+        common["public_url"] = self.settings.public_url
         defaults: dict[str, Any] = {"languages": [], "canonical": None, "robots": None}
         return self._environment.get_template(template).render({**defaults, **common, **values})
 
