@@ -3,8 +3,6 @@
 import contextlib
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,7 +11,6 @@ from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from donation_card import __version__
-from donation_card.adapters.campaign_files.loader import CampaignFiles
 from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
 from donation_card.adapters.page_folder import StaticPageFolder
 from donation_card.adapters.pictures.store import PictureStore
@@ -21,8 +18,6 @@ from donation_card.adapters.proof_of_work import ProofOfWork
 from donation_card.adapters.redis.connection import create_connection
 from donation_card.adapters.redis.form_sessions import RedisFormSessionStore
 from donation_card.adapters.redis.rate_limiter import LIMITS_TIMEOUT, RedisRateLimiter
-from donation_card.adapters.redis.totals_store import TOTALS_TIMEOUT, RedisTotalsStore
-from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.adapters.tokens import SignedTokens
 from donation_card.application.checkout import Checkout
 from donation_card.application.counter_export import CounterExport
@@ -39,6 +34,7 @@ from donation_card.background_tasks import BackgroundTasks
 from donation_card.errors import DonationCardError
 from donation_card.observability import logs, metrics, tracing
 from donation_card.settings import Settings, from_environment
+from donation_card.use_cases import campaign_files, redis_totals_store, stripe_payments, utc_now
 from donation_card.web.api.campaigns import CampaignEndpoints
 from donation_card.web.api.challenge import ChallengeEndpoint
 from donation_card.web.api.checkout_sessions import CheckoutEndpoints
@@ -163,55 +159,6 @@ def create_app(settings: Settings, campaigns: CampaignFiles | None = None) -> AS
     for layer, arguments, options in reversed(middleware):
         app = layer(app, *arguments, **options)
     return app
-
-
-@dataclass(frozen=True, slots=True)
-class Application:
-    """The parts of the service that the other commands use."""
-
-    campaigns: CampaignFiles
-    totals_store: RedisTotalsStore
-    account: StripeAccount
-    progress: PublicProgress
-    reconciliation: Reconciliation
-
-
-@contextlib.asynccontextmanager
-async def open_application(settings: Settings) -> AsyncIterator[Application]:
-    """Open the use cases without a web server, and close their connections at the end."""
-    campaigns = campaign_files(settings)
-    payments, totals_store = stripe_payments(settings), redis_totals_store(settings)
-    account = StripeAccount(payments, totals_store)
-    recorder = PaymentRecorder(account, campaigns, totals_store, payments)
-    progress = PublicProgress(account, campaigns, totals_store, utc_now, settings.publication_key)
-    reconciliation = Reconciliation(account, campaigns, totals_store, payments, recorder, progress, utc_now)
-    try:
-        yield Application(campaigns, totals_store, account, progress, reconciliation)
-    finally:
-        await totals_store.close()
-        await payments.close()
-
-
-def campaign_files(settings: Settings) -> CampaignFiles:
-    return CampaignFiles(*settings.campaign_folders, publication_interval=settings.demo_publication_interval)
-
-
-def stripe_payments(settings: Settings) -> StripePayments:
-    return StripePayments(
-        settings.stripe_secret_key,
-        settings.stripe_webhook_secrets,
-        api_base=settings.stripe_api_base,
-        account_id=settings.stripe_account,
-    )
-
-
-def redis_totals_store(settings: Settings) -> RedisTotalsStore:
-    replicas = settings.redis_min_replicas_ack
-    return RedisTotalsStore(create_connection(settings.redis_url, deadline=TOTALS_TIMEOUT, replicas=replicas))
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def worker() -> ASGIApp:
