@@ -24,6 +24,7 @@ from donation_card.application.counter_export import CounterExport
 from donation_card.application.form_sessions import FormSessions
 from donation_card.application.health import Health
 from donation_card.application.payment_recorder import PaymentRecorder
+from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.public_progress import PublicProgress
 from donation_card.application.reconciliation import Reconciliation
 from donation_card.application.session_limits import Budgets, SessionLimits
@@ -63,7 +64,7 @@ from donation_card.web.problems import Problems
 from donation_card.web.routes import routes
 
 
-def create_app(settings: Settings, campaigns: CampaignFiles | None = None) -> ASGIApp:
+def create_app(settings: Settings, campaigns: Campaigns | None = None) -> ASGIApp:
     """Return the application of one worker. Raise ConfigurationError with every fault of the campaign files.
 
     `campaigns`: those that were loaded already.
