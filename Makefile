@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 THIS_CHECKOUT := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: help run test test-fast test-integration test-web test-processes test-browser test-browsers test-publishers check check-deploy bench drill stress \
+.PHONY: help run test test-fast test-integration test-web test-processes test-browser test-browsers test-publishers check check-deploy bench drill year stress \
 	live-check screenshots pictures npm-package wordpress-plugin format lock wheel sbom pin-release install install-system
 help:
 	@echo "make run             start the demo: an article, the service, the sandbox and an embedded Valkey"
@@ -24,6 +24,7 @@ help:
 	@echo "make check-deploy    check the deploy files only"
 	@echo "make bench           measure the speed, as ratios, and write docs/benchmark.md"
 	@echo "make drill           break one part after another, and write docs/availability.md"
+	@echo "make year            simulate a year of 10,000 campaigns and a million gifts, with a moved clock"
 	@echo "make stress          run the long tests: killed processes, random orders, fuzzing, mutants, card testing"
 	@echo "make live-check      prove the product at Stripe, step by step; needs a Stripe test key"
 	@echo "make screenshots     make the pictures in docs/images again"
@@ -138,6 +139,10 @@ drill: .venv/dev.stamp
 bench: .venv/dev.stamp
 	$(NEED) "make bench" wrk nginx $(BROWSER)
 	$(BIN)/python -m bench
+
+year: .venv/dev.stamp
+	$(NEED) "make year" libfaketime
+	$(BIN)/python -m tests.soak.simulated_year
 
 stress: .venv/dev.stamp
 	$(NEED) "make stress" $(BROWSER) prometheus tor

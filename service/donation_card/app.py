@@ -3,8 +3,6 @@
 import contextlib
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,7 +11,6 @@ from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from donation_card import __version__
-from donation_card.adapters.campaign_files.loader import CampaignFiles
 from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
 from donation_card.adapters.page_folder import StaticPageFolder
 from donation_card.adapters.pictures.store import PictureStore
@@ -21,14 +18,13 @@ from donation_card.adapters.proof_of_work import ProofOfWork
 from donation_card.adapters.redis.connection import create_connection
 from donation_card.adapters.redis.form_sessions import RedisFormSessionStore
 from donation_card.adapters.redis.rate_limiter import LIMITS_TIMEOUT, RedisRateLimiter
-from donation_card.adapters.redis.totals_store import TOTALS_TIMEOUT, RedisTotalsStore
-from donation_card.adapters.stripe.payments import StripePayments
 from donation_card.adapters.tokens import SignedTokens
 from donation_card.application.checkout import Checkout
 from donation_card.application.counter_export import CounterExport
 from donation_card.application.form_sessions import FormSessions
 from donation_card.application.health import Health
 from donation_card.application.payment_recorder import PaymentRecorder
+from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.public_progress import PublicProgress
 from donation_card.application.reconciliation import Reconciliation
 from donation_card.application.session_limits import Budgets, SessionLimits
@@ -39,6 +35,7 @@ from donation_card.background_tasks import BackgroundTasks
 from donation_card.errors import DonationCardError
 from donation_card.observability import logs, metrics, tracing
 from donation_card.settings import Settings, from_environment
+from donation_card.use_cases import campaign_files, redis_totals_store, stripe_payments, utc_now
 from donation_card.web.api.campaigns import CampaignEndpoints
 from donation_card.web.api.challenge import ChallengeEndpoint
 from donation_card.web.api.checkout_sessions import CheckoutEndpoints
@@ -67,13 +64,16 @@ from donation_card.web.problems import Problems
 from donation_card.web.routes import routes
 
 
-def create_app(settings: Settings) -> ASGIApp:
-    """Return the application of one worker. Raise ConfigurationError with every fault of the campaign files."""
+def create_app(settings: Settings, campaigns: Campaigns | None = None) -> ASGIApp:
+    """Return the application of one worker. Raise ConfigurationError with every fault of the campaign files.
+
+    `campaigns`: those that were loaded already.
+    """
     metrics.configure_metrics()
     record_span, end_tracing = tracing.configure_tracing(settings.otlp_endpoint, __version__)
 
     # adapters
-    campaigns = campaign_files(settings)
+    campaigns = campaigns or campaign_files(settings)
     payments, totals_store = stripe_payments(settings), redis_totals_store(settings)
     pictures = PictureStore(settings.picture_cache_dir)
     limits_connection = create_connection(settings.redis_url, deadline=LIMITS_TIMEOUT, connections=8)
@@ -160,56 +160,6 @@ def create_app(settings: Settings) -> ASGIApp:
     for layer, arguments, options in reversed(middleware):
         app = layer(app, *arguments, **options)
     return app
-
-
-@dataclass(frozen=True, slots=True)
-class Application:
-    """The parts of the service that the other commands use."""
-
-    campaigns: CampaignFiles
-    totals_store: RedisTotalsStore
-    account: StripeAccount
-    progress: PublicProgress
-    reconciliation: Reconciliation
-
-
-@contextlib.asynccontextmanager
-async def open_application(settings: Settings) -> AsyncIterator[Application]:
-    """Open the use cases without a web server, and close their connections at the end."""
-    campaigns = campaign_files(settings)
-    payments, totals_store = stripe_payments(settings), redis_totals_store(settings)
-    account = StripeAccount(payments, totals_store)
-    recorder = PaymentRecorder(account, campaigns, totals_store, payments)
-    progress = PublicProgress(account, campaigns, totals_store, utc_now, settings.publication_key)
-    reconciliation = Reconciliation(account, campaigns, totals_store, payments, recorder, progress, utc_now)
-    try:
-        yield Application(campaigns, totals_store, account, progress, reconciliation)
-    finally:
-        await totals_store.close()
-        await payments.close()
-
-
-def campaign_files(settings: Settings) -> CampaignFiles:
-    folders = [settings.campaigns_dir, *filter(None, [settings.demo_campaigns_dir])]
-    return CampaignFiles(*folders, publication_interval=settings.demo_publication_interval)
-
-
-def stripe_payments(settings: Settings) -> StripePayments:
-    return StripePayments(
-        settings.stripe_secret_key,
-        settings.stripe_webhook_secrets,
-        api_base=settings.stripe_api_base,
-        account_id=settings.stripe_account,
-    )
-
-
-def redis_totals_store(settings: Settings) -> RedisTotalsStore:
-    replicas = settings.redis_min_replicas_ack
-    return RedisTotalsStore(create_connection(settings.redis_url, deadline=TOTALS_TIMEOUT, replicas=replicas))
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def worker() -> ASGIApp:

@@ -12,9 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from donation_card.app import Application, open_application
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.settings import Settings
+from donation_card.use_cases import Application, open_application
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from stripe_sandbox import SandboxSettings, create_sandbox
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from donation_card.adapters.stripe.objects import parse_charge_country
 from donation_card.adapters.stripe.payments import StripePayments
-from donation_card.app import Application
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.totals import Totals
+from donation_card.use_cases import Application
 from playwright.sync_api import BrowserContext, FrameLocator, expect
 
 from tests.live_check.check import CAMPAIGN

@@ -23,7 +23,7 @@ async def set_attack_mode(settings: Settings, wanted: str | None) -> str:
     """Store the override, if `wanted` is one, and return the attack status as text."""
     from donation_card.adapters.redis.connection import create_connection
     from donation_card.adapters.redis.rate_limiter import RedisRateLimiter
-    from donation_card.app import open_application
+    from donation_card.use_cases import open_application
 
     limits = RedisRateLimiter(create_connection(settings.redis_url, deadline=2, connections=1))
     try:

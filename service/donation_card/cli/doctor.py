@@ -239,7 +239,7 @@ async def _redis_checks(settings: Settings) -> AsyncIterator[Check]:
     from redis.exceptions import RedisError
 
     from donation_card.adapters.redis.connection import create_connection
-    from donation_card.app import redis_totals_store
+    from donation_card.use_cases import redis_totals_store
 
     store, connection = redis_totals_store(settings), create_connection(settings.redis_url, connections=1, deadline=3)
     try:

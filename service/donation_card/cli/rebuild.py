@@ -26,7 +26,7 @@ def rebuild(dry_run: bool) -> None:
 
 async def _rebuild(settings: Settings, dry_run: bool) -> bool:
     """Return True if every stored total was right."""
-    from donation_card.app import open_application
+    from donation_card.use_cases import open_application
 
     async with open_application(settings) as application:
         with click.progressbar(

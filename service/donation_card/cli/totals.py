@@ -25,7 +25,7 @@ def totals(campaign: str) -> None:
 
 
 async def _totals(settings: Settings, campaign_id: str) -> None:
-    from donation_card.app import open_application
+    from donation_card.use_cases import open_application
 
     async with open_application(settings) as application:
         campaign = application.campaigns.get(campaign_id)
