@@ -103,7 +103,7 @@ class Donors:
             http.post(f"/sandbox/{path}/{chosen['id']}", json={"status": self.dice.choice(moves[chosen["status"]])})
 
 
-def give(http: httpx.Client, cents: int) -> None:
+def give(http: httpx.Client, cents: int, campaign: str = "roof") -> None:
     params = {
         "mode": "payment",
         "ui_mode": "hosted_page",
@@ -114,7 +114,7 @@ def give(http: httpx.Client, cents: int) -> None:
         "line_items[0][price_data][unit_amount]": str(cents),
         "line_items[0][price_data][product_data][name]": "A roof",
     }
-    for name, value in (("campaign", "roof"), ("site", "gazette")):
+    for name, value in (("campaign", campaign), ("site", "gazette")):
         params[f"metadata[{name}]"] = params[f"payment_intent_data[metadata][{name}]"] = value
     session = http.post("/v1/checkout/sessions", data=params).raise_for_status().json()
     http.post(session["url"], data={"number": PAYS, "email": "ada@example.org"})

@@ -263,24 +263,8 @@ def processes(
     with listening() as probe:
         port = probe.getsockname()[1]
     sandbox, service = f"http://127.0.0.1:{sandbox_socket.getsockname()[1]}", f"http://localhost:{port}"
-    environment = {
-        **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
-        "STRIPE_SECRET_KEY": "rk_test_0123456789",
-        "STRIPE_PUBLISHABLE_KEY": "pk_test_0123456789",
-        "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
-        "STRIPE_API_BASE": sandbox,
-        "REDIS_URL": redis_url,
-        "REDIS_MIN_REPLICAS_ACK": str(replicas),
-        "STRIPE_RATE_LIMIT": str(TEST_STRIPE_RATE),
-        "PUBLIC_URL": service,
-        "SECRET_KEYS": "0123456789abcdef" * 2,
-        "CAMPAIGNS_DIR": str(campaigns),
-        "PICTURE_CACHE_DIR": str(folder / "pictures"),
-        "PORT": str(port),
-        "WEB_CONCURRENCY": str(workers),
-        "METRICS_TOKEN": METRICS_TOKEN,
-        **(more or {}),
-    }
+    environment = service_environment(redis_url, folder, campaigns, sandbox, port)
+    environment |= {"WEB_CONCURRENCY": str(workers), "REDIS_MIN_REPLICAS_ACK": str(replicas)} | (more or {})
     settings = SandboxSettings(
         public_url=sandbox, webhook_url=f"{service}/v1/stripe/webhook", webhook_secret=WEBHOOK_SECRET
     )
@@ -296,6 +280,25 @@ def processes(
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
                 process.wait(60)
+
+
+def service_environment(redis_url: str, folder: Path, campaigns: Path, sandbox: str, port: int) -> dict[str, str]:
+    """Return the environment of `donation-card serve` on a port, with a key of the sandbox."""
+    return {
+        **{name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
+        "STRIPE_SECRET_KEY": "rk_test_0123456789",
+        "STRIPE_PUBLISHABLE_KEY": "pk_test_0123456789",
+        "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "STRIPE_API_BASE": sandbox,
+        "REDIS_URL": redis_url,
+        "STRIPE_RATE_LIMIT": str(TEST_STRIPE_RATE),
+        "PUBLIC_URL": f"http://localhost:{port}",
+        "SECRET_KEYS": "0123456789abcdef" * 2,
+        "CAMPAIGNS_DIR": str(campaigns),
+        "PICTURE_CACHE_DIR": str(folder / "pictures"),
+        "PORT": str(port),
+        "METRICS_TOKEN": METRICS_TOKEN,
+    }
 
 
 def ready(client: httpx.Client) -> bool:

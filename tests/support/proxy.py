@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -41,20 +42,27 @@ class Proxy:
         return (self.folder / "log").read_text()
 
 
-def written(folder: Path, service: str, port: int, behind: str = "") -> Path:
+def written(
+    folder: Path, service: str, port: int, behind: str = "", more: Sequence[str] = (), plain: int | None = None
+) -> Path:
     """Return the shipped configuration for another folder. A replacement without a match is an error.
 
-    `behind` is a network of a CDN, which names the client in X-Forwarded-For.
+    `behind` is a network of a CDN, which names the client in X-Forwarded-For. `more`: further instances of the service.
+    `plain`: a port without TLS, for a sandbox that trusts no certificate of a test.
     """
     text = SHIPPED.read_text()
     if behind:
         text = text.replace("# set_real_ip_from 192.0.2.0/24;", f"set_real_ip_from {behind}; #")
         text = text.replace("# real_ip_header CF-Connecting-IP;", "real_ip_header X-Forwarded-For; #")
-    with listening() as plain:
+    if more:
+        line = re.search(r"\n *server service:8000 [^\n]+", text)[0]
+        others = (line.replace("service:8000", urlsplit(each).netloc) for each in more)
+        text = text.replace(line, line + "".join(others))
+    with listening() as redirecting:
         ours = {
             "server service:8000 ": f"server {urlsplit(service).netloc} ",
-            "listen 443 ": f"listen 127.0.0.1:{port} ",
-            "listen 80 ": f"listen 127.0.0.1:{plain.getsockname()[1]} ",
+            "listen 443 ": f"{f'listen 127.0.0.1:{plain}; ' if plain else ''}listen 127.0.0.1:{port} ",
+            "listen 80 ": f"listen 127.0.0.1:{redirecting.getsockname()[1]} ",
             "/etc/nginx/tls/": f"{folder}/",
             "/var/cache/donation-card": f"{folder}/cache",
             "/var/lib/donation-card-pages": f"{folder}/pages",
@@ -82,14 +90,23 @@ def command(folder: Path, config: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def proxied(folder: Path, service: str, port: int, *, days: int = 90, behind: str = "") -> Iterator[Proxy]:
+def proxied(
+    folder: Path,
+    service: str,
+    port: int,
+    *,
+    days: int = 90,
+    behind: str = "",
+    more: Sequence[str] = (),
+    plain: int | None = None,
+) -> Iterator[Proxy]:
     """Run nginx in front of `service` on `https://localhost:port`. Its certificate is valid for `days`.
 
-    `behind` as in `written`.
+    `behind`, `more` and `plain` as in `written`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     trust = certificate(folder, days)
-    config = written(folder, service, port, behind)
+    config = written(folder, service, port, behind, more, plain)
     with (folder / "log").open("w") as log:
         ours = "daemon off;" + ("user root;" if os.geteuid() == 0 else "")  # a test's folders are for nobody else
         nginx = subprocess.Popen([*command(folder, config), "-g", ours], stderr=log, stdout=log)

@@ -211,31 +211,81 @@ def _number(value: Any) -> bool:
     return str(value, "ascii").isdigit() if isinstance(value, bytes) else str(value).isdigit()
 
 
+NODE_TIMEOUT = 1_000
+"""Milliseconds after which the others of a cluster take a node for dead."""
+
+
 @contextlib.contextmanager
-def cluster(folder: Path) -> Iterator[Topology]:
-    """Start a cluster of three primaries with a third of the slots each."""
+def cluster(folder: Path, replicas: int = 0) -> Iterator[Topology]:
+    """Start a cluster of three primaries with a third of the slots and `replicas` replicas each.
+
+    The first three servers are the primaries.
+    """
+    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT))
     servers: list[Server] = []
     with _ending(servers):
-        for number in range(3):
-            options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+        for number in range(3 * (1 + replicas)):
             servers.append(Server(folder / f"node{number}", options).start())
         clients = [server.client() for server in servers]
         for number, client in enumerate(clients):
-            first, last = number * 16_384 // 3, (number + 1) * 16_384 // 3 - 1
-            client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
             client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            if number < 3:
+                first, last = number * 16_384 // 3, (number + 1) * 16_384 // 3 - 1
+                client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
         for server in servers[1:]:
             clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", server.port)
 
         def whole() -> bool:
-            told = [client.execute_command("CLUSTER", "INFO") for client in clients]
-            return all("cluster_state:ok" in _text(each) and "cluster_known_nodes:3" in _text(each) for each in told)
+            told = [_text(client.execute_command("CLUSTER", "INFO")) for client in clients]
+            return all("cluster_state:ok" in each and f"cluster_known_nodes:{len(servers)}" in each for each in told)
 
         eventually(whole, "the cluster is whole", 30)
+        for number, client in enumerate(clients[3:]):
+            client.execute_command("CLUSTER", "REPLICATE", node_id(servers[number % 3]))
+        eventually(lambda: all(_online(each) == replicas for each in clients[:3]), "the replicas follow", 30)
         nodes = [ClusterNode("127.0.0.1", server.port) for server in servers]
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in servers)
         with contextlib.closing(RedisCluster(startup_nodes=nodes)) as raw:
             yield Topology("Cluster", f"redis+cluster://{hosts}", raw, servers=servers)
+
+
+def node_id(server: Server) -> str:
+    return _text(server.client().execute_command("CLUSTER", "MYID"))
+
+
+def owner_of(cluster: Topology, slot: int) -> Server:
+    """Return the primary of a slot, as a primary itself says."""
+    for server in cluster.servers:
+        if role(server) == "master":
+            for first, last, (_, port, *_), *_ in server.client().execute_command("CLUSTER SLOTS"):
+                if first <= slot <= last and port == server.port:
+                    return server
+    raise AssertionError(f"nobody has slot {slot}")
+
+
+@contextlib.contextmanager
+def moving(cluster: Topology, slot: int, target: Server) -> Iterator[Callable[..., int]]:
+    """Move a slot to another primary while it is used, as resharding tools do.
+
+    The block gets a function that moves keys, all or as many as it is told, and returns their number. The slot is the
+    target's after the block.
+    """
+    source = owner_of(cluster, slot)
+    ids = node_id(source), node_id(target)
+    old, new = source.client(), target.client()
+    new.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[0])
+    old.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[1])
+
+    def move_keys(most: int = 1_000) -> int:
+        keys = old.execute_command("CLUSTER", "GETKEYSINSLOT", slot, most)
+        if keys:
+            old.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5_000, "KEYS", *keys)
+        return len(keys)
+
+    yield move_keys
+    for client in (new, old, *(each.client() for each in cluster.servers)):  # the new owner must know first
+        with contextlib.suppress(RedisError):  # replicas and dead servers learn it from the others
+            client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[1])
 
 
 def _text(told: Any) -> str:

@@ -5,6 +5,7 @@ is lost.
 """
 
 import asyncio
+import random
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -16,15 +17,18 @@ from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from redis.asyncio import ConnectionPool, Redis, Sentinel
-from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.crc import key_slot
 from redis.exceptions import (
+    AskError,
+    ClusterDownError,
     ConnectionError as RedisConnectionError,
     MovedError,
     NoScriptError,
     ReadOnlyError,
     RedisError,
+    TryAgainError,
 )
 
 from donation_card.errors import TotalsUnavailable
@@ -35,8 +39,14 @@ WAIT_TIMEOUT_MS = 500
 """Milliseconds in which replicas must acknowledge a write. It is half of the deadline of the totals store, so that the
 reply of WAIT still arrives in time."""
 
-MAX_REDIRECTS = 3
-"""Attempts at one script while a cluster moves its slots."""
+MAX_REDIRECTS = 5
+"""Attempts at one command while a cluster moves its slots or replaces a primary."""
+
+REDIRECT_PAUSE = 0.05
+"""Seconds before an attempt that no node redirected."""
+
+NODE_TIMEOUT = 0.2
+"""Seconds that one node of a cluster, or one Sentinel, may take to name the primary."""
 
 
 class NotReplicated(RedisError):
@@ -126,19 +136,23 @@ class RedisConnection(ABC):
     @abstractmethod
     async def _close(self) -> None: ...
 
-    async def _pipeline_with_wait(self, primary: Redis, command: Sequence[Argument]) -> Any:
-        """Send a command and WAIT in one pipeline.
+    async def _pipeline(
+        self, primary: Redis, command: Sequence[Argument], *, asking: bool = False, wait: bool = True
+    ) -> Any:
+        """Send a command in one pipeline, after ASKING and before WAIT.
 
-        WAIT covers only writes of its own connection. redis-py sends a pipeline on one connection, and repeats it as a
-        whole.
+        Both concern only their own connection. redis-py sends a pipeline on one connection, and repeats it as a whole.
         """
         async with primary.pipeline(transaction=False) as pipeline:
+            if asking:
+                pipeline.execute_command("ASKING")
             pipeline.execute_command(*command)
-            pipeline.execute_command("WAIT", self._replicas, WAIT_TIMEOUT_MS)
-            reply, acknowledged = await pipeline.execute()
-        if acknowledged < self._replicas:
-            raise NotReplicated(f"{acknowledged} of {self._replicas} replicas acknowledged the write")
-        return reply
+            if wait:
+                pipeline.execute_command("WAIT", self._replicas, WAIT_TIMEOUT_MS)
+            replies = await pipeline.execute()
+        if wait and replies[-1] < self._replicas:
+            raise NotReplicated(f"{replies[-1]} of {self._replicas} replicas acknowledged the write")
+        return replies[int(asking)]
 
 
 def create_connection(url: str, *, deadline: float, connections: int = 16, replicas: int = 0) -> RedisConnection:
@@ -174,8 +188,12 @@ def _retry() -> Retry:
 
 def _primary_of_sentinels(url: str, connections: int) -> Redis:
     hosts, (name, *db), credentials = _parse_url(url)
-    # A Sentinel that hangs must not use up the deadline: the next one is asked after 0.2 s.
-    timeouts = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2, "retry": Retry(NoBackoff(), 0)}
+    # A Sentinel that hangs must not use up the deadline: the next one is asked then.
+    timeouts = {
+        "socket_timeout": NODE_TIMEOUT,
+        "socket_connect_timeout": NODE_TIMEOUT,
+        "retry": Retry(NoBackoff(), 0),
+    }
     sentinel_options = timeouts | {"ssl": credentials.get("ssl", False)}
     sentinel = Sentinel(hosts, sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]
     pool_options = {"db": int(db[0]) if db else 0, "max_connections": connections, "retry": _retry()}
@@ -216,7 +234,7 @@ class _ServerConnection(RedisConnection):
         return await self._redis.execute_command(*command)
 
     async def _send_and_wait(self, key: str, command: Sequence[Argument]) -> Any:
-        return await self._pipeline_with_wait(self._redis, command)
+        return await self._pipeline(self._redis, command)
 
     async def info_of_primaries(self) -> list[dict[str, Any]]:
         return [await self._redis.info()]
@@ -226,50 +244,93 @@ class _ServerConnection(RedisConnection):
 
 
 class _ClusterConnection(RedisConnection):
-    """Connect to a cluster. All keys of a campaign are in one slot, and all keys of an account in another."""
+    """Connect to a cluster. All keys of a campaign are in one slot, and all keys of an account in another.
+
+    The cluster client of redis-py is not used. It sends ASKING on another connection than the command, and keeps a
+    slot table with a primary that hangs.
+    """
 
     def __init__(self, url: str, *, connections: int, deadline: float, replicas: int) -> None:
         super().__init__(connections=connections, deadline=deadline, replicas=replicas)
-        hosts, _, credentials = _parse_url(url)
+        self._seeds, _, credentials = _parse_url(url)
         self._options = _OPTIONS | credentials | {"max_connections": connections, "retry": _retry()}
-        self._cluster: Any = RedisCluster(
-            startup_nodes=[ClusterNode(host, port) for host, port in hosts],
-            reinitialize_steps=0,  # redis-py would close every connection after each fifth slot that moved
-            require_full_coverage=False,  # a lost slot concerns some campaigns, not all
-            **self._options,
-        )
-        self._primaries: dict[tuple[str, int], Redis] = {}
+        self._nodes: dict[_Address, Redis] = {}
+        self._owners: dict[int, _Address] = {}
+        """Slot → its primary."""
+        self._is_current = False
+        self._reading = asyncio.Lock()
 
     async def _send(self, key: str, command: Sequence[Argument]) -> Any:
-        await self._cluster.initialize()  # without the slot table, redis-py sends the first commands to any node
-        return await self._cluster.execute_command(*command)
+        return await self._redirect(key, command, wait=False)
 
     async def _send_and_wait(self, key: str, command: Sequence[Argument]) -> Any:
-        # A cluster's own pipeline would repeat WAIT alone, on another connection.
-        for _ in range(MAX_REDIRECTS):
-            await self._cluster.initialize()
-            try:
-                return await self._pipeline_with_wait(self._primary_of(key), command)
-            except MovedError:
-                await self._send(key, command)  # it follows the redirection and updates the slot table
-            except RedisConnectionError:
-                await self._cluster.aclose()  # the next attempt reads the slot table again
-        raise RedisConnectionError(f"the slot of {key} keeps moving")
+        return await self._redirect(key, command, wait=True)
 
-    def _primary_of(self, key: str) -> Redis:
-        node = self._cluster.get_node_from_key(key)
-        if node is None:
-            raise RedisConnectionError(f"no node has the slot of {key}")
-        address = (node.host, node.port)
-        if address not in self._primaries:
-            self._primaries[address] = Redis(host=node.host, port=node.port, **self._options)
-        return self._primaries[address]
+    async def _redirect(self, key: str, command: Sequence[Argument], *, wait: bool) -> Any:
+        """Send a command to the primary of its key: https://valkey.io/topics/cluster-spec/#redirection-and-resharding."""
+        slot, importing = key_slot(key.encode()), None
+        for _ in range(MAX_REDIRECTS):
+            try:
+                node = self._node(importing or await self._owner(slot))
+                if importing or wait:
+                    return await self._pipeline(node, command, asking=importing is not None, wait=wait)
+                return await node.execute_command(*command)  # type: ignore[no-untyped-call]
+            except AskError as error:  # the keys moved, the slot not yet
+                importing = error.node_addr
+            except MovedError as error:
+                importing, self._owners[slot] = None, error.node_addr
+            except TryAgainError:  # one key moved, another one not yet
+                await asyncio.sleep(REDIRECT_PAUSE)
+            except (RedisConnectionError, ClusterDownError):
+                importing, self._is_current = None, False
+                await asyncio.sleep(REDIRECT_PAUSE)
+            except asyncio.CancelledError:  # the deadline is over: the node may hang
+                self._is_current = False
+                raise
+        raise RedisConnectionError(f"the slot of {key} moves, or has no primary")
+
+    async def _owner(self, slot: int) -> "_Address":
+        if not self._is_current:
+            async with self._reading:
+                if not self._is_current:
+                    await self._read_owners()
+        if slot not in self._owners:
+            raise RedisConnectionError(f"no node has slot {slot}")
+        return self._owners[slot]
+
+    async def _read_owners(self) -> None:
+        """Read the slot table from any node. A node that hangs must not use up the deadline."""
+        known = [*{*self._owners.values(), *self._seeds}]
+        for address in random.sample(known, len(known)):
+            with suppress(RedisError, OSError):
+                async with asyncio.timeout(NODE_TIMEOUT):
+                    table = await self._node(address).execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
+                if table:
+                    self._owners = {
+                        slot: (host or address[0], port)
+                        for first, last, (host, port, *_), *_ in table
+                        for slot in range(first, last + 1)
+                    }
+                    self._is_current = True
+                    return
+        raise RedisConnectionError("no node of the cluster answers")
+
+    def _node(self, address: "_Address") -> Redis:
+        if address not in self._nodes:
+            self._nodes[address] = Redis(host=address[0], port=address[1], **self._options)
+        return self._nodes[address]
 
     async def info_of_primaries(self) -> list[dict[str, Any]]:
-        found: dict[str, Any] = await self._cluster.execute_command("INFO", target_nodes=RedisCluster.PRIMARIES)
-        return [found] if "role" in found else list(found.values())
+        await self._owner(0)
+        try:
+            return await asyncio.gather(*(self._node(each).info() for each in {*self._owners.values()}))
+        except BaseException:
+            self._is_current = False
+            raise
 
     async def _close(self) -> None:
-        for primary in self._primaries.values():
-            await primary.aclose()
-        await self._cluster.aclose()
+        for node in self._nodes.values():
+            await node.aclose()
+
+
+_Address = tuple[str, int]

@@ -23,7 +23,12 @@ class CampaignKeys:
         return self._key("published" if site is None else f"published:{site}")
 
     def generation(self, generation: str) -> tuple[str, str]:
-        """Return the keys of the versions and of the totals."""
+        """Return the keys of the versions and of the totals. Without a generation they are keys that exist.
+
+        While a slot of a cluster moves, no script may name a key that exists and one that does not.
+        """
+        if not generation:
+            return self.meta, self.meta
         return self._key(f"versions:{generation}"), self._key(f"totals:{generation}")
 
     def _key(self, name: str) -> str:

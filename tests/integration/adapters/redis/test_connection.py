@@ -20,7 +20,8 @@ from redis import Redis
 from tests.integration.adapters.redis.test_publication import gift
 from tests.integration.adapters.redis.test_totals_store import ADA, BORIS, build, key
 from tests.support.accounts import new_account
-from tests.support.redis_servers import Topology, cluster, replicated, sentinels
+from tests.support.installation import eventually
+from tests.support.redis_servers import Topology, cluster, moving, owner_of, replicated, role, sentinels
 from tests.support.redis_stores import totals_store
 
 pytestmark = pytest.mark.anyio
@@ -174,23 +175,69 @@ async def test_moved_cluster_slot_keeps_its_campaign(three: Topology) -> None:
     account, store = new_account(), totals_store(three.url, deadline=30)  # it is no question of time
     await build(store, account, ADA)
     slot = three.raw.keyslot(key(account, "meta"))
-    ports = [node.port for node in (three.raw.get_node_from_key(key(account, "meta")),)]
-    source = next(server for server in three.servers if server.port in ports)
-    target = next(server for server in three.servers if server is not source)
-    move_slot(three, slot, source.client(), target.client(), target.port)
+    source = owner_of(three, slot)
+    with moving(three, slot, next(server for server in three.servers if server is not source)) as move_keys:
+        assert move_keys()
     assert await soon(lambda: store.apply(account, BORIS)) is ApplyResult.APPLIED
     assert await store.totals(account, "roof") == Totals(135_00, 2)
     await store.close()
 
 
-def move_slot(three: Topology, slot: int, source: Redis, target: Redis, port: int) -> None:
-    names = {client: client.execute_command("CLUSTER", "MYID").decode() for client in (source, target)}
-    target.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", names[source])
-    source.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", names[target])
-    keys = source.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100)
-    source.execute_command("MIGRATE", "127.0.0.1", port, "", 0, 5_000, "KEYS", *keys)
-    for server in three.servers:
-        server.client().execute_command("CLUSTER", "SETSLOT", slot, "NODE", names[target])
+@pytest.mark.parametrize("replicas", [0, 1])
+async def test_slot_may_move_while_it_is_written(tmp_path: Path, account: Account, replicas: int) -> None:
+    with cluster(tmp_path, replicas=replicas) as found:
+        store = totals_store(found.url, deadline=30, replicas=replicas)
+        await build(store, account)
+        await store.apply(account, ADA)
+        slot = found.raw.keyslot(key(account, "meta"))
+        source = owner_of(found, slot)
+        target = next(each for each in found.servers[:3] if each is not source)
+        with moving(found, slot, target) as move_keys:
+            await give_at_once(store, account, range(20))  # all keys are here
+            assert move_keys() == 3
+            await give_at_once(store, account, range(20, 40))  # all keys are there, and the slot is still here
+        assert await store.totals(account, "roof") == Totals(25_00 + 40 * 50_00, 41)
+        await store.close()
+
+
+async def give_at_once(store: RedisTotalsStore, account: Account, numbers: range) -> None:
+    answers = await asyncio.gather(*(store.apply(account, gift(number)) for number in numbers))
+    assert set(answers) == {ApplyResult.APPLIED}
+
+
+async def test_half_moved_slot_is_unavailable_and_then_whole(tmp_path: Path, account: Account) -> None:
+    with cluster(tmp_path) as found:
+        store = totals_store(found.url, deadline=DEADLINE)
+        await build(store, account, ADA)
+        slot = found.raw.keyslot(key(account, "meta"))
+        source = owner_of(found, slot)
+        target = next(each for each in found.servers if each is not source)
+        with moving(found, slot, target) as move_keys:
+            assert move_keys(1) == 1
+            for call in (store.apply(account, BORIS), store.totals(account, "roof")):
+                with pytest.raises(TotalsUnavailable):
+                    await call
+            move_keys()
+        assert await soon(lambda: store.apply(account, BORIS)) is ApplyResult.APPLIED
+        assert await store.totals(account, "roof") == Totals(135_00, 2)
+        await store.close()
+
+
+@pytest.mark.parametrize("trouble", [signal.SIGKILL, signal.SIGSTOP])
+async def test_lost_primary_is_left_for_its_replica(tmp_path: Path, account: Account, trouble: signal.Signals) -> None:
+    with cluster(tmp_path, replicas=1) as found:
+        store, waiting = totals_store(found.url), totals_store(found.url, replicas=1)
+        await build(waiting, account)
+        assert await waiting.apply(account, ADA) is ApplyResult.APPLIED
+        assert await store.totals(account, "roof") == Totals(25_00, 1)
+        old = owner_of(found, found.raw.keyslot(key(account, "meta")))
+        old.signal(trouble)
+        replicas = found.servers[3:]
+        await asyncio.to_thread(eventually, lambda: "master" in map(role, replicas), "a replica is promoted", 30)
+        assert await soon(lambda: store.apply(account, BORIS), 10) is ApplyResult.APPLIED
+        assert await soon(store.ping, 10) is None
+        assert await store.totals(account, "roof") == Totals(135_00, 2)
+        await asyncio.gather(store.close(), waiting.close())
 
 
 async def test_eviction_policy_is_checked_on_every_node(three: Topology) -> None:
