@@ -50,7 +50,7 @@ def by_campaigns() -> Iterator[Curve]:
 def by_gifts() -> Iterator[Curve]:
     """Measure one gift more in a campaign that has many already."""
     found = list(totals.applied())
-    slower, memory = "cost to apply one more, vs an empty campaign (ratio)", "memory of Redis for each gift (bytes)"
+    slower, memory = "cost of one gift more (ratio to an empty campaign)", "memory of Redis for each gift (bytes)"
     yield Curve("apply-by-gifts", "stored gifts", slower, [(each.gifts, each.ratio) for each in found])
     yield Curve("memory-by-gifts", "stored gifts", memory, [(each.gifts, each.bytes_each) for each in found])
 

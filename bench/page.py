@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from bench.curves import Curve
 
@@ -66,9 +67,14 @@ def _plot(curve: Curve, path: Path) -> None:
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": curve.name, "font.family": "sans-serif"}):
         figure = Figure(figsize=(6.4, 3.2), layout="constrained")
         axes = figure.subplots()
-        axes.loglog(*zip(*curve.points, strict=True), color="#0b5c4a", marker="o")
-        highest = max(cost for _, cost in curve.points)
-        axes.set_ylim(min(cost for _, cost in curve.points) / 3, highest * 3)
+        sizes, costs = zip(*curve.points, strict=True)
+        axes.loglog(sizes, costs, color="#0b5c4a", marker="o")
+        axes.set_ylim(min(costs) / 3, max(costs) * 3)
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(lambda cost, _: f"{cost:,g}")
         axes.set_xlabel(curve.size)
         axes.set_ylabel(curve.cost.replace(" (", "\n("))
         axes.grid(color="#dddddd")
