@@ -21,6 +21,7 @@ from bench.running import (
     PROGRESS,
     SECONDS,
     Row,
+    Server,
     compare,
     fetch,
     interleaved,
@@ -31,6 +32,7 @@ from bench.running import (
 
 ROUNDS = 3
 OPEN = 10_000
+IDLE_SECONDS = 60
 SLOW_HEADERS, SLOW_BODIES = 500, 200
 STARTS = 3
 IDLE_SECONDS = 20
@@ -78,6 +80,48 @@ def many_campaigns() -> Iterator[Row]:
         yield Row("idle worker, CPU, 10,000 campaigns vs ten", f"{of_many:.2%}", f"{of_few:.2%}", ratio, "1.5")
         megabytes = [f"{each.resident_megabytes():.0f} MB" for each in (many, few)]
         yield Row("worker's memory, 10,000 campaigns, vs ten", *megabytes, "", "250 MB")
+
+
+def idle() -> Iterator[Row]:
+    """Compare two workers to which nobody sends a request."""
+    few, many = "10", "10,000"
+    rates: dict[str, list[float]] = {few: [], many: []}
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        running = {
+            number: stack.enter_context(
+                service_running(
+                    folder / f"of-{number}",
+                    campaigns=write_campaigns(folder / number, int(number.replace(",", ""))),
+                    more={"FALLBACK_PAGES_DIR": str(folder / f"pages-of-{number}")},
+                )
+            )
+            for number in (few, many)
+        }
+        until_settled(running[many], folder / f"pages-of-{many}")
+        for _ in range(ROUNDS):
+            before = {number: each.cpu_seconds() for number, each in running.items()}
+            time.sleep(IDLE_SECONDS)
+            for number, each in running.items():
+                rates[number].append((each.cpu_seconds() - before[number]) / IDLE_SECONDS * 100)
+    ratios = [one / other for one, other in zip(rates[many], rates[few], strict=True)]
+    yield Row(
+        f"idle worker, CPU with {many} campaigns vs {few}",
+        *(f"{statistics.median(rates[number]):.2f} %" for number in (many, few)),
+        f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+        "1.5",
+    )
+
+
+def until_settled(service: Server, pages: Path) -> None:
+    """Wait until the worker has written its pages for the proxy, and uses less than a tenth of a core."""
+    last, at = -1, service.cpu_seconds()
+    while True:
+        time.sleep(10)
+        number, now = len(list(pages.iterdir())), service.cpu_seconds()
+        if number == last and now - at < 1:
+            return
+        last, at = number, now
 
 
 def pictures() -> Iterator[Row]:

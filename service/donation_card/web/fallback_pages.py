@@ -1,6 +1,7 @@
 """Keep the static pages that the proxy serves while the service does not answer: the ways to give without it.
 
 Each campaign that takes gifts has one page in each of its languages. The pages hold no total, story, picture or form.
+Donors who come from Stripe get one page for all campaigns, in each language.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from donation_card.domain.campaign import LANGUAGES, Campaign
 from donation_card.domain.ways_to_give import WayToGive
 from donation_card.errors import NotFound
 from donation_card.observability.log_events import LogEvent, log
+from donation_card.web.http.headers import content_hash
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.translations import translations_for
 
@@ -31,6 +33,9 @@ _SWEEP_RETRY = 20.0
 
 _TIME_SLICE = 0.05
 """Seconds of work at once. The pause after it is longer, so that thousands of pages delay no request."""
+
+_THANKS = "-thanks"
+"""The name of the page that is sent instead of the thanks of each campaign. The id of a campaign begins otherwise."""
 
 Offer = tuple[Campaign, tuple[WayToGive, ...]]
 """A campaign that takes gifts, with its ways."""
@@ -139,14 +144,19 @@ class FallbackPages:
         return None
 
     def _sweep(self, folder: PageFolder) -> None:
-        """Look at each campaign, remove the pages of vanished ones, and note pages that somebody deleted."""
+        """Look at each campaign, remove the pages of vanished ones, and note or write pages that are missing."""
         self._next_sweep = time.monotonic() + _SWEEP_RETRY
         self._unchecked |= dict.fromkeys(each.id for each in self._campaigns.all())
         self._check(folder)
         found = folder.names()
         owned = {name for campaign, _ in self._offered.values() for name in campaign.page_names}
-        folder.remove(found - owned)
+        folder.remove(name for name in found - owned if name.partition(".")[0] != _THANKS)
         self._waiting |= dict.fromkeys(name.partition(".")[0] for name in owned - found)
+        for language in LANGUAGES:
+            page, name = self._renderer.fallback_thanks(translations_for(language)), f"{_THANKS}.{language}"
+            mark = f"<!-- {content_hash(page.encode())} -->"
+            if folder.last_line(name) != mark:
+                folder.write({name: f"{page}\n{mark}\n"})
         self._next_sweep = time.monotonic() + _SWEEP_INTERVAL
 
     def _write_some(self, folder: PageFolder) -> None:

@@ -86,7 +86,8 @@ def write(campaigns: Path, name: str, text: str) -> None:
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    """Return the names of all files but the pages that are sent instead of the thanks."""
+    return {path.name for path in folder.iterdir()} - pages_of("-thanks")
 
 
 def pages_of(*campaigns: str) -> set[str]:
@@ -191,6 +192,26 @@ def test_public_total_that_closes_a_campaign_removes_its_pages(
         worker.pages._next_turn = 0.0
         worker.work()
     assert names(folder) == pages_of("ways", "other", "more-0", "more-2", "more-3")
+
+
+def test_page_instead_of_the_thanks_claims_nothing(worker: Worker, folder: Path) -> None:
+    for language in LANGUAGES:
+        text = page(folder, "-thanks", language)
+        assert f'<html lang="{language}"' in text
+        assert '<a class="button" href="">' in text, "the same address again, with its session"
+        assert not re.search(r"<script|<img|<form|<link|\ssrc=|\d\d? ?€", text)
+    assert "Please do not pay a second time yet." in page(folder, "-thanks")
+    assert "Thank you" not in page(folder, "-thanks")
+
+
+def test_damaged_page_instead_of_the_thanks_returns(worker: Worker, folder: Path) -> None:
+    whole = page(folder, "-thanks")
+    (folder / "donation-card.-thanks.en.html").write_text("half a pa", "utf-8")
+    (folder / "donation-card.-thanks.de.html").unlink()
+    worker.pages._next_sweep = 0.0
+    worker.work()
+    assert page(folder, "-thanks") == whole
+    assert "Seite neu laden" in page(folder, "-thanks", "de")
 
 
 def test_page_that_cannot_be_removed_delays_no_other(
