@@ -72,6 +72,18 @@ def test_unit_starts_after_the_clock_is_synchronised():
     assert "time-sync.target" in re.search(r"^After=(.+)$", unit, re.M)[1].split()
 
 
+def test_unit_keeps_the_pages_where_the_proxy_reads_them():
+    """systemd puts the state of a dynamic user below a folder that only root can enter."""
+    unit = Path("deploy/donation-card.service").read_text()
+    folder = re.search(r"^ +root (/var/lib/\S+);", Path("deploy/nginx.conf").read_text(), re.M)[1]
+    assert f"Environment=FALLBACK_PAGES_DIR={folder}\n" in unit
+    assert f"StateDirectory={Path(folder).name}\nStateDirectoryMode=0755\n" in unit
+    assert "\nDynamicUser=" not in unit
+    user = re.search(r"^User=(.+)$", unit, re.M)[1]
+    for page in ("install", "upgrade"):
+        assert f"nologin {user}\n" in Path(f"docs/{page}.md").read_text()
+
+
 def test_alert_and_runbook_name_each_reason_for_not_counting():
     reasons = set(NOT_COUNTED_REASONS) - {"other_product"}
     rule = next(rule for rule in rules() if rule["alert"] == "NotCounted")
