@@ -43,6 +43,9 @@ CAMPAIGNS = [f"roof-{number}" for number in range(1, 13)]
 KEY = ("rk_test_0123456789", "")
 READERS, READ_PAUSE, GIFT_PAUSE = 4, 0.05, 0.05
 PATHS = ("/v1/campaigns/{}", "/v1/campaigns/{}/progress", "/c/{}", "/c/{}/give", "/v1/campaigns/{}?lang=de")
+AWAY = 3.0
+"""Seconds until a killed instance starts again: longer than the proxy leaves it out, so that it is tried meanwhile."""
+
 CAUGHT_UP_WITHIN = 120
 """Seconds until the last webhook must have been sent again and counted."""
 
@@ -67,8 +70,10 @@ class Instance:
             self.process = subprocess.Popen(
                 command, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
+
+    def until_ready(self) -> None:
         with httpx.Client(base_url=self.url, timeout=5) as client:
-            eventually(lambda: ready(client), f"{self.folder.name} serves")
+            eventually(lambda: ready(client), f"{self.folder.name} serves", 120)
 
     def kill(self) -> None:
         if self.process:
@@ -154,6 +159,8 @@ def two_machines(folder: Path) -> Iterator[Machines]:
         proxy = up.enter_context(proxied(folder / "nginx", first.url, tls, more=[second.url], plain=plain))
         for instance in instances:
             instance.start()
+        for instance in instances:
+            instance.until_ready()
         account = httpx.get(f"{sandbox}/v1/account", auth=KEY).json()["id"]
         yield Machines(servers, instances, proxy, sandbox, Account(account, livemode=False))
 
@@ -221,8 +228,9 @@ def nothing(_: Machines) -> None: ...
 def kill_instance(machines: Machines) -> None:
     instance = machines.instances[0]
     instance.kill()
-    time.sleep(5)
+    time.sleep(AWAY)
     instance.start()
+    instance.until_ready()
 
 
 def kill_primary(machines: Machines) -> None:
@@ -288,7 +296,7 @@ def another_primary(machines: Machines, slot: int) -> Server:
 
 EVENTS: dict[str, tuple[str, Callable[[Machines], None]]] = {
     "nothing": ("nothing", nothing),
-    "instance": ("an instance is killed (SIGKILL), and starts after 5 s", kill_instance),
+    "instance": ("an instance is killed (SIGKILL), and starts after 3 s", kill_instance),
     "primary": ("a primary is killed, and its replica promoted", kill_primary),
     "suspended": ("a primary hangs, and its replica is promoted", suspend_primary),
     "slots": ("two slots are moved, key by key", move_slots),
