@@ -24,6 +24,7 @@ from donation_card.application.counter_export import CounterExport
 from donation_card.application.form_sessions import FormSessions
 from donation_card.application.health import Health
 from donation_card.application.payment_recorder import PaymentRecorder
+from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.public_progress import PublicProgress
 from donation_card.application.reconciliation import Reconciliation
 from donation_card.application.session_limits import Budgets, SessionLimits
@@ -63,13 +64,16 @@ from donation_card.web.problems import Problems
 from donation_card.web.routes import routes
 
 
-def create_app(settings: Settings) -> ASGIApp:
-    """Return the application of one worker. Raise ConfigurationError with every fault of the campaign files."""
+def create_app(settings: Settings, campaigns: Campaigns | None = None) -> ASGIApp:
+    """Return the application of one worker. Raise ConfigurationError with every fault of the campaign files.
+
+    `campaigns`: those that were loaded already.
+    """
     metrics.configure_metrics()
     record_span, end_tracing = tracing.configure_tracing(settings.otlp_endpoint, __version__)
 
     # adapters
-    campaigns = campaign_files(settings)
+    campaigns = campaigns or campaign_files(settings)
     payments, totals_store = stripe_payments(settings), redis_totals_store(settings)
     pictures = PictureStore(settings.picture_cache_dir)
     limits_connection = create_connection(settings.redis_url, deadline=LIMITS_TIMEOUT, connections=8)

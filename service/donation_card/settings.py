@@ -67,6 +67,10 @@ class Settings:
         return "_live_" in self.stripe_secret_key
 
     @property
+    def campaign_folders(self) -> tuple[Path, ...]:
+        return (self.campaigns_dir, self.demo_campaigns_dir) if self.demo_campaigns_dir else (self.campaigns_dir,)
+
+    @property
     def stripe_script(self) -> str:
         base = self.stripe_api_base
         return STRIPE_SCRIPT.replace("https://js.stripe.com", base) if base else STRIPE_SCRIPT

@@ -44,8 +44,7 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
 
 
 def campaign_files(settings: Settings) -> CampaignFiles:
-    folders = [settings.campaigns_dir, *filter(None, [settings.demo_campaigns_dir])]
-    return CampaignFiles(*folders, publication_interval=settings.demo_publication_interval)
+    return CampaignFiles(*settings.campaign_folders, publication_interval=settings.demo_publication_interval)
 
 
 def stripe_payments(settings: Settings) -> StripePayments:

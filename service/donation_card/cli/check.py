@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from donation_card.domain.campaign import Campaign
 from donation_card.domain.redirect_methods import takes_currency
 from donation_card.errors import ConfigFault, ConfigurationError
 from donation_card.settings import Settings, from_environment
+
+if TYPE_CHECKING:
+    from donation_card.adapters.campaign_files.loader import CampaignFiles
 
 
 @click.command()
@@ -32,8 +36,8 @@ def check(campaigns: Path | None, receipts: Path | None) -> None:
     if receipts:
         write_receipts(campaigns or Path(os.environ.get("CAMPAIGNS_DIR", "campaigns")), receipts)
     if campaigns is None:
-        settings, found = checked_configuration(images=True)
-        campaigns = settings.campaigns_dir
+        settings, files = checked_configuration(images=True)
+        campaigns, found = settings.campaigns_dir, files.all()
     else:
         files = CampaignFiles(campaigns)
         found = files.all()
@@ -117,7 +121,7 @@ def spending_warnings(campaigns: Sequence[Campaign]) -> Iterator[str]:
                 yield f"{campaign.id}.toml: spent: {entry} stands there more than once"
 
 
-def checked_configuration(*, images: bool = False) -> tuple[Settings, Sequence[Campaign]]:
+def checked_configuration(*, images: bool = False) -> tuple[Settings, "CampaignFiles"]:
     """Read the settings and the campaigns. Raises ConfigurationError with the faults of both.
 
     `images`: also raise it for an image file without which a campaign can be shown.
@@ -127,20 +131,21 @@ def checked_configuration(*, images: bool = False) -> tuple[Settings, Sequence[C
 
     faults: list[ConfigFault] = []
     settings: Settings | None = None
-    campaigns: Sequence[Campaign] = []
+    campaigns: CampaignFiles | None = None
     try:
         settings = from_environment(os.environ)
     except ConfigurationError as error:
         faults += error.faults
     if "CAMPAIGNS_DIR" not in [fault.field for fault in faults]:
         try:
-            files = CampaignFiles(Path(os.environ.get("CAMPAIGNS_DIR", "campaigns")))
-            campaigns = files.all()
-            faults += files.image_faults() if images else []
+            folders = settings.campaign_folders if settings else [os.environ.get("CAMPAIGNS_DIR", "campaigns")]
+            interval = settings.demo_publication_interval if settings else None
+            campaigns = CampaignFiles(*folders, publication_interval=interval)
+            faults += campaigns.image_faults() if images else []
         except ConfigurationError as error:
             faults += error.faults
-    if settings and settings.livemode:
-        faults += live_faults(campaigns)
-    if faults or settings is None:
+    if settings and settings.livemode and campaigns:
+        faults += live_faults(campaigns.all())
+    if faults or settings is None or campaigns is None:
         raise ConfigurationError(faults)
     return settings, campaigns

@@ -1,5 +1,8 @@
 """`donation-card serve`: run the service."""
 
+from collections.abc import Callable
+from functools import partial
+
 import click
 
 from donation_card.cli.check import checked_configuration
@@ -29,11 +32,17 @@ def serve() -> None:
     from donation_card.observability.metrics import multiprocess_dir
     from donation_card.server.http_protocol import KEEP_ALIVE, LimitedHttpProtocol
 
-    settings, _ = checked_configuration()  # here, so that a fault is printed once and not by each worker
+    settings, campaigns = checked_configuration()  # here, so that a fault is printed once and not by each worker
     configure_logs(settings.log_level)
+    application: str | Callable[[], object] = "donation_card.app:worker"
+    if settings.workers == 1:  # it runs in this process
+        from donation_card.app import create_app
+
+        application = partial(create_app, settings, campaigns)
+    del campaigns  # several workers load them themselves
     with multiprocess_dir(settings.workers):
         uvicorn.run(
-            "donation_card.app:worker",
+            application,
             factory=True,
             lifespan="on",  # a failing lifespan ends the worker: without background tasks it has no totals
             host=settings.host,

@@ -37,7 +37,6 @@ _COUNTRY_CODES = {
     code for code in map(str, Locale.parse("en").territories) if re.fullmatch("[A-Z]{2}", code)
 } - _NOT_COUNTRIES
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_BREAKS = re.compile(r"[ \t\r\n]{2,}|[\t\r\n]")  # all white space except a single space
 _CONTROLS = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _Value = TypeVar("_Value")
@@ -76,7 +75,7 @@ def bounded_text(max_length: int) -> FieldCheck:
     """Return a check for a text of at most `max_length` characters. Line breaks become spaces."""
 
     def check(value: object, _: ValidationInfo) -> str:
-        text = _BREAKS.sub(" ", _text(value)).strip()
+        text = _join_lines(_text(value)).strip()
         for char in "" if text.replace("\u00a0", " ").isprintable() else text:
             if unicodedata.category(char) in _CONTROLS or char in _BIDI:
                 raise invalid(f"text without control characters; there is a U+{ord(char):04X}: retype that place")
@@ -85,6 +84,15 @@ def bounded_text(max_length: int) -> FieldCheck:
         return text
 
     return FieldCheck(f"a text of 1 to {max_length} characters", check)
+
+
+def _join_lines(text: str) -> str:
+    """Return the text with one space in place of each line break, tab and run of spaces."""
+    for char in "\r\n\t":
+        text = text.replace(char, " ")
+    while "  " in text:
+        text = text.replace("  ", " ")
+    return text
 
 
 def bounded_amount(most_minor: int, *, least_minor: int = 1, is_charge: bool = True) -> FieldCheck:

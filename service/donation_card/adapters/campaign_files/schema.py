@@ -5,6 +5,7 @@ are in `constraints.py`.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from difflib import get_close_matches
 from functools import cache
@@ -52,6 +53,7 @@ from donation_card.adapters.campaign_files.fields import (
     bounded_text,
     enum_value,
 )
+from donation_card.adapters.campaign_files.packed_texts import TextPack
 from donation_card.adapters.campaign_files.quoting import field_path, quote_value
 from donation_card.domain.bank_transfer import BankTransfer, ImportedTransfers
 from donation_card.domain.campaign import (
@@ -254,11 +256,11 @@ def build_campaign(
 
     `receipts` has the pictures of the spendings by their place in the file.
     """
-    publication = file.publication
+    publication, texts = file.publication, TextPack()
     ends = file.ends
     if ends is not None and not isinstance(ends, datetime):  # the end of the day in the time zone of the campaign
         ends = datetime.combine(ends + timedelta(days=1), time(), publication.timezone)
-    return Campaign(
+    campaign = Campaign(
         id=campaign_id,
         status=file.status,
         goal=file.goal,
@@ -266,14 +268,16 @@ def build_campaign(
             Need(
                 need.id,
                 need.amount,
-                {language: NeedText(title, need.detail.get(language, "")) for language, title in need.title.items()},
+                texts.add({each: NeedText(title, need.detail.get(each, "")) for each, title in need.title.items()}),
             )
             for need in file.needs
         ),
-        text={
-            language: CampaignText(text.title, text.purpose, text.summary, tuple(text.story))
-            for language, text in file.text.items()
-        },
+        text=texts.add(
+            {
+                language: CampaignText(text.title, text.purpose, text.summary, tuple(text.story))
+                for language, text in file.text.items()
+            }
+        ),
         default_language=file.default_language,
         recipient=Recipient(**dict(file.recipient)),
         giving=DonationTerms(
@@ -303,27 +307,36 @@ def build_campaign(
         bank_transfer=BankTransfer(**dict(file.bank_transfer)) if file.bank_transfer else None,
         imported_transfers=imported,
         offline_donations=tuple(
-            OfflineDonation(each.date, each.amount, each.source, each.list) for each in file.offline
+            OfflineDonation(each.date, each.amount, texts.add(each.source), each.list) for each in file.offline
         ),
         other_ways=tuple(
             OtherWay(
                 way.url,
-                {
-                    language: OtherWayText(title, way.text[language], way.traces[language])
-                    for language, title in way.title.items()
-                },
+                texts.add(
+                    {each: OtherWayText(title, way.text[each], way.traces[each]) for each, title in way.title.items()}
+                ),
             )
             for way in file.other_ways
         ),
         updates=tuple(
-            Update(each.date, each.text) for each in sorted(file.updates, key=lambda update: update.date, reverse=True)
+            Update(each.date, texts.add(each.text))
+            for each in sorted(file.updates, key=lambda update: update.date, reverse=True)
         ),
         spendings=tuple(
-            Spending(each.need, *each.date, each.amount, each.text, each.over, receipts.get(at))
+            Spending(
+                each.need,
+                *each.date,
+                each.amount,
+                texts.add(each.text),
+                None if each.over is None else texts.add(each.over),
+                receipts.get(at),
+            )
             for at, each in sorted(enumerate(file.spent), key=lambda entry: entry[1].date[0], reverse=True)
         ),
-        picture=picture,
+        picture=replace(picture, alt=texts.add(picture.alt)) if picture else None,
     )
+    texts.close()
+    return campaign
 
 
 def validate_sections(
