@@ -110,7 +110,7 @@ check: install
 check-deploy: .venv/dev.stamp
 	$(NEED) "make check" $(CHECK_TOOLS)
 	$(BIN)/hadolint deploy/Dockerfile
-	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml deploy/compose.two-machines.yaml
 	$(BIN)/kubernetes-validate --strict --quiet deploy/contrib/kubernetes.yaml
 	$(BIN)/python -m tests.support.proxy
 	$(BIN)/shellcheck tools/install-debian-packages .ci/run deploy/contrib/mirror.sh deploy/donation-card
