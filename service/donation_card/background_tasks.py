@@ -82,7 +82,7 @@ class BackgroundTasks:
     async def _refresh_progress(self) -> None:
         changed = self._campaigns.reload()
         if changed:
-            await asyncio.to_thread(self._fallback_pages.remove_withdrawn)
+            await asyncio.to_thread(self._fallback_pages.remove_withdrawn, changed)
         if changed or not self._pictures_are_current:
             await asyncio.to_thread(self._pictures.remove_others, self._campaigns.shown_images().values())
             self._pictures_are_current = True

@@ -115,12 +115,12 @@ class CampaignFiles(Campaigns):
         """
         period = int(self._clock().timestamp()) // _RETRY_INTERVAL
         loaded = self._without_removed() if self._files.renew() else self._loaded
-        faults: dict[Path, Sequence[ConfigFault]] = {}
         changed = dict.fromkeys(each for each in self._files.take_due(self._stamps) if not self._is_current(each))
         retried = [path for path in self._faults if self._retried[path] != period and path not in changed]
-        if changed or retried:
-            loaded = dict(loaded)
-        path_of_id = {each.id: path for path, each in loaded.items()} if loaded is not self._loaded else {}
+        if loaded is self._loaded and not changed and not retried:
+            return {}
+        loaded, faults = dict(loaded), dict[Path, Sequence[ConfigFault]]()
+        path_of_id = {each.id: path for path, each in loaded.items()}
         for path in [*changed, *retried]:
             self._stamps[path] = stamps_of(path, bank_file_of(path))
             self._retried[path] = period
