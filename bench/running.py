@@ -62,7 +62,7 @@ class Server:
 
     def resident_megabytes(self) -> float:
         status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024 / 1e6
 
 
 Targets = Mapping[str, tuple[str, Sequence[Server]]]
@@ -147,6 +147,17 @@ def service_running(
             first_response = time.perf_counter() - started
             until(lambda: fetch(url + "/readyz"))
             yield Service(url, pid, environment, first_response)
+
+
+@contextlib.contextmanager
+def second_instance(first: Service) -> Iterator[Server]:
+    """Run another instance with the settings of the first, on the same Valkey."""
+    port = free_port()
+    environment = dict(first.environment) | {"PORT": str(port), "INSTANCES": "2"}
+    with process([sys.executable, "-m", "donation_card", "serve"], environment, port) as pid:
+        url = f"http://127.0.0.1:{port}"
+        until(lambda: fetch(url + "/readyz"))
+        yield Server(url, pid)
 
 
 @contextlib.contextmanager

@@ -35,6 +35,7 @@ OPEN = 10_000
 IDLE_SECONDS = 60
 SLOW_HEADERS, SLOW_BODIES = 500, 200
 STARTS = 3
+IDLE_SECONDS = 20
 
 
 def workers() -> Iterator[Row]:
@@ -53,18 +54,32 @@ def workers() -> Iterator[Row]:
 
 
 def many_campaigns() -> Iterator[Row]:
+    """Compare ten thousand campaigns and ten: reads, and what both workers use while nothing happens."""
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        running = {
-            str(number): stack.enter_context(
+        few, many = (
+            stack.enter_context(
                 service_running(folder / f"of-{number}", campaigns=write_campaigns(folder / str(number), number))
             )
-            for number in (1, 1_000)
-        }
-        rates = interleaved({name: (each.url + PROGRESS, [each]) for name, each in running.items()}, ROUNDS)
-        yield compare("progress read, 1,000 campaigns vs one", rates, "1000", "1")
-        memory = running["1000"].resident_megabytes()
-        yield Row("worker's memory with 1,000 campaigns", f"{memory:.0f} MB", "", "")
+            for number in (10, 10_000)
+        )
+        cpu = many.cpu_seconds()
+        yield Row("start, 10,000 campaigns, to the first response", f"{many.first_response:.1f} s", "", "", "3 s")
+        yield Row("start until ready, CPU, 10,000 campaigns", f"{cpu:.1f} s", "", "", "20 s")
+        for what, path in (("progress read", PROGRESS), ("first page of the list", "/?lang=en")):
+            rates = interleaved({"few": (few.url + path, [few]), "many": (many.url + path, [many])}, ROUNDS)
+            yield compare(f"{what}, 10,000 campaigns vs ten", rates, "many", "few")
+        idle: list[tuple[float, float]] = []
+        for _ in range(ROUNDS):
+            before = few.cpu_seconds(), many.cpu_seconds()
+            time.sleep(IDLE_SECONDS)
+            idle.append((few.cpu_seconds() - before[0], many.cpu_seconds() - before[1]))
+        ratios = [of_many / of_few for of_few, of_many in idle]
+        of_few, of_many = (statistics.median(each) / IDLE_SECONDS for each in zip(*idle, strict=True))
+        ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        yield Row("idle worker, CPU, 10,000 campaigns vs ten", f"{of_many:.2%}", f"{of_few:.2%}", ratio, "1.5")
+        megabytes = [f"{each.resident_megabytes():.0f} MB" for each in (many, few)]
+        yield Row("worker's memory, 10,000 campaigns, vs ten", *megabytes, "", "250 MB")
 
 
 def idle() -> Iterator[Row]:
