@@ -35,6 +35,9 @@ _MAX_FAULTS = 50
 _RETRY_INTERVAL = 15 * 60
 """Seconds after which a file with mistakes is loaded again. Every time zone begins its days at such a time."""
 
+_AT_ONCE = 50
+"""Changed files that a running service loads at once. Others wait for a second, so that readers wait less."""
+
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
@@ -115,41 +118,45 @@ class CampaignFiles(Campaigns):
         """
         period = int(self._clock().timestamp()) // _RETRY_INTERVAL
         loaded = self._without_removed() if self._files.renew() else self._loaded
-        changed = dict.fromkeys(each for each in self._files.take_due(self._stamps) if not self._is_current(each))
+        changed = [path for path in self._files.take_due(self._stamps) if not self._is_current(path)]
+        if self._loaded:
+            self._files.postpone(changed[:-_AT_ONCE])
+            del changed[:-_AT_ONCE]
         retried = [path for path in self._faults if self._retried[path] != period and path not in changed]
         if loaded is self._loaded and not changed and not retried:
             return {}
-        loaded, faults = dict(loaded), dict[Path, Sequence[ConfigFault]]()
+        loaded = dict(loaded)
         path_of_id = {each.id: path for path, each in loaded.items()}
-        for path in [*changed, *retried]:
-            self._stamps[path] = stamps_of(path, bank_file_of(path))
-            self._retried[path] = period
-            try:
-                interval = self._publication_interval
-                campaign, images = load_campaign(path, publication_interval=interval, now=self._clock())
-                if path_of_id.setdefault(campaign.id, path) != path:
-                    raise ConfigurationError(
-                        [ConfigFault(_name(path), "the file's name", quote_value(path.name), "one file for a campaign")]
-                    )
-            except ConfigurationError as error:
-                self._faults[path] = error.faults
-                if path in changed:
-                    faults[path] = error.faults
-            else:
-                loaded[path] = campaign
-                self._faults.pop(path, None)
-                self._stamps[path] |= images.stamps
-                self._image_faults[path] = images.faults
-                if images.faults:
-                    faults[path] = images.faults
-            self._files.follow(path, self._stamps[path])
+        self._retried |= dict.fromkeys([*changed, *retried], period)
+        faults = {path: self._load(path, loaded, path_of_id) for path in [*changed, *retried]}
         if loaded != self._loaded:
             self._loaded = loaded
             self._by_id = {each.id: each for _, each in sorted(loaded.items())}
             self._all = tuple(self._by_id.values())
             shown = (image for each in self.all_visible() for image in each.image_files.values())
             self._shown_images = {image.hash: image for image in shown}
-        return faults
+        known = self._faults.keys() & retried
+        return {path: each for path, each in faults.items() if each and path not in known}
+
+    def _load(self, path: Path, loaded: dict[Path, Campaign], path_of_id: dict[str, Path]) -> Sequence[ConfigFault]:
+        """Load one file, and return its mistakes."""
+        self._stamps[path] = stamps_of(path, bank_file_of(path))
+        try:
+            interval = self._publication_interval
+            campaign, images = load_campaign(path, publication_interval=interval, now=self._clock())
+            if path_of_id.setdefault(campaign.id, path) != path:
+                raise ConfigurationError(
+                    [ConfigFault(_name(path), "the file's name", quote_value(path.name), "one file for a campaign")]
+                )
+        except ConfigurationError as error:
+            self._faults[path] = error.faults
+        else:
+            loaded[path] = campaign
+            self._faults.pop(path, None)
+            self._stamps[path] |= images.stamps
+            self._image_faults[path] = images.faults
+        self._files.follow(path, self._stamps[path])
+        return self._faults.get(path) or self._image_faults[path]
 
     def _is_current(self, path: Path) -> bool:
         known = self._stamps.get(path)
