@@ -15,7 +15,7 @@ from bench.running import PROGRESS, service_running, wrk
 
 CAMPAIGNS = (1, 10, 100, 1_000, 10_000)
 CONNECTIONS = (1, 100, 1_000, 10_000)
-IDLE_SECONDS = 20
+REBUILT = (10_000, 100_000, 1_000_000)
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,6 @@ class Curve:
     size: str
     cost: str
     points: Sequence[tuple[int, float]]
-
-
-def all_curves() -> Iterator[Curve]:
-    yield from by_campaigns()
-    yield from by_gifts()
-    yield from by_connections()
 
 
 def by_campaigns() -> Iterator[Curve]:
@@ -45,8 +39,8 @@ def by_campaigns() -> Iterator[Curve]:
             with service_running(Path(name) / str(number), campaigns=campaigns) as service:
                 before = service.cpu_seconds()
                 start.append((number, before))
-                time.sleep(IDLE_SECONDS)
-                idle.append((number, (service.cpu_seconds() - before) / IDLE_SECONDS * 100))
+                time.sleep(scale.IDLE_SECONDS)
+                idle.append((number, (service.cpu_seconds() - before) / scale.IDLE_SECONDS * 100))
                 memory.append((number, service.resident_megabytes()))
     yield Curve("idle-by-campaigns", "campaigns", "CPU of an idle worker (% of a core)", idle)
     yield Curve("memory-by-campaigns", "campaigns", "memory of a worker (MB)", memory)
@@ -56,15 +50,21 @@ def by_campaigns() -> Iterator[Curve]:
 def by_gifts() -> Iterator[Curve]:
     """Measure one gift more in a campaign that has many already."""
     found = list(totals.applied())
-    yield Curve(
-        "apply-by-gifts", "stored gifts", "time to apply one more (ms)", [(at, 1000 / rate) for at, rate, *_ in found]
-    )
-    yield Curve(
-        "memory-by-gifts",
-        "stored gifts",
-        "memory of Redis for each gift (bytes)",
-        [(at, each) for at, *_, each in found],
-    )
+    slower, memory = "cost of one gift more (ratio to an empty campaign)", "memory of Redis for each gift (bytes)"
+    yield Curve("apply-by-gifts", "stored gifts", slower, [(each.gifts, each.ratio) for each in found])
+    yield Curve("memory-by-gifts", "stored gifts", memory, [(each.gifts, each.bytes_each) for each in found])
+
+
+def rebuild() -> Iterator[Curve]:
+    """Measure `donation-card rebuild` with an empty Redis."""
+    cpu: list[tuple[int, float]] = []
+    memory: list[tuple[int, float]] = []
+    for payments in REBUILT:
+        seconds, megabytes = totals.rebuilt(payments)
+        cpu.append((payments, seconds / payments * 1000))
+        memory.append((payments, megabytes))
+    yield Curve("rebuild-by-payments", "payments", "CPU of a rebuild for each payment (ms)", cpu)
+    yield Curve("rebuild-memory-by-payments", "payments", "memory of a rebuild (MB)", memory)
 
 
 def by_connections() -> Iterator[Curve]:

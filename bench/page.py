@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from bench.curves import Curve
 
@@ -27,8 +28,8 @@ _INTRODUCTION = """\
 """
 
 
-def write(table: Sequence[str], curves: Sequence[Curve]) -> None:
-    """Write the page and its plots. `table` has the lines of the table, as they were printed."""
+def write(table: Sequence[str], curves: Sequence[Curve], others: Sequence[str]) -> None:
+    """Write the page and its plots. `table` has the lines of the table and `others` the other tables, as printed."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     parts = [
         _INTRODUCTION,
@@ -39,13 +40,18 @@ def write(table: Sequence[str], curves: Sequence[Curve]) -> None:
     ]
     for curve in curves:
         _plot(curve, IMAGES / f"{curve.name}.svg")
-        sizes = " | ".join(f"{size:,}" for size, _ in curve.points)
-        costs = " | ".join(f"{cost:,.2f}" if cost < 10 else f"{cost:,.0f}" for _, cost in curve.points)
         parts += [
             f"![{curve.cost}, by {curve.size}: the numbers are below](images/benchmark/{curve.name}.svg)\n",
-            f"| {curve.size} | {sizes} |\n| --- |{' ---: |' * len(curve.points)}\n| {curve.cost} | {costs} |\n",
+            curve_table(curve) + "\n",
         ]
+    parts += ["## Other measurements\n", *(f"```text\n{other}\n```\n" for other in others)]
     PAGE.write_text("\n".join(parts), "utf-8")
+
+
+def curve_table(curve: Curve) -> str:
+    sizes = " | ".join(f"{size:,}" for size, _ in curve.points)
+    costs = " | ".join(f"{cost:,.2f}" if cost < 10 else f"{cost:,.0f}" for _, cost in curve.points)
+    return f"| {curve.size} | {sizes} |\n| --- |{' ---: |' * len(curve.points)}\n| {curve.cost} | {costs} |"
 
 
 def _machine() -> str:
@@ -61,9 +67,14 @@ def _plot(curve: Curve, path: Path) -> None:
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": curve.name, "font.family": "sans-serif"}):
         figure = Figure(figsize=(6.4, 3.2), layout="constrained")
         axes = figure.subplots()
-        axes.loglog(*zip(*curve.points, strict=True), color="#0b5c4a", marker="o")
-        highest = max(cost for _, cost in curve.points)
-        axes.set_ylim(min(cost for _, cost in curve.points) / 3, highest * 3)
+        sizes, costs = zip(*curve.points, strict=True)
+        axes.loglog(sizes, costs, color="#0b5c4a", marker="o")
+        axes.set_ylim(min(costs) / 3, max(costs) * 3)
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(lambda cost, _: f"{cost:,g}")
         axes.set_xlabel(curve.size)
         axes.set_ylabel(curve.cost.replace(" (", "\n("))
         axes.grid(color="#dddddd")

@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from bench.running import (
     PROGRESS,
     SECONDS,
     Row,
+    Server,
     compare,
     fetch,
     interleaved,
@@ -30,8 +32,10 @@ from bench.running import (
 
 ROUNDS = 3
 OPEN = 10_000
+IDLE_SECONDS = 60
 SLOW_HEADERS, SLOW_BODIES = 500, 200
 STARTS = 3
+IDLE_SECONDS = 20
 
 
 def workers() -> Iterator[Row]:
@@ -50,18 +54,74 @@ def workers() -> Iterator[Row]:
 
 
 def many_campaigns() -> Iterator[Row]:
+    """Compare ten thousand campaigns and ten: reads, and what both workers use while nothing happens."""
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        few, many = (
+            stack.enter_context(
+                service_running(folder / f"of-{number}", campaigns=write_campaigns(folder / str(number), number))
+            )
+            for number in (10, 10_000)
+        )
+        cpu = many.cpu_seconds()
+        yield Row("start, 10,000 campaigns, to the first response", f"{many.first_response:.1f} s", "", "", "3 s")
+        yield Row("start until ready, CPU, 10,000 campaigns", f"{cpu:.1f} s", "", "", "20 s")
+        for what, path in (("progress read", PROGRESS), ("first page of the list", "/?lang=en")):
+            rates = interleaved({"few": (few.url + path, [few]), "many": (many.url + path, [many])}, ROUNDS)
+            yield compare(f"{what}, 10,000 campaigns vs ten", rates, "many", "few")
+        idle: list[tuple[float, float]] = []
+        for _ in range(ROUNDS):
+            before = few.cpu_seconds(), many.cpu_seconds()
+            time.sleep(IDLE_SECONDS)
+            idle.append((few.cpu_seconds() - before[0], many.cpu_seconds() - before[1]))
+        ratios = [of_many / of_few for of_few, of_many in idle]
+        of_few, of_many = (statistics.median(each) / IDLE_SECONDS for each in zip(*idle, strict=True))
+        ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        yield Row("idle worker, CPU, 10,000 campaigns vs ten", f"{of_many:.2%}", f"{of_few:.2%}", ratio, "1.5")
+        megabytes = [f"{each.resident_megabytes():.0f} MB" for each in (many, few)]
+        yield Row("worker's memory, 10,000 campaigns, vs ten", *megabytes, "", "250 MB")
+
+
+def idle() -> Iterator[Row]:
+    """Compare two workers to which nobody sends a request."""
+    few, many = "10", "10,000"
+    rates: dict[str, list[float]] = {few: [], many: []}
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         running = {
-            str(number): stack.enter_context(
-                service_running(folder / f"of-{number}", campaigns=write_campaigns(folder / str(number), number))
+            number: stack.enter_context(
+                service_running(
+                    folder / f"of-{number}",
+                    campaigns=write_campaigns(folder / number, int(number.replace(",", ""))),
+                    more={"FALLBACK_PAGES_DIR": str(folder / f"pages-of-{number}")},
+                )
             )
-            for number in (1, 1_000)
+            for number in (few, many)
         }
-        rates = interleaved({name: (each.url + PROGRESS, [each]) for name, each in running.items()}, ROUNDS)
-        yield compare("progress read, 1,000 campaigns vs one", rates, "1000", "1")
-        memory = running["1000"].resident_megabytes()
-        yield Row("worker's memory with 1,000 campaigns", f"{memory:.0f} MB", "", "")
+        until_settled(running[many], folder / f"pages-of-{many}")
+        for _ in range(ROUNDS):
+            before = {number: each.cpu_seconds() for number, each in running.items()}
+            time.sleep(IDLE_SECONDS)
+            for number, each in running.items():
+                rates[number].append((each.cpu_seconds() - before[number]) / IDLE_SECONDS * 100)
+    ratios = [one / other for one, other in zip(rates[many], rates[few], strict=True)]
+    yield Row(
+        f"idle worker, CPU with {many} campaigns vs {few}",
+        *(f"{statistics.median(rates[number]):.2f} %" for number in (many, few)),
+        f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+        "1.5",
+    )
+
+
+def until_settled(service: Server, pages: Path) -> None:
+    """Wait until the worker has written its pages for the proxy, and uses less than a tenth of a core."""
+    last, at = -1, service.cpu_seconds()
+    while True:
+        time.sleep(10)
+        number, now = len(list(pages.iterdir())), service.cpu_seconds()
+        if number == last and now - at < 1:
+            return
+        last, at = number, now
 
 
 def pictures() -> Iterator[Row]:

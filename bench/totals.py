@@ -11,6 +11,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -25,23 +26,25 @@ from redis import Redis
 from bench.running import SECRET, cpu_seconds, free_port, process
 
 ACCOUNT = Account("acct_bench", livemode=False)
+GIFTS = (1_000, 10_000, 100_000, 1_000_000)
 
 
-def apply() -> None:
-    """Compare totals with many donations and totals with few, in the same rounds."""
-    print("\nstates applied one after the other; the baseline has few donations\n")
-    print(f"{'donations':>10}{'applied/s':>12}{'baseline':>10}{'ratio':>8}{'bytes a donation':>20}")
-    for donations, measured, baseline, ratio, bytes_each in applied():
-        print(f"{donations:>10,}{measured:>12,.0f}{baseline:>10,.0f}{ratio:>8.2f}{bytes_each:>20.1f}")
+@dataclass(frozen=True)
+class Applied:
+    """The cost of one gift more in a campaign that has so many. `ratio` compares it with an empty campaign."""
+
+    gifts: int
+    ratio: float
+    bytes_each: float
 
 
-def applied() -> Iterator[tuple[int, float, float, float, float]]:
-    """Yield the donations, states applied per second, the same with few donations, the ratio, and bytes for each."""
+def applied() -> Iterator[Applied]:
+    """Compare totals with many gifts and totals with few, in the same rounds."""
     with tempfile.TemporaryDirectory() as folder, EmbeddedValkey(folder) as valkey, Redis.from_url(valkey.url) as redis:
         yield from uvloop.run(_apply(valkey.url, redis))
 
 
-async def _apply(url: str, redis: Redis) -> list[tuple[int, float, float, float, float]]:
+async def _apply(url: str, redis: Redis) -> list[Applied]:
     store = RedisTotalsStore(create_connection(url, deadline=60))
     small = Account("acct_small", livemode=False)
     for account in (ACCOUNT, small):
@@ -49,17 +52,15 @@ async def _apply(url: str, redis: Redis) -> list[tuple[int, float, float, float,
         await store.promote_rebuild(account, rebuild, int(time.time()))
     empty, stored = redis.info("memory")["used_memory"], 0
     found = []
-    for donations in (1_000, 10_000, 100_000, 1_000_000):
-        fill(redis, donations - stored)
-        stored = donations
-        bytes_each = (redis.info("memory")["used_memory"] - empty) / donations
-        pairs = []
+    for gifts in GIFTS:
+        fill(redis, gifts - stored)
+        stored = gifts
+        bytes_each = (redis.info("memory")["used_memory"] - empty) / gifts
+        ratios = []
         for _ in range(5):
-            pairs.append((await rate(store, ACCOUNT), await rate(store, small)))
+            ratios.append(await rate(store, small) / await rate(store, ACCOUNT))
             stored += 500
-        measured, baseline = (statistics.median(values) for values in zip(*pairs, strict=True))
-        ratio = statistics.median(one / other for one, other in pairs)
-        found.append((donations, measured, baseline, ratio, bytes_each))
+        found.append(Applied(gifts, statistics.median(ratios), bytes_each))
     await store.close()
     return found
 
@@ -95,17 +96,8 @@ def fill(redis: Redis, count: int) -> None:
         redis.hincrby(totals, field, each * count)
 
 
-def rebuild() -> None:
-    """Measure `donation-card rebuild` with an empty Redis."""
-    print("\na full rebuild by `donation-card rebuild`, with its CPU time and memory\n")
-    print(f"{'payments':>10}{'seconds':>10}{'CPU s':>10}{'CPU µs a payment':>20}{'peak MB':>10}")
-    for count in (10_000, 100_000, 1_000_000):
-        seconds, cpu, megabytes = rebuilt(count)
-        print(f"{count:>10,}{seconds:>10.1f}{cpu:>10.1f}{cpu / count * 1e6:>20.0f}{megabytes:>10.0f}", flush=True)
-
-
-def rebuilt(count: int) -> tuple[float, float, float]:
-    """Rebuild the totals of so many payments. Return the seconds, those of CPU, and the most memory in MB."""
+def rebuilt(count: int) -> tuple[float, float]:
+    """Rebuild the totals of so many payments. Return the CPU seconds of the command, and its most memory in MB."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     sandbox = [sys.executable, "-m", "stripe_sandbox", "--port", str(port), "--data"]
@@ -125,13 +117,13 @@ def rebuilt(count: int) -> tuple[float, float, float]:
             "PUBLIC_URL": "http://localhost:1",
             "SECRET_KEYS": "0123456789abcdef" * 2,
         }
-        started, megabytes = time.perf_counter(), 0.0
+        cpu = megabytes = 0.0
         arguments = [sys.executable, "-m", "donation_card", "rebuild"]
         command = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL)
         while command.poll() is None:  # the kernel's own maximum includes the process that starts the command
             status = Path(f"/proc/{command.pid}/status").read_text()
             if found := re.search(r"VmHWM:\s+(\d+) kB", status):
-                megabytes, cpu = int(found[1]) / 1024, cpu_seconds(command.pid)
+                megabytes, cpu = int(found[1]) * 1024 / 1e6, cpu_seconds(command.pid)
             time.sleep(0.05)
         assert command.returncode == 0
-        return time.perf_counter() - started, cpu, megabytes
+        return cpu, megabytes

@@ -86,7 +86,7 @@ class BackgroundTasks:
     async def _refresh_progress(self) -> None:
         changed = self._campaigns.reload()
         if changed:
-            await asyncio.to_thread(self._fallback_pages.remove_withdrawn)
+            await asyncio.to_thread(self._fallback_pages.remove_withdrawn, changed)
         self._pictures_are_current = self._pictures_are_current and not changed
         if not self._pictures_are_current and not self._campaigns.unread():
             await asyncio.to_thread(self._pictures.remove_others, self._campaigns.shown_images().values())

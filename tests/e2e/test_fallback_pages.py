@@ -37,7 +37,7 @@ def broken(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         installation, process = up.enter_context(processes(redis_url, here, campaigns, more=more))
         proxy = up.enter_context(proxied(here / "nginx", installation.service, port))
         client = up.enter_context(httpx.Client(base_url=proxy.url, verify=proxy.trust, timeout=30))
-        eventually(lambda: len(list(pages.glob("*.html"))) == 3 * 7, "all pages are written")
+        eventually(lambda: len(list(pages.glob("*.html"))) == 4 * 7, "all pages are written")
         for path in PAGES:
             answer = client.get(path)
             assert answer.status_code == 200
@@ -112,6 +112,15 @@ def test_form_without_script_leads_to_a_way(broken: tuple) -> None:
     assert client.post("/v1/checkout-sessions", data=form).status_code in {502, 503}
 
 
+def test_thanks_say_nothing_while_service_is_away(broken: tuple) -> None:
+    client, *_ = broken
+    for campaign in ("ways", "secret"):
+        answer = client.get(f"/c/{campaign}/thanks?session_id=cs_test_1&return_token=x&lang=de")
+        assert answer.status_code == 200
+        assert "Bitte zahlen Sie vorerst nicht ein zweites Mal." in answer.text
+        assert answer.headers["cache-control"] == "no-store"
+
+
 def test_campaign_without_another_way_says_when_to_return(broken: tuple) -> None:
     client, *_ = broken
     assert "Please come back later today." in client.get("/c/vitaly").text
@@ -139,7 +148,7 @@ def test_hung_service_leads_to_a_way(redis_url: str, tmp_path: Path) -> None:
         installation, process = up.enter_context(processes(redis_url, tmp_path, campaigns, workers=1, more=more))
         proxy = up.enter_context(proxied(tmp_path / "nginx", installation.service, port))
         client = up.enter_context(httpx.Client(base_url=proxy.url, verify=proxy.trust, timeout=60))
-        eventually(lambda: len(list(pages.glob("*.html"))) == 7, "all pages are written")
+        eventually(lambda: len(list(pages.glob("*.html"))) == 2 * 7, "all pages are written")
         process.send_signal(signal.SIGSTOP)
         try:
             answer = client.get("/c/ways/give?lang=de")

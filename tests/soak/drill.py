@@ -334,7 +334,7 @@ def started(here: Path) -> Iterator[Drill]:
         ):
             variables = Path(f"/proc/{process.pid}/environ").read_text().split("\0")
             environment = dict(each.split("=", 1) for each in variables if each)
-            eventually(lambda: len(list((nginx / "pages").glob("*.html"))) == 14, "all pages are written")
+            eventually(lambda: len(list((nginx / "pages").glob("*.html"))) == 21, "all pages are written")
             drill = Drill(installation, process, environment, proxy, redis, relay, gate, campaigns)
             try:
                 yield drill

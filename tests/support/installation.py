@@ -274,7 +274,7 @@ def processes(
         process = subprocess.Popen(command, env=environment, stdout=output or log, stderr=subprocess.STDOUT)
         try:
             with httpx.Client(base_url=service, timeout=15) as client:
-                eventually(lambda: ready(client), "the workers serve", seconds=60)
+                eventually(lambda: ready(client), "the workers serve", seconds=180)
                 yield Installation(from_environment(environment), service, sandbox, client), process
         finally:
             if process.poll() is None:

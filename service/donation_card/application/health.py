@@ -43,8 +43,10 @@ class Health:
 
     def warnings(self) -> list[str]:
         """Return what an operator should look at. It is no reason to be unready."""
-        progress = self.progress.visible()
-        found = {name: self.campaigns.get(name).overspending(each.raised) for name, each in progress.items()}
+        spending = [each for each in self.campaigns.all_visible() if each.spendings]
+        found = {
+            each.id: each.overspending(progress.raised) for each in spending if (progress := self.progress.get(each))
+        }
         overspent = [f"{name}: {warning}" for name, warning in found.items() if warning]
         pages_error = self.pages_error()
         unwritten = [f"FALLBACK_PAGES_DIR: {pages_error}"] if pages_error else []

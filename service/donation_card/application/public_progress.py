@@ -82,6 +82,8 @@ class PublicProgress:
 
     def stale_campaigns(self) -> list[str]:
         """Return the campaigns whose progress is unknown, stale or not refreshed, such as `roof: unknown (EUR)`."""
+        if not self.stale_totals() and not self.failures:
+            return []
         progress = [(campaign, self.get(campaign)) for campaign in self.campaigns.all_visible()]
         reasons = {each.id: "stale" if known else f"unknown ({each.currency})" for each, known in progress}
         return [

@@ -30,10 +30,12 @@ class RefreshSchedule:
     _heap: list[tuple[float, str]] = field(default_factory=list, init=False)
     _turn: list[str] = field(default_factory=list, init=False)
 
-    def follow(self, campaigns: Sequence[Campaign]) -> None:
-        """Replace the campaigns. Those that are new or changed are due."""
+    def follow(self, campaigns: Sequence[Campaign]) -> list[Campaign]:
+        """Replace the campaigns. Return those that are new or changed. They are due."""
         before, self._campaigns = self._campaigns, {each.id: each for each in campaigns}
-        self.add(each.id for each in reversed(campaigns) if before.get(each.id) is not each)
+        changed = [each for each in campaigns if before.get(each.id) is not each]
+        self.add(each.id for each in reversed(changed))
+        return changed
 
     def add(self, campaign_ids: Iterable[str]) -> None:
         """Query these campaigns next."""

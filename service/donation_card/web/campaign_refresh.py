@@ -59,11 +59,10 @@ class CampaignRefresh:
         if self._followed is self._campaigns.all():
             return
         self._followed = self._campaigns.all()
-        campaigns = {campaign.id: campaign for campaign in self._campaigns.all_visible()}
-        self._responses.keep_only(campaigns.keys())
-        for campaign in campaigns.values():
+        campaigns = self._campaigns.all_visible()
+        self._responses.keep_only({campaign.id for campaign in campaigns})
+        for campaign in self._schedule.follow(campaigns):
             self._update(campaign)
-        self._schedule.follow([*campaigns.values()])
 
     async def query_at_once(self, campaign: Campaign) -> None:
         """Query a campaign that a reader asks for and that this worker has not queried yet."""

@@ -1,11 +1,14 @@
 """Keep the static pages that the proxy serves while the service does not answer: the ways to give without it.
 
 Each campaign that takes gifts has one page in each of its languages. The pages hold no total, story, picture or form.
+Donors who come from Stripe get one page for all campaigns, in each language.
 """
 
+import contextlib
+import heapq
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from donation_card.application.ports.campaigns import Campaigns
@@ -13,18 +16,29 @@ from donation_card.application.ports.page_folder import PageFolder
 from donation_card.application.public_progress import PublicProgress
 from donation_card.domain.campaign import LANGUAGES, Campaign
 from donation_card.domain.ways_to_give import WayToGive
+from donation_card.errors import NotFound
 from donation_card.observability.log_events import LogEvent, log
+from donation_card.web.http.headers import content_hash
 from donation_card.web.presentation.page_renderer import PageRenderer
 from donation_card.web.presentation.translations import translations_for
 
-_CHECK_INTERVAL = 20.0
-"""Seconds between two looks at the status of all campaigns. A public total that reaches the goal can close one."""
+_IN_TURN = 100
+"""Campaigns whose status is compared each second. A public total that reaches the goal can close one."""
 
-_SWEEP_INTERVAL = 300.0
-"""Seconds between two comparisons of the folder with the campaigns."""
+_SWEEP_INTERVAL = 900.0
+"""Seconds between two comparisons of the whole folder with all campaigns."""
+
+_SWEEP_RETRY = 20.0
+"""Seconds until a comparison that failed is tried again."""
 
 _TIME_SLICE = 0.05
 """Seconds of work at once. The pause after it is longer, so that thousands of pages delay no request."""
+
+_THANKS = "-thanks"
+"""The name of the page that is sent instead of the thanks of each campaign. The id of a campaign begins otherwise."""
+
+Offer = tuple[Campaign, tuple[WayToGive, ...]]
+"""A campaign that takes gifts, with its ways."""
 
 
 class FallbackPages:
@@ -38,39 +52,52 @@ class FallbackPages:
     ) -> None:
         self._campaigns, self._progress = campaigns, progress
         self._renderer, self._folder = renderer, folder
-        self._offered: dict[str, tuple[Campaign, tuple[WayToGive, ...]]] = {}
-        """The campaigns that take gifts, with their ways."""
-        self._waiting: dict[str, Campaign] = {}
+        self._offered: dict[str, Offer] = {}
+        self._unchecked: dict[str, None] = {}
+        """The campaigns that may not be offered as before."""
+        self._waiting: dict[str, None] = {}
         """The campaigns whose pages may differ from the folder. The last one is the next."""
-        self._next_end: datetime | None = None
-        self._next_check = self._next_sweep = 0.0
-        """When the next look and the next comparison are due, in seconds of `time.monotonic`."""
+        self._ends: list[tuple[datetime, str]] = []
+        self._turn: list[str] = []
+        self._next_turn = self._next_sweep = 0.0
+        """In seconds of `time.monotonic`."""
         self._lock = threading.Lock()
         self.error: str | None = None
         """The reason why a page could not be written or removed, or None."""
 
-    def remove_withdrawn(self) -> None:
-        """Remove the pages of campaigns that take no gifts any more, and of campaigns whose ways changed.
+    def remove_withdrawn(self, changed: Iterable[str]) -> None:
+        """Remove the pages of changed campaigns that take no gifts any more, or whose ways changed.
 
         Call it as soon as a campaign file changed, before any other work.
         """
         if self._folder:
             with self._lock:
-                self._attempt(self._compare, self._folder)
+                self._unchecked |= dict.fromkeys(changed)
+                self._attempt(self._check, self._folder)
 
     def update(self) -> bool:
         """Write pages for a moment. Return True if more are waiting."""
         if self._folder is None:
             return False
         with self._lock:
-            done = True
-            ended = self._next_end is not None and self._progress.clock() >= self._next_end
-            if ended or time.monotonic() >= self._next_check:
-                done = self._attempt(self._compare, self._folder)
+            self._add_due()
+            done = self._attempt(self._check, self._folder)
+            if time.monotonic() >= self._next_sweep and not self._campaigns.unread():
+                done = self._attempt(self._sweep, self._folder) and done
             done = self._attempt(self._write_some, self._folder) and done
             if done and not self._waiting:
                 self.error = None
             return done and bool(self._waiting)
+
+    def _add_due(self) -> None:
+        """Add the campaigns that have ended, and some in turn."""
+        while self._ends and self._ends[0][0] <= self._progress.clock():
+            self._unchecked[heapq.heappop(self._ends)[1]] = None
+        if time.monotonic() >= self._next_turn:
+            self._next_turn = time.monotonic() + 1
+            self._turn = self._turn or [each.id for each in self._campaigns.all()]
+            self._unchecked |= dict.fromkeys(self._turn[:_IN_TURN])
+            del self._turn[:_IN_TURN]
 
     def _attempt(self, work: Callable[[PageFolder], None], folder: PageFolder) -> bool:
         try:
@@ -79,55 +106,72 @@ class FallbackPages:
             reason = error.strerror or type(error).__name__
             if self.error != reason:  # log the change, not every second of it
                 log.warning(LogEvent.FALLBACK_PAGES_FAILED, reason=reason)
-            self.error, self._next_sweep = reason, 0.0
+            self.error = reason
             return False
         return True
 
-    def _compare(self, folder: PageFolder) -> None:
-        """Remove what is no longer offered, and note whose pages may have to be written."""
-        self._next_check = time.monotonic() + _CHECK_INTERVAL
-        before, self._offered = self._offered, self._read_ways()
-        ends = [campaign.ends_at for campaign, _ in self._offered.values()]
-        self._next_end = min(filter(None, ends), default=None)
-        for campaign_id, (campaign, _) in self._offered.items():
-            if campaign_id not in before or before[campaign_id][0] is not campaign:
-                self._waiting.pop(campaign_id, None)
-                self._waiting[campaign_id] = campaign  # the last one, so that an edit is written first
-        for campaign_id, (_, ways) in before.items():
-            if campaign_id not in self._offered:
-                self._waiting.pop(campaign_id, None)
-            elif self._offered[campaign_id][1] == ways:
-                continue
-            folder.remove(f"{campaign_id}.{language}" for language in LANGUAGES)
-        if time.monotonic() >= self._next_sweep:
-            self._sweep(folder)
+    def _check(self, folder: PageFolder) -> None:
+        """Remove what is no longer offered, and note whose pages may have to be written. A failure is tried again."""
+        unchecked, self._unchecked = self._unchecked, {}
+        failure: OSError | None = None
+        for campaign_id in unchecked:
+            try:
+                self._compare(campaign_id, folder)
+            except OSError as error:
+                self._unchecked[campaign_id], failure = None, error
+        if failure:
+            raise failure
 
-    def _read_ways(self) -> dict[str, tuple[Campaign, tuple[WayToGive, ...]]]:
-        found = ((each, self._progress.ways_to_give(each)) for each in self._campaigns.all_visible())
-        return {campaign.id: (campaign, ways) for campaign, ways in found if ways}
+    def _compare(self, campaign_id: str, folder: PageFolder) -> None:
+        before, offer = self._offered.get(campaign_id), self._read_offer(campaign_id)
+        if before and (offer is None or offer[1] != before[1]):
+            self._waiting.pop(campaign_id, None)
+            folder.remove(f"{campaign_id}.{language}" for language in LANGUAGES)
+        self._offered.pop(campaign_id, None)
+        if offer:
+            self._offered[campaign_id] = offer
+            if before is None or before[0] is not offer[0]:
+                self._waiting.pop(campaign_id, None)
+                self._waiting[campaign_id] = None  # the last one, so that an edit is written first
+                if offer[0].ends_at:
+                    heapq.heappush(self._ends, (offer[0].ends_at, campaign_id))
+
+    def _read_offer(self, campaign_id: str) -> Offer | None:
+        with contextlib.suppress(NotFound):
+            campaign = self._campaigns.get_visible(campaign_id)
+            if ways := self._progress.ways_to_give(campaign):
+                return campaign, ways
+        return None
 
     def _sweep(self, folder: PageFolder) -> None:
-        """Remove the pages of vanished campaigns, and note pages that somebody deleted."""
+        """Look at each campaign, remove the pages of vanished ones, and note or write pages that are missing."""
+        self._next_sweep = time.monotonic() + _SWEEP_RETRY
+        self._unchecked |= dict.fromkeys(each.id for each in self._campaigns.all())
+        self._check(folder)
         found = folder.names()
-        owners = {name: each for each, _ in self._offered.values() for name in each.page_names}
-        folder.remove(found - owners.keys())
-        self._waiting |= {owners[name].id: owners[name] for name in owners.keys() - found}
+        owned = {name for campaign, _ in self._offered.values() for name in campaign.page_names}
+        folder.remove(name for name in found - owned if name.partition(".")[0] != _THANKS)
+        self._waiting |= dict.fromkeys(name.partition(".")[0] for name in owned - found)
+        for language in LANGUAGES:
+            page, name = self._renderer.fallback_thanks(translations_for(language)), f"{_THANKS}.{language}"
+            mark = f"<!-- {content_hash(page.encode())} -->"
+            if folder.last_line(name) != mark:
+                folder.write({name: f"{page}\n{mark}\n"})
         self._next_sweep = time.monotonic() + _SWEEP_INTERVAL
 
     def _write_some(self, folder: PageFolder) -> None:
         end = time.monotonic() + _TIME_SLICE
         while self._waiting and time.monotonic() < end:
-            campaign_id, campaign = self._waiting.popitem()
+            campaign, ways = self._offered[self._waiting.popitem()[0]]
             try:
-                self._write(campaign, folder)
+                self._write(campaign, ways, folder)
             except OSError:
-                self._waiting[campaign_id] = campaign
+                self._waiting[campaign.id] = None
                 folder.remove(campaign.page_names)  # an old page can name an account that was withdrawn
                 raise
 
-    def _write(self, campaign: Campaign, folder: PageFolder) -> None:
+    def _write(self, campaign: Campaign, ways: tuple[WayToGive, ...], folder: PageFolder) -> None:
         """Write the pages of a campaign. The mark at the end of a page says what it was made of."""
-        _, ways = self._offered[campaign.id]
         mark = self._renderer.fallback_mark(campaign, ways)
         names = campaign.page_names
         if all(folder.last_line(name) == mark for name in names):

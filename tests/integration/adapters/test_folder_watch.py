@@ -61,6 +61,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def use(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if way == "events":
+        monkeypatch.setattr(source_files, "FEW", 0)
         monkeypatch.setattr(source_files, "IN_TURN", 0)
     else:
         monkeypatch.setattr(FolderWatch, "_open", lambda _: -1)
@@ -284,6 +285,7 @@ def test_service_without_inotify_polls_and_logs_why(folder: Path, monkeypatch: p
 
 def test_files_are_checked_in_turn_without_events(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use("polling", monkeypatch)
+    monkeypatch.setattr(source_files, "FEW", 6)
     monkeypatch.setattr(source_files, "IN_TURN", 2)
     for number in range(5):
         (folder / f"more-{number}.toml").write_text(text(1), "utf-8")

@@ -13,7 +13,9 @@ from donation_card.adapters.campaign_files.loader import CampaignFiles
 from donation_card.adapters.page_folder import StaticPageFolder
 from donation_card.application.public_progress import PublicProgress
 from donation_card.domain.campaign import LANGUAGES
+from donation_card.domain.progress import calculate_progress
 from donation_card.settings import Settings
+from donation_card.web import fallback_pages
 from donation_card.web.assets import Assets
 from donation_card.web.fallback_pages import FallbackPages
 from donation_card.web.http.response_cache import ResponseCache
@@ -39,13 +41,18 @@ class Worker:
     def __init__(self, campaigns: Path, folder: Path) -> None:
         self.now = datetime.now(UTC)
         self.campaigns = CampaignFiles(campaigns, clock=lambda: self.now)
-        progress = PublicProgress(None, self.campaigns, None, lambda: self.now)  # type: ignore[arg-type]
-        self.pages = FallbackPages(self.campaigns, progress, PAGES, StaticPageFolder(folder))
+        self.progress = PublicProgress(None, self.campaigns, None, lambda: self.now)  # type: ignore[arg-type]
+        self.pages = FallbackPages(self.campaigns, self.progress, PAGES, StaticPageFolder(folder))
+
+    def withdraw(self) -> frozenset[str]:
+        """Do what a worker does first after an edit."""
+        changed = self.campaigns.reload()
+        self.pages.remove_withdrawn(changed)
+        return changed
 
     def work(self) -> None:
         """Do what a worker does each second."""
-        if self.campaigns.reload():
-            self.pages.remove_withdrawn()
+        self.withdraw()
         while self.pages.update():
             pass
 
@@ -79,7 +86,8 @@ def write(campaigns: Path, name: str, text: str) -> None:
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    """Return the names of all files but the pages that are sent instead of the thanks."""
+    return {path.name for path in folder.iterdir()} - pages_of("-thanks")
 
 
 def pages_of(*campaigns: str) -> set[str]:
@@ -133,8 +141,7 @@ def test_campaign_without_another_way_says_so(campaigns: Path, folder: Path) -> 
 
 def test_hidden_campaign_loses_its_pages_at_once(worker: Worker, campaigns: Path, folder: Path) -> None:
     write(campaigns, "ways", campaign_with_ways(status="hidden"))
-    assert worker.campaigns.reload()
-    worker.pages.remove_withdrawn()
+    assert worker.withdraw()
     assert names(folder) == pages_of("other")
 
 
@@ -150,8 +157,7 @@ def test_campaign_that_takes_no_gifts_has_no_page(worker: Worker, campaigns: Pat
 
 def test_withdrawn_account_is_removed_before_the_page_is_new(worker: Worker, campaigns: Path, folder: Path) -> None:
     write(campaigns, "ways", campaign_with_ways(account=""))
-    assert worker.campaigns.reload()
-    worker.pages.remove_withdrawn()
+    assert worker.withdraw()
     assert names(folder) == pages_of("other")
     worker.work()
     assert IBAN_TEXT not in page(folder)
@@ -167,6 +173,67 @@ def test_campaign_that_ends_loses_its_pages(campaigns: Path, folder: Path) -> No
     worker.now = end
     worker.work()
     assert names(folder) == pages_of("other")
+
+
+def test_public_total_that_closes_a_campaign_removes_its_pages(
+    campaigns: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        text = campaign_with_ways().replace("accept_above_goal = true", "accept_above_goal = false")
+        write(campaigns, f"more-{number}", text)
+    monkeypatch.setattr(fallback_pages, "_IN_TURN", 2)
+    worker = Worker(campaigns, folder)
+    worker.work()
+    for name in ("more-1", "more-4"):
+        campaign = worker.campaigns.get(name)
+        reached = calculate_progress(campaign, campaign.goal.amount, as_of=worker.now, next_update_at=None)
+        worker.progress._progress[campaign.totals_name] = reached
+    for _ in range(len(worker.campaigns.all()) // 2 + 2):
+        worker.pages._next_turn = 0.0
+        worker.work()
+    assert names(folder) == pages_of("ways", "other", "more-0", "more-2", "more-3")
+
+
+def test_page_instead_of_the_thanks_claims_nothing(worker: Worker, folder: Path) -> None:
+    for language in LANGUAGES:
+        text = page(folder, "-thanks", language)
+        assert f'<html lang="{language}"' in text
+        assert '<a class="button" href="">' in text, "the same address again, with its session"
+        assert not re.search(r"<script|<img|<form|<link|\ssrc=|\d\d? ?€", text)
+    assert "Please do not pay a second time yet." in page(folder, "-thanks")
+    assert "Thank you" not in page(folder, "-thanks")
+
+
+def test_damaged_page_instead_of_the_thanks_returns(worker: Worker, folder: Path) -> None:
+    whole = page(folder, "-thanks")
+    (folder / "donation-card.-thanks.en.html").write_text("half a pa", "utf-8")
+    (folder / "donation-card.-thanks.de.html").unlink()
+    worker.pages._next_sweep = 0.0
+    worker.work()
+    assert page(folder, "-thanks") == whole
+    assert "Seite neu laden" in page(folder, "-thanks", "de")
+
+
+def test_page_that_cannot_be_removed_delays_no_other(
+    worker: Worker, campaigns: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = Path.unlink
+
+    def stuck(path: Path, missing_ok: bool = False) -> None:
+        if ".other." in path.name:
+            raise OSError(5, "Input/output error")
+        unlink(path, missing_ok)
+
+    for name in ("other", "ways"):
+        write(campaigns, name, campaign_with_ways(status="hidden"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", stuck)
+        worker.work()
+        assert names(folder) == pages_of("other")
+        assert worker.pages.error == "Input/output error"
+    worker.work()
+    assert names(folder) == set()
+    assert worker.pages.error is None
 
 
 def test_edit_that_no_page_shows_writes_nothing(worker: Worker, campaigns: Path, folder: Path) -> None:

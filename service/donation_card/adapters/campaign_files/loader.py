@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import stat
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -80,6 +81,8 @@ class CampaignFiles(Campaigns):
         self._image_faults: dict[Path, Sequence[ConfigFault]] = {}
         self._not_logged: dict[Path, Sequence[ConfigFault]] = {}
         self._changed: set[str] = set()
+        self._lock = threading.RLock()
+        """`get` can load a file in another thread."""
         self._find_changes()
         self._from_start = set(self._waiting)
         """The files that were there at the start and are still waiting. The log does not name each of them."""
@@ -119,9 +122,10 @@ class CampaignFiles(Campaigns):
         return [fault for faults in self._image_faults.values() for fault in faults]
 
     def reload(self) -> frozenset[str]:
-        self._files.watch(self._stamps)
-        self._find_changes()
-        self.load_more()
+        with self._lock:
+            self._files.watch(self._stamps)
+            self._find_changes()
+            self.load_more()
         found, self._not_logged = self._not_logged, {}
         for path, faults in found.items():
             log.error(LogEvent.CAMPAIGN_FILE_INVALID, file=_name(path), faults=[str(fault) for fault in faults])
@@ -131,7 +135,8 @@ class CampaignFiles(Campaigns):
         return changed
 
     def load_more(self) -> bool:
-        self._load_some(_AT_ONCE)
+        with self._lock:
+            self._load_some(_AT_ONCE)
         return bool(self._waiting)
 
     def _find_changes(self) -> None:
@@ -152,11 +157,12 @@ class CampaignFiles(Campaigns):
 
     def _load_now(self, campaign_id: str) -> None:
         """Load the file of a campaign now, with its images, if it is waiting."""
-        paths = [folder / f"{campaign_id}.toml" for folder in self._files.folders]
-        for path in self._waiting.keys() & paths:
-            self._load(path)
-        if campaign_id in self._by_id:
-            self._shown_images = self._shown_images | _images_by_hash([self._by_id[campaign_id][1]])
+        with self._lock:
+            for path in [folder / f"{campaign_id}.toml" for folder in self._files.folders]:
+                if path in self._waiting:
+                    self._load(path)
+            if campaign_id in self._by_id and not self.get(campaign_id).hidden:
+                self._shown_images = self._shown_images | _images_by_hash([self.get(campaign_id)])
 
     def _load(self, path: Path, *, again: bool = False) -> None:
         """Load a file. `again`: its mistakes were reported before."""

@@ -9,8 +9,11 @@ from donation_card.adapters.campaign_files.bank_file import SUFFIX
 from donation_card.adapters.campaign_files.folder_watch import FolderWatch
 from donation_card.adapters.campaign_files.image_files import FileStamp, file_stamp
 
-IN_TURN = 300
-"""Campaign files that are checked each time without an event. An installation with fewer needs no events at all."""
+FEW = 300
+"""With at most so many campaign files, all are checked each time. So they need no event."""
+
+IN_TURN = 100
+"""Campaign files that are checked each time without an event if there are more."""
 
 _SETTLED_AFTER = 2 * 10**9
 """Nanoseconds after which another change of a folder has another time for certain."""
@@ -68,8 +71,9 @@ class SourceFiles:
             self._due |= dict.fromkeys(self.paths)
         elif changed:
             self._due |= dict.fromkeys(path for path, each in files.items() if not changed.isdisjoint(each))
-        self._due |= dict.fromkeys(each for each in self._turn[:IN_TURN] if each in files)
-        del self._turn[:IN_TURN]
+        number = IN_TURN if len(self.paths) > FEW else FEW
+        self._due |= dict.fromkeys(each for each in self._turn[:number] if each in files)
+        del self._turn[:number]
         due, self._due = self._due, {}
         return [*due]
 

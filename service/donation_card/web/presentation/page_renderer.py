@@ -358,6 +358,12 @@ class PageRenderer:
             robots="noindex",
         )
 
+    def fallback_thanks(self, t: Translations) -> str:
+        """Render the page that the proxy sends instead of the thanks. It says nothing about a payment."""
+        return self._render(
+            "fallback_thanks.html", t, page_title=t.translate("fallback.thanks.title"), robots="noindex"
+        )
+
     def fallback_mark(self, campaign: Campaign, ways: Sequence[WayToGive]) -> str:
         """Return a comment that is another one whenever `fallback` can render another page."""
         texts = [(language, text.title, text.purpose) for language, text in campaign.text.items()]
