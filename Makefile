@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 THIS_CHECKOUT := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: help run test test-fast test-integration test-web test-processes test-browser test-browsers test-publishers check check-deploy bench drill year stress \
+.PHONY: help run test test-fast test-integration test-web test-processes test-browser test-browsers test-publishers check check-deploy bench drill two-machines year stress \
 	live-check screenshots pictures npm-package wordpress-plugin format lock wheel sbom pin-release install install-system
 help:
 	@echo "make run             start the demo: an article, the service, the sandbox and an embedded Valkey"
@@ -25,6 +25,7 @@ help:
 	@echo "make bench           measure the speed, as ratios, and write docs/benchmark.md"
 	@echo "make drill           break one part after another, and write docs/availability.md"
 	@echo "make year            simulate a year of 10,000 campaigns and a million gifts, with a moved clock"
+	@echo "make two-machines    break parts of two machines under load: no gift is lost, and no read fails"
 	@echo "make stress          run the long tests: killed processes, random orders, fuzzing, mutants, card testing"
 	@echo "make live-check      prove the product at Stripe, step by step; needs a Stripe test key"
 	@echo "make screenshots     make the pictures in docs/images again"
@@ -109,7 +110,7 @@ check: install
 check-deploy: .venv/dev.stamp
 	$(NEED) "make check" $(CHECK_TOOLS)
 	$(BIN)/hadolint deploy/Dockerfile
-	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml deploy/compose.two-machines.yaml
 	$(BIN)/kubernetes-validate --strict --quiet deploy/contrib/kubernetes.yaml
 	$(BIN)/python -m tests.support.proxy
 	$(BIN)/shellcheck tools/install-debian-packages .ci/run deploy/contrib/mirror.sh deploy/donation-card
@@ -135,6 +136,10 @@ sbom: .venv/dev.stamp
 drill: .venv/dev.stamp
 	$(NEED) "make drill" $(BROWSER) openssl
 	$(BIN)/python -m tests.soak.drill
+
+two-machines: .venv/dev.stamp
+	$(NEED) "make two-machines" openssl
+	$(BIN)/python -m tests.soak.two_machines
 
 bench: .venv/dev.stamp
 	$(NEED) "make bench" wrk nginx $(BROWSER)

@@ -26,6 +26,7 @@ ROWS: dict[str, Callable[[], Iterator[Row]]] = {
     "reads": reads.rows,
     "sessions": sessions.rows,
     "webhooks": webhooks.rows,
+    "instances": webhooks.two_instances,
     "start": scale.start,
     "memory": scale.memory,
     "workers": scale.workers,

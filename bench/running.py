@@ -150,6 +150,17 @@ def service_running(
 
 
 @contextlib.contextmanager
+def second_instance(first: Service) -> Iterator[Server]:
+    """Run another instance with the settings of the first, on the same Valkey."""
+    port = free_port()
+    environment = dict(first.environment) | {"PORT": str(port), "INSTANCES": "2"}
+    with process([sys.executable, "-m", "donation_card", "serve"], environment, port) as pid:
+        url = f"http://127.0.0.1:{port}"
+        until(lambda: fetch(url + "/readyz"))
+        yield Server(url, pid)
+
+
+@contextlib.contextmanager
 def app_running(app: str, environment: dict[str, str]) -> Iterator[Server]:
     """Run another application on uvicorn with the options of the service."""
     port = free_port()

@@ -16,7 +16,7 @@ from pathlib import Path
 import uvloop
 from stripe import WebhookSignature
 
-from bench.running import SECRET, Row, app_running, compare, service_running
+from bench.running import SECRET, Row, Server, app_running, compare, second_instance, service_running
 
 ROUNDS, EVENTS, SENDERS = 4, 3_000, 24
 
@@ -44,12 +44,35 @@ def rows() -> Iterator[Row]:
     yield compare("webhook applied, vs a bare app that verifies the signature", rates, "applied", "bare")
 
 
-def send_events(url: str) -> None:
-    """Send new events from another process, over connections that stay open."""
-    host = url.removeprefix("http://")
-    requests = [webhook_request(host) for _ in range(EVENTS)]
+def two_instances() -> Iterator[Row]:
+    """Send new payments to one instance, and to two that share a Valkey, in interleaved rounds."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        one = stack.enter_context(service_running(Path(folder) / "one"))
+        first = stack.enter_context(service_running(Path(folder) / "two"))
+        targets: dict[str, list[Server]] = {"one": [one], "two": [first, stack.enter_context(second_instance(first))]}
+        cpu: dict[str, list[float]] = {name: [] for name in targets}
+        seconds: dict[str, list[float]] = {name: [] for name in targets}
+        for number in range(ROUNDS + 1):  # the first round pays for caches
+            for name, servers in targets.items():
+                before = sum(server.cpu_seconds() for server in servers)
+                took = send_events(*(server.url for server in servers))
+                if number:
+                    cpu[name].append((sum(server.cpu_seconds() for server in servers) - before) / EVENTS)
+                    seconds[name].append(took)
+    ratios = [two / one for two, one in zip(cpu["two"], cpu["one"], strict=True)]
+    each = {name: f"{statistics.median(used) * 1_000:.2f} ms" for name, used in cpu.items()}
+    ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    yield Row("CPU for each webhook, two instances vs one", each["two"], each["one"], ratio, "1.1")
+    rates = {name: [EVENTS / took for took in all_took] for name, all_took in seconds.items()}
+    yield compare("webhooks each second (wall-clock), two instances vs one", rates, "two", "one")
+
+
+def send_events(*urls: str) -> float:
+    """Send new events from another process, over connections that stay open. Return the seconds that it took."""
+    hosts = [url.removeprefix("http://") for url in urls]
+    requests = [webhook_request(hosts[0]) for _ in range(EVENTS)]
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        pool.apply(send_all, (host, requests))
+        return pool.apply(send_all, (hosts, requests))
 
 
 def webhook_request(host: str) -> bytes:
@@ -80,11 +103,11 @@ def webhook_request(host: str) -> bytes:
     return f"{header}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
 
 
-def send_all(host: str, requests: list[bytes]) -> None:
+def send_all(hosts: list[str], requests: list[bytes]) -> float:
     async def main() -> None:
         waiting = iter(requests)
 
-        async def sender() -> None:
+        async def sender(host: str) -> None:
             reader, writer = await asyncio.open_connection(*host.split(":"))
             for request in waiting:
                 writer.write(request)
@@ -94,6 +117,8 @@ def send_all(host: str, requests: list[bytes]) -> None:
                 await reader.readexactly(length)
             writer.close()
 
-        await asyncio.gather(*(sender() for _ in range(SENDERS)))
+        await asyncio.gather(*(sender(hosts[number % len(hosts)]) for number in range(SENDERS)))
 
+    began = time.perf_counter()
     uvloop.run(main())
+    return time.perf_counter() - began

@@ -82,7 +82,7 @@ def create_app(settings: Settings, campaigns: Campaigns | None = None) -> ASGIAp
     tokens, challenges = SignedTokens(settings.secret_keys), ProofOfWork(settings.secret_keys)
 
     # use cases
-    budgets, workers = Budgets.from_stripe_limit(settings.stripe_rate_limit), settings.workers
+    budgets, workers = Budgets.from_stripe_limit(settings.stripe_rate_limit), settings.workers * settings.instances
     account = StripeAccount(payments, totals_store)
     progress = PublicProgress(account, campaigns, totals_store, utc_now, settings.publication_key)
     session_limits = SessionLimits(account, limiter, MemoryRateLimiter(), challenges, budgets, workers)

@@ -53,6 +53,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
+    instances: int = 1
     forwarded_allow_ips: str = "127.0.0.1"
     log_level: str = "info"
     metrics_tokens: tuple[str, ...] = ()
@@ -320,6 +321,14 @@ SETTINGS = (
         "number of worker processes",
         "how many workers, 1 to 64",
         _integer(1, 64),
+        default="1",
+    ),
+    Setting(
+        "INSTANCES",
+        "instances",
+        "instances that share the limits",
+        "how many instances of this service share one Stripe account, 1 to 100",
+        _integer(1, 100),
         default="1",
     ),
     Setting(

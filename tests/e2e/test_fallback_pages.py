@@ -7,12 +7,15 @@ import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
-from tests.support.installation import eventually, listening, processes
+from tests.soak.drill import Donor
+from tests.support.installation import eventually, listening, processes, ready
 from tests.support.proxy import Proxy, proxied
+from tests.support.redis_servers import Server
 from tests.support.shipped import VITALY_TEXT
 from tests.support.ways import LINKS, campaign_with_ways
 
@@ -157,3 +160,34 @@ def test_hung_service_leads_to_a_way(redis_url: str, tmp_path: Path) -> None:
         assert answer.status_code == 200
         assert GERMAN in answer.text
         eventually(lambda: GERMAN not in client.get("/c/ways/give?lang=de").text, "the service answers itself")
+
+
+def test_donors_find_a_way_while_redis_is_away(tmp_path: Path) -> None:
+    """Without a script: by the link of an article, and by the form. The service or the proxy names a way."""
+    campaigns, pages = tmp_path / "campaigns", tmp_path / "nginx" / "pages"
+    campaigns.mkdir()
+    (campaigns / "ways.toml").write_text(campaign_with_ways(), "utf-8")
+    with listening() as probe:
+        port = probe.getsockname()[1]
+    more = {"FALLBACK_PAGES_DIR": str(pages), "PUBLIC_URL": f"https://localhost:{port}"}
+    redis = Server(tmp_path / "redis").start()
+    with contextlib.ExitStack() as up:
+        up.callback(redis.stop)
+        url = f"redis://127.0.0.1:{redis.port}/0"
+        installation, _ = up.enter_context(processes(url, tmp_path, campaigns, workers=1, more=more))
+        proxy = up.enter_context(proxied(tmp_path / "nginx", installation.service, port, behind="127.0.0.1"))
+        donor = Donor(SimpleNamespace(proxy=proxy), "ways")
+        up.callback(donor.client.close)
+        up.callback(donor.outside.close)
+        donor.client.timeout = donor.outside.timeout = httpx.Timeout(60)
+        assert donor.by_form()
+        redis.kill()
+        for _ in range(3):
+            assert donor.by_link()
+            assert donor.by_form()
+        eventually(lambda: not ready(installation.client), "the worker knows that Redis is away")
+        assert donor.by_link()
+        assert donor.by_form()
+        redis.start()
+        eventually(lambda: ready(installation.client), "the worker knows that Redis is back")
+        assert donor.by_form()

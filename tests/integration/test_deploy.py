@@ -2,20 +2,28 @@
 
 import json
 import re
+import shlex
+import shutil
+import subprocess
 from pathlib import Path
+from string import Template
 
 import httpx
 import pytest
 import yaml
 from donation_card.app import create_app
+from donation_card.demo.embedded_valkey import _binary
 from donation_card.domain.campaign import LANGUAGES
 from donation_card.errors import ConfigurationError
 from donation_card.observability.metrics import NOT_COUNTED_REASONS
 from donation_card.server.http_protocol import KEEP_ALIVE
 from donation_card.settings import SETTINGS, from_environment
+from redis import Redis
+from redis.exceptions import RedisError
 
+from tests.support import proxy
 from tests.support.application import starlette_app
-from tests.support.installation import METRICS_TOKEN
+from tests.support.installation import METRICS_TOKEN, eventually, listening
 
 
 def read(name):
@@ -72,6 +80,18 @@ def test_unit_starts_after_the_clock_is_synchronised():
     assert "time-sync.target" in re.search(r"^After=(.+)$", unit, re.M)[1].split()
 
 
+def test_unit_keeps_the_pages_where_the_proxy_reads_them():
+    """systemd puts the state of a dynamic user below a folder that only root can enter."""
+    unit = Path("deploy/donation-card.service").read_text()
+    folder = re.search(r"^ +root (/var/lib/\S+);", Path("deploy/nginx.conf").read_text(), re.M)[1]
+    assert f"Environment=FALLBACK_PAGES_DIR={folder}\n" in unit
+    assert f"StateDirectory={Path(folder).name}\nStateDirectoryMode=0755\n" in unit
+    assert "\nDynamicUser=" not in unit
+    user = re.search(r"^User=(.+)$", unit, re.M)[1]
+    for page in ("install", "upgrade"):
+        assert f"nologin {user}\n" in Path(f"docs/{page}.md").read_text()
+
+
 def test_alert_and_runbook_name_each_reason_for_not_counting():
     reasons = set(NOT_COUNTED_REASONS) - {"other_product"}
     rule = next(rule for rule in rules() if rule["alert"] == "NotCounted")
@@ -101,7 +121,8 @@ def test_every_deployed_setting_is_read_by_the_service():
         for name in each.get("data", each.get("stringData"))
     }
     deployed |= set(re.findall(r"^#?([A-Z_]+)=", Path("deploy/environment.example").read_text(), re.M))
-    deployed |= set(read("compose.yaml")["services"]["service"]["environment"])
+    for name in ("compose.yaml", "compose.two-machines.yaml"):
+        deployed |= set(read(name)["services"]["service"]["environment"])
     assert deployed - known == set()
 
 
@@ -172,3 +193,62 @@ def test_kubernetes_pods_reach_no_private_address_but_redis():
 def test_proxy_file_says_how_to_trust_a_cdn():
     assert re.search(r"# set_real_ip_from \S+;.*\n +# real_ip_header \S+;", Path("deploy/nginx.conf").read_text())
     assert "set_real_ip_from" in Path("docs/monitor.md").read_text()
+
+
+def test_second_machine_has_the_service_and_the_proxy_of_the_first():
+    one, two = read("compose.yaml")["services"], read("compose.two-machines.yaml")["services"]
+    assert two["proxy"] | {"networks": []} == one["proxy"] | {"networks": []}
+    assert two["proxy"]["networks"] == one["proxy"]["networks"]
+    assert one["service"]["environment"].items() - two["service"]["environment"].items() == {
+        ("REDIS_URL", "redis://redis:6379/0")
+    }
+    assert two["service"]["ports"] == ["${PRIVATE_ADDRESS:?}:8000:8000"], "on the private network only"
+    assert all(service["read_only"] and service["cap_drop"] == ["ALL"] for service in two.values())
+
+
+def test_documented_command_names_the_other_instance_to_nginx(tmp_path):
+    page = Path("docs/two-machines.md").read_text("utf-8")
+    command = re.search(r"^ *(sed -i .+) nginx\.conf$", page, re.M)[1]
+    shutil.copy("deploy/nginx.conf", tmp_path)
+    subprocess.run([*shlex.split(command), "nginx.conf"], cwd=tmp_path, check=True)
+    lines = (tmp_path / "nginx.conf").read_text("utf-8").splitlines()
+    servers = [line.partition("#")[0].split() for line in lines if re.match(r" *server \S+:8000 ", line)]
+    assert servers == [
+        ["server", f"{host}:8000", "max_fails=1", "fail_timeout=2s;"] for host in ("service", "10.0.0.2")
+    ]
+    proxy.certificate(tmp_path, 1)
+    config = proxy.written(tmp_path, "http://127.0.0.1:8000", 8443, shipped=tmp_path / "nginx.conf")
+    assert "10.0.0.2:8000" in config.read_text("utf-8")
+    subprocess.run([*proxy.command(tmp_path, config), "-t", "-q"], check=True)
+
+
+def test_server_accepts_the_options_of_the_nodes(tmp_path):
+    node = read("compose.two-machines.yaml")["services"]["valkey-1"]
+    script = node["entrypoint"][-1].replace("$$", "$")
+    pause, _, words = script.partition("; exec valkey-server ")
+    assert pause == "sleep 15"
+    with listening() as probe:
+        values = {"PRIVATE_ADDRESS": "127.0.0.2", "NODE_PORT": str(probe.getsockname()[1]), "REDIS_PASSWORD": "secret"}
+    assert values.keys() == node["environment"].keys()
+    given = [Template(word).substitute(values) for word in shlex.split(words)]
+    given[given.index("/data")] = str(tmp_path)
+    with listening() as probe:
+        given += ["--cluster-port", str(probe.getsockname()[1])]  # the default is a port that others may use here
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen([_binary(tmp_path), *given], stdout=log, stderr=log)
+    try:
+        client = Redis(port=int(values["NODE_PORT"]), password="secret")
+        eventually(lambda: process.poll() is not None or answers(client), "the node answers")
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        held = {name: client.config_get(name)[name] for name in ("appendonly", "maxmemory-policy", "cluster-enabled")}
+        assert held == {"appendonly": "no", "maxmemory-policy": "noeviction", "cluster-enabled": "yes"}
+    finally:
+        process.kill()
+        process.wait(20)
+
+
+def answers(client):
+    try:
+        return client.ping()
+    except (RedisError, OSError):
+        return False

@@ -5,6 +5,7 @@
 Two instances of the service are behind the shipped proxy, on a Cluster of three primaries with a replica each. Donors
 give through the sandbox, which sends webhooks again as Stripe does, and readers read through the proxy. After each
 event every gift must be counted, and no read may have failed. Everything is on loopback, and the run ends by itself.
+A run of all events writes its table to docs/two-machines.md.
 """
 
 from __future__ import annotations
@@ -39,10 +40,15 @@ from tests.support.proxy import Proxy, proxied
 from tests.support.redis_servers import Server, Topology, cluster, moving, node_id, owner_of, role
 from tests.support.redis_stores import totals_store
 
+PAGE = Path("docs/two-machines.md")
+BEGIN, END = "<!-- made by `make two-machines` -->", "<!-- end -->"
 CAMPAIGNS = [f"roof-{number}" for number in range(1, 13)]
 KEY = ("rk_test_0123456789", "")
 READERS, READ_PAUSE, GIFT_PAUSE = 4, 0.05, 0.05
 PATHS = ("/v1/campaigns/{}", "/v1/campaigns/{}/progress", "/c/{}", "/c/{}/give", "/v1/campaigns/{}?lang=de")
+AWAY = 3.0
+"""Seconds until a killed instance starts again: longer than the proxy leaves it out, so that it is tried meanwhile."""
+
 CAUGHT_UP_WITHIN = 120
 """Seconds until the last webhook must have been sent again and counted."""
 
@@ -67,8 +73,10 @@ class Instance:
             self.process = subprocess.Popen(
                 command, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
+
+    def until_ready(self) -> None:
         with httpx.Client(base_url=self.url, timeout=5) as client:
-            eventually(lambda: ready(client), f"{self.folder.name} serves")
+            eventually(lambda: ready(client), f"{self.folder.name} serves", 120)
 
     def kill(self) -> None:
         if self.process:
@@ -125,7 +133,12 @@ class Machines:
             while not complete():
                 assert time.monotonic() < end, f"a gift is lost: {self.counted()} of {self.truth(client)}"
                 time.sleep(0.5)
-            return sum(each.payments for each in self.truth(client).values())
+            return sum(each.payments for each in self.counted().values() if each)
+
+    def sent_again(self) -> int:
+        """Return how often a webhook was sent again so far."""
+        counts = httpx.get(f"{self.sandbox}/sandbox/deliveries", timeout=20).json()
+        return int(counts["attempts"] - counts["delivered"] - counts["pending"])
 
 
 @contextlib.contextmanager
@@ -154,6 +167,8 @@ def two_machines(folder: Path) -> Iterator[Machines]:
         proxy = up.enter_context(proxied(folder / "nginx", first.url, tls, more=[second.url], plain=plain))
         for instance in instances:
             instance.start()
+        for instance in instances:
+            instance.until_ready()
         account = httpx.get(f"{sandbox}/v1/account", auth=KEY).json()["id"]
         yield Machines(servers, instances, proxy, sandbox, Account(account, livemode=False))
 
@@ -166,6 +181,8 @@ class Load:
     gifts: int = 0
     reads: list[float] = field(default_factory=list)
     """When each good answer arrived."""
+    stale: int = 0
+    """Good answers with a public total that could not be confirmed."""
     failed: Counter[str] = field(default_factory=Counter)
     giving: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
@@ -201,12 +218,15 @@ class Load:
         dice = random.Random(number)
         while not self.ended.is_set():
             path = dice.choice(PATHS).format(dice.choice(CAMPAIGNS))
+            text = ""
             try:
-                answer = str((await client.get(path)).status_code)
+                response = await client.get(path)
+                answer, text = str(response.status_code), response.text
             except httpx.HTTPError as error:
                 answer = type(error).__name__
             if answer == "200":
                 self.reads.append(time.monotonic())
+                self.stale += '"stale":true' in text
             else:
                 self.failed[f"{answer} {path.replace('-', ' ')}"] += 1
             await asyncio.sleep(READ_PAUSE)
@@ -221,8 +241,9 @@ def nothing(_: Machines) -> None: ...
 def kill_instance(machines: Machines) -> None:
     instance = machines.instances[0]
     instance.kill()
-    time.sleep(5)
+    time.sleep(AWAY)
     instance.start()
+    instance.until_ready()
 
 
 def kill_primary(machines: Machines) -> None:
@@ -232,6 +253,13 @@ def kill_primary(machines: Machines) -> None:
     promoted(machines, old)
     old.start()
     follows(old)
+
+
+def restart_primary(machines: Machines) -> None:
+    """Kill the primary of the account's keys and start it at once. It is the primary again, and has lost everything."""
+    old = owner_of(machines.cluster, machines.slot())
+    old.kill()
+    old.start()
 
 
 def suspend_primary(machines: Machines) -> None:
@@ -288,17 +316,19 @@ def another_primary(machines: Machines, slot: int) -> Server:
 
 EVENTS: dict[str, tuple[str, Callable[[Machines], None]]] = {
     "nothing": ("nothing", nothing),
-    "instance": ("an instance is killed (SIGKILL), and starts after 5 s", kill_instance),
+    "instance": ("an instance is killed (SIGKILL), and starts after 3 s", kill_instance),
     "primary": ("a primary is killed, and its replica promoted", kill_primary),
     "suspended": ("a primary hangs, and its replica is promoted", suspend_primary),
+    "emptied": ("a primary starts at once, without its data", restart_primary),
     "slots": ("two slots are moved, key by key", move_slots),
     "at-once": ("two slots are moved at once (Valkey 9)", move_slots_at_once),
 }
 
 
-def run_event(machines: Machines, load: Load, name: str, gifts: int) -> bool:
-    """Cause one event under load, count, and print a row. Return True if nothing was lost and no read failed."""
-    before, given, failed, began = machines.deliver_all(), load.gifts, load.failed.total(), time.monotonic()
+def run_event(machines: Machines, load: Load, name: str, gifts: int) -> tuple[bool, str]:
+    """Cause one event under load, and count. Return True if nothing was lost and no read failed, and a row."""
+    before, resent = machines.deliver_all(), machines.sent_again()
+    given, failed, stale, began = load.gifts, load.failed.total(), load.stale, time.monotonic()
     load.giving.set()
     eventually(lambda: load.gifts >= given + gifts // 2, "gifts come before the event")
     what, cause = EVENTS[name]
@@ -309,32 +339,29 @@ def run_event(machines: Machines, load: Load, name: str, gifts: int) -> bool:
     time.sleep(0.5)  # the last gift is on its way to the sandbox
     over = time.monotonic()
     counted, sent = machines.deliver_all() - before, load.gifts - given
-    late = time.monotonic() - over
+    late, resent = time.monotonic() - over, machines.sent_again() - resent
     times = [began, *(at for at in load.reads if at > began)]
     gap = max(after - at for at, after in itertools.pairwise(times))
-    lost = load.failed.total() - failed
-    asked = len(times) - 1 + lost
-    print(f"| {what} | {sent} | {counted} | {asked} | {lost} | {gap:.1f} s | {late:.0f} s |", flush=True)
-    return sent == counted and not lost
+    lost, stale = load.failed.total() - failed, load.stale - stale
+    cells = (sent, counted, resent, f"{late:.0f} s", len(times) - 1 + lost, lost, stale, f"{gap:.1f} s")
+    return sent == counted and not lost, f"| {what} | {' | '.join(map(str, cells))} |"
 
 
-def run(folder: Path, events: list[str], gifts: int) -> bool:
-    """Run events on a new installation, and print a table. Return True if every law held."""
-    heads = (
-        "event",
-        "gifts sent",
-        "gifts counted",
-        "reads",
-        "failed",
-        "longest time without a read",
-        "last gift after",
-    )
+def run(folder: Path, events: list[str], gifts: int) -> tuple[bool, str]:
+    """Run events on a new installation, and print a table. Return True if every law held, and the table."""
+    of_gifts = ("gifts sent", "gifts counted", "webhooks sent again", "last gift counted after")
+    heads = ("event", *of_gifts, "reads", "reads failed", "reads marked stale", "longest time between two reads")
+    table, held = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * 8}"], True
+    print("\n".join(table), flush=True)
     with two_machines(folder) as machines, Load(machines) as load:
-        print(f"| {' | '.join(heads)} |\n| --- |{' ---: |' * 6}", flush=True)
-        failures = [name for name in events if not run_event(machines, load, name, gifts)]
+        for name in events:
+            good, row = run_event(machines, load, name, gifts)
+            print(row, flush=True)
+            table.append(row)
+            held = held and good
     for what, number in load.failed.most_common(10):
         print(f"failed: {number} × {what}")
-    return not failures
+    return held, "\n".join(table)
 
 
 def main() -> None:
@@ -343,7 +370,11 @@ def main() -> None:
     parser.add_argument("--gifts", type=int, default=60, help="gifts around each event")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="two-machines-") as folder:
-        sys.exit(not run(Path(folder), wanted.event or list(EVENTS), wanted.gifts))
+        held, table = run(Path(folder), wanted.event or list(EVENTS), wanted.gifts)
+    if not wanted.event:
+        before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+        PAGE.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{rest.partition(END)[2]}", "utf-8")
+    sys.exit(not held)
 
 
 if __name__ == "__main__":

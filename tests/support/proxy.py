@@ -43,14 +43,20 @@ class Proxy:
 
 
 def written(
-    folder: Path, service: str, port: int, behind: str = "", more: Sequence[str] = (), plain: int | None = None
+    folder: Path,
+    service: str,
+    port: int,
+    behind: str = "",
+    more: Sequence[str] = (),
+    plain: int | None = None,
+    shipped: Path = SHIPPED,
 ) -> Path:
     """Return the shipped configuration for another folder. A replacement without a match is an error.
 
     `behind` is a network of a CDN, which names the client in X-Forwarded-For. `more`: further instances of the service.
     `plain`: a port without TLS, for a sandbox that trusts no certificate of a test.
     """
-    text = SHIPPED.read_text()
+    text = shipped.read_text()
     if behind:
         text = text.replace("# set_real_ip_from 192.0.2.0/24;", f"set_real_ip_from {behind}; #")
         text = text.replace("# real_ip_header CF-Connecting-IP;", "real_ip_header X-Forwarded-For; #")
@@ -69,9 +75,9 @@ def written(
             "/run/nginx.pid": f"{folder}/nginx.pid",
             "server_tokens off;": f"server_tokens off; add_header {CACHE_STATUS} $upstream_cache_status always;",
         }
-    for shipped, here in ours.items():
-        assert shipped in text, f"{SHIPPED} no longer says {shipped!r}"
-        text = text.replace(shipped, here)
+    for there, here in ours.items():
+        assert there in text, f"{shipped} no longer says {there!r}"
+        text = text.replace(there, here)
     path = folder / "nginx.conf"
     path.write_text(text)
     return path

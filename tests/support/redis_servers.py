@@ -221,19 +221,22 @@ def cluster(folder: Path, replicas: int = 0) -> Iterator[Topology]:
 
     The first three servers are the primaries.
     """
-    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT))
+    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT), "--cluster-port")
     servers: list[Server] = []
-    with _ending(servers):
-        for number in range(3 * (1 + replicas)):
-            servers.append(Server(folder / f"node{number}", options).start())
+    with _ending(servers), contextlib.ExitStack() as reserved:
+        probes = [reserved.enter_context(listening()) for _ in range(3 * (1 + replicas))]
+        bus_ports = [probe.getsockname()[1] for probe in probes]  # the default, port + 10,000, may be in use
+        reserved.close()
+        for number, bus_port in enumerate(bus_ports):
+            servers.append(Server(folder / f"node{number}", (*options, str(bus_port))).start())
         clients = [server.client() for server in servers]
         for number, client in enumerate(clients):
             client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
             if number < 3:
                 first, last = number * 16_384 // 3, (number + 1) * 16_384 // 3 - 1
                 client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
-        for server in servers[1:]:
-            clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", server.port)
+        for server, bus_port in zip(servers[1:], bus_ports[1:], strict=True):
+            clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", server.port, bus_port)
 
         def whole() -> bool:
             told = [_text(client.execute_command("CLUSTER", "INFO")) for client in clients]

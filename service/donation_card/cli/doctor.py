@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import stat
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -314,6 +315,9 @@ def _fallback_page_checks(settings: Settings, campaigns: Sequence[Campaign]) -> 
     except OSError as error:
         yield Check(name, FAIL, f"{folder}: {error.strerror}; the service must be able to write, and the proxy to read")
         return
+    for each in (folder, *folder.resolve().parents):
+        if not each.stat().st_mode & stat.S_IXOTH:
+            yield Check(name, MANUAL, f"other users cannot enter {each}. The proxy must be able to")
     taking = [each for each in campaigns if each.status_at(datetime.now(UTC), None) is Status.OPEN]
     missing = [each.id for each in taking if not found.issuperset(each.page_names)]
     if missing:

@@ -1,16 +1,22 @@
 """`donation-card doctor` finds each fault and says how to repair it."""
 
 import contextlib
+import os
+import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from click.testing import CliRunner
+from donation_card.adapters.campaign_files.loader import read_campaign
 from donation_card.adapters.stripe.provisioning import AccountInfo
-from donation_card.cli.doctor import account_checks, signed_event
+from donation_card.cli.doctor import FAIL, INFO, MANUAL, OK, _fallback_page_checks, account_checks, signed_event
 from donation_card.cli.main import cli
 from donation_card.demo.embedded_valkey import EmbeddedValkey
+from donation_card.domain.campaign import Status
+from donation_card.settings import Settings
 from redis import Redis
 
 from tests.integration.cli.test_stripe_setup import setup, there, variables
@@ -255,3 +261,64 @@ def test_doctor_reports_a_wrong_setting_first(patient):
     code, todo, _ = examine(installation, SECRET_KEYS="short")
     assert (code, todo.count("SECRET_KEYS") > 0) == (1, True)
     assert "whsec" not in todo
+
+
+# ── the folder of static pages ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def pages_folder():
+    """Return a folder that every user can enter, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+def folder_checks(folder, *campaigns):
+    settings = Settings("sk_test_x", "pk_test_x", ("whsec_x",), "redis://127.0.0.1", "https://x.org", ("x" * 32,))
+    return [
+        (each.level, each.fix or each.name)
+        for each in _fallback_page_checks(replace(settings, fallback_pages_dir=folder), campaigns)
+    ]
+
+
+def write_pages(folder, campaign, *languages):
+    for language in languages:
+        (folder / f"donation-card.{campaign}.{language}.html").write_text("A page", "utf-8")
+
+
+def test_doctor_says_that_no_folder_of_pages_is_set():
+    ((status, said),) = folder_checks(None)
+    assert status == INFO
+    assert "FALLBACK_PAGES_DIR is not set" in said
+
+
+def test_doctor_names_campaigns_without_a_page(pages_folder, sample_campaign):
+    roof = read_campaign(sample_campaign / "roof.toml")
+    paused = replace(roof, id="well", status=Status.PAUSED)
+    write_pages(pages_folder, "roof", "en")
+    *_, (status, said) = folder_checks(pages_folder, roof, paused)
+    assert (status, said) == (MANUAL, "no page of roof. The warnings of /readyz say why")
+    write_pages(pages_folder, "roof", "de")
+    *_, (status, said) = folder_checks(pages_folder, roof, paused)
+    assert (status, said) == (OK, "FALLBACK_PAGES_DIR: pages of 1 campaigns")
+
+
+def test_doctor_says_why_a_folder_of_pages_is_unusable(pages_folder):
+    (pages_folder / "file").write_text("not a folder", "utf-8")
+    *_, (status, said) = folder_checks(pages_folder / "file")
+    assert status == FAIL
+    assert "File exists; the service must be able to write, and the proxy to read" in said
+
+
+def test_doctor_finds_a_folder_that_the_proxy_cannot_enter(pages_folder, sample_campaign):
+    roof = read_campaign(sample_campaign / "roof.toml")
+    inner = pages_folder / "private" / "pages"
+    inner.mkdir(parents=True)
+    write_pages(inner, "roof", "en", "de")
+    said = MANUAL, f"other users cannot enter {pages_folder}/private. The proxy must be able to"
+    (pages_folder / "private").chmod(0o755)
+    inner.chmod(0o755)
+    assert said not in folder_checks(inner, roof)
+    (pages_folder / "private").chmod(0o700)
+    assert said in folder_checks(inner, roof)

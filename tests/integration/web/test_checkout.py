@@ -78,6 +78,15 @@ def test_session_of_another_form_is_not_expired(installation):
     assert code(installation.order("30", replaces_session=theirs)) == (400, "token_invalid")
 
 
+@pytest.mark.parametrize(("instances", "answers"), [(1, [200, 200]), (100, [200, 503])])
+def test_instances_share_the_reads_of_stripe(redis_url, tmp_path, instances, answers):
+    options = {"stripe_rate_limit": 25, "workers": 5, "instances": instances}
+    with running(redis_url, tmp_path, settings_options=options) as installation:
+        started = [installation.order().json()["session_token"] for _ in range(2)]
+        read = [installation.client.get(f"/v1/checkout-sessions/{token}") for token in started]
+        assert [each.status_code for each in read] == answers
+
+
 def test_reading_a_paid_session_counts_it_without_webhook(redis_url, tmp_path):
     with running(redis_url, tmp_path, webhooks=False) as quiet:
         quiet.until_ready()
