@@ -156,7 +156,7 @@ class PageRenderer:
         t: Translations,
         code: EmbedCode,
         chosen: dict[str, Any],
-        offered: Sequence[Campaign],
+        visible: Sequence[Campaign],
     ) -> Response:
         """Render the code with its choices. The page names the other campaigns, so caches keep it as a card."""
         body = self._render(
@@ -171,7 +171,8 @@ class PageRenderer:
             ],
             others=[
                 {"id": each.id, "title": each.text[texts.language].title, "lang": texts.language}
-                for each in offered
+                for each in visible
+                if each.id != campaign.id
                 for texts in [choose_translations(t.language, each)]
             ],
             frame_title=t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
