@@ -31,7 +31,6 @@ ROWS: dict[str, Callable[[], Iterator[Row]]] = {
     "memory": scale.memory,
     "workers": scale.workers,
     "many": scale.many_campaigns,
-    "idle": scale.idle,
     "pictures": scale.pictures,
     "connections": scale.connections,
 }

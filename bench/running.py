@@ -113,9 +113,7 @@ class Service(Server):
 
 
 @contextlib.contextmanager
-def service_running(
-    folder: Path, workers: int = 1, campaigns: Path = Path("campaigns"), more: Mapping[str, str] | None = None
-) -> Iterator[Service]:
+def service_running(folder: Path, workers: int = 1, campaigns: Path = Path("campaigns")) -> Iterator[Service]:
     folder.mkdir(exist_ok=True)
     port, sandbox_port = free_port(), free_port()
     webhook = f"http://127.0.0.1:{port}/v1/stripe/webhook"
@@ -138,7 +136,6 @@ def service_running(
             "LOG_LEVEL": "error",
             "WEB_CONCURRENCY": str(workers),
             "STRIPE_RATE_LIMIT": "2500",  # the sandbox has no limit
-            **(more or {}),
         }
         started = time.perf_counter()
         with process([sys.executable, "-m", "donation_card", "serve"], environment, port) as pid:

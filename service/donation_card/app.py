@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from donation_card import __version__
+from donation_card.adapters.campaign_files.loader import FIRST
 from donation_card.adapters.memory_rate_limiter import MemoryRateLimiter
 from donation_card.adapters.page_folder import StaticPageFolder
 from donation_card.adapters.pictures.store import PictureStore
@@ -73,7 +74,7 @@ def create_app(settings: Settings, campaigns: Campaigns | None = None) -> ASGIAp
     record_span, end_tracing = tracing.configure_tracing(settings.otlp_endpoint, __version__)
 
     # adapters
-    campaigns = campaigns or campaign_files(settings)
+    campaigns = campaigns or campaign_files(settings, first=FIRST)
     payments, totals_store = stripe_payments(settings), redis_totals_store(settings)
     pictures = PictureStore(settings.picture_cache_dir)
     limits_connection = create_connection(settings.redis_url, deadline=LIMITS_TIMEOUT, connections=8)
@@ -126,12 +127,12 @@ def create_app(settings: Settings, campaigns: Campaigns | None = None) -> ASGIAp
 
     app: ASGIApp = Starlette(
         routes=routes(
-            CampaignEndpoints(campaigns, responses),
+            CampaignEndpoints(campaigns, campaign_refresh, responses),
             PictureEndpoint(campaigns, pictures),
             CheckoutEndpoints(checkout, session_reader, campaigns, progress, tokens, pages, settings.public_url),
             ChallengeEndpoint(session_limits),
             WebhookEndpoint(webhook_handler),
-            CampaignPages(campaigns, responses),
+            CampaignPages(campaigns, campaign_refresh, responses),
             GivePage(campaigns, progress, tokens, pages),
             TransferPage(campaigns, progress, pages),
             ThanksPage(session_reader, campaigns, progress, tokens, pages),

@@ -21,6 +21,9 @@ REFRESH_INTERVAL = 1.0
 ATTACK_STATUS_INTERVAL = 1.0
 """Seconds between two exchanges of the attack status with the other workers."""
 
+LOAD_PAUSE = 0.005
+"""Seconds between two parts of the work on thousands of campaign files. Requests come first."""
+
 FALLBACK_PAUSE = 0.15
 """Seconds between two parts of the work on thousands of static pages. Requests come first."""
 
@@ -73,6 +76,7 @@ class BackgroundTasks:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STARTUP_TIMEOUT):
                     await self._refreshed.wait()
+            tasks.append(asyncio.create_task(_run_periodically(self._load_campaigns, REFRESH_INTERVAL)))
             yield
         finally:
             for task in tasks:
@@ -83,7 +87,8 @@ class BackgroundTasks:
         changed = self._campaigns.reload()
         if changed:
             await asyncio.to_thread(self._fallback_pages.remove_withdrawn, changed)
-        if changed or not self._pictures_are_current:
+        self._pictures_are_current = self._pictures_are_current and not changed
+        if not self._pictures_are_current and not self._campaigns.unread():
             await asyncio.to_thread(self._pictures.remove_others, self._campaigns.shown_images().values())
             self._pictures_are_current = True
         self._export.renew()
@@ -95,6 +100,12 @@ class BackgroundTasks:
             self._totals_error = str(error)
         if await self._campaign_refresh.refresh(query=self._totals_error is None):
             self._refreshed.set()
+
+    async def _load_campaigns(self) -> None:
+        more = True
+        while more:
+            more = self._campaigns.load_more()
+            await asyncio.sleep(LOAD_PAUSE if more else 0)
 
     async def _write_fallback_pages(self) -> None:
         more = True
@@ -108,7 +119,7 @@ class BackgroundTasks:
 
     async def _synchronise(self) -> None:
         now = asyncio.get_running_loop().time()
-        if now < self._retry_sync_at:
+        if now < self._retry_sync_at or self._campaigns.unread():  # one sync for all campaigns
             return
         try:
             await self._reconciliation.run_if_due()

@@ -43,8 +43,9 @@ async def open_application(settings: Settings) -> AsyncIterator[Application]:
         await payments.close()
 
 
-def campaign_files(settings: Settings) -> CampaignFiles:
-    return CampaignFiles(*settings.campaign_folders, publication_interval=settings.demo_publication_interval)
+def campaign_files(settings: Settings, *, first: int | None = None) -> CampaignFiles:
+    interval, livemode = settings.demo_publication_interval, settings.livemode
+    return CampaignFiles(*settings.campaign_folders, publication_interval=interval, livemode=livemode, first=first)
 
 
 def stripe_payments(settings: Settings) -> StripePayments:

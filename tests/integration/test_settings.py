@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import stripe
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.adapters.campaign_files.placeholders import live_faults
+from donation_card.adapters.campaign_files.placeholders import placeholder_faults
 from donation_card.cli.check import checked_configuration
 from donation_card.domain.campaign import OtherWay
 from donation_card.errors import ConfigurationError
@@ -170,7 +170,7 @@ def test_live_key_is_accepted_with_https_and_on_an_onion_service():
 def test_live_key_refuses_an_example_as_another_way():
     roof = read_campaign(Path("tests/support/roof.toml"))
     ways = tuple(OtherWay(url, {}) for url in ("https://roof.eu/coins", "https://coins.example.org/roof"))
-    found = [fault.field for fault in live_faults([dataclasses.replace(roof, other_ways=ways)])]
+    found = [fault.field for fault in placeholder_faults(dataclasses.replace(roof, other_ways=ways))]
     assert found == ["recipient.contact", "other_ways[1].url"]
 
 

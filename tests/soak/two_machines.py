@@ -277,7 +277,7 @@ def suspend_primary(machines: Machines) -> None:
 def promoted(machines: Machines, old: Server) -> None:
     def answered() -> bool:
         with contextlib.suppress(AssertionError, RedisError):
-            return owner_of(machines.cluster, machines.slot()) is not old
+            return bool(owner_of(machines.cluster, machines.slot(), without=old))
         return False
 
     eventually(answered, "the replica is promoted", 30)

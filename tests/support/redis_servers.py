@@ -256,10 +256,10 @@ def node_id(server: Server) -> str:
     return _text(server.client().execute_command("CLUSTER", "MYID"))
 
 
-def owner_of(cluster: Topology, slot: int) -> Server:
-    """Return the primary of a slot, as a primary itself says."""
+def owner_of(cluster: Topology, slot: int, without: Server | None = None) -> Server:
+    """Return the primary of a slot, as it says itself. `without`: a server that may hang."""
     for server in cluster.servers:
-        if role(server) == "master":
+        if server is not without and role(server) == "master":
             for first, last, (_, port, *_), *_ in server.client().execute_command("CLUSTER SLOTS"):
                 if first <= slot <= last and port == server.port:
                     return server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from donation_card import background_tasks
 from donation_card.application.counter_export import CounterExport
 from donation_card.background_tasks import MAX_SYNC_RETRY, BackgroundTasks
+from donation_card.domain.picture import Picture
 from donation_card.errors import PaymentsUnavailable, TotalsUnavailable
 from donation_card.web.fallback_pages import FallbackPages
 
@@ -93,3 +95,39 @@ async def test_new_worker_begins_once_every_total_was_answered() -> None:
     assert not tasks._refreshed.is_set()
     await tasks._refresh_progress()
     assert tasks._refreshed.is_set()
+
+
+async def test_first_sync_waits_for_all_campaign_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = FailingSync(None)
+    tasks = tasks_with(sync)
+    tasks._campaigns.files_to_read = 3  # type: ignore[attr-defined]
+    assert await runs_in(20, sync, tasks, monkeypatch) == 0
+    tasks._campaigns.files_to_read = 0  # type: ignore[attr-defined]
+    assert await runs_in(20, sync, tasks, monkeypatch) == 10
+
+
+async def test_pictures_stay_while_campaign_files_are_unread() -> None:
+    worker, pictures, sync = Worker(), RemovedPictures(), FailingSync(None)
+    refresh = SimpleNamespace(refresh=answered, evict_hidden=lambda: None)
+    export: Any = CounterExport(worker.campaigns, worker.clock)
+    tasks = BackgroundTasks(worker.campaigns, worker.store, sync, worker.limits, refresh, export, pictures, NO_PAGES)  # type: ignore[arg-type]
+    worker.campaigns.files_to_read = 3
+    await tasks._refresh_progress()
+    assert pictures.removals == 0
+    worker.campaigns.files_to_read = 0
+    await tasks._refresh_progress()
+    await tasks._refresh_progress()
+    assert pictures.removals == 1
+
+
+async def answered(*, query: bool) -> bool:
+    return query
+
+
+class RemovedPictures(FakePictures):
+    """Count how often the images of other campaigns were removed."""
+
+    removals = 0
+
+    def remove_others(self, kept: Iterable[Picture]) -> None:
+        self.removals += 1

@@ -34,6 +34,9 @@ class CounterExport:
     def renew(self) -> None:
         """Find the current periods. Keep the values of the counters if a longest one has just begun."""
         now, campaigns = self.clock(), self.campaigns.all()
+        if self._campaigns_then is None and self.campaigns.unread():
+            self.settled = 0  # a campaign that is not read yet can have the longest period
+            return
         if campaigns is self._campaigns_then and self._begins_at <= now.timestamp() < self._ends_at:
             return
         self._campaigns_then = campaigns

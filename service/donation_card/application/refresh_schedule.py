@@ -46,6 +46,12 @@ class RefreshSchedule:
     def add_all(self) -> None:
         self.add(each for each in [*self._campaigns] if each not in self._waiting)
 
+    def claim(self, campaign_id: str) -> bool:
+        """Return True if the campaign is due or new. It is not due any more then."""
+        is_due = campaign_id in self._waiting or campaign_id not in self._campaigns
+        self._waiting.pop(campaign_id, None)
+        return is_due
+
     def read(self, touched: Touched) -> bool:
         """Add what was touched. Return True if a sync was completed since.
 

@@ -121,13 +121,12 @@ def spending_warnings(campaigns: Sequence[Campaign]) -> Iterator[str]:
                 yield f"{campaign.id}.toml: spent: {entry} stands there more than once"
 
 
-def checked_configuration(*, images: bool = False) -> tuple[Settings, "CampaignFiles"]:
+def checked_configuration(*, images: bool = False, first: int | None = None) -> tuple[Settings, "CampaignFiles"]:
     """Read the settings and the campaigns. Raises ConfigurationError with the faults of both.
 
-    `images`: also raise it for an image file without which a campaign can be shown.
+    `images`: also raise it for an image file without which a campaign can be shown. `first`: load only so many files.
     """
     from donation_card.adapters.campaign_files.loader import CampaignFiles
-    from donation_card.adapters.campaign_files.placeholders import live_faults
 
     faults: list[ConfigFault] = []
     settings: Settings | None = None
@@ -138,14 +137,15 @@ def checked_configuration(*, images: bool = False) -> tuple[Settings, "CampaignF
         faults += error.faults
     if "CAMPAIGNS_DIR" not in [fault.field for fault in faults]:
         try:
-            folders = settings.campaign_folders if settings else [os.environ.get("CAMPAIGNS_DIR", "campaigns")]
-            interval = settings.demo_publication_interval if settings else None
-            campaigns = CampaignFiles(*folders, publication_interval=interval)
+            campaigns = CampaignFiles(
+                *(settings.campaign_folders if settings else [os.environ.get("CAMPAIGNS_DIR", "campaigns")]),
+                publication_interval=settings.demo_publication_interval if settings else None,
+                livemode=settings.livemode if settings else False,
+                first=first,
+            )
             faults += campaigns.image_faults() if images else []
         except ConfigurationError as error:
             faults += error.faults
-    if settings and settings.livemode and campaigns:
-        faults += live_faults(campaigns.all())
     if faults or settings is None or campaigns is None:
         raise ConfigurationError(faults)
     return settings, campaigns

@@ -28,11 +28,13 @@ def serve() -> None:
     """
     import uvicorn
 
+    from donation_card.adapters.campaign_files.loader import FIRST
     from donation_card.observability.logs import configure_logs
     from donation_card.observability.metrics import multiprocess_dir
     from donation_card.server.http_protocol import KEEP_ALIVE, LimitedHttpProtocol
 
-    settings, campaigns = checked_configuration()  # here, so that a fault is printed once and not by each worker
+    # Here, so that a fault is printed once and not by each worker.
+    settings, campaigns = checked_configuration(first=FIRST)
     configure_logs(settings.log_level)
     application: str | Callable[[], object] = "donation_card.app:worker"
     if settings.workers == 1:  # it runs in this process

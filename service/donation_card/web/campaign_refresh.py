@@ -64,6 +64,12 @@ class CampaignRefresh:
         for campaign in self._schedule.follow(campaigns):
             self._update(campaign)
 
+    async def query_at_once(self, campaign: Campaign) -> None:
+        """Query a campaign that a reader asks for and that this worker has not queried yet."""
+        unknown = self._progress.get(campaign) is None and not campaign.hidden
+        if unknown and self._queried and self._schedule.claim(campaign.id):
+            await self._refresh(campaign)
+
     async def _read_touched(self) -> int | None:
         """Read what changed since the last time. Return the time of the store, or None if it is unavailable."""
         try:

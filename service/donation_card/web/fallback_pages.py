@@ -82,7 +82,7 @@ class FallbackPages:
         with self._lock:
             self._add_due()
             done = self._attempt(self._check, self._folder)
-            if time.monotonic() >= self._next_sweep:
+            if time.monotonic() >= self._next_sweep and not self._campaigns.unread():
                 done = self._attempt(self._sweep, self._folder) and done
             done = self._attempt(self._write_some, self._folder) and done
             if done and not self._waiting:

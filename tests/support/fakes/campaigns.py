@@ -16,6 +16,7 @@ class FakeCampaigns(Campaigns):
         self._all: tuple[Campaign, ...] = ()
         self.error: str | None = None
         self.changed: set[str] = set()
+        self.files_to_read = 0
 
     def get(self, campaign_id: str) -> Campaign:
         if campaign_id not in self.by_id:
@@ -35,6 +36,9 @@ class FakeCampaigns(Campaigns):
     def reload(self) -> frozenset[str]:
         changed, self.changed = frozenset(self.changed), set()
         return changed
+
+    def unread(self) -> int:
+        return self.files_to_read
 
     def shown_images(self) -> dict[str, Picture]:
         return {image.hash: image for each in self.all_visible() for image in each.image_files.values()}

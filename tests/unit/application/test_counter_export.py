@@ -91,3 +91,14 @@ def test_immediate_campaign_waits_for_the_periods_of_others(monkeypatch: pytest.
     assert world.shown() == 0
     world.clock.at = datetime.fromtimestamp(NOW, UTC).replace(hour=0, minute=0, second=0).timestamp() + DAY
     assert world.shown() == 3
+
+
+def test_nothing_is_exported_while_campaign_files_are_unread() -> None:
+    campaigns = FakeCampaigns(replace(ROOF, publication=PublicationPolicy(0, 1, 0, ZoneInfo("UTC"))))
+    campaigns.files_to_read = 1
+    export = CounterExport(campaigns, FakeClock(NOW))  # type: ignore[arg-type]
+    export.renew_if_due()
+    assert export.settled == 0, "the unread campaign can have a period of a day"
+    campaigns.files_to_read = 0
+    export.renew_if_due()
+    assert export.settled is None

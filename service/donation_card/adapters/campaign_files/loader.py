@@ -1,15 +1,18 @@
 """Load campaigns from TOML files, and load them again when they change.
 
-A mistake in any file stops the start, with a list of all mistakes. A mistake in a later edit keeps the last valid
-version of the campaign. An image file that cannot be used stops nothing: its campaign is shown without it.
+A mistake in one of the first files stops the start, with a list of their mistakes. A mistake that is found later keeps
+the last valid version of the campaign, if there is one. An image file that cannot be used stops nothing: its campaign
+is shown without it.
 """
 
 import contextlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +22,7 @@ from donation_card.adapters.campaign_files.bank_file import BankFile, bank_file_
 from donation_card.adapters.campaign_files.constraints import violations
 from donation_card.adapters.campaign_files.fields import seconds
 from donation_card.adapters.campaign_files.image_files import FileStamp, ImageFiles, file_stamp, stamps_of
+from donation_card.adapters.campaign_files.placeholders import placeholder_faults
 from donation_card.adapters.campaign_files.quoting import quote_value
 from donation_card.adapters.campaign_files.schema import CampaignFile, build_campaign, validate_sections
 from donation_card.adapters.campaign_files.source_files import SourceFiles, list_files
@@ -32,11 +36,14 @@ from donation_card.observability.log_events import LogEvent, log
 
 MAX_FILE_BYTES = 256 * 1024
 _MAX_FAULTS = 50
+FIRST = 500
+"""Files that a worker loads before it accepts requests."""
+
+_AT_ONCE = 10
+"""Files that are loaded at once later, so that requests wait for 15 ms."""
+
 _RETRY_INTERVAL = 15 * 60
 """Seconds after which a file with mistakes is loaded again. Every time zone begins its days at such a time."""
-
-_AT_ONCE = 50
-"""Changed files that a running service loads at once. Others wait for a second, so that readers wait less."""
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
@@ -46,7 +53,8 @@ class CampaignFiles(Campaigns):
 
     A `*.bank.toml` belongs to the campaign file beside it, and is loaded again with it.
     `publication_interval` overrides the interval of every campaign. The demo sets "0" for exact totals at once.
-    The constructor raises ConfigurationError; `reload` never does.
+    `first`: load only so many files in the constructor. `livemode`: placeholders are mistakes.
+    The constructor raises ConfigurationError; the methods never do.
     """
 
     def __init__(
@@ -54,32 +62,46 @@ class CampaignFiles(Campaigns):
         *sources: Path | str,
         publication_interval: str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        first: int | None = None,
+        livemode: bool = False,
     ) -> None:
         self._files = SourceFiles([Path(source) for source in sources])
         self._clock = clock
-        self._publication_interval = publication_interval
+        self._publication_interval, self._livemode = publication_interval, livemode
+        self._waiting: dict[Path, None] = {}
+        """Files that are to be loaded: new and changed ones. The last one is the next."""
         self._stamps: dict[Path, dict[Path, FileStamp | None]] = {}
         """For each campaign file, the stamps of all files that belong to it."""
         self._retried: dict[Path, int] = {}
         self._loaded: dict[Path, Campaign] = {}
-        self._by_id: dict[str, Campaign] = {}
+        self._by_id: dict[str, tuple[Path, Campaign]] = {}
         self._all: tuple[Campaign, ...] = ()
         self._shown_images: dict[str, Picture] = {}
         self._faults: dict[Path, Sequence[ConfigFault]] = {}
         self._image_faults: dict[Path, Sequence[ConfigFault]] = {}
-        self._not_logged = self._scan()
+        self._not_logged: dict[Path, Sequence[ConfigFault]] = {}
+        self._changed: set[str] = set()
+        self._lock = threading.RLock()
+        """`get` can load a file in another thread."""
+        self._find_changes()
+        self._from_start = set(self._waiting)
+        """The files that were there at the start and are still waiting. The log does not name each of them."""
+        self._load_some(first)
         faults = [fault for each in self._faults.values() for fault in each]
         if not faults and not self._loaded:
             folders = ", ".join(map(str, sources)) or "campaigns"
             faults = [ConfigFault(folders, "*.toml", "no campaign file", "at least one, such as vitaly.toml")]
         if faults:
             raise ConfigurationError(faults + self.image_faults())
+        self._changed.clear()
+        self._publish()
 
     def get(self, campaign_id: str) -> Campaign:
-        found = self._by_id.get(campaign_id)
-        if found is None:
+        if campaign_id not in self._by_id and self._waiting:
+            self._load_now(campaign_id)
+        if campaign_id not in self._by_id:
             raise NotFound("campaign_unknown", given=campaign_id[:64])
-        return found
+        return self._by_id[campaign_id][1]
 
     def all(self) -> Sequence[Campaign]:
         return self._all
@@ -87,88 +109,121 @@ class CampaignFiles(Campaigns):
     def shown_images(self) -> Mapping[str, Picture]:
         return self._shown_images
 
+    def unread(self) -> int:
+        return len(self._waiting)
+
     def load_errors(self) -> str | None:
         """Return the mistakes of the files whose newest version is not used, or None."""
-        return "; ".join(str(fault) for faults in self._faults.values() for fault in faults) or None
+        unread = [f"{len(self._waiting)} campaign files are not loaded yet"] if self._waiting else []
+        return "; ".join([str(fault) for faults in self._faults.values() for fault in faults] + unread) or None
 
     def image_faults(self) -> list[ConfigFault]:
         """Return the mistakes of image files, without which their campaigns are shown."""
         return [fault for faults in self._image_faults.values() for fault in faults]
 
     def reload(self) -> frozenset[str]:
-        """Load the files that changed, and return the ids of the campaigns that changed, appeared or went."""
-        before = self._by_id
-        self._files.watch(self._stamps)
-        found, self._not_logged = self._not_logged | self._scan(), {}
+        with self._lock:
+            self._files.watch(self._stamps)
+            self._find_changes()
+            self.load_more()
+        found, self._not_logged = self._not_logged, {}
         for path, faults in found.items():
             log.error(LogEvent.CAMPAIGN_FILE_INVALID, file=_name(path), faults=[str(fault) for fault in faults])
-        if self._by_id is before:
-            return frozenset()
-        ids = before.keys() | self._by_id.keys()
-        changed = frozenset(each for each in ids if before.get(each) is not self._by_id.get(each))
-        for campaign_id in changed:
-            event = LogEvent.CAMPAIGN_FILE_READ if campaign_id in self._by_id else LogEvent.CAMPAIGN_FILE_REMOVED
-            log.info(event, campaign=campaign_id)
+        changed, self._changed = frozenset(self._changed), set()
+        if changed:
+            self._publish()
         return changed
 
-    def _scan(self) -> dict[Path, Sequence[ConfigFault]]:
-        """Load the files that changed since the last scan, and return their mistakes.
+    def load_more(self) -> bool:
+        with self._lock:
+            self._load_some(_AT_ONCE)
+        return bool(self._waiting)
+
+    def _find_changes(self) -> None:
+        """Note the files that changed.
 
         From time to time, also load the files with mistakes: a date can now be in the past.
         """
-        period = int(self._clock().timestamp()) // _RETRY_INTERVAL
-        loaded = self._without_removed() if self._files.renew() else self._loaded
-        changed = [path for path in self._files.take_due(self._stamps) if not self._is_current(path)]
-        if self._loaded:
-            self._files.postpone(changed[:-_AT_ONCE])
-            del changed[:-_AT_ONCE]
-        retried = [path for path in self._faults if self._retried[path] != period and path not in changed]
-        if loaded is self._loaded and not changed and not retried:
-            return {}
-        loaded = dict(loaded)
-        path_of_id = {each.id: path for path, each in loaded.items()}
-        self._retried |= dict.fromkeys([*changed, *retried], period)
-        faults = {path: self._load(path, loaded, path_of_id) for path in [*changed, *retried]}
-        if loaded != self._loaded:
-            self._loaded = loaded
-            self._by_id = {each.id: each for _, each in sorted(loaded.items())}
-            self._all = tuple(self._by_id.values())
-            shown = (image for each in self.all_visible() for image in each.image_files.values())
-            self._shown_images = {image.hash: image for image in shown}
-        known = self._faults.keys() & retried
-        return {path: each for path, each in faults.items() if each and path not in known}
+        if self._files.renew():
+            self._forget_removed()
+        due = [path for path in self._files.take_due(self._stamps) if path not in self._waiting]
+        self._waiting |= dict.fromkeys(path for path in reversed(due) if not self._is_current(path))
+        for path in [path for path in self._faults if self._retried[path] != self._period()]:
+            self._load(path, again=path not in self._waiting)
 
-    def _load(self, path: Path, loaded: dict[Path, Campaign], path_of_id: dict[str, Path]) -> Sequence[ConfigFault]:
-        """Load one file, and return its mistakes."""
+    def _load_some(self, number: int | None) -> None:
+        for path in [*islice(reversed(self._waiting), number)]:
+            self._load(path)
+
+    def _load_now(self, campaign_id: str) -> None:
+        """Load the file of a campaign now, with its images, if it is waiting."""
+        with self._lock:
+            for path in [folder / f"{campaign_id}.toml" for folder in self._files.folders]:
+                if path in self._waiting:
+                    self._load(path)
+            if campaign_id in self._by_id and not self.get(campaign_id).hidden:
+                self._shown_images = self._shown_images | _images_by_hash([self.get(campaign_id)])
+
+    def _load(self, path: Path, *, again: bool = False) -> None:
+        """Load a file. `again`: its mistakes were reported before."""
+        self._waiting.pop(path, None)
         self._stamps[path] = stamps_of(path, bank_file_of(path))
         try:
             interval = self._publication_interval
             campaign, images = load_campaign(path, publication_interval=interval, now=self._clock())
-            if path_of_id.setdefault(campaign.id, path) != path:
+            if self._livemode and (faults := placeholder_faults(campaign)):
+                raise ConfigurationError(faults)
+            if self._by_id.get(campaign.id, (path,))[0] != path:
                 raise ConfigurationError(
                     [ConfigFault(_name(path), "the file's name", quote_value(path.name), "one file for a campaign")]
                 )
         except ConfigurationError as error:
-            self._faults[path] = error.faults
+            self._faults[path], self._retried[path] = error.faults, self._period()
+            if not again:
+                self._not_logged[path] = error.faults
         else:
-            loaded[path] = campaign
             self._faults.pop(path, None)
             self._stamps[path] |= images.stamps
-            self._image_faults[path] = images.faults
+            self._image_faults.pop(path, None)
+            if images.faults:
+                self._image_faults[path] = self._not_logged[path] = images.faults
+            self._use(path, campaign)
         self._files.follow(path, self._stamps[path])
-        return self._faults.get(path) or self._image_faults[path]
+
+    def _use(self, path: Path, campaign: Campaign) -> None:
+        if self._loaded.get(path) != campaign:
+            self._loaded[path], self._by_id[campaign.id] = campaign, (path, campaign)
+            self._changed.add(campaign.id)
+            if path not in self._from_start:
+                log.info(LogEvent.CAMPAIGN_FILE_READ, campaign=campaign.id)
+        self._from_start.discard(path)
+
+    def _publish(self) -> None:
+        self._all = tuple(self._loaded[path] for path in sorted(self._loaded, key=str))
+        self._shown_images = _images_by_hash(self.all_visible())
+
+    def _period(self) -> int:
+        return int(self._clock().timestamp()) // _RETRY_INTERVAL
 
     def _is_current(self, path: Path) -> bool:
         known = self._stamps.get(path)
         return known is not None and all(file_stamp(each) == stamp for each, stamp in known.items())
 
-    def _without_removed(self) -> dict[Path, Campaign]:
-        """Forget the files that are not listed any more, and return the campaigns of the others."""
+    def _forget_removed(self) -> None:
+        """Forget the files that are not listed any more, and their campaigns unless their folder is unreadable."""
         listed, folders = set(self._files.paths), self._files.folders
-        for each in (self._stamps, self._faults, self._image_faults):
+        for each in (self._waiting, self._stamps, self._faults, self._image_faults):
             for path in each.keys() - listed:
                 del each[path]
-        return {path: each for path, each in self._loaded.items() if path in listed or path.parent not in folders}
+        for path in [path for path in self._loaded.keys() - listed if path.parent in folders]:
+            campaign = self._loaded.pop(path)
+            del self._by_id[campaign.id]
+            self._changed.add(campaign.id)
+            log.info(LogEvent.CAMPAIGN_FILE_REMOVED, campaign=campaign.id)
+
+
+def _images_by_hash(campaigns: Iterable[Campaign]) -> dict[str, Picture]:
+    return {image.hash: image for each in campaigns for image in each.image_files.values()}
 
 
 class LoadedCampaign(NamedTuple):

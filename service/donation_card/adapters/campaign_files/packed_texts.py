@@ -1,7 +1,7 @@
 """Keep the texts of a campaign compressed. They are most of it, and most campaigns are seldom read."""
 
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -17,13 +17,16 @@ class TextPack:
     __slots__ = ("_collected", "_packed")
 
     def __init__(self) -> None:
-        self._collected: list[Mapping[str, Any]] = []
+        self._collected: list[tuple[Callable[..., Any], dict[str, tuple[Any, ...]]]] = []
         self._packed = b""
 
-    def add(self, texts: Mapping[str, Any]) -> "PackedTexts":
-        """Add a text that is given by language. The returned mapping can be read after `close`."""
-        self._collected.append(texts)
+    def add(self, kind: Callable[..., Any], parts: dict[str, tuple[Any, ...]]) -> "PackedTexts":
+        """Add a text of this kind, whose parts are given by language. Read the returned mapping after `close`."""
+        self._collected.append((kind, parts))
         return PackedTexts(self, len(self._collected) - 1)
+
+    def add_plain(self, texts: Mapping[str, str]) -> "PackedTexts":
+        return self.add(str, {language: (text,) for language, text in texts.items()})
 
     def close(self) -> None:
         self._packed = brotli.compress(pickle.dumps(self._collected), quality=1)
@@ -35,8 +38,8 @@ class TextPack:
 
 @lru_cache(_UNPACKED)
 def _unpack(packed: bytes) -> list[Mapping[str, Any]]:
-    found: list[Mapping[str, Any]] = pickle.loads(brotli.decompress(packed))  # noqa: S301 this process packed it
-    return found
+    found = pickle.loads(brotli.decompress(packed))  # noqa: S301 this process packed it
+    return [{language: kind(*parts) for language, parts in texts.items()} for kind, texts in found]
 
 
 class PackedTexts(Mapping[str, Any]):

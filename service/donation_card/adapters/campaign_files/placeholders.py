@@ -1,7 +1,7 @@
 """Refuse the placeholders of the shipped campaign file while the key takes real money."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from donation_card.adapters.campaign_files.quoting import quote_value
 from donation_card.domain.campaign import Campaign
@@ -17,9 +17,9 @@ _DESCRIPTOR = "DONATION CARD"
 """The text in the shipped campaign file."""
 
 
-def live_faults(campaigns: Sequence[Campaign]) -> list[ConfigFault]:
-    """Return a fault for each field of a campaign that still has a placeholder."""
-    return [fault for campaign in campaigns for fault in _faults(campaign)]
+def placeholder_faults(campaign: Campaign) -> list[ConfigFault]:
+    """Return a fault for each field that still has a placeholder."""
+    return [*_faults(campaign)]
 
 
 def _faults(campaign: Campaign) -> Iterator[ConfigFault]:

@@ -268,15 +268,13 @@ def build_campaign(
             Need(
                 need.id,
                 need.amount,
-                texts.add({each: NeedText(title, need.detail.get(each, "")) for each, title in need.title.items()}),
+                texts.add(NeedText, {each: (title, need.detail.get(each, "")) for each, title in need.title.items()}),
             )
             for need in file.needs
         ),
         text=texts.add(
-            {
-                language: CampaignText(text.title, text.purpose, text.summary, tuple(text.story))
-                for language, text in file.text.items()
-            }
+            CampaignText,
+            {each: (text.title, text.purpose, text.summary, tuple(text.story)) for each, text in file.text.items()},
         ),
         default_language=file.default_language,
         recipient=Recipient(**dict(file.recipient)),
@@ -307,19 +305,20 @@ def build_campaign(
         bank_transfer=BankTransfer(**dict(file.bank_transfer)) if file.bank_transfer else None,
         imported_transfers=imported,
         offline_donations=tuple(
-            OfflineDonation(each.date, each.amount, texts.add(each.source), each.list) for each in file.offline
+            OfflineDonation(each.date, each.amount, texts.add_plain(each.source), each.list) for each in file.offline
         ),
         other_ways=tuple(
             OtherWay(
                 way.url,
                 texts.add(
-                    {each: OtherWayText(title, way.text[each], way.traces[each]) for each, title in way.title.items()}
+                    OtherWayText,
+                    {each: (title, way.text[each], way.traces[each]) for each, title in way.title.items()},
                 ),
             )
             for way in file.other_ways
         ),
         updates=tuple(
-            Update(each.date, texts.add(each.text))
+            Update(each.date, texts.add_plain(each.text))
             for each in sorted(file.updates, key=lambda update: update.date, reverse=True)
         ),
         spendings=tuple(
@@ -327,13 +326,13 @@ def build_campaign(
                 each.need,
                 *each.date,
                 each.amount,
-                texts.add(each.text),
-                None if each.over is None else texts.add(each.over),
+                texts.add_plain(each.text),
+                None if each.over is None else texts.add_plain(each.over),
                 receipts.get(at),
             )
             for at, each in sorted(enumerate(file.spent), key=lambda entry: entry[1].date[0], reverse=True)
         ),
-        picture=replace(picture, alt=texts.add(picture.alt)) if picture else None,
+        picture=replace(picture, alt=texts.add_plain(picture.alt)) if picture else None,
     )
     texts.close()
     return campaign

@@ -64,10 +64,6 @@ class SourceFiles:
         if self._watch and self._watch.add({each.parent for each in belonging}):
             self._due[path] = None
 
-    def postpone(self, paths: Iterable[Path]) -> None:
-        """Check these campaign files again, before those that change later."""
-        self._due = dict.fromkeys(paths) | self._due
-
     def take_due(self, files: Mapping[Path, Iterable[Path]]) -> list[Path]:
         """Return the campaign files to check now: new ones, those with an event, and some in turn."""
         changed = self._watch.read() if self._watch else set()

@@ -271,14 +271,15 @@ class _ClusterConnection(RedisConnection):
         slot, importing = key_slot(key.encode()), None
         for _ in range(MAX_REDIRECTS):
             try:
-                node = self._node(importing or await self._owner(slot))
+                host, port = importing or await self._owner(slot)
+                node = self._node((host, port))
                 if importing or wait:
                     return await self._pipeline(node, command, asking=importing is not None, wait=wait)
                 return await node.execute_command(*command)  # type: ignore[no-untyped-call]
             except AskError as error:  # the keys moved, the slot not yet
-                importing = error.node_addr
+                importing = error.host or host, error.port
             except MovedError as error:
-                importing, self._owners[slot] = None, error.node_addr
+                importing, self._owners[slot] = None, (error.host or host, error.port)
             except TryAgainError:  # one key moved, another one not yet
                 await asyncio.sleep(REDIRECT_PAUSE)
             except (RedisConnectionError, ClusterDownError):

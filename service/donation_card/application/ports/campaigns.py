@@ -22,10 +22,18 @@ class Campaigns(Protocol):
         """Return every campaign: the same object until one changes."""
 
     def reload(self) -> frozenset[str]:
-        """Read changed files and return the ids of the campaigns that changed, appeared or went.
+        """Read changed files and return the ids of the campaigns that changed, appeared or went since the last call.
 
-        An invalid file leaves its campaign as it was.
+        An invalid file leaves its campaign as it was. Of many files, only some are read: see `load_more`.
         """
+
+    def load_more(self) -> bool:
+        """Read some of the files that are not read yet. Return True if more are left. The next `reload` names them."""
+        return False
+
+    def unread(self) -> int:
+        """Return the number of files that are not read yet. `get` reads one that is asked for; `all` lacks them."""
+        return 0
 
     def shown_images(self) -> Mapping[str, Picture]:
         """Return every image file that a visible campaign shows, by its hash."""

@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.errors import NotFound
+from donation_card.web.campaign_refresh import CampaignRefresh
 from donation_card.web.campaign_responses import CampaignResponseCache
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.presentation.translations import request_translations
@@ -16,11 +17,12 @@ _PAGE_NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 class CampaignPages:
     """`/` and `/c/{id}`."""
 
-    def __init__(self, campaigns: Campaigns, responses: CampaignResponseCache) -> None:
-        self.campaigns, self.responses = campaigns, responses
+    def __init__(self, campaigns: Campaigns, refresh: CampaignRefresh, responses: CampaignResponseCache) -> None:
+        self.campaigns, self.refresh, self.responses = campaigns, refresh, responses
 
     async def show(self, request: Request) -> CachedResponse:
         campaign = self.campaigns.get_visible(request.path_params["id"])
+        await self.refresh.query_at_once(campaign)
         return self.responses.page(campaign, request_translations(request, campaign))
 
     async def list_page(self, request: Request) -> CachedResponse:

@@ -200,6 +200,22 @@ async def test_slot_may_move_while_it_is_written(tmp_path: Path, account: Accoun
         await store.close()
 
 
+async def test_address_without_host_is_at_the_asked_host(tmp_path: Path, account: Account) -> None:
+    with cluster(tmp_path) as found:
+        for server in found.servers:
+            server.client().config_set("cluster-preferred-endpoint-type", "unknown-endpoint")
+        store = totals_store(found.url, deadline=30)
+        await build(store, account)
+        await store.apply(account, ADA)
+        slot = found.raw.keyslot(key(account, "meta"))
+        source = owner_of(found, slot)
+        with moving(found, slot, next(each for each in found.servers if each is not source)) as move_keys:
+            assert move_keys()
+            assert await store.apply(account, BORIS) is ApplyResult.APPLIED
+        assert await store.totals(account, "roof") == Totals(135_00, 2)
+        await store.close()
+
+
 async def give_at_once(store: RedisTotalsStore, account: Account, numbers: range) -> None:
     answers = await asyncio.gather(*(store.apply(account, gift(number)) for number in numbers))
     assert set(answers) == {ApplyResult.APPLIED}
