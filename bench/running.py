@@ -144,7 +144,7 @@ def service_running(folder: Path, workers: int = 1, campaigns: Path = Path("camp
             url = f"http://127.0.0.1:{port}"
             until(lambda: fetch(url + "/healthz"), pause=0.01)
             first_response = time.perf_counter() - started
-            until(lambda: fetch(url + "/readyz"), pause=1 if campaigns.is_relative_to(folder.parent) else 0.1)
+            until(lambda: fetch(url + "/readyz"), seconds=600, pause=0.5)
             yield Service(url, pid, environment, first_response)
 
 
