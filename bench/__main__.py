@@ -31,7 +31,6 @@ ROWS: dict[str, Callable[[], Iterator[Row]]] = {
     "memory": scale.memory,
     "workers": scale.workers,
     "many": scale.many_campaigns,
-    "idle": scale.idle,
     "pictures": scale.pictures,
     "connections": scale.connections,
 }
@@ -58,18 +57,22 @@ def main() -> None:
     print(f"{datetime.now(UTC):%Y-%m-%d}, python -m bench {' '.join(parts)}\n", flush=True)
     rows = [part for part in parts if part in ROWS]
     print(*table if rows else (), sep="\n", flush=True)
-    for part in rows:
-        for row in ROWS[part]():
-            table.append(f"| {row.what} | {row.measured} | {row.baseline} | {row.ratio} | {row.aim} |")
-            print(table[-1], flush=True)
-    found = []
-    for part in (each for each in parts if each in CURVES):
-        for curve in CURVES[part]():
-            found.append(curve)
-            print(f"\n{page.curve_table(curve)}", flush=True)
-    own = [_printed(OWN_TABLES[part]) for part in parts if part in OWN_TABLES]
-    if not chosen:
-        page.write(table, found, own)
+    found: list[Curve] = []
+    own: list[str] = []
+    try:
+        for part in rows:
+            for row in ROWS[part]():
+                table.append(f"| {row.what} | {row.measured} | {row.baseline} | {row.ratio} | {row.aim} |")
+                print(table[-1], flush=True)
+        for part in (each for each in parts if each in OWN_TABLES):
+            own.append(_printed(OWN_TABLES[part]))
+        for part in (each for each in parts if each in CURVES):
+            for curve in CURVES[part]():
+                found.append(curve)
+                print(f"\n{page.curve_table(curve)}", flush=True)
+    finally:
+        if not chosen:  # an interrupted run shows what it has measured
+            page.write(table, found, own)
 
 
 def _printed(work: Callable[[], None]) -> str:

@@ -14,7 +14,7 @@ from tests.support.browser import CHROMIUM
 from tests.support.campaign_states import WITH_PICTURE
 from tests.support.screenshots import started_installation
 
-PAIRS, SLOWER, LATENCY, BYTES_PER_SECOND = 20, 4, 150, 200_000
+PAIRS, SLOWER, LATENCY, BYTES_PER_SECOND = 10, 4, 150, 200_000
 
 WATCH = """
   window.blocked = 0; window.painted = 0

@@ -15,6 +15,7 @@ from bench.running import PROGRESS, service_running, wrk
 
 CAMPAIGNS = (1, 10, 100, 1_000, 10_000)
 CONNECTIONS = (1, 100, 1_000, 10_000)
+IDLE_SECONDS = 20
 REBUILT = (10_000, 100_000, 1_000_000)
 
 
@@ -39,8 +40,8 @@ def by_campaigns() -> Iterator[Curve]:
             with service_running(Path(name) / str(number), campaigns=campaigns) as service:
                 before = service.cpu_seconds()
                 start.append((number, before))
-                time.sleep(scale.IDLE_SECONDS)
-                idle.append((number, (service.cpu_seconds() - before) / scale.IDLE_SECONDS * 100))
+                time.sleep(IDLE_SECONDS)
+                idle.append((number, (service.cpu_seconds() - before) / IDLE_SECONDS * 100))
                 memory.append((number, service.resident_megabytes()))
     yield Curve("idle-by-campaigns", "campaigns", "CPU of an idle worker (% of a core)", idle)
     yield Curve("memory-by-campaigns", "campaigns", "memory of a worker (MB)", memory)

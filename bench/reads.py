@@ -22,7 +22,7 @@ from bench.running import (
     service_running,
 )
 
-ROUNDS = 9
+ROUNDS = 5
 CARD = "/widget/v1/donation-card.js"
 BARE_AIM = "0.85"
 

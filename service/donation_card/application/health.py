@@ -1,6 +1,6 @@
 """The state of this worker, for `/readyz` and `/metrics`."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
@@ -14,6 +14,9 @@ from donation_card.application.reconciliation import Reconciliation
 from donation_card.domain.lifetimes import STALE_AFTER
 from donation_card.domain.totals import campaign_of
 from donation_card.observability.metrics import gauge
+
+_MOST_NAMED = 20
+"""Campaigns that one reason names. At the start of a large installation every total is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +35,12 @@ class Health:
     def reasons(self) -> dict[str, str | None]:
         """Return the reason why each component is not ready, or None if it is."""
         errors = self.task_errors()
-        failed_syncs = ", ".join(f"{name}: {reason}" for name, reason in self.reconciliation.failures.items())
+        failed_syncs = _list_some([f"{name}: {reason}" for name, reason in self.reconciliation.failures.items()])
         return {
             "campaigns": self.campaigns.load_errors(),
             "totals": errors["totals"] or self.checkout.session_limits.write_error,
-            "figures": ", ".join(self.progress.stale_campaigns()) or None,
-            "reconcile": errors["reconcile"] or self._overdue() or failed_syncs or None,
+            "figures": _list_some(self.progress.stale_campaigns()),
+            "reconcile": errors["reconcile"] or self._overdue() or failed_syncs,
             "payments": self.checkout.key_error,
         }
 
@@ -95,3 +98,9 @@ class Health:
     def _overdue(self) -> str | None:
         age = self._sync_age()
         return f"the last sync began {age} s ago" if age is not None and age > STALE_AFTER else None
+
+
+def _list_some(texts: Sequence[str]) -> str | None:
+    """Return the first texts and the number of the others, or None if there is none."""
+    more = [f"{len(texts) - _MOST_NAMED} more"] if len(texts) > _MOST_NAMED else []
+    return ", ".join([*texts[:_MOST_NAMED], *more]) or None

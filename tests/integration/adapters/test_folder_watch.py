@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from donation_card.adapters.campaign_files import folder_watch, source_files
+from donation_card.adapters.campaign_files import folder_watch, loader, source_files
 from donation_card.adapters.campaign_files.folder_watch import FolderWatch
 from donation_card.adapters.campaign_files.loader import CampaignFiles
 from donation_card.domain.campaign import Campaign
@@ -311,6 +311,26 @@ def test_event_leads_to_a_look_at_its_file_alone(folder: Path, monkeypatch: pyte
     assert files.reload() == {"other"}
     files.reload()
     assert looked == [folder / "other.toml"]
+
+
+def test_many_edits_are_loaded_in_parts_and_the_last_one_first(
+    way: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader, "_AT_ONCE", 2)
+    monkeypatch.setattr(source_files, "FEW", 9)
+    for number in range(7):
+        (folder / f"many-{number}.toml").write_text(text(1), "utf-8")
+    files = CampaignFiles(folder)
+    assert len(files.all()) == 9, "the start loads every file"
+    files.reload()
+    for number in range(7):
+        (folder / f"many-{number}.toml").write_text(text(2), "utf-8")
+    parts = [files.reload()]
+    edit_in_place(folder)
+    parts += [files.reload() for _ in range(4)]
+    assert [len(each) for each in parts] == [2] * 4 + [0]
+    assert "roof" in parts[1]
+    assert [*files.all()] == fresh(folder)
 
 
 class Edits(RuleBasedStateMachine):

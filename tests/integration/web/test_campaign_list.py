@@ -8,6 +8,7 @@ from html import unescape
 import httpx
 import pytest
 from donation_card.domain.campaign import LANGUAGES
+from donation_card.web.pages import embed
 from donation_card.web.presentation.translations import translations_for
 
 from tests.support.installation import eventually
@@ -97,6 +98,13 @@ def test_hidden_campaign_leaves_its_page_and_the_next_moves_up(installed, folder
     finally:
         file.write_text(text, "utf-8")
     eventually(lambda: shown(installed.client.get("/").text) == OPEN[:24], "it is back")
+
+
+def test_generator_offers_the_chosen_and_a_hundred_in_all(installed, monkeypatch):
+    monkeypatch.setattr(embed, "_MAX_OFFERED", 20)
+    html = installed.client.get(f"/c/c00/embed?with={OPEN[-1]}&with={OPEN[-2]}").text
+    offered = re.findall(r'name="with" value="(\w+)"', html)
+    assert offered == [OPEN[-1], OPEN[-2], *[name for name in NAMES if name != HIDDEN][1:19]]
 
 
 def test_one_page_has_no_links_to_others(installation):

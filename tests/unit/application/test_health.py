@@ -127,3 +127,13 @@ async def test_failing_campaign_is_named(worker: Worker, report: Health) -> None
         "well: totals_unavailable reason='damaged'",
     )
     assert gauges(report)["campaign_failed"] == {"roof": 1, "well": 1}
+
+
+async def test_reason_names_some_of_many_campaigns(worker: Worker, report: Health) -> None:
+    for number in range(30):
+        worker.campaigns.put(replace(ROOF, id=f"c{number}"))
+    reason = report.reasons()["figures"]
+    assert reason
+    named, more = reason.split(", ")[:-1], reason.split(", ")[-1]
+    assert all(each.endswith(": unknown (EUR)") for each in named)
+    assert (len(named), more) == (20, f"{len(worker.campaigns.all()) - 20} more")

@@ -69,7 +69,7 @@ class CampaignFiles(Campaigns):
         self._clock = clock
         self._publication_interval, self._livemode = publication_interval, livemode
         self._waiting: dict[Path, None] = {}
-        """Files that are to be loaded: new and changed ones."""
+        """Files that are to be loaded: new and changed ones. The last one is the next."""
         self._stamps: dict[Path, dict[Path, FileStamp | None]] = {}
         """For each campaign file, the stamps of all files that belong to it."""
         self._retried: dict[Path, int] = {}
@@ -147,12 +147,12 @@ class CampaignFiles(Campaigns):
         if self._files.renew():
             self._forget_removed()
         due = [path for path in self._files.take_due(self._stamps) if path not in self._waiting]
-        self._waiting |= dict.fromkeys(path for path in due if not self._is_current(path))
+        self._waiting |= dict.fromkeys(path for path in reversed(due) if not self._is_current(path))
         for path in [path for path in self._faults if self._retried[path] != self._period()]:
             self._load(path, again=path not in self._waiting)
 
     def _load_some(self, number: int | None) -> None:
-        for path in [*islice(self._waiting, number)]:
+        for path in [*islice(reversed(self._waiting), number)]:
             self._load(path)
 
     def _load_now(self, campaign_id: str) -> None:

@@ -1,6 +1,7 @@
 """Serve the card as a frame, the page with the embed code, the QR code, and oEmbed."""
 
 import re
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -29,6 +30,9 @@ _OEMBED_LAYOUTS = ("card", "compact", "button")
 _QR_SIZES = (64, 2_048)
 _WIDTH = 600
 """Pixels of an oEmbed frame if the consumer requests no width."""
+
+_MAX_OFFERED = 100
+"""Other campaigns from which a publisher chooses. The list of campaigns leads to this page with those of its page."""
 
 _CAMPAIGN_PATH = re.compile(r"/c/([a-z0-9][a-z0-9-]{0,63})/?")
 
@@ -64,7 +68,10 @@ class EmbedEndpoints:
             "pinned": pinned,
             "with": [each.id for each in others],
         }
-        return self.pages.embed_code_page(campaign, t, code, chosen, self.campaigns.all_visible())
+        known = {campaign.id, *chosen["with"]}
+        more = (each for each in self.campaigns.all_visible() if each.id not in known)
+        offered = [*others, *islice(more, _MAX_OFFERED - len(others))]
+        return self.pages.embed_code_page(campaign, t, code, chosen, offered)
 
     def _others(self, request: Request, campaign: Campaign) -> list[Campaign]:
         """Return the visible campaigns of the query parameter `with`. Raise Invalid (`too_many_campaigns`)."""

@@ -156,7 +156,7 @@ class PageRenderer:
         t: Translations,
         code: EmbedCode,
         chosen: dict[str, Any],
-        visible: Sequence[Campaign],
+        offered: Sequence[Campaign],
     ) -> Response:
         """Render the code with its choices. The page names the other campaigns, so caches keep it as a card."""
         body = self._render(
@@ -171,8 +171,7 @@ class PageRenderer:
             ],
             others=[
                 {"id": each.id, "title": each.text[texts.language].title, "lang": texts.language}
-                for each in visible
-                if each.id != campaign.id
+                for each in offered
                 for texts in [choose_translations(t.language, each)]
             ],
             frame_title=t.translate("card.dialog_title", recipient=campaign.recipient.short_name),
