@@ -38,8 +38,9 @@ def by_campaigns() -> Iterator[Curve]:
         for number in CAMPAIGNS:
             campaigns = write_campaigns(Path(name) / f"{number}-files", number)
             with service_running(Path(name) / str(number), campaigns=campaigns) as service:
+                start.append((number, service.cpu_seconds()))
+                scale.until_idle(service)
                 before = service.cpu_seconds()
-                start.append((number, before))
                 time.sleep(IDLE_SECONDS)
                 idle.append((number, (service.cpu_seconds() - before) / IDLE_SECONDS * 100))
                 memory.append((number, service.resident_megabytes()))
