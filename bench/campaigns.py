@@ -40,9 +40,10 @@ def main() -> None:
 
 
 def write_campaigns(folder: Path, number: int) -> Path:
+    """Write campaigns in seven languages. A hundred recipients have an equal share of them."""
     folder.mkdir()
-    text = VITALY_TEXT
-    for name in ("vitaly", *(f"another-{n}" for n in range(1, number))):
+    for at, name in enumerate(("vitaly", *(f"another-{n}" for n in range(1, number)))):
+        text = VITALY_TEXT.replace("BYSOL", f"BYSOL {at % 100}") if at else VITALY_TEXT
         (folder / f"{name}.toml").write_text(text, "utf-8")
     return folder
 

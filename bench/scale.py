@@ -27,6 +27,7 @@ from bench.running import (
     interleaved,
     requests_per_second,
     service_running,
+    start_again,
     wrk,
 )
 
@@ -62,10 +63,16 @@ def many_campaigns() -> Iterator[Row]:
             )
             for number in (10, 10_000)
         )
-        cpu = many.cpu_seconds()
-        yield Row("start to the first response, 10,000 campaigns", f"{many.first_response:.1f} s", "", "", "3 s")
-        yield Row("start until ready, CPU, 10,000 campaigns", f"{cpu:.1f} s", "", "", "20 s")
+        cpu = [f"{each.cpu_seconds():.1f} s" for each in (many, few)]
+        yield Row("first start until all is synchronised, CPU, 10,000 campaigns vs ten", *cpu, "")
         until_idle(many)
+        starts = [start_again(each) for each in (many, few)]
+        for what, values, aim in (
+            ("start to the first response, wall-clock", [each.first_response for each in starts], "3 s"),
+            ("start to the first response, CPU", [each.first_cpu for each in starts], ""),
+            ("start until each campaign has a response, CPU", [each.complete_cpu for each in starts], "20 s"),
+        ):
+            yield Row(f"{what}, 10,000 campaigns vs ten", *(f"{each:.1f} s" for each in values), "", aim)
         for what, path in (("progress read", PROGRESS), ("first page of the list", "/?lang=en")):
             rates = interleaved({"few": (few.url + path, [few]), "many": (many.url + path, [many])}, ROUNDS)
             yield compare(f"{what}, 10,000 campaigns vs ten", rates, "many", "few")

@@ -10,7 +10,7 @@ TEXTS = st.lists(st.dictionaries(st.sampled_from(LANGUAGES), st.text()))
 @given(TEXTS)
 def test_packed_texts_equal_the_given_ones(texts):
     pack = TextPack()
-    packed = [pack.add_plain(each) for each in texts]
+    packed = [pack.add(each) for each in texts]
     pack.close()
     assert [dict(each) for each in packed] == texts
     assert packed == texts
@@ -21,7 +21,7 @@ def test_packed_texts_equal_the_given_ones(texts):
 
 def test_packed_texts_take_less_than_half_of_their_size():
     pack, story = TextPack(), {tag: NeedText(f"{tag}: the rent of a flat, " * 40) for tag in LANGUAGES}
-    packed = pack.add(NeedText, {tag: (each.title,) for tag, each in story.items()})
+    packed = pack.add({tag: (each.title,) for tag, each in story.items()}, NeedText)
     pack.close()
     assert 2 * len(pickle.dumps(pack)) < len(pickle.dumps(story))
     assert packed["be"].title == story["be"].title

@@ -6,6 +6,8 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
+from functools import lru_cache
+from sys import intern
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -111,7 +113,7 @@ def bounded_amount(most_minor: int, *, least_minor: int = 1, is_charge: bool = T
         if (isinstance(value, int) and value < least_minor) or str(value).lstrip().startswith(("-", "\u2212")):
             raise invalid(least)
         try:
-            money = parse_amount(str(value), currency, allow_minor_units=True, most=most_minor)
+            money = _parse_amount(str(value), currency, most_minor)
         except Invalid as error:
             raise invalid(
                 {
@@ -129,12 +131,18 @@ def bounded_amount(most_minor: int, *, least_minor: int = 1, is_charge: bool = T
     return FieldCheck(_AMOUNT, check)
 
 
+@lru_cache(1_000)
+def _parse_amount(typed: str, currency: str, most: int) -> Money:
+    """Return the same object for the same amount: most campaigns have round sums."""
+    return parse_amount(typed, currency, allow_minor_units=True, most=most)
+
+
 def enum_value(kind: type[Enum]) -> FieldCheck:
     return FieldCheck(_one_of(f'"{each.value}"' for each in kind), lambda value, _: kind(_text(value)))
 
 
 def choice(choices: Container[str], allowed: str) -> FieldCheck:
-    return FieldCheck(allowed, lambda value, _: _valid(_text(value) in choices, value))
+    return FieldCheck(allowed, lambda value, _: intern(_valid(_text(value) in choices, _text(value))))
 
 
 def _one_of(choices: Iterable[str]) -> str:
@@ -235,7 +243,7 @@ def _reference(value: object, _: ValidationInfo) -> str:
 
 
 def _need_id(value: object, _: ValidationInfo) -> object:
-    return _valid(re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", _text(value)) is not None, value)
+    return intern(_valid(re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", _text(value)) is not None, _text(value)))
 
 
 def _date_or_datetime(value: object, _: ValidationInfo) -> object:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType, NoneType
 from typing import Annotated, Any, TypeVar, get_args
 from zoneinfo import ZoneInfo
@@ -241,6 +241,7 @@ class CampaignFile(Section):
 
 
 _File = TypeVar("_File", bound=Section)
+_Value = TypeVar("_Value")
 
 
 def build_campaign(
@@ -268,33 +269,37 @@ def build_campaign(
             Need(
                 need.id,
                 need.amount,
-                texts.add(NeedText, {each: (title, need.detail.get(each, "")) for each, title in need.title.items()}),
+                texts.add({each: (title, need.detail.get(each, "")) for each, title in need.title.items()}, NeedText),
             )
             for need in file.needs
         ),
         text=texts.add(
-            CampaignText,
             {each: (text.title, text.purpose, text.summary, tuple(text.story)) for each, text in file.text.items()},
+            CampaignText,
         ),
         default_language=file.default_language,
-        recipient=Recipient(**dict(file.recipient)),
-        giving=DonationTerms(
-            tuple(file.giving.suggested),
-            file.giving.minimum,
-            file.giving.maximum,
-            file.giving.decimals,
-            file.giving.accept_above_goal,
-            file.giving.fee.card_fee if file.giving.fee else None,
+        recipient=_shared(Recipient(**dict(file.recipient))),
+        giving=_shared(
+            DonationTerms(
+                tuple(file.giving.suggested),
+                file.giving.minimum,
+                file.giving.maximum,
+                file.giving.decimals,
+                file.giving.accept_above_goal,
+                file.giving.fee.card_fee if file.giving.fee else None,
+            )
         ),
-        publication=PublicationPolicy(
-            publication.every if interval is None else interval,
-            publication.step.amount,
-            publication.min_donations,
-            publication.timezone,
+        publication=_shared(
+            PublicationPolicy(
+                publication.every if interval is None else interval,
+                publication.step.amount,
+                publication.min_donations,
+                publication.timezone,
+            )
         ),
         on_surplus=file.on_surplus,
         on_shortfall=file.on_shortfall,
-        warned_bank_countries=tuple(file.warned_bank_countries),
+        warned_bank_countries=_shared(tuple(file.warned_bank_countries)),
         redirect_methods=tuple(file.redirect_methods),
         publisher_hosts=tuple(file.sites),
         site_totals=tuple(each.site_total(publication.timezone) for each in file.site_totals),
@@ -305,20 +310,20 @@ def build_campaign(
         bank_transfer=BankTransfer(**dict(file.bank_transfer)) if file.bank_transfer else None,
         imported_transfers=imported,
         offline_donations=tuple(
-            OfflineDonation(each.date, each.amount, texts.add_plain(each.source), each.list) for each in file.offline
+            OfflineDonation(each.date, each.amount, texts.add(each.source), each.list) for each in file.offline
         ),
         other_ways=tuple(
             OtherWay(
                 way.url,
                 texts.add(
-                    OtherWayText,
                     {each: (title, way.text[each], way.traces[each]) for each, title in way.title.items()},
+                    OtherWayText,
                 ),
             )
             for way in file.other_ways
         ),
         updates=tuple(
-            Update(each.date, texts.add_plain(each.text))
+            Update(each.date, texts.add(each.text))
             for each in sorted(file.updates, key=lambda update: update.date, reverse=True)
         ),
         spendings=tuple(
@@ -326,16 +331,22 @@ def build_campaign(
                 each.need,
                 *each.date,
                 each.amount,
-                texts.add_plain(each.text),
-                None if each.over is None else texts.add_plain(each.over),
+                texts.add(each.text),
+                None if each.over is None else texts.add(each.over),
                 receipts.get(at),
             )
             for at, each in sorted(enumerate(file.spent), key=lambda entry: entry[1].date[0], reverse=True)
         ),
-        picture=replace(picture, alt=texts.add_plain(picture.alt)) if picture else None,
+        picture=replace(picture, alt=texts.add(dict(picture.alt))) if picture else None,
     )
     texts.close()
     return campaign
+
+
+@lru_cache(500)
+def _shared(value: _Value) -> _Value:
+    """Return an equal object that was used before, or this one. Most campaigns of a recipient have the same terms."""
+    return value
 
 
 def validate_sections(
