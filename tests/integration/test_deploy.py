@@ -226,7 +226,7 @@ def test_server_accepts_the_options_of_the_nodes(tmp_path):
     node = read("compose.two-machines.yaml")["services"]["valkey-1"]
     script = node["entrypoint"][-1].replace("$$", "$")
     pause, _, words = script.partition("; exec valkey-server ")
-    assert pause == "sleep 15"
+    assert pause == "sleep 20"
     with listening() as probe:
         values = {"PRIVATE_ADDRESS": "127.0.0.2", "NODE_PORT": str(probe.getsockname()[1]), "REDIS_PASSWORD": "secret"}
     assert values.keys() == node["environment"].keys()

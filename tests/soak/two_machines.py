@@ -102,7 +102,7 @@ class Machines:
         """Return the totals in Redis, by campaign."""
 
         async def read() -> dict[str, Totals | None]:
-            store = totals_store(self.cluster.url)
+            store = totals_store(self.cluster.url, deadline=10)  # it is no question of time
             try:
                 return {name: await store.totals(self.account, f"{name}/EUR") for name in CAMPAIGNS}
             finally:
@@ -121,19 +121,15 @@ class Machines:
     def deliver_all(self) -> int:
         """Wait until the webhooks are accepted and every gift is counted. Return the number of gifts."""
         with httpx.Client(base_url=self.sandbox, timeout=20) as client:
-
-            def complete() -> bool:
-                if client.get("/sandbox/deliveries").json()["pending"]:
-                    return False
-                with contextlib.suppress(TotalsUnavailable):
-                    return self.counted() == self.truth(client)
-                return False
-
             end = time.monotonic() + CAUGHT_UP_WITHIN
-            while not complete():
-                assert time.monotonic() < end, f"a gift is lost: {self.counted()} of {self.truth(client)}"
+            while True:
+                pending = client.get("/sandbox/deliveries").json()["pending"]
+                truth = self.truth(client)
+                with contextlib.suppress(TotalsUnavailable):
+                    if not pending and self.counted() == truth:
+                        return sum(each.payments for each in truth.values())
+                assert time.monotonic() < end, f"a gift is lost: {pending} webhooks wait, and the truth is {truth}"
                 time.sleep(0.5)
-            return sum(each.payments for each in self.counted().values() if each)
 
     def sent_again(self) -> int:
         """Return how often a webhook was sent again so far."""
