@@ -155,7 +155,8 @@ stress: .venv/dev.stamp
 	promtool check config --syntax-only deploy/prometheus.yml
 	promtool test rules deploy/alerts.test.yml
 	HYPOTHESIS_PROFILE=stress $(BIN)/python -m pytest --override-ini=faulthandler_timeout=7200 tests/unit tests/integration/adapters tests/integration/sandbox \
-		tests/integration/application/test_scenarios.py tests/integration/web/test_openapi.py tests/integration/cli/test_bank.py
+		tests/integration/application/test_scenarios.py tests/integration/web/test_openapi.py tests/integration/cli/test_bank.py \
+		tests/e2e/test_many_campaigns.py
 	$(BIN)/python -m tests.soak.mutants
 	@$(MAKE) --no-print-directory test-browsers
 	$(BIN)/python -m tests.soak.silent_frame

@@ -181,12 +181,12 @@ def accepted(installation: Installation) -> socket.socket:
     return connection
 
 
-def eventually(check: object, what: str, seconds: float = 60) -> None:
+def eventually(check: object, what: str, seconds: float = 60, pause: float = 0.02) -> None:
     """Wait until `check` returns true, or fail after `seconds`."""
     end = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < end, f"waited {seconds} s in vain: {what}"
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 @contextlib.contextmanager
@@ -274,7 +274,7 @@ def processes(
         process = subprocess.Popen(command, env=environment, stdout=output or log, stderr=subprocess.STDOUT)
         try:
             with httpx.Client(base_url=service, timeout=15) as client:
-                eventually(lambda: ready(client), "the workers serve", seconds=180)
+                eventually(lambda: ready(client), "the workers serve", seconds=600, pause=0.1)
                 yield Installation(from_environment(environment), service, sandbox, client), process
         finally:
             if process.poll() is None:
