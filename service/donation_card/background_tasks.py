@@ -11,6 +11,7 @@ from donation_card.application.ports.totals import TotalsStore
 from donation_card.application.reconciliation import Reconciliation
 from donation_card.application.session_limits import SessionLimits
 from donation_card.errors import PaymentsUnavailable, TotalsUnavailable, Unavailable
+from donation_card.memory import release_freed_memory
 from donation_card.observability.log_events import LogEvent, log
 from donation_card.web.campaign_refresh import CampaignRefresh
 from donation_card.web.fallback_pages import FallbackPages
@@ -102,10 +103,12 @@ class BackgroundTasks:
             self._refreshed.set()
 
     async def _load_campaigns(self) -> None:
-        more = True
-        while more:
-            more = self._campaigns.load_more()
-            await asyncio.sleep(LOAD_PAUSE if more else 0)
+        loaded = False
+        while self._campaigns.load_more():
+            loaded = True
+            await asyncio.sleep(LOAD_PAUSE)
+        if loaded:
+            await asyncio.to_thread(release_freed_memory)
 
     async def _write_fallback_pages(self) -> None:
         more = True

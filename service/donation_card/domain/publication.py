@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from donation_card.domain.lifetimes import MAX_AHEAD
@@ -90,13 +91,21 @@ def period_starts(policy: PublicationPolicy, day: date) -> Iterator[int]:
 
     A period of several days must begin on this day.
     """
-    last = None
-    for second in range(0, DAY, policy.interval_seconds):
-        wall = datetime.combine(day, time(), policy.timezone) + timedelta(seconds=second)
-        instant = int(wall.astimezone(UTC).timestamp())
-        if last is None or instant > last:
-            last = instant
-            yield instant
+    yield from _starts(policy.interval_seconds, policy.timezone, day)
+
+
+@lru_cache(1_000)
+def _starts(interval_seconds: int, timezone: ZoneInfo, day: date) -> tuple[int, ...]:
+    """Return what `period_starts` yields. Many campaigns have the same interval and time zone."""
+    walls = (
+        datetime.combine(day, time(), timezone) + timedelta(seconds=second)
+        for second in range(0, DAY, interval_seconds)
+    )
+    starts: list[int] = []
+    for instant in (int(wall.astimezone(UTC).timestamp()) for wall in walls):
+        if not starts or instant > starts[-1]:
+            starts.append(instant)
+    return tuple(starts)
 
 
 def periods_around(policy: PublicationPolicy, now: datetime) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from donation_card.domain.progress import Progress
 from donation_card.domain.publication import PublishedTotal
 from donation_card.domain.site_total import SiteTotal
 from donation_card.errors import NotFound, ProgressUnknown
+from donation_card.memory import release_freed_memory
 from donation_card.observability.metrics import cached_reads
 from donation_card.web.http.cached_response import CachedResponse
 from donation_card.web.http.headers import (
@@ -272,6 +273,7 @@ class CampaignResponseCache:
             if (name, t.language) not in entry.responses:
                 photo = await self._photo(campaign) if name == images.SHARE_IMAGE else None
                 body = await run_in_threadpool(images.draw, name, self._card_json(entry, t), photo)
+                await run_in_threadpool(release_freed_memory)
                 headers = PUBLIC_CORS | cache_control(_MAX_AGE, revalidate=entry.revalidate) | IMAGE_CSP
                 entry.responses[name, t.language] = CachedResponse(body, IMAGES[name], headers)
             return entry.responses[name, t.language]

@@ -162,7 +162,9 @@ def test_changed_tick_is_another_order(
     frame.locator("#cover-fee").check()
     frame.locator("#submit").click()
     expect(frame.locator("#pay h1")).to_contain_text("€26")
-    expect(frame.frame_locator("#payment iframe").locator("[name=number]")).to_be_visible()  # until then the button moves
+    expect(
+        frame.frame_locator("#payment iframe").locator("[name=number]")
+    ).to_be_visible()  # until then the button moves
     with context.expect_page() as opened:
         frame.locator("#new-tab button").click()
     expect(opened.value.locator(".amount")).to_contain_text("€26")

@@ -9,6 +9,8 @@ import os
 import random
 import shutil
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -463,3 +465,33 @@ def test_same_file_and_cover_have_the_same_address(tmp_path: Path) -> None:
     written(tmp_path, "a.jpg", JPEG + b"\0")
     assert len({first.hash, covered.hash, inspect(tmp_path, "a.jpg").hash}) == 3
     assert focused.hash == first.hash, "the whole picture has the shape of the card"
+
+
+MEMORY = """
+import asyncio, sys
+from pathlib import Path
+from donation_card.adapters.pictures.inspection import inspect
+from donation_card.adapters.pictures.store import PictureStore
+from tests.support.image_files import encode, photo
+
+def resident():
+    return next(int(line.split()[1]) // 1024 for line in open("/proc/self/status") if line.startswith("VmRSS"))
+
+async def main(folder):
+    data = encode(photo(1600, 1200).resize((4000, 3000)), "JPEG", quality=75)
+    for number in range(3):
+        (folder / f"{number}.jpg").write_bytes(data + b"%d" % number)
+    images = [inspect(folder, f"{number}.jpg", focus=(0.5, 0.5)) for number in range(3)]
+    store, before = PictureStore(folder / "cache"), resident()
+    for image in images:
+        await store.read(image, 640, "jpg")
+    print(resident() - before)
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+def test_memory_of_large_photos_is_given_back(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", MEMORY, str(tmp_path)]
+    more = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert more < 40, "megabytes; without it, more than 100 stay"

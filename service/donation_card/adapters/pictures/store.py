@@ -17,6 +17,7 @@ from donation_card.adapters.pictures.inspection import PictureRefused, content_f
 from donation_card.application.ports.pictures import Pictures
 from donation_card.domain.picture import Picture
 from donation_card.errors import NotFound
+from donation_card.memory import release_freed_memory
 from donation_card.observability.log_events import LogEvent, log
 
 _LOCK = ".lock"
@@ -71,6 +72,7 @@ class PictureStore(Pictures):
             except PictureRefused as error:
                 log.error(LogEvent.PICTURE_UNREADABLE, file=Path(picture.path).name, reason=": ".join(error.args[1:]))
                 raise NotFound from error
+            release_freed_memory()
             self._store(made)
             return made[name]
 
