@@ -25,7 +25,7 @@ from pathlib import Path
 import httpx
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 
-from tests.support.installation import listening, processes
+from tests.support.installation import free_port, processes
 from tests.support.proxy import proxied
 
 PAUSE = 1.1
@@ -48,8 +48,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     rng = random.Random(options.seed)
-    with listening() as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     with (
         tempfile.TemporaryDirectory() as name,
         EmbeddedValkey(Path(name) / "valkey") as valkey,

@@ -20,6 +20,7 @@ from pathlib import Path
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 
 from tests.support import proxy
+from tests.support.installation import free_port
 
 NGINX = "/usr/sbin/nginx"
 """Debian's nginx. The statically linked nginx of the tests needs twice the CPU for its cache."""
@@ -271,9 +272,3 @@ def response_headers(url: str) -> list[tuple[str, str]]:
     """Return the header fields of a response, except those that uvicorn or the request adds."""
     with urllib.request.urlopen(url, timeout=30) as response:
         return [(name, value) for name, value in response.getheaders() if name.lower() not in {"date", "connection"}]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

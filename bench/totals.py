@@ -23,7 +23,8 @@ from donation_card.demo.embedded_valkey import EmbeddedValkey
 from donation_card.domain.totals import payment
 from redis import Redis
 
-from bench.running import SECRET, cpu_seconds, free_port, process
+from bench.running import SECRET, cpu_seconds, process
+from tests.support.installation import free_port
 
 ACCOUNT = Account("acct_bench", livemode=False)
 GIFTS = (1_000, 10_000, 100_000, 1_000_000)

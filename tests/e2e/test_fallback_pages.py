@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.soak.drill import Donor
-from tests.support.installation import eventually, listening, processes, ready
+from tests.support.installation import eventually, free_port, processes, ready
 from tests.support.proxy import Proxy, proxied
 from tests.support.redis_servers import Server
 from tests.support.shipped import VITALY_TEXT
@@ -24,18 +24,21 @@ GERMAN, ENGLISH = "Mit Karte kann man hier zurzeit nicht spenden.", "Giving by c
 PAGES = ("/c/ways", "/c/ways/give", "/c/ways/transfer", "/c/ways/frame")
 
 
+def prepared(here: Path, **texts: str) -> tuple[Path, Path, int, dict[str, str]]:
+    """Write campaign files. Return their folder, that of the pages, a port for the proxy, and the settings of both."""
+    campaigns, pages, port = here / "campaigns", here / "nginx" / "pages", free_port()
+    campaigns.mkdir()
+    for name, text in texts.items():
+        (campaigns / f"{name}.toml").write_text(text, "utf-8")
+    return campaigns, pages, port, {"FALLBACK_PAGES_DIR": str(pages), "PUBLIC_URL": f"https://localhost:{port}"}
+
+
 @pytest.fixture(scope="module")
 def broken(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, Path, Proxy]]:
     """Return a client of the proxy, the folder of pages, and the proxy. The service ended after `secret` was hidden."""
     here = tmp_path_factory.mktemp("broken")
-    campaigns, pages = here / "campaigns", here / "nginx" / "pages"
-    campaigns.mkdir()
-    for name in ("ways", "secret"):
-        (campaigns / f"{name}.toml").write_text(campaign_with_ways(), "utf-8")
-    (campaigns / "vitaly.toml").write_text(VITALY_TEXT, "utf-8")
-    with listening() as probe:
-        port = probe.getsockname()[1]
-    more = {"FALLBACK_PAGES_DIR": str(pages), "PUBLIC_URL": f"https://localhost:{port}"}
+    ways = campaign_with_ways()
+    campaigns, pages, port, more = prepared(here, ways=ways, secret=ways, vitaly=VITALY_TEXT)
     with contextlib.ExitStack() as up:
         installation, process = up.enter_context(processes(redis_url, here, campaigns, more=more))
         proxy = up.enter_context(proxied(here / "nginx", installation.service, port))
@@ -141,12 +144,7 @@ def test_form_of_the_giving_page_names_its_campaign(redis_url: str, installation
 
 def test_hung_service_leads_to_a_way(redis_url: str, tmp_path: Path) -> None:
     """A worker that is stopped accepts connections and answers nothing. Afterwards it answers itself."""
-    campaigns, pages = tmp_path / "campaigns", tmp_path / "nginx" / "pages"
-    campaigns.mkdir()
-    (campaigns / "ways.toml").write_text(campaign_with_ways(), "utf-8")
-    with listening() as probe:
-        port = probe.getsockname()[1]
-    more = {"FALLBACK_PAGES_DIR": str(pages), "PUBLIC_URL": f"https://localhost:{port}"}
+    campaigns, pages, port, more = prepared(tmp_path, ways=campaign_with_ways())
     with contextlib.ExitStack() as up:
         installation, process = up.enter_context(processes(redis_url, tmp_path, campaigns, workers=1, more=more))
         proxy = up.enter_context(proxied(tmp_path / "nginx", installation.service, port))
@@ -164,12 +162,7 @@ def test_hung_service_leads_to_a_way(redis_url: str, tmp_path: Path) -> None:
 
 def test_donors_find_a_way_while_redis_is_away(tmp_path: Path) -> None:
     """Without a script: by the link of an article, and by the form. The service or the proxy names a way."""
-    campaigns, pages = tmp_path / "campaigns", tmp_path / "nginx" / "pages"
-    campaigns.mkdir()
-    (campaigns / "ways.toml").write_text(campaign_with_ways(), "utf-8")
-    with listening() as probe:
-        port = probe.getsockname()[1]
-    more = {"FALLBACK_PAGES_DIR": str(pages), "PUBLIC_URL": f"https://localhost:{port}"}
+    campaigns, _, port, more = prepared(tmp_path, ways=campaign_with_ways())
     redis = Server(tmp_path / "redis").start()
     with contextlib.ExitStack() as up:
         up.callback(redis.stop)

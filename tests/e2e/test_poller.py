@@ -21,7 +21,7 @@ from redis import Redis
 
 from tests.support.application import starlette_app
 from tests.support.image_files import add_picture
-from tests.support.installation import DECLINED, Installation, eventually, from_another_network, listening, running
+from tests.support.installation import DECLINED, Installation, eventually, free_port, from_another_network, running
 from tests.support.proxy import CACHE_STATUS, proxied
 from tests.support.site_totals import CLOSED, LISTED, OPEN, TOKEN as SITE_TOKEN, campaign_with_site_totals
 
@@ -54,8 +54,7 @@ def polled(
     text = campaign_with_site_totals().replace("Europe/Vilnius", timezone)
     (here / "campaigns" / "vitaly.toml").write_text(text, "utf-8")
     add_picture(here / "campaigns", "vitaly")
-    with listening() as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     options = {"public_url": f"https://localhost:{port}"}
     campaigns = here / "campaigns"
     with (

@@ -15,7 +15,7 @@ import pytest
 from donation_card.web.assets import current_card
 
 from tests.support.image_files import add_picture
-from tests.support.installation import eventually, listening, processes, running
+from tests.support.installation import eventually, free_port, processes, running
 from tests.support.proxy import command, proxied
 
 CLOSED_WITHIN = 10
@@ -30,8 +30,7 @@ def behind(redis_url, tmp_path_factory):
     campaigns.mkdir()
     sample_campaign = campaigns / "roof.toml"
     sample_campaign.write_bytes(Path("tests/support/roof.toml").read_bytes())
-    with listening() as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     with (
         running(
             redis_url,
@@ -235,8 +234,7 @@ def ended(connection):
 
 def test_hidden_campaign_stays_redacted_while_service_is_down(redis_url, tmp_path, sample_campaign):
     """Only the total may be old then, and no log names the client."""
-    with listening() as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     other = sample_campaign / "shed.toml"
     other.write_text((sample_campaign / "roof.toml").read_text("utf-8"), "utf-8")
     with contextlib.ExitStack() as up:
@@ -265,8 +263,7 @@ def test_static_mirror_shows_last_total_and_links_to_service(redis_url, tmp_path
     mirror, conf = tmp_path / "mirror", tmp_path / "nginx.conf"
     add_picture(sample_campaign, "roof")
     copying = ["deploy/contrib/mirror.sh", "", "roof", str(mirror)]
-    with listening() as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     server = Path("deploy/contrib/mirror.conf").read_text()
     for shipped, here in {"listen 8080": f"listen 127.0.0.1:{port}", "/srv/mirror": str(mirror)}.items():
         assert shipped in server

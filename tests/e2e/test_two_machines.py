@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from tests.soak.two_machines import free_port, run
-from tests.support.installation import listening, served
+from tests.soak.two_machines import run
+from tests.support.installation import free_port, listening, served
 from tests.support.proxy import proxied
 
 

@@ -27,7 +27,7 @@ from playwright.sync_api import Browser, Error as BrowserError, Page, sync_playw
 
 from tests.support.browser import CHROMIUM
 from tests.support.gate import StripeGate
-from tests.support.installation import Installation, eventually, from_another_network, listening, processes, ready
+from tests.support.installation import Installation, eventually, free_port, from_another_network, processes, ready
 from tests.support.proxy import Proxy, proxied
 from tests.support.redis_servers import Server
 from tests.support.shipped import VITALY_TEXT
@@ -318,8 +318,7 @@ def started(here: Path) -> Iterator[Drill]:
     (campaigns / "ways.toml").write_text(campaign_with_ways(), "utf-8")
     (campaigns / "vitaly.toml").write_text(VITALY_TEXT, "utf-8")
     redis, gate = Server(here / "redis").start(), StripeGate()
-    with listening() as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     try:
         with (
             TlsRelay(here / "tls", redis.port) as relay,

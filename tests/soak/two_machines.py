@@ -35,7 +35,15 @@ from redis.exceptions import RedisError
 from stripe_sandbox import SandboxSettings, create_sandbox
 
 from tests.soak.stress import ROOF, give
-from tests.support.installation import WEBHOOK_SECRET, eventually, listening, ready, served, service_environment
+from tests.support.installation import (
+    WEBHOOK_SECRET,
+    eventually,
+    free_port,
+    listening,
+    ready,
+    served,
+    service_environment,
+)
 from tests.support.proxy import Proxy, proxied
 from tests.support.redis_servers import Server, Topology, cluster, moving, node_id, owner_of, role
 from tests.support.redis_stores import totals_store
@@ -51,11 +59,6 @@ AWAY = 3.0
 
 CAUGHT_UP_WITHIN = 120
 """Seconds until the last webhook must have been sent again and counted."""
-
-
-def free_port() -> int:
-    with listening() as probe:
-        return int(probe.getsockname()[1])
 
 
 class Instance:

@@ -350,3 +350,9 @@ def listening() -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind(("127.0.0.1", 0))
     return bound
+
+
+def free_port() -> int:
+    """Return a port of loopback on which nothing listens now, for a server that binds it itself."""
+    with listening() as probe:
+        return int(probe.getsockname()[1])

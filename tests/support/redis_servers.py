@@ -17,7 +17,7 @@ from redis import Redis, RedisCluster
 from redis.cluster import ClusterNode
 from redis.exceptions import RedisError
 
-from tests.support.installation import eventually, listening
+from tests.support.installation import eventually, free_port, listening
 
 TOPOLOGIES = ["one server", "replicated", "Sentinel", "Cluster"]
 MASTER = "donations"
@@ -37,8 +37,7 @@ class Server:
     def start(self, *options: str) -> Server:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.port:
-            with listening() as found:
-                self.port = found.getsockname()[1]
+            self.port = free_port()
         binary = _binary(self.folder)
         arguments = [*self.options, *options]
         if self.sentinel:

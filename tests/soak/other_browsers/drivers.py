@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
-from tests.support.installation import eventually
+from tests.support.installation import eventually, free_port
 
 CARD = "document.querySelector('donation-card').shadowRoot"
 FRAMES = (f"{CARD}.querySelector('iframe')", "document.querySelector('#payment iframe')")
@@ -117,12 +117,6 @@ def _key_actions(key: str) -> list[dict[str, Any]]:
 def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager
