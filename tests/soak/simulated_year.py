@@ -391,7 +391,7 @@ class Network:
             assert await self.store.totals(ACCOUNT, name) == self.sums.totals(name), name
             found = await self.store.totals_by_site(ACCOUNT, name)
             of_site = self.sums.of_site[name]
-            stored = {site: getattr(each, "raised", each) for site, each in found.items()}
+            stored = {site: each.raised for site, each in found.items()}
             assert {site: sum_ for site, sum_ in stored.items() if sum_} == {s: n for s, n in of_site.items() if n}, (
                 name
             )

@@ -176,7 +176,7 @@ def configure_metrics() -> None:
     """
     if MULTIPROC_DIR_VAR in os.environ:
         number = _claim_number()
-        values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
+        values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]  # it has no types
     disable_created_metrics()  # type: ignore[no-untyped-call]  # they would show when the first donation came
     for each in (attack_mode, clock_difference, future_instants, malformed_requests, cached_reads):
         _ = each.metric
@@ -280,9 +280,9 @@ def _all_workers() -> Collector:
         return _REGISTRY
     for path in Path(os.environ[MULTIPROC_DIR_VAR]).glob("*.lock"):
         if (descriptor := _lock(str(path))) is not None:  # its worker is dead
-            mark_process_dead(path.stem)  # type: ignore[no-untyped-call]
+            mark_process_dead(path.stem)  # type: ignore[no-untyped-call]  # no types in the library
             os.close(descriptor)
-    return MultiProcessCollector(None)  # type: ignore[no-untyped-call]
+    return MultiProcessCollector(None)  # type: ignore[no-untyped-call]  # no types in the library
 
 
 class _Families(Collector):

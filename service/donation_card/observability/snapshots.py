@@ -88,7 +88,7 @@ class FileSnapshots:
         numbers = {path.stem.partition("_")[2] for path in self._folder.glob("*/counter_*.db")}
         newest = {number: _newest(self._times_of(number), until) for number in numbers}
         files = [self._folder / str(at) / f"{kind}_{number}.db" for number, at in newest.items() for kind in _KINDS]
-        metrics: Iterable[Metric] = MultiProcessCollector.merge([str(path) for path in files if path.exists()])  # type: ignore[no-untyped-call]
+        metrics: Iterable[Metric] = MultiProcessCollector.merge([str(path) for path in files if path.exists()])  # type: ignore[no-untyped-call]  # it has no types
         return metrics
 
     def _times_of(self, number: str) -> list[int]:

@@ -11,7 +11,7 @@ _UNPACKED = 200
 """Campaigns whose texts are also kept as they are, those that were read last."""
 
 _QUALITY = 2
-"""Of brotli. Quality 5 saves a tenth of the memory, and needs a quarter more CPU to load a file."""
+"""The quality of brotli, 0 to 11. 5 saves a tenth of the memory, and needs a quarter more CPU to load a file."""
 
 Parts = dict[str, Any]
 """A text by language: a string, or a tuple of its parts."""

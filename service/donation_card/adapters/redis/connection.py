@@ -195,7 +195,7 @@ def _primary_of_sentinels(url: str, connections: int) -> Redis:
         "retry": Retry(NoBackoff(), 0),
     }
     sentinel_options = timeouts | {"ssl": credentials.get("ssl", False)}
-    sentinel = Sentinel(hosts, sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]
+    sentinel = Sentinel(hosts, sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]  # it has no types
     pool_options = {"db": int(db[0]) if db else 0, "max_connections": connections, "retry": _retry()}
     return cast("Redis", sentinel.master_for(name, **(_OPTIONS | credentials | pool_options)))
 
@@ -275,7 +275,7 @@ class _ClusterConnection(RedisConnection):
                 node = self._node((host, port))
                 if importing or wait:
                     return await self._pipeline(node, command, asking=importing is not None, wait=wait)
-                return await node.execute_command(*command)  # type: ignore[no-untyped-call]
+                return await node.execute_command(*command)  # type: ignore[no-untyped-call]  # no types in redis-py
             except AskError as error:  # the keys moved, the slot not yet
                 importing = error.host or host, error.port
             except MovedError as error:
@@ -305,7 +305,7 @@ class _ClusterConnection(RedisConnection):
         for address in random.sample(known, len(known)):
             with suppress(RedisError, OSError):
                 async with asyncio.timeout(NODE_TIMEOUT):
-                    table = await self._node(address).execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
+                    table = await self._node(address).execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]  # it has no types
                 if table:
                     self._owners = {
                         slot: (host or address[0], port)

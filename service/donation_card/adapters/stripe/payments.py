@@ -209,4 +209,4 @@ class StripePayments:
         return parse_object(kind, subject, event.get("created")) if kind else parse_declined(subject)
 
     async def close(self) -> None:
-        await self._http.close_async()  # type: ignore[no-untyped-call]
+        await self._http.close_async()  # type: ignore[no-untyped-call]  # no types in the Stripe client

@@ -230,7 +230,7 @@ class StripeProvisioning:
         return UPDATED, _domain(updated.to_dict())
 
     async def close(self) -> None:
-        await self._http.close_async()  # type: ignore[no-untyped-call]
+        await self._http.close_async()  # type: ignore[no-untyped-call]  # no types in the Stripe client
 
 
 def _price_params(campaign: Campaign, name: str) -> Any:
