@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from tests.support.installation import PAYS, Installation, eventually, listening
+from tests.support.installation import PAYS, Installation, eventually, free_port, listening
 
 GIFTS = 200
 
@@ -49,26 +49,8 @@ def totals(folder):
     return int(units + cents), int(payments)
 
 
-def three_free_ports():
-    while True:
-        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
-            first = held.enter_context(listening()).getsockname()[1]
-            for offset in (1, 2):
-                held.enter_context(bound(first + offset))
-            return first
-
-
-@contextlib.contextmanager
-def bound(port):
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", port))
-        yield
-
-
 def test_demo_counts_200_parallel_donations_across_restarts(tmp_path):
-    port, data = three_free_ports(), tmp_path / "data"
+    port, data = free_port(3), tmp_path / "data"
     with demo(data, port) as installation:
         faults = {"webhooks": {"extra_copies": 1, "max_jitter": 2.0, "attempt_failure_rate": 0.1}, "seed": 7}
         installation.operate("faults", **faults)

@@ -17,8 +17,7 @@ import yaml
 from donation_card import __version__
 from donation_card.web.assets import current_card
 
-from tests.e2e.test_demo import three_free_ports
-from tests.support.installation import eventually
+from tests.support.installation import eventually, free_port
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +60,7 @@ def test_wheel_contains_every_data_file(wheel):
 
 
 def test_installed_wheel_runs_demo_in_empty_folder(installed, tmp_path):
-    port = three_free_ports()
+    port = free_port(3)
     where = subprocess.run(
         [installed, "-I", "-c", "import donation_card; print(donation_card.__file__)"],
         cwd=tmp_path,

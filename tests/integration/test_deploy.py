@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from tests.support import proxy
 from tests.support.application import starlette_app
-from tests.support.installation import METRICS_TOKEN, eventually, listening
+from tests.support.installation import METRICS_TOKEN, eventually, free_port
 
 
 def read(name):
@@ -227,13 +227,11 @@ def test_server_accepts_the_options_of_the_nodes(tmp_path):
     script = node["entrypoint"][-1].replace("$$", "$")
     pause, _, words = script.partition("; exec valkey-server ")
     assert pause == "sleep 20"
-    with listening() as probe:
-        values = {"PRIVATE_ADDRESS": "127.0.0.2", "NODE_PORT": str(probe.getsockname()[1]), "REDIS_PASSWORD": "secret"}
+    values = {"PRIVATE_ADDRESS": "127.0.0.2", "NODE_PORT": str(free_port()), "REDIS_PASSWORD": "secret"}
     assert values.keys() == node["environment"].keys()
     given = [Template(word).substitute(values) for word in shlex.split(words)]
     given[given.index("/data")] = str(tmp_path)
-    with listening() as probe:
-        given += ["--cluster-port", str(probe.getsockname()[1])]  # the default is a port that others may use here
+    given += ["--cluster-port", str(free_port())]  # the default is a port that others may use here
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen([_binary(tmp_path), *given], stdout=log, stderr=log)
     try:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import random
 import re
 import signal
 import socket
@@ -260,8 +261,7 @@ def processes(
     `more`: further variables of its environment.
     """
     sandbox_socket = listening()
-    with listening() as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     sandbox, service = f"http://127.0.0.1:{sandbox_socket.getsockname()[1]}", f"http://localhost:{port}"
     environment = service_environment(redis_url, folder, campaigns, sandbox, port)
     environment |= {"WEB_CONCURRENCY": str(workers), "REDIS_MIN_REPLICAS_ACK": str(replicas)} | (more or {})
@@ -274,7 +274,8 @@ def processes(
         process = subprocess.Popen(command, env=environment, stdout=output or log, stderr=subprocess.STDOUT)
         try:
             with httpx.Client(base_url=service, timeout=15) as client:
-                eventually(lambda: ready(client), "the workers serve", seconds=600, pause=0.1)
+                eventually(lambda: ready(client) or process.poll() is not None, "the workers serve", 600, 0.1)
+                assert process.poll() is None, (folder / "log").read_text()
                 yield Installation(from_environment(environment), service, sandbox, client), process
         finally:
             if process.poll() is None:
@@ -345,14 +346,31 @@ def served(*apps: tuple[object, socket.socket]) -> Iterator[None]:
         assert not thread.is_alive(), "a server did not stop"
 
 
-def listening() -> socket.socket:
+def listening(port: int = 0) -> socket.socket:
+    """Return a socket that is bound to `port` of loopback, or to one that the kernel chooses."""
     bound = socket.socket()
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind(("127.0.0.1", 0))
+    try:
+        bound.bind(("127.0.0.1", port))
+    except OSError:
+        bound.close()
+        raise
     return bound
 
 
-def free_port() -> int:
-    """Return a port of loopback on which nothing listens now, for a server that binds it itself."""
-    with listening() as probe:
-        return int(probe.getsockname()[1])
+_PORTS = range(11_000, 32_000)
+_random = random.SystemRandom()  # Hypothesis gives the other generator the same seed in each process
+
+
+def free_port(count: int = 1) -> int:
+    """Return the first of `count` successive ports of loopback on which nothing listens, for servers that bind them.
+
+    They are below the ports that Linux and macOS give to connections (ip_local_port_range in ip(7)). A port of those
+    may belong to a connection of another test before the server binds it.
+    """
+    while True:
+        first = _random.choice(_PORTS)
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                held.enter_context(listening(port))
+            return first

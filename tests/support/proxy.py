@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.support.installation import eventually, listening
+from tests.support.installation import eventually, free_port
 
 SHIPPED = Path("deploy/nginx.conf")
 CACHE_STATUS = "X-Cache-Of-The-Test"
@@ -64,17 +64,16 @@ def written(
         line = re.search(r"\n *server service:8000 [^\n]+", text)[0]
         others = (line.replace("service:8000", urlsplit(each).netloc) for each in more)
         text = text.replace(line, line + "".join(others))
-    with listening() as redirecting:
-        ours = {
-            "server service:8000 ": f"server {urlsplit(service).netloc} ",
-            "listen 443 ": f"{f'listen 127.0.0.1:{plain}; ' if plain else ''}listen 127.0.0.1:{port} ",
-            "listen 80 ": f"listen 127.0.0.1:{redirecting.getsockname()[1]} ",
-            "/etc/nginx/tls/": f"{folder}/",
-            "/var/cache/donation-card": f"{folder}/cache",
-            "/var/lib/donation-card-pages": f"{folder}/pages",
-            "/run/nginx.pid": f"{folder}/nginx.pid",
-            "server_tokens off;": f"server_tokens off; add_header {CACHE_STATUS} $upstream_cache_status always;",
-        }
+    ours = {
+        "server service:8000 ": f"server {urlsplit(service).netloc} ",
+        "listen 443 ": f"{f'listen 127.0.0.1:{plain}; ' if plain else ''}listen 127.0.0.1:{port} ",
+        "listen 80 ": f"listen 127.0.0.1:{free_port()} ",
+        "/etc/nginx/tls/": f"{folder}/",
+        "/var/cache/donation-card": f"{folder}/cache",
+        "/var/lib/donation-card-pages": f"{folder}/pages",
+        "/run/nginx.pid": f"{folder}/nginx.pid",
+        "server_tokens off;": f"server_tokens off; add_header {CACHE_STATUS} $upstream_cache_status always;",
+    }
     for there, here in ours.items():
         assert there in text, f"{shipped} no longer says {there!r}"
         text = text.replace(there, here)

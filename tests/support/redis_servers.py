@@ -17,7 +17,7 @@ from redis import Redis, RedisCluster
 from redis.cluster import ClusterNode
 from redis.exceptions import RedisError
 
-from tests.support.installation import eventually, free_port, listening
+from tests.support.installation import eventually, free_port
 
 TOPOLOGIES = ["one server", "replicated", "Sentinel", "Cluster"]
 MASTER = "donations"
@@ -49,7 +49,8 @@ class Server:
             command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", *saving, *arguments]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | self.environment)
-        eventually(self.answers, f"the server on port {self.port} answers: {self.folder / 'log'}")
+        eventually(lambda: self.answers() or self.process.poll() is not None, f"port {self.port} answers")
+        assert self.process.poll() is None, (self.folder / "log").read_text()
         return self
 
     def answers(self) -> bool:
@@ -222,12 +223,14 @@ def cluster(folder: Path, replicas: int = 0) -> Iterator[Topology]:
     """
     options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT), "--cluster-port")
     servers: list[Server] = []
-    with _ending(servers), contextlib.ExitStack() as reserved:
-        probes = [reserved.enter_context(listening()) for _ in range(3 * (1 + replicas))]
-        bus_ports = [probe.getsockname()[1] for probe in probes]  # the default, port + 10,000, may be in use
-        reserved.close()
+    with _ending(servers):
+        count = 3 * (1 + replicas)
+        first = free_port(2 * count)
+        bus_ports = range(first + count, first + 2 * count)  # the default, port + 10,000, may be in use
         for number, bus_port in enumerate(bus_ports):
-            servers.append(Server(folder / f"node{number}", (*options, str(bus_port))).start())
+            node = Server(folder / f"node{number}", (*options, str(bus_port)), port=first + number)
+            servers.append(node)
+            node.start()
         clients = [server.client() for server in servers]
         for number, client in enumerate(clients):
             client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)

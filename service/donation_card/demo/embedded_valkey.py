@@ -19,7 +19,7 @@ from redis.retry import Retry
 
 from donation_card.errors import ConfigFault, ConfigurationError
 
-START_TIMEOUT = 10.0
+START_TIMEOUT = 60.0
 STOP_TIMEOUT = 10.0
 LOCK_TIMEOUT = 3.0
 """Seconds. After its owner was killed, a server holds the lock until its snapshot is saved."""

@@ -20,7 +20,7 @@ from donation_card.settings import Settings
 from redis import Redis
 
 from tests.integration.cli.test_stripe_setup import setup, there, variables
-from tests.support.installation import listening, running
+from tests.support.installation import free_port, running
 from tests.support.proxy import proxied
 
 
@@ -40,8 +40,7 @@ def patient(tmp_path_factory):
     text = Path("tests/support/roof.toml").read_text("utf-8").replace("ROOFERS AID", "SANDBOX")
     text = text.replace("_countries = []", '_countries = ["BY"]\nredirect_methods = ["ideal"]')
     (campaigns / "roof.toml").write_text(text, "utf-8")
-    with listening() as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     public = {"public_url": f"https://localhost:{port}"}
     with (
         EmbeddedValkey(here / "valkey") as valkey,
@@ -94,8 +93,7 @@ def test_signed_test_event_tells_if_the_network_is_known(patient, forwarded, net
 
 def test_doctor_reports_an_expiring_certificate(patient, tmp_path):
     installation, _ = patient
-    with listening() as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     with proxied(tmp_path, installation.service, port, days=9) as proxy:
         _, todo, _ = examine(installation, PUBLIC_URL=proxy.url, SSL_CERT_FILE=str(proxy.folder / "fullchain.pem"))
     assert "certificate: it expires in 9 days" in todo

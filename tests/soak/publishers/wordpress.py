@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.installation import eventually, listening
+from tests.support.installation import eventually, free_port
 
 WORDPRESS = Path(os.environ.get("WORDPRESS_DIR", "/usr/share/wordpress"))
 """The folder of Debian's package. Another one tests another version."""
@@ -87,8 +87,7 @@ def running_wordpress() -> Iterator[WordPress]:
         _add_languages(root / "wp-content/languages")
         (root / "wp-content/uploads").mkdir(exist_ok=True)
         (root / "wp-config.php").write_text(_CONFIG.format(socket=socket), "utf-8")
-        with listening() as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         found = WordPress(f"http://127.0.0.1:{port}", root, socket)
         subprocess.run(["php", str(_INSTALL), str(root), f"127.0.0.1:{port}"], check=True, capture_output=True)
         settings = ["-d", "opcache.revalidate_freq=0"]  # a test changes a file of the plugin
