@@ -60,7 +60,9 @@ from donation_card.web.pages.give import GivePage
 from donation_card.web.pages.site_total import SiteTotalEndpoints
 from donation_card.web.pages.thanks import ThanksPage
 from donation_card.web.pages.transfer import TransferPage
+from donation_card.web.presentation.giving_page_renderer import GivingPageRenderer
 from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.templates import Templates
 from donation_card.web.problems import Problems
 from donation_card.web.routes import routes
 
@@ -98,12 +100,13 @@ def create_app(settings: Settings, campaigns: Campaigns | None = None) -> ASGIAp
     # responses
     response_cache = ResponseCache()
     assets = Assets(response_cache)
-    pages = PageRenderer(settings, assets)
+    templates = Templates(settings, assets)
+    pages, giving_pages = PageRenderer(templates), GivingPageRenderer(templates)
     responses = CampaignResponseCache(campaigns, progress, pages, response_cache, pictures)
     campaign_refresh = CampaignRefresh(campaigns, progress, responses)
     page_folder = StaticPageFolder(settings.fallback_pages_dir) if settings.fallback_pages_dir else None
-    fallback_pages = FallbackPages(campaigns, progress, pages, page_folder)
-    problems = Problems(pages, campaigns, progress)
+    fallback_pages = FallbackPages(campaigns, progress, giving_pages, page_folder)
+    problems = Problems(giving_pages, campaigns, progress)
 
     # the worker itself
     background_tasks = BackgroundTasks(
@@ -129,13 +132,13 @@ def create_app(settings: Settings, campaigns: Campaigns | None = None) -> ASGIAp
         routes=routes(
             CampaignEndpoints(campaigns, campaign_refresh, responses),
             PictureEndpoint(campaigns, pictures),
-            CheckoutEndpoints(checkout, session_reader, campaigns, progress, tokens, pages, settings.public_url),
+            CheckoutEndpoints(checkout, session_reader, campaigns, progress, tokens, giving_pages, settings.public_url),
             ChallengeEndpoint(session_limits),
             WebhookEndpoint(webhook_handler),
             CampaignPages(campaigns, campaign_refresh, responses),
-            GivePage(campaigns, progress, tokens, pages),
-            TransferPage(campaigns, progress, pages),
-            ThanksPage(session_reader, campaigns, progress, tokens, pages),
+            GivePage(campaigns, progress, tokens, giving_pages),
+            TransferPage(campaigns, progress, giving_pages),
+            ThanksPage(session_reader, campaigns, progress, tokens, giving_pages),
             SiteTotalEndpoints(campaigns, responses, pages),
             EmbedEndpoints(campaigns, pages),
             Readiness(health, session_limits, operator),

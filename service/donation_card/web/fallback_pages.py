@@ -19,7 +19,7 @@ from donation_card.domain.ways_to_give import WayToGive
 from donation_card.errors import NotFound
 from donation_card.observability.log_events import LogEvent, log
 from donation_card.web.http.headers import content_hash
-from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.giving_page_renderer import GivingPageRenderer
 from donation_card.web.presentation.translations import translations_for
 
 _IN_TURN = 100
@@ -48,7 +48,7 @@ class FallbackPages:
     """
 
     def __init__(
-        self, campaigns: Campaigns, progress: PublicProgress, renderer: PageRenderer, folder: PageFolder | None
+        self, campaigns: Campaigns, progress: PublicProgress, renderer: GivingPageRenderer, folder: PageFolder | None
     ) -> None:
         self._campaigns, self._progress = campaigns, progress
         self._renderer, self._folder = renderer, folder

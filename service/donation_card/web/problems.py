@@ -30,7 +30,7 @@ from donation_card.errors import (
 from donation_card.observability.log_events import LogEvent, log
 from donation_card.web.http.headers import BEARER, NO_STORE, Headers
 from donation_card.web.presentation.documents import Problem
-from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.giving_page_renderer import GivingPageRenderer
 from donation_card.web.presentation.translations import Translations, choose_translations, request_translations
 
 _STATUS: dict[type[DonationCardError], int] = {
@@ -67,7 +67,7 @@ def http_status(error: DonationCardError) -> int:
 class Problems:
     """Exception handlers for Starlette."""
 
-    def __init__(self, pages: PageRenderer, campaigns: Campaigns, progress: PublicProgress) -> None:
+    def __init__(self, pages: GivingPageRenderer, campaigns: Campaigns, progress: PublicProgress) -> None:
         self.pages, self.campaigns, self.progress = pages, campaigns, progress
 
     async def expected(self, request: Request, error: Exception) -> Response:

@@ -19,7 +19,8 @@ from donation_card.web import fallback_pages
 from donation_card.web.assets import Assets
 from donation_card.web.fallback_pages import FallbackPages
 from donation_card.web.http.response_cache import ResponseCache
-from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.giving_page_renderer import GivingPageRenderer
+from donation_card.web.presentation.templates import Templates
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from tests.support.shipped import VITALY_TEXT
@@ -29,7 +30,7 @@ SETTINGS = Settings(
     "sk_live_x", "pk_live_x", ("whsec_x",), "redis://127.0.0.1", "https://give.example.org", ("x" * 32,)
 )
 IBAN_TEXT, REFERENCE_TEXT = "LT60 1010 0123 4567 8901", "RF56 5390 0754 70"
-PAGES = PageRenderer(SETTINGS, Assets(ResponseCache()))
+PAGES = GivingPageRenderer(Templates(SETTINGS, Assets(ResponseCache())))
 NOTICE = "Giving by card is not possible here at the moment."
 
 UPDATE = "[[updates]]\ndate = 2026-11-01\n[updates.text]\n" + "\n".join(f'{each} = "New"' for each in LANGUAGES)

@@ -30,6 +30,7 @@ from donation_card.web.http.return_url import referring_host, validate_return_ur
 from donation_card.web.pages.embed import EmbedEndpoints, _appearance, _size
 from donation_card.web.presentation import translations as texts
 from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.templates import Templates
 from starlette.requests import Request
 from stripe import WebhookSignature
 
@@ -55,7 +56,7 @@ def embed() -> EmbedEndpoints:
     sample_campaign()
     settings = Settings("sk_test_x", "pk_test_x", (SECRET,), "redis://127.0.0.1:1", OURS, (KEY,))
     files = CampaignFiles(Path(FOLDER.name, "roof.toml"))
-    return EmbedEndpoints(files, PageRenderer(settings, Assets(ResponseCache())))
+    return EmbedEndpoints(files, PageRenderer(Templates(settings, Assets(ResponseCache()))))
 
 
 def asked(data: bytes, header: str) -> Request:

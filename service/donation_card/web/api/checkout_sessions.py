@@ -24,7 +24,7 @@ from donation_card.web.api.checkout_request import CheckoutForm, CheckoutRequest
 from donation_card.web.http.headers import NO_STORE
 from donation_card.web.http.return_url import validate_return_url
 from donation_card.web.presentation import documents, giving
-from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.giving_page_renderer import GivingPageRenderer
 from donation_card.web.presentation.translations import Translations, request_translations
 from donation_card.web.presentation.ways import transfer_url
 from donation_card.web.problems import http_status, localized_detail
@@ -40,7 +40,7 @@ class CheckoutEndpoints:
         campaigns: Campaigns,
         progress: PublicProgress,
         tokens: Tokens,
-        pages: PageRenderer,
+        pages: GivingPageRenderer,
         public_url: str,
     ) -> None:
         self.checkout, self.session_reader, self.campaigns = checkout, session_reader, campaigns

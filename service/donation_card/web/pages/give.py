@@ -7,14 +7,16 @@ from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.tokens import Tokens
 from donation_card.application.public_progress import PublicProgress
 from donation_card.web.http.return_url import referring_host, validate_return_url
-from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.giving_page_renderer import GivingPageRenderer
 from donation_card.web.presentation.translations import request_translations
 
 
 class GivePage:
     """`/c/{id}/give`."""
 
-    def __init__(self, campaigns: Campaigns, progress: PublicProgress, tokens: Tokens, pages: PageRenderer) -> None:
+    def __init__(
+        self, campaigns: Campaigns, progress: PublicProgress, tokens: Tokens, pages: GivingPageRenderer
+    ) -> None:
         self.campaigns, self.progress, self.tokens, self.pages = campaigns, progress, tokens, pages
 
     async def show(self, request: Request) -> Response:

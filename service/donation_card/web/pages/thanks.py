@@ -13,7 +13,7 @@ from donation_card.errors import Invalid, NotFound
 from donation_card.web.http.headers import NO_STORE
 from donation_card.web.http.return_url import validate_return_url
 from donation_card.web.presentation import giving
-from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.giving_page_renderer import GivingPageRenderer
 from donation_card.web.presentation.translations import request_translations
 
 _SESSION_ID = re.compile(r"cs_(test|live)_[A-Za-z0-9]{1,240}")
@@ -29,7 +29,7 @@ class ThanksPage:
         campaigns: Campaigns,
         progress: PublicProgress,
         tokens: Tokens,
-        pages: PageRenderer,
+        pages: GivingPageRenderer,
     ) -> None:
         self.session_reader, self.campaigns, self.progress = session_reader, campaigns, progress
         self.tokens, self.pages = tokens, pages

@@ -10,7 +10,7 @@ from donation_card.domain.campaign import Campaign
 from donation_card.domain.money import Money, parse_amount
 from donation_card.errors import Invalid, NotFound
 from donation_card.web.http.headers import IMAGE_CSP, NO_STORE
-from donation_card.web.presentation.page_renderer import PageRenderer
+from donation_card.web.presentation.giving_page_renderer import GivingPageRenderer
 from donation_card.web.presentation.qr_code import transfer_svg
 from donation_card.web.presentation.translations import request_translations
 
@@ -18,7 +18,7 @@ from donation_card.web.presentation.translations import request_translations
 class TransferPage:
     """`/c/{id}/transfer` and `/c/{id}/transfer.svg`, with an amount or without."""
 
-    def __init__(self, campaigns: Campaigns, progress: PublicProgress, pages: PageRenderer) -> None:
+    def __init__(self, campaigns: Campaigns, progress: PublicProgress, pages: GivingPageRenderer) -> None:
         self.campaigns, self.progress, self.pages = campaigns, progress, pages
 
     async def show(self, request: Request) -> Response:
