@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+from donation_card.cli.serve import WORKER_START_TIMEOUT
 from donation_card.demo.embedded_valkey import EmbeddedValkey
 from redis import Redis
 
@@ -87,6 +88,16 @@ def test_replacing_workers_under_load_fails_no_request(redis_url, tmp_path, samp
         eventually(lambda: len(now := set(workers(process))) == 2 and not now & before, "both are new", 60)
         time.sleep(0.5)
     assert set(answers) == {200}
+
+
+def test_worker_that_dies_while_it_is_checked_is_replaced_at_once(redis_url, tmp_path, sample_campaign):
+    """The check waits for an answer as long as a start may take. A killed worker must not use up that time."""
+    with processes(redis_url, tmp_path, sample_campaign) as (_, process):
+        before = workers(process)
+        os.kill(before[0], signal.SIGSTOP)
+        time.sleep(2)  # a check begins every half second, and waits now
+        os.kill(before[0], signal.SIGKILL)
+        eventually(lambda: len(set(workers(process)) - set(before)) == 1, "it is replaced", WORKER_START_TIMEOUT - 10)
 
 
 @contextlib.contextmanager

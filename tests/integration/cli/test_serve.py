@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from donation_card.adapters.campaign_files import loader
 from donation_card.cli.serve import serve
 from donation_card.observability import logs, metrics
+from donation_card.server import supervisor
 
 from tests.integration.test_settings import GOOD
 
@@ -25,6 +26,8 @@ def test_one_process_loads_each_file_once(tmp_path, monkeypatch, workers):
     monkeypatch.setattr(logs, "configure_logs", lambda level: None)
     monkeypatch.setattr(metrics, "multiprocess_dir", nullcontext)
     monkeypatch.setattr(uvicorn, "run", lambda application, **_: served.append(application))
+    monkeypatch.setattr(uvicorn.Config, "bind_socket", lambda _: None)
+    monkeypatch.setattr(supervisor.Supervisor, "run", lambda each: served.append(each.config.app))
     for setting, value in (GOOD | {"CAMPAIGNS_DIR": str(tmp_path), "WEB_CONCURRENCY": workers}).items():
         monkeypatch.setenv(setting, value)
     result = CliRunner().invoke(serve, catch_exceptions=False)
