@@ -32,8 +32,8 @@ def memory(process, name):
 
 
 def told(port, *pieces):
-    """Everything that comes back for these pieces, until the server is done with the connection or silent for 2 s."""
-    with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+    """Everything that comes back for these pieces, until the server is done with the connection or silent for 10 s."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         answer = b""
         try:
             for piece in pieces:
@@ -101,7 +101,7 @@ def send_until_closed(port, head, piece, most):
     """Send a piece again and again until the server closes the connection. Return the bytes sent."""
     sent = 0
     place = "127.0.0.1", port
-    with socket.create_connection(place, timeout=10) as connection, contextlib.suppress(ConnectionError):
+    with socket.create_connection(place, timeout=60) as connection, contextlib.suppress(ConnectionError):
         connection.sendall(head)
         while sent < most:
             sent += connection.send(piece)

@@ -22,7 +22,7 @@ ROWS = {f"{right}_{level}": f"{row}: {level}" for right, row in RIGHTS.values() 
 def checked(url, *names, keys=KEYS):
     """Return the exit status, the verdict of each step and the table."""
     lines = []
-    results = run(*keys, url, names=names, say=lines.append, timeout=10)
+    results = run(*keys, url, names=names, say=lines.append, timeout=20)
     return exit_status(results), {each.step.name: each.verdict for each in results}, lines[-1]
 
 

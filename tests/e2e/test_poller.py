@@ -62,12 +62,12 @@ def polled(
             redis_url, here / "sandbox", campaigns=campaigns, demo_publication_interval=None, settings_options=options
         ) as installation,
         proxied(here / "nginx", installation.service, port) as proxy,
-        httpx.Client(base_url=proxy.url, verify=proxy.trust, timeout=15, headers=FROM_THE_SITE) as client,
+        httpx.Client(base_url=proxy.url, verify=proxy.trust, timeout=60, headers=FROM_THE_SITE) as client,
     ):
         installation.until_ready()
         installation.client = client
         origin = proxy.url if request.param == "proxy" else installation.service
-        with httpx.Client(base_url=origin, verify=proxy.trust, timeout=15, headers=from_another_network()) as poller:
+        with httpx.Client(base_url=origin, verify=proxy.trust, timeout=60, headers=from_another_network()) as poller:
             yield Polled(installation, origin, poller)
 
 

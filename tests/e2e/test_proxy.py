@@ -40,7 +40,7 @@ def behind(redis_url, tmp_path_factory):
             settings_options={"public_url": f"https://localhost:{port}"},
         ) as installation,
         proxied(here / "nginx", installation.service, port) as proxy,
-        httpx.Client(base_url=proxy.url, verify=proxy.trust, timeout=15) as client,
+        httpx.Client(base_url=proxy.url, verify=proxy.trust, timeout=60) as client,
     ):
         installation.until_ready()
         installation.client = client
@@ -240,7 +240,7 @@ def test_hidden_campaign_stays_redacted_while_service_is_down(redis_url, tmp_pat
     with contextlib.ExitStack() as up:
         installation, process = up.enter_context(processes(redis_url, tmp_path, sample_campaign, workers=1))
         proxy = up.enter_context(proxied(tmp_path / "nginx", installation.service, port))
-        client = up.enter_context(httpx.Client(base_url=proxy.url, verify=proxy.trust, timeout=15))
+        client = up.enter_context(httpx.Client(base_url=proxy.url, verify=proxy.trust, timeout=60))
         for name in ("roof", "shed"):
             assert "A roof for the winter" in client.get(f"/v1/campaigns/{name}").text
             assert client.get(f"/v1/campaigns/{name}/progress").status_code == 200

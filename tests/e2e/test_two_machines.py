@@ -33,7 +33,7 @@ def two_stand_ins(folder: Path) -> Iterator[tuple[httpx.Client, list[str]]]:
     with (
         served(*((app, each) for each in bound)),
         proxied(folder, first, free_port(), more=[second]) as proxy,
-        httpx.Client(base_url=proxy.url, verify=proxy.trust, timeout=15) as client,
+        httpx.Client(base_url=proxy.url, verify=proxy.trust, timeout=60) as client,
     ):
         yield client, received
 

@@ -24,7 +24,7 @@ def beside(installation: Installation, **changed: object):
     bound = listening()
     url = f"http://localhost:{bound.getsockname()[1]}"
     settings = replace(installation.settings, **changed)
-    with served((create_app(settings), bound)), httpx.Client(base_url=url, timeout=15) as client:
+    with served((create_app(settings), bound)), httpx.Client(base_url=url, timeout=60) as client:
         other = Installation(settings, url, installation.sandbox, client)
         other.until_ready()
         yield other

@@ -16,7 +16,7 @@ from tests.support.installation import Installation, listening, running, served
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 320, "height": 640}
 
-expect.set_options(timeout=20_000)  # milliseconds; these machines are shared, and no test measures time
+expect.set_options(timeout=60_000)  # milliseconds; these machines are shared, and no test measures time
 
 SHIFTS = """() => new Promise(resume => {
   let total = 0

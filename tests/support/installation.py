@@ -87,7 +87,7 @@ class Installation:
 
     def pay(self, url: str, number: str = PAYS) -> httpx.Response:
         """Submit a payment page of the sandbox and return the response, a redirect if the payment succeeded."""
-        with httpx.Client(timeout=10) as browser:
+        with httpx.Client(timeout=60) as browser:
             form = browser.get(url)
             assert form.status_code == 200, form.text
             action = re.search(r'<form[^>]*action="([^"]+)"', form.text)
@@ -103,7 +103,7 @@ class Installation:
     def give_at_bank(self, method: str, answer: str, campaign: str = "roof") -> httpx.Response:
         """Give by a method that redirects. Return the response to the answer that the donor gives at the bank."""
         page = self.submit(token=self.token(campaign), amount="25").headers["location"]
-        with httpx.Client(timeout=10) as browser:
+        with httpx.Client(timeout=60) as browser:
             chosen = browser.post(page, data={"method": method, "email": "ada@example.org"})
             assert chosen.status_code == 303, chosen.text
             return browser.post(httpx.URL(page).join(chosen.headers["location"]), data={"answer": answer})
@@ -239,7 +239,7 @@ def running(
         (before_service(create_app(settings)), service_socket),
     ]
     configure_logs("error")
-    with served(*apps), httpx.Client(base_url=service, timeout=15) as client:
+    with served(*apps), httpx.Client(base_url=service, timeout=60) as client:
         yield Installation(settings, service, sandbox, client)
 
 
@@ -273,7 +273,7 @@ def processes(
         command = [sys.executable, "-m", "donation_card", "serve"]
         process = subprocess.Popen(command, env=environment, stdout=output or log, stderr=subprocess.STDOUT)
         try:
-            with httpx.Client(base_url=service, timeout=15) as client:
+            with httpx.Client(base_url=service, timeout=60) as client:
                 eventually(lambda: ready(client) or process.poll() is not None, "the workers serve", 600, 0.1)
                 assert process.poll() is None, (folder / "log").read_text()
                 yield Installation(from_environment(environment), service, sandbox, client), process
@@ -342,7 +342,7 @@ def served(*apps: tuple[object, socket.socket]) -> Iterator[None]:
     finally:
         for server in servers:
             server.should_exit = True
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive(), "a server did not stop"
 
 

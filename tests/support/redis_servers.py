@@ -99,7 +99,7 @@ class Topology:
         """Kill the primary, wait for a new one, restart the old one as its replica. Return the new one."""
         old = self.primary()
         old.kill()
-        eventually(lambda: self.primary() is not old and role(self.primary()) == "master", "another primary", 60)
+        eventually(lambda: self.primary() is not old and role(self.primary()) == "master", "another primary")
         new = self.primary()
         old.start("--replicaof", f"127.0.0.1 {new.port}")
         return new
@@ -164,7 +164,7 @@ def replicated(folder: Path, replicas: int = 1) -> Iterator[Topology]:
             servers.append(Server(folder / f"replica{number}").start(*follow))
         raw = servers[0].client()
         raw.set("up", 1)
-        eventually(lambda: raw.wait(replicas, 100) == replicas, "the replicas follow", 30)
+        eventually(lambda: raw.wait(replicas, 100) == replicas, "the replicas follow")
         yield Topology("replicated", f"redis://127.0.0.1:{servers[0].port}", raw, replicas, servers)
 
 
@@ -189,7 +189,7 @@ def sentinels(folder: Path, replicas: int = 2, *, down_after: int = 2_000) -> It
                 watching.append(Server(folder / f"sentinel{number}", options, sentinel=True).start())
             found.sentinels = watching
             found.url = f"redis+sentinel://{','.join(f'127.0.0.1:{each.port}' for each in watching)}/{MASTER}"
-            eventually(lambda: _watched(found), "the sentinels know each other and the replicas", 30)
+            eventually(lambda: _watched(found), "the sentinels know each other and the replicas")
             yield found
 
 
@@ -244,10 +244,10 @@ def cluster(folder: Path, replicas: int = 0) -> Iterator[Topology]:
             told = [_text(client.execute_command("CLUSTER", "INFO")) for client in clients]
             return all("cluster_state:ok" in each and f"cluster_known_nodes:{len(servers)}" in each for each in told)
 
-        eventually(whole, "the cluster is whole", 30)
+        eventually(whole, "the cluster is whole")
         for number, client in enumerate(clients[3:]):
             client.execute_command("CLUSTER", "REPLICATE", node_id(servers[number % 3]))
-        eventually(lambda: all(_online(each) == replicas for each in clients[:3]), "the replicas follow", 30)
+        eventually(lambda: all(_online(each) == replicas for each in clients[:3]), "the replicas follow")
         nodes = [ClusterNode("127.0.0.1", server.port) for server in servers]
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in servers)
         with contextlib.closing(RedisCluster(startup_nodes=nodes)) as raw:

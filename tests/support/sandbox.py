@@ -84,7 +84,7 @@ class Inbox:
 
     def wait_for(self, count: int) -> list[dict[str, Any]]:
         with self._news:
-            assert self._news.wait_for(lambda: len(self.received) >= count, 10), f"{len(self.received)} of {count} came"
+            assert self._news.wait_for(lambda: len(self.received) >= count, 60), f"{len(self.received)} of {count} came"
         return self.events()
 
     def events(self) -> list[dict[str, Any]]:
@@ -147,7 +147,7 @@ class Sandbox:
 
 
 def until(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not done():
         assert time.monotonic() < deadline, "timed out"
         time.sleep(0.002)
@@ -200,7 +200,7 @@ def sandbox_with(**options: Any) -> Iterator[Sandbox]:
     settings = replace(SandboxSettings(public_url=url, clock=lambda: NOON, seed=1), **options)
     with (
         serving(create_sandbox(settings), listener),
-        httpx.Client(base_url=url, timeout=10, verify=False, event_hooks={"response": [_check_answer]}) as http,
+        httpx.Client(base_url=url, timeout=60, verify=False, event_hooks={"response": [_check_answer]}) as http,
         asyncio.Runner() as runner,
     ):
         yield Sandbox(url, http, runner)

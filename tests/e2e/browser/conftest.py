@@ -45,7 +45,7 @@ def site(installed: tuple[Installation, Site]) -> Site:
 
 @pytest.fixture(autouse=True)
 def patient(context: BrowserContext) -> None:
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ def page(browser_type, browser_type_launch_args) -> Iterator[Page]:
     """Playwright's browsers have no such cache unless it is given back to them."""
     browser = browser_type.launch(**browser_type_launch_args, ignore_default_args=["--disable-back-forward-cache"])
     page = browser.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(60_000)
     yield page
     browser.close()
 

@@ -119,7 +119,7 @@ def test_donation_at_200_percent_zoom(browser, installation, site):
     """A window of 1280 by 900, zoomed to 200 %, is to a page one of 640 by 450 with two dots a pixel."""
     context = browser.new_context(viewport={"width": 640, "height": 450}, device_scale_factor=2)
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(60_000)
 
     def whole(target):
         return target.evaluate("() => document.documentElement.scrollWidth <= innerWidth")

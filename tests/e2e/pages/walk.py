@@ -124,7 +124,7 @@ class Visit:
             reduced_motion="reduce" if "reduced-motion" in reader else None,
             java_script_enabled="no-scripts" not in reader,
         )
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(60_000)
         context.on("console", lambda line: self.console.append(f"{line.type}: {line.text}"))
         context.on("weberror", lambda error: self.console.append(f"error: {error.error}"))
         context.add_init_script(_WATCH)

@@ -150,7 +150,7 @@ def test_service_with_unread_log_keeps_serving(redis_url, tmp_path, sample_campa
         reading = threading.Thread(target=lambda: [None for _ in iter(lambda: unread.read(65_536), b"")])
         reading.start()
     written.close()
-    reading.join(20)
+    reading.join(60)
     told = [json.loads(line) for line in lines]
     assert told[-1]["lines"] > 0
     assert "Uvicorn running on" in " ".join(line["event"] for line in told), "uvicorn's lines are JSON among ours"

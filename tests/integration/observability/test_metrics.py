@@ -73,7 +73,7 @@ def test_malformed_requests_are_counted_and_not_logged(installation, caplog):
     before = installation.metrics()["malformed_requests_total"]
     address = httpx.URL(installation.service)
     for _ in range(20):
-        with socket.create_connection((address.host, address.port), timeout=10) as stranger:
+        with socket.create_connection((address.host, address.port), timeout=60) as stranger:
             stranger.sendall(b"NONSENSE\r\n\r\n")
             assert stranger.recv(100).startswith(b"HTTP/1.1 400 ")
     assert installation.metrics()["malformed_requests_total"] == before + 20
@@ -196,14 +196,14 @@ def test_importing_metrics_opens_no_file(tmp_path):
 def send(installation, events):
     """Over connections of their own, so that the kernel deals them out to both workers."""
     for _ in range(events):
-        with httpx.Client(base_url=installation.service, timeout=15) as installation.client:
+        with httpx.Client(base_url=installation.service, timeout=60) as installation.client:
             assert (
                 post(
                     installation, session_event(installation, metadata={"campaign": "roof", "site": "other"})
                 ).status_code
                 == 200
             )
-    installation.client = httpx.Client(base_url=installation.service, timeout=15)
+    installation.client = httpx.Client(base_url=installation.service, timeout=60)
 
 
 def metrics_folder(worker):

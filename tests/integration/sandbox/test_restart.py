@@ -83,7 +83,7 @@ def test_sandbox_runs_alone(tmp_path: Path) -> None:
         assert answer.json()["id"].startswith("acct_")
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
     assert process.returncode in (0, -15)
 
 

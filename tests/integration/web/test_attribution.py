@@ -25,7 +25,7 @@ def attributed(redis_url, tmp_path_factory):
 
 def token_from(installation: Installation, referrer: str | None) -> str:
     headers = {} if referrer is None else {"referer": referrer}
-    page = httpx.get(f"{installation.service}/c/vitaly/give", headers=headers, timeout=15).text
+    page = httpx.get(f"{installation.service}/c/vitaly/give", headers=headers, timeout=60).text
     return page.partition('name="form_token" value="')[2].partition('"')[0]
 
 

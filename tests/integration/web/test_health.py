@@ -38,7 +38,7 @@ def test_readyz_sends_no_request_to_stripe(redis_url, tmp_path, sample_campaign)
 
     with running(redis_url, tmp_path / "sandbox", campaigns=sample_campaign, between=watched) as installation:
         installation.until_ready()
-        with httpx.Client(base_url=installation.service, timeout=15) as probe:
+        with httpx.Client(base_url=installation.service, timeout=60) as probe:
             before = len(asked)
             for _ in range(50):
                 for path in ("/readyz", "/healthz", "/metrics"):

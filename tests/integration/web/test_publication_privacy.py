@@ -17,7 +17,7 @@ from tests.support.shipped import VITALY_TEXT
 
 WITHIN_AN_EPOCH = 'every = "1d"'
 VOLATILE = {"date", "x-request-id"}  # of one answer, and random
-READER = httpx.Client(timeout=15, headers={"accept-encoding": "gzip"})
+READER = httpx.Client(timeout=60, headers={"accept-encoding": "gzip"})
 TOKEN = re.compile(rb'(name="form_token" value=")[^"]+')
 
 

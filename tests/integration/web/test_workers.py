@@ -14,7 +14,7 @@ def workers(installation):
     """Start two workers, which share Redis and Stripe and nothing else."""
     sockets = [listening(), listening()]
     with served(*((create_app(installation.settings), socket) for socket in sockets)):
-        yield [httpx.Client(base_url=f"http://localhost:{s.getsockname()[1]}", timeout=15) for s in sockets]
+        yield [httpx.Client(base_url=f"http://localhost:{s.getsockname()[1]}", timeout=60) for s in sockets]
 
 
 def order(client, token, amount, **more):

@@ -17,9 +17,9 @@ def run(count: int, seed: int) -> Counter[str]:
     return Counter({name: execute(name, max(2, count // len(PARSERS)), seed) for name in PARSERS})
 
 
-def execute(name: str, seconds: int, seed: int) -> int:
-    """Fuzz one parser in a process of its own, because atheris ends the process."""
-    command = [sys.executable, "-m", "tests.soak.fuzz.guided", name, str(seconds), str(seed)]
+def execute(name: str, seconds: int, seed: int, runs: int = -1) -> int:
+    """Fuzz one parser in a process of its own, because atheris ends the process. With -1 only `seconds` ends it."""
+    command = [sys.executable, "-m", "tests.soak.fuzz.guided", name, str(seconds), str(seed), str(runs)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120 + 2 * seconds)
     told = ended.stdout + ended.stderr
     done = re.search(r"Done (\d+) runs", told)
@@ -31,7 +31,7 @@ def execute(name: str, seconds: int, seed: int) -> int:
 def main() -> None:
     import atheris
 
-    name, seconds, seed = sys.argv[1], sys.argv[2], sys.argv[3]
+    name, seconds, seed, runs = sys.argv[1:]
     with atheris.instrument_imports(include=["donation_card", "itsdangerous", "tomli"]):
         from tests.soak.fuzz.parsers import PARSERS, SEEDS
     with tempfile.TemporaryDirectory(prefix="guided-") as folder:
@@ -40,6 +40,7 @@ def main() -> None:
         options = [
             f"-max_total_time={seconds}",
             f"-seed={seed}",
+            f"-runs={runs}",
             "-max_len=4096",
             "-rss_limit_mb=2048",
             f"-artifact_prefix={folder}/",

@@ -108,7 +108,7 @@ async def test_write_and_wait_use_one_connection(pair: Topology, account: Accoun
     started.wait()
     await asyncio.gather(*(store.apply(account, gift(number)) for number in range(20)))
     Redis(port=pair.servers[0].port).get("the end")
-    watching.join(10)
+    watching.join(60)
     waits = [at for at, (word, _) in enumerate(seen) if word == "WAIT"]
     assert len(waits) == 20
     # The server reads both commands of a pipeline at once, so nothing of another connection comes between them.
@@ -249,7 +249,7 @@ async def test_lost_primary_is_left_for_its_replica(tmp_path: Path, account: Acc
         old = owner_of(found, found.raw.keyslot(key(account, "meta")))
         old.signal(trouble)
         replicas = found.servers[3:]
-        await asyncio.to_thread(eventually, lambda: "master" in map(role, replicas), "a replica is promoted", 30)
+        await asyncio.to_thread(eventually, lambda: "master" in map(role, replicas), "a replica is promoted")
         assert await soon(lambda: store.apply(account, BORIS), 10) is ApplyResult.APPLIED
         assert await soon(store.ping, 10) is None
         assert await store.totals(account, "roof") == Totals(135_00, 2)
