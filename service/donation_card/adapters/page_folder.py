@@ -48,6 +48,7 @@ class StaticPageFolder(PageFolder):
             return ""
 
     def write(self, pages: Mapping[str, str]) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
         for name, text in pages.items():
             descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=self._folder)
             try:
@@ -63,8 +64,14 @@ class StaticPageFolder(PageFolder):
                 raise
 
     def remove(self, names: Iterable[str]) -> None:
+        failure: OSError | None = None
         for name in names:
-            self._path(name).unlink(missing_ok=True)
+            try:
+                self._path(name).unlink(missing_ok=True)
+            except OSError as error:
+                failure = error
+        if failure:
+            raise failure
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{_PREFIX}{name}{_SUFFIX}"

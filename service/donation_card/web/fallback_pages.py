@@ -8,7 +8,8 @@ import contextlib
 import heapq
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from donation_card.application.ports.campaigns import Campaigns
@@ -32,7 +33,10 @@ _SWEEP_RETRY = 20.0
 """Seconds until a comparison that failed is tried again."""
 
 _TIME_SLICE = 0.05
-"""Seconds of work at once. The pause after it is longer, so that thousands of pages delay no request."""
+"""Seconds of CPU at once. The pause after it is longer, so that thousands of pages delay no request."""
+
+_LONGEST_SLICE = 1.0
+"""Seconds after which a slice ends on a slow disk."""
 
 _THANKS = "-thanks"
 """The name of the page that is sent instead of the thanks of each campaign. The id of a campaign begins otherwise."""
@@ -53,26 +57,36 @@ class FallbackPages:
         self._campaigns, self._progress = campaigns, progress
         self._renderer, self._folder = renderer, folder
         self._offered: dict[str, Offer] = {}
-        self._unchecked: dict[str, None] = {}
-        """The campaigns that may not be offered as before."""
-        self._waiting: dict[str, None] = {}
+        self._unchecked: dict[str, bool] = {each.id: False for each in campaigns.all()} if folder else {}
+        """The campaigns that may not be offered as before. True: an edit, whose pages are written before others."""
+        self._seen: set[str] = set()
+        """The campaigns that were compared once. Pages of others can be those of an earlier process."""
+        self._waiting: OrderedDict[str, None] = OrderedDict()
         """The campaigns whose pages may differ from the folder. The last one is the next."""
         self._ends: list[tuple[datetime, str]] = []
         self._turn: list[str] = []
         self._next_turn = self._next_sweep = 0.0
         """In seconds of `time.monotonic`."""
         self._lock = threading.Lock()
+        self._is_interrupted = False
+        """True while pages wait to be removed. Only the page that is being written comes before them."""
+        self._was_loading = True
+        """True if some of the last changes can be campaigns that were loaded for the first time."""
         self.error: str | None = None
         """The reason why a page could not be written or removed, or None."""
 
     def remove_withdrawn(self, changed: Iterable[str]) -> None:
         """Remove the pages of changed campaigns that take no gifts any more, or whose ways changed.
 
-        Call it as soon as a campaign file changed, before any other work.
+        Call it as soon as a campaign file changed, before any other work. Pages of edited campaigns are then written
+        before all others, also before those of campaigns that are loaded for the first time.
         """
         if self._folder:
+            self._is_interrupted = True
             with self._lock:
-                self._unchecked |= dict.fromkeys(changed)
+                self._is_interrupted = False
+                self._unchecked |= dict.fromkeys(changed, not self._was_loading)
+                self._was_loading = self._campaigns.unread() > 0
                 self._attempt(self._check, self._folder)
 
     def update(self) -> bool:
@@ -92,11 +106,11 @@ class FallbackPages:
     def _add_due(self) -> None:
         """Add the campaigns that have ended, and some in turn."""
         while self._ends and self._ends[0][0] <= self._progress.clock():
-            self._unchecked[heapq.heappop(self._ends)[1]] = None
+            self._unchecked.setdefault(heapq.heappop(self._ends)[1], False)
         if time.monotonic() >= self._next_turn:
             self._next_turn = time.monotonic() + 1
             self._turn = self._turn or [each.id for each in self._campaigns.all()]
-            self._unchecked |= dict.fromkeys(self._turn[:_IN_TURN])
+            self._unchecked = dict.fromkeys(self._turn[:_IN_TURN], False) | self._unchecked
             del self._turn[:_IN_TURN]
 
     def _attempt(self, work: Callable[[PageFolder], None], folder: PageFolder) -> bool:
@@ -114,25 +128,27 @@ class FallbackPages:
         """Remove what is no longer offered, and note whose pages may have to be written. A failure is tried again."""
         unchecked, self._unchecked = self._unchecked, {}
         failure: OSError | None = None
-        for campaign_id in unchecked:
+        for campaign_id, is_edit in unchecked.items():
             try:
-                self._compare(campaign_id, folder)
+                self._compare(campaign_id, folder, is_edit)
             except OSError as error:
-                self._unchecked[campaign_id], failure = None, error
+                self._unchecked[campaign_id], failure = is_edit, error
         if failure:
             raise failure
 
-    def _compare(self, campaign_id: str, folder: PageFolder) -> None:
+    def _compare(self, campaign_id: str, folder: PageFolder, is_edit: bool) -> None:
         before, offer = self._offered.get(campaign_id), self._read_offer(campaign_id)
-        if before and (offer is None or offer[1] != before[1]):
+        is_first = campaign_id not in self._seen
+        if (offer is None and is_first) or (before and (offer is None or offer[1] != before[1])):
             self._waiting.pop(campaign_id, None)
             folder.remove(f"{campaign_id}.{language}" for language in LANGUAGES)
+        self._seen.add(campaign_id)
         self._offered.pop(campaign_id, None)
         if offer:
             self._offered[campaign_id] = offer
             if before is None or before[0] is not offer[0]:
-                self._waiting.pop(campaign_id, None)
-                self._waiting[campaign_id] = None  # the last one, so that an edit is written first
+                self._waiting[campaign_id] = None
+                self._waiting.move_to_end(campaign_id, last=is_edit or not is_first)
                 if offer[0].ends_at:
                     heapq.heappush(self._ends, (offer[0].ends_at, campaign_id))
 
@@ -146,35 +162,56 @@ class FallbackPages:
     def _sweep(self, folder: PageFolder) -> None:
         """Look at each campaign, remove the pages of vanished ones, and note or write pages that are missing."""
         self._next_sweep = time.monotonic() + _SWEEP_RETRY
-        self._unchecked |= dict.fromkeys(each.id for each in self._campaigns.all())
+        self._unchecked = dict.fromkeys((each.id for each in self._campaigns.all()), False) | self._unchecked
         self._check(folder)
         found = folder.names()
         owned = {name for campaign, _ in self._offered.values() for name in campaign.page_names}
-        folder.remove(name for name in found - owned if name.partition(".")[0] != _THANKS)
-        self._waiting |= dict.fromkeys(name.partition(".")[0] for name in owned - found)
+        for campaign_id in {name.partition(".")[0] for name in owned - found}:
+            self._waiting.setdefault(campaign_id)
+        try:
+            folder.remove(name for name in found - owned if name.partition(".")[0] != _THANKS)
+        finally:
+            self._write_thanks(folder)
+        self._next_sweep = time.monotonic() + _SWEEP_INTERVAL
+
+    def _write_thanks(self, folder: PageFolder) -> None:
         for language in LANGUAGES:
             page, name = self._renderer.fallback_thanks(translations_for(language)), f"{_THANKS}.{language}"
             mark = f"<!-- {content_hash(page.encode())} -->"
             if folder.last_line(name) != mark:
                 folder.write({name: f"{page}\n{mark}\n"})
-        self._next_sweep = time.monotonic() + _SWEEP_INTERVAL
 
     def _write_some(self, folder: PageFolder) -> None:
-        end = time.monotonic() + _TIME_SLICE
-        while self._waiting and time.monotonic() < end:
-            campaign, ways = self._offered[self._waiting.popitem()[0]]
+        end, latest = time.thread_time() + _TIME_SLICE, time.monotonic() + _LONGEST_SLICE
+        while self._waiting:
+            campaign_id = next(reversed(self._waiting))
+            campaign, ways = self._offered[campaign_id]
             try:
-                self._write(campaign, ways, folder)
+                for name, page in self._differing_pages(campaign, ways, folder):
+                    folder.write({name: page})
+                    if self._is_interrupted or time.thread_time() >= end or time.monotonic() >= latest:
+                        return
             except OSError:
-                self._waiting[campaign.id] = None
-                folder.remove(campaign.page_names)  # an old page can name an account that was withdrawn
+                self._give_up(campaign, folder)
                 raise
+            del self._waiting[campaign_id]
 
-    def _write(self, campaign: Campaign, ways: tuple[WayToGive, ...], folder: PageFolder) -> None:
-        """Write the pages of a campaign. The mark at the end of a page says what it was made of."""
+    def _differing_pages(
+        self, campaign: Campaign, ways: tuple[WayToGive, ...], folder: PageFolder
+    ) -> Iterator[tuple[str, str]]:
+        """Yield the name and the text of each page to write. The mark at its end says what it was made of."""
         mark = self._renderer.fallback_mark(campaign, ways)
-        names = campaign.page_names
-        if all(folder.last_line(name) == mark for name in names):
-            return
-        pages = {name: self._renderer.fallback(campaign, ways, translations_for(name[-2:])) for name in names}
-        folder.write({name: f"{page}\n{mark}\n" for name, page in pages.items()})
+        for name in campaign.page_names:
+            if folder.last_line(name) != mark:
+                yield name, f"{self._renderer.fallback(campaign, ways, translations_for(name[-2:]))}\n{mark}\n"
+
+    def _give_up(self, campaign: Campaign, folder: PageFolder) -> None:
+        """Remove the pages that could not be written: an old one can name an account that was withdrawn.
+
+        If that fails too, the fault is of this campaign alone, and the others go on.
+        """
+        try:
+            folder.remove(campaign.page_names)
+        except OSError:
+            self._waiting.move_to_end(campaign.id, last=False)
+            raise

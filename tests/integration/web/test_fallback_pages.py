@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from donation_card.web.presentation.giving_page_renderer import GivingPageRender
 from donation_card.web.presentation.templates import Templates
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
+from tests.support.installation import eventually
 from tests.support.shipped import VITALY_TEXT
 from tests.support.ways import ACCOUNT, BIC, HOLDER, LINKS, campaign_with_ways
 
@@ -36,14 +38,29 @@ NOTICE = "Giving by card is not possible here at the moment."
 UPDATE = "[[updates]]\ndate = 2026-11-01\n[updates.text]\n" + "\n".join(f'{each} = "New"' for each in LANGUAGES)
 
 
+class RecordingFolder(StaticPageFolder):
+    """Call `on_write` before each page is written, and record the names of all pages that were written."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.written: list[str] = []
+        self.on_write: Callable[[], object] = lambda: None
+
+    def write(self, pages: Mapping[str, str]) -> None:
+        self.on_write()
+        super().write(pages)
+        self.written += [name for name in pages if not name.startswith("-thanks")]
+
+
 class Worker:
     """One worker: its campaigns, its clock, and its pages in a folder that it may share."""
 
-    def __init__(self, campaigns: Path, folder: Path) -> None:
+    def __init__(self, campaigns: Path, folder: Path, first: int | None = None) -> None:
         self.now = datetime.now(UTC)
-        self.campaigns = CampaignFiles(campaigns, clock=lambda: self.now)
+        self.campaigns = CampaignFiles(campaigns, clock=lambda: self.now, first=first)
         self.progress = PublicProgress(None, self.campaigns, None, lambda: self.now)  # type: ignore[arg-type]
-        self.pages = FallbackPages(self.campaigns, self.progress, PAGES, StaticPageFolder(folder))
+        self.folder = RecordingFolder(folder)
+        self.pages = FallbackPages(self.campaigns, self.progress, PAGES, self.folder)
 
     def withdraw(self) -> frozenset[str]:
         """Do what a worker does first after an edit."""
@@ -275,6 +292,128 @@ def test_page_that_cannot_be_written_is_removed(
         assert worker.pages.error == "No space left on device"
     worker.work()
     assert LINKS[0] + "/new" in page(folder)
+    assert worker.pages.error is None
+
+
+MANY = 300
+"""Campaigns whose pages are written for the first time. One page is written at a time, as on a slow disk."""
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fallback_pages, "_TIME_SLICE", 0.0)
+
+
+def write_many(campaigns: Path) -> None:
+    campaigns.mkdir(exist_ok=True)
+    for number in range(MANY):
+        write(campaigns, f"many-{number}", campaign_with_ways())
+
+
+@pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize("pages_before", [3, 100])
+def test_edit_is_written_before_all_pages_that_wait(pages_before: int, tmp_path: Path, folder: Path) -> None:
+    """The edited campaign has pages already, or waits for its first ones."""
+    write_many(tmp_path / "many")
+    worker = Worker(tmp_path / "many", folder)
+    for _ in range(pages_before):
+        assert worker.pages.update()
+    for name in ("many-0", "many-299"):
+        write(tmp_path / "many", name, campaign_with_ways().replace(LINKS[0], f"{LINKS[0]}/new"))
+        worker.withdraw()
+        before = len(worker.folder.written)
+        for _ in LANGUAGES:
+            assert worker.pages.update()
+        assert {*worker.folder.written[before:]} == {f"{name}.{language}" for language in LANGUAGES}
+        assert f"{LINKS[0]}/new" in page(folder, name)
+
+
+@pytest.mark.usefixtures("slow")
+def test_edit_is_written_before_files_that_are_loaded_later(tmp_path: Path, folder: Path) -> None:
+    """A worker loads many files while it writes pages. They overtake no edit, and no file that is added afterwards."""
+    write_many(tmp_path / "many")
+    worker = Worker(tmp_path / "many", folder, first=20)
+    worker.withdraw()
+    worker.pages.update()
+    edited = worker.campaigns.all()[0].id
+    write(tmp_path / "many", edited, campaign_with_ways().replace(LINKS[0], f"{LINKS[0]}/new"))
+    while worker.campaigns.unread():
+        worker.withdraw()
+    before = len(worker.folder.written)
+    for _ in LANGUAGES:
+        worker.pages.update()
+    assert f"{LINKS[0]}/new" in page(folder, edited)
+    write(tmp_path / "many", "added", campaign_with_ways())
+    worker.withdraw()
+    for _ in LANGUAGES:
+        worker.pages.update()
+    found = {name.partition(".")[0] for name in worker.folder.written[before:]}
+    assert found == {edited, "added"}
+
+
+def test_hidden_campaign_waits_for_one_page_alone(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk hangs while pages of others are written. That page is finished, and no other one begins."""
+    monkeypatch.setattr(fallback_pages, "_TIME_SLICE", 3_600.0)
+    monkeypatch.setattr(fallback_pages, "_LONGEST_SLICE", 3_600.0)
+    write_many(tmp_path / "many")
+    worker = Worker(tmp_path / "many", folder)
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        if len(worker.folder.written) == 20:
+            hangs.set()
+            goes_on.wait(60)
+
+    worker.folder.on_write = hang
+    writer = threading.Thread(target=worker.pages.update)
+    writer.start()
+    assert hangs.wait(60)
+    hidden = worker.folder.written[0].partition(".")[0]
+    write(tmp_path / "many", hidden, campaign_with_ways(status="hidden"))
+    withdrawal = threading.Thread(target=worker.withdraw)
+    withdrawal.start()
+    eventually(lambda: worker.pages._is_interrupted, "the withdrawal waits")
+    goes_on.set()
+    withdrawal.join(60)
+    assert not names(folder) & pages_of(hidden)
+    assert len(worker.folder.written) == 21
+    writer.join(60)
+
+
+def test_campaign_hidden_while_no_worker_ran_loses_its_pages_first(
+    worker: Worker, campaigns: Path, folder: Path
+) -> None:
+    """Other files are not loaded yet, and no page was compared."""
+    write(campaigns, "other", campaign_with_ways(status="hidden"))
+    later = Worker(campaigns, folder, first=1)
+    later.pages.update()
+    assert later.campaigns.unread()
+    assert names(folder) == pages_of("ways")
+
+
+@pytest.mark.parametrize("stuck", ["other", "ways"])
+def test_page_that_cannot_be_replaced_delays_no_other(campaigns: Path, folder: Path, stuck: str) -> None:
+    """Somebody made a folder with the name of a page."""
+    in_the_way = folder / f"donation-card.{stuck}.en.html"
+    in_the_way.mkdir(parents=True)
+    (folder / "donation-card.gone.en.html").mkdir()
+    (folder / "donation-card.gone.de.html").touch()
+    worker = Worker(campaigns, folder)
+    for _ in range(5):
+        worker.pages._next_sweep = 0.0
+        worker.work()
+    whole = {"ways", "other"} - {stuck}
+    assert pages_of(*whole) <= names(folder)
+    assert "donation-card.gone.de.html" not in names(folder)
+    assert "Please do not pay" in page(folder, "-thanks")
+    assert worker.pages.error == "Is a directory"
+    in_the_way.rmdir()
+    (folder / "donation-card.gone.en.html").rmdir()
+    worker.pages._next_sweep = 0.0
+    worker.work()
+    assert names(folder) == pages_of("ways", "other")
     assert worker.pages.error is None
 
 

@@ -17,4 +17,4 @@ class PageFolder(Protocol):
         """Write each page in this order. A reader sees the old page or the new one, never a part."""
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove pages. A page that is missing is removed already."""
+        """Remove pages. A page that is missing is removed already. One that cannot be removed delays no other."""
