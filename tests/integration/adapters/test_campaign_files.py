@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import structlog
+import tomli
 from click.testing import CliRunner
 from donation_card.adapters.campaign_files import loader
 from donation_card.adapters.campaign_files.fields import STRIPE_LOCALES
@@ -527,6 +528,30 @@ def test_folder_without_campaigns_is_refused(tmp_path: Path) -> None:
 
 
 # ── what is read ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_valid_file_needs_only_the_fast_parser(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tomli, "loads", lambda _: pytest.fail("it explains mistakes only"))
+    assert read_campaign(write(GOOD)).id == "roof"
+
+
+# fmt: off
+PIECES = [
+    "\n", "\r\n", "\r", "\0", "\t", "\ufeff", '"', "'", '"""', "'''", "\\", "=", ".", ",", "#", "-", "é", "[", "]", "{",
+    "}", "\n[[a.b]]\n", "\n[a]\n", "0x1F", "1e5", "1_0", "9" * 30, "nan", "2026-10-05 10:00:00.5", "true", "a = 1\n",
+]
+# fmt: on
+
+
+@given(st.integers(0, len(ROOF)), st.integers(0, 5), st.lists(st.sampled_from(PIECES), max_size=4).map("".join))
+@settings(max_examples=500, deadline=None)
+def test_fast_parser_finds_the_same_fields(at: int, cut: int, piece: str) -> None:
+    text = ROOF[:at] + piece + ROOF[at + cut :]
+    try:
+        expected = tomli.loads(text)
+    except tomli.TOMLDecodeError:
+        return
+    assert repr(loader._loads(text)) == repr(expected)  # also in the same order
 
 
 def test_minimal_file_gets_defaults(write: Callable[..., Path]) -> None:
