@@ -30,6 +30,7 @@ from donation_card.adapters.campaign_files.fields import (
     Date,
     DateOrDateTime,
     FieldCheck,
+    FieldSchema,
     FixedFee,
     Focus,
     GoalAmount,
@@ -421,4 +422,7 @@ def _field(at: tuple[str | int, ...], kind: type[Section]) -> tuple[type[BaseMod
 def _allowed(field: FieldInfo | None) -> str:
     if field is None:
         return _TABLE
-    return next((each.allowed for each in field.metadata if isinstance(each, FieldCheck)), field.description or _TABLE)
+    return next(
+        (each.allowed for each in field.metadata if isinstance(each, FieldCheck | FieldSchema)),
+        field.description or _TABLE,
+    )
