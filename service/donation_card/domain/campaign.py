@@ -254,7 +254,7 @@ class Campaign:
     def has_ended(self, now: datetime) -> bool:
         return self.ends_at is not None and now >= self.ends_at
 
-    def site_label(self, host: str | None) -> str:
+    def site_label(self, host: str) -> str:
         return host if host in self.publisher_hosts else "other"
 
     def status_at(self, now: datetime, raised: int | None) -> Status:

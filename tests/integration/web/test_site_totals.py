@@ -163,6 +163,16 @@ def test_form_opens_a_closed_total_without_javascript(installed):
     assert "?lang=de" in right.text
 
 
+@pytest.mark.parametrize("path", PATHS)
+def test_site_is_found_however_its_host_is_written(installed, path):
+    wanted = installed.client.get(path.format(OPEN)).content
+    for host in (OPEN.upper(), f"{OPEN}.", "%4EEWS.example"):
+        answer = installed.client.get(path.format(host))
+        assert (answer.status_code, answer.content) == (200, wanted), host
+    for host in (f"{OPEN}..", f"{OPEN}:443", f"www.{OPEN}", "a" * 300, "%00", "%F0%9F%92%80."):
+        assert installed.client.get(path.format(host)).status_code == 404, host
+
+
 def test_public_total_needs_no_token_and_ignores_one(installed):
     for path in PATHS:
         answers = [installed.client.get(path.format(OPEN), headers=headers) for headers in ({}, BEARER)]

@@ -77,5 +77,11 @@ def test_accept_language_is_parsed_leniently(header):
     assert choose_translations("", accept_language=header).language in LANGUAGES
 
 
+def test_language_with_three_letters_is_the_one_with_two():
+    """WordPress in Belarusian says `bel`, so its pages do too."""
+    assert parse_lang_param("bel,POL,de-AT,xyz") == ("be", "pl", "de", "xyz")
+    assert parse_accept_language("bel") == ("be",)
+
+
 def test_best_accepted_language_wins():
     assert parse_accept_language("ru;q=0.5, be-BY, en;q=0.9, *;q=0.1") == ("be", "en", "ru")

@@ -19,6 +19,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from donation_card.domain.bank_transfer import compact, is_iban, is_reference
 from donation_card.domain.campaign import LANGUAGES
 from donation_card.domain.card_fee import MAX_BASIS_POINTS
+from donation_card.domain.host_name import canonical_host
 from donation_card.domain.money import MAX_GOAL, MAX_MINOR_UNITS, MINOR_UNIT_EXPONENT, Money, parse_amount
 from donation_card.domain.picture import Box
 from donation_card.domain.redirect_methods import REDIRECT_METHODS
@@ -215,7 +216,7 @@ def _token_hash(value: object, _: ValidationInfo) -> object:
 
 def _host(value: object, _: ValidationInfo | None = None) -> str:
     """Return the host name as browsers send it: lower case, IDNA."""
-    name = _text(value).encode("idna").decode("ascii").lower()
+    name = canonical_host(_text(value))
     return _valid(len(name) <= 253 and re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", name) is not None, name)
 
 

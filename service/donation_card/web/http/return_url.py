@@ -5,18 +5,19 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from donation_card.domain.campaign import Campaign
+from donation_card.domain.host_name import canonical_host
 from donation_card.errors import Invalid
 
 _MAX_RETURN_URL = 300
 """Characters. The signed URL is a part of the address to which Stripe returns."""
 
 
-def referring_host(request: Request) -> str | None:
-    """Return the host of the page that framed or linked this one. Nothing else of the header is used."""
+def referring_host(request: Request) -> str:
+    """Return the host of the page that framed or linked this one, or "". Nothing else of the header is used."""
     try:
-        return urlsplit(request.headers.get("referer", "")).hostname
+        return canonical_host(urlsplit(request.headers.get("referer", "")).hostname or "")
     except ValueError:
-        return None
+        return ""
 
 
 def validate_return_url(campaign: Campaign, url: str) -> str:

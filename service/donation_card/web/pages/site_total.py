@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from donation_card.application.ports.campaigns import Campaigns
 from donation_card.domain.campaign import Campaign
+from donation_card.domain.host_name import canonical_host
 from donation_card.domain.site_total import SiteTotal
 from donation_card.errors import Forbidden, NotFound, Unauthorized
 from donation_card.web.campaign_responses import CampaignResponseCache
@@ -58,10 +59,11 @@ class SiteTotalEndpoints:
         """Return the campaign and its site total. Raise the same NotFound whatever is missing or hidden."""
         try:
             campaign = self.campaigns.get_visible(request.path_params["id"])
-        except NotFound:
+            host = canonical_host(request.path_params["host"])
+        except (NotFound, ValueError):
             raise NotFound from None
         for site in campaign.site_totals:
-            if site.host == request.path_params["host"]:
+            if site.host == host:
                 return campaign, site
         raise NotFound
 

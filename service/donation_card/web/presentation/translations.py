@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from babel import Locale
+from babel.core import get_global
 from babel.dates import format_date, format_skeleton, get_timezone_location
 from babel.numbers import format_percent, parse_pattern
 from starlette.requests import Request
@@ -35,7 +36,7 @@ def parse_lang_param(lang: str) -> tuple[str, ...]:
     tags = lang.split(",")
     if len(lang) > _MAX_LANG_PARAM or not all(_TAG.fullmatch(tag) for tag in tags):
         raise Invalid("language_malformed", given=lang[:40])
-    return tuple(tag.partition("-")[0].lower() for tag in tags)
+    return tuple(_language_of(tag) for tag in tags)
 
 
 def parse_accept_language(header: str) -> tuple[str, ...]:
@@ -45,8 +46,14 @@ def parse_accept_language(header: str) -> tuple[str, ...]:
         tag, _, quality = part.strip().partition(";")
         weight = re.fullmatch(r"\s*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\s*", quality)
         if _TAG.fullmatch(tag):
-            ranked.append((-float(weight[1]) if weight else -1.0, tag.partition("-")[0].lower()))
+            ranked.append((-float(weight[1]) if weight else -1.0, _language_of(tag)))
     return tuple(tag for _, tag in sorted(ranked, key=lambda pair: pair[0]))
+
+
+def _language_of(tag: str) -> str:
+    """Return the primary subtag in its short form: WordPress in Belarusian writes `bel` for `be` (ISO 639-2)."""
+    subtag = tag.partition("-")[0].lower()
+    return str(get_global("language_aliases").get(subtag, subtag)).partition("_")[0].lower()
 
 
 class Translations:
