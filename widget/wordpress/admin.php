@@ -16,7 +16,7 @@ add_action( 'admin_menu', __NAMESPACE__ . '\add_settings_page' );
 add_action( 'admin_notices', __NAMESPACE__ . '\show_newer_cards' );
 add_action( 'update_option_' . SERVICES_OPTION, __NAMESPACE__ . '\forget_newer_cards' );
 add_action( 'add_option_' . SERVICES_OPTION, __NAMESPACE__ . '\forget_newer_cards' );
-add_filter( 'plugin_action_links_donation-card/donation-card.php', __NAMESPACE__ . '\add_settings_link' );
+add_filter( 'plugin_action_links_' . plugin_basename( __DIR__ . '/donation-card.php' ), __NAMESPACE__ . '\add_settings_link' );
 
 /** Register the one setting. WordPress checks its nonce and the right to change it. */
 function register_settings() {
@@ -34,10 +34,10 @@ function register_settings() {
  * @return string[]
  */
 function sanitize_services( $typed ) {
-	$lines   = is_array( $typed ) ? $typed : preg_split( '/\s+/', (string) $typed, -1, PREG_SPLIT_NO_EMPTY );
+	$lines   = is_array( $typed ) ? array_filter( $typed, 'is_string' ) : preg_split( '/\s+/', (string) $typed, -1, PREG_SPLIT_NO_EMPTY );
 	$origins = array();
 	foreach ( $lines as $line ) {
-		$origin = origin_of( (string) $line );
+		$origin = origin_of( $line );
 		if ( $origin ) {
 			$origins[] = $origin;
 		} else {

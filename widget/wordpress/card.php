@@ -13,7 +13,7 @@ defined( 'ABSPATH' ) || exit;
 /**
  * Return the HTML of a card, or '' if its campaign or its service is not allowed.
  *
- * A feed gets the link only, because feed readers and newsletters remove the card.
+ * A page without scripts gets the link only.
  *
  * @param array  $card Attributes: service, campaign (up to ten ids), lang, layout, theme. The first listed service is the default.
  * @param string $text The text of the link. Readers see it until the card is drawn, and if it cannot be drawn.
@@ -40,7 +40,7 @@ function render_card( $card, $text = '' ) {
 		$lines   = isset( $ids[1] ) ? ' style="display:block"' : '';
 		$links[] = sprintf( '<a href="%s" referrerpolicy="strict-origin"%s>%s</a>', esc_url( $url ), $lines, esc_html( $name ) );
 	}
-	if ( is_feed() ) {
+	if ( is_plain_page() ) {
 		return '<p>' . implode( '<br>', $links ) . '</p>';
 	}
 	wp_enqueue_script( 'donation-card' );
@@ -57,6 +57,11 @@ function render_card( $card, $text = '' ) {
 		$html .= sprintf( ' %s="%s"', $name, esc_attr( $value ) );
 	}
 	return "<donation-card$html>$link</donation-card>";
+}
+
+/** Return true if the page accepts no script: a feed, a page of the plugin AMP, or a preview in the classic editor. */
+function is_plain_page() {
+	return is_feed() || doing_action( 'wp_ajax_parse-embed' ) || ( function_exists( 'amp_is_request' ) && amp_is_request() );
 }
 
 /**
@@ -132,19 +137,31 @@ function render_pasted_link( $matches, $attr, $url ) {
  * @return string
  */
 function filter_card_links( $content ) {
-	if ( false === strpos( $content, '#card' ) ) {
+	if ( is_plain_page() ) {
 		return $content;
 	}
-	$filtered = preg_replace_callback(
-		'/(<a\s[^>]*?href\s*=\s*["\']?)([^"\'\s>]*)#card/i',
-		function ( $found ) {
-			if ( ! card_at( html_entity_decode( $found[2] ) ) ) {
-				return $found[1] . $found[2];
-			}
-			wp_enqueue_script( 'donation-card' );
-			return $found[0];
-		},
-		$content
-	);
-	return $filtered ?? $content;
+	return preg_replace_callback( '/<a\s+([^>]*)>/i', __NAMESPACE__ . '\filter_card_link', $content ) ?? $content;
+}
+
+/**
+ * Return the tag of a link. Without #card if the script would make a card of it and its service is not listed.
+ *
+ * @param string[] $found The tag and its attributes.
+ * @return string
+ */
+function filter_card_link( $found ) {
+	foreach ( wp_kses_hair( $found[1], wp_allowed_protocols() ) as $name => $attribute ) {
+		$url = html_entity_decode( $attribute['value'], ENT_QUOTES | ENT_HTML5, 'UTF-8' );
+		// Browsers read these characters so in an address.
+		$path = strtr( $url, array( '\\' => '/', "\t" => '', "\n" => '', "\r" => '' ) );
+		if ( 'href' !== strtolower( $name ) || '#card' !== substr( $url, -5 ) || false === strpos( $path, '/c/' ) ) {
+			continue;
+		}
+		$url = substr( $url, 0, -5 );
+		if ( ! card_at( $url ) ) {
+			return str_replace( $attribute['whole'], sprintf( 'href="%s"', esc_url( $url ) ), $found[0] );
+		}
+		wp_enqueue_script( 'donation-card' );
+	}
+	return $found[0];
 }

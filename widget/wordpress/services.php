@@ -34,7 +34,8 @@ function origin_of( $address ) {
 	if ( ! is_array( $parts ) || empty( $parts['scheme'] ) || empty( $parts['host'] ) || isset( $parts['user'] ) ) {
 		return '';
 	}
-	list( 'scheme' => $scheme, 'host' => $host ) = $parts;
+	$scheme      = $parts['scheme'];
+	$host        = ascii_host( $parts['host'] );
 	$is_loopback = preg_match( '/^(localhost|127(\.\d{1,3}){3}|\[::1\])$/D', $host );
 	if ( 'https' !== $scheme && ! ( 'http' === $scheme && $is_loopback ) ) {
 		return '';
@@ -45,6 +46,24 @@ function origin_of( $address ) {
 	$default_port = 'https' === $scheme ? 443 : 80;
 	$port         = isset( $parts['port'] ) && $parts['port'] !== $default_port ? ':' . $parts['port'] : '';
 	return "$scheme://$host$port";
+}
+
+/**
+ * Return a host name as browsers send it, in ASCII, or '' if it is none.
+ *
+ * @param string $host For example дапамога.бел.
+ * @return string
+ */
+function ascii_host( $host ) {
+	if ( ! preg_match( '/[^ -~]/', $host ) ) {
+		return $host;
+	}
+	$encoder = class_exists( '\WpOrg\Requests\IdnaEncoder' ) ? '\WpOrg\Requests\IdnaEncoder' : '\Requests_IDNAEncoder'; // Since WordPress 6.2.
+	try {
+		return $encoder::encode( function_exists( 'mb_strtolower' ) ? mb_strtolower( $host, 'UTF-8' ) : $host );
+	} catch ( \Exception $error ) {
+		return '';
+	}
 }
 
 /**

@@ -2,109 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from donation_card import __version__
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import expect
 
-from tests.soak.publishers.author import PLUGIN_ROW, Author, log_in
-from tests.soak.publishers.wordpress import WordPress, running_wordpress
-from tests.support.browser import CHROMIUM, choose, close_thanks, open_card, pay_inline
-from tests.support.installation import PAYS, Installation, eventually, running
-from tools.wordpress_plugin import build, pack
+from tests.soak.publishers.author import PLUGIN_ROW
+from tests.soak.publishers.reader import expect_card, give_25
+
+pytestmark = pytest.mark.usefixtures("admin")
 
 SCREENSHOTS = Path("dist/publishers")
-FOREIGN = "https://give.other.example"
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict) -> dict:
-    offline = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"
-    return browser_type_launch_args | CHROMIUM | {"args": [*CHROMIUM["args"], offline]}
-
-
-@pytest.fixture(scope="session")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("plugin")
-    pack(build(folder), folder / "plugin.zip")
-    return folder / "plugin.zip"
-
-
-@pytest.fixture(scope="session")
-def wordpress() -> Iterator[WordPress]:
-    with running_wordpress() as found:
-        yield found
-
-
-@pytest.fixture(scope="session")
-def installation(
-    redis_url: str, wordpress: WordPress, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """Run a service with the shipped campaign, and with the same one under another id."""
-    campaigns = tmp_path_factory.mktemp("publishers") / "campaigns"
-    shutil.copytree("campaigns", campaigns)
-    shutil.copy(campaigns / "vitaly.toml", campaigns / "anna.toml")
-    with (
-        tempfile.TemporaryDirectory() as sandbox,
-        running(redis_url, Path(sandbox), campaigns=campaigns, article_origin=wordpress.origin) as found,
-    ):
-        found.until_ready()
-        yield found
-
-
-@pytest.fixture
-def enter(browser: Browser, wordpress: WordPress) -> Iterator[Callable[[str], Author]]:
-    """Return a function that logs somebody in."""
-    with contextlib.ExitStack() as stack:
-
-        def enter(name: str) -> Author:
-            context, author = log_in(browser, wordpress, name)
-            stack.callback(context.close)
-            return author
-
-        yield enter
-
-
-@pytest.fixture(autouse=True)
-def admin(enter: Callable[[str], Author], wordpress: WordPress, installation: Installation, archive: Path) -> Author:
-    """Log the administrator in. Install the plugin and list our service, unless both are done."""
-    author = enter("admin")
-    author.open("plugins.php")
-    if not author.page.locator(f"{PLUGIN_ROW}.active").count():
-        author.install_plugin(archive)
-    author.list_services(installation.service)
-    return author
-
-
-@pytest.fixture(autouse=True)
-def _php_does_not_complain(wordpress: WordPress) -> Iterator[None]:
-    yield
-    assert wordpress.log() == []
-
-
-def give_25(page: Page, url: str, installation: Installation) -> None:
-    """Give EUR 25 in an article, and see that it arrived."""
-    before = installation.paid()
-    frame = open_card(page, url)
-    choose(frame, "25")
-    frame.locator("#submit").click()
-    pay_inline(frame, PAYS)
-    expect(frame.locator("#thanks")).to_contain_text("25")
-    close_thanks(frame)
-    eventually(lambda: installation.paid() == (before[0] + 2500, before[1] + 1), "the gift arrived")
-
-
-def expect_card(page: Page) -> None:
-    card = page.locator("donation-card")
-    card.scroll_into_view_if_needed()
-    expect(card.locator(".card .donate")).to_be_visible()
 
 
 def test_contributor_inserts_the_block_and_editor_publishes(enter, page, installation, wordpress):
@@ -221,47 +131,6 @@ def test_links_stay_when_the_plugin_is_removed(enter, admin, page, installation,
     assert not wordpress.plugin.exists()
 
 
-def test_card_of_a_service_that_is_not_listed_stays_a_link(enter, page):
-    editor = enter("editor")
-    editor.open("post-new.php")
-    block = (
-        f'<!-- wp:donation-card/card {{"campaign":"vitaly","service":"{FOREIGN}"}} -->\n'
-        f'<p class="wp-block-donation-card-card"><a href="{FOREIGN}/c/vitaly">Give</a></p>\n'
-        "<!-- /wp:donation-card/card -->"
-    )
-    foreign_link = f'<p><a href="{FOREIGN}/c/vitaly#card">Give</a></p>'
-    ours = '[donation_card campaign="vitaly"]'
-    page.goto(editor.post(f"{block}\n\n{foreign_link}\n\n{ours}\n\n[donation_card service={FOREIGN} campaign=vitaly]"))
-    expect_card(page)
-    expect(page.locator("donation-card")).to_have_count(1)
-    expect(page.locator(f'p > a[href="{FOREIGN}/c/vitaly"]')).to_have_count(2)
-
-
-def test_attributes_of_a_block_cannot_carry_html(enter, page, installation):
-    editor = enter("editor")
-    editor.open("post-new.php")
-    evil = r"\u0022\u003e\u003cimg src=x onerror=alert(1)\u003e"
-    attributes = (
-        f'"campaign":"vitaly","lang":"{evil}","layout":"{evil}","theme":"{evil}","service":"{installation.service}"'
-    )
-    saved = f'<p><a href="{installation.service}/c/vitaly">&lt;img src=x onerror=alert(1)&gt;</a></p>'
-    page.goto(editor.post(f"<!-- wp:donation-card/card {{{attributes}}} -->\n{saved}\n<!-- /wp:donation-card/card -->"))
-    expect_card(page)
-    assert page.locator("donation-card").evaluate("card => card.getAttributeNames().sort()") == [
-        *("api-origin", "campaign", "style")
-    ]
-    assert page.locator('img[src="x"], [onerror]').count() == 0
-
-
-def test_feed_contains_a_link_instead_of_the_card(enter, installation, wordpress):
-    editor = enter("editor")
-    editor.open("post-new.php")
-    editor.post('[donation_card campaign="vitaly" lang="be"]')
-    feed = httpx.get(f"{wordpress.origin}/?feed=rss2").text
-    assert f'<a href="{installation.service}/c/vitaly?lang=be"' in feed
-    assert "<donation-card" not in feed
-
-
 def test_page_without_a_card_loads_nothing(enter, page, installation):
     editor = enter("editor")
     editor.open("post-new.php")
@@ -277,11 +146,12 @@ def test_settings_reject_an_address_that_is_not_safe(admin, installation, wordpr
         "javascript:alert(1)",
         "https://me@give.example.org",
         "https://give.example.org/c/roof",
+        "https://дапамога.бел/c/roof",
     ]
     admin.list_services(installation.service, *typed)
     expect(admin.page.locator("#setting-error-address")).to_have_count(3)
     saved = admin.page.get_by_label("Addresses of donation services").input_value().split()
-    assert saved == [installation.service, "https://give.example.org"]
+    assert saved == [installation.service, "https://give.example.org", "https://xn--80aaalc4cof.xn--90ais"]
 
 
 def test_only_administrators_open_the_settings(enter):

@@ -6,13 +6,16 @@ The servers end with this process, however it ends.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -21,7 +24,7 @@ from tests.support.installation import eventually, free_port
 WORDPRESS = Path(os.environ.get("WORDPRESS_DIR", "/usr/share/wordpress"))
 """The folder of Debian's package. Another one tests another version."""
 
-_INSTALL = Path(__file__).with_name("install.php")
+_INSTALL, _OEMBED = (Path(__file__).with_name(name) for name in ("install.php", "oembed.php"))
 _LANGUAGES = ("de_DE", "pl_PL", "ru_RU", "uk")
 _LEFT_OUT = ("wp-config.php", "languages", "akismet")
 
@@ -67,6 +70,22 @@ class WordPress:
         """Return the rows of a query, one line each."""
         command = ["mariadb", "--no-defaults", f"--socket={self.socket}", "--user=root", "-N", "-e", sql, "wordpress"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    def oembed(self, url: str) -> dict[str, Any]:
+        """Let WordPress request a preview, server to server. Return its `data`, and the `html` that it makes of it."""
+        command = ["php", str(_OEMBED), str(self.root), self.origin.removeprefix("http://"), url]
+        return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    @contextlib.contextmanager
+    def running_code(self, code: str) -> Iterator[None]:
+        """Run PHP code in every request until the block ends: a "must-use" plugin."""
+        path = self.root / f"wp-content/mu-plugins/{zlib.crc32(code.encode())}.php"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"<?php\n{code}\n", "utf-8")
+        try:
+            yield
+        finally:
+            path.unlink()
 
     def log(self) -> list[str]:
         """Return what PHP complained about in the files of the plugin."""
