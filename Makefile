@@ -96,7 +96,7 @@ test-browsers: .venv/dev.stamp
 # WORDPRESS_DIR names the folder of another WordPress.
 test-publishers: .venv/dev.stamp
 	$(NEED) "make test-publishers" $(BROWSER) $(WORDPRESS)
-	$(BIN)/python -m pytest $(addprefix tests/soak/publishers/,cases.py content.py)
+	$(BIN)/python -m pytest $(addprefix tests/soak/publishers/,without_plugin.py cases.py content.py)
 
 check: install
 	$(BIN)/ruff format --check .

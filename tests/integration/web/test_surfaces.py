@@ -164,6 +164,8 @@ def test_oembed_frame_fits_maxwidth_and_maxheight(installation, more, width, mos
     (frame,) = attributes(answer["html"], "iframe")
     assert (frame["width"], frame["height"]) == (str(width), str(answer["height"]))
     assert frame["src"].startswith(f"{installation.settings.public_url}/c/vitaly/frame?lang=en&layout=")
+    assert answer["html"].startswith("<blockquote hidden><a ")
+    assert attributes(answer["html"], "a")[0]["href"] == f"{installation.settings.public_url}/c/vitaly?lang=en"
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,13 @@ def iframe_snippet(
 def oembed_frame(
     public_url: str, campaign: Campaign, t: Translations, appearance: Appearance, width: int, tall: int
 ) -> str:
-    """Return a frame with the attributes that WordPress keeps for an unknown provider."""
+    """Return a frame with the attributes that WordPress keeps for an unknown provider, and a hidden link before it.
+
+    WordPress loads the script that follows the frame's messages only beside a quotation. It shows the quotation until
+    the frame sends one, and where scripts are off (`wp_filter_oembed_result`, `wp_maybe_enqueue_oembed_host_js`).
+    """
     return (
+        f"<blockquote hidden>{link_snippet(public_url, campaign, t)}</blockquote>"
         f'<iframe src="{escape(frame_url(public_url, campaign, t, appearance))}" title="{escape(_name(campaign, t))}"'
         f' width="{width}" height="{tall}" frameborder="0" marginwidth="0" marginheight="0" scrolling="no"'
         f" {_SEND_HOST_NAME}></iframe>"

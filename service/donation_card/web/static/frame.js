@@ -10,6 +10,11 @@ const wordPressSecret = new URLSearchParams(location.hash.replace(/^#\??/, '')).
 /** Send a message to the page around the frame. @param {object} message */
 const postToParent = (message) => parent.postMessage(message, '*');
 
+/** Send a height to WordPress. It hides the frame until it receives one. @param {number} height */
+const postToWordPress = (height) => {
+  if (wordPressSecret) postToParent({ message: 'height', value: Math.min(1000, Math.max(200, height)), secret: wordPressSecret });
+};
+
 let reserved = 0;
 let width = 0;
 
@@ -19,7 +24,7 @@ const postHeight = () => {
   width = innerWidth;
   const height = Math.ceil(document.body.getBoundingClientRect().height);
   postToParent({ type: 'donation-card:height', height: Math.max(reserved, height) });
-  if (wordPressSecret) postToParent({ message: 'height', value: Math.min(1000, Math.max(200, height)), secret: wordPressSecret });
+  postToWordPress(height);
 };
 
 /** Let WordPress open a link: its sandbox allows no tab. @param {MouseEvent} event */
@@ -38,11 +43,12 @@ addEventListener('donation-card-dismiss', () => (reserved = 0)); // the page aro
 if (card?.shadowRoot?.querySelector('.card')) observer.observe(document.body); // drawn before
 addEventListener('message', ({ source, data }) => {
   if (source !== parent) return;
-  if (data?.message === 'ready' && width) postHeight();
+  if (data?.message === 'ready') width ? postHeight() : postToWordPress(innerHeight);
   // The page around resizes this frame, so the giving page can open in place.
   if (data?.type === 'donation-card:resizable') card?.setAttribute('auto-height', '');
 });
 if (wordPressSecret) {
   card?.setAttribute('same-tab', '');
   addEventListener('click', openLinkOutside, true);
+  postToWordPress(innerHeight); // a hidden card is not near the viewport, so it would wait for ever
 }
