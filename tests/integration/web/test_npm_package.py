@@ -101,6 +101,12 @@ def test_manifest_types_and_docs_name_the_same_attributes_and_events():
     assert {row[0].strip("`") for row in table(docs, "event | when")} == events
 
 
+@pytest.mark.parametrize(("heading", "kind"), [("Attributes", "attributes"), ("Events", "events")])
+def test_readme_names_each_attribute_and_event(heading, kind):
+    section = (SOURCE / "README.md").read_text().partition(f"## {heading}\n")[2].partition("\n##")[0]
+    assert set(re.findall(r"`([\w-]+)`", section)) == names(element()[kind])
+
+
 def test_manifest_and_docs_name_the_same_properties_and_parts():
     docs, style = Path("docs/embed.md").read_text(), current_card().decode()
     sentence = re.search(r"Use these custom properties: (.*?)\n\n", docs, re.S)[1]
