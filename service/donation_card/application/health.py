@@ -1,6 +1,6 @@
 """The state of this worker, for `/readyz` and `/metrics`."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
@@ -11,7 +11,9 @@ from donation_card.application.ports.campaigns import Campaigns
 from donation_card.application.ports.totals import SyncHistory
 from donation_card.application.public_progress import PublicProgress
 from donation_card.application.reconciliation import Reconciliation
+from donation_card.domain.campaign import Campaign
 from donation_card.domain.lifetimes import STALE_AFTER
+from donation_card.domain.progress import Progress
 from donation_card.domain.totals import campaign_of
 from donation_card.observability.metrics import gauge
 
@@ -60,34 +62,12 @@ class Health:
         return {"reconcile": self._sync_age()}
 
     def gauges(self) -> Iterator[Metric]:
-        """Yield what this worker knows at this moment. Times are in UTC seconds."""
-        progress = self.progress.visible()
-        ready = {component: not reason for component, reason in self.reasons().items()}
-        decided = {name: each.as_of.timestamp() for name, each in progress.items()}
-        due = {name: each.next_update_at.timestamp() for name, each in progress.items() if each.next_update_at}
-        stale = {name: each.stale for name, each in progress.items()}
-        failing = self.progress.failures.keys() | set(map(campaign_of, self.reconciliation.failures))
-        failed = {name: name in failing for name in failing | {each.id for each in self.campaigns.all()}}
+        """Read what this worker knows at this moment. The metrics are made while they are iterated, in any thread."""
         history = self.reconciliation.history or SyncHistory()
         started = {"sync": history.last_sync_at, "rebuild": history.last_rebuild_at}
-        covered = {
-            each.id: datetime.combine(imported.last_day + timedelta(days=1), time(), each.publication.timezone)
-            for each in self.campaigns.all_visible()
-            if each.bank_transfer and (imported := each.imported_transfers)
-        }
-        statements = {name: at.timestamp() for name, at in covered.items()}
-        yield gauge("component_ready", "1 while the component is ready, else 0.", "component", ready)
-        yield gauge("publication_timestamp_seconds", "Start of the last publication period.", "campaign", decided)
-        yield gauge("publication_next_timestamp_seconds", "Start of the next publication period.", "campaign", due)
-        yield gauge("publication_stale", "1 while the public total cannot be confirmed.", "campaign", stale)
-        yield gauge("campaign_failed", "1 while the refresh or the sync of the campaign fails.", "campaign", failed)
-        yield gauge("bank_statement_timestamp_seconds", "End of the newest bank statement.", "campaign", statements)
-        yield gauge(
-            "reconciliation_timestamp_seconds",
-            "Start of the last complete sync with Stripe and of the last full rebuild.",
-            "type",
-            {name: at for name, at in started.items() if at is not None},
-        )
+        failing = self.progress.failures.keys() | set(map(campaign_of, self.reconciliation.failures))
+        ready = {component: not reason for component, reason in self.reasons().items()}
+        return _gauges(ready, started, self.progress.visible(), failing, self.campaigns.all())
 
     def _sync_age(self) -> int | None:
         history = self.reconciliation.history
@@ -98,6 +78,38 @@ class Health:
     def _overdue(self) -> str | None:
         age = self._sync_age()
         return f"the last sync began {age} s ago" if age is not None and age > STALE_AFTER else None
+
+
+def _gauges(
+    ready: Mapping[str, bool],
+    started: Mapping[str, int | None],
+    progress: Mapping[str, Progress],
+    failing: Set[str],
+    campaigns: Sequence[Campaign],
+) -> Iterator[Metric]:
+    """Yield each metric. Times are in UTC seconds."""
+    decided = {name: each.as_of.timestamp() for name, each in progress.items()}
+    due = {name: each.next_update_at.timestamp() for name, each in progress.items() if each.next_update_at}
+    stale = {name: each.stale for name, each in progress.items()}
+    failed = {name: name in failing for name in failing | {each.id for each in campaigns}}
+    covered = {
+        each.id: datetime.combine(imported.last_day + timedelta(days=1), time(), each.publication.timezone)
+        for each in campaigns
+        if each.bank_transfer and (imported := each.imported_transfers) and not each.hidden
+    }
+    statements = {name: at.timestamp() for name, at in covered.items()}
+    yield gauge("component_ready", "1 while the component is ready, else 0.", "component", ready)
+    yield gauge("publication_timestamp_seconds", "Start of the last publication period.", "campaign", decided)
+    yield gauge("publication_next_timestamp_seconds", "Start of the next publication period.", "campaign", due)
+    yield gauge("publication_stale", "1 while the public total cannot be confirmed.", "campaign", stale)
+    yield gauge("campaign_failed", "1 while the refresh or the sync of the campaign fails.", "campaign", failed)
+    yield gauge("bank_statement_timestamp_seconds", "End of the newest bank statement.", "campaign", statements)
+    yield gauge(
+        "reconciliation_timestamp_seconds",
+        "Start of the last complete sync with Stripe and of the last full rebuild.",
+        "type",
+        {name: at for name, at in started.items() if at is not None},
+    )
 
 
 def _list_some(texts: Sequence[str]) -> str | None:

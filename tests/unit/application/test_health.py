@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import date, datetime
 
 import pytest
+from donation_card.application import health
 from donation_card.application.health import Health
 from donation_card.domain.bank_transfer import BankTransfer, ImportedTransfers
 from donation_card.domain.campaign import Status
 from donation_card.domain.lifetimes import STALE_AFTER
 from donation_card.domain.money import Money
 from donation_card.domain.spending import Spending
+from donation_card.observability.metrics import gauge
 
 from tests.unit.application.conftest import NOW, ROOF, Worker, paid_session
 
@@ -42,6 +44,21 @@ def gauges(report: Health) -> dict[str, dict[str, float]]:
         }
         for family in report.gauges()
     }
+
+
+async def test_metrics_are_made_while_they_are_iterated(
+    worker: Worker, report: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of campaigns must not stop the event loop. The values are those of the moment of the call."""
+    await synchronise(worker)
+    made: list[str] = []
+    monkeypatch.setattr(health, "gauge", lambda name, *rest: made.append(name) or gauge(name, *rest))
+    metrics = report.gauges()
+    assert made == []
+    worker.progress.mark_stale(ROOF)
+    found = {family.name.removeprefix("donation_card_"): family.samples for family in metrics}
+    assert [*found] == made
+    assert [sample.value for sample in found["publication_stale"]] == [0]
 
 
 async def test_everything_is_ready_after_a_sync(worker: Worker, report: Health) -> None:
