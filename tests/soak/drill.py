@@ -53,6 +53,7 @@ class Attempts:
     """The attempts of one role at one campaign: when each began, and if it found a way."""
 
     made: list[tuple[float, bool]] = field(default_factory=list)
+    name: str = ""
 
     def seconds_without(self, since: float, until: float) -> int:
         """Return the time from each failed attempt to the next one, rounded up."""
@@ -248,13 +249,16 @@ class BrowserDonor:
 
 
 def repeat(donor: Donor, attempt: Callable[[], bool], into: Attempts, done: threading.Event) -> None:
-    """Try once, at most once a second. A way that is named or open too late is none."""
-    donor.named_at, began = None, time.monotonic()
+    """Try once, at most once a second. A way that is named or open too late is none. Say why an attempt failed."""
+    donor.named_at, began, why = None, time.monotonic(), "no way is named"
     try:
         found = attempt()
-    except (httpx.HTTPError, BrowserError):
-        found = False
-    into.made.append((began, found and (donor.named_at or time.monotonic()) - began <= LONGEST_WAIT))
+    except (httpx.HTTPError, BrowserError) as error:
+        found, why = False, str(error).partition("\n")[0] or type(error).__name__
+    waited = (donor.named_at or time.monotonic()) - began
+    into.made.append((began, found and waited <= LONGEST_WAIT))
+    if not into.made[-1][1]:
+        print(f"  {into.name}: {'too late' if found else why}, after {waited:.1f} s", file=sys.stderr, flush=True)
     done.wait(max(0.0, began + PERIOD - time.monotonic()))
 
 
@@ -286,7 +290,7 @@ def try_all(drill: Drill, campaign: str, log: dict[tuple[str, str], Attempts], d
 
 
 def run(drill: Drill, faults: list[str]) -> list[list[str]]:
-    log = {(campaign, role): Attempts() for campaign in CAMPAIGNS for role in ROLES}
+    log = {(campaign, role): Attempts(name=f"{campaign}, {role}") for campaign in CAMPAIGNS for role in ROLES}
     done, rows = threading.Event(), []
     threads = [threading.Thread(target=try_all, args=(drill, campaign, log, done)) for campaign in CAMPAIGNS]
     for thread in threads:
