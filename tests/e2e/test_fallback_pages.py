@@ -70,6 +70,21 @@ def test_page_names_other_ways_while_service_is_away(broken: tuple, path: str) -
     assert "etag" not in answer.headers
 
 
+def test_head_and_conditional_requests_get_the_page_too(broken: tuple) -> None:
+    """A link checker sends HEAD. A browser that kept the service's page may not show it as unchanged."""
+    client, *_ = broken
+    page = client.get("/c/ways")
+    head = client.head("/c/ways")
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(page.content)))
+    assert head.headers["cache-control"] == "no-store"
+    for name, value in {
+        "if-none-match": 'W/"0123456789abcdef"',
+        "if-modified-since": "Fri, 01 Jan 2100 00:00:00 GMT",
+    }.items():
+        answer = client.get("/c/ways", headers={name: value})
+        assert (answer.status_code, answer.text) == (200, page.text)
+
+
 @pytest.mark.parametrize(
     ("query", "header", "language"),
     [
@@ -101,7 +116,8 @@ def test_second_language_comes_before_another_one(broken: tuple) -> None:
 
 def test_hidden_or_unknown_campaign_has_no_page(broken: tuple) -> None:
     client, *_ = broken
-    for path in ("/c/secret", "/c/secret/give", "/c/none", "/c/.."):
+    hostile = ("/c/..%2fways", "/c/ways%00", "/c/ways.en", "/c/*", "/c/-thanks", "/c/-thanks/give", "/c/ways%0d%0aX: y")
+    for path in ("/c/secret", "/c/secret/give", "/c/none", "/c/..", *hostile):
         assert client.get(path).status_code in {502, 503}, path
     assert client.get("/fallback-pages/ways").status_code in {404, 502}, "nobody asks for it directly"
 

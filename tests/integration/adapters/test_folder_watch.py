@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import resource
 import shutil
@@ -9,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -144,7 +147,26 @@ def exchange_the_folder(folder: Path) -> None:
     new.rename(folder)
 
 
+def save_as_vim_does(folder: Path) -> None:
+    """vim with `backupcopy=no`, and emacs: the file becomes the backup, and a new one is written."""
+    (folder / "4913").touch()
+    (folder / "4913").unlink()
+    (folder / "roof.toml").rename(folder / "roof.toml~")
+    (folder / "roof.toml").write_text(text(2), "utf-8")
+    (folder / "roof.toml~").unlink()
+
+
+def save_as_emacs_does(folder: Path) -> None:
+    """emacs keeps the backup, and marks the file with a link that leads nowhere while it is edited."""
+    (folder / ".#roof.toml").symlink_to("ada@example.org.1234:5678")
+    (folder / "roof.toml").rename(folder / "roof.toml~")
+    (folder / "roof.toml").write_text(text(2), "utf-8")
+    (folder / ".#roof.toml").unlink()
+
+
 CHANGES: list[Callable[[Path], None]] = [
+    save_as_vim_does,
+    save_as_emacs_does,
     edit_in_place,
     append,
     rename_over,
@@ -177,6 +199,75 @@ def test_change_before_the_first_reload_is_found(way: str, folder: Path, change:
     change(folder)
     assert files.reload()
     assert sorted(files.all(), key=lambda each: each.id) == fresh(folder)
+
+
+def test_file_that_becomes_readable_is_loaded(way: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody copies a file that only root may read, and then changes its mode. Tests can run as root."""
+    read = loader._read_bytes
+
+    def read_if_allowed(path: Path) -> bytes:
+        if not path.stat().st_mode & 0o444:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(loader, "_read_bytes", read_if_allowed)
+    files = CampaignFiles(folder)
+    files.reload()
+    before = files.get("roof")
+    (folder / ".new").write_text(text(2), "utf-8")
+    (folder / ".new").chmod(0)
+    os.replace(folder / ".new", folder / "roof.toml")
+    assert not files.reload()
+    assert "Permission denied" in (files.load_errors() or "")
+    assert files.get("roof") is before
+    (folder / "roof.toml").chmod(0o644)
+    assert files.reload() == {"roof"}
+    assert files.load_errors() is None
+
+
+def test_folder_that_is_away_for_a_while_is_watched_again(way: str, folder: Path) -> None:
+    files = CampaignFiles(folder)
+    files.reload()
+    shutil.rmtree(folder)
+    assert not files.reload()
+    assert {each.id for each in files.all()} == {"roof", "other"}, "nobody hides a campaign like this"
+    folder.mkdir()
+    for version in (2, 3):
+        (folder / "roof.toml").write_text(text(version), "utf-8")
+        files.reload()
+        assert [*files.all()] == fresh(folder)
+
+
+def test_file_that_is_missing_for_a_moment_stays(way: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """git and vim remove a file before they write the new one. The folder can be listed in between."""
+    files = CampaignFiles(folder)
+    files.reload()
+    list_names = source_files._list_names
+    with monkeypatch.context() as patch:
+        patch.setattr(source_files, "_list_names", lambda source: [*{*list_names(source)} - {"roof.toml"}])
+        (folder / "roof.toml").unlink()
+        (folder / "roof.toml").write_text(text(2), "utf-8")
+        files.reload()
+        assert files.get("roof")
+    files.reload()
+    assert [*files.all()] == fresh(folder)
+    (folder / "roof.toml").unlink()
+    assert files.reload() == {"roof"}
+
+
+def test_hundreds_of_files_that_git_replaces_are_all_found(way: str, folder: Path) -> None:
+    for number in range(200):
+        (folder / f"many-{number}.toml").write_text(text(1), "utf-8")
+    files = CampaignFiles(folder)
+    files.reload()
+    for number in range(200):
+        (folder / f"many-{number}.toml").unlink()
+        (folder / f"many-{number}.toml").write_text(text(2), "utf-8")
+    found = files.reload()
+    while files.load_more():
+        pass
+    assert found | files.reload() == {f"many-{number}" for number in range(200)}
+    assert [*files.all()] == fresh(folder)
 
 
 def test_new_folder_of_pictures_is_watched(way: str, folder: Path) -> None:
@@ -280,6 +371,28 @@ def test_service_without_inotify_polls_and_logs_why(folder: Path, monkeypatch: p
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert [(each["event"], each["reason"]) for each in log] == [("campaigns_not_watched", "Too many open files")]
     edit_in_place(folder)
+    assert files.reload() == {"roof"}
+
+
+def test_folders_above_the_limit_of_the_kernel_are_polled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel watches no further folder (`max_user_watches`). The log says so once."""
+    configure_logs("info")
+    monkeypatch.setattr(folder_watch, "log", structlog.get_logger())
+    monkeypatch.setattr(source_files, "FEW", 0)
+
+    def refuse(*_: object) -> int:
+        ctypes.set_errno(errno.ENOSPC)
+        return -1
+
+    files, libc = CampaignFiles(folder), ctypes.CDLL(None, use_errno=True)
+    full = SimpleNamespace(inotify_init1=libc.inotify_init1, inotify_add_watch=refuse)
+    with monkeypatch.context() as patch, capture_logs() as log:
+        patch.setattr(ctypes, "CDLL", lambda *_, **__: full)
+        files.reload()
+    reasons = [each["reason"] for each in log if each["event"] == "campaigns_not_watched"]
+    assert reasons == ["No space left on device"]
+    edit_in_place(folder)
+    change_picture(folder)
     assert files.reload() == {"roof"}
 
 

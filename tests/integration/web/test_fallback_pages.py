@@ -138,6 +138,43 @@ def test_page_needs_nothing_and_holds_no_total_or_form(worker: Worker, folder: P
     assert len(text.encode()) < 12_000
 
 
+def test_hostile_texts_stay_texts(campaigns: Path, folder: Path) -> None:
+    """A title can neither leave its element nor forge the mark at the end of the page."""
+    title = "--> </title><script>alert(1)</script> {{ 7*7 }} ' & <!--"
+    text = re.sub(r'(?m)^title = "[^"]*"', lambda _: f'title = "{title}"', campaign_with_ways())
+    write(campaigns, "ways", text)
+    worker = Worker(campaigns, folder)
+    worker.work()
+    assert worker.campaigns.get("ways").text["en"].title.startswith("--> </title>")
+    assert "<script" not in page(folder)
+    assert "{{ 7*7 }}" in page(folder)
+    assert page(folder).count("<!--") == 1
+    written = len(worker.folder.written)
+    Worker(campaigns, folder).work()
+    assert len(worker.folder.written) == written
+
+
+def test_reader_of_the_folder_sees_whole_pages_alone(campaigns: Path, folder: Path) -> None:
+    """Two workers write, and each name that the proxy can ask for is a whole page at any moment."""
+    parts: list[str] = []
+
+    def look() -> None:
+        pages = [path for path in folder.glob("donation-card.*") if path.name.endswith(".html")]
+        parts.extend(path.name for path in pages if not path.read_text("utf-8").endswith(" -->\n"))
+
+    workers = [Worker(campaigns, folder) for _ in range(2)]
+    for worker in workers:
+        worker.folder.on_write = look
+    threads = [threading.Thread(target=worker.work) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    look()
+    assert parts == []
+    assert names(folder) == pages_of("ways", "other"), "and no temporary file stays"
+
+
 def test_warning_stands_before_the_ways(worker: Worker, folder: Path) -> None:
     text = page(folder)
     assert 0 < text.index("Do not pay from a bank in: Belarus") < text.index(IBAN_TEXT)

@@ -13,7 +13,7 @@ _MAX_LINKS = 40
 """Links that are followed. The kernel follows as many."""
 
 FileStamp = tuple[int, int, int]
-"""The time of change, the size and the inode: they change when a file is written or replaced."""
+"""The time of change, the size and the inode: they change when a file is written or replaced, or gets another mode."""
 
 
 def file_stamp(path: Path) -> FileStamp | None:
@@ -21,7 +21,7 @@ def file_stamp(path: Path) -> FileStamp | None:
         status = os.stat(str(path))  # a third of the CPU of `path.stat()`
     except (OSError, ValueError):  # no name has a NUL character
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def stamps_of(*paths: Path) -> dict[Path, FileStamp | None]:

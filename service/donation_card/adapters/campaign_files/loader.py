@@ -211,12 +211,16 @@ class CampaignFiles(Campaigns):
         return known is not None and all(file_stamp(each) == stamp for each, stamp in known.items())
 
     def _forget_removed(self) -> None:
-        """Forget the files that are not listed any more, and their campaigns unless their folder is unreadable."""
-        listed, folders = set(self._files.paths), self._files.folders
+        """Forget the files that are not listed any more, and their campaigns unless their folder is unreadable.
+
+        A file that is there again was being replaced: editors and git remove it first. The next list names it.
+        """
+        known = self._loaded.keys() | self._stamps.keys() | self._waiting.keys()
+        removed = {path for path in known - set(self._files.paths) if not os.path.lexists(path)}
         for each in (self._waiting, self._stamps, self._faults, self._image_faults):
-            for path in each.keys() - listed:
+            for path in each.keys() & removed:
                 del each[path]
-        for path in [path for path in self._loaded.keys() - listed if path.parent in folders]:
+        for path in [path for path in self._loaded.keys() & removed if path.parent in self._files.folders]:
             campaign = self._loaded.pop(path)
             del self._by_id[campaign.id]
             self._changed.add(campaign.id)
