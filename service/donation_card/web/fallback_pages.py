@@ -189,6 +189,10 @@ class FallbackPages:
             try:
                 for name, page in self._differing_pages(campaign, ways, folder):
                     folder.write({name: page})
+                    if not self._campaigns.is_current(campaign_id):  # another worker can have removed this page
+                        folder.remove([name])
+                        self._waiting.move_to_end(campaign_id, last=False)
+                        return
                     if self._is_interrupted or time.thread_time() >= end or time.monotonic() >= latest:
                         return
             except OSError:

@@ -419,6 +419,24 @@ def test_hidden_campaign_waits_for_one_page_alone(
     writer.join(60)
 
 
+def test_worker_that_is_late_writes_no_page_of_a_hidden_campaign(campaigns: Path, folder: Path) -> None:
+    """Its page would stay if the service ended now."""
+    late = Worker(campaigns, folder)
+    write(campaigns, "ways", campaign_with_ways(status="hidden"))
+    Worker(campaigns, folder).work()
+    for _ in range(20):
+        late.pages.update()
+        assert names(folder) == pages_of("other")
+
+
+def test_file_that_is_written_again_without_a_change_keeps_its_pages(campaigns: Path, folder: Path) -> None:
+    worker = Worker(campaigns, folder)
+    write(campaigns, "ways", campaign_with_ways())
+    worker.pages.update()
+    worker.work()
+    assert names(folder) == pages_of("ways", "other")
+
+
 def test_campaign_hidden_while_no_worker_ran_loses_its_pages_first(
     worker: Worker, campaigns: Path, folder: Path
 ) -> None:

@@ -113,6 +113,11 @@ class CampaignFiles(Campaigns):
     def unread(self) -> int:
         return len(self._waiting)
 
+    def is_current(self, campaign_id: str) -> bool:
+        with self._lock:
+            found = self._by_id.get(campaign_id)
+            return found is not None and self._is_current(found[0])
+
     def load_errors(self) -> str | None:
         """Return the mistakes of the files whose newest version is not used, or None."""
         unread = [f"{len(self._waiting)} campaign files are not loaded yet"] if self._waiting else []

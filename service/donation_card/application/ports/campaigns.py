@@ -35,6 +35,10 @@ class Campaigns(Protocol):
         """Return the number of files that are not read yet. `get` reads one that is asked for; `all` lacks them."""
         return 0
 
+    def is_current(self, campaign_id: str) -> bool:
+        """Return False if the file of a campaign changed since it was read. The next `reload` reads it."""
+        return True
+
     def shown_images(self) -> Mapping[str, Picture]:
         """Return every image file that a visible campaign shows, by its hash."""
 
