@@ -47,7 +47,7 @@
     /** @type {Record<string, HTMLElement>} Each key is a field of the card's JSON, of its `progress` or of its `labels`. */ #texts = {};
     #donateLink;
     /** @type {HTMLAnchorElement | undefined} The link that opened the giving page. */ #chosenLink;
-    /** @type {Record<string, any>} Donate of each row by its path. It stays the same, so that it keeps the focus. */ #donateLinks = {};
+    /** @type {Record<string, any>} Donate of each row by its id. It stays the same, so that it keeps the focus. */ #donateLinks = {};
     #dismissButton = createElement('button', { type: 'button' }, '×');
     #story = createElement('div');
     #picture = createElement('img', { part: 'picture', loading: 'lazy', decoding: 'async', referrerpolicy: 'no-referrer' });
@@ -66,24 +66,23 @@
     constructor() {
       super();
       /** @param {keyof HTMLElementTagNameMap} tag @param {string} name of the text in the response @param {Record<string, string>} [more] */
-      const text = (tag, name, more) => (this.#texts[name] = createElement(tag, { id: name, class: name, ...more }));
-      this.#dialog.append(createElement('header', {}, text('small', 'dialog_title'), this.#closeButton));
+      const text = (tag, name, more) => (this.#texts[name] = createElement(tag, { class: name, ...more }));
+      this.#dialog.append(createElement('header', {}, text('small', 'dialog_title', { id: 'dialog_title' }), this.#closeButton));
       this.#card.append(createElement('div', { class: 'content' },
         text('small', 'test_mode_text'),
         createElement('div', { class: 'ask' },
           this.#picture, createElement('div', { class: 'top' }, text('small', 'eyebrow'), this.#languageSelect),
-          text('h2', 'title', { part: 'title' }), text('p', 'summary'),
+          text('h2', 'title', { part: 'title', id: 'title' }), text('p', 'summary'),
           createElement('p', { class: 'total' }, text('b', 'raised_text'), ' ', text('span', 'goal_text')), this.#bar,
           text('p', 'notice'),
           createElement('div', { class: 'act' },
             createElement('p', {}, text('strong', 'current_label'), ' ', text('b', 'current_need'), text('small', 'missing_text')),
             this.#donateLink = /** @type {HTMLAnchorElement} */ (
-              text('a', 'donate', { part: 'donate', target: 'donation-card', referrerpolicy: 'strict-origin' })),
-            this.#dismissButton),
+              text('a', 'donate', { part: 'donate', target: 'donation-card', referrerpolicy: 'strict-origin' }))),
           text('small', 'assurance')),
         createElement('div', { class: 'list' },
           text('h3', 'needs'), this.#needs, text('small', 'update'),
-          createElement('details', {}, text('summary', 'story'), this.#story), text('small', 'as_of_text'))));
+          createElement('details', {}, text('summary', 'story'), this.#story), text('small', 'as_of_text'))), this.#dismissButton);
       this.#shadow.append(this.#slot);
       this.adoptedCallback();
       this.#donateLink.onpointerenter = this.#donateLink.onfocus = () => saveData || this.#preloadFrame();
@@ -141,8 +140,8 @@
 
     /** Return the fallback links: as many as campaigns, because after an unclosed tag the article's other links are children of the card too. */
     get #fallbackLinks() {
-      const links = /** @type {NodeListOf<HTMLAnchorElement>} */ (this.querySelectorAll(':scope>a[href*="/c/"]'));
-      return [...links].slice(0, this.getAttribute('campaign')?.split(' ').length ?? 1);
+      return /** @type {HTMLAnchorElement[]} */ ([...this.children])
+        .filter(campaignOf).slice(0, this.getAttribute('campaign')?.match(/[\w-]+/g)?.length ?? 1);
     }
 
     /** Return the request for what the attributes say now. The link and the script complete them. @returns {CampaignRequest} */
@@ -159,10 +158,9 @@
      * load in an isolated page. The giving page ignores messages of a card that another window has adopted.
      */
     get #way() {
-      const hasRoom = parent === window || this.hasAttribute('auto-height');
-      const isPermitted = !crossOriginIsolated && origin !== 'null' && this.ownerDocument === document;
       if (this.hasAttribute('same-tab')) return 'page'; // the frame sends the link to the page around it
-      return this.#fallbackWay || (hasRoom && isPermitted ? 'frame' : 'tab');
+      return this.#fallbackWay || ((parent === window || this.hasAttribute('auto-height'))
+        && !crossOriginIsolated && origin !== 'null' && this.ownerDocument === document ? 'frame' : 'tab');
     }
 
     /** Follow a change: request what is missing. Show the card if its answer is about the wanted campaigns, else the link. */
@@ -288,18 +286,17 @@
         const marked = { class: need.status, 'data-mark': need.status === 'funded' ? '✓' : `${index + 1}`, lang: need.lang ?? lang };
         const segment = createElement('i', marked, createElement('b'));
         segment.style.cssText = `--share:${need.goal_fraction * 100};--funded:${need.funded_fraction * 100}%`;
-        const link = /** @type {HTMLAnchorElement} */ (this.#donateLinks[need.donate_url] ??= this.#donateLink.cloneNode());
-        const row = createElement('li', marked,
-          createElement('b', {}, need.title), campaigns ? segment : ' ', createElement('span', {}, need.amount), campaigns ? link : '',
-          createElement('small', {}, need.status_text),
-          createElement('p', {}, need.note ?? need.spent_text, ...need.receipts_text ? ['\xa0· ', createElement('a', {
-            href: `${this.#answered?.origin}${urls.page}?lang=${lang}#spent`, target: '_blank', rel: 'noreferrer',
-          }, need.receipts_text)] : []));
+        const link = /** @type {HTMLAnchorElement} */ (this.#donateLinks[need.id] ??= this.#donateLink.cloneNode());
         if (campaigns) {
-          this.#drawDonate(link, need.donate_url, row.lang, labels);
+          this.#drawDonate(link, need.donate_url, marked.lang, labels);
           link.ariaLabel = `${link.textContent}: ${need.title}`;
         } else this.#bar.append(segment);
-        return row;
+        return createElement('li', marked,
+          createElement('b', {}, need.title), campaigns ? segment : ' ', createElement('span', {}, need.amount), campaigns ? link : '',
+          createElement('small', {}, need.status_text),
+          createElement('p', {}, need.note ?? need.spent_text, need.receipts_text ? '\xa0· ' : '', createElement('a', {
+            href: `${this.#answered?.origin}${urls.page}?lang=${lang}#spent`, target: '_blank', rel: 'noreferrer',
+          }, need.receipts_text ?? '')));
       }));
     }
 
@@ -356,10 +353,9 @@
 
     /** Scroll until the top of the card is in the window, below any header that covers it. */
     #scrollIntoView() {
-      const root = /** @type {Document} */ (this.getRootNode());
       const isCovered = () => {
         const { x, y } = this.#card.getBoundingClientRect();
-        return root.elementFromPoint(x + 40, y + 2) !== this;
+        return /** @type {Document} */ (this.getRootNode()).elementFromPoint(x + 40, y + 2) !== this;
       };
       for (let margin = 16; margin < innerHeight / 2 && isCovered(); margin += 16) {
         this.#card.style.scrollMarginTop = `${margin}px`;
@@ -371,8 +367,8 @@
     #close() {
       if (!this.#iframe) return; // this follows `#removeFrame`
       this.#removeFrame();
-      const delay = this.#answer?.progress.next_update_at ? 0 : 2e3; // an immediate total waits for Stripe's webhook
-      setTimeout(() => this.isConnected && this.#load('reload'), delay);
+      // An immediate total waits for Stripe's webhook.
+      setTimeout(() => this.isConnected && this.#load('reload'), this.#answer?.progress.next_update_at ? 0 : 2e3);
     }
 
     /** Remove the frame with its listeners. Return the focus to Donate if it is in the frame. */
@@ -462,8 +458,7 @@
    * @param {string} url @param {RequestCache} cache @returns {Promise<Answer>}
    */
   const fetchCard = async (url, cache) => {
-    const signal = AbortSignal.timeout(8e3);
-    const response = await fetch(url, { cache, credentials: 'omit', referrerPolicy: 'no-referrer', signal });
+    const response = await fetch(url, { cache, credentials: 'omit', referrerPolicy: 'no-referrer', signal: AbortSignal.timeout(8e3) });
     const card = await response.json();
     if (!response.ok || !isValidCard(card)) throw `${url}: ${response.status}`;
     return card;
@@ -495,7 +490,7 @@
   };
 
   /** Return the id of the campaign that a link leads to. @param {HTMLAnchorElement} link */
-  const campaignOf = ({ pathname }) => /^\/c\/([^/]+)\/?$/.exec(pathname)?.[1];
+  const campaignOf = ({ pathname }) => /^\/c\/([^/]+)/.exec(pathname)?.[1];
 
   /**
    * Return true if a new, empty window inherited the restrictions of a sandbox. It then has another opaque origin, or the frame
@@ -517,10 +512,9 @@
    * Content management systems strip unknown tags, but rarely links. They mark links of their readers with `ugc`.
    */
   const upgradeCardLinks = () => {
-    const selector = ':is(p,div,figure)>a[href$="#card"]:read-only:not([rel~=ugc],donation-card *)';
-    for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll(selector))) {
-      const isAlone = link.parentElement?.textContent?.trim() === link.textContent?.trim();
-      if (!isAlone || !campaignOf(link) || link.origin !== (scriptOrigin ?? link.origin)) continue;
+    for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (
+      document.querySelectorAll(':is(p,div,figure)>a[href$="#card"]:read-only:not([rel~=ugc],donation-card *)'))) {
+      if (link.parentElement?.textContent?.trim() !== link.textContent?.trim() || !campaignOf(link) || link.origin !== (scriptOrigin ?? link.origin)) continue;
       const card = createElement('donation-card');
       link.replaceWith(card);
       card.append(link);

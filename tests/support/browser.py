@@ -26,6 +26,27 @@ SHIFTS = """() => new Promise(resume => {
 })"""
 """Return the layout shift so far (https://web.dev/articles/cls)."""
 
+BROKEN_AMOUNTS = """() => {
+  const broken = []
+  const search = (root) => {
+    const walker = document.createTreeWalker(root, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT)
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      if (node.shadowRoot) search(node.shadowRoot)
+      if (node.nodeType !== Node.TEXT_NODE || node.parentElement.closest('script, style')) continue
+      for (const amount of node.data.matchAll(/€\\s?\\d[\\d.,\\s]*\\d|€\\s?\\d|\\d[\\d.,\\s]*€/g)) {
+        const range = document.createRange()
+        range.setStart(node, amount.index)
+        range.setEnd(node, amount.index + amount[0].length)
+        const tops = new Set([...range.getClientRects()].map(({top}) => Math.round(top)))
+        if (tops.size > 1) broken.push(amount[0])
+      }
+    }
+  }
+  search(document.body)
+  return broken
+}"""
+"""Return the amounts that stand on more than one line."""
+
 CHROMIUM = {
     "executable_path": "/usr/bin/chromium",
     "args": [

@@ -46,9 +46,10 @@ _SHORT_CACHE = {"cache-control": "public, max-age=600, stale-while-revalidate=86
 def join_card(script: str, style_sheet: str) -> str:
     """Minify the card's script and put the minified style sheet into it. The source stays readable at its own address.
 
+    What stands before a closing brace needs no semicolon or comma. No text of the script has them there.
     Raises ValueError unless the script has the placeholder once.
     """
-    minified: str = rjsmin.jsmin(_shorten_names(script), keep_bang_comments=True)
+    minified = re.sub("[;,]}", "}", rjsmin.jsmin(_shorten_names(script), keep_bang_comments=True))
     if minified.count(_STYLE_PLACEHOLDER) != 1:
         raise ValueError(f"donation-card.js must contain {_STYLE_PLACEHOLDER} once")
     return minified.replace(_STYLE_PLACEHOLDER, json.dumps(rcssmin.cssmin(style_sheet), ensure_ascii=False))

@@ -16,7 +16,8 @@ from tests.support.browser import SHIFTS, giving_frame, press_escape_inside
 from tests.support.campaign_states import campaign_in
 
 COLUMNS = range(280, 961, 40)
-OPEN = ("begun", "started", "safe", "pictured", "vitaly")
+WIDTHS = (280, 320, 390, 600)
+SHOWN = ("begun", "started", "funded", "safe", "closed", "paused", "full")
 TEN = ("begun", "started", "funded", "safe", "closed", "paused", "full", "pictured", "vitaly", "hidden")
 
 
@@ -135,7 +136,9 @@ def test_too_many_campaigns_leave_the_links(page, installation, site):
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize(("states", "layout"), [(OPEN[:2], "auto"), (OPEN, "auto"), (("begun",), "bar")])
+@pytest.mark.parametrize(
+    ("states", "layout"), [(("paused", "full"), "auto"), (SHOWN, "auto"), (("begun",), "bar"), (("full",), "bar")]
+)
 def test_rows_and_bars_need_no_more_than_is_reserved(page, installation, site, lang, states, layout):
     columns = "".join(
         f'<div style="position:absolute;top:0;width:{width}px">'
@@ -157,19 +160,46 @@ def test_rows_and_bars_need_no_more_than_is_reserved(page, installation, site, l
         for width, (host, _drawn, natural) in page.evaluate(MEASURE).items():
             assert host == pytest.approx(reserved[width], abs=1), (text, width)
             assert natural <= reserved[width] + 1, (text, width)
-            assert reserved[width] <= natural * 1.3 + 30, (text, width)
+            assert reserved[width] <= natural * 1.25 + 40, (text, width)
 
 
-@pytest.mark.parametrize(("states", "layout"), [(OPEN[:4], "auto"), (("begun",), "bar")])
-def test_rows_and_bars_shift_nothing(page, installation, site, states, layout):
-    page.route("**/v1/campaigns/**", answer_live)
-    for width, lang in ((320, "be"), (390, "en"), (640, "de"), (900, "de")):
-        page.set_viewport_size({"width": max(width, 400), "height": 1600})
-        column = f'<div style="width:{width}px"><p>Before.</p>'
-        column += f"{card(installation, *states, lang=lang, layout=layout)}<p>After.</p></div>"
-        page.goto(site.publish(article(installation, column)))
-        expect(page.locator("donation-card .donate:visible").first).to_be_visible()
-        assert page.evaluate(SHIFTS) == 0, (width, lang)
+TOPS = "() => [...document.querySelectorAll('.after')].map((after) => after.getBoundingClientRect().top)"
+
+
+@pytest.mark.parametrize("state", SHOWN)
+@pytest.mark.parametrize("lang", ["be", "de", "en"])
+@pytest.mark.parametrize("layout", ["auto", "bar"])
+def test_no_state_of_a_row_or_bar_moves_the_article(page, installation, site, layout, lang, state):
+    states = (state, "pictured") if layout == "auto" else (state,)
+    drawn = card(installation, *states, lang=lang, layout=layout)
+    columns = "".join(
+        f'<div style="flex:none;width:{width}px"><p>Before.</p>{drawn}<p class="after">After.</p></div>'
+        for width in WIDTHS
+    )
+    page.set_viewport_size({"width": sum(WIDTHS), "height": 1600})
+    held = []
+    page.route("**/v1/campaigns/**", keep_in(held))
+    with page.expect_request("**/v1/campaigns/**"):
+        page.goto(site.publish(article(installation, f'<div style="display:flex;align-items:start">{columns}</div>')))
+    page.wait_for_function("() => document.querySelector('donation-card').shadowRoot")
+    page.wait_for_timeout(100)  # the handler is told after the test
+    before = page.evaluate(TOPS)
+    for route in held:
+        answer_live(route)
+    expect(page.locator("donation-card .card")).to_have_count(len(WIDTHS))
+    assert page.evaluate(TOPS) == before
+    assert page.evaluate(SHIFTS) == 0
+
+
+@pytest.mark.parametrize("lang", ["be", "de", "en"])
+def test_rows_are_equally_high_in_every_state(page, installation, site, lang):
+    page.goto(site.publish(article(installation, card(installation, *SHOWN, lang=lang))))
+    expect(page.locator("donation-card li")).to_have_count(len(SHOWN))
+    heights = "rows => rows.map((row) => row.getBoundingClientRect().height)"
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        found = page.locator("donation-card li").evaluate_all(heights)
+        assert max(found) - min(found) < 0.5, (width, found)
 
 
 def test_bar_is_closed_for_this_view_and_says_so(page, installation, site):

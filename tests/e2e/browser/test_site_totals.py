@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.browser.test_accessibility import assert_clean
-from tests.support.browser import NARROW, WIDE
+from tests.support.browser import BROKEN_AMOUNTS, NARROW, WIDE
 from tests.support.installation import running
 from tests.support.site_totals import CLOSED, OPEN, TOKEN, campaign_with_site_totals
 
@@ -36,3 +36,4 @@ def test_closed_total_opens_with_the_keyboard_and_passes_axe(page, sites, size, 
     page.goto(f"{sites.service}/c/vitaly/sites/{OPEN}?lang={lang}")
     assert_clean(page)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= size["width"]
+    assert page.evaluate(BROKEN_AMOUNTS) == []

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from donation_card.adapters.campaign_files.loader import read_campaign
-from donation_card.domain.campaign import LANGUAGES
+from donation_card.domain.campaign import LANGUAGES, Status
 from donation_card.domain.money import Money
 from donation_card.domain.picture import CampaignPicture, Picture, whole
 from donation_card.domain.spending import Spending
 from donation_card.web.presentation.card_height import estimate_height, frame_height, reserved_height
+from donation_card.web.presentation.rows_height import rows_estimate
+from donation_card.web.presentation.text_lines import wrapped_lines
 from donation_card.web.presentation.translations import translations_for
 from hypothesis import given, strategies as st
 
@@ -102,3 +104,36 @@ def test_narrow_columns_and_small_layouts_are_told_apart():
     assert [estimate_height(VITALY, t, layout, 24) for layout in LAYOUTS] == sorted(
         (estimate_height(VITALY, t, layout, 24) for layout in LAYOUTS), reverse=True
     )
+
+
+@given(
+    lang=st.sampled_from(LANGUAGES),
+    lengths=st.lists(st.integers(8, 90), min_size=2, max_size=10),
+    width=st.floats(17.5, 60),
+)
+def test_rows_reserve_what_they_need_in_at_most_six_steps(lang, lengths, width):
+    t, story = translations_for(lang), " ".join(VITALY.text[lang].story)
+    campaigns = [
+        replace(VITALY, text={**VITALY.text, lang: replace(VITALY.text[lang], title=story[:size].strip())})
+        for size in lengths
+    ]
+    printed = reserved_height(campaigns[0], t, "card", campaigns[1:])
+    assert re.fullmatch(r"max\(-?[\d.]+em(,min\([\d.]+em,\([\d.]+em - 100%\)\*999\)){0,5}\)", printed), printed
+    wanted = rows_estimate(campaigns, t)(min(width, 48))
+    assert length(printed, width) + 1.5 * len(campaigns) >= wanted - 0.01
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_height_of_a_row_does_not_depend_on_its_state(lang):
+    t = translations_for(lang)
+    heights = {
+        rows_estimate([VITALY, replace(VITALY, status=status)], t)(width) for status in Status for width in (18,)
+    }
+    assert len(heights) == 1
+
+
+def test_word_is_wider_than_its_column_and_breaks():
+    assert wrapped_lines("one two", 40) == 1
+    assert wrapped_lines("one two", 3) == 2
+    assert wrapped_lines("one\u00a0two", 3) == 2
+    assert wrapped_lines("a" * 30, 10, bold=True) == 2

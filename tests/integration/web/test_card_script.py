@@ -75,5 +75,5 @@ def test_join_shortens_names_of_the_file_only():
     joined = join_card(script, "")
     assert joined == (
         "/*! keep */{const $a=\"\";const $b=(tag)=>document.makeCard(tag,'makeCard');"
-        "class Card{#a=$b('#title');get#other(){return this.#a;}}}"
+        "class Card{#a=$b('#title');get#other(){return this.#a}}}"
     )

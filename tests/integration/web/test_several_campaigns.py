@@ -64,8 +64,24 @@ def test_each_campaign_has_a_row_in_the_given_order(installed):
     assert found[1]["amount"] == "€1,400 of €3,000"
     assert found[1]["donate_url"] == "/c/begun/give"
     assert found[0]["donate_url"] is None
-    assert "paused" in found[0]["note"]
     assert (found[2]["funded_fraction"], found[2]["status_text"]) == (1, "funded")
+
+
+@pytest.mark.parametrize(
+    ("state", "amount", "told"),
+    [
+        ("begun", "€1,400 of €3,000", ""),
+        ("started", "Goal: €3,000", ""),
+        ("paused", "€1,400 of €3,000", "Paused"),
+        ("closed", "€2,600 of €3,000", "Ended"),
+        ("funded", "€3,200 of €3,000", "funded"),
+        ("full", "€3,000 of €3,000", "Goal reached"),
+    ],
+)
+def test_row_says_its_state_in_place_of_donate(installed, state, amount, told):
+    row = rows(installed, f"vitaly {state}")[1]
+    assert (row["amount"], row["status_text"], row["note"]) == (amount, told, "")
+    assert (row["donate_url"] is None) == (state in ("paused", "closed", "full"))
 
 
 def test_spaces_commas_and_repetitions_are_the_same_list(installed):

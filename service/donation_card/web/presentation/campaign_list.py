@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from donation_card.domain.campaign import LANGUAGES, Campaign, Status
 from donation_card.domain.progress import Progress, ProgressStage
-from donation_card.web.presentation.card import HIDDEN_PROGRESS, card_json, notice, recipient_name
+from donation_card.web.presentation.card import HIDDEN_PROGRESS, card_json, is_full, recipient_name
 from donation_card.web.presentation.documents import CampaignCard, CampaignList, CampaignRow
 from donation_card.web.presentation.translations import (
     Translations,
@@ -93,23 +93,31 @@ def campaign_list_json(
 
 def _row(each: ListedCampaign, card: CampaignCard, as_of: str, recipients: set[str]) -> CampaignRow:
     """Build a row. `recipients` is empty if all campaigns have the same one."""
-    total, t = card["progress"], translations_for(card["lang"])
-    funded = total["stage"] == ProgressStage.FUNDED.value
+    total, is_open = card["progress"], each.status is Status.OPEN
     started = total["stage"] != ProgressStage.JUST_STARTED.value
     notes = (
         recipient_name(each.campaign) if recipients else "",
-        notice(each.campaign, each.progress, t, each.status),
         total["as_of_text"] if total["as_of_text"] != as_of else "",
     )
     return {
         "id": card["id"],
         "lang": card["lang"],
         "title": card["title"],
-        "amount": (" " if started else " · ").join(filter(None, (total["raised_text"], total["goal_text"]))),
+        "amount": f"{total['raised_text']} {total['goal_text']}"
+        if started
+        else total["goal_text"] or total["raised_text"],
         "goal_fraction": 1,
         "funded_fraction": total["percent"] / 100,
         "status": card["status"],
-        "status_text": t.translate("card.need_funded") if funded else "",
+        "status_text": _status_text(each, translations_for(card["lang"])),
         "note": " · ".join(filter(None, notes)),
-        "donate_url": card["urls"]["donate"] if each.status is Status.OPEN else None,
+        "donate_url": card["urls"]["donate"] if is_open else None,
     }
+
+
+def _status_text(each: ListedCampaign, t: Translations) -> str:
+    """Return what stands in place of Donate, or “funded” for screen readers, or nothing."""
+    funded = each.progress is not None and each.progress.stage is ProgressStage.FUNDED
+    if each.status is Status.OPEN:
+        return t.translate("card.need_funded") if funded else ""
+    return t.translate("row.funded" if is_full(each.campaign, each.progress) else f"row.{each.status.value}")

@@ -116,8 +116,13 @@ def notice(campaign: Campaign, progress: Progress | None, t: Translations, statu
         return t.translate("problem.campaign_hidden")
     if status is Status.OPEN:
         return t.translate("status.funded_open") if funded else None
-    full = funded and campaign.status is Status.OPEN and not campaign.giving.accept_above_goal
-    return t.translate("status.funded_closed" if full else f"status.{status.value}")
+    return t.translate("status.funded_closed" if is_full(campaign, progress) else f"status.{status.value}")
+
+
+def is_full(campaign: Campaign, progress: Progress | None) -> bool:
+    """Return True if an open campaign takes no donation because its goal is reached."""
+    funded = progress is not None and progress.stage is ProgressStage.FUNDED
+    return funded and campaign.status is Status.OPEN and not campaign.giving.accept_above_goal
 
 
 def _needs(campaign: Campaign, progress: Progress | None, t: Translations, *, open_now: bool) -> list[CardNeed]:

@@ -11,8 +11,9 @@ from itertools import pairwise
 
 from donation_card.domain.campaign import Campaign
 from donation_card.web.presentation.card import recipient_name, updates
+from donation_card.web.presentation.rows_height import estimate_bar, rows_estimate, stepped_length
 from donation_card.web.presentation.spending import need_spending
-from donation_card.web.presentation.translations import Translations, choose_translations
+from donation_card.web.presentation.translations import Translations
 
 _WIDTHS = (17.5, 22.0, 28.0, 47.5)
 """The widths at which the estimate is exact. Between two of them the reserved height follows a line."""
@@ -40,20 +41,8 @@ _PICTURE = (14.25 + 1.4, 14.25 * 9 / 16 + 0.75)
 _MAX_PICTURE_WIDTH = 21.0
 """The width of the picture where the list stands beside the rest."""
 
-_DONATE = 3.0
-"""The height of Donate in a row and in the layout `bar`."""
-
-_ROW = 1 + 1.75 + 0.06
-"""The height of a row without title and total: space, bar and edge."""
-
 _SAFETY = 1.077
 """The factor for words that break earlier than the average says."""
-
-_ROWS_SAFETY = 1.14
-"""The same for several campaigns, whose titles are bold."""
-
-_BOLD_TITLE = 1.28
-"""How much wider a bold title of a row is. Equal titles break at the same width, so there is more to spare."""
 
 _SMALL, _SMALL_LINE, _BOLD = 0.8125, 1.22, 1.15
 _WIDE_LETTERS = frozenset("абвгдежзіийклмнопрстуфхцчшщьыэюяўёїєґ")
@@ -61,10 +50,10 @@ _WIDE_LETTERS = frozenset("абвгдежзіийклмнопрстуфхцчш�
 
 def estimate_height(campaign: Campaign, t: Translations, layout: str, width: float) -> float:
     """Return the height of a card of this layout and width."""
+    if layout == "bar":
+        return estimate_bar(campaign, t, width)
     padding = min(1.75, 0.06 * width)
     column = width - 2 * padding
-    if layout == "bar":
-        return 2 * padding + _bar(campaign, t, column) + 1
     request = _request(campaign, t, layout, column if layout != "card" or width < _WIDE else 0.48 * column)
     needs = _needs(campaign, t, column if width < _WIDE else 0.48 * column) if layout == "card" else 0
     top = 0.25 + max(1.45, _SMALL_LINE * _lines(recipient_name(campaign), column - 7, _SMALL))
@@ -73,49 +62,6 @@ def estimate_height(campaign: Campaign, t: Translations, layout: str, width: flo
         request += _picture(campaign, t, width, top)
     body = request + needs if width < _WIDE else max(request, needs)
     return _SAFETY * (2 * padding + body)
-
-
-def estimate_rows(campaigns: Sequence[Campaign], t: Translations, width: float) -> float:
-    """Return the height of a card of several campaigns. A row has a title, a bar, and a total beside Donate."""
-    padding = min(1.75, 0.06 * width)
-    column = width - 2 * padding
-    recipients = {recipient_name(campaign): campaign for campaign in campaigns}
-    as_of = t.translate("card.as_of_daily", as_of="26 November")
-    texts = [(t.translate("card.assurance"), _SMALL), (as_of, _SMALL)]
-    if len(recipients) > 1:
-        texts += [(recipient_name(campaign), 0.875) for campaign in campaigns]
-    small = sum(1.5 * size * _lines(text, column, size) for text, size in texts)
-    titles = [each.text[choose_translations(t.language, each).language].title for each in campaigns]
-    beside = column - 0.75 - _donate_width(t)
-    totals = [
-        f"{t.format_money(each.goal)} {t.translate('card.goal', goal=t.format_money(each.goal))}" for each in campaigns
-    ]
-    rows = sum(
-        1.5 * _lines(title, column, _BOLD_TITLE) + _ROW + max(_DONATE, 1.7 * _lines(total, beside))
-        for title, total in zip(titles, totals, strict=True)
-    )
-    top = 0.25 + max(1.45, _SMALL_LINE * _lines(next(iter(recipients)), column - 7, _SMALL))
-    return _ROWS_SAFETY * (
-        2 * padding + top + 2.1 * _lines(t.translate("page.campaigns"), column, 1.75 * 1.22) + 2.9 + small + rows
-    )
-
-
-def _donate_width(t: Translations) -> float:
-    """Return the width of Donate in a row and in the layout `bar`."""
-    return 2 + 0.72 * len(t.translate("card.donate"))
-
-
-def _bar(campaign: Campaign, t: Translations, column: float) -> float:
-    """Return the height of the layout `bar` without its edge. Donate has its own line where it does not fit beside."""
-    total, title = 10.5, campaign.text[t.language].title
-    act = _donate_width(t) + 0.8 + 2.75
-    lines = [(column - total - act - 2, _DONATE), (column - total - 1, 0), (column, 0)]
-    rest = [0, 0.75 + _DONATE, 1.5 + 1.5 + _DONATE]
-    return next(
-        max(1.2 * _lines(title, width, _BOLD), least, 1.5) + more
-        for (width, least), more in zip(lines, rest, strict=True)
-        if width >= 9 or width == column
-    )
 
 
 def _picture(campaign: Campaign, t: Translations, width: float, top: float) -> float:
@@ -184,7 +130,10 @@ def _css_length(
     """Return the height without a picture, and what the picture adds: a part of a narrow column, else a constant."""
     campaign, *others = campaigns
     if others:
-        return _largest_line(lambda width: estimate_rows(campaigns, t, width) + more, unit, widest, margin)
+        estimate = rows_estimate(campaigns, t)
+        return stepped_length(lambda width: estimate(width) + more, unit, widest, margin)
+    if layout == "bar":
+        return stepped_length(lambda width: estimate_bar(campaign, t, width) + more, unit, widest, margin)
     plain = replace(campaign, picture=None)
     base = _largest_line(lambda width: estimate_height(plain, t, layout, width) + more, unit, widest, margin)
     if campaign.picture is None or layout != "card":

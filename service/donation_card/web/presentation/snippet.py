@@ -13,10 +13,10 @@ from donation_card.web.assets import CARD_PATH, current_release
 from donation_card.web.presentation.card_height import (
     TEST_MODE_HEIGHT,
     estimate_height,
-    estimate_rows,
     frame_height,
     reserved_height,
 )
+from donation_card.web.presentation.rows_height import rows_estimate
 from donation_card.web.presentation.translations import Translations
 
 _SEND_HOST_NAME = 'referrerpolicy="strict-origin"'
@@ -129,7 +129,7 @@ def frame_url(
 def height_px(campaign: Campaign, t: Translations, layout: str, width: int, others: Sequence[Campaign] = ()) -> int:
     """Return the pixels that a card of this layout and width needs, at 16 pixels an em, also in test mode."""
     ems = width / 16
-    height = estimate_rows((campaign, *others), t, ems) if others else estimate_height(campaign, t, layout, ems)
+    height = rows_estimate((campaign, *others), t)(ems) if others else estimate_height(campaign, t, layout, ems)
     return round(16 * (TEST_MODE_HEIGHT + height))
 
 
