@@ -72,7 +72,7 @@
         text('small', 'test_mode_text'),
         createElement('div', { class: 'ask' },
           this.#picture, createElement('div', { class: 'top' }, text('small', 'eyebrow'), this.#languageSelect),
-          text('h2', 'title', { part: 'title', id: 'title' }), text('p', 'summary'),
+          text('h2', 'title', { id: 'title', part: 'title' }), text('p', 'summary'),
           createElement('p', { class: 'total' }, text('b', 'raised_text'), ' ', text('span', 'goal_text')), this.#bar,
           text('p', 'notice'),
           createElement('div', { class: 'act' },
@@ -490,7 +490,7 @@
   };
 
   /** Return the id of the campaign that a link leads to. @param {HTMLAnchorElement} link */
-  const campaignOf = ({ pathname }) => /^\/c\/([^/]+)/.exec(pathname)?.[1];
+  const campaignOf = ({ pathname }) => /^\/c\/([^/]+)\/?$/.exec(pathname)?.[1];
 
   /**
    * Return true if a new, empty window inherited the restrictions of a sandbox. It then has another opaque origin, or the frame

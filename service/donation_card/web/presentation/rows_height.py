@@ -114,7 +114,9 @@ def estimate_bar(campaign: Campaign, t: Translations, width: float) -> float:
     title, goal = campaign.text[t.language].title, t.format_money(campaign.goal)
     donate = 2 + text_width(t.translate("card.donate"), bold=True)
     beside = column - 1 - donate if is_wide else column
-    total = 1.5 * wrapped_lines(f"{goal} {t.translate('card.goal', goal=goal)}", beside, bold=True)
+    started = f"{t.translate('card.just_started')} {t.translate('card.goal_just_started', goal=goal)}"
+    totals = (f"{goal} {t.translate('card.goal', goal=goal)}", started)
+    total = 1.5 * max(wrapped_lines(each, beside, bold=True) for each in totals)
     ask = 1.2 * wrapped_lines(title, beside, _SERIF, bold=True) + 0.5 + total
     keys = ("status.paused", "status.closed", "status.funded_closed", "problem.campaign_hidden")
     notice = 1.5 * _SMALL * max(wrapped_lines(t.translate(key), column, _SMALL) for key in keys)
