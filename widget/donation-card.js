@@ -294,9 +294,10 @@
         return createElement('li', marked,
           createElement('b', {}, need.title), campaigns ? segment : ' ', createElement('span', {}, need.amount), campaigns ? link : '',
           createElement('small', {}, need.status_text),
-          createElement('p', {}, need.note ?? need.spent_text, need.receipts_text ? '\xa0· ' : '', createElement('a', {
-            href: `${this.#answered?.origin}${urls.page}?lang=${lang}#spent`, target: '_blank', rel: 'noreferrer',
-          }, need.receipts_text ?? '')));
+          createElement('p', {}, need.note ?? need.spent_text,
+            need.receipts_text ? createElement('span', {}, '\xa0· ', createElement('a', {
+              href: `${this.#answered?.origin}${urls.page}?lang=${lang}#spent`, target: '_blank', rel: 'noreferrer',
+            }, need.receipts_text)) : ''));
       }));
     }
 
