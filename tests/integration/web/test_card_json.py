@@ -33,7 +33,7 @@ def card(raised, lang="en", campaign=VITALY, status=Status.OPEN, **how):
 def test_total_below_one_step_is_shown_as_just_started():
     drawn = card(0)
     assert drawn["progress"]["raised_text"] == "Just started"
-    assert drawn["progress"]["goal_text"] == "Goal:\u00a0€3,000"
+    assert drawn["progress"]["goal_text"] == "Goal: €3,000"
     assert "€0" not in str(drawn)
 
 
