@@ -250,9 +250,9 @@ async def test_lost_primary_is_left_for_its_replica(tmp_path: Path, account: Acc
         old.signal(trouble)
         replicas = found.servers[3:]
         await asyncio.to_thread(eventually, lambda: "master" in map(role, replicas), "a replica is promoted")
-        assert await soon(lambda: store.apply(account, BORIS), 10) is ApplyResult.APPLIED
-        assert await soon(store.ping, 10) is None
-        assert await store.totals(account, "roof") == Totals(135_00, 2)
+        assert await soon(lambda: store.apply(account, BORIS), 60) is ApplyResult.APPLIED
+        assert await soon(store.ping, 60) is None
+        assert await soon(lambda: store.totals(account, "roof"), 60) == Totals(135_00, 2)
         await asyncio.gather(store.close(), waiting.close())
 
 
