@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from donation_card.domain.campaign import Campaign
 from donation_card.web.presentation.card import recipient_name, updates
-from donation_card.web.presentation.rows_height import estimate_bar, rows_estimate, stepped_length
+from donation_card.web.presentation.rows_height import estimate_bar, padding, rows_estimate, stepped_length
 from donation_card.web.presentation.spending import need_spending
 from donation_card.web.presentation.translations import Translations
 
@@ -52,8 +52,8 @@ def estimate_height(campaign: Campaign, t: Translations, layout: str, width: flo
     """Return the height of a card of this layout and width."""
     if layout == "bar":
         return estimate_bar(campaign, t, width)
-    padding = min(1.75, 0.06 * width)
-    column = width - 2 * padding
+    sides = 2 * padding(width)
+    column = width - sides
     request = _request(campaign, t, layout, column if layout != "card" or width < _WIDE else 0.48 * column)
     needs = _needs(campaign, t, column if width < _WIDE else 0.48 * column) if layout == "card" else 0
     top = 0.25 + max(1.45, _SMALL_LINE * _lines(recipient_name(campaign), column - 7, _SMALL))
@@ -61,17 +61,16 @@ def estimate_height(campaign: Campaign, t: Translations, layout: str, width: flo
     if campaign.picture and layout == "card":
         request += _picture(campaign, t, width, top)
     body = request + needs if width < _WIDE else max(request, needs)
-    return _SAFETY * (2 * padding + body)
+    return _SAFETY * (sides + body)
 
 
 def _picture(campaign: Campaign, t: Translations, width: float, top: float) -> float:
     """Return the height that the picture adds to a card of this width."""
-    padding = min(1.75, 0.06 * width)
+    column, title = width - 2 * padding(width), campaign.text[t.language].title
     if width < _BESIDE:
-        return width * 9 / 16 + 1 - padding
+        return width * 9 / 16 + 1 - padding(width)
     if width >= _WIDE:
-        return min(0.48 * (width - 2 * padding), _MAX_PICTURE_WIDTH) * 9 / 16 + 1
-    column, title = width - 2 * padding, campaign.text[t.language].title
+        return min(0.48 * column, _MAX_PICTURE_WIDTH) * 9 / 16 + 1
     beside, alone = (2.1 * _lines(title, each, 1.75 * 1.22) for each in (column - _PICTURE[0], column))
     return max(_PICTURE[1], top + 0.9 + beside) - (top + 0.9 + alone)
 
